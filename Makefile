@@ -1,0 +1,69 @@
+# Every command that a developer or CI runs. `make help` lists them.
+PYTHON ?= python3
+VENV := .venv# what the demo runs in: the lock of the replica
+DEV := .venv-dev# what checks and tests run in: the lock of the development tools
+STAMP := .installed
+
+# The demo's parameters; empty means the default, which `python -m replica demo --help` tells.
+SECONDS ?=
+SOURCE ?=
+SYMBOLS ?=
+INTERVAL ?=
+REPLAY_PATH ?=
+SUMMARY ?=
+
+# What the Lambda zip is built for: AWS's interpreter and CPU.
+PACKAGE_PYTHON ?= 3.13
+PACKAGE_ARCHITECTURE ?= arm64
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format package lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/$(STAMP) ## the whole pipeline on this machine: SECONDS=20 SOURCE=synthetic|replay|yahoo SYMBOLS=A,B INTERVAL=1 REPLAY_PATH=dir SUMMARY=file.json
+	@$(VENV)/bin/python -m replica demo \
+	  $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(SOURCE),--source '$(SOURCE)') $(if $(SYMBOLS),--symbols '$(SYMBOLS)') \
+	  $(if $(INTERVAL),--interval '$(INTERVAL)') $(if $(REPLAY_PATH),--replay-path '$(REPLAY_PATH)') $(if $(SUMMARY),--summary '$(SUMMARY)')
+
+test: $(DEV)/$(STAMP) $(VENV)/$(STAMP) ## every test that needs no container engine
+	@STOCKSTREAM_REPLICA_PYTHON="$(CURDIR)/$(VENV)/bin/python" $(DEV)/bin/python -m pytest $(PYTEST_ARGS)
+
+check: $(DEV)/$(STAMP) ## format, lint, types, import contracts, templates
+	@$(DEV)/bin/ruff format --check .
+	@$(DEV)/bin/ruff check .
+	@$(DEV)/bin/mypy
+	@$(DEV)/bin/lint-imports
+	@$(DEV)/bin/cfn-lint infra/cloudformation/*.yaml
+
+format: $(DEV)/$(STAMP) ## write the format and the lint fixes that `make check` asks for
+	@$(DEV)/bin/ruff format .
+	@$(DEV)/bin/ruff check --fix .
+
+package: $(VENV)/$(STAMP) ## the Lambda zip: PACKAGE_PYTHON=3.13 PACKAGE_ARCHITECTURE=arm64|x86_64
+	@$(VENV)/bin/python -m replica package --python $(PACKAGE_PYTHON) --architecture $(PACKAGE_ARCHITECTURE)
+
+lock: $(DEV)/$(STAMP) ## write requirements/*.txt anew from pyproject.toml, with hashes and without addresses
+	@for group in producer processor replica dev; do \
+	  $(DEV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	    --no-header --no-emit-index-url --no-emit-find-links --group pyproject.toml:$$group -o requirements/$$group.txt || exit 1; \
+	done
+
+clean: ## remove the environments and what was built
+	@rm -rf $(VENV) $(DEV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(VENV)/$(STAMP): requirements/replica.txt
+	$(call install,$(VENV),$<)
+
+$(DEV)/$(STAMP): requirements/dev.txt
+	$(call install,$(DEV),$<)
+
+# A half-made environment is made again: the stamp comes last.
+define install
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "stockstream needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1); name another with PYTHON=python3.13"; exit 1; }
+@echo "installing $(2) into $(1) (once, about a minute)"
+@$(PYTHON) -m venv --clear $(1) || { echo "no virtual environment could be made; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(2)
+@touch $@
+endef

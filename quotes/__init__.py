@@ -1,0 +1,35 @@
+"""The contract between producer and processor: what a quote is, and its bytes.
+
+`model` says what a quote and a heartbeat are, `wire` how a packet of them looks on the stream, `lanes` which lane a
+symbol belongs to. Both programs import this package and neither imports the other.
+"""
+
+from quotes.lanes import MAX_LANES, lane_of, lanes_of_key, partition_key
+from quotes.model import MAX_CLOCK_SKEW, PRICE_PLACES, Heartbeat, Identity, Invalid, Line, Quote, price
+from quotes.times import from_iso, to_iso, whole_milliseconds
+from quotes.wire import VERSION, BadLine, Decoded, GoodLine, decode, encode, encode_line
+
+__all__ = [
+    "MAX_CLOCK_SKEW",
+    "MAX_LANES",
+    "PRICE_PLACES",
+    "VERSION",
+    "BadLine",
+    "Decoded",
+    "GoodLine",
+    "Heartbeat",
+    "Identity",
+    "Invalid",
+    "Line",
+    "Quote",
+    "decode",
+    "encode",
+    "encode_line",
+    "from_iso",
+    "lane_of",
+    "lanes_of_key",
+    "partition_key",
+    "price",
+    "to_iso",
+    "whole_milliseconds",
+]

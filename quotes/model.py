@@ -1,0 +1,163 @@
+"""What a quote and a heartbeat are, and the invariants that every instance keeps."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import NamedTuple
+
+import msgspec
+
+PRICE_PLACES = 8
+MAX_PRICE = Decimal(10) ** 15
+MAX_VOLUME = 2**63 - 1
+MAX_CLOCK_SKEW = timedelta(seconds=60)
+"""How far a quote's event time, or a heartbeat, may run ahead of the clock that received it."""
+
+_SYMBOL = re.compile(r"[A-Za-z0-9.^=&$_:/+-]{1,32}", re.ASCII)
+_LABEL = re.compile(r"[!-~](?:[ -~]{0,38}[!-~])?", re.ASCII)
+_QUANTUM = Decimal(1).scaleb(-PRICE_PLACES)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_HORIZON = datetime(2200, 1, 1, tzinfo=UTC)
+
+
+class Invalid(ValueError):  # noqa: N818  (an adjective reads better at the raise: `raise Invalid("price", …)`)
+    """A value that no quote or heartbeat may hold: which field, and what is wrong with it."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field} {problem}")
+        self.field = field
+
+
+class Identity(NamedTuple):
+    """What makes two quotes the same one. Sorts by symbol, then in the order in which the symbol moved."""
+
+    symbol: str
+    event_time: datetime
+    revision: int
+
+
+def price(value: float | str | Decimal) -> Decimal:
+    """The exact decimal of a price as its source printed it: at most 8 places, no trailing zeros, no exponent.
+
+    A float counts as its shortest decimal form (`repr`), which is what the source sent. Raises `Invalid` for what is
+    not a finite number below 10**15.
+    """
+    try:
+        number = Decimal(value if isinstance(value, str) else repr(value) if isinstance(value, float) else value)
+    except (ArithmeticError, TypeError, ValueError) as error:
+        raise Invalid("price", f"{value!r} is not a number") from error
+    if not number.is_finite() or abs(number) >= MAX_PRICE:
+        raise Invalid("price", f"{value!r} is not finite and below {MAX_PRICE:f}")
+    number = number.quantize(_QUANTUM, ROUND_HALF_EVEN).normalize() + 0  # no negative zero
+    return number.quantize(Decimal(1)) if number.as_tuple().exponent > 0 else number  # type: ignore[operator]  # finite
+
+
+class Quote(msgspec.Struct, frozen=True, kw_only=True):
+    """What a source said of one symbol at one moment.
+
+    Times are aware UTC of whole milliseconds, prices exact decimals of at most 8 places in `currency`, `volume` is
+    cumulative for the exchange's day. Optional fields are None when the source did not say. Raises `Invalid`.
+    """
+
+    symbol: str
+    event_time: datetime
+    """Exchange time."""
+    revision: int = 0
+    """Counts the contents that a source gave for one symbol and event time."""
+    price: Decimal
+    source: str
+    ingest_time: datetime
+    """When the producer received it."""
+    open: Decimal | None = None
+    high: Decimal | None = None
+    low: Decimal | None = None
+    previous_close: Decimal | None = None
+    volume: int | None = None
+    currency: str | None = None
+    exchange: str | None = None
+    market_state: str | None = None
+    delay_minutes: int | None = None
+
+    def __post_init__(self) -> None:
+        if _SYMBOL.fullmatch(self.symbol) is None:
+            raise Invalid("symbol", f"{self.symbol!r} is not 1 to 32 letters, digits or .^=&$_:/+-")
+        _check_time("event_time", self.event_time)
+        _check_time("ingest_time", self.ingest_time)
+        if self.event_time - self.ingest_time > MAX_CLOCK_SKEW:
+            raise Invalid("event_time", f"{self.event_time} is over {MAX_CLOCK_SKEW} after ingest_time")
+        _check_price("price", self.price)
+        for field, value in (
+            ("open", self.open),
+            ("high", self.high),
+            ("low", self.low),
+            ("previous_close", self.previous_close),
+        ):
+            if value is not None:
+                _check_price(field, value)
+        if not 0 <= self.revision <= MAX_VOLUME:
+            raise Invalid("revision", f"{self.revision} is not a count")
+        if self.volume is not None and not 0 <= self.volume <= MAX_VOLUME:
+            raise Invalid("volume", f"{self.volume} is not between 0 and 2**63 - 1")
+        if self.delay_minutes is not None and not 0 <= self.delay_minutes <= MAX_VOLUME:
+            raise Invalid("delay_minutes", f"{self.delay_minutes} is not a count of minutes")
+        _check_label("source", self.source)
+        for field, label in (
+            ("currency", self.currency),
+            ("exchange", self.exchange),
+            ("market_state", self.market_state),
+        ):
+            if label is not None:
+                _check_label(field, label)
+
+    @property
+    def identity(self) -> Identity:
+        """The key under which everything downstream is idempotent."""
+        return Identity(self.symbol, self.event_time, self.revision)
+
+
+class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
+    """Once a minute, in each lane: the producer lives, and up to where its lane is complete. Raises `Invalid`."""
+
+    lane: str
+    """The partition key of the lane, `lane-03-of-16`."""
+    clock: datetime
+    """The producer's clock."""
+    complete_to: datetime | None = None
+    """No quote of this lane with an earlier event time is still to come; None before the first completed poll."""
+
+    def __post_init__(self) -> None:
+        _check_label("lane", self.lane)
+        _check_time("clock", self.clock)
+        if self.complete_to is not None:
+            _check_time("complete_to", self.complete_to)
+            if self.complete_to - self.clock > MAX_CLOCK_SKEW:
+                raise Invalid("complete_to", f"{self.complete_to} is over {MAX_CLOCK_SKEW} after clock")
+
+
+Line = Quote | Heartbeat
+"""What one line of a packet says."""
+
+
+def _check_time(field: str, time: datetime) -> None:
+    if time.tzinfo is not UTC:
+        raise Invalid(field, f"{time} is not in UTC")
+    if time.microsecond % 1000:
+        raise Invalid(field, f"{time} has more than milliseconds")
+    if not _EPOCH <= time < _HORIZON:
+        raise Invalid(field, f"{time} is not between {_EPOCH:%Y} and {_HORIZON:%Y}")
+
+
+def _check_price(field: str, value: Decimal) -> None:
+    if not isinstance(value, Decimal) or not value.is_finite():
+        raise Invalid(field, f"{value!r} is not a finite decimal")
+    if not -MAX_PRICE < value < MAX_PRICE:
+        raise Invalid(field, f"{value!r} is not below {MAX_PRICE:f}")
+    if value.as_tuple().exponent < -PRICE_PLACES:  # type: ignore[operator]  # an int for every finite decimal
+        raise Invalid(field, f"{value!r} has more than {PRICE_PLACES} places")
+
+
+def _check_label(field: str, text: str) -> None:
+    if _LABEL.fullmatch(text) is None:
+        raise Invalid(field, f"{text!r} is not 1 to 40 printable characters")

@@ -1,0 +1,23 @@
+"""Times as the contract writes them: UTC, whole milliseconds, 24 characters that sort as the times do."""
+
+from datetime import UTC, datetime
+
+
+def to_iso(time: datetime) -> str:
+    """`2026-11-23T14:30:00.000Z` for an aware UTC time of whole milliseconds."""
+    return time.isoformat(timespec="milliseconds")[:23] + "Z"
+
+
+def from_iso(text: str) -> datetime:
+    """The aware UTC time that `to_iso` wrote. ValueError for any other form."""
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None or to_iso(time) != text:
+        msg = f"{text!r} is not a UTC time like 2026-11-23T14:30:00.000Z"
+        raise ValueError(msg)
+    return time
+
+
+def whole_milliseconds(time: datetime) -> datetime:
+    """The time in UTC, cut to whole milliseconds."""
+    time = time.astimezone(UTC)
+    return time.replace(microsecond=time.microsecond // 1000 * 1000)

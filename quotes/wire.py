@@ -1,0 +1,219 @@
+"""The bytes of a packet: JSON Lines, each line versioned; one encoder, one strict decoder.
+
+A Kinesis record holds one packet, a packet the lines of one lane:
+
+    {"kind":"quote","v":1,"symbol":"AAPL","event_time":"2026-11-23T14:30:00.000Z","price":171.62,…}
+    {"kind":"heartbeat","v":1,"lane":"lane-03-of-16","clock":"2026-11-23T14:31:00.000Z",…}
+
+What a source did not say is absent. A new field is a new version: the decoder takes no field it does not know, so the
+processor is rolled out before the producer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from quotes.model import Heartbeat, Invalid, Line, Quote
+from quotes.times import to_iso
+
+VERSION = 1
+MAX_REASON = 200
+"""Characters; a reason may quote the line."""
+
+T = TypeVar("T")
+
+
+class BadLine(msgspec.Struct, frozen=True):
+    """A line that the decoder refused."""
+
+    number: int
+    """Its place in the packet, from 1."""
+    content: bytes
+    """Its bytes as received, without the newline."""
+    reason: str
+
+
+class GoodLine(msgspec.Struct, frozen=True):
+    """A line that the decoder understood, with the bytes that said it."""
+
+    number: int
+    content: bytes
+    line: Line
+
+
+class Decoded(msgspec.Struct, frozen=True):
+    """A packet taken apart. Every line of it is in exactly one of the two, in the order of the packet."""
+
+    good: tuple[GoodLine, ...]
+    bad: tuple[BadLine, ...]
+
+
+def encode(lines: Iterable[Line]) -> bytes:
+    """The packet of some lines, in their order, each ended by a newline."""
+    return b"".join(encode_line(line) for line in lines)
+
+
+def encode_line(line: Line) -> bytes:
+    r"""One line with its newline. Equal lines have equal bytes; a packet is the concatenation of its lines."""
+    if isinstance(line, Heartbeat):
+        complete_to = None if line.complete_to is None else to_iso(line.complete_to)
+        return _ENCODER.encode(_HeartbeatOut(VERSION, line.lane, to_iso(line.clock), complete_to)) + b"\n"
+    return (
+        _ENCODER.encode(
+            _QuoteOut(
+                VERSION,
+                line.symbol,
+                to_iso(line.event_time),
+                line.price,
+                line.source,
+                to_iso(line.ingest_time),
+                line.revision,
+                line.open,
+                line.high,
+                line.low,
+                line.previous_close,
+                line.volume,
+                line.currency,
+                line.exchange,
+                line.market_state,
+                line.delay_minutes,
+            )
+        )
+        + b"\n"
+    )
+
+
+def decode(packet: bytes) -> Decoded:
+    """Take a packet apart, line by line. Never raises, whatever the bytes; a bad line never spoils its neighbours.
+
+    An empty packet is one bad line, as is an empty line anywhere but behind the last newline.
+    """
+    good: list[GoodLine] = []
+    bad: list[BadLine] = []
+    contents = packet.split(b"\n")
+    if len(contents) > 1 and not contents[-1]:
+        contents.pop()
+    for number, content in enumerate(contents, start=1):
+        try:
+            good.append(GoodLine(number, content, _decode_line(content)))
+        except (msgspec.MsgspecError, Invalid, UnicodeError, RecursionError) as error:
+            bad.append(BadLine(number, content, _reason(content, error)[:MAX_REASON]))
+    return Decoded(tuple(good), tuple(bad))
+
+
+class _QuoteOut(msgspec.Struct, frozen=True, omit_defaults=True, tag="quote", tag_field="kind"):
+    v: int
+    symbol: str
+    event_time: str
+    price: Decimal
+    source: str
+    ingest_time: str
+    revision: int = 0
+    open: Decimal | None = None
+    high: Decimal | None = None
+    low: Decimal | None = None
+    previous_close: Decimal | None = None
+    volume: int | None = None
+    currency: str | None = None
+    exchange: str | None = None
+    market_state: str | None = None
+    delay_minutes: int | None = None
+
+
+class _HeartbeatOut(msgspec.Struct, frozen=True, omit_defaults=True, tag="heartbeat", tag_field="kind"):
+    v: int
+    lane: str
+    clock: str
+    complete_to: str | None = None
+
+
+# Prices come in as Any: msgspec would take a Decimal from a string too ("NaN" among them), and the wire has numbers.
+class _QuoteIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="quote", tag_field="kind"):
+    v: Literal[1]
+    symbol: str
+    event_time: datetime
+    price: Any
+    source: str
+    ingest_time: datetime
+    revision: int = 0
+    open: Any = msgspec.UNSET
+    high: Any = msgspec.UNSET
+    low: Any = msgspec.UNSET
+    previous_close: Any = msgspec.UNSET
+    volume: int | msgspec.UnsetType = msgspec.UNSET
+    currency: str | msgspec.UnsetType = msgspec.UNSET
+    exchange: str | msgspec.UnsetType = msgspec.UNSET
+    market_state: str | msgspec.UnsetType = msgspec.UNSET
+    delay_minutes: int | msgspec.UnsetType = msgspec.UNSET
+
+
+class _HeartbeatIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="heartbeat", tag_field="kind"):
+    v: Literal[1]
+    lane: str
+    clock: datetime
+    complete_to: datetime | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Header(msgspec.Struct, frozen=True):
+    kind: Any = None
+    v: Any = None
+
+
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+_DECODER = msgspec.json.Decoder(_QuoteIn | _HeartbeatIn, float_hook=Decimal)
+_HEADER = msgspec.json.Decoder(_Header)
+
+
+def _decode_line(content: bytes) -> Line:
+    line = _DECODER.decode(content)
+    if isinstance(line, _HeartbeatIn):
+        return Heartbeat(lane=line.lane, clock=line.clock, complete_to=_said(line.complete_to))
+    return Quote(
+        symbol=line.symbol,
+        event_time=line.event_time,
+        revision=line.revision,
+        price=_number("price", line.price),
+        source=line.source,
+        ingest_time=line.ingest_time,
+        open=None if line.open is msgspec.UNSET else _number("open", line.open),
+        high=None if line.high is msgspec.UNSET else _number("high", line.high),
+        low=None if line.low is msgspec.UNSET else _number("low", line.low),
+        previous_close=None if line.previous_close is msgspec.UNSET else _number("previous_close", line.previous_close),
+        volume=_said(line.volume),
+        currency=_said(line.currency),
+        exchange=_said(line.exchange),
+        market_state=_said(line.market_state),
+        delay_minutes=_said(line.delay_minutes),
+    )
+
+
+def _said(value: T | msgspec.UnsetType) -> T | None:
+    return None if isinstance(value, msgspec.UnsetType) else value
+
+
+def _number(field: str, value: object) -> Decimal:
+    if isinstance(value, Decimal):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Decimal(value)
+    raise Invalid(field, "is not a number")
+
+
+def _reason(content: bytes, error: Exception) -> str:
+    """Why a line was refused, in words for a person: the version and the kind first, then the field."""
+    if not content:
+        return "empty line"
+    try:
+        header = _HEADER.decode(content)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return f"not a JSON object: {error}"
+    if header.kind not in ("quote", "heartbeat"):
+        return f"unknown kind {header.kind!r:.40}"
+    if header.v != VERSION or isinstance(header.v, bool):
+        return f"version {header.v!r:.40} is not {VERSION}"
+    return str(error)
