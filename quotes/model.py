@@ -22,7 +22,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HORIZON = datetime(2200, 1, 1, tzinfo=UTC)
 
 
-class Invalid(ValueError):  # noqa: N818  (an adjective reads better at the raise: `raise Invalid("price", …)`)
+class Invalid(ValueError):
     """A value that no quote or heartbeat may hold: which field, and what is wrong with it."""
 
     def __init__(self, field: str, problem: str) -> None:
@@ -150,7 +150,7 @@ def _check_time(field: str, time: datetime) -> None:
 
 
 def _check_price(field: str, value: Decimal) -> None:
-    if not isinstance(value, Decimal) or not value.is_finite():
+    if not value.is_finite():
         raise Invalid(field, f"{value!r} is not a finite decimal")
     if not -MAX_PRICE < value < MAX_PRICE:
         raise Invalid(field, f"{value!r} is not below {MAX_PRICE:f}")

@@ -53,7 +53,7 @@ class Source(Protocol):
         """The symbols it serves when the user names none; empty where it cannot know them (Yahoo)."""
 
     def fetch(self, symbols: Sequence[str], now: datetime) -> FetchResult:
-        """The quotes of some symbols that are due at `now` (aware UTC). Trouble with the source is a value, no raise."""
+        """The quotes of some symbols that are due at `now` (aware UTC). Trouble is a value; it does not raise."""
 
     def close(self) -> None:
         """Give back connections and files."""

@@ -1,0 +1,50 @@
+"""The archive object of a batch: every line of every record, as gzip JSON Lines. Pure.
+
+A good line stands there byte for byte. A refused one stands as `{"kind":"quarantined",…}` with its bytes in base64, so
+that the object stays JSON Lines whatever was on the stream, and lacks nothing.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Sequence
+
+import msgspec
+
+from processor_lambda.records import Admitted
+
+
+class _Refused(msgspec.Struct, frozen=True, tag="quarantined", tag_field="kind"):
+    v: int
+    shard: str
+    sequence_number: str
+    line: int
+    reason: str
+    content: bytes
+
+
+def key_of(batch: Sequence[Admitted]) -> str:
+    """`raw-data/dt=2026-11-23/hour=14/<shard>-<first>-<last sequence number>.jsonl.gz`.
+
+    The hour is that of the first record's arrival (UTC), so a batch that comes again is the same object.
+    """
+    first, last = batch[0].record, batch[-1].record
+    partition = f"dt={first.arrival:%Y-%m-%d}/hour={first.arrival:%H}"
+    return f"raw-data/{partition}/{first.shard}-{first.sequence_number}-{last.sequence_number}.jsonl.gz"
+
+
+def body_of(batch: Sequence[Admitted]) -> bytes:
+    """The object's bytes: the lines in the order of the stream."""
+    lines: list[bytes] = []
+    for admitted in batch:
+        numbered = [(good.number, good.content) for good in admitted.good]
+        numbered += [(refused.number, _refused(admitted, index)) for index, refused in enumerate(admitted.refused)]
+        lines += [content for _, content in sorted(numbered)]
+    return gzip.compress(b"\n".join(lines) + b"\n", 6, mtime=0)
+
+
+def _refused(admitted: Admitted, index: int) -> bytes:
+    line, record = admitted.refused[index], admitted.record
+    return msgspec.json.encode(
+        _Refused(1, record.shard, str(record.sequence_number), line.number, line.reason, line.content)
+    )

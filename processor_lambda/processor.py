@@ -1,0 +1,181 @@
+"""The protocol of a batch: archive, read, drop, decode, fold, write, commit, publish, mark.
+
+Commit first, publish from what was committed. Each step is there because an interleaving of crashes, retries and
+racing invocations broke the promises without it: ARCHITECTURE.md says which.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from processor_lambda import archive
+from processor_lambda.errors import InvalidAlert, LostRace, Unavailable
+from processor_lambda.fold import fold
+from processor_lambda.ports import Archive, Quarantine, QuarantineMessage, StateTable, Stored, Table, Topic
+from processor_lambda.quarantine import Overflow, message_of_alert, messages_of
+from processor_lambda.records import Admitted, Record, admit
+from processor_lambda.rows import Row, bar_row, quote_row
+from processor_lambda.settings import Settings
+from processor_lambda.state import LaneState, Publication
+from quotes import Quote, lanes_of_key
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a batch: counts for one line of log."""
+
+    records: int = 0
+    quotes: int = 0
+    """Rows written; a quote that came twice in one batch counts twice."""
+    repeated_records: int = 0
+    """Records that an earlier invocation had committed."""
+    quarantined: int = 0
+    bars: int = 0
+    alerts: int = 0
+    lost_races: int = 0
+
+
+class Processor:
+    """Processes the batches of one stream. `process` may be called again with any batch, whole or in part."""
+
+    def __init__(
+        self,
+        *,
+        archive: Archive,
+        quotes: Table,
+        bars: Table,
+        states: StateTable,
+        alerts: Topic,
+        quarantine: Quarantine,
+        settings: Settings,
+    ) -> None:
+        self._archive = archive
+        self._quotes = quotes
+        self._bars = bars
+        self._states = states
+        self._alerts = alerts
+        self._quarantine = quarantine
+        self._settings = settings
+        self._warm: dict[str, Stored] = {}
+        """Lanes as this instance last committed and published them. A copy may be stale: the commit finds out."""
+
+    def process(self, records: Sequence[Record]) -> Report:
+        """Give a batch its effects, once, however often it comes. Raises `Unavailable`: then it must come again.
+
+        The records are those of one shard in the order of their sequence numbers.
+        """
+        batch = [admit(record) for record in records]
+        self._archive.put(archive.key_of(batch), archive.body_of(batch))
+        lanes: dict[str, list[Admitted]] = {}
+        strays: list[Admitted] = []
+        for admitted in batch:
+            key = admitted.record.partition_key
+            (strays if lanes_of_key(key) is None else lanes.setdefault(key, [])).append(admitted)
+
+        counts: Counter[str] = Counter(records=len(batch))
+        read = self._warm | self._read_and_publish(
+            [lane for lane in lanes if lane not in self._warm], records[-1], counts
+        )
+        fresh = {lane: _beyond(read[lane].state, arrived) for lane, arrived in lanes.items()}
+        counts["repeated_records"] = len(batch) - len(strays) - sum(map(len, fresh.values()))
+        self._write(strays + [admitted for arrived in fresh.values() for admitted in arrived], counts)
+
+        committed, lost = self._commit_all(read, fresh, records[-1], counts)
+        self._publish(committed, records[-1], counts)
+        self._warm.update((lane, Stored(state, state.last_number)) for lane, state in committed.items())
+        if lost:
+            raise Unavailable(f"another invocation is at work on {', '.join(lost)}")
+        return Report(**counts)
+
+    def _read_and_publish(self, lanes: Iterable[str], cause: Record, counts: Counter[str]) -> dict[str, Stored]:
+        """Read lanes, and show what an earlier run committed and may not have shown."""
+        lanes = list(lanes)
+        if not lanes:
+            return {}
+        read = self._states.read(lanes)
+        left = {lane: stored.state for lane, stored in read.items() if stored.state.last_number > stored.published}
+        self._publish(left, cause, counts, marks={lane: stored.published for lane, stored in read.items()})
+        return read
+
+    def _write(self, batch: Sequence[Admitted], counts: Counter[str]) -> None:
+        """Rows and quarantined lines: what does not depend on state, and is harmless twice."""
+        rows = [self._quote_row(line) for admitted in batch for line in admitted.lines if isinstance(line, Quote)]
+        self._quotes.put(rows)
+        counts["quotes"] += len(rows)
+        messages: list[QuarantineMessage] = []
+        for admitted in batch:
+            refused = messages_of(admitted)
+            if isinstance(refused, Overflow):
+                address = self._archive.put(refused.key, refused.body)
+                messages.append(msgspec.structs.replace(refused.message, object=address))
+            else:
+                messages += refused
+        self._quarantine.put(messages)
+        counts["quarantined"] += sum(message.lines for message in messages)
+
+    def _commit_all(
+        self, read: dict[str, Stored], fresh: dict[str, list[Admitted]], cause: Record, counts: Counter[str]
+    ) -> tuple[dict[str, LaneState], list[str]]:
+        """Commit every lane that has something new. Returns the states committed and the lanes whose race was lost."""
+        committed: dict[str, LaneState] = {}
+        lost: list[str] = []
+        for lane, arrived in fresh.items():
+            if not arrived:
+                continue
+            warm = self._warm.pop(lane, None)
+            try:
+                committed[lane] = self._commit(lane, read[lane].state, arrived)
+                continue
+            except LostRace:
+                counts["lost_races"] += 1
+            if warm is None:
+                lost.append(lane)
+                continue
+            # The warm copy was stale. It knew fewer records than the lane has now, so every row that is due is written.
+            again = self._read_and_publish([lane], cause, counts)[lane]
+            left = _beyond(again.state, arrived)
+            try:
+                if left:
+                    committed[lane] = self._commit(lane, again.state, left)
+            except LostRace:
+                lost.append(lane)
+        return committed, lost
+
+    def _commit(self, lane: str, state: LaneState, arrived: Sequence[Admitted]) -> LaneState:
+        lines = [line for admitted in arrived for line in admitted.lines]
+        after = fold(state, lines, arrived[-1].record.sequence_number, self._settings.anomaly_percent)
+        self._states.commit(lane, after, state)
+        return after
+
+    def _publish(
+        self, states: dict[str, LaneState], cause: Record, counts: Counter[str], marks: dict[str, int] | None = None
+    ) -> None:
+        """Show what is pending in committed states beyond the lanes' marks, then raise the marks."""
+        due: dict[str, list[Publication]] = {
+            lane: [item for item in state.pending if marks is None or item.number > marks[lane]]
+            for lane, state in states.items()
+        }
+        bars = [bar_row(item.bar, self._settings.bar_ttl_days) for items in due.values() for item in items if item.bar]
+        self._bars.put(bars)
+        counts["bars"] += len(bars)
+        for items in due.values():
+            for item in items:
+                if item.alert is None:
+                    continue
+                try:
+                    self._alerts.publish(item.alert)
+                    counts["alerts"] += 1
+                except InvalidAlert as error:
+                    self._quarantine.put([message_of_alert(cause, item.alert, str(error))])
+        for lane, items in due.items():
+            if items:
+                self._states.raise_mark(lane, items[-1].number)
+
+    def _quote_row(self, quote: Quote) -> Row:
+        return quote_row(quote, self._settings.anomaly_percent, self._settings.quote_ttl_days)
+
+
+def _beyond(state: LaneState, arrived: Sequence[Admitted]) -> list[Admitted]:
+    return [admitted for admitted in arrived if admitted.record.sequence_number > state.last_sequence]

@@ -1,0 +1,75 @@
+"""The function's settings, read once from its environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
+
+from processor_lambda.errors import SettingsError
+
+_REQUIRED = (
+    "QUOTES_TABLE",
+    "BARS_TABLE",
+    "STATE_TABLE",
+    "ARCHIVE_BUCKET",
+    "ALERTS_TOPIC_ARN",
+    "QUARANTINE_QUEUE_URL",
+)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the function writes to, and its few parameters."""
+
+    quotes_table: str
+    bars_table: str
+    state_table: str
+    archive_bucket: str
+    alerts_topic_arn: str
+    quarantine_queue_url: str
+    anomaly_percent: Decimal = Decimal(5)
+    """A price further than this from the previous close is an anomaly, and the first of them an alert."""
+    quote_ttl_days: int = 30
+    """Rows expire this long after their quote was received; 0 keeps them."""
+    bar_ttl_days: int = 365
+    """Bars expire this long after their last quote was received; 0 keeps them."""
+
+
+def from_environment(environment: Mapping[str, str]) -> Settings:
+    """The settings that an environment holds. Raises `SettingsError` with every mistake, one a line."""
+    mistakes = [f"{name}: missing" for name in _REQUIRED if not environment.get(name)]
+    values: dict[str, Any] = {name.lower(): environment.get(name) for name in _REQUIRED}
+    for name, parse, wanted in (
+        ("ANOMALY_PERCENT", _positive, "a positive number"),
+        ("QUOTE_TTL_DAYS", _count, "a count of days"),
+        ("BAR_TTL_DAYS", _count, "a count of days"),
+    ):
+        text = environment.get(name)
+        if not text:
+            continue
+        value = _parsed(parse, text)
+        if value is None:
+            mistakes.append(f"{name}: {text!r} is not {wanted}")
+        values[name.lower()] = value
+    if mistakes:
+        raise SettingsError("the function's environment is wrong:\n" + "\n".join(mistakes))
+    return Settings(**values)
+
+
+def _parsed(parse: Callable[[str], Decimal | int | None], text: str) -> Decimal | int | None:
+    try:
+        return parse(text)
+    except (ValueError, InvalidOperation):
+        return None
+
+
+def _positive(text: str) -> Decimal | None:
+    number = Decimal(text)
+    return number if number.is_finite() and number > 0 else None
+
+
+def _count(text: str) -> int | None:
+    number = int(text)
+    return number if number >= 0 else None
