@@ -5,9 +5,9 @@ symbol belongs to. Both programs import this package and neither imports the oth
 """
 
 from quotes.lanes import MAX_LANES, lane_of, lanes_of_key, partition_key
-from quotes.model import MAX_CLOCK_SKEW, PRICE_PLACES, Heartbeat, Identity, Invalid, Line, Quote, price
+from quotes.model import MAX_CLOCK_SKEW, PRICE_PLACES, Heartbeat, Identity, Invalid, Line, Quote, is_symbol, price
 from quotes.times import from_iso, to_iso, whole_milliseconds
-from quotes.wire import VERSION, BadLine, Decoded, GoodLine, decode, encode, encode_line
+from quotes.wire import VERSION, BadLine, Decoded, GoodLine, content_of, decode, encode, encode_line
 
 __all__ = [
     "MAX_CLOCK_SKEW",
@@ -22,10 +22,12 @@ __all__ = [
     "Invalid",
     "Line",
     "Quote",
+    "content_of",
     "decode",
     "encode",
     "encode_line",
     "from_iso",
+    "is_symbol",
     "lane_of",
     "lanes_of_key",
     "partition_key",

@@ -38,12 +38,19 @@ class Identity(NamedTuple):
     revision: int
 
 
+def is_symbol(text: str) -> bool:
+    """Whether a text may be a quote's symbol: 1 to 32 letters, digits or .^=&$_:/+-, as Yahoo writes them."""
+    return _SYMBOL.fullmatch(text) is not None
+
+
 def price(value: float | str | Decimal) -> Decimal:
     """The exact decimal of a price as its source printed it: at most 8 places, no trailing zeros, no exponent.
 
     A float counts as its shortest decimal form (`repr`), which is what the source sent. Raises `Invalid` for what is
     not a finite number below 10**15.
     """
+    if isinstance(value, bool):
+        raise Invalid("price", f"{value!r} is not a number")
     try:
         number = Decimal(value if isinstance(value, str) else repr(value) if isinstance(value, float) else value)
     except (ArithmeticError, TypeError, ValueError) as error:
@@ -81,7 +88,7 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     delay_minutes: int | None = None
 
     def __post_init__(self) -> None:
-        if _SYMBOL.fullmatch(self.symbol) is None:
+        if not is_symbol(self.symbol):
             raise Invalid("symbol", f"{self.symbol!r} is not 1 to 32 letters, digits or .^=&$_:/+-")
         _check_time("event_time", self.event_time)
         _check_time("ingest_time", self.ingest_time)

@@ -2,7 +2,7 @@
 
 A Kinesis record holds one packet, a packet the lines of one lane:
 
-    {"kind":"quote","v":1,"symbol":"AAPL","event_time":"2026-11-23T14:30:00.000Z","price":171.62,…}
+    {"kind":"quote","v":1,"symbol":"AAPL","event_time":"2026-11-23T14:30:00.000Z","price":171.62,…,"ingest_time":…}
     {"kind":"heartbeat","v":1,"lane":"lane-03-of-16","clock":"2026-11-23T14:31:00.000Z",…}
 
 What a source did not say is absent. A new field is a new version: the decoder takes no field it does not know, so the
@@ -71,8 +71,6 @@ def encode_line(line: Line) -> bytes:
                 to_iso(line.event_time),
                 line.price,
                 line.source,
-                to_iso(line.ingest_time),
-                line.revision,
                 line.open,
                 line.high,
                 line.low,
@@ -82,10 +80,17 @@ def encode_line(line: Line) -> bytes:
                 line.exchange,
                 line.market_state,
                 line.delay_minutes,
+                to_iso(line.ingest_time),
+                line.revision,
             )
         )
         + b"\n"
     )
+
+
+def content_of(line: bytes) -> bytes:
+    """The part of a quote's encoded line that is its content: all but when it was received, and its revision."""
+    return line.rpartition(_INGEST_TIME)[0]
 
 
 def decode(packet: bytes) -> Decoded:
@@ -112,8 +117,6 @@ class _QuoteOut(msgspec.Struct, frozen=True, omit_defaults=True, tag="quote", ta
     event_time: str
     price: Decimal
     source: str
-    ingest_time: str
-    revision: int = 0
     open: Decimal | None = None
     high: Decimal | None = None
     low: Decimal | None = None
@@ -123,6 +126,8 @@ class _QuoteOut(msgspec.Struct, frozen=True, omit_defaults=True, tag="quote", ta
     exchange: str | None = None
     market_state: str | None = None
     delay_minutes: int | None = None
+    ingest_time: str = ""
+    revision: int = 0
 
 
 class _HeartbeatOut(msgspec.Struct, frozen=True, omit_defaults=True, tag="heartbeat", tag_field="kind"):
@@ -164,6 +169,7 @@ class _Header(msgspec.Struct, frozen=True):
     v: Any = None
 
 
+_INGEST_TIME = b',"ingest_time":'
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _DECODER = msgspec.json.Decoder(_QuoteIn | _HeartbeatIn, float_hook=Decimal)
 _HEADER = msgspec.json.Decoder(_Header)
@@ -216,4 +222,4 @@ def _reason(content: bytes, error: Exception) -> str:
         return f"unknown kind {header.kind!r:.40}"
     if header.v != VERSION or isinstance(header.v, bool):
         return f"version {header.v!r:.40} is not {VERSION}"
-    return str(error)
+    return f"not UTF-8: {error}" if isinstance(error, UnicodeError) else str(error)

@@ -1,0 +1,70 @@
+"""Which quotes are news: repeats are suppressed, late ones refused, new content at a known time revised. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from hashlib import blake2b
+
+import msgspec
+from msgspec.structs import replace
+
+from quotes import Quote, content_of, encode_line
+
+DIGEST_BYTES = 8
+MAX_DIGESTS = 64
+"""Contents remembered of one event time. A source that goes on beyond that repeats the oldest as a revision."""
+
+
+class Memory(msgspec.Struct, frozen=True):
+    """What is remembered of a symbol: its newest event time, and what was said at it."""
+
+    event_time: datetime
+    revision: int
+    digests: tuple[bytes, ...]
+    """Of the contents accepted at that time, in their order."""
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """A quote with its revision, and its line as it goes out."""
+
+    quote: Quote
+    line: bytes
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What became of some quotes; every one of them is accepted, suppressed or late."""
+
+    accepted: tuple[Accepted, ...]
+    suppressed: int
+    """Content that was accepted before at the same event time."""
+    late: int
+    """Older than the newest accepted quote of its symbol."""
+    memories: dict[str, Memory]
+    """Of the symbols that were accepted, as it is afterwards."""
+
+
+def decide(memories: Mapping[str, Memory], quotes: Iterable[Quote]) -> Decision:
+    """Decide on quotes in their order, given what is remembered of their symbols."""
+    accepted: list[Accepted] = []
+    changed: dict[str, Memory] = {}
+    suppressed = late = 0
+    for quote in quotes:
+        memory = changed.get(quote.symbol) or memories.get(quote.symbol)
+        if memory is not None and quote.event_time < memory.event_time:
+            late += 1
+            continue
+        line = encode_line(quote)
+        digest = blake2b(content_of(line), digest_size=DIGEST_BYTES).digest()
+        if memory is None or quote.event_time > memory.event_time:
+            changed[quote.symbol] = Memory(quote.event_time, 0, (digest,))
+        elif digest in memory.digests:
+            suppressed += 1
+            continue
+        else:
+            quote = replace(quote, revision=memory.revision + 1)  # noqa: PLW2901  (the same quote, revised)
+            line = encode_line(quote)
+            digests = (*memory.digests[1 - MAX_DIGESTS :], digest)
+            changed[quote.symbol] = Memory(quote.event_time, quote.revision, digests)
+        accepted.append(Accepted(quote, line))
+    return Decision(tuple(accepted), suppressed, late, changed)

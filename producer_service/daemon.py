@@ -1,0 +1,136 @@
+"""The daemon: start, run until stopped or until the source ends, drain, say what is left."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from types import FrameType
+
+import structlog
+
+from producer_service.errors import StreamUnreachable
+from producer_service.health import Health
+from producer_service.http import Server
+from producer_service.kinesis import Stream
+from producer_service.metrics import Metrics
+from producer_service.outbox import Outbox
+from producer_service.polling import Poller, PollReport
+from producer_service.schedule import Schedule
+from producer_service.sender import Sender
+from producer_service.settings import Settings
+
+POLL_LIMIT_SECONDS = 120
+"""A poll that has not advanced for so long is stuck: every request inside it times out within seconds."""
+DRAIN_STEP_SECONDS = 0.2
+
+log = structlog.get_logger(__name__)
+
+
+class Daemon:
+    """The running producer. `run` blocks; signals, or the source's end, make it drain and return an exit code."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        poller: Poller,
+        outbox: Outbox,
+        stream: Stream,
+        sender: Sender,
+        metrics: Metrics,
+        health: Health,
+        server: Server,
+        stopping: threading.Event,
+    ) -> None:
+        self._settings = settings
+        self._poller = poller
+        self._outbox = outbox
+        self._stream = stream
+        self._sender = sender
+        self._schedule = Schedule(metrics)
+        self._health = health
+        self._server = server
+        self._stopping = stopping
+        self._forced = threading.Event()
+        self._ended = threading.Event()
+        self._wake = threading.Event()
+
+    def run(self) -> int:
+        """Run until told to stop. 0 if everything accepted was delivered or is kept in a journal on disk, else 1."""
+        signal.signal(signal.SIGTERM, self._on_signal)
+        signal.signal(signal.SIGINT, self._on_signal)
+        settings = self._settings
+        self._server.start()
+        self._sender.start()
+        for number in range(settings.requests_in_flight):
+            self._health.expect(f"sender {number}", POLL_LIMIT_SECONDS)
+        self._health.expect("poll", settings.poll_interval_seconds * 2 + POLL_LIMIT_SECONDS)
+        self._schedule.every(settings.poll_interval_seconds, "poll", self._poll)
+        self._schedule.every(
+            settings.heartbeat_seconds, "heartbeat", self._poller.beat, first_after_seconds=settings.heartbeat_seconds
+        )
+        self._schedule.start()
+        log.info(
+            "started",
+            source=settings.source,
+            stream=settings.stream_name,
+            lanes=settings.lanes,
+            recovered=self._outbox.recovered,
+            url=f"http://{settings.http_host}:{self._server.port}",
+        )
+        self._probe()
+        self._wake.wait()
+        return self._stop()
+
+    def _poll(self) -> None:
+        report: PollReport | None = self._poller.poll_all()
+        if report is not None and report.ended:
+            self._ended.set()
+            self._wake.set()
+
+    def _probe(self) -> None:
+        """Readiness before the first request of the senders."""
+        try:
+            log.info("stream_answers", detail=self._stream.check())
+            self._health.stream_answered(is_alive=True)
+        except StreamUnreachable as error:
+            log.warning("stream_unreachable", detail=str(error))
+            self._health.stream_answered(is_alive=False, detail=str(error))
+
+    def _on_signal(self, _signal: int, _frame: FrameType | None) -> None:
+        if self._stopping.is_set():
+            self._forced.set()
+        self._stopping.set()
+        self._wake.set()
+
+    def _stop(self) -> int:
+        ended = self._ended.is_set() and not self._stopping.is_set()
+        self._schedule.stop()
+        self._poller.close()
+        pending = self._outbox.level().quotes
+        log.info("draining", pending=pending, why="the source has ended" if ended else "told to stop")
+        drained = self._drain(None if ended else self._settings.drain_seconds)
+        if not self._forced.is_set():
+            self._sender.stop()
+        self._server.stop()
+        left = self._outbox.level().quotes
+        self._outbox.close()
+        kept = "in the journal" if self._outbox.durable else "nowhere: set PRODUCER_JOURNAL_DIR to keep them"
+        if drained:
+            log.info("stopped", undelivered=0)
+        else:
+            log.warning("stopped", undelivered=left, kept=kept)
+        return 0 if drained or (self._outbox.durable and not ended) else 1
+
+    def _drain(self, seconds: float | None) -> bool:
+        """Deliver what is pending, within some seconds or without a deadline; a signal ends it. True if it all was."""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        interrupted = self._forced if deadline is not None else self._stopping
+        while not interrupted.is_set():
+            self._health.beat("poll")
+            if self._outbox.wait_until_empty(DRAIN_STEP_SECONDS):
+                return True
+            if deadline is not None and time.monotonic() > deadline:
+                break
+        return self._outbox.wait_until_empty(0)

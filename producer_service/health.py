@@ -1,0 +1,58 @@
+"""Liveness and readiness: whether the loops advance, and whether the stream answers. A failing source is neither."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import msgspec
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """An answer for /healthz or /readyz, and why."""
+
+    ok: bool
+    reason: str
+
+
+class Health:
+    """Thread-safe. `monotonic` is seconds of any origin."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._beats: dict[str, float] = {}
+        self._limits: dict[str, float] = {}
+        self._stream = Verdict(ok=False, reason="the stream was not asked yet")
+
+    def expect(self, loop: str, within_seconds: float) -> None:
+        """Hold a loop to a beat at least every so many seconds, from now on."""
+        with self._lock:
+            self._limits[loop] = within_seconds
+            self._beats[loop] = self._monotonic()
+
+    def beat(self, loop: str) -> None:
+        """Say that a loop advances."""
+        with self._lock:
+            self._beats[loop] = self._monotonic()
+
+    def stream_answered(self, *, is_alive: bool, detail: str = "") -> None:
+        """Say what came of the last request to the stream."""
+        with self._lock:
+            self._stream = Verdict(is_alive, "the stream answers" if is_alive else f"the stream fails: {detail[:300]}")
+
+    def liveness(self) -> Verdict:
+        """Whether every loop that is expected to has advanced of late."""
+        with self._lock:
+            now = self._monotonic()
+            stuck = [
+                f"{loop} has not advanced for {now - self._beats[loop]:.0f} s"
+                for loop, limit in self._limits.items()
+                if now - self._beats[loop] > limit
+            ]
+        return Verdict(not stuck, "; ".join(stuck) or "the loops advance")
+
+    def readiness(self) -> Verdict:
+        """Whether the stream answered the last request."""
+        with self._lock:
+            return self._stream

@@ -1,0 +1,71 @@
+"""The endpoints: /metrics, /healthz, /readyz; anything else is 404."""
+
+from __future__ import annotations
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+from producer_service.health import Health
+
+
+class Server:
+    """Serves from a thread of its own once started; bound when made, so `port` is known then. Raises OSError."""
+
+    def __init__(self, host: str, port: int, registry: CollectorRegistry, health: Health) -> None:
+        class Handler(_Handler):
+            def answer(self, path: str) -> tuple[int, str, bytes]:
+                return _answer(path, self.headers.get("Accept", ""), registry, health)
+
+        self._server = ThreadingHTTPServer((host, port), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, name="http", daemon=True)
+
+    @property
+    def port(self) -> int:
+        """The port it is bound to."""
+        return self._server.server_port
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop answering and give the port back."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server_version = "stockstream"
+    sys_version = ""
+    timeout = 10
+
+    def answer(self, path: str) -> tuple[int, str, bytes]:
+        raise NotImplementedError
+
+    def do_GET(self) -> None:
+        status, content_type, body = self.answer(self.path.partition("?")[0])
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_HEAD = do_GET  # noqa: N815  (the name that http.server looks for)
+
+    def log_message(self, *_: object) -> None:
+        """Probes come every few seconds; they are not news."""
+
+
+def _answer(path: str, accept: str, registry: CollectorRegistry, health: Health) -> tuple[int, str, bytes]:
+    if path == "/metrics":
+        encode, content_type = choose_encoder(accept)
+        return 200, content_type, encode(registry)
+    if path in ("/healthz", "/readyz"):
+        verdict = health.liveness() if path == "/healthz" else health.readiness()
+        return 200 if verdict.ok else 503, "text/plain; charset=utf-8", verdict.reason.encode() + b"\n"
+    return 404, "text/plain; charset=utf-8", b"not here: /metrics, /healthz and /readyz are\n"

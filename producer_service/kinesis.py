@@ -1,0 +1,135 @@
+"""Kinesis: one PutRecords request, and what became of each record of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+import boto3
+import msgspec
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    NoCredentialsError,
+    NoRegionError,
+    ReadTimeoutError,
+)
+from botocore.parsers import ResponseParserError
+
+from producer_service.errors import ConfigurationError, StreamUnreachable
+from producer_service.packing import Packet
+
+PutFailure = Literal["throttled", "internal", "timeout", "connection", "refused"]
+"""Why a record was not acknowledged. `timeout` and `connection` hide whether it was stored: it may arrive twice."""
+
+CONNECT_TIMEOUT_SECONDS = 3
+READ_TIMEOUT_SECONDS = 5
+
+_THROTTLES = {
+    "ProvisionedThroughputExceededException",
+    "KMSThrottlingException",
+    "LimitExceededException",
+    "ThrottlingException",
+    "RequestLimitExceeded",
+}
+_INTERNAL = {"InternalFailure", "InternalError", "ServiceUnavailable", "InternalServerError"}
+
+
+class PutResult(msgspec.Struct, frozen=True):
+    """What became of the records of one request, in their order: None where acknowledged, else why not."""
+
+    failures: tuple[PutFailure | None, ...]
+    detail: str = ""
+    """The first failure in Kinesis's own words."""
+
+
+class Stream(Protocol):
+    """Where packets go."""
+
+    def put(self, packets: Sequence[Packet]) -> PutResult:
+        """Put packets, one record each, in one request. Does not raise for trouble with Kinesis, and does not retry."""
+
+    def check(self) -> str:
+        """Say that the stream answers, in words for a person. Raises `StreamUnreachable`."""
+
+
+class KinesisStream:
+    """A Kinesis data stream. Endpoint, region and credentials come the SDK's own way."""
+
+    def __init__(self, name: str, requests_in_flight: int) -> None:
+        self._name = name
+        try:
+            self._client: Any = boto3.client(
+                "kinesis",
+                config=Config(
+                    connect_timeout=CONNECT_TIMEOUT_SECONDS,
+                    read_timeout=READ_TIMEOUT_SECONDS,
+                    # A retry inside the SDK would send a whole request again and hide which records had failed.
+                    retries={"mode": "standard", "total_max_attempts": 1},
+                    max_pool_connections=requests_in_flight,
+                    parameter_validation=False,
+                ),
+            )
+        except NoRegionError as error:
+            raise ConfigurationError(["AWS_REGION: missing; the SDK needs it to find Kinesis"]) from error
+
+    def put(self, packets: Sequence[Packet]) -> PutResult:
+        """See `Stream.put`."""
+        try:
+            answer = self._client.put_records(
+                StreamName=self._name,
+                Records=[{"Data": packet.data, "PartitionKey": packet.partition_key} for packet in packets],
+            )
+        except (ClientError, BotoCoreError, ResponseParserError) as error:
+            return _nothing_acknowledged(packets, _reason(error), str(error))
+        if len(answer.get("Records", ())) != len(packets):
+            return _nothing_acknowledged(packets, "connection", "an answer that is not to this request")
+        failed = next((record for record in answer["Records"] if record.get("ErrorCode")), None)
+        detail = "" if failed is None else f"{failed['ErrorCode']}: {failed.get('ErrorMessage', '')}"
+        return PutResult(tuple(map(_outcome, answer["Records"])), detail)
+
+    def check(self) -> str:
+        """See `Stream.check`."""
+        try:
+            answer = self._client.describe_stream_summary(StreamName=self._name)
+        except (ClientError, BotoCoreError) as error:
+            raise StreamUnreachable(f"stream {self._name}: {_advice(error)}") from error
+        summary = answer["StreamDescriptionSummary"]
+        return f"stream {self._name} is {summary['StreamStatus']} with {summary['OpenShardCount']} open shards"
+
+
+def _nothing_acknowledged(packets: Sequence[Packet], reason: PutFailure, detail: str) -> PutResult:
+    failures: list[PutFailure | None] = [reason] * len(packets)
+    return PutResult(tuple(failures), detail)
+
+
+def _reason(error: Exception) -> PutFailure:
+    match error:
+        case ClientError():
+            return _reason_of_code(error.response["Error"]["Code"])
+        case ReadTimeoutError() | ConnectTimeoutError():
+            return "timeout"
+        case NoCredentialsError():
+            return "refused"
+    return "connection"
+
+
+def _outcome(record: Mapping[str, Any]) -> PutFailure | None:
+    code = record.get("ErrorCode")
+    return _reason_of_code(code) if code else None
+
+
+def _reason_of_code(code: str) -> PutFailure:
+    if code in _THROTTLES:
+        return "throttled"
+    return "internal" if code in _INTERNAL or code.isdigit() else "refused"
+
+
+def _advice(error: ClientError | BotoCoreError) -> str:
+    if isinstance(error, ClientError) and error.response["Error"]["Code"] == "ResourceNotFoundException":
+        return f"{error}; deploy it, or set PRODUCER_STREAM_NAME to one that is"
+    if isinstance(error, NoCredentialsError):
+        return f"{error}; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    return str(error)

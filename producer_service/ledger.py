@@ -1,0 +1,47 @@
+"""The ledger: every accepted identity, appended to a file outside the delivery path, as a witness of what was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from quotes import Identity, Quote, from_iso, to_iso
+
+
+class Ledger:
+    """A file of JSON Lines: `{"symbol":"AAPL","event_time":"2026-11-23T14:30:00.000Z","revision":0}`.
+
+    Without a path it keeps nothing.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._file: IO[bytes] | None = None
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("ab")
+
+    def append(self, quotes: Iterable[Quote]) -> None:
+        """Add the identities of quotes that were accepted; they are in the file when this returns."""
+        if self._file is None:
+            return
+        for quote in quotes:
+            entry = {"symbol": quote.symbol, "event_time": to_iso(quote.event_time), "revision": quote.revision}
+            self._file.write(msgspec.json.encode(entry) + b"\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+
+def read(path: Path) -> Iterator[Identity]:
+    """The identities in a ledger, in the order of their acceptance. A line cut short by a crash is left out."""
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                entry = msgspec.json.decode(line)
+                yield Identity(entry["symbol"], from_iso(entry["event_time"]), entry["revision"])

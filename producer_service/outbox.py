@@ -1,0 +1,205 @@
+"""The outbox: what was accepted and is not yet acknowledged, lane by lane, in order.
+
+A lane has at most one packet in flight, and a request at most one packet of a lane. A failed packet stays at its lane's
+head and is sent again after a pause while the other lanes go on, so one symbol's quotes can neither overtake each other
+nor be lost in a request that failed in part. An acknowledged packet leaves the journal before its lane's next is sent.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from producer_service.acceptance import Decision, Memory
+from producer_service.journal import Journal
+from producer_service.packing import Packet, Row, chunks, fits, head
+from quotes import Heartbeat, encode_line, lane_of, partition_key
+
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 10.0
+
+
+class Level(msgspec.Struct, frozen=True):
+    """How full the outbox is at one instant."""
+
+    quotes: int
+    bytes: int
+    oldest_accepted_at: float | None
+    """Seconds since the epoch; None when it is empty."""
+
+
+class _Lane:
+    def __init__(self) -> None:
+        self.rows: deque[Row] = deque()
+        self.size = 0
+        self.in_flight = False
+        self.failures = 0
+        self.not_before = 0.0  # monotonic seconds: after a failure its pause, before the first row's linger is over
+
+
+class Outbox:
+    """Thread-safe. `put` from the poll, `take` and `settle` from the senders; every accepted line passes once.
+
+    `clock` is seconds since the epoch, `monotonic` seconds of any origin, `jitter` uniform in 0 to 1. Rows that
+    the journal held are pending again from the start: `recovered` says how many quotes they were.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        lanes: int,
+        max_bytes: int,
+        linger_seconds: float,
+        clock: Callable[[], float],
+        monotonic: Callable[[], float],
+        jitter: Callable[[], float],
+    ) -> None:
+        self.memories: dict[str, Memory] = journal.memories()
+        """Of each symbol, as committed. Read by the poll, written by `put` alone."""
+        self.durable = journal.durable
+        """Whether what is pending outlives the process."""
+        self._journal = journal
+        self._count = lanes
+        self._max_bytes = max_bytes
+        self._linger_seconds = linger_seconds
+        self._clock = clock
+        self._monotonic = monotonic
+        self._jitter = jitter
+        self._lanes = [_Lane() for _ in range(lanes)]
+        self._first = 0  # whose turn it is to be looked at first
+        self._bytes = 0
+        self._quotes = 0
+        self._hurry = False
+        self._changed = threading.Condition()
+        for row in journal.rows():
+            self._add(row)
+        self.recovered = self._quotes
+
+    def put(self, decision: Decision) -> None:
+        """Accept quotes: when this returns, they and what is remembered of their symbols are committed."""
+        by_lane: dict[int, list[bytes]] = {}
+        for accepted in decision.accepted:
+            by_lane.setdefault(lane_of(accepted.quote.symbol, self._count), []).append(accepted.line)
+        self._append(
+            [(lane, data, count) for lane, lines in by_lane.items() for data, count in chunks(lines)], decision
+        )
+
+    def put_heartbeats(self, heartbeat: Callable[[str], Heartbeat]) -> None:
+        """Add a heartbeat to each lane, behind what is pending there; `heartbeat` makes it for a partition key."""
+        keys = [partition_key(lane, self._count) for lane in range(self._count)]
+        self._append([(lane, encode_line(heartbeat(key)), 0) for lane, key in enumerate(keys)], None)
+
+    def wait_for_room(self, seconds: float) -> bool:
+        """Wait until the outbox is below its bound, for some seconds at the most. Returns whether it is."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._bytes < self._max_bytes, seconds)
+
+    def wait_until_empty(self, seconds: float) -> bool:
+        """Wait until nothing is pending, for some seconds at the most, without lingering. Returns whether it is so."""
+        with self._changed:
+            self._hurry = True
+            self._changed.notify_all()
+            return self._changed.wait_for(lambda: not self._bytes, seconds)
+
+    def take(self, seconds: float) -> tuple[Packet, ...]:
+        """The packets of the next request, of disjoint lanes; waits for some seconds at the most, then none."""
+        deadline = self._monotonic() + seconds
+        with self._changed:
+            while True:
+                now = self._monotonic()
+                packets, due = self._ready(now)
+                if packets or now >= deadline:
+                    for packet in packets:
+                        self._lanes[packet.lane].in_flight = True
+                    return packets
+                self._changed.wait(max(0.0, min(due, deadline) - now))
+
+    def settle(self, packets: Sequence[Packet], acknowledged: Sequence[bool]) -> None:
+        """Say of each packet that `take` gave whether Kinesis has acknowledged it; if not, it is sent again."""
+        done = [packet for packet, is_done in zip(packets, acknowledged, strict=True) if is_done]
+        with self._changed:
+            self._journal.remove(row for packet in done for row in packet.rows)
+            now = self._monotonic()
+            for packet, is_done in zip(packets, acknowledged, strict=True):
+                lane = self._lanes[packet.lane]
+                lane.in_flight = False
+                if is_done:
+                    lane.failures, lane.not_before = 0, 0.0
+                    for row in packet.rows:
+                        lane.rows.popleft()
+                        lane.size -= len(row.lines)
+                        self._bytes -= len(row.lines)
+                        self._quotes -= row.quotes
+                else:
+                    lane.not_before = now + pause(lane.failures, self._jitter())
+                    lane.failures += 1
+            self._changed.notify_all()
+
+    def level(self) -> Level:
+        """How full it is now."""
+        with self._changed:
+            oldest = min((lane.rows[0].accepted_at for lane in self._lanes if lane.rows), default=None)
+            return Level(self._quotes, self._bytes, oldest)
+
+    def close(self) -> None:
+        """Give the journal back."""
+        with self._changed:
+            self._journal.close()
+
+    def _append(self, rows: Sequence[tuple[int, bytes, int]], decision: Decision | None) -> None:
+        if not rows:
+            return
+        with self._changed:
+            memories: Mapping[str, Memory] = {} if decision is None else decision.memories
+            linger_until = self._monotonic() + self._linger_seconds
+            for row in self._journal.append(rows, self._clock(), memories):
+                lane = self._lanes[row.lane]
+                if not lane.rows and not lane.failures:
+                    lane.not_before = linger_until
+                self._add(row)
+            self.memories.update(memories)
+            self._changed.notify_all()
+
+    def _add(self, row: Row) -> None:
+        lane = self._lanes[row.lane]
+        lane.rows.append(row)
+        lane.size += len(row.lines)
+        self._bytes += len(row.lines)
+        self._quotes += row.quotes
+
+    def _ready(self, now: float) -> tuple[tuple[Packet, ...], float]:
+        """The packets that may go now, and when to look again if there are none."""
+        packets: list[Packet] = []
+        size = 0
+        due = float("inf")
+        for offset in range(self._count):
+            number = (self._first + offset) % self._count
+            lane = self._lanes[number]
+            if lane.in_flight or not lane.rows:
+                continue
+            count = head(lane.rows)
+            may_linger = not (lane.failures or self._hurry or count < len(lane.rows))
+            if lane.not_before > now and (lane.failures or may_linger):
+                due = min(due, lane.not_before)
+                continue
+            rows = tuple(lane.rows[index] for index in range(count))
+            packet = Packet(number, partition_key(number, self._count), rows)
+            if not fits(packets, size, packet):
+                break
+            packets.append(packet)
+            size += packet.size
+        if packets:
+            self._first = (packets[-1].lane + 1) % self._count
+        return tuple(packets), due
+
+
+def pause(failures: int, jitter: float) -> float:
+    """Seconds to wait after a failure that followed `failures` others: full jitter under an exponential bound.
+
+    https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
+    """
+    return jitter * min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(failures, 16))

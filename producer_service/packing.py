@@ -1,0 +1,84 @@
+"""How lines become rows of the outbox, rows packets, and packets requests. Pure; the limits are Kinesis's own.
+
+Limits: https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+MAX_RECORDS = 500
+MAX_REQUEST_BYTES = 5 * 2**20
+"""Data and partition keys of a request together."""
+MAX_RECORD_BYTES = 2**20
+"""Data and partition key of a record together."""
+PACKET_BYTES = 25_000
+"""What is billed as one PUT payload unit (25 KB, rounded up per record); a fuller packet costs a second one."""
+
+
+class Row(msgspec.Struct, frozen=True):
+    """Whole lines of one lane, at most a packet: what the journal keeps and gives back."""
+
+    id: int
+    """Rises within a lane in the order of acceptance."""
+    lane: int
+    lines: bytes
+    quotes: int
+    """How many of the lines are quotes; the others are heartbeats."""
+    accepted_at: float
+    """Seconds since the epoch."""
+
+
+class Packet(msgspec.Struct, frozen=True):
+    """One Kinesis record: the whole rows at the head of a lane."""
+
+    lane: int
+    partition_key: str
+    rows: tuple[Row, ...]
+
+    @property
+    def data(self) -> bytes:
+        """The record's data."""
+        return b"".join(row.lines for row in self.rows)
+
+    @property
+    def size(self) -> int:
+        """Bytes as the limits count them."""
+        return sum(len(row.lines) for row in self.rows) + len(self.partition_key)
+
+
+def chunks(lines: Iterable[bytes]) -> list[tuple[bytes, int]]:
+    """Lines of one lane joined into rows' contents, in their order: each at most a packet, with its count of lines.
+
+    A line longer than a packet is a row of its own.
+    """
+    rows: list[tuple[bytes, int]] = []
+    row: list[bytes] = []
+    size = 0
+    for line in lines:
+        if row and size + len(line) > PACKET_BYTES:
+            rows.append((b"".join(row), len(row)))
+            row, size = [], 0
+        row.append(line)
+        size += len(line)
+    if row:
+        rows.append((b"".join(row), len(row)))
+    return rows
+
+
+def head(rows: Iterable[Row]) -> int:
+    """How many rows at the head of a lane make its next packet: at least one, and no more than a packet holds."""
+    size = count = 0
+    for row in rows:
+        size += len(row.lines)
+        if count and size > PACKET_BYTES:
+            break
+        count += 1
+    return count
+
+
+def fits(packets: Sequence[Packet], size: int, packet: Packet) -> bool:
+    """Whether a request of some packets, of `size` bytes together, takes another one."""
+    return len(packets) < MAX_RECORDS and size + packet.size <= MAX_REQUEST_BYTES

@@ -1,0 +1,59 @@
+"""The schedule: APScheduler owns time, and what goes wrong with a job is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobExecutionEvent
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from producer_service.metrics import Metrics
+
+JITTER_SHARE = 0.1
+"""Of the interval: pollers that were started together drift apart, and a source sees no spikes."""
+
+_EVENTS = {EVENT_JOB_MISSED: "missed", EVENT_JOB_MAX_INSTANCES: "overlapped", EVENT_JOB_ERROR: "error"}
+
+log = structlog.get_logger(__name__)
+
+
+class Schedule:
+    """Jobs at intervals. A job never overlaps itself, runs that were missed become one, and each runs at once first."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._scheduler = BackgroundScheduler(
+            timezone=UTC,
+            executors={"default": ThreadPoolExecutor(4)},
+            job_defaults={"max_instances": 1, "coalesce": True},
+        )
+        self._scheduler.add_listener(self._count, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES | EVENT_JOB_ERROR)
+
+    def every(self, seconds: float, name: str, job: Callable[[], object], *, first_after_seconds: float = 0) -> None:
+        """Run a job every so many seconds, with jitter, from `first_after_seconds` after the start on."""
+        self._scheduler.add_job(
+            job,
+            IntervalTrigger(seconds=seconds, jitter=seconds * JITTER_SHARE, timezone=UTC),
+            id=name,
+            name=name,
+            next_run_time=datetime.now(UTC) + timedelta(seconds=first_after_seconds),
+            misfire_grace_time=max(1, int(seconds)),
+        )
+
+    def start(self) -> None:
+        """Begin to run the jobs."""
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Start no further run; those under way end by themselves."""
+        self._scheduler.shutdown(wait=False)
+
+    def _count(self, event: JobExecutionEvent) -> None:
+        name = _EVENTS[event.code]
+        self._metrics.scheduler_events.labels(name).inc()
+        if name == "error":
+            log.error("job_failed", job=event.job_id, exc_info=event.exception)

@@ -1,0 +1,92 @@
+"""The sender: takes packets from the outbox, puts them, and says which were acknowledged.
+
+Each of its threads has at most one request under way; the outbox keeps their lanes disjoint.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import structlog
+
+from producer_service.health import Health
+from producer_service.kinesis import PutResult, Stream
+from producer_service.metrics import Metrics
+from producer_service.outbox import Outbox
+from producer_service.packing import Packet
+
+TAKE_SECONDS = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class Sender:
+    """Delivers until it is stopped. `clock` is seconds since the epoch."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        stream: Stream,
+        metrics: Metrics,
+        health: Health,
+        *,
+        threads: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self._outbox = outbox
+        self._stream = stream
+        self._metrics = metrics
+        self._health = health
+        self._clock = clock
+        self._stopped = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run, args=(f"sender {number}",), name=f"sender-{number}", daemon=True)
+            for number in range(threads)
+        ]
+
+    def start(self) -> None:
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Let each thread end with the request it has under way."""
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self, name: str) -> None:
+        while not self._stopped.is_set():
+            self._health.beat(name)
+            packets = self._outbox.take(TAKE_SECONDS)
+            if packets:
+                self._send(packets)
+
+    def _send(self, packets: tuple[Packet, ...]) -> None:
+        started = time.perf_counter()
+        try:
+            result = self._stream.put(packets)
+        except BaseException:
+            self._outbox.settle(packets, [False] * len(packets))
+            raise
+        seconds = time.perf_counter() - started
+        self._outbox.settle(packets, [failure is None for failure in result.failures])
+        self._account(packets, result, seconds)
+
+    def _account(self, packets: tuple[Packet, ...], result: PutResult, seconds: float) -> None:
+        metrics, now = self._metrics, self._clock()
+        metrics.put_seconds.observe(seconds)
+        metrics.put_bytes.observe(sum(packet.size for packet in packets))
+        for packet, failure in zip(packets, result.failures, strict=True):
+            metrics.packets.labels(failure or "acknowledged").inc()
+            if failure is None:
+                metrics.acknowledged.inc(sum(row.quotes for row in packet.rows))
+                metrics.delivery_seconds.observe(max(0.0, now - packet.rows[0].accepted_at))
+        failed = sum(failure is not None for failure in result.failures)
+        self._health.stream_answered(is_alive=failed < len(packets), detail=result.detail)
+        if failed:
+            log.warning("packets_failed", failed=failed, sent=len(packets), detail=result.detail[:300])
+        else:
+            log.debug("packets_acknowledged", sent=len(packets), seconds=round(seconds, 4))

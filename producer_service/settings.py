@@ -1,0 +1,152 @@
+"""The producer's settings: environment variables with the prefix `PRODUCER_`, read once, checked all at once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from producer_service.errors import ConfigurationError
+from quotes import MAX_LANES, is_symbol, lane_of
+
+PREFIX = "PRODUCER_"
+MAX_SYMBOLS_A_LANE = 400
+"""A lane's state is one DynamoDB item of at most 400 KB."""
+
+
+class Settings(BaseSettings):
+    """What the producer does. AWS endpoint, region and credentials come the SDK's own way (`AWS_ENDPOINT_URL`, …)."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True, extra="ignore")
+
+    stream_name: str = Field(min_length=1, max_length=128, description="the Kinesis stream to deliver to")
+    source: Literal["yahoo", "replay", "synthetic"] = Field(
+        "yahoo", description="where quotes come from: yahoo, replay (recorded files) or synthetic (a seeded market)"
+    )
+    symbols: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="symbols to poll, comma separated; yahoo needs them, the others have their own"
+    )
+    poll_interval_seconds: float = Field(10, ge=0.1, le=86_400, description="seconds from one poll to the next")
+    lanes: int = Field(
+        4,
+        ge=1,
+        le=MAX_LANES,
+        description=f"units of order, fixed for the life of a stream; at most {MAX_SYMBOLS_A_LANE} symbols each",
+    )
+    journal_dir: Path | None = Field(
+        None, description="directory of the journal, which keeps accepted quotes over a crash; unset: memory alone"
+    )
+    outbox_max_bytes: int = Field(
+        64 * 2**20, ge=2**20, description="undelivered bytes beyond which polling waits for Kinesis"
+    )
+    linger_seconds: float = Field(0.05, ge=0, le=10, description="how long a quote may wait for company in its packet")
+    requests_in_flight: int = Field(4, ge=1, le=64, description="PutRecords requests under way at once")
+    heartbeat_seconds: float = Field(60, ge=0.1, le=60, description="seconds from one heartbeat of a lane to the next")
+    drain_seconds: float = Field(20, ge=0, le=110, description="how long a stop may take to deliver what is pending")
+    http_host: str = Field("127.0.0.1", description="address of /metrics, /healthz and /readyz; 0.0.0.0 in a container")
+    http_port: int = Field(8080, ge=0, le=65_535, description="its port; 0 takes any free one and logs it")
+    replay_path: Path | None = Field(
+        None, description="file or directory to replay: SYMBOL_1min.csv bars, or archived JSON Lines"
+    )
+    replay_speed: float = Field(0, ge=0, description="times real time; 0 is as fast as it goes")
+    synthetic_seed: int = Field(1, description="the same seed is the same market")
+    yahoo_cache_dir: Path | None = Field(
+        None, description="writable directory of yfinance's caches; unset: a temporary one of its own"
+    )
+    ledger_path: Path | None = Field(
+        None, description="file to which every accepted identity is appended, as a witness for tests"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="of the JSON lines on stdout")
+
+    @field_validator("symbols", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(dict.fromkeys(symbol.strip() for symbol in value.split(",") if symbol.strip()))
+
+    @field_validator("symbols")
+    @classmethod
+    def _check_symbols(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
+        bad = [symbol for symbol in symbols if not is_symbol(symbol)]
+        if bad:
+            raise ValueError(
+                f"not a symbol: {', '.join(map(repr, bad))}; separate symbols by commas, as in AAPL,BTC-USD"
+            )
+        return symbols
+
+
+def from_environment(environment: Mapping[str, str]) -> Settings:
+    """The settings that the process's environment holds. Raises `ConfigurationError` with every mistake.
+
+    `environment` is looked at for unknown variables; pydantic-settings reads `os.environ` itself.
+    """
+    mistakes = [_unknown(name) for name in sorted(environment) if name.startswith(PREFIX) and name not in VARIABLES]
+    try:
+        settings = Settings()  # type: ignore[call-arg]  # from the environment
+    except ValidationError as error:
+        mistakes += [_described(mistake) for mistake in error.errors()]
+        raise ConfigurationError(mistakes + _needs(environment)) from error
+    mistakes += _needs(environment) + check_lanes(settings.symbols, settings.lanes)
+    if mistakes:
+        raise ConfigurationError(mistakes)
+    return settings
+
+
+def check_lanes(symbols: tuple[str, ...], lanes: int) -> list[str]:
+    """The mistakes in a number of lanes for some symbols: none, or one that says how many it takes."""
+    fullest = _fullest(symbols, lanes)
+    if fullest <= MAX_SYMBOLS_A_LANE:
+        return []
+    enough = next((more for more in range(lanes, MAX_LANES + 1) if _fullest(symbols, more) <= MAX_SYMBOLS_A_LANE), None)
+    advice = f"{enough} lanes are enough" if enough else "they are too many for one stream"
+    return [f"{PREFIX}LANES: a lane of {lanes} would hold {fullest} of the {len(symbols)} symbols, and {advice}"]
+
+
+def _needs(environment: Mapping[str, str]) -> list[str]:
+    """What a source needs beside the settings of all. Judged apart, so that one mistake does not hide the other."""
+    needs = {
+        "yahoo": ("SYMBOLS", "the source yahoo has to be told them, as in AAPL,MSFT,BTC-USD"),
+        "replay": ("REPLAY_PATH", "the source replay needs a file or a directory"),
+    }
+    variable, why = needs.get(environment.get(PREFIX + "SOURCE") or "yahoo", ("SOURCE", ""))
+    return [] if not why or environment.get(PREFIX + variable) else [f"{PREFIX}{variable}: missing; {why}"]
+
+
+def _fullest(symbols: tuple[str, ...], lanes: int) -> int:
+    counts = [0] * lanes
+    for symbol in symbols:
+        counts[lane_of(symbol, lanes)] += 1
+    return max(counts)
+
+
+VARIABLES: dict[str, tuple[str, str]] = {
+    PREFIX + name.upper(): (
+        "required" if field.is_required() else "" if field.default in (None, ()) else str(field.default),
+        field.description or "",
+    )
+    for name, field in Settings.model_fields.items()
+}
+"""Each variable's default and description, in the order of the settings; what `--help` and the README show."""
+
+
+def _unknown(name: str) -> str:
+    close = difflib.get_close_matches(name, VARIABLES, n=1)
+    return f"{name}: unknown" + (f"; {close[0]} is meant?" if close else "")
+
+
+def _described(mistake: ErrorDetails) -> str:
+    name = "_".join(str(part) for part in mistake["loc"][:1]).upper()
+    problem = mistake["msg"].removeprefix("Value error, ")
+    if mistake["type"] == "missing":
+        return f"{PREFIX}{name}: missing; {VARIABLES[PREFIX + name][1]}"
+    if not name:
+        return PREFIX + problem
+    value = mistake["input"]
+    shown = ",".join(value) if isinstance(value, tuple) else value
+    return f"{PREFIX}{name}: {shown!r:.80}: {problem[0].lower()}{problem[1:]}"

@@ -1,0 +1,261 @@
+"""The bytes of the contract: golden ones, and that any bytes at all come apart without an exception."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+import quotes
+from quotes import BadLine, Heartbeat, Invalid, Line, Quote, decode, encode, encode_line
+
+NOON = datetime(2026, 11, 23, 12, 0, 0, 123_000, tzinfo=UTC)
+
+FULL = Quote(
+    symbol="AAPL",
+    event_time=NOON,
+    price=Decimal("171.6251"),
+    source="yahoo",
+    ingest_time=NOON + timedelta(milliseconds=250),
+    revision=2,
+    open=Decimal("170.5"),
+    high=Decimal(172),
+    low=Decimal("-0.00000001"),
+    previous_close=Decimal("170.12"),
+    volume=123_456_789,
+    currency="USD",
+    exchange="NMS",
+    market_state="REGULAR",
+    delay_minutes=15,
+)
+BARE = Quote(symbol="^VIX", event_time=NOON, price=Decimal("14.89"), source="replay", ingest_time=NOON)
+HEARTBEAT = Heartbeat(lane="lane-03-of-16", clock=NOON, complete_to=NOON - timedelta(minutes=15))
+YOUNG_HEARTBEAT = Heartbeat(lane="lane-03-of-16", clock=NOON)
+
+GOLDEN: dict[bytes, Line] = {
+    b'{"kind":"quote","v":1,"symbol":"AAPL","event_time":"2026-11-23T12:00:00.123Z","price":171.6251,'
+    b'"source":"yahoo","open":170.5,"high":172,"low":-1E-8,"previous_close":170.12,"volume":123456789,'
+    b'"currency":"USD","exchange":"NMS","market_state":"REGULAR","delay_minutes":15,'
+    b'"ingest_time":"2026-11-23T12:00:00.373Z","revision":2}\n': FULL,
+    b'{"kind":"quote","v":1,"symbol":"^VIX","event_time":"2026-11-23T12:00:00.123Z","price":14.89,'
+    b'"source":"replay","ingest_time":"2026-11-23T12:00:00.123Z"}\n': BARE,
+    b'{"kind":"heartbeat","v":1,"lane":"lane-03-of-16","clock":"2026-11-23T12:00:00.123Z",'
+    b'"complete_to":"2026-11-23T11:45:00.123Z"}\n': HEARTBEAT,
+    b'{"kind":"heartbeat","v":1,"lane":"lane-03-of-16","clock":"2026-11-23T12:00:00.123Z"}\n': YOUNG_HEARTBEAT,
+}
+
+prices = st.decimals(min_value=-(10**14), max_value=10**14, places=8).map(quotes.price)
+MILLISECONDS_TO_2200 = 7_258_118_400_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = EPOCH + timedelta(milliseconds=MILLISECONDS_TO_2200 - 1)
+times = st.integers(0, MILLISECONDS_TO_2200 - 1).map(lambda since: EPOCH + timedelta(milliseconds=since))
+labels = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=40)
+counts = st.integers(0, 2**63 - 1)
+valid_quotes = st.builds(
+    lambda ingest_time, lead, **fields: Quote(
+        event_time=max(EPOCH, min(ingest_time + lead, LATEST)), ingest_time=ingest_time, **fields
+    ),
+    ingest_time=times,
+    lead=st.integers(-(10**9), 60_000).map(lambda milliseconds: timedelta(milliseconds=milliseconds)),
+    symbol=st.from_regex(r"[A-Za-z0-9.^=&$_:/+-]{1,32}", fullmatch=True),
+    price=prices,
+    source=labels,
+    revision=counts,
+    open=prices | st.none(),
+    high=prices | st.none(),
+    low=prices | st.none(),
+    previous_close=prices | st.none(),
+    volume=counts | st.none(),
+    currency=labels | st.none(),
+    exchange=labels | st.none(),
+    market_state=labels | st.none(),
+    delay_minutes=counts | st.none(),
+)
+
+
+@pytest.mark.parametrize(("golden", "line"), GOLDEN.items())
+def test_a_line_has_the_same_bytes_for_ever(golden: bytes, line: Line) -> None:
+    assert encode_line(line) == golden
+    assert [good.line for good in decode(golden).good] == [line]
+
+
+def test_a_packet_is_the_concatenation_of_its_lines() -> None:
+    assert encode(GOLDEN.values()) == b"".join(GOLDEN)
+    assert [good.line for good in decode(b"".join(GOLDEN)).good] == list(GOLDEN.values())
+
+
+def test_event_times_sort_as_text() -> None:
+    times = [NOON.replace(microsecond=0), NOON, NOON + timedelta(milliseconds=1), NOON + timedelta(days=400)]
+    texts = [
+        json.loads(encode_line(Quote(symbol="A", event_time=time, price=Decimal(1), source="s", ingest_time=time)))[
+            "event_time"
+        ]
+        for time in times
+    ]
+    assert texts == sorted(texts)
+    assert {len(text) for text in texts} == {24}
+
+
+def test_the_content_of_a_line_leaves_out_when_it_was_received_and_its_revision() -> None:
+    later = Quote(
+        **{field: getattr(FULL, field) for field in FULL.__struct_fields__} | {"revision": 5, "ingest_time": NOON}
+    )
+    assert quotes.content_of(encode_line(later)) == quotes.content_of(encode_line(FULL))
+    assert quotes.content_of(encode_line(FULL)) != quotes.content_of(encode_line(BARE))
+
+
+@given(st.lists(valid_quotes, max_size=5))
+def test_quotes_come_back_as_they_went(lines: list[Quote]) -> None:
+    decoded = decode(encode(lines))
+    assert decoded.bad == () or not lines
+    assert [good.line for good in decoded.good] == lines
+
+
+GOOD_LINE = encode_line(BARE).rstrip(b"\n")
+
+
+def refused(**changes: object) -> bytes:
+    """The bare quote's line with some members replaced by JSON text, or taken out by None."""
+    members = dict(re.findall(rb'"(\w+)":("[^"]*"|[^,}]*)', GOOD_LINE))
+    for name, text in changes.items():
+        if text is None:
+            del members[name.encode()]
+        else:
+            members[name.encode()] = str(text).encode()
+    return b"{" + b",".join(b'"%s":%s' % member for member in members.items()) + b"}"
+
+
+BAD_LINES = {
+    "not JSON": (b"hello", "not a JSON object"),
+    "JSON, not an object": (b"[1]", "not a JSON object"),
+    "invalid UTF-8": (b'{"kind":"quote","v":1,"symbol":"\xff"}', "not UTF-8"),
+    "deep JSON": (b"[" * 100_000, "not a JSON object"),
+    "empty": (b"", "empty line"),
+    "no version": (refused(v=None), "version None is not 1"),
+    "newer version": (refused(v=2), "version 2 is not 1"),
+    "version of another type": (refused(v='"1"'), "version '1' is not 1"),
+    "unknown kind": (refused(kind='"trade"'), "unknown kind 'trade'"),
+    "unknown field": (refused(bid=1), "unknown field `bid`"),
+    "no price": (refused(price=None), "missing required field `price`"),
+    "NaN price": (refused(price="NaN"), "not a JSON object"),
+    "NaN price as text": (refused(price='"NaN"'), "price is not a number"),
+    "price as text": (refused(price='"12.5"'), "price is not a number"),
+    "null price": (refused(price="null"), "price is not a number"),
+    "boolean price": (refused(price="true"), "price is not a number"),
+    "object price": (refused(price="{}"), "price is not a number"),
+    "infinite price": (refused(price="1e999999"), "price"),
+    "price of too many places": (refused(price="1.123456789"), "more than 8 places"),
+    "price with an absurd exponent": (refused(price="1e-999999999"), "more than 8 places"),
+    "null optional price": (refused(open="null"), "open is not a number"),
+    "null optional": (refused(volume="null"), "volume"),
+    "fractional volume": (refused(volume="1.5"), "volume"),
+    "negative volume": (refused(volume="-1"), "volume"),
+    "negative revision": (refused(revision="-1"), "revision"),
+    "empty symbol": (refused(symbol='""'), "symbol"),
+    "symbol with a space": (refused(symbol='"A B"'), "symbol"),
+    "time without a zone": (refused(event_time='"2026-11-23T12:00:00.123"'), "event_time"),
+    "time in another zone": (refused(event_time='"2026-11-23T12:00:00.123+01:00"'), "not in UTC"),
+    "time of microseconds": (refused(event_time='"2026-11-23T12:00:00.123456Z"'), "more than milliseconds"),
+    "time as a number": (refused(event_time="1763899200"), "event_time"),
+    "quote from the future": (refused(event_time='"2026-11-23T12:01:00.124Z"'), "after ingest_time"),
+    "time before any exchange": (refused(event_time='"0001-01-01T00:00:00Z"'), "between 1970 and 2200"),
+}
+
+
+@pytest.mark.parametrize(("line", "reason"), BAD_LINES.values(), ids=BAD_LINES)
+def test_a_bad_line_is_refused_with_its_place_bytes_and_reason_and_spoils_no_neighbour(
+    line: bytes, reason: str
+) -> None:
+    decoded = decode(GOOD_LINE + b"\n" + line + b"\n" + GOOD_LINE + b"\n")
+    assert [(good.number, good.line) for good in decoded.good] == [(1, BARE), (3, BARE)]
+    [bad] = decoded.bad
+    assert (bad.number, bad.content) == (2, line)
+    assert reason in bad.reason
+
+
+def test_a_last_line_needs_no_newline_and_an_empty_packet_is_a_bad_line() -> None:
+    assert [good.line for good in decode(GOOD_LINE).good] == [BARE]
+    assert decode(b"").bad == (BadLine(1, b"", "empty line"),)
+    assert decode(b"\n").bad == (BadLine(1, b"", "empty line"),)
+
+
+@given(
+    st.binary()
+    | st.text().map(str.encode)
+    | st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    ).map(lambda value: json.dumps(value).encode())
+)
+@example(b"\n\n\n")
+@example(b'{"kind":"quote","v":1,"price":' + b"9" * 5_000 + b"}")
+@example(b'{"kind":"quote","v":1,"price":0.' + b"9" * 5_000 + b"}")
+def test_no_bytes_raise_and_every_line_is_good_or_bad(packet: bytes) -> None:
+    decoded = decode(packet)
+    numbers = sorted([good.number for good in decoded.good] + [bad.number for bad in decoded.bad])
+    assert numbers == list(range(1, len(numbers) + 1))
+    contents = {good.number: good.content for good in decoded.good} | {bad.number: bad.content for bad in decoded.bad}
+    assert b"\n".join(contents[number] for number in numbers) == packet.removesuffix(b"\n")
+    assert all(len(bad.reason) <= 200 for bad in decoded.bad)
+
+
+@given(st.data())
+def test_a_mutated_packet_loses_no_neighbour(data: st.DataObject) -> None:
+    packet = bytearray(encode([BARE, FULL, HEARTBEAT]))
+    place = data.draw(st.integers(0, len(packet) - 1))
+    struck = packet[:place].count(b"\n") + 1
+    packet[place] = data.draw(st.integers(0, 255).filter(lambda byte: byte != 10 and packet[place] != 10))
+    good = {line.number: line.line for line in decode(bytes(packet)).good}
+    for number, line in enumerate([BARE, FULL, HEARTBEAT], start=1):
+        if number != struck:
+            assert good[number] == line
+
+
+@pytest.mark.parametrize(
+    ("value", "exact"),
+    [
+        (0.1 + 0.2, "0.3"),
+        (171.6251, "171.6251"),
+        ("1e3", "1000"),
+        (-0.0, "0"),
+        (1e-9, "0"),
+        (100, "100"),
+        ("1.50", "1.5"),
+    ],
+)
+def test_a_price_is_the_decimal_that_its_source_printed(value: float | str, exact: str) -> None:
+    assert str(quotes.price(value)) == exact
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e15, "abc", None, [], True, "1e999999"])
+def test_what_is_no_price_is_refused(value: object) -> None:
+    with pytest.raises(Invalid, match="price"):
+        quotes.price(value)  # type: ignore[arg-type]
+
+
+def test_a_lane_is_fixed_by_symbol_and_number_of_lanes() -> None:
+    assert [quotes.lane_of(symbol, 16) for symbol in ("AAPL", "MSFT", "BTC-USD", "^GSPC")] == [12, 11, 0, 4]
+    assert quotes.partition_key(3, 16) == "lane-03-of-16"
+
+
+@pytest.mark.parametrize(
+    ("key", "lanes"),
+    [
+        ("lane-03-of-16", 16),
+        ("lane-16-of-16", None),
+        ("lane-3-of-16", None),
+        ("AAPL", None),
+        ("lane-00-of-00", None),
+        ("lane-٠٣-of-16", None),
+    ],
+)
+def test_only_the_key_of_a_lane_names_lanes(key: str, lanes: int | None) -> None:
+    assert quotes.lanes_of_key(key) == lanes
+
+
+@given(times)
+def test_a_time_comes_back_from_its_text(time: datetime) -> None:
+    assert quotes.from_iso(quotes.to_iso(time)) == time

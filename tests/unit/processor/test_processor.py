@@ -1,0 +1,332 @@
+"""The protocol of a batch under rubbish, repeats, faults at every call, and rivals."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+from base64 import b64decode
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from processor_lambda.errors import InvalidAlert, Unavailable
+from processor_lambda.memory import World
+from processor_lambda.processor import Processor
+from quotes import Line, encode, encode_line, lane_of, partition_key
+from tests.unit.processor.pipeline import LANES, Shard, make_heartbeats, make_processor, make_quote
+
+AAPL = partition_key(lane_of("AAPL", LANES), LANES)
+
+
+def archived(world: World) -> list[dict[str, object]]:
+    lines = b"".join(gzip.decompress(body) for key, body in world.objects.items() if key.startswith("raw-data/"))
+    return [json.loads(line) for line in lines.splitlines()]
+
+
+def test_a_batch_becomes_rows_bars_an_archive_object_and_an_alert(
+    world: World, shard: Shard, processor: Processor
+) -> None:
+    shard.put_lines(
+        [make_quote(second=1), make_quote("MSFT", second=2), make_quote(second=3, price="110", previous_close="100")]
+    )
+    shard.put_lines(make_heartbeats(60))
+    report = processor.process(shard.records)
+    assert set(world.rows) == {
+        ("AAPL", "2026-11-23T14:30:01.000Z"),
+        ("AAPL", "2026-11-23T14:30:03.000Z"),
+        ("MSFT", "2026-11-23T14:30:02.000Z"),
+    }
+    assert set(world.bar_rows) == {("AAPL", "2026-11-23T14:30:00.000Z"), ("MSFT", "2026-11-23T14:30:00.000Z")}
+    assert [alert.symbol for alert in world.alerts] == ["AAPL"]
+    assert len(archived(world)) == 3 + LANES
+    assert (report.quotes, report.bars, report.alerts, report.quarantined) == (3, 2, 1, 0)
+
+
+def test_the_archive_object_is_named_by_arrival_shard_and_sequence_numbers(
+    world: World, shard: Shard, processor: Processor
+) -> None:
+    shard.put_lines([make_quote(second=1)])
+    shard.put_lines([make_quote(second=2)])
+    processor.process(shard.records)
+    first, last = (record.sequence_number for record in shard.records)
+    assert set(world.objects) == {f"raw-data/dt=2026-11-23/hour=15/shardId-000000000000-{first}-{last}.jsonl.gz"}
+
+
+def test_a_batch_that_comes_again_changes_nothing(world: World, shard: Shard, processor: Processor) -> None:
+    shard.put_lines([make_quote(second=1), make_quote(second=2, price="110", previous_close="100")])
+    shard.put_lines(make_heartbeats(60))
+    processor.process(shard.records)
+    before = (dict(world.rows), dict(world.bar_rows), list(world.alerts), dict(world.objects), dict(world.states))
+    for again in (processor, make_processor(world)):
+        assert again.process(shard.records).repeated_records == len(shard.records)
+    assert before == (world.rows, world.bar_rows, world.alerts, world.objects, world.states)
+
+
+def test_a_packet_that_was_sent_twice_is_one_row_and_counts_once_in_its_bar(
+    world: World, shard: Shard, processor: Processor
+) -> None:
+    lines: list[Line] = [make_quote(second=1, volume=10), make_quote(second=2, volume=30)]
+    shard.put_lines(lines)
+    shard.put_lines(lines)
+    shard.put_lines(make_heartbeats(60))
+    processor.process(shard.records)
+    assert len(world.rows) == 2
+    [bar] = world.bar_rows.values()
+    assert (bar["volume"], bar["quotes"]) == (20, 2)
+
+
+NOISE = random.Random(1).randbytes(2**20)
+RUBBISH = {
+    "not JSON": b"hello\n",
+    "wrong version": encode_line(make_quote()).replace(b'"v":1', b'"v":2'),
+    "NaN price": encode_line(make_quote()).replace(b'"price":100', b'"price":NaN'),
+    "empty record": b"",
+    "of another lane": encode_line(make_quote("MSFT")),
+    "from the future": encode_line(make_quote(second=3 * 3600)),
+}
+
+
+@pytest.mark.parametrize("rubbish", RUBBISH.values(), ids=RUBBISH)
+def test_a_bad_line_goes_to_quarantine_with_its_bytes_and_spoils_nothing(
+    world: World, shard: Shard, processor: Processor, rubbish: bytes
+) -> None:
+    record = (
+        shard.put(encode_line(make_quote(second=1)) + rubbish + encode_line(make_quote(second=2)), AAPL)
+        if rubbish
+        else shard.put(b"", AAPL)
+    )
+    shard.put_lines([make_quote(second=3)])
+    processor.process(shard.records)
+    assert len(world.rows) == (3 if rubbish else 1)
+    [message] = world.messages
+    assert message.content == rubbish.rstrip(b"\n")
+    assert (message.sequence_number, message.line) == (str(record.sequence_number), 2 if rubbish else 1)
+    assert message.reason
+    [kept] = [line for line in archived(world) if line["kind"] == "quarantined"]
+    assert b64decode(str(kept["content"])) == rubbish.rstrip(b"\n")
+
+
+def test_a_record_of_noise_is_one_message_that_points_to_all_of_its_lines(
+    world: World, shard: Shard, processor: Processor
+) -> None:
+    record = shard.put(NOISE, AAPL)
+    shard.put_lines([make_quote()])
+    processor.process(shard.records)
+    assert len(world.rows) == 1
+    [message] = world.messages
+    key = f"quarantine/quotes/shardId-000000000000-{record.sequence_number}.jsonl.gz"
+    assert message.object == f"s3://memory/{key}"
+    lines = [json.loads(line) for line in gzip.decompress(world.objects[key]).splitlines()]
+    assert b"\n".join(b64decode(line["content"]) for line in lines) == NOISE.removesuffix(b"\n")
+    assert message.lines == len(lines) > 1000
+
+
+def test_a_line_too_long_for_the_queue_goes_through_s3(world: World, shard: Shard, processor: Processor) -> None:
+    shard.put(b"x" * 70_000 + b"\n" + encode_line(make_quote()), AAPL)
+    processor.process(shard.records)
+    assert len(world.rows) == 1
+    [message] = world.messages
+    assert message.object is not None
+    assert message.lines == 1
+
+
+def test_a_record_under_a_foreign_partition_key_is_quarantined_whole(
+    world: World, shard: Shard, processor: Processor
+) -> None:
+    shard.put(encode([make_quote(second=1), make_quote(second=2)]), "AAPL")
+    shard.put_lines([make_quote(second=3)])
+    processor.process(shard.records)
+    assert [message.line for message in world.messages] == [1, 2]
+    assert len(world.rows) == 1
+
+
+def test_an_alert_that_sns_will_never_take_goes_to_quarantine_and_holds_nothing_up(
+    world: World, shard: Shard, processor: Processor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise InvalidAlert("Invalid parameter: Subject")
+
+    monkeypatch.setattr(world.topic, "publish", refuse)
+    shard.put_lines([make_quote(price="110", previous_close="100")])
+    processor.process(shard.records)
+    [message] = world.messages
+    assert message.content is not None
+    assert json.loads(message.content)["rule"] == "threshold"
+    assert world.marks == {AAPL: 1}
+
+
+def test_a_lost_race_on_a_warm_copy_is_folded_again_in_the_same_invocation(world: World, shard: Shard) -> None:
+    one, other = make_processor(world), make_processor(world)
+    shard.put_lines([make_quote(second=0)])
+    one.process(shard.records[:1])
+    shard.put_lines([make_quote(second=10, price="120")])
+    other.process(shard.records[1:2])
+    shard.put_lines([make_quote(second=61)])
+    assert one.process(shard.records[1:]).lost_races == 1
+    [bar] = world.bar_rows.values()
+    assert (bar["high"], bar["quotes"]) == (120, 2)
+
+
+def test_a_lost_race_on_a_fresh_read_fails_the_batch_and_shows_nothing(world: World, shard: Shard) -> None:
+    shard.put_lines([make_quote(second=0), make_quote(second=60)])
+    rival = make_processor(world)
+    raced = iter([True])
+
+    def race(call: str) -> None:
+        if call == "states.commit" and next(raced, False):
+            rival.process(shard.records)
+
+    world.fault = race
+    with pytest.raises(Unavailable, match="another invocation"):
+        make_processor(world).process(shard.records)
+    assert len(world.bar_rows) == 1  # the rival's
+
+
+class Killed(BaseException):
+    """The processor ends here."""
+
+
+def one_pass(shard: Shard) -> World:
+    world = World()
+    make_processor(world).process(shard.records)
+    return world
+
+
+def story() -> Shard:
+    """Quotes, bars, alerts, a repeated packet, a revision, rubbish: every effect that a batch can have."""
+    shard = Shard()
+    shard.put_lines([make_quote(second=1, volume=5), make_quote("MSFT", second=1)])
+    shard.put_lines([make_quote(second=2, price="110", previous_close="100", volume=9)])
+    repeated: list[Line] = [make_quote(second=61, price="99", previous_close="100", volume=20)]
+    shard.put_lines(repeated)
+    shard.put(b"rubbish\n" + encode_line(make_quote(second=62, revision=0)), AAPL)
+    shard.put_lines(repeated)
+    shard.put_lines([make_quote(second=62, price="111", revision=1, previous_close="100")])
+    shard.put_lines(make_heartbeats(180))
+    shard.put_lines([make_quote(second=170, price="1")])  # late: a row and in no bar
+    shard.put_lines(make_heartbeats(240))
+    return shard
+
+
+def assert_same_effects(world: World, expected: World) -> None:
+    assert world.rows == expected.rows
+    assert world.bar_rows == expected.bar_rows
+    assert {alert.id for alert in world.alerts} == {alert.id for alert in expected.alerts}
+    assert {message.id for message in world.messages} == {message.id for message in expected.messages}
+    in_archive = {json.dumps(line, sort_keys=True) for line in archived(world)}
+    assert in_archive == {json.dumps(line, sort_keys=True) for line in archived(expected)}
+
+
+def calls_of(shard: Shard) -> int:
+    """How many points of one undisturbed pass a fault can strike at."""
+    count = 0
+
+    def tick(_: str) -> None:
+        nonlocal count
+        count += 1
+
+    world = World()
+    world.fault = tick
+    make_processor(world).process(shard.records)
+    return count
+
+
+@pytest.mark.parametrize("fault", [Killed, Unavailable])
+def test_a_fault_before_or_after_any_call_leaves_the_effects_of_one_pass(fault: type[BaseException]) -> None:
+    """Killed or failed at every point in turn; then the batch comes again to a new instance, or to the same one."""
+    shard = story()
+    expected = one_pass(shard)
+    for point in range(calls_of(shard)):
+        world = World()
+        strike_at(world, point, fault)
+        processor = make_processor(world)
+        with pytest.raises(fault):
+            processor.process(shard.records)
+        survivor = processor if fault is Unavailable and point % 2 else make_processor(world)
+        survivor.process(shard.records)
+        assert_same_effects(world, expected)
+
+
+def strike_at(world: World, point: int, fault: type[BaseException]) -> None:
+    countdown = iter([False] * point + [True])
+
+    def strike(call: str) -> None:
+        if next(countdown, False):
+            raise fault(call)
+
+    world.fault = strike
+
+
+SEEDS = int(os.environ.get("STOCKSTREAM_SEEDS", "1000"))
+
+
+def test_no_interleaving_of_kills_cuts_retries_and_rivals_changes_an_effect() -> None:
+    """Random batches of one shard, each tried until it succeeds, by instances that die, fail, go stale or race."""
+    shard = story()
+    expected = one_pass(shard)
+    repeats = 0
+    for seed in range(SEEDS):
+        world = World()
+        run_to_the_end(world, shard, random.Random(seed))
+        assert_same_effects(world, expected)
+        repeats += len(world.alerts) - len(expected.alerts)
+    assert repeats > 0  # the faults did strike between a publication and its mark
+
+
+def run_to_the_end(world: World, shard: Shard, rng: random.Random) -> None:
+    checkpoint = 0
+    instances = [make_processor(world) for _ in range(3)]
+    while checkpoint < len(shard.records):
+        size = min(rng.randint(1, 4), len(shard.records) - checkpoint)
+        batch = shard.records[checkpoint : checkpoint + size]
+        world.fault = random_fault(world, shard, rng, checkpoint)
+        chosen = rng.randrange(len(instances))
+        try:
+            instances[chosen].process(batch)
+        except Unavailable:
+            continue
+        except Killed:
+            instances[chosen] = make_processor(world)
+            continue
+        checkpoint += size
+
+
+def random_fault(world: World, shard: Shard, rng: random.Random, checkpoint: int) -> Callable[[str], None]:
+    """Now and then a call fails, the instance dies, or an abandoned invocation finishes meanwhile."""
+    risk = rng.choice([0.0, 0.05, 0.3])
+
+    def strike(call: str) -> None:
+        if rng.random() >= risk:
+            return
+        match rng.randrange(3):
+            case 0:
+                raise Killed(call)
+            case 1:
+                raise Unavailable(call)
+        meanwhile = world.fault
+        world.fault = lambda _: None
+        first = rng.randint(0, checkpoint)
+        try:
+            make_processor(world).process(shard.records[first : rng.randint(first + 1, len(shard.records))])
+        finally:
+            world.fault = meanwhile
+
+    return strike
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.binary(max_size=200), min_size=1, max_size=4), st.sampled_from([AAPL, "AAPL", "lane-00-of-99"]))
+def test_no_bytes_fail_a_batch(contents: list[bytes], key: str) -> None:
+    shard = Shard()
+    for content in contents:
+        shard.put(content, key)
+    shard.put_lines([make_quote()])
+    world = one_pass(shard)
+    assert len(world.rows) == 1
+    assert sum(message.lines for message in world.messages) == sum(
+        len(content.removesuffix(b"\n").split(b"\n")) for content in contents
+    )

@@ -1,0 +1,88 @@
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from processor_lambda.rows import Row, quote_row, timestamp_of
+from tests.unit.processor.pipeline import make_quote
+
+THRESHOLD = Decimal(5)
+
+
+def row(**changes: object) -> Row:
+    return quote_row(replace(make_quote(), **changes), THRESHOLD, 30)
+
+
+def test_a_row_holds_what_the_source_said_and_what_follows_from_it_exactly() -> None:
+    assert row(
+        open=Decimal("100.1"),
+        high=Decimal("104.25"),
+        low=Decimal("99.95"),
+        price=Decimal("103.5"),
+        previous_close=Decimal("98.7"),
+        volume=12_345,
+        currency="USD",
+        exchange="NMS",
+        market_state="REGULAR",
+        delay_minutes=0,
+    ) == {
+        "symbol": "AAPL",
+        "timestamp": "2026-11-23T14:30:00.000Z",
+        "open": Decimal("100.1"),
+        "high": Decimal("104.25"),
+        "low": Decimal("99.95"),
+        "price": Decimal("103.5"),
+        "previous_close": Decimal("98.7"),
+        "change": Decimal("4.8"),
+        "change_percent": Decimal("4.863222"),
+        "moving_average": Decimal("101.95"),
+        "anomaly": "No",
+        "volume": 12_345,
+        "currency": "USD",
+        "exchange": "NMS",
+        "market_state": "REGULAR",
+        "delay_minutes": 0,
+        "source": "synthetic",
+        "ingest_time": "2026-11-23T14:30:00.000Z",
+        "expires_at": 1_798_036_200,
+    }
+
+
+def test_what_the_source_did_not_say_is_absent() -> None:
+    assert set(row()) == {"symbol", "timestamp", "price", "source", "ingest_time", "expires_at"}
+
+
+def test_a_moving_average_takes_all_four_prices_zero_among_them() -> None:
+    four = {"open": Decimal(0), "high": Decimal(4), "low": Decimal(-4), "price": Decimal(1)}
+    assert row(**four)["moving_average"] == Decimal("0.25")
+    assert "moving_average" not in row(**{**four, "low": None})
+
+
+@pytest.mark.parametrize(("price", "anomaly"), [("105", "No"), ("105.01", "Yes"), ("95", "No"), ("94.99", "Yes")])
+def test_an_anomaly_is_a_change_beyond_the_threshold(price: str, anomaly: str) -> None:
+    assert row(price=Decimal(price), previous_close=Decimal(100))["anomaly"] == anomaly
+
+
+def test_a_previous_close_of_zero_gives_a_change_and_no_percentage() -> None:
+    attributes = row(previous_close=Decimal(0))
+    assert attributes["change"] == Decimal(100)
+    assert not {"change_percent", "anomaly"} & set(attributes)
+
+
+def test_a_later_revision_has_a_key_of_its_own_that_sorts_behind() -> None:
+    quote = make_quote()
+    keys = [timestamp_of(replace(quote, revision=revision)) for revision in (0, 1, 2)]
+    assert keys == ["2026-11-23T14:30:00.000Z", "2026-11-23T14:30:00.000Z#1", "2026-11-23T14:30:00.000Z#2"]
+    assert keys == sorted(keys)
+
+
+@given(st.decimals(-(10**14), 10**14, places=8), st.decimals(-(10**14), 10**14, places=8))
+def test_every_number_of_a_row_fits_dynamodb(price: Decimal, previous_close: Decimal) -> None:
+    """38 digits: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html."""
+    four = {"open": price, "high": price, "low": price, "price": price, "previous_close": previous_close}
+    for value in row(**four).values():
+        if isinstance(value, Decimal):
+            assert value.is_finite()
+            assert len(value.normalize().as_tuple().digits) <= 38
