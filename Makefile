@@ -10,6 +10,7 @@ SOURCE ?=
 SYMBOLS ?=
 INTERVAL ?=
 REPLAY_PATH ?=
+REPLAY_SPEED ?=
 SUMMARY ?=
 
 # What the Lambda zip is built for: AWS's interpreter and CPU.
@@ -25,7 +26,8 @@ help: ## this list
 demo: $(VENV)/$(STAMP) ## the whole pipeline on this machine: SECONDS=20 SOURCE=synthetic|replay|yahoo SYMBOLS=A,B INTERVAL=1 REPLAY_PATH=dir SUMMARY=file.json
 	@$(VENV)/bin/python -m replica demo \
 	  $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(SOURCE),--source '$(SOURCE)') $(if $(SYMBOLS),--symbols '$(SYMBOLS)') \
-	  $(if $(INTERVAL),--interval '$(INTERVAL)') $(if $(REPLAY_PATH),--replay-path '$(REPLAY_PATH)') $(if $(SUMMARY),--summary '$(SUMMARY)')
+	  $(if $(INTERVAL),--interval '$(INTERVAL)') $(if $(REPLAY_PATH),--replay-path '$(REPLAY_PATH)') \
+	  $(if $(REPLAY_SPEED),--replay-speed '$(REPLAY_SPEED)') $(if $(SUMMARY),--summary '$(SUMMARY)')
 
 test: $(DEV)/$(STAMP) $(VENV)/$(STAMP) ## every test that needs no container engine
 	@STOCKSTREAM_REPLICA_PYTHON="$(CURDIR)/$(VENV)/bin/python" $(DEV)/bin/python -m pytest $(PYTEST_ARGS)

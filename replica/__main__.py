@@ -1,0 +1,5 @@
+"""`python -m replica`."""
+
+from replica.cli import app
+
+app(prog_name="python -m replica")

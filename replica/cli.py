@@ -1,0 +1,130 @@
+"""The commands of `python -m replica`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Literal
+
+import boto3
+import msgspec
+import typer
+from botocore.exceptions import BotoCoreError
+from rich.console import Console
+
+from replica.deployment import Deployment
+from replica.errors import ReplicaError
+from replica.package import ROOT, Architecture, Target, build
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+
+LAMBDA = Target()
+Source = Literal["synthetic", "replay", "yahoo"]
+
+ArchitectureOption = Annotated[Architecture, typer.Option(help="The CPU that the function runs on.")]
+PrefixOption = Annotated[str, typer.Option(help="The first part of the stacks' names.")]
+StageOption = Annotated[str, typer.Option(help="The second part of the stacks' names.")]
+
+
+@app.command()
+def demo(  # noqa: PLR0917  (options, by name)
+    seconds: Annotated[
+        float | None, typer.Option(min=1, help="How long to run; without it until Ctrl-C, or the end of a replay.")
+    ] = None,
+    source: Annotated[Source, typer.Option(help="Where the quotes come from.")] = "synthetic",
+    symbols: Annotated[str | None, typer.Option(help="AAPL,MSFT,…; yahoo needs them, the others have theirs.")] = None,
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds from one poll to the next.")] = 1.0,
+    replay_path: Annotated[
+        Path | None, typer.Option(help="A file or directory of SYMBOL_1min.csv bars or JSON Lines.")
+    ] = None,
+    replay_speed: Annotated[float, typer.Option(min=0, help="Times real time; 0 is as fast as it goes.")] = 0.0,
+    summary: Annotated[Path | None, typer.Option(help="Write the closing figures there, as JSON.")] = None,
+    auth: Annotated[  # noqa: FBT002  (an option, by name)
+        bool, typer.Option("--auth", envvar="AUTH", help="Enforce the deployed IAM policies, the function's role too.")
+    ] = False,
+) -> None:
+    """Run the whole pipeline on this machine, watch it, and hold it to account.
+
+    Starts an emulator of AWS, deploys the templates, runs the producer and delivers its stream to the function as
+    Lambda does. At the end (Ctrl-C, --seconds, or the end of a replay) it drains, reads everything back and compares
+    it with the ledger of accepted quotes. Exits 1 if a quote was lost, duplicated or out of order. Other PRODUCER_
+    variables of the environment reach the producer as they are.
+    """
+    from replica import demo as demo_  # noqa: PLC0415  (what it imports is not wanted for `package`)
+    from replica.view import View  # noqa: PLC0415
+
+    settings = {"SOURCE": source, "POLL_INTERVAL_SECONDS": str(interval), "REPLAY_SPEED": str(replay_speed)}
+    if symbols:
+        settings["SYMBOLS"] = symbols
+    if replay_path is not None:
+        settings["REPLAY_PATH"] = str(replay_path.absolute())
+    with _errors_told():
+        result = demo_.run(View(Console()), seconds=seconds, settings=settings, policies_enforced=auth)
+        if summary is not None:
+            summary.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
+    if result.lost or result.duplicated or result.out_of_order:
+        raise typer.Exit(1)
+
+
+@app.command()
+def package(
+    python: Annotated[str, typer.Option(help="The interpreter's minor version.")] = LAMBDA.python,
+    architecture: ArchitectureOption = LAMBDA.architecture,
+    output: Annotated[Path, typer.Option(help="The directory of the zip.", show_default="build")] = ROOT / "build",
+) -> None:
+    """Build the Lambda zip, the same bytes every time, and print its path."""
+    with _errors_told():
+        typer.echo(str(build(Target(python=python, architecture=architecture), output)))
+
+
+@app.command()
+def deploy(
+    prefix: PrefixOption = "stockstream",
+    stage: StageOption = "dev",
+    architecture: ArchitectureOption = LAMBDA.architecture,
+    parameter: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="A parameter of the templates; repeat for more.")
+    ] = None,
+) -> None:
+    """Deploy the templates to where the AWS SDK's own environment points, and print their outputs."""
+    with _errors_told():
+        overrides = dict(_pair(given) for given in parameter or [])
+        zip_path = build(Target(architecture=architecture))
+        outputs = _deployment(prefix, stage).deploy(zip_path, {"Architecture": architecture, **overrides})
+        for name, value in outputs.items():
+            typer.echo(f"{name}={value}")
+
+
+@app.command()
+def destroy(prefix: PrefixOption = "stockstream", stage: StageOption = "dev") -> None:
+    """Delete what was deployed, but for the tables and the archive."""
+    with _errors_told():
+        _deployment(prefix, stage).destroy()
+
+
+def _deployment(prefix: str, stage: str) -> Deployment:
+    session = boto3.Session()
+    return Deployment(
+        session.client("cloudformation"),
+        session.client("s3"),
+        f"{prefix}-{stage}",
+        lambda line: typer.echo(line, err=True),
+    )
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not (name and separator):
+        raise typer.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="--parameter")
+    return name, value
+
+
+@contextmanager
+def _errors_told() -> Iterator[None]:
+    """End with status 1 and a message for what a person can put right; with a trace for what is a bug of ours."""
+    try:
+        yield
+    except (ReplicaError, BotoCoreError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error

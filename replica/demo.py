@@ -1,0 +1,129 @@
+"""The demo: the pipeline runs for a while, is watched, drains, and is held to account."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+
+import msgspec
+
+from producer_service import ledger
+from replica.audit import Findings, audit
+from replica.errors import ReplicaError
+from replica.monitor import Snapshot
+from replica.pipeline import Pipeline
+from replica.producer import ProducerProcess, environment
+from replica.view import PRICES, View
+
+STEP_SECONDS = 0.5
+STALLED_SECONDS = 120.0
+"""Nothing was stored for so long while something was still to come."""
+
+
+class PipelineStalled(ReplicaError):
+    """What was put on the stream was not processed, and nothing moves any more."""
+
+
+class Latency(msgspec.Struct, frozen=True):
+    """From the producer's receipt of a quote to the end of the invocation that stored it; None if none was stored."""
+
+    p50: float | None
+    p99: float | None
+
+
+class Summary(Findings, frozen=True, kw_only=True):
+    """The findings of a demo, and its figures."""
+
+    batches: int
+    latency_seconds: Latency
+    seconds: float
+    """From the producer's start to the last quote stored."""
+
+
+def run(view: View, *, seconds: float | None, settings: Mapping[str, str], policies_enforced: bool = False) -> Summary:
+    """Run the pipeline until the time is up, the source ends or Ctrl-C; then drain, read back and compare.
+
+    `settings` are the producer's, without their prefix. Raises `ReplicaError` when something does not start or stop as
+    it should; the findings may be bad without that.
+    """
+    interrupted = _interrupts()
+    with (
+        tempfile.TemporaryDirectory(prefix="stockstream-demo-") as scratch,
+        Pipeline(view.say, policies_enforced=policies_enforced) as pipeline,
+    ):
+        directory = Path(scratch)
+        stream_name = pipeline.outputs["StreamName"]
+        base = pipeline.emulator.environment(os.environ)
+        with ProducerProcess(environment(base, directory, stream_name, settings)) as producer:
+            view.say(f"running: {producer.url}/metrics  {producer.url}/healthz  {producer.url}/readyz")
+            began = time.monotonic()
+            with view.shown():
+                while not (interrupted.is_set() or producer.has_ended() or _is_over(began, seconds)):
+                    _show(view, pipeline, producer, "running")
+                    interrupted.wait(STEP_SECONDS)
+                _show(view, pipeline, producer, "draining")
+                producer.stop()
+                _catch_up(view, pipeline, producer)
+            took = time.monotonic() - began
+            view.say("reading back the stream, the tables, the archive and the queues")
+            findings = audit(list(ledger.read(directory / "ledger.jsonl")), pipeline.reader.read())
+        snapshot = pipeline.monitor.snapshot(PRICES)
+        view.close(findings, snapshot)
+        return _summary(findings, snapshot, took)
+
+
+def _summary(findings: Findings, snapshot: Snapshot, took: float) -> Summary:
+    return Summary(
+        **msgspec.structs.asdict(findings),
+        batches=snapshot.batches,
+        latency_seconds=Latency(_rounded(snapshot.p50), _rounded(snapshot.p99)),
+        seconds=round(took, 1),
+    )
+
+
+def _show(view: View, pipeline: Pipeline, producer: ProducerProcess, state: str) -> None:
+    view.show(
+        pipeline.monitor.snapshot(PRICES),
+        pipeline.reader.new_alerts(),
+        state=state,
+        url=producer.url,
+        warning=producer.warning,
+    )
+
+
+def _catch_up(view: View, pipeline: Pipeline, producer: ProducerProcess) -> None:
+    stored, moved_at = -1, time.monotonic()
+    while not pipeline.runner.wait_until_caught_up(STEP_SECONDS * 4):
+        now = pipeline.monitor.snapshot(0).stored
+        if now != stored:
+            stored, moved_at = now, time.monotonic()
+        elif time.monotonic() - moved_at > STALLED_SECONDS:
+            raise PipelineStalled(f"nothing was stored for {STALLED_SECONDS:.0f} s, with records left on the stream")
+        _show(view, pipeline, producer, "draining")
+
+
+def _is_over(began: float, seconds: float | None) -> bool:
+    return seconds is not None and time.monotonic() - began >= seconds
+
+
+def _interrupts() -> threading.Event:
+    """Set by the first Ctrl-C or SIGTERM, which ends the run; a second one is Python's own and ends the program."""
+    event = threading.Event()
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        event.set()
+        signal.signal(number, signal.default_int_handler)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+    return event
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)

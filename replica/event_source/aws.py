@@ -1,0 +1,235 @@
+"""The ports of the runner on boto3, and `connect`, which wires them to a deployed mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias, TypedDict, Unpack
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from replica.event_source.deliverer import InvocationReport
+from replica.event_source.delivery import Discarded
+from replica.event_source.destination import Destination, DestinationUnavailable
+from replica.event_source.function import Invocation, NotInvoked
+from replica.event_source.mapping import EventSourceMapping, UnsupportedMapping
+from replica.event_source.records import Record
+from replica.event_source.runner import EventSourceRunner
+from replica.event_source.shards import IteratorExpired, Page, Position, Shard, StreamUnavailable
+
+Client: TypeAlias = Any
+"""A boto3 client: made at run time from a service model, so no checker knows its methods."""
+
+_GET_RECORDS_LIMIT = 10_000
+_FATAL = frozenset(
+    {"AccessDeniedException", "InvalidArgumentException", "ResourceNotFoundException", "ValidationException"}
+)
+"""Waiting does not mend these: they are raised as they are, and end the runner."""
+
+
+class ClientFactory(Protocol):
+    """`boto3.Session.client`, with whatever arguments the caller has bound (an endpoint, a region)."""
+
+    def __call__(self, service_name: str, *, config: Config) -> Client:
+        """A client of a service."""
+
+
+class RunnerOptions(TypedDict, total=False):
+    """What `connect` hands on to `EventSourceRunner`."""
+
+    on_batch: Callable[[InvocationReport], None]
+    on_discard: Callable[[Discarded], None]
+    poll_interval_seconds: float
+    discovery_interval_seconds: float
+    backoff: Callable[[int], float]
+
+
+def connect(client: ClientFactory, uuid: str, **options: Unpack[RunnerOptions]) -> EventSourceRunner:
+    """A runner, not started, for the deployed mapping `uuid`: its stream, its function, its on-failure destination.
+
+    The mapping is to be disabled, or Lambda (the emulator's own poller) delivers too.
+    """
+    lambda_ = client("lambda", config=Config())
+    mapping = EventSourceMapping.from_response(lambda_.get_event_source_mapping(UUID=uuid))
+    function = lambda_.get_function_configuration(FunctionName=mapping.function_arn)
+    # The client waits longer than the function may take, and never invokes again by itself: retries are the mapping's.
+    invoking = Config(
+        read_timeout=function["Timeout"] + 30,
+        retries={"total_max_attempts": 1},
+        max_pool_connections=100,
+    )
+    return EventSourceRunner(
+        mapping,
+        KinesisStream(client("kinesis", config=Config(max_pool_connections=100)), mapping.event_source_arn),
+        LambdaFunction(client("lambda", config=invoking), mapping.function_arn),
+        on_failure_destination(client, mapping.on_failure_destination),
+        invoke_identity_arn=function["Role"],
+        **options,
+    )
+
+
+class KinesisStream:
+    """A `StreamReader` of a Kinesis data stream."""
+
+    def __init__(self, kinesis: Client, stream_arn: str) -> None:
+        self._kinesis = kinesis
+        self._stream_arn = stream_arn
+
+    def list_shards(self) -> tuple[Shard, ...]:
+        """Every page of ListShards."""
+        shards: list[Shard] = []
+        request: dict[str, str] = {"StreamARN": self._stream_arn}
+        while True:
+            try:
+                response = self._kinesis.list_shards(**request)
+            except (ClientError, BotoCoreError) as error:
+                raise _stream_error(error) from error
+            shards += [
+                Shard(
+                    shard_id=shard["ShardId"],
+                    parents=tuple(
+                        shard[name] for name in ("ParentShardId", "AdjacentParentShardId") if shard.get(name)
+                    ),
+                )
+                for shard in response["Shards"]
+            ]
+            if not response.get("NextToken"):
+                return tuple(shards)
+            request = {"NextToken": response["NextToken"]}  # it holds the stream; naming both is an error
+
+    def shard_iterator(self, shard_id: str, position: Position) -> str:
+        """GetShardIterator."""
+        request: dict[str, object] = {"ShardIteratorType": position.type}
+        if position.timestamp is not None:
+            request["Timestamp"] = position.timestamp
+        if position.sequence_number is not None:
+            request["StartingSequenceNumber"] = position.sequence_number
+        try:
+            response = self._kinesis.get_shard_iterator(StreamARN=self._stream_arn, ShardId=shard_id, **request)
+        except (ClientError, BotoCoreError) as error:
+            raise _stream_error(error) from error
+        iterator: str = response["ShardIterator"]
+        return iterator
+
+    def get_records(self, shard_id: str, iterator: str) -> Page:
+        """GetRecords."""
+        try:
+            response = self._kinesis.get_records(
+                StreamARN=self._stream_arn, ShardIterator=iterator, Limit=_GET_RECORDS_LIMIT
+            )
+        except (ClientError, BotoCoreError) as error:
+            if _code(error) == "ExpiredIteratorException":
+                raise IteratorExpired from error
+            if _code(error) == "ResourceNotFoundException":  # its records have expired, or an emulator dropped it
+                return Page(next_iterator=None)
+            raise _stream_error(error) from error
+        records = tuple(
+            Record(
+                shard_id=shard_id,
+                sequence_number=record["SequenceNumber"],
+                partition_key=record["PartitionKey"],
+                data=record["Data"],
+                approximate_arrival_timestamp=record["ApproximateArrivalTimestamp"],
+            )
+            for record in response["Records"]
+        )
+        # A full page may have left records of this very millisecond behind.
+        at_tip = response.get("MillisBehindLatest", 0) == 0 and len(records) < _GET_RECORDS_LIMIT
+        return Page(records=records, next_iterator=response.get("NextShardIterator"), at_tip=at_tip)
+
+
+class LambdaFunction:
+    """A `Function` behind Lambda's Invoke."""
+
+    def __init__(self, lambda_: Client, function_arn: str) -> None:
+        self._lambda = lambda_
+        self._function_arn = function_arn
+
+    def invoke(self, payload: bytes) -> Invocation:
+        """Invoke as RequestResponse. Whatever error the API raises says that no invocation came to an end."""
+        try:
+            response = self._lambda.invoke(FunctionName=self._function_arn, Payload=payload)
+            body: bytes = response["Payload"].read()
+        except (ClientError, BotoCoreError) as error:
+            raise NotInvoked(_code(error) or str(error)) from error
+        return Invocation(
+            request_id=response["ResponseMetadata"].get("RequestId", ""),
+            payload=body,
+            function_error=response.get("FunctionError"),
+            status_code=response["StatusCode"],
+            executed_version=response.get("ExecutedVersion", "$LATEST"),
+        )
+
+
+def on_failure_destination(client: ClientFactory, arn: str | None) -> Destination | None:
+    """The destination that an ARN names. Raises `UnsupportedMapping` for another service than S3, SQS and SNS."""
+    if arn is None:
+        return None
+    service, account, name = (arn.split(":", 5)[index] for index in (2, 4, 5))
+    match service:
+        case "s3":
+            return S3Destination(client("s3", config=Config()), name)
+        case "sqs":
+            sqs = client("sqs", config=Config())
+            return SqsDestination(sqs, sqs.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"])
+        case "sns":
+            return SnsDestination(client("sns", config=Config()), arn)
+        case _:
+            raise UnsupportedMapping(f"the on-failure destination {arn} is neither S3 nor SQS nor SNS")
+
+
+class S3Destination:
+    """A bucket: each invocation record, with the records themselves, is an object."""
+
+    takes_payload = True
+
+    def __init__(self, s3: Client, bucket: str) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+
+    def put(self, key: str, invocation_record: bytes) -> None:
+        """PutObject."""
+        _send(lambda: self._s3.put_object(Bucket=self._bucket, Key=key, Body=invocation_record))
+
+
+class SqsDestination:
+    """A queue: a message each, metadata only."""
+
+    takes_payload = False
+
+    def __init__(self, sqs: Client, queue_url: str) -> None:
+        self._sqs = sqs
+        self._queue_url = queue_url
+
+    def put(self, key: str, invocation_record: bytes) -> None:  # noqa: ARG002  (a queue has no keys)
+        """SendMessage."""
+        _send(lambda: self._sqs.send_message(QueueUrl=self._queue_url, MessageBody=invocation_record.decode()))
+
+
+class SnsDestination:
+    """A topic: a message each, metadata only."""
+
+    takes_payload = False
+
+    def __init__(self, sns: Client, topic_arn: str) -> None:
+        self._sns = sns
+        self._topic_arn = topic_arn
+
+    def put(self, key: str, invocation_record: bytes) -> None:  # noqa: ARG002  (a topic has no keys)
+        """Publish."""
+        _send(lambda: self._sns.publish(TopicArn=self._topic_arn, Message=invocation_record.decode()))
+
+
+def _send(call: Callable[[], object]) -> None:
+    try:
+        call()
+    except (ClientError, BotoCoreError) as error:
+        raise DestinationUnavailable(_code(error) or str(error)) from error
+
+
+def _stream_error(error: ClientError | BotoCoreError) -> Exception:
+    return error if _code(error) in _FATAL else StreamUnavailable(_code(error) or str(error))
+
+
+def _code(error: ClientError | BotoCoreError) -> str:
+    return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else ""

@@ -1,0 +1,91 @@
+"""The properties of a Kinesis event source mapping, as Lambda reports them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+
+from replica.errors import ReplicaError
+
+UNLIMITED = -1
+"""How MaximumRetryAttempts and MaximumRecordAgeInSeconds say "until the record expires in the stream"."""
+
+_UNMODELLED = ("FilterCriteria", "TumblingWindowInSeconds")
+
+
+class UnsupportedMapping(ReplicaError):
+    """A mapping that this runner would not deliver as Lambda does: which property, and why."""
+
+
+class OnFailure(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """Where discarded batches go: the ARN of an S3 bucket, an SQS queue or an SNS topic."""
+
+    destination: str | None = None
+
+
+class DestinationConfig(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """The destinations of a mapping; Kinesis mappings have one for failures only."""
+
+    on_failure: OnFailure = OnFailure()
+
+
+class EventSourceMapping(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """An event source mapping whose source is a Kinesis data stream.
+
+    Names, ranges and the defaults of absent properties are those of "Lambda parameters for Amazon Kinesis Data Streams
+    event source mappings" (docs.aws.amazon.com/lambda/latest/dg/services-kinesis-parameters.html).
+    """
+
+    uuid: str = msgspec.field(name="UUID")
+    event_source_arn: str
+    function_arn: str
+    starting_position: Literal["TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"]
+    starting_position_timestamp: datetime | None = None
+    batch_size: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 100
+    maximum_batching_window_in_seconds: Annotated[int, msgspec.Meta(ge=0, le=300)] = 0
+    parallelization_factor: Annotated[int, msgspec.Meta(ge=1, le=10)] = 1
+    bisect_batch_on_function_error: bool = False
+    maximum_retry_attempts: Annotated[int, msgspec.Meta(ge=-1, le=10_000)] = UNLIMITED
+    maximum_record_age_in_seconds: Annotated[int, msgspec.Meta(ge=-1, le=604_800)] = UNLIMITED
+    function_response_types: tuple[Literal["ReportBatchItemFailures"], ...] = ()
+    destination_config: DestinationConfig = DestinationConfig()
+
+    @classmethod
+    def from_response(cls, response: Mapping[str, object]) -> EventSourceMapping:
+        """The mapping in a `GetEventSourceMapping` response; properties absent or null take AWS's defaults.
+
+        Raises `UnsupportedMapping` for a value out of AWS's range, another kind of source, and the properties that are
+        not modelled: to ignore a filter or a tumbling window would be to deliver something else than Lambda does.
+        """
+        for name in _UNMODELLED:
+            if response.get(name):
+                raise UnsupportedMapping(f"{name} is not modelled")
+        try:
+            mapping = msgspec.convert({name: value for name, value in response.items() if value is not None}, cls)
+        except msgspec.ValidationError as error:
+            raise UnsupportedMapping(str(error)) from error
+        if ":kinesis:" not in mapping.event_source_arn or ":stream/" not in mapping.event_source_arn:
+            raise UnsupportedMapping(f"{mapping.event_source_arn} is not the ARN of a Kinesis data stream")
+        if (mapping.starting_position == "AT_TIMESTAMP") != (mapping.starting_position_timestamp is not None):
+            raise UnsupportedMapping(
+                "StartingPositionTimestamp goes with StartingPosition AT_TIMESTAMP, and only with it"
+            )
+        return mapping
+
+    @property
+    def region(self) -> str:
+        """The AWS region of the stream."""
+        return self.event_source_arn.split(":")[3]
+
+    @property
+    def reports_batch_item_failures(self) -> bool:
+        """Whether the function's response says which records failed."""
+        return "ReportBatchItemFailures" in self.function_response_types
+
+    @property
+    def on_failure_destination(self) -> str | None:
+        """The ARN that discarded batches go to; None where they are dropped."""
+        return self.destination_config.on_failure.destination or None

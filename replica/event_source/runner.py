@@ -1,0 +1,251 @@
+"""Runs an event source mapping: finds the shards, polls each, starts and stops."""
+
+from __future__ import annotations
+
+import random
+import threading
+import uuid
+from collections.abc import Callable
+from functools import partial
+from typing import Self
+
+from replica.errors import ReplicaError
+from replica.event_source.deliverer import Clock, Deliverer, InvocationReport
+from replica.event_source.delivery import Discarded
+from replica.event_source.destination import Destination
+from replica.event_source.function import Function
+from replica.event_source.mapping import EventSourceMapping
+from replica.event_source.poller import ShardPoller
+from replica.event_source.records import EventFormat
+from replica.event_source.shards import (
+    TRIM_HORIZON,
+    Position,
+    ShardCursor,
+    StreamReader,
+    StreamUnavailable,
+    readable,
+)
+
+POLL_INTERVAL_SECONDS = 1.0
+"""Lambda polls "at a base rate of once per second" (docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html)."""
+
+DISCOVERY_INTERVAL_SECONDS = 10.0
+"""How often to look for new shards. One that closes has it done at once."""
+
+_FIRST_BACKOFF_SECONDS = 0.1
+_LONGEST_BACKOFF_SECONDS = 30.0
+
+
+class RunnerFailed(ReplicaError):
+    """A thread of the runner died of what is its cause; the others have been stopped."""
+
+
+def _ignore(_: object) -> None:
+    """Tell nobody."""
+
+
+def full_jitter(failures: int, uniform: Callable[[float, float], float] = random.uniform) -> float:
+    """Up to 0.1 s after the first failure, doubling to 30 s. AWS does not say how long Lambda waits."""
+    return uniform(0, min(_LONGEST_BACKOFF_SECONDS, _FIRST_BACKOFF_SECONDS * 2 ** min(failures - 1, 16)))
+
+
+class EventSourceRunner:
+    """Delivers a stream's records to a function as Lambda does for the mapping. Starts once; a context manager.
+
+    `on_batch` and `on_discard` are called from its threads, several at once, and must not raise. `backoff(n)` is how
+    long to wait after the n-th failure in a row. Waits take real time, whatever `clock` says.
+    """
+
+    def __init__(
+        self,
+        mapping: EventSourceMapping,
+        stream: StreamReader,
+        function: Function,
+        destination: Destination | None,
+        *,
+        invoke_identity_arn: str,
+        on_batch: Callable[[InvocationReport], None] = _ignore,
+        on_discard: Callable[[Discarded], None] = _ignore,
+        poll_interval_seconds: float = POLL_INTERVAL_SECONDS,
+        discovery_interval_seconds: float = DISCOVERY_INTERVAL_SECONDS,
+        backoff: Callable[[int], float] = full_jitter,
+        new_uuid: Callable[[], str] = lambda: str(uuid.uuid4()),
+        clock: Clock | None = None,
+    ) -> None:
+        self.mapping = mapping
+        self._stream = stream
+        self._discovery_interval_seconds = discovery_interval_seconds
+        self._backoff = backoff
+        self._clock = clock or Clock()
+        self._stop = threading.Event()
+        self._discover_now = threading.Event()
+        self._moved = threading.Condition()
+        self._threads: list[threading.Thread] = []
+        self._pollers: dict[str, ShardPoller] = {}
+        self._listed_at: float | None = None
+        self._to_come = 0
+        self._failure: BaseException | None = None
+        event_format = EventFormat(mapping, invoke_identity_arn)
+        deliverer = Deliverer(
+            mapping,
+            event_format,
+            function,
+            destination,
+            pause=self._stop.wait,
+            backoff=backoff,
+            new_uuid=new_uuid,
+            clock=self._clock,
+            on_batch=on_batch,
+            on_discard=on_discard,
+        )
+        self._poller = partial(
+            ShardPoller,
+            mapping=mapping,
+            event_format=event_format,
+            deliverer=deliverer,
+            stop=self._stop,
+            pause=self._stop.wait,
+            backoff=backoff,
+            poll_interval_seconds=poll_interval_seconds,
+            clock=self._clock,
+            moved=self._on_moved,
+            at_end=self._discover_now.set,
+        )
+
+    def start(self) -> None:
+        """Begin. On return every shard's position is fixed: from LATEST, what is put from now on is delivered.
+
+        Raises `StreamUnavailable`.
+        """
+        if self._threads:
+            raise RuntimeError("a runner starts once")
+        position = Position(type=self.mapping.starting_position, timestamp=self.mapping.starting_position_timestamp)
+        shards = self._stream.list_shards()
+        cursors = {shard.shard_id: ShardCursor(self._stream, shard.shard_id, position) for shard in shards}
+        for cursor in cursors.values():
+            cursor.open(self._clock.now())
+        self._spawn("discovery", partial(self._discover, cursors))
+
+    def stop(self, timeout: float = 30.0) -> None:
+        """Stop reading and retrying, let invocations under way end, and keep what is unfinished before the checkpoint.
+
+        Raises TimeoutError when a thread is still busy after `timeout` seconds, and `RunnerFailed` when one has died.
+        Again: does nothing.
+        """
+        self._halt()
+        deadline = self._clock.monotonic() + timeout
+        for thread in self._threads:  # discovery is the first: once it has ended, none is added
+            thread.join(max(0.0, deadline - self._clock.monotonic()))
+            if thread.is_alive():
+                raise TimeoutError(f"{thread.name} did not stop in {timeout} s")
+        self._raise_failure()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def checkpoints(self) -> dict[str, str]:
+        """By shard, the sequence number up to which each record is processed or discarded."""
+        with self._moved:
+            pollers = tuple(self._pollers.values())
+        reached = {poller.shard_id: poller.checkpoint for poller in pollers}
+        return {shard_id: number for shard_id, number in reached.items() if number is not None}
+
+    def caught_up(self) -> bool:
+        """Whether everything that the last read of each shard saw is processed or discarded.
+
+        What was put since those reads is not seen yet: `wait_until_caught_up` looks again.
+        """
+        self._raise_failure()
+        with self._moved:
+            return (
+                self._listed_at is not None and not self._to_come and all(map(ShardPoller.idle, self._pollers.values()))
+            )
+
+    def wait_until_caught_up(self, timeout: float) -> bool:
+        """Wait until everything put to the stream before this call is processed or discarded; False if time runs out.
+
+        It looks at what is put before, however much follows. Raises `RunnerFailed`.
+        """
+        called_at = self._clock.monotonic()
+        wanted: dict[str, int] = {}
+        self._discover_now.set()
+        with self._moved:
+            caught_up = self._moved.wait_for(
+                lambda: self._failure is not None or self._has_caught_up(called_at, wanted), timeout
+            )
+        self._raise_failure()
+        return caught_up
+
+    def _has_caught_up(self, since: float, wanted: dict[str, int]) -> bool:
+        if self._listed_at is None or self._listed_at < since or self._to_come:
+            return False
+        caught_up = True
+        for poller in self._pollers.values():
+            count = wanted.get(poller.shard_id)
+            if count is None:
+                count = poller.read_count_since(since)
+                if count is not None:
+                    wanted[poller.shard_id] = count
+            caught_up &= count is not None and poller.finished_count >= count
+        return caught_up
+
+    def _discover(self, cursors: dict[str, ShardCursor]) -> None:
+        """Poll each shard when its time has come. A shard that is new since the start is read from its beginning."""
+        failures = 0
+        while not self._stop.is_set():
+            self._discover_now.clear()
+            listed_at = self._clock.monotonic()
+            try:
+                shards = self._stream.list_shards()
+            except StreamUnavailable:
+                failures += 1
+                self._stop.wait(self._backoff(failures))
+                continue
+            failures = 0
+            ended = {poller.shard_id for poller in self._pollers.values() if poller.ended}
+            for shard in readable(shards, self._pollers, ended):
+                cursor = cursors.pop(shard.shard_id, None) or ShardCursor(self._stream, shard.shard_id, TRIM_HORIZON)
+                poller = self._poller(shard.shard_id, cursor)
+                with self._moved:
+                    self._pollers[shard.shard_id] = poller
+                for loop in poller.loops():
+                    self._spawn(shard.shard_id, loop)
+            with self._moved:
+                self._listed_at = listed_at
+                self._to_come = sum(shard.shard_id not in self._pollers for shard in shards)
+                self._moved.notify_all()
+            self._discover_now.wait(self._discovery_interval_seconds)
+
+    def _on_moved(self) -> None:
+        with self._moved:
+            self._moved.notify_all()
+
+    def _spawn(self, name: str, loop: Callable[[], None]) -> None:
+        thread = threading.Thread(target=self._guard, args=(loop,), name=f"event-source {name}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _guard(self, loop: Callable[[], None]) -> None:
+        try:
+            loop()
+        except BaseException as error:  # noqa: BLE001  (the edge of a thread: kept for who waits or stops)
+            self._failure = self._failure or error
+            self._halt()
+
+    def _halt(self) -> None:
+        self._stop.set()
+        self._discover_now.set()
+        with self._moved:
+            pollers = tuple(self._pollers.values())
+            self._moved.notify_all()
+        for poller in pollers:
+            poller.wake()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise RunnerFailed(f"{type(self._failure).__name__}: {self._failure}") from self._failure

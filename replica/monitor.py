@@ -1,0 +1,98 @@
+"""What the pipeline does, as it does it: fed by the event-source runner, read by the view and the summary."""
+
+from __future__ import annotations
+
+import threading
+import time
+from array import array
+from collections import deque
+from decimal import Decimal
+
+import msgspec
+
+from quotes import Quote, decode
+from replica.event_source import InvocationReport
+
+RATE_SECONDS = 5.0
+"""The rate shown is that of the last seconds."""
+
+
+class Price(msgspec.Struct, frozen=True):
+    """The last quote of a symbol that was stored."""
+
+    symbol: str
+    price: Decimal
+    change_percent: Decimal | None
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of things at one instant."""
+
+    stored: int
+    batches: int
+    failed_batches: int
+    quotes_per_second: float
+    p50: float | None
+    p99: float | None
+    """Seconds from the producer's receipt of a quote to the end of the invocation that stored it."""
+    prices: tuple[Price, ...]
+    """The newest first."""
+
+
+class Monitor:
+    """Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._latencies = array("d")
+        self._batches = 0
+        self._failed = 0
+        self._recent: deque[tuple[float, int]] = deque()
+        self._prices: dict[str, Price] = {}
+
+    def on_batch(self, report: InvocationReport) -> None:
+        """Take note of an invocation: what it finished is stored."""
+        quotes = [
+            good.line
+            for record in report.records[: report.finished]
+            for good in decode(record.data).good
+            if isinstance(good.line, Quote)
+        ]
+        with self._lock:
+            self._batches += 1
+            self._failed += report.result != "success"
+            self._recent.append((time.monotonic(), len(quotes)))
+            for quote in quotes:
+                self._latencies.append((report.finished_at - quote.ingest_time).total_seconds())
+                self._prices.pop(quote.symbol, None)  # so that the newest are the last
+                self._prices[quote.symbol] = Price(quote.symbol, quote.price, _change(quote))
+
+    def snapshot(self, prices: int) -> Snapshot:
+        """How things stand, with so many of the prices."""
+        with self._lock:
+            now = time.monotonic()
+            while self._recent and self._recent[0][0] < now - RATE_SECONDS:
+                self._recent.popleft()
+            ordered = sorted(self._latencies)
+            return Snapshot(
+                stored=len(self._latencies),
+                batches=self._batches,
+                failed_batches=self._failed,
+                quotes_per_second=sum(count for _, count in self._recent) / RATE_SECONDS,
+                p50=percentile(ordered, 50),
+                p99=percentile(ordered, 99),
+                prices=tuple(list(self._prices.values())[: -prices - 1 : -1]),
+            )
+
+
+def percentile(ordered: list[float], percent: int) -> float | None:
+    """The nearest-rank percentile of sorted values; None if there are none."""
+    if not ordered:
+        return None
+    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
+
+
+def _change(quote: Quote) -> Decimal | None:
+    if not quote.previous_close:
+        return None
+    return (quote.price - quote.previous_close) * 100 / quote.previous_close

@@ -1,0 +1,136 @@
+"""The Lambda zip: our two packages and the wheels they need, for one interpreter and CPU, the same bytes every time."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from replica.errors import PackageError
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("processor_lambda", "quotes")
+LOCK = Path("requirements/processor.txt")
+
+Architecture = Literal["arm64", "x86_64"]
+
+_ARCHITECTURES: dict[str, Architecture] = {
+    "aarch64": "arm64",
+    "amd64": "x86_64",
+    "arm64": "arm64",
+    "x86_64": "x86_64",
+}
+_MACHINES: dict[Architecture, str] = {"arm64": "aarch64", "x86_64": "x86_64"}
+# What Amazon Linux 2023, glibc 2.34, can load. pip takes each tag literally, so the older ones are named too.
+_PLATFORMS = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014")
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The earliest time that a zip can hold."""
+_MODE = 0o100644  # Lambda reads as another user
+_UNIX = 3
+_INSTALL_TIMEOUT_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a zip is built for: an interpreter's minor version and a CPU; by default Lambda's, as the template says."""
+
+    python: str = "3.13"
+    architecture: Architecture = "arm64"
+    native: bool = False
+    """For this machine's own operating system, where an emulator runs the function, rather than for Lambda's."""
+
+    @classmethod
+    def of_this_interpreter(cls) -> Target:
+        """The target of an emulator that runs functions with this very interpreter. Raises `PackageError`."""
+        machine = platform.machine().lower()
+        if machine not in _ARCHITECTURES:
+            raise PackageError(f"Lambda runs on {' and '.join(_MACHINES)}, and this machine's CPU is {machine}")
+        major, minor = sys.version_info[:2]
+        return cls(python=f"{major}.{minor}", architecture=_ARCHITECTURES[machine], native=True)
+
+    @property
+    def name(self) -> str:
+        """`3.13-arm64`, or `3.11-x86_64-native`."""
+        return f"{self.python}-{self.architecture}" + ("-native" if self.native else "")
+
+
+def build(target: Target, output_dir: Path = ROOT / "build", source: Path = ROOT) -> Path:
+    """Build `processor-<target>.zip` in the output directory from a source tree, and return its path.
+
+    Two builds of one source for one target are the same, byte for byte. The wheels are installed once per target and
+    lock, so a second build needs no package index. Raises `PackageError`.
+    """
+    wheels = _installed_wheels(target, source / LOCK, output_dir / "wheels")
+    files = dict(_sources(source)) | dict(_wheel_files(wheels))
+    output_dir.mkdir(parents=True, exist_ok=True)
+    path = output_dir / f"processor-{target.name}.zip"
+    partial = path.with_suffix(f".{os.getpid()}")
+    with zipfile.ZipFile(partial, "w") as archive:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name, _EPOCH)
+            entry.create_system = _UNIX
+            entry.external_attr = _MODE << 16
+            archive.writestr(entry, files[name].read_bytes(), zipfile.ZIP_DEFLATED, compresslevel=9)
+    return partial.replace(path)
+
+
+def _sources(source: Path) -> Iterator[tuple[str, Path]]:
+    for package in PACKAGES:
+        modules = sorted((source / package).rglob("*.py"))
+        if not modules:
+            raise PackageError(f"{source} holds no package {package}")
+        yield from ((module.relative_to(source).as_posix(), module) for module in modules)
+
+
+def _wheel_files(wheels: Path) -> Iterator[tuple[str, Path]]:
+    """What the function imports, and the licenses: no stubs, scripts, byte code, or records of an installation."""
+    for path in sorted(wheels.rglob("*")):
+        name = path.relative_to(wheels)
+        if not path.is_file() or path.suffix in {".pyc", ".pyi"} or name.parts[0] == "bin":
+            continue
+        if name.parts[0].endswith(".dist-info") and not path.name.startswith(("LICENSE", "NOTICE")):
+            continue
+        yield name.as_posix(), path
+
+
+def _installed_wheels(target: Target, lock: Path, cache: Path) -> Path:
+    try:
+        digest = hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
+    except OSError as error:
+        raise PackageError(f"the processor's lock cannot be read: {error}") from error
+    installed = cache / f"{target.name}-{digest}"
+    if not installed.is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        # Renamed when complete: a build that was interrupted, or runs beside this one, leaves no half an installation.
+        with tempfile.TemporaryDirectory(dir=cache, prefix=".") as scratch:
+            _install(target, lock, Path(scratch, "wheels"))
+            try:
+                Path(scratch, "wheels").rename(installed)
+            except OSError:
+                if not installed.is_dir():
+                    raise
+    return installed
+
+
+def _install(target: Target, lock: Path, directory: Path) -> None:
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
+    command += ["--no-compile", "--no-deps", "--only-binary", ":all:", "--require-hashes"]
+    command += ["--requirement", str(lock), "--target", str(directory)]
+    if not target.native:
+        machine = _MACHINES[target.architecture]
+        command += ["--implementation", "cp", "--python-version", target.python]
+        command += [option for tag in _PLATFORMS for option in ("--platform", f"{tag}_{machine}")]
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=_INSTALL_TIMEOUT_SECONDS)  # noqa: S603  (no shell)
+    except subprocess.CalledProcessError as error:
+        raise PackageError(f"pip found no wheels of {lock} for {target.name}:\n{error.stderr.strip()}") from error
+    except subprocess.TimeoutExpired as error:
+        raise PackageError(f"pip took over {_INSTALL_TIMEOUT_SECONDS} s to install {lock}") from error

@@ -1,0 +1,86 @@
+"""The whole pipeline on this machine, but for the producer: emulator, deployed stacks, event source, a subscriber."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from types import TracebackType
+from typing import Any, Self
+
+from replica.audit import Reader
+from replica.deployment import Deployment, Outputs
+from replica.emulator import Emulator
+from replica.event_source import EventSourceRunner
+from replica.event_source.aws import KinesisStream, connect
+from replica.monitor import Monitor
+from replica.package import Target, build
+
+PREFIX = "stockstream-demo"
+INBOX = "stockstream-demo-inbox"
+
+
+class Pipeline:
+    """Runs for as long as a `with` block lasts, and leaves nothing behind. Entering raises `ReplicaError`.
+
+    The event source is delivered by our own runner, from the deployed mapping, which is disabled: no emulator has
+    Lambda's failure semantics.
+    """
+
+    def __init__(self, report: Callable[[str], None], *, policies_enforced: bool) -> None:
+        self._report = report
+        self.emulator = Emulator(policies_enforced=policies_enforced)
+        self.monitor = Monitor()
+        self._stack = ExitStack()
+        self.outputs: Outputs = {}
+        self.runner: EventSourceRunner
+        self.reader: Reader
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            target = Target.of_this_interpreter()
+            self._report("packaging the function")
+            package = build(target)
+            self._report("starting the emulator")
+            stack.enter_context(self.emulator)
+            client: Callable[..., Any] = self.emulator.client
+            deployment = Deployment(client("cloudformation"), client("s3"), PREFIX, self._report)
+            overrides = {"MappingState": "Disabled", "Architecture": target.architecture}
+            self.outputs = deployment.deploy(package, overrides)
+            self.reader = Reader(
+                self.outputs,
+                KinesisStream(client("kinesis"), self.outputs["StreamArn"]),
+                self._subscribe(),
+                dynamodb=client("dynamodb"),
+                s3=client("s3"),
+                sqs=client("sqs"),
+            )
+            self.runner = connect(client, self.outputs["EventSourceMappingId"], on_batch=partial(self.monitor.on_batch))
+            stack.enter_context(self.runner)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def _subscribe(self) -> str:
+        """A queue that receives the alerts, as a subscriber would. Returns its URL."""
+        sqs, topic = self.emulator.client("sqs"), self.outputs["AlertsTopicArn"]
+        url: str = sqs.create_queue(QueueName=INBOX)["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": arn,
+            "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+        self.emulator.client("sns").subscribe(
+            TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"}
+        )
+        return url

@@ -1,0 +1,310 @@
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from replica.deployment import TEMPLATES, Deployment, Outputs
+from replica.emulator import Emulator
+from replica.errors import DeploymentError, EmulatorError
+
+CALLS = """
+import os, boto3
+env = os.environ
+table, s3, sns, sqs = boto3.client("dynamodb"), boto3.client("s3"), boto3.client("sns"), boto3.client("sqs")
+lane = {"lane": {"S": "lane-00-of-01"}}
+row = {"symbol": {"S": "AAPL"}, "timestamp": {"S": "2026-11-23T14:30:00.000Z"}, "minute": {"S": "2026-11-23T14:30"}}
+put = [{"PutRequest": {"Item": row}}]
+
+def put_object(key):
+    return lambda: s3.put_object(Bucket=env["ARCHIVE_BUCKET"], Key=key, Body=b"{}")
+
+CALLS = {
+    "put state": lambda: table.put_item(TableName=env["STATE_TABLE"], Item=lane),
+    "get state": lambda: table.get_item(TableName=env["STATE_TABLE"], Key=lane),
+    "get states": lambda: table.batch_get_item(RequestItems={env["STATE_TABLE"]: {"Keys": [lane]}}),
+    "write rows": lambda: table.batch_write_item(RequestItems={env["QUOTES_TABLE"]: put, env["BARS_TABLE"]: put}),
+    "archive": put_object("raw-data/1"),
+    "set aside": put_object("quarantine/1"),
+    "give up": put_object("aws/lambda/1"),
+    "alert": lambda: sns.publish(TopicArn=env["ALERTS_TOPIC_ARN"], Message="{}"),
+    "quarantine": lambda: sqs.send_message(QueueUrl=env["QUARANTINE_QUEUE_URL"], MessageBody="{}"),
+    "delete state": lambda: table.delete_item(TableName=env["STATE_TABLE"], Key=lane),
+    "read rows": lambda: table.scan(TableName=env["QUOTES_TABLE"]),
+    "put a row": lambda: table.put_item(TableName=env["QUOTES_TABLE"], Item=row),
+    "read the archive": lambda: s3.get_object(Bucket=env["ARCHIVE_BUCKET"], Key="raw-data/1"),
+    "put elsewhere": put_object("elsewhere/1"),
+    "read quarantine": lambda: sqs.receive_message(QueueUrl=env["QUARANTINE_QUEUE_URL"]),
+}
+
+def handler(event, context):
+    refusals = {}
+    for name, call in CALLS.items():
+        try:
+            call()
+        except Exception as error:
+            refusals[name] = error.response["Error"]["Code"]
+    return {"made": list(CALLS), "refused": refusals}
+"""
+
+Zip = Callable[[str], Path]
+
+
+@pytest.fixture
+def function_zip(tmp_path: Path) -> Zip:
+    def write(code: str) -> Path:
+        path = tmp_path / "function.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("processor_lambda/__init__.py", "")
+            archive.writestr("processor_lambda/app.py", code)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def idle(function_zip: Zip) -> Path:
+    return function_zip("def handler(event, context): return 'first'\n")
+
+
+@pytest.fixture
+def templates(tmp_path: Path) -> Path:
+    """A copy of the templates, to be broken."""
+    return Path(shutil.copytree(TEMPLATES, tmp_path / "templates"))
+
+
+def edit(template: Path, old: str, new: str) -> str:
+    """Replace the one occurrence; return the text as it was."""
+    text = template.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    template.write_text(text.replace(old, new), encoding="utf-8")
+    return text
+
+
+@pytest.fixture
+def reports() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def deployment(emulator: Emulator, request: pytest.FixtureRequest, reports: list[str]) -> Iterator[Deployment]:
+    """Stacks under a prefix of the test's own."""
+    made = deployment_to(emulator, request.node.name.removeprefix("test_").replace("_", "-")[:40].rstrip("-"), reports)
+    yield made
+    made.destroy()
+
+
+def deployment_to(emulator: Emulator, prefix: str, reports: list[str], templates: Path = TEMPLATES) -> Deployment:
+    clients = emulator.client("cloudformation"), emulator.client("s3")
+    return Deployment(*clients, prefix=prefix, report=reports.append, templates=templates)
+
+
+def invoke(emulator: Emulator, outputs: Outputs, event: object = None) -> Any:
+    answer = emulator.client("lambda").invoke(FunctionName=outputs["FunctionName"], Payload=json.dumps(event))
+    payload = json.loads(answer["Payload"].read())
+    assert "FunctionError" not in answer, payload
+    return payload
+
+
+def mapping(emulator: Emulator, outputs: Outputs) -> dict[str, Any]:
+    found: dict[str, Any] = emulator.client("lambda").get_event_source_mapping(UUID=outputs["EventSourceMappingId"])
+    return found
+
+
+def test_the_whole_pipeline_is_there(emulator: Emulator, deployed: Outputs) -> None:
+    function = emulator.client("lambda").get_function_configuration(FunctionName=deployed["FunctionName"])
+    assert function["Environment"]["Variables"] == {
+        "QUOTES_TABLE": deployed["QuotesTable"],
+        "BARS_TABLE": deployed["BarsTable"],
+        "STATE_TABLE": deployed["StateTable"],
+        "ARCHIVE_BUCKET": deployed["ArchiveBucket"],
+        "ALERTS_TOPIC_ARN": deployed["AlertsTopicArn"],
+        "QUARANTINE_QUEUE_URL": deployed["QuarantineQueueUrl"],
+        "ANOMALY_PERCENT": "5",
+        "QUOTE_TTL_DAYS": "30",
+        "BAR_TTL_DAYS": "365",
+    }
+    stream = emulator.client("kinesis").describe_stream_summary(StreamName=deployed["StreamName"])
+    assert stream["StreamDescriptionSummary"]["StreamARN"] == mapping(emulator, deployed)["EventSourceArn"]
+
+
+def test_the_mapping_carries_every_property_of_failure(emulator: Emulator, deployed: Outputs) -> None:
+    expected = {
+        "StartingPosition": "TRIM_HORIZON",
+        "BatchSize": 100,
+        "MaximumBatchingWindowInSeconds": 1,
+        "ParallelizationFactor": 1,
+        "BisectBatchOnFunctionError": True,
+        "MaximumRetryAttempts": -1,
+        "MaximumRecordAgeInSeconds": 82800,
+        "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        "DestinationConfig": {"OnFailure": {"Destination": deployed["ArchiveBucketArn"]}},
+    }
+    found = mapping(emulator, deployed)
+    assert {name: found[name] for name in expected} == expected
+
+
+def test_outputs_cannot_be_changed(deployed: Outputs) -> None:
+    with pytest.raises(TypeError):
+        deployed["StreamName"] = "other"  # type: ignore[index]
+
+
+def test_deploying_the_same_again_changes_nothing(deployment: Deployment, reports: list[str], idle: Path) -> None:
+    outputs = deployment.deploy(idle)
+    reports.clear()
+    assert deployment.deploy(idle) == outputs
+    prefix = deployment.prefix
+    assert [line for line in reports if prefix in line] == [
+        f"{prefix}-stream is up to date",
+        f"{prefix}-storage is up to date",
+        f"{prefix}-processor is up to date",
+    ]
+
+
+def test_a_changed_parameter_updates_its_stack_alone(
+    emulator: Emulator, deployment: Deployment, reports: list[str], idle: Path
+) -> None:
+    outputs = deployment.deploy(idle, {"MappingState": "Disabled"})
+    reports.clear()
+    changed = {"MappingState": "Disabled", "BatchSize": "7", "BisectBatchOnFunctionError": "false"}
+    assert deployment.deploy(idle, changed) == outputs
+    assert [line for line in reports if line.startswith("updating")] == [f"updating {deployment.prefix}-processor"]
+    found = mapping(emulator, outputs)
+    assert (found["BatchSize"], found["BisectBatchOnFunctionError"]) == (7, False)
+
+
+def test_new_code_reaches_the_function(
+    emulator: Emulator, deployment: Deployment, idle: Path, function_zip: Zip
+) -> None:
+    outputs = deployment.deploy(idle)
+    assert invoke(emulator, outputs) == "first"
+    deployment.deploy(function_zip("def handler(event, context): return 'second'\n"))
+    assert invoke(emulator, outputs) == "second"
+
+
+def test_a_parameter_of_no_template_is_refused_before_anything_is_deployed(
+    emulator: Emulator, deployment: Deployment, idle: Path
+) -> None:
+    with pytest.raises(
+        DeploymentError, match=r"no template has a parameter Batchsize, Nonsense; they have: .*BatchSize"
+    ):
+        deployment.deploy(idle, {"Nonsense": "1", "Batchsize": "1"})
+    stacks = emulator.client("cloudformation").describe_stacks()["Stacks"]
+    assert [stack["StackName"] for stack in stacks if stack["StackName"].startswith(deployment.prefix)] == []
+
+
+def test_a_parameter_out_of_its_range_is_told(deployment: Deployment, idle: Path) -> None:
+    with pytest.raises(DeploymentError, match=r"-stream is refused: .*RetentionHours.* 24"):
+        deployment.deploy(idle, {"RetentionHours": "1"})
+
+
+def test_a_resource_that_cannot_be_made_is_named_and_the_next_deployment_starts_afresh(
+    emulator: Emulator, reports: list[str], idle: Path, templates: Path
+) -> None:
+    right = edit(templates / "processor.yaml", " Principal: {Service", " NotPrincipal: {Service")
+    deployment = deployment_to(emulator, "no-role", reports, templates)
+    with pytest.raises(DeploymentError) as failure:
+        deployment.deploy(idle)
+    first, second, *rest = str(failure.value).splitlines()
+    assert first == "no-role-processor ended as ROLLBACK_COMPLETE"
+    assert second.startswith("  Role (AWS::IAM::Role): ")
+    assert "NotPrincipal" in second
+    assert rest == []
+    (templates / "processor.yaml").write_text(right)
+    assert invoke(emulator, deployment.deploy(idle)) == "first"
+    deployment.destroy()
+
+
+def test_a_resource_that_is_refused_before_it_is_made_is_named(
+    emulator: Emulator, reports: list[str], idle: Path, templates: Path
+) -> None:
+    emulator.client("s3").create_bucket(Bucket="taken-by-another")
+    versioned = "VersioningConfiguration: {Status: Enabled}"
+    edit(templates / "storage.yaml", versioned, versioned + "\n      BucketName: taken-by-another")
+    deployment = deployment_to(emulator, "taken", reports, templates)
+    with pytest.raises(DeploymentError) as failure:
+        deployment.deploy(idle)
+    first, second, *rest = str(failure.value).splitlines()
+    assert first == "taken-storage ended as ROLLBACK_COMPLETE"
+    assert second.startswith("  Archive (AWS::S3::Bucket): ")
+    assert "already exists" in second
+    assert rest == []
+    deployment.destroy()
+
+
+def test_destroy_keeps_tables_and_archive_and_says_so(
+    emulator: Emulator, deployment: Deployment, reports: list[str], idle: Path
+) -> None:
+    outputs = deployment.deploy(idle)
+    emulator.client("s3").put_object(Bucket=outputs["ArchiveBucket"], Key="raw-data/1", Body=b"{}")
+    deployment.destroy()
+    kept = {line.split()[-1] for line in reports if line.startswith("kept")}
+    retained = {outputs[name] for name in ("QuotesTable", "BarsTable", "StateTable", "ArchiveBucket")}
+    assert retained <= kept
+    assert retained - {outputs["ArchiveBucket"]} <= set(emulator.client("dynamodb").list_tables()["TableNames"])
+    emulator.client("s3").head_object(Bucket=outputs["ArchiveBucket"], Key="raw-data/1")
+    with pytest.raises(ClientError):
+        emulator.client("s3").head_bucket(Bucket=outputs["CodeBucket"])
+    assert outputs["StreamName"] not in emulator.client("kinesis").list_streams()["StreamNames"]
+    reports.clear()
+    deployment.destroy()
+    assert reports == []
+
+
+def test_the_role_allows_the_calls_that_the_function_makes_and_no_other(replica_python: str, function_zip: Zip) -> None:
+    with Emulator(python=replica_python, policies_enforced=True) as strict:
+        outputs = deployment_to(strict, "strict", []).deploy(function_zip(CALLS), {"MappingState": "Disabled"})
+        answer = invoke(strict, outputs)
+    refused = {"delete state", "read rows", "put a row", "read the archive", "put elsewhere", "read quarantine"}
+    assert answer["refused"].keys() == refused
+    assert all("AccessDenied" in code for code in answer["refused"].values())
+
+
+class TestEmulator:
+    def test_leaves_no_process_and_no_file_behind(self, replica_python: str, function_zip: Zip) -> None:
+        with Emulator(python=replica_python) as started:
+            code = "import os\ndef handler(event, context): return [os.getpid(), os.getcwd()]\n"
+            outputs = deployment_to(started, "worker", []).deploy(function_zip(code), {"MappingState": "Disabled"})
+            worker, directory = invoke(started, outputs)
+            os.kill(worker, 0)
+            assert Path(directory).is_dir()
+            assert started.log.is_file()
+        with pytest.raises(ProcessLookupError):
+            os.kill(worker, 0)
+        assert not Path(directory).exists()
+        assert not started.log.exists()
+
+    def test_an_environment_of_it_has_no_setting_of_another_aws(self, emulator: Emulator) -> None:
+        base = {"PATH": "/bin", "AWS_PROFILE": "work", "AWS_SESSION_TOKEN": "secret", "NO_PROXY": "example.org"}
+        environment = emulator.environment(base)
+        assert environment["AWS_ENDPOINT_URL"] == emulator.endpoint_url
+        assert environment["PATH"] == "/bin"
+        assert environment["NO_PROXY"] == "example.org,127.0.0.1,localhost"
+        assert {"AWS_PROFILE", "AWS_SESSION_TOKEN"} & environment.keys() == set()
+
+    def test_its_clients_ask_no_proxy_and_read_no_profile(
+        self, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+            monkeypatch.setenv(name, "http://127.0.0.1:9")
+        monkeypatch.setenv("AWS_PROFILE", "none-of-that-name")
+        assert emulator.client("sts").get_caller_identity()["Account"] == "000000000000"
+
+    def test_one_that_ends_at_once_tells_its_last_words(self, tmp_path: Path) -> None:
+        python = tmp_path / "python"
+        python.write_text("#!/bin/sh\necho no module named ministack\nexit 3\n")
+        python.chmod(0o755)
+        with (
+            pytest.raises(EmulatorError, match="ended with status 3:\nno module named ministack"),
+            Emulator(python=str(python)),
+        ):
+            pass
+
+    def test_one_that_cannot_be_started_is_told(self, tmp_path: Path) -> None:
+        with pytest.raises(EmulatorError, match="did not start"), Emulator(python=str(tmp_path / "none")):
+            pass

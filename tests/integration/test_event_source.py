@@ -1,0 +1,162 @@
+"""The event-source runner against a real stream, function and destination of the emulator."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from replica.emulator import Emulator
+from replica.event_source import InvocationReport
+from replica.event_source.aws import ClientFactory, connect
+
+_PATIENCE = 60.0
+_SHARDS = 2
+
+# Raises at a record that says `raise`, and reports one that says `report`.
+_HANDLER = """
+import base64
+
+def handler(event, context):
+    for record in event["Records"]:
+        data = base64.b64decode(record["kinesis"]["data"])
+        if data == b"raise":
+            raise ValueError(record["eventID"])
+        if data == b"report":
+            return {"batchItemFailures": [{"itemIdentifier": record["kinesis"]["sequenceNumber"]}]}
+    return {"batchItemFailures": []}
+"""
+
+
+class Resources:
+    """A stream, a function, a bucket and a queue; mappings are created per test, disabled."""
+
+    def __init__(self, client: ClientFactory, name: str) -> None:
+        self.client = client
+        self.name = name
+        self._kinesis, self._lambda, self._s3, self._sqs = (
+            client(service, config=Config()) for service in ("kinesis", "lambda", "s3", "sqs")
+        )
+        self._kinesis.create_stream(StreamName=name, ShardCount=_SHARDS)
+        self._kinesis.get_waiter("stream_exists").wait(StreamName=name, WaiterConfig={"Delay": 1})
+        self._stream_arn = self._kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"][
+            "StreamARN"
+        ]
+        self._lambda.create_function(
+            FunctionName=name,
+            Runtime="python3.13",
+            Role="arn:aws:iam::000000000000:role/event-source",
+            Handler="index.handler",
+            Code={"ZipFile": _zip("index.py", _HANDLER)},
+            Timeout=10,
+        )
+        self._s3.create_bucket(Bucket=name)
+        self._queue_url = self._sqs.create_queue(QueueName=name)["QueueUrl"]
+        self.bucket_arn = f"arn:aws:s3:::{name}"
+        self.queue_arn = self._sqs.get_queue_attributes(QueueUrl=self._queue_url, AttributeNames=["QueueArn"])[
+            "Attributes"
+        ]["QueueArn"]
+
+    def map(self, destination: str, **properties: object) -> str:
+        """A disabled mapping of the stream to the function: its UUID."""
+        response = self._lambda.create_event_source_mapping(
+            EventSourceArn=self._stream_arn,
+            FunctionName=self.name,
+            StartingPosition="LATEST",
+            Enabled=False,
+            FunctionResponseTypes=["ReportBatchItemFailures"],
+            DestinationConfig={"OnFailure": {"Destination": destination}},
+            **properties,
+        )
+        return str(response["UUID"])
+
+    def put(self, *data: bytes, key: str = "key") -> None:
+        response = self._kinesis.put_records(
+            StreamName=self.name, Records=[{"Data": each, "PartitionKey": key} for each in data]
+        )
+        assert response["FailedRecordCount"] == 0
+
+    def objects(self, prefix: str) -> list[dict[str, Any]]:
+        listing = self._s3.list_objects_v2(Bucket=self.name, Prefix=prefix)
+        return [
+            json.loads(self._s3.get_object(Bucket=self.name, Key=each["Key"])["Body"].read())
+            for each in listing.get("Contents", [])
+        ]
+
+    def messages(self) -> list[dict[str, Any]]:
+        response = self._sqs.receive_message(QueueUrl=self._queue_url, MaxNumberOfMessages=10)
+        return [json.loads(message["Body"]) for message in response.get("Messages", [])]
+
+    def delete(self) -> None:
+        self._lambda.delete_function(FunctionName=self.name)
+        self._kinesis.delete_stream(StreamName=self.name)
+
+
+def _zip(name: str, source: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(name, source)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def resources(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Resources]:
+    for name, value in emulator.environment().items():
+        monkeypatch.setenv(name, value)
+    resources = Resources(boto3.Session().client, f"event-source-{uuid4().hex[:8]}")
+    yield resources
+    resources.delete()
+
+
+def test_delivers_every_record_and_keeps_the_bad_ones_with_their_bytes(resources: Resources) -> None:
+    reports: list[InvocationReport] = []
+    uuid = resources.map(
+        resources.bucket_arn,
+        BatchSize=10,
+        ParallelizationFactor=2,
+        BisectBatchOnFunctionError=True,
+        MaximumRetryAttempts=1,
+    )
+    resources.put(b"before the start of a mapping at LATEST")
+
+    with connect(
+        resources.client, uuid, on_batch=reports.append, poll_interval_seconds=0.05, backoff=lambda _: 0.01
+    ) as runner:
+        for key in ("a", "b", "c", "d"):
+            resources.put(*(b"%d" % number for number in range(15)), key=key)
+        resources.put(b"raise", b"well", b"report", b"too", key="a")
+        assert runner.wait_until_caught_up(_PATIENCE)
+
+    finished = [record.data for report in reports for record in report.records[: report.finished]]
+    assert sorted(finished) == sorted([b"%d" % number for number in range(15)] * 4 + [b"well", b"too"])
+    documents = resources.objects(f"aws/lambda/{uuid}/")
+    bad = [base64.b64decode(record["kinesis"]["data"]) for each in documents for record in _payload(each)]
+    assert sorted(bad) == [b"raise", b"report"]
+    assert {each["requestContext"]["condition"] for each in documents} == {"RetryAttemptsExhausted"}
+    errors = {each["responseContext"].get("functionError") for each in documents}
+    assert errors == {"Unhandled", None}  # a report is no function error
+
+
+def test_a_queue_receives_metadata_only(resources: Resources) -> None:
+    uuid = resources.map(resources.queue_arn, MaximumRetryAttempts=0)
+
+    with connect(resources.client, uuid, poll_interval_seconds=0.05) as runner:
+        resources.put(b"raise", b"well")
+        assert runner.wait_until_caught_up(_PATIENCE)
+
+    (message,) = resources.messages()
+    assert message["KinesisBatchInfo"]["batchSize"] == 2
+    assert "payload" not in message
+
+
+def _payload(document: dict[str, Any]) -> list[dict[str, Any]]:
+    records: list[dict[str, Any]] = json.loads(document["payload"])["Records"]
+    return records
