@@ -1,0 +1,166 @@
+"""A seeded market as a source: it is open at night and needs no network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from random import Random
+
+from producer_service.errors import ConfigurationError
+from producer_service.sources import FetchResult, Rejected
+from quotes import Invalid, Quote, whole_milliseconds
+
+SOURCE = "synthetic"
+EXCHANGE = "SYN"
+CURRENCY = "USD"
+MARKET_STATE = "REGULAR"
+
+SYMBOLS = (
+    *("AAPL", "AMD", "AMZN", "BAC", "BRK-B", "CSCO", "DIS", "GOOG", "INTC", "JNJ", "JPM", "KO"),
+    *("MA", "META", "MSFT", "NFLX", "NVDA", "ORCL", "PFE", "QQQ", "SPY", "TSLA", "V", "WMT"),
+)
+"""Simulated when nobody names others."""
+
+SESSION_SECONDS = 600.0
+
+_START_CENTS = (1_000, 60_000)
+_MIN_CENTS, _MAX_CENTS = 1.0, 1e9
+_SESSION_VOLATILITY = (0.004, 0.015)
+"""Standard deviation of a session's return, from calm to lively symbols: well inside the jumps."""
+_GAP, _MAX_GAP = 0.006, 0.02
+_SECONDS_BETWEEN_JUMPS = 160.0
+_JUMP = (0.06, 0.09)
+"""Where a jump leads, as a move against the previous close: beyond the 5 % that people want to be told of."""
+_AWAY = 0.04
+_SECONDS_BETWEEN_SILENCES = 90.0
+_SILENCE_SECONDS = (3.0, 8.0)
+_SHARES_A_SECOND = (10.0, 2_000.0)
+
+
+class SyntheticSource:
+    """Simulates any symbols: the same seed, symbol and times of fetch are the same quotes, whatever else is fetched.
+
+    Prices are geometric random walks on a tick of 0.01, each with a volatility of its own. Now and then one jumps more
+    than 5 % away from its previous close, and by its next jump back; when depends on the seed and the time since the
+    first fetch alone. A session lasts `session_seconds` from the first fetch on: at its end the last price becomes the
+    previous close, the next one opens with a gap, and the day's open, high, low and volume start anew. Now and then a
+    symbol falls silent for some seconds: its last quote comes again, as from any source that has no news.
+    """
+
+    symbols: tuple[str, ...] = SYMBOLS
+
+    def __init__(self, *, seed: int = 1, session_seconds: float = SESSION_SECONDS) -> None:
+        if not 0 < session_seconds < math.inf:
+            raise ConfigurationError([f"{session_seconds} is not the length of a session in seconds"])
+        self._seed = seed
+        self._session_seconds = session_seconds
+        self._start: datetime | None = None
+        self._markets: dict[str, _Market] = {}
+
+    def fetch(self, symbols: Sequence[str], now: datetime) -> FetchResult:
+        """A quote of each symbol, of this very moment. At a time that is not after the last one, the last again."""
+        now = whole_milliseconds(now)
+        self._start = self._start or now
+        seconds = (now - self._start).total_seconds()
+        quotes: list[Quote] = []
+        rejected: list[Rejected] = []
+        for symbol in symbols:
+            market = self._markets.get(symbol)
+            if market is None:
+                market = self._markets[symbol] = _Market(symbol, self._seed, self._session_seconds)
+            try:
+                quotes.append(market.quote(seconds, now))
+            except Invalid as error:
+                rejected.append(Rejected(symbol, str(error)))
+        return FetchResult(quotes=tuple(quotes), rejected=tuple(rejected), complete_to=now)
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+class _Market:
+    """One symbol's simulation. Times are seconds since the source's first fetch; amounts are cents, not rounded."""
+
+    def __init__(self, symbol: str, seed: int, session_seconds: float) -> None:
+        self._symbol = symbol
+        self._session_seconds = session_seconds
+        self._chance = Random(f"{seed}/{symbol}")  # noqa: S311  (no secrets here)
+        # Apart, or when a jump comes would depend on how often it was fetched.
+        self._jumps = Random(f"{seed}/{symbol}/jumps")  # noqa: S311
+        self._amount = math.exp(self._chance.uniform(math.log(_START_CENTS[0]), math.log(_START_CENTS[1])))
+        self._volatility = self._chance.uniform(*_SESSION_VOLATILITY) / math.sqrt(session_seconds)
+        self._shares_a_second = self._chance.uniform(*_SHARES_A_SECOND)
+        self._jump_at = self._jumps.expovariate(1 / _SECONDS_BETWEEN_JUMPS)
+        self._silent_from = self._silent_to = 0.0
+        self._session_end = -math.inf
+        self._seconds = 0.0
+        self._last: Quote | None = None
+
+    def quote(self, seconds: float, now: datetime) -> Quote:
+        """The quote at a time, given both ways. Raises `Invalid` for a symbol that cannot be one."""
+        if self._last is not None and (now <= self._last.event_time or self._is_silent(seconds)):
+            return self._last
+        price = self._open_session(seconds) if seconds >= self._session_end else self._step(seconds)
+        self._last = Quote(
+            symbol=self._symbol,
+            event_time=now,
+            price=price,
+            source=SOURCE,
+            ingest_time=now,
+            open=self._open,
+            high=self._high,
+            low=self._low,
+            previous_close=self._previous_close,
+            volume=self._volume,
+            currency=CURRENCY,
+            exchange=EXCHANGE,
+            market_state=MARKET_STATE,
+            delay_minutes=0,
+        )
+        return self._last
+
+    def _open_session(self, seconds: float) -> Decimal:
+        self._seconds = seconds
+        self._session_end = (seconds // self._session_seconds + 1) * self._session_seconds
+        self._previous_amount = self._amount
+        self._previous_close = _dollars(self._amount)
+        self._change(1 + max(-_MAX_GAP, min(_MAX_GAP, self._chance.gauss(0, _GAP))))
+        price = self._open = self._high = self._low = _dollars(self._amount)
+        self._volume = 0
+        return price
+
+    def _step(self, seconds: float) -> Decimal:
+        elapsed, self._seconds = seconds - self._seconds, seconds
+        self._change(math.exp(self._chance.gauss(0, self._volatility * math.sqrt(elapsed))))
+        if seconds >= self._jump_at:
+            self._jump(seconds)
+        price = _dollars(self._amount)
+        if price > self._high:
+            self._high = price
+        elif price < self._low:
+            self._low = price
+        self._volume += int(2 * self._chance.random() * self._shares_a_second * elapsed)
+        return price
+
+    def _jump(self, seconds: float) -> None:
+        missed = max(self._jump_at, seconds - _SECONDS_BETWEEN_JUMPS)  # one fetched once a day does not jump for a year
+        self._jump_at = missed + self._jumps.expovariate(1 / _SECONDS_BETWEEN_JUMPS)
+        is_away = abs(self._amount / self._previous_amount - 1) > _AWAY
+        move = self._jumps.choice((-1, 1)) * self._jumps.uniform(*_JUMP)
+        self._amount = self._previous_amount
+        self._change(1 if is_away else 1 + move)
+
+    def _is_silent(self, seconds: float) -> bool:
+        if seconds >= self._silent_to:
+            self._silent_from = seconds + self._chance.expovariate(1 / _SECONDS_BETWEEN_SILENCES)
+            self._silent_to = self._silent_from + self._chance.uniform(*_SILENCE_SECONDS)
+        return seconds >= self._silent_from
+
+    def _change(self, factor: float) -> None:
+        self._amount = min(max(self._amount * factor, _MIN_CENTS), _MAX_CENTS)
+
+
+def _dollars(amount: float) -> Decimal:
+    return Decimal(round(amount)) / 100

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from producer_service.errors import ConfigurationError
+from producer_service.sources import FetchResult
+from producer_service.sources.synthetic import SYMBOLS, SyntheticSource
+from quotes import Quote, whole_milliseconds
+
+NOW = datetime(2026, 11, 23, 2, 0, 0, 123456, tzinfo=UTC)
+
+
+def run(source: SyntheticSource, symbols: tuple[str, ...], seconds: int, every: float = 1) -> list[FetchResult]:
+    return [source.fetch(symbols, NOW + timedelta(seconds=step * every)) for step in range(int(seconds / every) + 1)]
+
+
+def of(symbol: str, results: list[FetchResult]) -> list[Quote]:
+    return [quote for result in results for quote in result.quotes if quote.symbol == symbol]
+
+
+def test_a_quote_says_all_that_a_quote_may_say() -> None:
+    result = SyntheticSource().fetch(["AAPL"], NOW)
+
+    (quote,) = result.quotes
+    assert quote.event_time == quote.ingest_time == result.complete_to == NOW.replace(microsecond=123000)
+    assert (quote.source, quote.currency, quote.exchange) == ("synthetic", "USD", "SYN")
+    assert (quote.market_state, quote.delay_minutes, quote.volume, quote.revision) == ("REGULAR", 0, 0, 0)
+    assert quote.open == quote.high == quote.low == quote.price != quote.previous_close
+    assert result == FetchResult(quotes=(quote,), complete_to=quote.event_time)
+
+
+def test_the_same_seed_is_the_same_market() -> None:
+    assert run(SyntheticSource(seed=7), SYMBOLS, 60) == run(SyntheticSource(seed=7), SYMBOLS, 60)
+    assert run(SyntheticSource(seed=7), SYMBOLS, 1) != run(SyntheticSource(seed=8), SYMBOLS, 1)
+
+
+def test_a_symbol_does_not_depend_on_its_company() -> None:
+    alone = run(SyntheticSource(), ("KO",), 300)
+
+    assert of("KO", run(SyntheticSource(), SYMBOLS, 300)) == of("KO", alone)
+
+
+def test_any_symbol_is_simulated_and_what_is_none_is_rejected() -> None:
+    result = SyntheticSource().fetch(["^GSPC", "no symbol", "EURUSD=X"], NOW)
+
+    assert [quote.symbol for quote in result.quotes] == ["^GSPC", "EURUSD=X"]
+    assert [rejected.symbol for rejected in result.rejected] == ["no symbol"]
+
+
+@given(st.lists(st.floats(-5, 1000), min_size=1, max_size=30), st.integers(0, 5), st.integers(1, 2000))
+def test_a_day_adds_up_whenever_it_is_fetched(steps: list[float], seed: int, session_seconds: int) -> None:
+    source = SyntheticSource(seed=seed, session_seconds=session_seconds)
+    now, start, last = NOW, None, None
+    for step in steps:
+        now += timedelta(seconds=step)
+        (quote,) = source.fetch(["AAPL"], now).quotes
+        start = start or quote.event_time
+        assert quote.open is not None
+        assert quote.high is not None
+        assert quote.low is not None
+        assert quote.previous_close is not None
+        assert quote.volume is not None
+        assert 0 < quote.low <= min(quote.open, quote.price) <= max(quote.open, quote.price) <= quote.high
+        assert quote.price % Decimal("0.01") == 0
+        if last is not None and quote is not last:
+            assert last.event_time < quote.event_time == whole_milliseconds(now)
+            session = timedelta(seconds=session_seconds)
+            if (last.event_time - start) // session == (quote.event_time - start) // session:
+                assert (quote.open, quote.previous_close) == (last.open, last.previous_close)
+                assert quote.volume >= (last.volume or 0)
+                assert quote.high >= (last.high or 0)
+                assert quote.low <= (last.low or 0)
+            else:
+                assert quote.previous_close == last.price
+                assert quote.volume == 0
+                assert quote.open == quote.high == quote.low == quote.price
+        last = quote
+
+
+def test_a_session_ends_with_its_length() -> None:
+    quotes = of("SPY", run(SyntheticSource(session_seconds=60), ("SPY",), 180))
+
+    assert [quote.event_time - quotes[0].event_time for quote in quotes if quote.volume == 0] == [
+        timedelta(minutes=minute) for minute in range(4)
+    ]
+
+
+def test_a_demo_of_twenty_seconds_sees_a_few_jumps() -> None:
+    """Beyond 5 % of the previous close, with the default seed and however often it is fetched."""
+    for every in (0.5, 1, 2):
+        results = run(SyntheticSource(), SYMBOLS, 20, every)
+        far = {quote.symbol for result in results for quote in result.quotes if _is_far(quote)}
+        assert 2 <= len(far) <= 6
+
+
+def test_jumps_are_rare_and_come_back() -> None:
+    results = run(SyntheticSource(), SYMBOLS, 1800)
+
+    crossings = 0
+    for symbol in SYMBOLS:
+        far = [_is_far(quote) for quote in of(symbol, results)]
+        crossings += sum(not before and after for before, after in pairwise(far))
+    assert 0.5 <= crossings / len(SYMBOLS) / 3 <= 4  # about two a symbol and session
+
+
+def test_a_silent_symbol_says_its_last_quote_again() -> None:
+    quotes = of("AAPL", run(SyntheticSource(), ("AAPL",), 600))
+
+    again = [before is after for before, after in pairwise(quotes)]
+    assert 0.01 < sum(again) / len(again) < 0.2
+
+
+def test_a_session_has_a_length() -> None:
+    with pytest.raises(ConfigurationError):
+        SyntheticSource(session_seconds=0)
+
+
+def _is_far(quote: Quote) -> bool:
+    assert quote.previous_close is not None
+    return abs(quote.price / quote.previous_close - 1) > Decimal("0.05")
