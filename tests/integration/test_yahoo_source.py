@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from producer_service.errors import ConfigurationError
-from producer_service.sources.yahoo import MAX_BATCH, YahooSource
+from producer_service.sources.yahoo import MAX_BATCH, MAX_STALENESS, YahooSource
 from tests.integration.yahoo_standin import YahooStandin
 
 OPEN = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)  # a Monday, half an hour into New York's session
