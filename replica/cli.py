@@ -22,7 +22,9 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 LAMBDA = Target()
 Source = Literal["synthetic", "replay", "yahoo"]
 
-ArchitectureOption = Annotated[Architecture, typer.Option(help="The CPU that the function runs on.")]
+ArchitectureOption = Annotated[
+    Literal["arm64", "x86_64", "native"], typer.Option(help="The CPU that the function runs on; native is this one.")
+]
 PrefixOption = Annotated[str, typer.Option(help="The first part of the stacks' names.")]
 StageOption = Annotated[str, typer.Option(help="The second part of the stacks' names.")]
 
@@ -75,7 +77,7 @@ def package(
 ) -> None:
     """Build the Lambda zip, the same bytes every time, and print its path."""
     with _errors_told():
-        typer.echo(str(build(Target(python=python, architecture=architecture), output)))
+        typer.echo(str(build(Target(python=python, architecture=_cpu(architecture)), output)))
 
 
 @app.command()
@@ -86,14 +88,31 @@ def deploy(
     parameter: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="A parameter of the templates; repeat for more.")
     ] = None,
+    outputs_file: Annotated[Path | None, typer.Option(help="Write the outputs there too, for other programs.")] = None,
 ) -> None:
     """Deploy the templates to where the AWS SDK's own environment points, and print their outputs."""
     with _errors_told():
         overrides = dict(_pair(given) for given in parameter or [])
-        zip_path = build(Target(architecture=architecture))
-        outputs = _deployment(prefix, stage).deploy(zip_path, {"Architecture": architecture, **overrides})
-        for name, value in outputs.items():
-            typer.echo(f"{name}={value}")
+        cpu = _cpu(architecture)
+        outputs = _deployment(prefix, stage).deploy(build(Target(architecture=cpu)), {"Architecture": cpu, **overrides})
+        lines = "".join(f"{name}={value}\n" for name, value in outputs.items())
+        if outputs_file is not None:
+            outputs_file.write_text(lines, encoding="utf-8")
+        typer.echo(lines, nl=False)
+
+
+@app.command()
+def export(
+    outputs_file: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="What `deploy` wrote there.")],
+    host: Annotated[str, typer.Option(help="The address of /metrics; 0.0.0.0 in a container.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Its port.")] = 9100,
+) -> None:
+    """Serve Prometheus what the far end of the pipeline shows, until stopped."""
+    from replica import exporter  # noqa: PLC0415  (its Prometheus client is not wanted for `package`)
+
+    with _errors_told():
+        lines = outputs_file.read_text(encoding="utf-8").splitlines()
+        exporter.serve(dict(_pair(line) for line in lines), host, port)
 
 
 @app.command()
@@ -101,6 +120,10 @@ def destroy(prefix: PrefixOption = "stockstream", stage: StageOption = "dev") ->
     """Delete what was deployed, but for the tables and the archive."""
     with _errors_told():
         _deployment(prefix, stage).destroy()
+
+
+def _cpu(architecture: Literal["arm64", "x86_64", "native"]) -> Architecture:
+    return Target.of_this_interpreter().architecture if architecture == "native" else architecture
 
 
 def _deployment(prefix: str, stage: str) -> Deployment:

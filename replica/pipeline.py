@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,12 +25,14 @@ class Pipeline:
     """Runs for as long as a `with` block lasts, and leaves nothing behind. Entering raises `ReplicaError`.
 
     The event source is delivered by our own runner, from the deployed mapping, which is disabled: no emulator has
-    Lambda's failure semantics.
+    Lambda's failure semantics. `python` is an interpreter that has MiniStack.
     """
 
-    def __init__(self, report: Callable[[str], None], *, policies_enforced: bool) -> None:
+    def __init__(
+        self, report: Callable[[str], None], *, python: str = sys.executable, policies_enforced: bool = False
+    ) -> None:
         self._report = report
-        self.emulator = Emulator(policies_enforced=policies_enforced)
+        self.emulator = Emulator(python=python, policies_enforced=policies_enforced)
         self.monitor = Monitor()
         self._stack = ExitStack()
         self.outputs: Outputs = {}
@@ -56,7 +58,7 @@ class Pipeline:
                 s3=client("s3"),
                 sqs=client("sqs"),
             )
-            self.runner = connect(client, self.outputs["EventSourceMappingId"], on_batch=partial(self.monitor.on_batch))
+            self.runner = connect(client, self.outputs["EventSourceMappingId"], on_batch=self.monitor.on_batch)
             stack.enter_context(self.runner)
             self._stack = stack.pop_all()
         return self

@@ -1,0 +1,99 @@
+"""An HTTP proxy before the emulator that fails chosen requests: what no emulator does by itself."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+import msgspec
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A request as it came, before anyone answered it."""
+
+    method: str
+    path: str
+    target: str
+    """The action in `X-Amz-Target`, as `DynamoDB_20120810.PutItem`; empty for S3."""
+    body: bytes
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What the proxy says in the upstream's place."""
+
+    status: int
+    body: bytes
+
+
+class FaultProxy:
+    """Passes requests on, unless `fault` answers in the upstream's place or passes on another request. It may block."""
+
+    def __init__(self, upstream: str) -> None:
+        self.fault: Callable[[Request], Answer | Request | None] = lambda _: None
+        self._upstream = urlsplit(upstream)
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            wbufsize = -1  # head and body in one packet: two of them wait 40 ms for an acknowledgement
+
+            def _pass_on(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                request = Request(self.command, self.path, self.headers.get("X-Amz-Target") or "", body)
+                fault = proxy.fault(request)
+                if isinstance(fault, Answer):
+                    self._answer(fault.status, [("Content-Type", "application/x-amz-json-1.0")], fault.body)
+                    return
+                if isinstance(fault, Request):
+                    body = fault.body
+                assert proxy._upstream.hostname
+                connection = http.client.HTTPConnection(proxy._upstream.hostname, proxy._upstream.port, timeout=60)
+                headers = {name: value for name, value in self.headers.items() if name.lower() != "content-length"}
+                connection.request(self.command, self.path, body, headers | {"Content-Length": str(len(body))})
+                response = connection.getresponse()
+                content = response.read()
+                kept = [
+                    (k, v)
+                    for k, v in response.getheaders()
+                    if k.lower() not in ("content-length", "transfer-encoding", "connection", "date", "server")
+                ]
+                self._answer(response.status, kept, content)
+                connection.close()
+
+            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _pass_on  # noqa: N815  (http.server's names)
+
+            def _answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+                try:
+                    self.send_response(status)
+                    for name, value in headers:
+                        self.send_header(name, value)
+                    self.send_header("Content-Length", str(len(body)))
+                    self.end_headers()
+                    self.wfile.write(body)
+                except ConnectionError:
+                    self.close_connection = True  # who asked was killed meanwhile
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    @contextmanager
+    def running(self) -> Iterator[FaultProxy]:
+        thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._server.shutdown()
+            self._server.server_close()
+            thread.join()

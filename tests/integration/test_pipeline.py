@@ -1,0 +1,219 @@
+"""The whole pipeline on this machine: real bars, rubbish on the stream, a killed producer, the demo itself."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from base64 import b64decode
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from producer_service import ledger
+from quotes import Quote, encode_line, lane_of, partition_key, to_iso, whole_milliseconds
+from replica.audit import audit
+from replica.package import ROOT
+from replica.pipeline import Pipeline
+from replica.producer import ProducerProcess, environment
+
+PATIENCE = 120.0
+LANES = 4
+REAL_SYMBOLS = ("AAPL", "PPLT", "UGA", "VIX")  # liquid, illiquid twice, and an index without volume
+
+
+@pytest.fixture(scope="module")
+def pipeline(replica_python: str) -> Iterator[Pipeline]:
+    with Pipeline(lambda _: None, python=replica_python) as running:
+        yield running
+
+
+RunProducer = Callable[..., ProducerProcess]
+
+
+@pytest.fixture
+def producer(pipeline: Pipeline, tmp_path: Path) -> RunProducer:
+    def make(**settings: str) -> ProducerProcess:
+        base = pipeline.emulator.environment(os.environ)
+        return ProducerProcess(environment(base, tmp_path, pipeline.outputs["StreamName"], settings))
+
+    return make
+
+
+def scan(pipeline: Pipeline, table: str) -> Iterator[dict[str, Any]]:
+    pages = pipeline.emulator.client("dynamodb").get_paginator("scan").paginate(TableName=pipeline.outputs[table])
+    for page in pages:
+        yield from page["Items"]
+
+
+def await_end(producer: ProducerProcess) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not producer.has_ended():
+        assert time.monotonic() < deadline, producer.log_tail()
+        time.sleep(0.1)
+
+
+def assert_nothing_lost(pipeline: Pipeline, ledger_path: Path) -> None:
+    assert pipeline.runner.wait_until_caught_up(PATIENCE)
+    findings = audit(list(ledger.read(ledger_path)), pipeline.reader.read())
+    assert (findings.lost, findings.duplicated, findings.out_of_order) == (0, 0, 0)
+    assert findings.quotes_accepted > 0
+
+
+def test_real_minute_bars_come_out_as_they_went_in(
+    pipeline: Pipeline, producer: RunProducer, recordings: Path, tmp_path: Path
+) -> None:
+    folder = recordings / "minute" / "eqker"
+    with producer(SOURCE="replay", REPLAY_PATH=str(folder), SYMBOLS=",".join(REAL_SYMBOLS)) as running:
+        await_end(running)
+        running.stop()
+    assert_nothing_lost(pipeline, tmp_path / "ledger.jsonl")
+    stored = {
+        (item["symbol"]["S"], item["minute"]["S"]): tuple(
+            Decimal(item[name]["N"]) for name in ("open", "high", "low", "close", "volume")
+        )
+        for item in scan(pipeline, "BarsTable")
+        if item["symbol"]["S"] in REAL_SYMBOLS and item["minute"]["S"] < "2020"
+    }
+    assert stored == {bar: values for symbol in REAL_SYMBOLS for bar, values in recorded(folder, symbol)}
+
+
+def recorded(folder: Path, symbol: str) -> Iterator[tuple[tuple[str, str], tuple[Decimal, ...]]]:
+    """A recording's bars, keyed as the table keys them: by the minute's start in UTC. The recording says its end."""
+    with (folder / f"{symbol}_1min.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            end = datetime.fromisoformat(row["datetime"]).replace(tzinfo=ZoneInfo("America/New_York")).astimezone(UTC)
+            prices = tuple(Decimal(row[name]) for name in ("open", "high", "low", "close", "volume"))
+            yield (symbol, to_iso(end - timedelta(minutes=1))), prices
+
+
+def test_rubbish_on_the_stream_is_quarantined_line_by_line_and_its_neighbours_are_stored(pipeline: Pipeline) -> None:
+    key = partition_key(lane_of("RUBBISH", LANES), LANES)
+    now = whole_milliseconds(datetime.now(UTC))
+    good = [
+        encode_line(
+            Quote(
+                symbol="RUBBISH",
+                event_time=now + timedelta(milliseconds=n),
+                price=Decimal(n + 1),
+                source="test",
+                ingest_time=now,
+            )
+        )
+        for n in range(20)
+    ]
+    bad = {
+        "not JSON": b"hello, world",
+        "wrong version": good[0].replace(b'"v":1', b'"v":7').rstrip(),
+        "NaN price": good[0].replace(b'"price":1,', b'"price":NaN,').rstrip(),
+        "another lane's": good[0].replace(b"RUBBISH", b"AAPL").rstrip(),
+        "empty": b"",
+    }
+    assert lane_of("AAPL", LANES) != lane_of("RUBBISH", LANES)
+    noise = random.Random(7).randbytes(2**20 - 100)
+    records = [good[2 * n] + line + b"\n" + good[2 * n + 1] for n, line in enumerate(bad.values())]
+    records += [b"", noise, b"".join(good[10:])]
+    pipeline.emulator.client("kinesis").put_records(
+        StreamName=pipeline.outputs["StreamName"], Records=[{"Data": data, "PartitionKey": key} for data in records]
+    )
+    assert pipeline.runner.wait_until_caught_up(PATIENCE)
+
+    stored = [item for item in scan(pipeline, "QuotesTable") if item["symbol"]["S"] == "RUBBISH"]
+    assert len(stored) == len(good)
+    messages = [message for message in quarantined(pipeline) if message["partition_key"] == key]
+    single = [message for message in messages if "object" not in message]
+    assert sorted(b64decode(message["content"]) for message in single) == sorted([*bad.values(), b""])
+    assert all(message["reason"] and message["sequence_number"] and message["line"] for message in single)
+    [pointer] = [message for message in messages if "object" in message]
+    bucket, _, name = pointer["object"].removeprefix("s3://").partition("/")
+    body = gzip.decompress(pipeline.emulator.client("s3").get_object(Bucket=bucket, Key=name)["Body"].read())
+    assert b"\n".join(b64decode(json.loads(line)["content"]) for line in body.splitlines()) == noise.removesuffix(b"\n")
+
+
+def quarantined(pipeline: Pipeline) -> list[dict[str, Any]]:
+    sqs, url = pipeline.emulator.client("sqs"), pipeline.outputs["QuarantineQueueUrl"]
+    found = []
+    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+        found += [json.loads(message["Body"]) for message in messages]
+        for message in messages:
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return found
+
+
+def test_a_producer_that_is_killed_loses_nothing_that_it_had_accepted(
+    pipeline: Pipeline, producer: RunProducer, tmp_path: Path
+) -> None:
+    settings = {"SOURCE": "synthetic", "SYMBOLS": ",".join(f"K{n}" for n in range(200)), "POLL_INTERVAL_SECONDS": "0.1"}
+    for _ in range(3):
+        before = accepted(tmp_path)
+        with producer(**settings) as running:
+            await_accepted(tmp_path, before + 400)
+            running.kill()
+    with producer(**settings) as running:
+        running.stop()
+    assert_nothing_lost(pipeline, tmp_path / "ledger.jsonl")
+
+
+def accepted(directory: Path) -> int:
+    path = directory / "ledger.jsonl"
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def await_accepted(directory: Path, count: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while accepted(directory) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def demo(python: str, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [python, "-m", "replica", "demo", *arguments],
+        cwd=ROOT,
+        env=os.environ | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_the_demo_runs_under_the_deployed_policies_and_loses_nothing(replica_python: str, tmp_path: Path) -> None:
+    summary = tmp_path / "summary.json"
+    run = demo(replica_python, "--seconds", "6", "--summary", str(summary), AUTH="true")
+    output, _ = run.communicate(timeout=PATIENCE)
+    assert run.returncode == 0, output
+    figures = json.loads(summary.read_bytes())
+    assert figures["quotes_stored"] == figures["quotes_accepted"] > 50
+    assert (figures["lost"], figures["duplicated"], figures["out_of_order"], figures["quarantined"]) == (0, 0, 0, 0)
+    assert 0 < figures["latency_seconds"]["p50"] <= figures["latency_seconds"]["p99"]
+
+
+def test_ctrl_c_drains_the_demo_and_compares(replica_python: str) -> None:
+    run = demo(replica_python)
+    assert run.stdout
+    for line in run.stdout:
+        if "quotes stored" in line and " 0 quotes" not in line:
+            break
+    run.send_signal(signal.SIGINT)
+    output, _ = run.communicate(timeout=PATIENCE)
+    assert run.returncode == 0, output
+    assert "lost" in output
+
+
+def test_the_demo_tells_what_is_wrong_with_its_settings(replica_python: str) -> None:
+    run = demo(replica_python, "--source", "yahoo", PRODUCER_LANE="3")
+    output, _ = run.communicate(timeout=PATIENCE)
+    assert run.returncode == 1
+    assert "PRODUCER_SYMBOLS: missing" in output
+    assert "PRODUCER_LANE: unknown; PRODUCER_LANES is meant?" in output
+    assert "Traceback" not in output

@@ -1,0 +1,280 @@
+"""The handler against AWS APIs that fail: killed in mid-batch, throttled in part, refused once."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from quotes import Heartbeat, Line, Quote, encode, lane_of, partition_key, to_iso
+from replica.deployment import Outputs
+from replica.emulator import Emulator
+from tests.integration.fault_proxy import Answer, FaultProxy, Request
+
+HANDLER = """
+import json, sys
+from processor_lambda.app import handler
+for line in sys.stdin:
+    print("ANSWER " + json.dumps(handler(json.loads(line), None)), flush=True)
+"""
+MINUTE = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
+LANES = 2
+PATIENCE = 30
+
+
+class Batch:
+    """A batch of one shard that no other test touches, and what it should become."""
+
+    def __init__(self, name: str, quotes: int = 60) -> None:
+        self.symbols = [f"{name}{number}" for number in range(quotes)]
+        lines: list[Line] = [_quote(symbol, second) for symbol in self.symbols for second in (1, 2)]
+        self.key = name
+        records = []
+        for lane in range(LANES):
+            key = partition_key(lane, LANES)
+            of_lane = [line for line in lines if isinstance(line, Quote) and lane_of(line.symbol, LANES) == lane]
+            end = MINUTE + timedelta(minutes=1)
+            records += [
+                (key, encode(of_lane[:50])),
+                (key, encode([*of_lane[50:], Heartbeat(lane=key, clock=end, complete_to=end)])),
+            ]
+        self.event = {"Records": [_record(name, number, key, data) for number, (key, data) in enumerate(records)]}
+        self.identities = {(quote.symbol, to_iso(quote.event_time)) for quote in lines if isinstance(quote, Quote)}
+
+
+def _quote(symbol: str, second: int) -> Quote:
+    time = MINUTE + timedelta(seconds=second)
+    return Quote(
+        symbol=symbol,
+        event_time=time,
+        price=Decimal(110),
+        previous_close=Decimal(100),
+        source="synthetic",
+        ingest_time=time,
+    )
+
+
+def _record(shard: str, number: int, key: str, data: bytes) -> dict[str, Any]:
+    return {
+        "eventID": f"shardId-{shard}:{10**50 + number}",
+        "eventSourceARN": "arn:aws:kinesis:us-east-1:000000000000:stream/quotes",
+        "kinesis": {
+            "sequenceNumber": str(10**50 + number),
+            "partitionKey": key,
+            "approximateArrivalTimestamp": (MINUTE + timedelta(hours=1)).timestamp(),
+            "data": base64.b64encode(data).decode(),
+        },
+    }
+
+
+class Function:
+    """The handler in a process of its own, as Lambda runs it, with the proxy for AWS."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", HANDLER], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def invoke(self, event: object) -> list[str]:
+        """The sequence numbers that the function reports as failed."""
+        self.send(event)
+        assert self._process.stdout
+        for line in self._process.stdout:
+            if line.startswith("ANSWER "):
+                return [failure["itemIdentifier"] for failure in json.loads(line[7:])["batchItemFailures"]]
+        raise AssertionError("the function died")
+
+    def send(self, event: object) -> None:
+        assert self._process.stdin
+        self._process.stdin.write(json.dumps(event) + "\n")
+        self._process.stdin.flush()
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+@pytest.fixture
+def proxy(emulator: Emulator) -> Iterator[FaultProxy]:
+    with FaultProxy(emulator.endpoint_url).running() as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def environment(emulator: Emulator, deployed: Outputs, proxy: FaultProxy) -> dict[str, str]:
+    names = {
+        "QUOTES_TABLE": "QuotesTable",
+        "BARS_TABLE": "BarsTable",
+        "ARCHIVE_BUCKET": "ArchiveBucket",
+        "ALERTS_TOPIC_ARN": "AlertsTopicArn",
+        "QUARANTINE_QUEUE_URL": "QuarantineQueueUrl",
+    }
+    return (
+        emulator.environment(os.environ)
+        | {variable: deployed[output] for variable, output in names.items()}
+        | {"AWS_ENDPOINT_URL": proxy.url}
+    )
+
+
+@pytest.fixture
+def state_table(emulator: Emulator, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A state of its own for each test: the lanes are the same in all."""
+    dynamodb, name = emulator.client("dynamodb"), f"state-{request.node.name[:200]}".replace("[", "-").replace("]", "")
+    dynamodb.create_table(
+        TableName=name,
+        AttributeDefinitions=[{"AttributeName": "lane", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "lane", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    yield name
+    dynamodb.delete_table(TableName=name)
+
+
+@pytest.fixture
+def start(environment: dict[str, str], state_table: str) -> Iterator[Any]:
+    started: list[Function] = []
+
+    def start() -> Function:
+        started.append(Function(environment | {"STATE_TABLE": state_table}))
+        return started[-1]
+
+    yield start
+    for function in started:
+        function.kill()
+
+
+def rows_of(emulator: Emulator, table: str, batch: Batch, key: str) -> list[tuple[str, str]]:
+    pages = emulator.client("dynamodb").get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+    found = [(item["symbol"]["S"], item[key]["S"]) for page in pages for item in page["Items"]]
+    return [row for row in found if row[0] in set(batch.symbols)]
+
+
+def assert_stored_once(emulator: Emulator, deployed: Outputs, batch: Batch) -> None:
+    rows = rows_of(emulator, deployed["QuotesTable"], batch, "timestamp")
+    assert sorted(rows) == sorted(batch.identities)
+    bars = rows_of(emulator, deployed["BarsTable"], batch, "minute")
+    assert sorted(bars) == sorted((symbol, to_iso(MINUTE)) for symbol in batch.symbols)
+
+
+def test_a_batch_is_stored(emulator: Emulator, deployed: Outputs, start: Any) -> None:
+    batch = Batch("PLAIN")
+    assert start().invoke(batch.event) == []
+    assert_stored_once(emulator, deployed, batch)
+
+
+# Every step of the protocol: killed while the call is under way, before it took effect.
+@pytest.mark.parametrize(
+    "struck",
+    [
+        ("", 1),  # the archive object
+        ("DynamoDB_20120810.BatchGetItem", 1),
+        ("DynamoDB_20120810.BatchWriteItem", 3),  # in the midst of the rows
+        ("DynamoDB_20120810.PutItem", 1),  # the commit of the first lane
+        ("DynamoDB_20120810.PutItem", 2),  # of the second
+        ("DynamoDB_20120810.PutItem", 3),  # the first published mark: bars and alerts are out
+    ],
+)
+def test_a_function_killed_in_mid_batch_leaves_one_row_per_identity_to_the_repeat(
+    emulator: Emulator, deployed: Outputs, proxy: FaultProxy, start: Any, struck: tuple[str, int]
+) -> None:
+    target, nth = struck
+    batch = Batch(f"K{nth}{target[-12:].replace('.', '')}")
+    reached, killed = threading.Event(), threading.Event()
+    left = nth
+
+    def hang(request: Request) -> Answer | None:
+        nonlocal left
+        if request.target != target:
+            return None
+        left -= 1
+        if left:
+            return None
+        reached.set()
+        killed.wait(PATIENCE)
+        return Answer(500, b"{}")
+
+    proxy.fault = hang
+    function = start()
+    function.send(batch.event)
+    assert reached.wait(PATIENCE)
+    function.kill()
+    killed.set()
+    proxy.fault = lambda _: None
+    assert start().invoke(batch.event) == []
+    assert_stored_once(emulator, deployed, batch)
+
+
+def test_unprocessed_items_are_written_by_the_same_invocation(
+    emulator: Emulator, deployed: Outputs, proxy: FaultProxy, start: Any
+) -> None:
+    batch = Batch("UNPROCESSED")
+    refused = 0
+
+    def leave_the_last(request: Request) -> Answer | Request | None:
+        """Take nothing of every other batch write, and say so as DynamoDB does."""
+        nonlocal refused
+        if not request.target.endswith(".BatchWriteItem"):
+            return None
+        refused += 1
+        if refused % 2 == 0:
+            return None
+        return Answer(200, json.dumps({"UnprocessedItems": json.loads(request.body)["RequestItems"]}).encode())
+
+    proxy.fault = leave_the_last
+    assert start().invoke(batch.event) == []
+    assert refused > 2
+    assert_stored_once(emulator, deployed, batch)
+
+
+def test_items_that_stay_unprocessed_fail_the_batch_at_its_first_record_and_the_repeat_mends_it(
+    emulator: Emulator, deployed: Outputs, proxy: FaultProxy, start: Any
+) -> None:
+    batch = Batch("STUCK")
+
+    def refuse(request: Request) -> Answer | None:
+        if not request.target.endswith(".BatchWriteItem"):
+            return None
+        return Answer(200, json.dumps({"UnprocessedItems": json.loads(request.body)["RequestItems"]}).encode())
+
+    proxy.fault = refuse
+    function = start()
+    assert function.invoke(batch.event) == [batch.event["Records"][0]["kinesis"]["sequenceNumber"]]
+    proxy.fault = lambda _: None
+    assert function.invoke(batch.event) == []
+    assert_stored_once(emulator, deployed, batch)
+
+
+@pytest.mark.parametrize("target", ["", "DynamoDB_20120810.BatchGetItem", "DynamoDB_20120810.PutItem"])
+def test_a_service_that_fails_fails_the_batch_and_the_repeat_mends_it(
+    emulator: Emulator, deployed: Outputs, proxy: FaultProxy, start: Any, target: str
+) -> None:
+    batch = Batch(f"F{target[-12:].replace('.', '')}")
+    proxy.fault = lambda request: Answer(500, b'{"__type":"InternalServerError"}') if request.target == target else None
+    function = start()
+    assert function.invoke(batch.event) == [batch.event["Records"][0]["kinesis"]["sequenceNumber"]]
+    assert rows_of(emulator, deployed["BarsTable"], batch, "minute") == []  # nothing that depends on state was shown
+    proxy.fault = lambda _: None
+    assert function.invoke(batch.event) == []
+    assert_stored_once(emulator, deployed, batch)
+
+
+def test_a_missing_environment_is_told_whole(environment: dict[str, str]) -> None:
+    wrong = {name: value for name, value in environment.items() if name not in ("QUOTES_TABLE", "STATE_TABLE")}
+    run = subprocess.run(
+        [sys.executable, "-c", HANDLER],
+        env=wrong | {"ANOMALY_PERCENT": "lots"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode != 0
+    assert "QUOTES_TABLE: missing\nSTATE_TABLE: missing\nANOMALY_PERCENT: 'lots' is not a positive number" in run.stderr
