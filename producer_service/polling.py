@@ -127,14 +127,14 @@ class Poller:
         )
 
     def _wait_for_room(self) -> None:
-        waited_from = time.monotonic()
-        if self._outbox.wait_for_room(0):
-            return
-        log.warning("outbox_full", action="polling waits for Kinesis")
-        while not (self._stopping.is_set() or self._outbox.wait_for_room(ROOM_SECONDS)):
+        has_room = self._outbox.wait_for_room(0)
+        if not has_room:
+            log.warning("outbox_full", action="polling waits for Kinesis")
+        while not (has_room or self._stopping.is_set()):
+            began = time.monotonic()
+            has_room = self._outbox.wait_for_room(ROOM_SECONDS)
+            self._metrics.outbox_full_seconds.inc(time.monotonic() - began)
             self._advance()
-            self._metrics.outbox_full_seconds.inc(time.monotonic() - waited_from)
-            waited_from = time.monotonic()
 
     def _account(self, report: PollReport, result: FetchResult) -> None:
         metrics = self._metrics

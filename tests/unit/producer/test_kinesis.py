@@ -1,0 +1,98 @@
+"""What became of each record of a PutRecords, from the answers that Kinesis really gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
+from botocore.parsers import ResponseParserError
+from botocore.stub import Stubber
+
+from producer_service.errors import ConfigurationError, StreamUnreachable
+from producer_service.kinesis import KinesisStream
+from producer_service.packing import Packet, Row
+
+PACKETS = [Packet(lane, f"lane-0{lane}-of-03", (Row(lane, lane, b"{}\n", 1, 0.0),)) for lane in range(3)]
+STORED = {"SequenceNumber": "1", "ShardId": "shardId-000000000000"}
+
+
+@pytest.fixture
+def stream(monkeypatch: pytest.MonkeyPatch) -> KinesisStream:
+    for name, value in {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    return KinesisStream("quotes", 1)
+
+
+def stub(stream: KinesisStream) -> Stubber:
+    return Stubber(stream._client)
+
+
+def test_each_record_has_its_own_outcome(stream: KinesisStream) -> None:
+    failed = {"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "Rate exceeded for shard"}
+    broken = {"ErrorCode": "InternalFailure", "ErrorMessage": "Internal service failure."}
+    with stub(stream) as stubber:
+        stubber.add_response("put_records", {"FailedRecordCount": 2, "Records": [failed, STORED, broken]})
+        result = stream.put(PACKETS)
+    assert result.failures == ("throttled", None, "internal")
+    assert result.detail == "ProvisionedThroughputExceededException: Rate exceeded for shard"
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("ProvisionedThroughputExceededException", "throttled"),
+        ("LimitExceededException", "throttled"),
+        ("KMSThrottlingException", "throttled"),
+        ("InternalFailure", "internal"),
+        ("ServiceUnavailable", "internal"),
+        ("500", "internal"),
+        ("ResourceNotFoundException", "refused"),
+        ("AccessDeniedException", "refused"),
+    ],
+)
+def test_a_refused_request_acknowledges_nothing(stream: KinesisStream, code: str, reason: str) -> None:
+    with stub(stream) as stubber:
+        stubber.add_client_error("put_records", code)
+        assert stream.put(PACKETS).failures == (reason,) * 3
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ReadTimeoutError(endpoint_url="https://kinesis"), "timeout"),
+        (ConnectTimeoutError(endpoint_url="https://kinesis"), "timeout"),
+        (EndpointConnectionError(endpoint_url="https://kinesis"), "connection"),
+        (ResponseParserError("garbage"), "connection"),
+    ],
+)
+def test_a_request_without_an_answer_acknowledges_nothing(
+    stream: KinesisStream, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
+) -> None:
+    def fail(**_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(stream._client, "put_records", fail)
+    assert stream.put(PACKETS).failures == (reason,) * 3
+
+
+def test_an_answer_of_another_length_acknowledges_nothing(stream: KinesisStream) -> None:
+    with stub(stream) as stubber:
+        stubber.add_response("put_records", {"Records": [STORED]})
+        assert stream.put(PACKETS).failures == ("connection",) * 3
+
+
+def test_a_stream_that_is_not_there_is_told_with_what_to_do(stream: KinesisStream) -> None:
+    with stub(stream) as stubber:
+        stubber.add_client_error("describe_stream_summary", "ResourceNotFoundException")
+        with pytest.raises(StreamUnreachable, match="set PRODUCER_STREAM_NAME"):
+            stream.check()
+
+
+def test_without_a_region_it_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    with pytest.raises(ConfigurationError, match="AWS_REGION: missing"):
+        KinesisStream("quotes", 1)

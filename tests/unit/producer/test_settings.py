@@ -1,0 +1,89 @@
+"""Every mistake at once, each with its variable, and nothing unknown passes."""
+
+from pathlib import Path
+
+import pytest
+
+from producer_service.errors import ConfigurationError
+from producer_service.settings import PREFIX, VARIABLES, Settings, check_lanes, from_environment
+
+GOOD = {"STREAM_NAME": "quotes", "SYMBOLS": "AAPL, BTC-USD,AAPL,^GSPC"}
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def load(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
+    environment = {PREFIX + name: value for name, value in variables.items()}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return from_environment(environment)
+
+
+def mistakes(monkeypatch: pytest.MonkeyPatch, **variables: str) -> list[str]:
+    with pytest.raises(ConfigurationError) as caught:
+        load(monkeypatch, **variables)
+    return caught.value.mistakes
+
+
+def test_symbols_are_split_stripped_and_taken_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(monkeypatch, **GOOD).symbols == ("AAPL", "BTC-USD", "^GSPC")
+
+
+def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(monkeypatch, **GOOD, JOURNAL_DIR="", LANES="").journal_dir is None
+
+
+def test_paths_and_numbers_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(monkeypatch, **GOOD, JOURNAL_DIR="/var/lib/journal", POLL_INTERVAL_SECONDS="0.5", LANES="16")
+    assert (settings.journal_dir, settings.poll_interval_seconds, settings.lanes) == (Path("/var/lib/journal"), 0.5, 16)
+
+
+def test_every_mistake_is_listed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = mistakes(
+        monkeypatch,
+        SYMBOLS="AAPL,B AD,{}",
+        LANES="0",
+        HTTP_PORT="70000",
+        SOURCE="bloomberg",
+        POLL_INTERVALL_SECONDS="5",
+    )
+    expected = (
+        "PRODUCER_POLL_INTERVALL_SECONDS: unknown; PRODUCER_POLL_INTERVAL_SECONDS is meant?",
+        "PRODUCER_STREAM_NAME: missing",
+        "PRODUCER_SOURCE: 'bloomberg': input should be 'yahoo', 'replay' or 'synthetic'",
+        "PRODUCER_SYMBOLS: 'AAPL,B AD,{}': not a symbol: 'B AD', '{}'",
+        "PRODUCER_LANES: '0': input should be greater than or equal to 1",
+        "PRODUCER_HTTP_PORT: '70000': input should be less than or equal to 65535",
+    )
+    assert len(found) == len(expected)
+    for mistake, start in zip(found, expected, strict=True):
+        assert mistake.startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("source", "missing"), [("yahoo", "PRODUCER_SYMBOLS: missing"), ("replay", "PRODUCER_REPLAY_PATH: missing")]
+)
+def test_what_a_source_needs_is_asked_for_beside_every_other_mistake(
+    monkeypatch: pytest.MonkeyPatch, source: str, missing: str
+) -> None:
+    first, second = mistakes(monkeypatch, SOURCE=source)
+    assert first.startswith("PRODUCER_STREAM_NAME: missing")
+    assert second.startswith(missing)
+
+
+def test_the_default_source_needs_symbols(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [mistake[:25] for mistake in mistakes(monkeypatch, STREAM_NAME="quotes")] == ["PRODUCER_SYMBOLS: missing"]
+
+
+def test_a_lane_too_full_for_its_state_is_refused_with_how_many_lanes_it_takes() -> None:
+    symbols = tuple(f"S{number}" for number in range(1000))
+    [mistake] = check_lanes(symbols, 2)
+    advised = int(mistake.split(" lanes are enough")[0].split()[-1])
+    assert advised > 2
+    assert check_lanes(symbols, advised) == []
+    assert check_lanes(symbols, advised - 1) != []
+    assert "too many for one stream" in check_lanes(tuple(f"S{number}" for number in range(60_000)), 99)[0]

@@ -1,0 +1,60 @@
+"""The judge itself: it must find what it is there to find."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from quotes import Identity
+from replica.audit import Evidence, audit
+from replica.monitor import percentile
+
+START = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
+
+
+def identity(second: int, revision: int = 0, symbol: str = "AAPL") -> Identity:
+    return Identity(symbol, START + timedelta(seconds=second), revision)
+
+
+ACCEPTED = [identity(1), identity(2), identity(2, 1), identity(1, symbol="MSFT")]
+WHOLE = Evidence(
+    stream=tuple(ACCEPTED),
+    rows=frozenset(ACCEPTED),
+    bars=2,
+    archived={accepted: frozenset({repr(accepted).encode()}) for accepted in ACCEPTED},
+    quarantined={"a": 1, "b": 4000},
+    alerts=frozenset({"x"}),
+)
+
+
+def test_a_pipeline_that_kept_everything_has_no_findings() -> None:
+    findings = audit(ACCEPTED, WHOLE)
+    assert (findings.lost, findings.duplicated, findings.out_of_order) == (0, 0, 0)
+    assert (findings.quotes_accepted, findings.quotes_stored, findings.quarantined, findings.alerts) == (4, 4, 4001, 1)
+
+
+def test_a_quote_that_is_no_row_or_not_in_the_archive_is_lost_once() -> None:
+    assert audit(ACCEPTED, replace(WHOLE, rows=WHOLE.rows - {identity(1)})).lost == 1
+    archived = {key: contents for key, contents in WHOLE.archived.items() if key != identity(2)}
+    assert audit(ACCEPTED, replace(WHOLE, archived=archived)).lost == 1
+    assert audit(ACCEPTED, replace(WHOLE, archived=archived, rows=WHOLE.rows - {identity(2)})).lost == 1
+
+
+def test_one_content_under_two_revisions_is_a_duplicate() -> None:
+    archived = {**WHOLE.archived, identity(2, 1): WHOLE.archived[identity(2)]}
+    assert audit(ACCEPTED, replace(WHOLE, archived=archived)).duplicated == 1
+
+
+def test_a_packet_sent_twice_is_neither_a_duplicate_nor_out_of_order() -> None:
+    assert audit(ACCEPTED, replace(WHOLE, stream=(*WHOLE.stream, *WHOLE.stream))).out_of_order == 0
+
+
+def test_a_first_arrival_behind_a_later_quote_of_its_symbol_is_out_of_order() -> None:
+    late = (identity(2), identity(2, 1), identity(1, symbol="MSFT"), identity(1))
+    assert audit(ACCEPTED, replace(WHOLE, stream=late)).out_of_order == 1
+
+
+@pytest.mark.parametrize(("percent", "value"), [(50, 2.0), (99, 4.0), (1, 1.0), (75, 3.0)])
+def test_a_percentile_is_a_value_that_occurred(percent: int, value: float) -> None:
+    assert percentile([1.0, 2.0, 3.0, 4.0], percent) == value
+    assert percentile([], percent) is None
