@@ -1,6 +1,7 @@
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -30,7 +31,7 @@ def clock() -> Clock:
     return Clock()
 
 
-def make_outbox(
+def new_outbox(
     clock: Callable[[], float], directory: Path | None = None, *, lanes: int = LANES, **changes: float
 ) -> Outbox:
     parameters = {"max_bytes": 2**20, "linger_seconds": 0.0} | changes
@@ -43,6 +44,22 @@ def make_outbox(
         monotonic=clock,
         jitter=lambda: 1.0,
     )
+
+
+MakeOutbox = Callable[..., Outbox]
+
+
+@pytest.fixture
+def make_outbox() -> Iterator[MakeOutbox]:
+    made: list[Outbox] = []
+
+    def make(*arguments: Any, **options: Any) -> Outbox:
+        made.append(new_outbox(*arguments, **options))
+        return made[-1]
+
+    yield make
+    for outbox in made:
+        outbox.close()
 
 
 def accept(outbox: Outbox, quotes: list[Quote]) -> None:
@@ -58,7 +75,9 @@ def acknowledge(outbox: Outbox, packets: tuple[Packet, ...]) -> None:
     outbox.settle(packets, [True] * len(packets))
 
 
-def test_a_lane_has_one_packet_in_flight_while_the_others_go_on(make_quote: Callable[..., Quote], clock: Clock) -> None:
+def test_a_lane_has_one_packet_in_flight_while_the_others_go_on(
+    make_outbox: MakeOutbox, make_quote: Callable[..., Quote], clock: Clock
+) -> None:
     outbox = make_outbox(clock)
     accept(outbox, [make_quote("AAPL", 0)])
     first = outbox.take(0)
@@ -70,7 +89,7 @@ def test_a_lane_has_one_packet_in_flight_while_the_others_go_on(make_quote: Call
 
 
 def test_resends_only_the_failed_packets_and_from_the_head_of_their_lane(
-    make_quote: Callable[..., Quote], clock: Clock
+    make_outbox: MakeOutbox, make_quote: Callable[..., Quote], clock: Clock
 ) -> None:
     outbox = make_outbox(clock)
     accept(outbox, [make_quote("AAPL", 0), make_quote("MSFT", 0)])
@@ -86,7 +105,9 @@ def test_resends_only_the_failed_packets_and_from_the_head_of_their_lane(
     ]
 
 
-def test_a_quote_waits_for_company_no_longer_than_it_may(make_quote: Callable[..., Quote], clock: Clock) -> None:
+def test_a_quote_waits_for_company_no_longer_than_it_may(
+    make_outbox: MakeOutbox, make_quote: Callable[..., Quote], clock: Clock
+) -> None:
     outbox = make_outbox(clock, linger_seconds=0.5)
     accept(outbox, [make_quote("AAPL", 0)])
     assert outbox.take(0) == ()
@@ -97,14 +118,14 @@ def test_a_quote_waits_for_company_no_longer_than_it_may(make_quote: Callable[..
     assert symbols_in(outbox.take(0)) == ["AAPL", "AAPL"]
 
 
-def test_a_full_packet_does_not_wait(make_quote: Callable[..., Quote], clock: Clock) -> None:
+def test_a_full_packet_does_not_wait(make_outbox: MakeOutbox, make_quote: Callable[..., Quote], clock: Clock) -> None:
     outbox = make_outbox(clock, linger_seconds=10)
     accept(outbox, [make_quote("AAPL", second) for second in range(300)])
     [packet] = outbox.take(0)
     assert PACKET_BYTES * 0.9 < len(packet.data) <= PACKET_BYTES
 
 
-def test_draining_does_not_wait(make_quote: Callable[..., Quote], clock: Clock) -> None:
+def test_draining_does_not_wait(make_outbox: MakeOutbox, make_quote: Callable[..., Quote], clock: Clock) -> None:
     outbox = make_outbox(clock, linger_seconds=10)
     accept(outbox, [make_quote("AAPL")])
     assert not outbox.wait_until_empty(0)
@@ -113,7 +134,7 @@ def test_draining_does_not_wait(make_quote: Callable[..., Quote], clock: Clock) 
 
 
 def test_the_bound_holds_polling_up_until_kinesis_has_taken_enough(
-    make_quote: Callable[..., Quote], clock: Clock
+    make_outbox: MakeOutbox, make_quote: Callable[..., Quote], clock: Clock
 ) -> None:
     outbox = make_outbox(clock, max_bytes=1_000)
     assert outbox.wait_for_room(0)
@@ -123,7 +144,9 @@ def test_the_bound_holds_polling_up_until_kinesis_has_taken_enough(
     assert outbox.wait_for_room(0)
 
 
-def test_heartbeats_go_to_every_lane_behind_what_is_pending(make_quote: Callable[..., Quote], clock: Clock) -> None:
+def test_heartbeats_go_to_every_lane_behind_what_is_pending(
+    make_outbox: MakeOutbox, make_quote: Callable[..., Quote], clock: Clock
+) -> None:
     outbox = make_outbox(clock)
     accept(outbox, [make_quote("AAPL")])
     outbox.put_heartbeats(lambda key: Heartbeat(lane=key, clock=from_iso("2026-11-23T14:31:00.000Z")))
@@ -136,7 +159,9 @@ def test_heartbeats_go_to_every_lane_behind_what_is_pending(make_quote: Callable
     assert outbox.level().quotes == 1
 
 
-def test_a_request_keeps_to_the_limits_of_kinesis(clock: Clock, make_quote: Callable[..., Quote]) -> None:
+def test_a_request_keeps_to_the_limits_of_kinesis(
+    make_outbox: MakeOutbox, clock: Clock, make_quote: Callable[..., Quote]
+) -> None:
     outbox = make_outbox(clock, lanes=99)
     accept(outbox, [make_quote(f"S{number}", second) for number in range(800) for second in range(20)])
     sizes = []
@@ -169,7 +194,7 @@ def test_no_order_of_failures_loses_or_reorders_a_quote(seed: int, failing: floa
     """Three senders at once, requests answered in any order, packets failing at random."""
     rng = random.Random(seed)
     clock = Clock()
-    outbox = make_outbox(clock, linger_seconds=0.05)
+    outbox = new_outbox(clock, linger_seconds=0.05)
     symbols = [f"S{number}" for number in range(12)]
     second = 0
     stored: list[tuple[str, str]] = []
@@ -191,6 +216,7 @@ def test_no_order_of_failures_loses_or_reorders_a_quote(seed: int, failing: floa
                 if is_stored:
                     stored += [(good.line.symbol, str(good.line.event_time)) for good in decode(packet.data).good]  # type: ignore[union-attr]  # no heartbeats here
             outbox.settle(packets, acknowledged)
+    outbox.close()
     assert len(stored) == len(set(stored)) == accepted
     for symbol in symbols:
         times = [time for found, time in stored if found == symbol]
@@ -208,7 +234,7 @@ def _quote(symbol: str, second: int) -> Quote:
 
 
 def test_what_was_accepted_and_not_acknowledged_is_pending_again_after_a_crash(
-    make_quote: Callable[..., Quote], clock: Clock, tmp_path: Path
+    make_outbox: MakeOutbox, make_quote: Callable[..., Quote], clock: Clock, tmp_path: Path
 ) -> None:
     before = make_outbox(clock, tmp_path)
     accept(before, [make_quote("AAPL", 0), make_quote("MSFT", 0)])
@@ -223,13 +249,15 @@ def test_what_was_accepted_and_not_acknowledged_is_pending_again_after_a_crash(
     after.close()
 
 
-def test_another_number_of_lanes_is_refused_with_what_to_do(clock: Clock, tmp_path: Path) -> None:
+def test_another_number_of_lanes_is_refused_with_what_to_do(
+    make_outbox: MakeOutbox, clock: Clock, tmp_path: Path
+) -> None:
     make_outbox(clock, tmp_path).close()
     with pytest.raises(JournalError, match=r"holds 4 lanes and LANES says 8.*set LANES to 4"):
         make_outbox(clock, tmp_path, lanes=8)
 
 
-def test_a_second_producer_on_one_journal_is_refused(clock: Clock, tmp_path: Path) -> None:
+def test_a_second_producer_on_one_journal_is_refused(make_outbox: MakeOutbox, clock: Clock, tmp_path: Path) -> None:
     first = make_outbox(clock, tmp_path)
     with pytest.raises(JournalError, match="another process uses it"):
         make_outbox(clock, tmp_path)
@@ -237,7 +265,9 @@ def test_a_second_producer_on_one_journal_is_refused(clock: Clock, tmp_path: Pat
 
 
 @pytest.mark.parametrize("content", [b"not a database at all, but long enough to be looked at" * 100, b"\x00" * 4096])
-def test_a_file_that_is_no_journal_is_refused_and_left_as_it_is(clock: Clock, tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_journal_is_refused_and_left_as_it_is(
+    make_outbox: MakeOutbox, clock: Clock, tmp_path: Path, content: bytes
+) -> None:
     (tmp_path / FILE).write_bytes(content)
     with pytest.raises(JournalError, match=r"move the file away|another program"):
         make_outbox(clock, tmp_path)
