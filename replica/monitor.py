@@ -36,7 +36,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     p99: float | None
     """Seconds from the producer's receipt of a quote to the end of the invocation that stored it."""
     prices: tuple[Price, ...]
-    """The newest first."""
+    """In the order of the symbols."""
 
 
 class Monitor:
@@ -64,11 +64,10 @@ class Monitor:
             self._recent.append((time.monotonic(), len(quotes)))
             for quote in quotes:
                 self._latencies.append((report.finished_at - quote.ingest_time).total_seconds())
-                self._prices.pop(quote.symbol, None)  # so that the newest are the last
                 self._prices[quote.symbol] = Price(quote.symbol, quote.price, _change(quote))
 
     def snapshot(self, prices: int) -> Snapshot:
-        """How things stand, with so many of the prices."""
+        """How things stand, with the last prices of the first so many symbols."""
         with self._lock:
             now = time.monotonic()
             while self._recent and self._recent[0][0] < now - RATE_SECONDS:
@@ -81,7 +80,7 @@ class Monitor:
                 quotes_per_second=sum(count for _, count in self._recent) / RATE_SECONDS,
                 p50=percentile(ordered, 50),
                 p99=percentile(ordered, 99),
-                prices=tuple(list(self._prices.values())[: -prices - 1 : -1]),
+                prices=tuple(self._prices[symbol] for symbol in sorted(self._prices)[:prices]),
             )
 
 

@@ -60,10 +60,9 @@ class View:
 
     def close(self, findings: Findings, snapshot: Snapshot) -> None:
         """Print the closing table."""
-        table = Table(title="read back and compared with the ledger of accepted quotes", title_justify="left")
-        table.add_column("")
-        table.add_column("", justify="right")
-        table.add_column("")
+        table = Table(title="read back and compared with the ledger of accepted quotes", show_header=False)
+        for justify in ("left", "right", "left"):
+            table.add_column(justify=justify)
         for name, value, meaning, must_be_zero in (
             ("accepted", findings.quotes_accepted, "by the producer", False),
             ("stored", findings.quotes_stored, "rows in DynamoDB", False),
@@ -85,7 +84,7 @@ class View:
         prices = Table(expand=True, box=None)
         for title in ("symbol", "price", "change"):
             prices.add_column(title, justify="left" if title == "symbol" else "right")
-        for price in sorted(snapshot.prices, key=lambda price: price.symbol):
+        for price in snapshot.prices:
             change = price.change_percent
             style = "" if not change else "green" if change > 0 else "red"
             shown = "" if change is None else f"{change:+.2f} %"
