@@ -8,7 +8,8 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, NoReturn
@@ -29,7 +30,7 @@ from producer_service.metrics import Metrics
 from producer_service.outbox import Outbox
 from producer_service.polling import Poller
 from producer_service.sender import Sender
-from producer_service.settings import VARIABLES, Settings, check_lanes, from_environment
+from producer_service.settings import PREFIX, VARIABLES, Settings, check_lanes, from_environment
 from producer_service.sources import Source
 from quotes import VERSION as WIRE_VERSION
 from quotes import whole_milliseconds
@@ -45,7 +46,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Poll market quotes and deliver them to Kinesis, in order and without loss.",
     epilog="Settings are environment variables; `run --help` lists them. AWS endpoint, region and credentials come the "
-    "SDK's own way: AWS_ENDPOINT_URL, AWS_REGION, AWS_PROFILE, …",
+    "SDK's own way: AWS_ENDPOINT_URL, AWS_DEFAULT_REGION, AWS_PROFILE, …",
 )
 
 
@@ -60,9 +61,9 @@ def _variables() -> str:
 def run() -> None:
     """Poll on a schedule and deliver, until SIGTERM (then: drain and exit 0) or the end of a replay."""
     settings = _settings()
-    with _reported():
+    with _refusing():
         parts = _Parts(settings)
-        server = Server(settings.http_host, settings.http_port, parts.metrics.registry, parts.health)
+        server = _server(settings, parts)
     with parts:
         daemon = Daemon(
             settings,
@@ -76,14 +77,16 @@ def run() -> None:
             stopping=parts.stopping,
         )
         code = daemon.run()
-    raise SystemExit(code)
+    sys.stdout.flush()
+    # A poll may still wait for its source, for as long as the source's timeouts, and what it brings is not wanted.
+    os._exit(code)
 
 
 @app.command(epilog=_variables())
 def once() -> None:
     """Poll once, deliver, and print what was done as JSON. Exits 1 if something was not delivered."""
     settings = _settings()
-    with _reported():
+    with _refusing():
         parts = _Parts(settings)
     with parts:
         parts.sender.start()
@@ -100,7 +103,7 @@ def once() -> None:
 def check() -> None:
     """Check the settings, the stream and the source, one line each, and deliver nothing. Exits 1 if one fails."""
     settings = _settings()
-    with _reported():
+    with _refusing():
         source = make_source(settings)
         stream = KinesisStream(settings.stream_name, settings.requests_in_flight)
     ok = True
@@ -181,9 +184,18 @@ class _Parts:
         pass
 
     def __exit__(self, *_: object) -> None:
-        self.source.close()
+        if not self.poller.is_fetching:
+            self.source.close()
         self.ledger.close()
         self.outbox.close()
+
+
+def _server(settings: Settings, parts: _Parts) -> Server:
+    try:
+        return Server(settings.http_host, settings.http_port, parts.metrics.registry, parts.health)
+    except OSError as error:
+        where = f"{settings.http_host}:{settings.http_port}"
+        raise ConfigurationError([f"{PREFIX}HTTP_PORT: {where}: {error.strerror}; 0 takes any free port"]) from error
 
 
 def _metrics() -> Metrics:
@@ -207,18 +219,15 @@ def _settings() -> Settings:
     return settings
 
 
-class _reported:  # noqa: N801  (reads as a statement)
-    """Turns what cannot start into a list of mistakes and exit code 2."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        match error:
-            case ConfigurationError():
-                _refuse(error.mistakes)
-            case JournalError() | OSError():
-                _refuse([str(error)])
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Turn what cannot start into a list of mistakes and exit code 2."""
+    try:
+        yield
+    except ConfigurationError as error:
+        _refuse(error.mistakes)
+    except (JournalError, OSError) as error:
+        _refuse([str(error)])
 
 
 def _refuse(mistakes: list[str]) -> NoReturn:

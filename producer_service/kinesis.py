@@ -73,7 +73,9 @@ class KinesisStream:
                 ),
             )
         except NoRegionError as error:
-            raise ConfigurationError(["AWS_REGION: missing; the SDK needs it to find Kinesis"]) from error
+            raise ConfigurationError(
+                ["AWS_DEFAULT_REGION: missing; the SDK needs it, or a profile with a region, to find Kinesis"]
+            ) from error
 
     def put(self, packets: Sequence[Packet]) -> PutResult:
         """See `Stream.put`."""

@@ -59,6 +59,8 @@ class Poller:
         self._now = now
         self._stopping = stopping
         self._advance = advance
+        self.is_fetching = False
+        """Whether a fetch is under way: then the source must not be closed."""
         self._complete_to: datetime | None = None
         self._heartbeat_clock: datetime | None = None
         self._accepting = threading.Lock()
@@ -70,9 +72,7 @@ class Poller:
         if self._stopping.is_set():
             return None
         self._advance()
-        started = time.perf_counter()
-        result = self._source.fetch(self._symbols, self._now())
-        self._metrics.poll_seconds.observe(time.perf_counter() - started)
+        result = self._fetch()
         with self._accepting:
             if self._closed:
                 return None
@@ -107,6 +107,15 @@ class Poller:
         complete_to = self._complete_to
         self._outbox.put_heartbeats(lambda key: Heartbeat(lane=key, clock=now, complete_to=complete_to))
         self._metrics.heartbeats.inc()
+
+    def _fetch(self) -> FetchResult:
+        started = time.perf_counter()
+        self.is_fetching = True
+        try:
+            return self._source.fetch(self._symbols, self._now())
+        finally:
+            self.is_fetching = False
+            self._metrics.poll_seconds.observe(time.perf_counter() - started)
 
     def _accept(self, result: FetchResult) -> PollReport:
         decision = decide(self._outbox.memories, result.quotes)

@@ -18,6 +18,8 @@ from producer_service.outbox import Outbox
 from producer_service.packing import Packet
 
 TAKE_SECONDS = 1.0
+WARNING_SECONDS = 10.0
+"""An outage is a warning so often, not one for each packet and retry of it."""
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +43,9 @@ class Sender:
         self._health = health
         self._clock = clock
         self._stopped = threading.Event()
+        self._warning = threading.Lock()
+        self._failed = 0
+        self._warned_at = -WARNING_SECONDS
         self._threads = [
             threading.Thread(target=self._run, args=(f"sender {number}",), name=f"sender-{number}", daemon=True)
             for number in range(threads)
@@ -86,7 +91,14 @@ class Sender:
                 metrics.delivery_seconds.observe(max(0.0, now - packet.rows[0].accepted_at))
         failed = sum(failure is not None for failure in result.failures)
         self._health.stream_answered(is_alive=failed < len(packets), detail=result.detail)
+        log.debug("packets_put", sent=len(packets), failed=failed, seconds=round(seconds, 4))
         if failed:
-            log.warning("packets_failed", failed=failed, sent=len(packets), detail=result.detail[:300])
-        else:
-            log.debug("packets_acknowledged", sent=len(packets), seconds=round(seconds, 4))
+            self._warn(failed, result.detail)
+
+    def _warn(self, failed: int, detail: str) -> None:
+        with self._warning:
+            self._failed += failed
+            if time.monotonic() - self._warned_at < WARNING_SECONDS:
+                return
+            failed, self._failed, self._warned_at = self._failed, 0, time.monotonic()
+        log.warning("packets_failed", failed=failed, detail=detail[:300], action="they are sent again")

@@ -19,7 +19,7 @@ STORED = {"SequenceNumber": "1", "ShardId": "shardId-000000000000"}
 
 @pytest.fixture
 def stream(monkeypatch: pytest.MonkeyPatch) -> KinesisStream:
-    for name, value in {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}.items():
+    for name, value in {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     return KinesisStream("quotes", 1)
@@ -94,5 +94,5 @@ def test_without_a_region_it_does_not_start(monkeypatch: pytest.MonkeyPatch) -> 
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
-    with pytest.raises(ConfigurationError, match="AWS_REGION: missing"):
+    with pytest.raises(ConfigurationError, match="AWS_DEFAULT_REGION: missing"):
         KinesisStream("quotes", 1)
