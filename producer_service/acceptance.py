@@ -44,6 +44,14 @@ class Decision(msgspec.Struct, frozen=True):
     """Of the symbols that were accepted, as it is afterwards."""
 
 
+def merged(one: Memory, other: Memory) -> Memory:
+    """What two producers remember of a symbol, as one: the newer time, or the contents of both at the same time."""
+    if one.event_time != other.event_time:
+        return max(one, other, key=lambda memory: memory.event_time)
+    digests = (*one.digests, *(digest for digest in other.digests if digest not in one.digests))
+    return Memory(one.event_time, max(one.revision, other.revision), digests[-MAX_DIGESTS:])
+
+
 def decide(memories: Mapping[str, Memory], quotes: Iterable[Quote]) -> Decision:
     """Decide on quotes in their order, given what is remembered of their symbols."""
     accepted: list[Accepted] = []

@@ -17,5 +17,9 @@ class JournalError(ProducerError):
     """The journal cannot be used as it is: the message says why and what to do. It was left untouched."""
 
 
+class HandoverUnavailable(ProducerError):
+    """What producers leave for one another could not be read or written now: it is tried again."""
+
+
 class StreamUnreachable(ProducerError):
     """Kinesis did not answer for the stream."""

@@ -7,7 +7,7 @@ nothing; a crash of the host may lose what was committed since the last checkpoi
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from producer_service.acceptance import DIGEST_BYTES, Memory
@@ -29,6 +29,7 @@ CREATE TABLE rows (
     quotes INTEGER NOT NULL,
     accepted_at REAL NOT NULL
 );
+CREATE TABLE adopted (key TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE memories (
     symbol TEXT PRIMARY KEY,
     event_time TEXT NOT NULL,
@@ -84,17 +85,25 @@ class Journal:
         }
 
     def append(
-        self, rows: Sequence[tuple[int, bytes, int]], accepted_at: float, memories: Mapping[str, Memory]
+        self,
+        rows: Iterable[tuple[int, bytes, int, float]],
+        memories: Mapping[str, Memory],
+        *,
+        adopted: str | None = None,
     ) -> list[Row]:
-        """Keep rows (lane, lines, count of quotes) and memories, in one transaction. Returns the rows as kept."""
+        """Keep rows (lane, lines, count of quotes, accepted at) and memories, in one transaction.
+
+        Returns the rows as kept. With the key of another producer's leftover as `adopted`, it is remembered too.
+        """
         kept: list[Row] = []
         with self._transaction():
-            for lane, lines, quotes in rows:
+            if adopted is not None:
+                self._db.execute("INSERT INTO adopted VALUES (?)", (adopted,))
+            for row in rows:
                 row_id = self._db.execute(
-                    "INSERT INTO rows (lane, lines, quotes, accepted_at) VALUES (?, ?, ?, ?)",
-                    (lane, lines, quotes, accepted_at),
+                    "INSERT INTO rows (lane, lines, quotes, accepted_at) VALUES (?, ?, ?, ?)", row
                 ).lastrowid
-                kept.append(Row(row_id or 0, lane, lines, quotes, accepted_at))
+                kept.append(Row(row_id or 0, *row))
             self._db.executemany(
                 "INSERT OR REPLACE INTO memories VALUES (?, ?, ?, ?)",
                 (
@@ -103,6 +112,10 @@ class Journal:
                 ),
             )
         return kept
+
+    def has_adopted(self, key: str) -> bool:
+        """Whether a leftover is in the journal already, or was."""
+        return self._db.execute("SELECT 1 FROM adopted WHERE key = ?", (key,)).fetchone() is not None
 
     def remove(self, rows: Iterable[Row]) -> None:
         """Forget acknowledged rows, in one transaction."""

@@ -13,7 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from producer_service.acceptance import Decision, Memory
+from producer_service.acceptance import Decision, Memory, merged
+from producer_service.errors import JournalError
+from producer_service.handover import Leftover
 from producer_service.journal import Journal
 from producer_service.packing import Packet, Row, chunks, fits, head
 from quotes import Heartbeat, encode_line, lane_of, partition_key
@@ -34,7 +36,6 @@ class Level(msgspec.Struct, frozen=True):
 class _Lane:
     def __init__(self) -> None:
         self.rows: deque[Row] = deque()
-        self.size = 0
         self.in_flight = False
         self.failures = 0
         self.not_before = 0.0  # monotonic seconds: after a failure its pause, before the first row's linger is over
@@ -84,14 +85,50 @@ class Outbox:
         by_lane: dict[int, list[bytes]] = {}
         for accepted in decision.accepted:
             by_lane.setdefault(lane_of(accepted.quote.symbol, self._count), []).append(accepted.line)
-        self._append(
-            [(lane, data, count) for lane, lines in by_lane.items() for data, count in chunks(lines)], decision
-        )
+        rows = [(lane, data, count) for lane, lines in by_lane.items() for data, count in chunks(lines)]
+        self._append(rows, decision.memories)
 
     def put_heartbeats(self, heartbeat: Callable[[str], Heartbeat]) -> None:
         """Add a heartbeat to each lane, behind what is pending there; `heartbeat` makes it for a partition key."""
         keys = [partition_key(lane, self._count) for lane in range(self._count)]
-        self._append([(lane, encode_line(heartbeat(key)), 0) for lane, key in enumerate(keys)], None)
+        self._append([(lane, encode_line(heartbeat(key)), 0) for lane, key in enumerate(keys)], {})
+
+    def adopt(self, key: str, leftover: Leftover) -> int:
+        """Take over what another producer left, behind what is pending. Returns its quotes; 0 for a key taken before.
+
+        When this returns it is committed. Raises `JournalError` if it is of another number of lanes.
+        """
+        if leftover.lanes != self._count:
+            raise JournalError(f"leftover {key}: holds {leftover.lanes} lanes, and this producer {self._count}")
+        with self._changed:
+            if self._journal.has_adopted(key):
+                return 0
+            memories = {
+                symbol: merged(self.memories[symbol], memory) if symbol in self.memories else memory
+                for symbol, memory in leftover.memories.items()
+            }
+            rows = [(row.lane, row.lines, row.quotes, row.accepted_at) for row in leftover.rows]
+            for row in self._journal.append(rows, memories, adopted=key):
+                self._add(row)
+            self.memories.update(memories)
+            self.recovered += leftover.quotes
+            self._changed.notify_all()
+            return leftover.quotes
+
+    def leftover(self) -> Leftover:
+        """What is pending and remembered. To be asked when nothing is in flight any more."""
+        with self._changed:
+            rows = tuple(row for lane in self._lanes for row in lane.rows)
+            return Leftover(self._count, rows, dict(self.memories))
+
+    def forget(self, leftover: Leftover) -> None:
+        """Drop the rows of `leftover`: another place holds them now."""
+        with self._changed:
+            self._journal.remove(leftover.rows)
+            for lane in self._lanes:
+                lane.rows.clear()
+            self._bytes = self._quotes = 0
+            self._changed.notify_all()
 
     def wait_for_room(self, seconds: float) -> bool:
         """Wait until the outbox is below its bound, for some seconds at the most. Returns whether it is."""
@@ -131,7 +168,6 @@ class Outbox:
                     lane.failures, lane.not_before = 0, 0.0
                     for row in packet.rows:
                         lane.rows.popleft()
-                        lane.size -= len(row.lines)
                         self._bytes -= len(row.lines)
                         self._quotes -= row.quotes
                 else:
@@ -150,13 +186,12 @@ class Outbox:
         with self._changed:
             self._journal.close()
 
-    def _append(self, rows: Sequence[tuple[int, bytes, int]], decision: Decision | None) -> None:
+    def _append(self, rows: Sequence[tuple[int, bytes, int]], memories: Mapping[str, Memory]) -> None:
         if not rows:
             return
         with self._changed:
-            memories: Mapping[str, Memory] = {} if decision is None else decision.memories
-            linger_until = self._monotonic() + self._linger_seconds
-            for row in self._journal.append(rows, self._clock(), memories):
+            now, linger_until = self._clock(), self._monotonic() + self._linger_seconds
+            for row in self._journal.append([(*row, now) for row in rows], memories):
                 lane = self._lanes[row.lane]
                 if not lane.rows and not lane.failures:
                     lane.not_before = linger_until
@@ -165,9 +200,7 @@ class Outbox:
             self._changed.notify_all()
 
     def _add(self, row: Row) -> None:
-        lane = self._lanes[row.lane]
-        lane.rows.append(row)
-        lane.size += len(row.lines)
+        self._lanes[row.lane].rows.append(row)
         self._bytes += len(row.lines)
         self._quotes += row.quotes
 

@@ -1,0 +1,193 @@
+"""What one producer leaves at its stop, and the next one takes over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from producer_service.acceptance import Memory, decide, merged
+from producer_service.errors import HandoverUnavailable, JournalError
+from producer_service.handover import Leftover, MemoryDepot
+from producer_service.journal import Journal
+from producer_service.outbox import Outbox
+from producer_service.relay import Relay
+from quotes import Quote, decode
+from tests.unit.producer.conftest import OPEN
+
+MakeQuote = Callable[..., Quote]
+MakeOutbox = Callable[..., Outbox]
+
+
+@pytest.fixture
+def make_outbox() -> Iterator[MakeOutbox]:
+    made: list[Outbox] = []
+
+    def make(directory: Path | None = None, lanes: int = 4) -> Outbox:
+        made.append(
+            Outbox(
+                Journal(directory, lanes),
+                lanes=lanes,
+                max_bytes=2**20,
+                linger_seconds=0,
+                clock=lambda: 1.0,
+                monotonic=lambda: 1.0,
+                jitter=lambda: 1.0,
+            )
+        )
+        return made[-1]
+
+    yield make
+    for outbox in made:
+        outbox.close()
+
+
+def accept(outbox: Outbox, *quotes: Quote) -> int:
+    decision = decide(outbox.memories, quotes)
+    outbox.put(decision)
+    return len(decision.accepted)
+
+
+def pending(outbox: Outbox) -> list[object]:
+    lines: list[object] = []
+    while packets := outbox.take(0):
+        lines += [good.line for packet in packets for good in decode(packet.data).good]
+        outbox.settle(packets, [True] * len(packets))
+    return lines
+
+
+def test_the_next_producer_delivers_what_was_left_and_remembers_what_was_said(
+    make_quote: MakeQuote, make_outbox: MakeOutbox
+) -> None:
+    before, after = make_outbox(), make_outbox()
+    accept(before, make_quote(second=1), make_quote(second=2))
+    leftover = before.leftover()
+    assert after.adopt("a", leftover) == after.recovered == 2
+    assert accept(after, make_quote(second=2), make_quote(second=1)) == 0
+    assert pending(after) == [make_quote(second=1), make_quote(second=2)]
+
+
+def test_what_was_handed_over_is_pending_no_more(
+    make_quote: MakeQuote, make_outbox: MakeOutbox, tmp_path: Path
+) -> None:
+    before = make_outbox(tmp_path)
+    accept(before, make_quote())
+    before.forget(before.leftover())
+    assert (before.level().quotes, before.level().bytes) == (0, 0)
+    before.close()
+    assert pending(make_outbox(tmp_path)) == []
+
+
+def test_a_leftover_found_again_is_taken_once_over_a_crash_too(
+    make_quote: MakeQuote, make_outbox: MakeOutbox, tmp_path: Path
+) -> None:
+    before = make_outbox()
+    accept(before, make_quote())
+    first = make_outbox(tmp_path)
+    assert first.adopt("a", before.leftover()) == 1
+    assert first.adopt("a", before.leftover()) == 0
+    first.close()  # before the object was deleted
+    second = make_outbox(tmp_path)
+    assert second.adopt("a", before.leftover()) == 0
+    assert pending(second) == [make_quote()]
+
+
+def test_a_leftover_of_another_number_of_lanes_is_refused(make_outbox: MakeOutbox) -> None:
+    with pytest.raises(JournalError, match="holds 8 lanes"):
+        make_outbox().adopt("a", Leftover(8, (), {}))
+
+
+memories = st.builds(
+    lambda second, digests: Memory(OPEN.replace(second=second), len(digests) - 1, tuple(dict.fromkeys(digests))),
+    st.integers(0, 2),
+    st.lists(st.sampled_from([b"a" * 8, b"b" * 8, b"c" * 8]), min_size=1, max_size=3),
+)
+
+
+@given(memories, memories)
+def test_two_memories_become_one_that_forgets_nothing_of_the_newest_time(one: Memory, other: Memory) -> None:
+    both = merged(one, other)
+    assert both.event_time == max(one.event_time, other.event_time)
+    for memory in (one, other):
+        if memory.event_time == both.event_time:
+            assert set(memory.digests) <= set(both.digests)
+            assert memory.revision <= both.revision
+
+
+def make_relay(depot: MemoryDepot, outbox: Outbox, key: str = "key") -> Relay:
+    return Relay(depot, outbox, lambda: key)
+
+
+def test_a_relay_carries_everything_from_one_producer_to_the_next(
+    make_quote: MakeQuote, make_outbox: MakeOutbox
+) -> None:
+    depot, before, after = MemoryDepot(), make_outbox(), make_outbox()
+    accept(before, make_quote(second=1), make_quote("MSFT", second=1))
+    assert make_relay(depot, before).leave() == 2
+    assert before.level().quotes == 0
+    assert make_relay(depot, after).take_over() == 2
+    assert depot.leftovers == {}
+    assert len(pending(after)) == 2
+
+
+def test_the_memory_goes_even_when_nothing_is_left(make_quote: MakeQuote, make_outbox: MakeOutbox) -> None:
+    depot, before, after = MemoryDepot(), make_outbox(), make_outbox()
+    accept(before, make_quote())
+    pending(before)
+    make_relay(depot, before).leave()
+    make_relay(depot, after).take_over()
+    assert accept(after, make_quote()) == 0
+
+
+def test_what_cannot_be_left_stays_in_the_journal(
+    make_quote: MakeQuote, make_outbox: MakeOutbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    depot, outbox = MemoryDepot(), make_outbox()
+
+    def refuse(*_: object) -> None:
+        raise HandoverUnavailable("s3: down")
+
+    monkeypatch.setattr(depot, "put", refuse)
+    accept(outbox, make_quote())
+    with pytest.raises(HandoverUnavailable):
+        make_relay(depot, outbox).leave()
+    assert pending(outbox) == [make_quote()]
+
+
+def test_what_was_taken_and_could_not_be_deleted_is_only_deleted_the_next_time(
+    make_quote: MakeQuote, make_outbox: MakeOutbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    depot, before, after = MemoryDepot(), make_outbox(), make_outbox()
+    accept(before, make_quote())
+    make_relay(depot, before).leave()
+    relay = make_relay(depot, after)
+
+    def refuse(_: str) -> None:
+        raise HandoverUnavailable("s3: down")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(depot, "delete", refuse)
+        relay.take_over()
+    assert len(depot.leftovers) == 1
+    assert relay.take_over() == 0
+    assert depot.leftovers == {}
+    assert pending(after) == [make_quote()]
+
+
+def test_a_leftover_that_cannot_be_taken_stays_where_it_is(make_quote: MakeQuote, make_outbox: MakeOutbox) -> None:
+    depot, before = MemoryDepot(), make_outbox(lanes=8)
+    accept(before, make_quote())
+    make_relay(depot, before).leave()
+    assert make_relay(depot, make_outbox(lanes=4)).take_over() == 0
+    assert len(depot.leftovers) == 1
+
+
+def test_an_object_that_another_producer_took_meanwhile_is_passed_over(
+    make_outbox: MakeOutbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    depot = MemoryDepot()
+    monkeypatch.setattr(depot, "waiting", lambda: ["gone"])
+    assert make_relay(depot, make_outbox()).take_over() == 0
