@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from producer_service.acceptance import Decision, Memory, merged
+from producer_service.depot import Leftover
 from producer_service.errors import JournalError
-from producer_service.handover import Leftover
 from producer_service.journal import Journal
 from producer_service.packing import Packet, Row, chunks, fits, head
 from quotes import Heartbeat, encode_line, lane_of, partition_key

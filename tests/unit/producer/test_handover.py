@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producer_service.acceptance import Memory, decide, merged
+from producer_service.depot import Leftover, MemoryDepot
 from producer_service.errors import HandoverUnavailable, JournalError
-from producer_service.handover import Leftover, MemoryDepot
+from producer_service.handover import Handover
 from producer_service.journal import Journal
 from producer_service.outbox import Outbox
-from producer_service.relay import Relay
 from quotes import Quote, decode
 from tests.unit.producer.conftest import OPEN
 
@@ -117,18 +117,18 @@ def test_two_memories_become_one_that_forgets_nothing_of_the_newest_time(one: Me
             assert memory.revision <= both.revision
 
 
-def make_relay(depot: MemoryDepot, outbox: Outbox, key: str = "key") -> Relay:
-    return Relay(depot, outbox, lambda: key)
+def make_handover(depot: MemoryDepot, outbox: Outbox, key: str = "key") -> Handover:
+    return Handover(depot, outbox, lambda: key)
 
 
-def test_a_relay_carries_everything_from_one_producer_to_the_next(
+def test_a_handover_carries_everything_from_one_producer_to_the_next(
     make_quote: MakeQuote, make_outbox: MakeOutbox
 ) -> None:
     depot, before, after = MemoryDepot(), make_outbox(), make_outbox()
     accept(before, make_quote(second=1), make_quote("MSFT", second=1))
-    assert make_relay(depot, before).leave() == 2
+    assert make_handover(depot, before).leave() == 2
     assert before.level().quotes == 0
-    assert make_relay(depot, after).take_over() == 2
+    assert make_handover(depot, after).take_over() == 2
     assert depot.leftovers == {}
     assert len(pending(after)) == 2
 
@@ -137,8 +137,8 @@ def test_the_memory_goes_even_when_nothing_is_left(make_quote: MakeQuote, make_o
     depot, before, after = MemoryDepot(), make_outbox(), make_outbox()
     accept(before, make_quote())
     pending(before)
-    make_relay(depot, before).leave()
-    make_relay(depot, after).take_over()
+    make_handover(depot, before).leave()
+    make_handover(depot, after).take_over()
     assert accept(after, make_quote()) == 0
 
 
@@ -153,7 +153,7 @@ def test_what_cannot_be_left_stays_in_the_journal(
     monkeypatch.setattr(depot, "put", refuse)
     accept(outbox, make_quote())
     with pytest.raises(HandoverUnavailable):
-        make_relay(depot, outbox).leave()
+        make_handover(depot, outbox).leave()
     assert pending(outbox) == [make_quote()]
 
 
@@ -162,17 +162,17 @@ def test_what_was_taken_and_could_not_be_deleted_is_only_deleted_the_next_time(
 ) -> None:
     depot, before, after = MemoryDepot(), make_outbox(), make_outbox()
     accept(before, make_quote())
-    make_relay(depot, before).leave()
-    relay = make_relay(depot, after)
+    make_handover(depot, before).leave()
+    handover = make_handover(depot, after)
 
     def refuse(_: str) -> None:
         raise HandoverUnavailable("s3: down")
 
     with monkeypatch.context() as patch:
         patch.setattr(depot, "delete", refuse)
-        relay.take_over()
+        handover.take_over()
     assert len(depot.leftovers) == 1
-    assert relay.take_over() == 0
+    assert handover.take_over() == 0
     assert depot.leftovers == {}
     assert pending(after) == [make_quote()]
 
@@ -180,8 +180,8 @@ def test_what_was_taken_and_could_not_be_deleted_is_only_deleted_the_next_time(
 def test_a_leftover_that_cannot_be_taken_stays_where_it_is(make_quote: MakeQuote, make_outbox: MakeOutbox) -> None:
     depot, before = MemoryDepot(), make_outbox(lanes=8)
     accept(before, make_quote())
-    make_relay(depot, before).leave()
-    assert make_relay(depot, make_outbox(lanes=4)).take_over() == 0
+    make_handover(depot, before).leave()
+    assert make_handover(depot, make_outbox(lanes=4)).take_over() == 0
     assert len(depot.leftovers) == 1
 
 
@@ -190,4 +190,4 @@ def test_an_object_that_another_producer_took_meanwhile_is_passed_over(
 ) -> None:
     depot = MemoryDepot()
     monkeypatch.setattr(depot, "waiting", lambda: ["gone"])
-    assert make_relay(depot, make_outbox()).take_over() == 0
+    assert make_handover(depot, make_outbox()).take_over() == 0

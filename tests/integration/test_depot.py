@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from producer_service.acceptance import Memory
+from producer_service.depot import Leftover, S3Depot
 from producer_service.errors import HandoverUnavailable
-from producer_service.handover import Leftover, S3Depot
 from producer_service.packing import Row
 from replica.deployment import Outputs
 from replica.emulator import Emulator
