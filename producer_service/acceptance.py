@@ -16,7 +16,7 @@ MAX_DIGESTS = 64
 """Contents remembered of one event time. A source that goes on beyond that repeats the oldest as a revision."""
 
 
-class Memory(msgspec.Struct, frozen=True):
+class Memory(msgspec.Struct, frozen=True, array_like=True):
     """What is remembered of a symbol: its newest event time, and what was said at it."""
 
     event_time: datetime

@@ -10,15 +10,19 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from producer_service.acceptance import DIGEST_BYTES, Memory
+import msgspec
+
+from producer_service.acceptance import Memory
 from producer_service.errors import JournalError
 from producer_service.packing import Row
-from quotes import from_iso, to_iso
 
 APPLICATION_ID = 0x73746B73
 """`stks`, in the file's header: another program's file is refused, not overwritten."""
 VERSION = 1
 FILE = "journal.sqlite3"
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(dict[str, Memory])
 
 _SCHEMA = f"""
 CREATE TABLE lanes (count INTEGER NOT NULL);
@@ -30,12 +34,7 @@ CREATE TABLE rows (
     accepted_at REAL NOT NULL
 );
 CREATE TABLE adopted (key TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE memories (
-    symbol TEXT PRIMARY KEY,
-    event_time TEXT NOT NULL,
-    revision INTEGER NOT NULL,
-    digests BLOB NOT NULL
-) WITHOUT ROWID;
+CREATE TABLE memories (lane INTEGER PRIMARY KEY, packed BLOB NOT NULL);
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
 """  # application_id and user_version take no parameters
@@ -76,24 +75,21 @@ class Journal:
         found = self._db.execute("SELECT id, lane, lines, quotes, accepted_at FROM rows ORDER BY id")
         return [Row(*row) for row in found]
 
-    def memories(self) -> dict[str, Memory]:
-        """What is remembered of each symbol."""
-        found = self._db.execute("SELECT symbol, event_time, revision, digests FROM memories")
-        return {
-            symbol: Memory(from_iso(event_time), revision, _split(digests))
-            for symbol, event_time, revision, digests in found
-        }
+    def memories(self) -> dict[int, dict[str, Memory]]:
+        """What is remembered of each symbol, by lane."""
+        return {lane: _DECODER.decode(packed) for lane, packed in self._db.execute("SELECT * FROM memories")}
 
     def append(
         self,
         rows: Iterable[tuple[int, bytes, int, float]],
-        memories: Mapping[str, Memory],
+        memories: Mapping[int, Mapping[str, Memory]],
         *,
         adopted: str | None = None,
     ) -> list[Row]:
-        """Keep rows (lane, lines, count of quotes, accepted at) and memories, in one transaction.
+        """Keep rows (lane, lines, count of quotes, accepted at) and whole lanes' memories, in one transaction.
 
-        Returns the rows as kept. With the key of another producer's leftover as `adopted`, it is remembered too.
+        With the key of another producer's leftover as `adopted`, it is remembered too. Returns the rows as kept.
+        A lane's memories are one blob: a row for each symbol cost more than the quotes themselves.
         """
         kept: list[Row] = []
         with self._transaction():
@@ -105,11 +101,8 @@ class Journal:
                 ).lastrowid
                 kept.append(Row(row_id or 0, *row))
             self._db.executemany(
-                "INSERT OR REPLACE INTO memories VALUES (?, ?, ?, ?)",
-                (
-                    (symbol, to_iso(memory.event_time), memory.revision, b"".join(memory.digests))
-                    for symbol, memory in memories.items()
-                ),
+                "INSERT OR REPLACE INTO memories VALUES (?, ?)",
+                ((lane, _ENCODER.encode(of_lane)) for lane, of_lane in memories.items()),
             )
         return kept
 
@@ -173,7 +166,3 @@ def _advice(path: str, error: sqlite3.Error) -> str:
     if "locked" in str(error):
         return f"journal {path}: another process uses it; stop that producer, or name another JOURNAL_DIR"
     return f"journal {path}: {error}; move the file away to start anew, and keep it: it may hold undelivered quotes"
-
-
-def _split(digests: bytes) -> tuple[bytes, ...]:
-    return tuple(digests[start : start + DIGEST_BYTES] for start in range(0, len(digests), DIGEST_BYTES))

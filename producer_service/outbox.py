@@ -36,6 +36,7 @@ class Level(msgspec.Struct, frozen=True):
 class _Lane:
     def __init__(self) -> None:
         self.rows: deque[Row] = deque()
+        self.memories: dict[str, Memory] = {}
         self.in_flight = False
         self.failures = 0
         self.not_before = 0.0  # monotonic seconds: after a failure its pause, before the first row's linger is over
@@ -59,8 +60,8 @@ class Outbox:
         monotonic: Callable[[], float],
         jitter: Callable[[], float],
     ) -> None:
-        self.memories: dict[str, Memory] = journal.memories()
-        """Of each symbol, as committed. Read by the poll, written by `put` alone."""
+        self.memories: dict[str, Memory] = {}
+        """Of each symbol, as committed. To be read only."""
         self.durable = journal.durable
         """Whether what is pending outlives the process."""
         self._journal = journal
@@ -76,6 +77,8 @@ class Outbox:
         self._quotes = 0
         self._hurry = False
         self._changed = threading.Condition()
+        for number, memories in journal.memories().items():
+            self._remember(number, memories)
         for row in journal.rows():
             self._add(row)
         self.recovered = self._quotes
@@ -85,13 +88,17 @@ class Outbox:
         by_lane: dict[int, list[bytes]] = {}
         for accepted in decision.accepted:
             by_lane.setdefault(lane_of(accepted.quote.symbol, self._count), []).append(accepted.line)
-        rows = [(lane, data, count) for lane, lines in by_lane.items() for data, count in chunks(lines)]
-        self._append(rows, decision.memories)
+        now = self._clock()
+        rows = [(lane, data, count, now) for lane, lines in by_lane.items() for data, count in chunks(lines)]
+        with self._changed:
+            self._append(rows, decision.memories)
 
     def put_heartbeats(self, heartbeat: Callable[[str], Heartbeat]) -> None:
         """Add a heartbeat to each lane, behind what is pending there; `heartbeat` makes it for a partition key."""
+        now = self._clock()
         keys = [partition_key(lane, self._count) for lane in range(self._count)]
-        self._append([(lane, encode_line(heartbeat(key)), 0) for lane, key in enumerate(keys)], {})
+        with self._changed:
+            self._append([(lane, encode_line(heartbeat(key)), 0, now) for lane, key in enumerate(keys)], {})
 
     def adopt(self, key: str, leftover: Leftover) -> int:
         """Take over what another producer left, behind what is pending. Returns its quotes; 0 for a key taken before.
@@ -108,11 +115,8 @@ class Outbox:
                 for symbol, memory in leftover.memories.items()
             }
             rows = [(row.lane, row.lines, row.quotes, row.accepted_at) for row in leftover.rows]
-            for row in self._journal.append(rows, memories, adopted=key):
-                self._add(row)
-            self.memories.update(memories)
+            self._append(rows, memories, adopted=key)
             self.recovered += leftover.quotes
-            self._changed.notify_all()
             return leftover.quotes
 
     def leftover(self) -> Leftover:
@@ -186,18 +190,30 @@ class Outbox:
         with self._changed:
             self._journal.close()
 
-    def _append(self, rows: Sequence[tuple[int, bytes, int]], memories: Mapping[str, Memory]) -> None:
-        if not rows:
+    def _append(
+        self, rows: Sequence[tuple[int, bytes, int, float]], memories: Mapping[str, Memory], adopted: str | None = None
+    ) -> None:
+        if not (rows or memories or adopted):
             return
-        with self._changed:
-            now, linger_until = self._clock(), self._monotonic() + self._linger_seconds
-            for row in self._journal.append([(*row, now) for row in rows], memories):
-                lane = self._lanes[row.lane]
-                if not lane.rows and not lane.failures:
-                    lane.not_before = linger_until
-                self._add(row)
-            self.memories.update(memories)
-            self._changed.notify_all()
+        changed: dict[int, dict[str, Memory]] = {}
+        for symbol, memory in memories.items():
+            number = lane_of(symbol, self._count)
+            if number not in changed:
+                changed[number] = dict(self._lanes[number].memories)
+            changed[number][symbol] = memory
+        linger_until = self._monotonic() + self._linger_seconds
+        for row in self._journal.append(rows, changed, adopted=adopted):
+            lane = self._lanes[row.lane]
+            if not lane.rows and not lane.failures:
+                lane.not_before = linger_until
+            self._add(row)
+        for number, of_lane in changed.items():
+            self._remember(number, of_lane)
+        self._changed.notify_all()
+
+    def _remember(self, number: int, memories: dict[str, Memory]) -> None:
+        self._lanes[number].memories = memories
+        self.memories.update(memories)
 
     def _add(self, row: Row) -> None:
         self._lanes[row.lane].rows.append(row)
