@@ -18,7 +18,7 @@ PACKAGE_PYTHON ?= 3.13
 PACKAGE_ARCHITECTURE ?= arm64
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format package lock clean
+.PHONY: help demo test e2e check format package lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ demo: $(VENV)/$(STAMP) ## the whole pipeline on this machine: SECONDS=20 SOURCE=
 
 test: $(DEV)/$(STAMP) $(VENV)/$(STAMP) ## every test that needs no container engine
 	@STOCKSTREAM_REPLICA_PYTHON="$(CURDIR)/$(VENV)/bin/python" $(DEV)/bin/python -m pytest $(PYTEST_ARGS)
+
+e2e: $(DEV)/$(STAMP) ## the compose stack in real containers, put to the test; skips where no container engine answers
+	@$(DEV)/bin/python -m pytest tests/e2e -m e2e $(PYTEST_ARGS)
 
 check: $(DEV)/$(STAMP) ## format, lint, types, import contracts, templates
 	@$(DEV)/bin/ruff format --check .

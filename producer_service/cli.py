@@ -164,7 +164,8 @@ class _Parts:
             jitter=random.random,
         )
         self.metrics.recovered.inc(self.outbox.recovered)
-        self.metrics.watch_outbox(self.outbox.level, time.time)
+        self.metrics.watch_outbox(self.outbox.level, time.time, limit_bytes=settings.outbox_max_bytes)
+        self.metrics.watch_clock(time.time)
         self.ledger = Ledger(settings.ledger_path)
         self.poller = Poller(
             self.source,

@@ -95,7 +95,13 @@ class Metrics:
         for event in ("missed", "overlapped", "error"):
             self.scheduler_events.labels(event)
 
-    def watch_outbox(self, level: Callable[[], Level], clock: Callable[[], float]) -> None:
+    def watch_clock(self, clock: Callable[[], float]) -> None:
+        """Export the clock, for Prometheus to hold against its own."""
+        Gauge(
+            "stockstream_clock_seconds", "The producer's clock, in seconds since the epoch.", registry=self.registry
+        ).set_function(clock)
+
+    def watch_outbox(self, level: Callable[[], Level], clock: Callable[[], float], *, limit_bytes: int) -> None:
         """Export how full the outbox is, as it is when Prometheus asks."""
 
         def age() -> float:
@@ -105,6 +111,7 @@ class Metrics:
         for name, text, read in (
             ("quotes", "Accepted quotes not yet acknowledged.", lambda: level().quotes),
             ("bytes", "Their bytes, with the heartbeats between them.", lambda: level().bytes),
+            ("limit_bytes", "Undelivered bytes beyond which polling waits.", lambda: limit_bytes),
             ("oldest_age_seconds", "How long the oldest of them has been pending.", age),
         ):
             Gauge(f"stockstream_outbox_{name}", text, registry=self.registry).set_function(read)

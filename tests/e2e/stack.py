@@ -1,0 +1,174 @@
+"""The compose stack under a project name of its own: driven as a user drives it, and read from outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from localstack_client.session import Session
+
+from producer_service import ledger
+from quotes import Identity
+from replica.audit import Findings, Reader, audit
+from replica.event_source.aws import KinesisStream
+
+ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+LEDGER = "/var/lib/stockstream/ledger.jsonl"
+COMMAND_SECONDS = 400.0
+STORED_SECONDS = 60.0
+"""How long what was accepted may take to be stored."""
+# Any free port: a developer's own stack may be up.
+PORTS = {f"{name}_PORT": "0" for name in ("LOCALSTACK", "METRICS", "PROMETHEUS", "GRAFANA")}
+
+
+class Stack:
+    """A project of docker compose. `services` are those to bring up."""
+
+    def __init__(self, project: str, services: tuple[str, ...], scratch: Path) -> None:
+        self.services = services
+        self.files = [ROOT / "docker-compose.yml", HERE / "compose.yaml"]
+        self.project = project
+        self._scratch = scratch
+        ours = ("PRODUCER_", "COMPOSE_", "STOCKSTREAM_VERSION")
+        self._environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)} | PORTS
+
+    def compose(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """`docker compose` with these arguments; what it said is in the failure of one that should have worked."""
+        files = [part for file in self.files for part in ("--file", str(file))]
+        command = ["docker", "compose", "--project-name", self.project, "--env-file", os.devnull, *files, *arguments]
+        done = subprocess.run(
+            command, env=self._environment, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False
+        )
+        if check:
+            assert done.returncode == 0, f"{' '.join(arguments)}: {done.stdout}{done.stderr}"
+        return done
+
+    def up(self, *services: str) -> None:
+        """Bring services up, all of them if none is named; returns when they are healthy."""
+        self.compose("up", "--detach", "--wait", *(services or self.services))
+
+    @contextmanager
+    def frozen(self, service: str) -> Iterator[None]:
+        """Pause a service for as long as the block lasts, and wait until it is healthy again."""
+        self.compose("pause", service)
+        try:
+            yield
+        finally:
+            self.compose("unpause", service)
+            # Docker calls a container unhealthy from its pause to its next health check.
+            wait_until(lambda: self.state(service)["Health"]["Status"] == "healthy", seconds=60, what="health")
+
+    def state(self, service: str) -> dict[str, Any]:
+        """The state of a service's container, as Docker has it."""
+        found: dict[str, Any] = json.loads(
+            docker("inspect", "--format", "{{json .State}}", self.container(service)).stdout
+        )
+        return found
+
+    def container(self, service: str) -> str:
+        """The id of a service's container, running or not."""
+        return self.compose("ps", "--all", "--quiet", service).stdout.strip()
+
+    def leftovers(self) -> list[str]:
+        """What Docker still has of the project: containers, those of the function too, volumes and networks."""
+        questions = (
+            ("ps", "--all", "--filter", f"name={self.project}", "--format", "{{.Names}}"),
+            ("volume", "ls", "--filter", f"name={self.project}", "--format", "{{.Name}}"),
+            ("network", "ls", "--filter", f"name={self.project}", "--format", "{{.Name}}"),
+        )
+        return [name for question in questions for name in docker(*question).stdout.split()]
+
+    def url(self, service: str, port: int) -> str:
+        """Where a service's port is published. A restart may change it."""
+        return "http://" + self.compose("port", service, str(port)).stdout.strip()
+
+    def status(self, path: str) -> int:
+        """The status that the producer answers a path with."""
+        try:
+            return int(_opened(self.url("producer", 8080) + path).status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        """The samples that Prometheus has for an expression, now."""
+        answer = self.prometheus("query?" + urllib.parse.urlencode({"query": expression}))
+        result: list[dict[str, Any]] = answer["result"]
+        return result
+
+    def prometheus(self, question: str) -> dict[str, Any]:
+        """What Prometheus's API answers."""
+        with _opened(f"{self.url('prometheus', 9090)}/api/v1/{question}") as answer:
+            data: dict[str, Any] = json.load(answer)["data"]
+            return data
+
+    @cached_property
+    def session(self) -> Session:
+        """A session of LocalStack."""
+        return Session(localstack_host=self.url("localstack", 4566).removeprefix("http://"))
+
+    @cached_property
+    def outputs(self) -> dict[str, str]:
+        """The outputs of the deployed stacks, all of them together."""
+        stacks = self.session.client("cloudformation").describe_stacks()["Stacks"]
+        return {output["OutputKey"]: output["OutputValue"] for stack in stacks for output in stack["Outputs"]}
+
+    @cached_property
+    def reader(self) -> Reader:
+        """Reads back what was stored; a queue of its own is subscribed to the alerts."""
+        client = self.session.client
+        sqs = client("sqs")
+        inbox = sqs.create_queue(QueueName="inbox")["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=inbox, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        client("sns").subscribe(
+            TopicArn=self.outputs["AlertsTopicArn"],
+            Protocol="sqs",
+            Endpoint=arn,
+            Attributes={"RawMessageDelivery": "true"},
+        )
+        stream = KinesisStream(client("kinesis"), self.outputs["StreamArn"])
+        return Reader(self.outputs, stream, inbox, dynamodb=client("dynamodb"), s3=client("s3"), sqs=sqs)
+
+    def accepted(self) -> list[Identity]:
+        """What the producer has accepted, by the ledger in its volume."""
+        copy = self._scratch / "ledger.jsonl"
+        self.compose("cp", f"producer:{LEDGER}", str(copy))
+        return list(ledger.read(copy))
+
+    def audited(self) -> Findings:
+        """All that was accepted until now, held against what is stored, as soon as nothing is missing from it."""
+        accepted = self.accepted()
+        assert accepted
+        deadline = time.monotonic() + STORED_SECONDS
+        while True:
+            findings = audit(accepted, self.reader.read())
+            if not findings.lost or time.monotonic() > deadline:
+                return findings
+            time.sleep(1)
+
+
+def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """`docker` with these arguments."""
+    return subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False)
+
+
+def wait_until(condition: Callable[[], object], *, seconds: float, what: str) -> None:
+    """Wait for a condition; fails in the words of `what` if it does not come true."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.5)
+
+
+def _opened(url: str) -> Any:
+    return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=10)

@@ -1,0 +1,70 @@
+"""How the containers are confined, and what they say to whoever configures them wrongly."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.e2e.stack import Stack, docker
+
+pytestmark = pytest.mark.e2e
+
+
+def inspected(stack: Stack, service: str, part: str) -> Any:
+    return json.loads(docker("inspect", "--format", f"{{{{json {part}}}}}", stack.container(service)).stdout)
+
+
+class TestProducer:
+    def test_is_not_root_and_has_no_capability(self, stack: Stack) -> None:
+        status = stack.compose("exec", "producer", "cat", "/proc/1/status").stdout
+        fields = dict(line.split(":\t", 1) for line in status.splitlines())
+        assert set(fields["Uid"].split()) == {"10001"}
+        assert {int(fields[name], 16) for name in ("CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
+        assert fields["NoNewPrivs"] == "1"
+
+    def test_is_the_first_process_and_has_no_children(self, stack: Stack) -> None:
+        command = stack.compose("exec", "producer", "cat", "/proc/1/cmdline").stdout
+        children = stack.compose("exec", "producer", "sh", "-c", "cat /proc/1/task/*/children").stdout
+        assert command.split("\0")[1:4] == ["-m", "producer_service", "run"]
+        assert children.split() == []
+
+    def test_can_write_to_its_volume_and_tmp_alone(self, stack: Stack) -> None:
+        mounts = stack.compose("exec", "producer", "cat", "/proc/mounts").stdout.splitlines()
+        options = {mount.split()[1]: mount.split()[3].split(",") for mount in mounts}
+        of_ours = {path for path in options if not path.startswith(("/proc", "/sys", "/dev", "/etc"))}
+        assert {path for path in of_ours if "rw" in options[path]} == {"/tmp", "/var/lib/stockstream"}
+
+    def test_holds_no_installer_and_no_compiler(self, stack: Stack) -> None:
+        script = "command -v gcc cc make; python -c 'import pip'"
+        assert "No module named 'pip'" in stack.compose("exec", "producer", "sh", "-c", script, check=False).stderr
+        assert stack.compose("exec", "producer", "sh", "-c", "command -v gcc cc make", check=False).stdout == ""
+
+    def test_says_its_version(self, stack: Stack) -> None:
+        labels = inspected(stack, "producer", ".Config.Labels")
+        prefix = "org.opencontainers.image."
+        assert labels[prefix + "title"] == "stockstream producer"
+        assert labels[prefix + "version"]
+        assert labels[prefix + "revision"]
+
+    def test_lists_every_mistake_in_its_settings_and_exits_with_2(self, stack: Stack) -> None:
+        wrong = {"PRODUCER_LANE": "4", "PRODUCER_LANES": "none", "PRODUCER_POLL_INTERVAL_SECONDS": "0"}
+        options = [part for name, value in wrong.items() for part in ("--env", f"{name}={value}")]
+        refused = stack.compose("run", "--rm", "--no-deps", *options, "producer", check=False)
+        assert refused.returncode == 2
+        told = [line.strip().partition(":")[0] for line in refused.stderr.splitlines()]
+        assert wrong.keys() <= set(told), refused.stderr
+
+
+def test_every_service_has_passed_its_health_check(stack: Stack) -> None:
+    states = {service: stack.state(service) for service in stack.services}
+    deployer = states.pop("deployer")
+    assert (deployer["Status"], deployer["ExitCode"]) == ("exited", 0)
+    assert {service: state["Health"]["Status"] for service, state in states.items()} == dict.fromkeys(states, "healthy")
+
+
+def test_every_port_is_published_on_the_loopback_alone(stack: Stack) -> None:
+    for service in stack.services:
+        ports = inspected(stack, service, ".NetworkSettings.Ports")
+        assert {binding["HostIp"] for bindings in ports.values() for binding in bindings or ()} <= {"127.0.0.1"}

@@ -1,0 +1,84 @@
+"""The real yfinance in the container polls a stand-in of Yahoo, through a proxy, in good times and bad."""
+
+from __future__ import annotations
+
+import os
+import urllib.parse
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.stack import HERE, Stack, docker, wait_until
+from tests.integration.yahoo_standin import VARIABLE, YahooStandin
+
+pytestmark = pytest.mark.e2e
+
+NEEDS = (VARIABLE, "STOCKSTREAM_RECORDINGS")
+
+
+@pytest.fixture(scope="module")
+def yahoo(stack: Stack) -> Iterator[YahooStandin]:
+    """Running, and polled by the producer."""
+    missing = [name for name in NEEDS if not os.environ.get(name)]
+    if missing:
+        pytest.skip(f"{' and '.join(missing)} not set: folders of a stand-in of Yahoo and of recorded market data")
+    stack.files.append(HERE / "yahoo.yaml")
+    stack.up("yahoo")
+    port = urllib.parse.urlsplit(stack.url("yahoo", 8080)).port
+    assert port is not None
+    standin = YahooStandin(port, Path("in-the-container"), Path("in-the-container"))
+    standin.set_clock(_last_session().timestamp())
+    stack.up("producer")
+    wait_until(lambda: _polls(stack, "complete"), seconds=60, what="a poll of Yahoo")
+    yield standin
+    stack.compose("rm", "--stop", "--force", "yahoo")
+    stack.files.pop()
+    stack.up("producer")
+    docker("volume", "rm", f"{stack.project}_certificates")
+
+
+def _last_session() -> datetime:
+    """Half an hour into New York's last session that began at least a day ago."""
+    day = datetime.now(UTC).replace(hour=15, minute=0, second=0, microsecond=0) - timedelta(days=1)
+    while day.weekday() > 4:
+        day -= timedelta(days=1)
+    return day
+
+
+def _polls(stack: Stack, outcome: str) -> float:
+    (sample,) = stack.query(f'stockstream_polls_total{{outcome="{outcome}"}}') or [{"value": (0, "0")}]
+    return float(sample["value"][1])
+
+
+def _failures(stack: Stack, reason: str) -> float:
+    (sample,) = stack.query(f'stockstream_source_failures_total{{reason="{reason}"}}')
+    return float(sample["value"][1])
+
+
+def test_quotes_of_yahoo_are_stored(stack: Stack, yahoo: YahooStandin) -> None:
+    findings = stack.audited()
+    assert (findings.lost, findings.duplicated, findings.out_of_order) == (0, 0, 0), findings
+    assert {"S1", "S5"} <= {identity.symbol for identity in stack.reader.read().rows}
+    assert yahoo.asked_symbols()[0] == ["S1", "S2", "S3", "S4", "S5"]
+
+
+def test_a_429_is_counted_and_passes(stack: Stack, yahoo: YahooStandin) -> None:
+    before = _failures(stack, "rate_limited")
+    yahoo.misbehave(status=429, body="Too Many Requests", times=2)
+
+    wait_until(lambda: _failures(stack, "rate_limited") > before, seconds=30, what="a 429 counted")
+    complete = _polls(stack, "complete")
+    wait_until(lambda: _polls(stack, "complete") > complete, seconds=30, what="a complete poll after it")
+    assert (stack.status("/healthz"), stack.status("/readyz")) == (200, 200)
+
+
+def test_an_expired_crumb_is_renewed_within_the_poll(stack: Stack, yahoo: YahooStandin) -> None:
+    refused, complete = _failures(stack, "unauthorized"), _polls(stack, "complete")
+    yahoo.reset()
+    yahoo.forget_crumbs()
+
+    wait_until(lambda: yahoo.requests("/v1/test/getcrumb"), seconds=30, what="a request for a new crumb")
+    wait_until(lambda: _polls(stack, "complete") > complete + 1, seconds=30, what="complete polls after it")
+    assert _failures(stack, "unauthorized") == refused

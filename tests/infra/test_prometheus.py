@@ -1,0 +1,141 @@
+"""Exporter, rules, dashboard and runbook agree with one another. promtool's tests of the rules run in tests/e2e."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client import CollectorRegistry
+
+from processor_lambda.state import LaneState, SymbolState, pack
+from producer_service.metrics import Metrics
+from producer_service.outbox import Level
+from replica.exporter import PipelineCollector
+
+ROOT = Path(__file__).parents[2]
+DOCKER = ROOT / "docker"
+NEWEST = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
+NAME = re.compile(r"\bstockstream[\w:]*")
+
+
+class FakeTables:
+    """DynamoDB with the states of some lanes, and a published mark beside them."""
+
+    def __init__(self, *event_times: datetime) -> None:
+        self._items: list[dict[str, Any]] = [{"lane": {"S": "lane-00-of-04#published"}, "published": {"N": "7"}}]
+        for number, event_time in enumerate(event_times):
+            symbol = SymbolState(event_time, revision=0, volume=None, bar=None, anomalous=False)
+            self._items.append({"state": {"B": pack(LaneState(symbols={f"S{number}": symbol}))}})
+
+    def get_paginator(self, operation: str) -> FakeTables:
+        assert operation == "scan"
+        return self
+
+    def paginate(self, *, TableName: str) -> Iterator[dict[str, Any]]:  # noqa: N803  (boto3's)
+        assert TableName == "state"
+        yield from ({"Items": [item]} for item in self._items)
+
+
+class FakeQueue:
+    """SQS with three messages waiting, and one that somebody reads."""
+
+    def get_queue_attributes(self, *, QueueUrl: str, AttributeNames: list[str]) -> dict[str, Any]:  # noqa: N803
+        assert QueueUrl == "quarantine"
+        return {"Attributes": dict(zip(AttributeNames, ("3", "1"), strict=True))}
+
+
+def exporter(*event_times: datetime) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    outputs = {"StateTable": "state", "QuarantineQueueUrl": "quarantine"}
+    registry.register(PipelineCollector(outputs, dynamodb=FakeTables(*event_times), sqs=FakeQueue()))
+    return registry
+
+
+def producer() -> CollectorRegistry:
+    metrics = Metrics(CollectorRegistry())
+    metrics.watch_outbox(lambda: Level(0, 0, None), lambda: 0.0, limit_bytes=1)
+    metrics.watch_clock(lambda: 0.0)
+    return metrics.registry
+
+
+def rules(file: str) -> list[dict[str, Any]]:
+    groups = yaml.safe_load((DOCKER / "prometheus" / "rules" / file).read_text(encoding="utf-8"))["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+ALERTS, RECORDINGS = rules("alerts.yml"), rules("recording.yml")
+DASHBOARD: dict[str, Any] = json.loads((DOCKER / "grafana/dashboards/stockstream.json").read_text(encoding="utf-8"))
+PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+
+
+class TestExporter:
+    def test_tells_the_event_time_of_the_newest_quote_of_all_lanes(self) -> None:
+        registry = exporter(NEWEST.replace(minute=1), NEWEST.replace(minute=3), NEWEST)
+        value = registry.get_sample_value("stockstream_stored_quote_timestamp_seconds")
+        assert value == NEWEST.replace(minute=3).timestamp()
+
+    def test_tells_no_event_time_before_a_quote_is_stored(self) -> None:
+        assert exporter().get_sample_value("stockstream_stored_quote_timestamp_seconds") is None
+
+    def test_counts_quarantined_messages_that_somebody_reads_as_well(self) -> None:
+        assert exporter().get_sample_value("stockstream_quarantine_messages") == 4
+
+
+def test_rules_and_panels_name_metrics_that_exist() -> None:
+    exported = {
+        sample.name
+        for registry in (producer(), exporter(NEWEST))
+        for each in registry.collect()
+        for sample in each.samples
+    }
+    recorded = {rule["record"] for rule in RECORDINGS}
+    expressions = [target["expr"] for panel in PANELS for target in panel["targets"]]
+    expressions += [rule["expr"] for rule in ALERTS + RECORDINGS]
+    named = {name for expression in expressions for name in NAME.findall(expression)}
+    assert named - exported - recorded == set()
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
+class TestAlert:
+    def test_says_how_bad_it_is_and_what(self, alert: dict[str, Any]) -> None:
+        assert alert["labels"]["severity"] in {"critical", "warning", "info"}
+        assert alert["annotations"]["summary"]
+
+    def test_leads_to_its_section_of_the_runbook(self, alert: dict[str, Any]) -> None:
+        runbook, _, anchor = alert["annotations"]["runbook_url"].partition("#")
+        sections = re.findall(r"^## (\w+)$", (ROOT / runbook).read_text(encoding="utf-8"), re.MULTILINE)
+        assert alert["alert"] in sections
+        assert anchor == alert["alert"].lower()  # as GitHub makes anchors of titles
+
+    def test_has_a_unit_test(self, alert: dict[str, Any]) -> None:
+        assert alert["alert"] in (DOCKER / "prometheus" / "rules_test.yml").read_text(encoding="utf-8")
+
+
+class TestDashboard:
+    def test_reads_from_the_provisioned_data_source(self) -> None:
+        provisioned = yaml.safe_load((DOCKER / "grafana/provisioning/datasources/prometheus.yml").read_text())
+        uids = {source["uid"] for source in provisioned["datasources"]}
+        assert {target["datasource"]["uid"] for panel in PANELS for target in panel["targets"]} <= uids
+
+    def test_every_panel_says_what_it_shows_and_in_which_unit(self) -> None:
+        assert all(panel["title"] and panel["description"] for panel in PANELS)
+        assert all(panel["fieldConfig"]["defaults"]["unit"] for panel in PANELS)
+
+    def test_no_two_panels_share_an_id_or_a_place(self) -> None:
+        everything = DASHBOARD["panels"]
+        assert len({panel["id"] for panel in everything}) == len(everything)
+        for one, other in itertools.combinations((panel["gridPos"] for panel in everything), 2):
+            apart = (
+                one["x"] + one["w"] <= other["x"]
+                or other["x"] + other["w"] <= one["x"]
+                or one["y"] + one["h"] <= other["y"]
+                or other["y"] + other["h"] <= one["y"]
+            )
+            assert apart, (one, other)
