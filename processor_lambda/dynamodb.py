@@ -128,8 +128,11 @@ def _called(call: Call, **arguments: Any) -> Mapping[str, Any]:
     try:
         return call(**arguments)
     except ClientError as error:
-        if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+        code = error.response["Error"]["Code"]
+        if code == "ConditionalCheckFailedException":
             raise _ConditionFailed from error
+        if code == "ValidationException":  # never taken, however often it comes: let Lambda bisect the batch
+            raise
         raise Unavailable(f"DynamoDB: {error}") from error
     except BotoCoreError as error:
         raise Unavailable(f"DynamoDB: {error}") from error

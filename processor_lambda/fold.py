@@ -77,7 +77,7 @@ def _close_minutes(symbols: dict[str, SymbolState], complete_to: datetime) -> li
 def _move(
     before: SymbolState | None, quote: Quote, minute: datetime, anomaly_percent: Decimal
 ) -> tuple[SymbolState, Alert | None]:
-    """A symbol's state after a quote that moves it, and the alert if the quote is the first beyond the threshold."""
+    """A symbol's state after a quote that moves it, and the alert if it is the first beyond the threshold."""
     traded = _traded(None if before is None else before.volume, quote.volume)
     bar = None if before is None else before.bar
     if bar is None:
@@ -104,14 +104,15 @@ def _move(
             quotes=bar.quotes + 1,
             ingest_time=quote.ingest_time,
         )
-    was_anomalous = before is not None and before.anomalous
     change_percent = change_percent_of(quote)
-    anomalous = was_anomalous if change_percent is None else abs(change_percent) > anomaly_percent
+    anomaly = was_anomaly = 0 if before is None else before.anomaly
+    if change_percent is not None:
+        anomaly = (change_percent > anomaly_percent) - (change_percent < -anomaly_percent)
     volume = quote.volume if quote.volume is not None or before is None else before.volume
     alert = None
-    if change_percent is not None and anomalous and not was_anomalous:
+    if change_percent is not None and anomaly not in (0, was_anomaly):
         alert = _threshold_alert(quote, change_percent, anomaly_percent)
-    return SymbolState(quote.event_time, quote.revision, volume, bar, anomalous), alert
+    return SymbolState(quote.event_time, quote.revision, volume, bar, anomaly), alert
 
 
 def _traded(before: int | None, now: int | None) -> int | None:

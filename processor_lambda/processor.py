@@ -6,8 +6,8 @@ racing invocations broke the promises without it: ARCHITECTURE.md says which.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -21,6 +21,9 @@ from processor_lambda.rows import Row, bar_row, quote_row
 from processor_lambda.settings import Settings
 from processor_lambda.state import LaneState, Publication
 from quotes import Quote, lanes_of_key
+
+COMMIT_LINES = 4_000
+"""Lines of a lane that are committed at once: what they decide is part of the lane's item, and that has a limit."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,11 +85,21 @@ class Processor:
         counts["repeated_records"] = len(batch) - len(strays) - sum(map(len, fresh.values()))
         self._write(strays + [admitted for arrived in fresh.values() for admitted in arrived], counts)
 
-        committed, lost = self._commit_all(read, fresh, records[-1], counts)
-        self._publish(committed, records[-1], counts)
-        self._warm.update((lane, Stored(state, state.last_number)) for lane, state in committed.items())
+        lost: set[str] = set()
+        for round_ in _rounds(fresh):
+            committed: dict[str, LaneState] = {}
+            for lane in round_.keys() - lost:
+                warm = self._warm.pop(lane, None)
+                try:
+                    committed[lane] = self._commit(lane, (warm or read[lane]).state, round_[lane])
+                except LostRace:
+                    counts["lost_races"] += 1
+                    if warm is None or not self._commit_again(lane, round_[lane], records[-1], counts, committed):
+                        lost.add(lane)
+            self._publish(committed, records[-1], counts)
+            self._warm.update((lane, Stored(state, state.last_number)) for lane, state in committed.items())
         if lost:
-            raise Unavailable(f"another invocation is at work on {', '.join(lost)}")
+            raise Unavailable(f"another invocation is at work on {', '.join(sorted(lost))}")
         return Report(**counts)
 
     def _read_and_publish(self, lanes: Iterable[str], cause: Record, counts: Counter[str]) -> dict[str, Stored]:
@@ -115,39 +128,32 @@ class Processor:
         self._quarantine.put(messages)
         counts["quarantined"] += sum(message.lines for message in messages)
 
-    def _commit_all(
-        self, read: dict[str, Stored], fresh: dict[str, list[Admitted]], cause: Record, counts: Counter[str]
-    ) -> tuple[dict[str, LaneState], list[str]]:
-        """Commit every lane that has something new. Returns the states committed and the lanes whose race was lost."""
-        committed: dict[str, LaneState] = {}
-        lost: list[str] = []
-        for lane, arrived in fresh.items():
-            if not arrived:
-                continue
-            warm = self._warm.pop(lane, None)
-            try:
-                committed[lane] = self._commit(lane, read[lane].state, arrived)
-                continue
-            except LostRace:
-                counts["lost_races"] += 1
-            if warm is None:
-                lost.append(lane)
-                continue
-            # The warm copy was stale. It knew fewer records than the lane has now, so every row that is due is written.
-            again = self._read_and_publish([lane], cause, counts)[lane]
-            left = _beyond(again.state, arrived)
-            try:
-                if left:
-                    committed[lane] = self._commit(lane, again.state, left)
-            except LostRace:
-                lost.append(lane)
-        return committed, lost
-
     def _commit(self, lane: str, state: LaneState, arrived: Sequence[Admitted]) -> LaneState:
         lines = [line for admitted in arrived for line in admitted.lines]
         after = fold(state, lines, arrived[-1].record.sequence_number, self._settings.anomaly_percent)
         self._states.commit(lane, after, state)
         return after
+
+    def _commit_again(
+        self,
+        lane: str,
+        arrived: Sequence[Admitted],
+        cause: Record,
+        counts: Counter[str],
+        committed: dict[str, LaneState],
+    ) -> bool:
+        """Read a lane whose warm copy was stale, and commit what is still due. False if the race was lost once more.
+
+        The stale copy knew fewer records than the lane has now, so every row that is due has been written.
+        """
+        state = self._read_and_publish([lane], cause, counts)[lane].state
+        due = _beyond(state, arrived)
+        try:
+            if due:
+                committed[lane] = self._commit(lane, state, due)
+        except LostRace:
+            return False
+        return True
 
     def _publish(
         self, states: dict[str, LaneState], cause: Record, counts: Counter[str], marks: dict[str, int] | None = None
@@ -175,6 +181,22 @@ class Processor:
 
     def _quote_row(self, quote: Quote) -> Row:
         return quote_row(quote, self._settings.anomaly_percent, self._settings.quote_ttl_days)
+
+
+def _rounds(fresh: dict[str, list[Admitted]]) -> Iterator[dict[str, list[Admitted]]]:
+    """Each lane's records in their order, `COMMIT_LINES` lines or one record a lane and round."""
+    left = {lane: deque(arrived) for lane, arrived in fresh.items() if arrived}
+    while left:
+        round_: dict[str, list[Admitted]] = {}
+        for lane, arrived in left.items():
+            taken = [arrived.popleft()]
+            lines = len(taken[0].good)
+            while arrived and lines + len(arrived[0].good) <= COMMIT_LINES:
+                lines += len(arrived[0].good)
+                taken.append(arrived.popleft())
+            round_[lane] = taken
+        yield round_
+        left = {lane: arrived for lane, arrived in left.items() if arrived}
 
 
 def _beyond(state: LaneState, arrived: Sequence[Admitted]) -> list[Admitted]:

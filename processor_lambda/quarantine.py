@@ -38,9 +38,9 @@ def messages_of(admitted: Admitted) -> list[QuarantineMessage] | Overflow:
             stream=record.stream,
             shard=record.shard,
             sequence_number=str(record.sequence_number),
-            partition_key=record.partition_key,
+            partition_key=_ascii(record.partition_key),
             arrival=to_iso(record.arrival),
-            reason=f"{len(refused)} lines, the first: {refused[0].reason}",
+            reason=_ascii(f"{len(refused)} lines, the first: {refused[0].reason}"),
             lines=len(refused),
         ),
     )
@@ -55,7 +55,7 @@ def message_of_alert(record: Record, alert: Alert, reason: str) -> QuarantineMes
         sequence_number=str(record.sequence_number),
         partition_key=record.partition_key,
         arrival=to_iso(record.arrival),
-        reason=f"alert refused: {reason}"[:200],
+        reason=_ascii(f"alert refused: {reason}"[:200]),
         content=msgspec.json.encode(alert),
     )
 
@@ -66,9 +66,14 @@ def _message(record: Record, line: BadLine) -> QuarantineMessage:
         stream=record.stream,
         shard=record.shard,
         sequence_number=str(record.sequence_number),
-        partition_key=record.partition_key,
+        partition_key=_ascii(record.partition_key),
         arrival=to_iso(record.arrival),
         line=line.number,
-        reason=line.reason,
+        reason=_ascii(line.reason),
         content=line.content,
     )
+
+
+def _ascii(text: str) -> str:
+    """SQS refuses a message for ever that holds a character XML has no place for, and both texts may quote any."""
+    return text.encode("ascii", "backslashreplace").decode()

@@ -6,7 +6,7 @@ A quote's row is a function of the quote alone, so writing it twice is harmless,
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 from processor_lambda.state import Bar
 from quotes import Quote, to_iso
@@ -16,6 +16,8 @@ Row = dict[str, Attribute]
 """Attributes of a table's item; what is not known is absent."""
 
 _PERCENT_QUANTUM = Decimal("0.000001")
+_CONTEXT = Context(prec=38, rounding=ROUND_HALF_EVEN)
+"""DynamoDB's precision. The contract's prices make a percentage of 32 digits at the most, and the default has 28."""
 
 
 def timestamp_of(quote: Quote) -> str:
@@ -28,8 +30,8 @@ def change_percent_of(quote: Quote) -> Decimal | None:
     """How far the price is from the previous close, in percent, to 6 places; None where that is unknown or zero."""
     if not quote.previous_close:
         return None
-    change = (quote.price - quote.previous_close) * 100 / quote.previous_close
-    return change.quantize(_PERCENT_QUANTUM, ROUND_HALF_EVEN)
+    change = _CONTEXT.divide((quote.price - quote.previous_close) * 100, quote.previous_close)
+    return change.quantize(_PERCENT_QUANTUM, context=_CONTEXT)
 
 
 def quote_row(quote: Quote, anomaly_percent: Decimal, ttl_days: int) -> Row:

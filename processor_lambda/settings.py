@@ -10,6 +10,8 @@ import msgspec
 
 from processor_lambda.errors import SettingsError
 
+MAX_DAYS = 36_500
+
 _REQUIRED = (
     "QUOTES_TABLE",
     "BARS_TABLE",
@@ -43,8 +45,8 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
     values: dict[str, Any] = {name.lower(): environment.get(name) for name in _REQUIRED}
     for name, parse, wanted in (
         ("ANOMALY_PERCENT", _positive, "a positive number"),
-        ("QUOTE_TTL_DAYS", _count, "a count of days"),
-        ("BAR_TTL_DAYS", _count, "a count of days"),
+        ("QUOTE_TTL_DAYS", _count, f"a count of days up to {MAX_DAYS}"),
+        ("BAR_TTL_DAYS", _count, f"a count of days up to {MAX_DAYS}"),
     ):
         text = environment.get(name)
         if not text:
@@ -72,4 +74,4 @@ def _positive(text: str) -> Decimal | None:
 
 def _count(text: str) -> int | None:
     number = int(text)
-    return number if number >= 0 else None
+    return number if 0 <= number <= MAX_DAYS else None

@@ -7,7 +7,8 @@ nothing; a crash of the host may lose what was committed since the last checkpoi
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -72,12 +73,14 @@ class Journal:
 
     def rows(self) -> list[Row]:
         """The rows not yet acknowledged, oldest first."""
-        found = self._db.execute("SELECT id, lane, lines, quotes, accepted_at FROM rows ORDER BY id")
-        return [Row(*row) for row in found]
+        with _reported(self._path):
+            found = self._db.execute("SELECT id, lane, lines, quotes, accepted_at FROM rows ORDER BY id")
+            return [Row(*row) for row in found]
 
     def memories(self) -> dict[int, dict[str, Memory]]:
         """What is remembered of each symbol, by lane."""
-        return {lane: _DECODER.decode(packed) for lane, packed in self._db.execute("SELECT * FROM memories")}
+        with _reported(self._path):
+            return {lane: _DECODER.decode(packed) for lane, packed in self._db.execute("SELECT * FROM memories")}
 
     def append(
         self,
@@ -92,7 +95,7 @@ class Journal:
         A lane's memories are one blob: a row for each symbol cost more than the quotes themselves.
         """
         kept: list[Row] = []
-        with self._transaction():
+        with _reported(self._path), self._transaction():
             if adopted is not None:
                 self._db.execute("INSERT INTO adopted VALUES (?)", (adopted,))
             for row in rows:
@@ -112,7 +115,7 @@ class Journal:
 
     def remove(self, rows: Iterable[Row]) -> None:
         """Forget acknowledged rows, in one transaction."""
-        with self._transaction():
+        with _reported(self._path), self._transaction():
             self._db.executemany("DELETE FROM rows WHERE id = ?", ((row.id,) for row in rows))
 
     def close(self) -> None:
@@ -159,10 +162,23 @@ class _Transaction:
         self._db.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
-        self._db.execute("COMMIT" if failure is None else "ROLLBACK")
+        try:
+            if failure is None:
+                self._db.execute("COMMIT")
+        finally:
+            if self._db.in_transaction:  # a full disk has ended it already
+                self._db.execute("ROLLBACK")
 
 
-def _advice(path: str, error: sqlite3.Error) -> str:
+@contextmanager
+def _reported(path: str) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, msgspec.MsgspecError) as error:
+        raise JournalError(_advice(path, error)) from error
+
+
+def _advice(path: str, error: Exception) -> str:
     if "locked" in str(error):
         return f"journal {path}: another process uses it; stop that producer, or name another JOURNAL_DIR"
     return f"journal {path}: {error}; move the file away to start anew, and keep it: it may hold undelivered quotes"

@@ -21,8 +21,9 @@ from botocore.parsers import ResponseParserError
 from producer_service.errors import ConfigurationError, StreamUnreachable
 from producer_service.packing import Packet
 
-PutFailure = Literal["throttled", "internal", "timeout", "connection", "refused"]
-"""Why a record was not acknowledged. `timeout` and `connection` hide whether it was stored: it may arrive twice."""
+PutFailure = Literal["throttled", "internal", "timeout", "connection", "refused", "journal"]
+"""Why a record is sent again. `timeout` and `connection` hide whether it was stored, and so it may arrive twice; with
+`journal` it was, but the journal could not be told."""
 
 CONNECT_TIMEOUT_SECONDS = 3
 READ_TIMEOUT_SECONDS = 5
@@ -58,14 +59,16 @@ class Stream(Protocol):
 class KinesisStream:
     """A Kinesis data stream. Endpoint, region and credentials come the SDK's own way."""
 
-    def __init__(self, name: str, requests_in_flight: int) -> None:
+    def __init__(
+        self, name: str, requests_in_flight: int, *, read_timeout_seconds: float = READ_TIMEOUT_SECONDS
+    ) -> None:
         self._name = name
         try:
             self._client: Any = boto3.client(
                 "kinesis",
                 config=Config(
                     connect_timeout=CONNECT_TIMEOUT_SECONDS,
-                    read_timeout=READ_TIMEOUT_SECONDS,
+                    read_timeout=read_timeout_seconds,
                     # A retry inside the SDK would send a whole request again and hide which records had failed.
                     retries={"mode": "standard", "total_max_attempts": 1},
                     max_pool_connections=requests_in_flight,
@@ -76,6 +79,8 @@ class KinesisStream:
             raise ConfigurationError(
                 ["AWS_DEFAULT_REGION: missing; the SDK needs it, or a profile with a region, to find Kinesis"]
             ) from error
+        except (BotoCoreError, ValueError) as error:
+            raise ConfigurationError([f"the AWS settings of the environment are wrong: {error}"]) from error
 
     def put(self, packets: Sequence[Packet]) -> PutResult:
         """See `Stream.put`."""
@@ -95,10 +100,11 @@ class KinesisStream:
     def check(self) -> str:
         """See `Stream.check`."""
         try:
-            answer = self._client.describe_stream_summary(StreamName=self._name)
+            summary = self._client.describe_stream_summary(StreamName=self._name)["StreamDescriptionSummary"]
         except (ClientError, BotoCoreError) as error:
             raise StreamUnreachable(f"stream {self._name}: {_advice(error)}") from error
-        summary = answer["StreamDescriptionSummary"]
+        except (ResponseParserError, KeyError) as error:
+            raise StreamUnreachable(f"stream {self._name}: what answers there is not Kinesis") from error
         return f"stream {self._name} is {summary['StreamStatus']} with {summary['OpenShardCount']} open shards"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
@@ -9,6 +10,8 @@ from typing import IO
 import msgspec
 
 from quotes import Identity, Quote, from_iso, to_iso
+
+LONGEST_LINE_BYTES = 4_096
 
 
 class Ledger:
@@ -21,7 +24,8 @@ class Ledger:
         self._file: IO[bytes] | None = None
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("ab")
+            self._file = path.open("a+b")
+            _end_with_a_whole_line(self._file)
 
     def append(self, quotes: Iterable[Quote]) -> None:
         """Add the identities of quotes that were accepted; they are in the file when this returns."""
@@ -36,6 +40,13 @@ class Ledger:
         """Close the file."""
         if self._file is not None:
             self._file.close()
+
+
+def _end_with_a_whole_line(file: IO[bytes]) -> None:
+    """Cut off what a crash left of a line, or the next one would be joined to it."""
+    start = max(0, file.seek(0, os.SEEK_END) - LONGEST_LINE_BYTES)
+    file.seek(start)
+    file.truncate(start + file.read().rfind(b"\n") + 1)
 
 
 def read(path: Path) -> Iterator[Identity]:

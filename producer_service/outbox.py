@@ -163,7 +163,8 @@ class Outbox:
         """Say of each packet that `take` gave whether Kinesis has acknowledged it; if not, it is sent again."""
         done = [packet for packet, is_done in zip(packets, acknowledged, strict=True) if is_done]
         with self._changed:
-            self._journal.remove(row for packet in done for row in packet.rows)
+            if done:
+                self._journal.remove(row for packet in done for row in packet.rows)
             now = self._monotonic()
             for packet, is_done in zip(packets, acknowledged, strict=True):
                 lane = self._lanes[packet.lane]

@@ -11,8 +11,9 @@ from collections.abc import Callable
 
 import structlog
 
+from producer_service.errors import JournalError
 from producer_service.health import Health
-from producer_service.kinesis import PutResult, Stream
+from producer_service.kinesis import PutFailure, PutResult, Stream
 from producer_service.metrics import Metrics
 from producer_service.outbox import Outbox
 from producer_service.packing import Packet
@@ -77,7 +78,12 @@ class Sender:
             self._outbox.settle(packets, [False] * len(packets))
             raise
         seconds = time.perf_counter() - started
-        self._outbox.settle(packets, [failure is None for failure in result.failures])
+        try:
+            self._outbox.settle(packets, [failure is None for failure in result.failures])
+        except JournalError as error:  # Kinesis has them, and the journal too: twice is harmless, a stuck lane is not
+            failures: list[PutFailure] = ["journal"] * len(packets)
+            result = PutResult(tuple(failures), str(error))
+            self._outbox.settle(packets, [False] * len(packets))
         self._account(packets, result, seconds)
 
     def _account(self, packets: tuple[Packet, ...], result: PutResult, seconds: float) -> None:

@@ -22,6 +22,8 @@ from quotes.model import Heartbeat, Invalid, Line, Quote
 from quotes.times import to_iso
 
 VERSION = 1
+MAX_LINES = 10_000
+"""Of a packet. A mebibyte of quotes holds 9,000 at the most; one of newlines would take a gigabyte to tell apart."""
 MAX_REASON = 200
 """Characters; a reason may quote the line."""
 
@@ -96,17 +98,18 @@ def content_of(line: bytes) -> bytes:
 def decode(packet: bytes) -> Decoded:
     """Take a packet apart, line by line. Never raises, whatever the bytes; a bad line never spoils its neighbours.
 
-    An empty packet is one bad line, as is an empty line anywhere but behind the last newline.
+    An empty packet is one bad line, as is an empty line anywhere but behind the last newline. What comes behind
+    `MAX_LINES` lines is one bad line, newlines and all.
     """
     good: list[GoodLine] = []
     bad: list[BadLine] = []
-    contents = packet.split(b"\n")
+    contents = packet.split(b"\n", MAX_LINES)
     if len(contents) > 1 and not contents[-1]:
         contents.pop()
     for number, content in enumerate(contents, start=1):
         try:
             good.append(GoodLine(number, content, _decode_line(content)))
-        except (msgspec.MsgspecError, Invalid, UnicodeError, RecursionError) as error:
+        except (msgspec.MsgspecError, Invalid, ArithmeticError, UnicodeError, RecursionError) as error:
             bad.append(BadLine(number, content, _reason(content, error)[:MAX_REASON]))
     return Decoded(tuple(good), tuple(bad))
 
@@ -212,14 +215,14 @@ def _number(field: str, value: object) -> Decimal:
 
 def _reason(content: bytes, error: Exception) -> str:
     """Why a line was refused, in words for a person: the version and the kind first, then the field."""
-    if not content:
-        return "empty line"
     try:
         header = _HEADER.decode(content)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return f"not a JSON object: {error}"
+        return f"not a JSON object: {error}" if content else "empty line"
     if header.kind not in ("quote", "heartbeat"):
         return f"unknown kind {header.kind!r:.40}"
     if header.v != VERSION or isinstance(header.v, bool):
         return f"version {header.v!r:.40} is not {VERSION}"
+    if isinstance(error, ArithmeticError):
+        return "a number with an exponent beyond all bounds"
     return f"not UTF-8: {error}" if isinstance(error, UnicodeError) else str(error)

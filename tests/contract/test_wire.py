@@ -149,6 +149,7 @@ BAD_LINES = {
     "infinite price": (refused(price="1e999999"), "price"),
     "price of too many places": (refused(price="1.123456789"), "more than 8 places"),
     "price with an absurd exponent": (refused(price="1e-999999999"), "more than 8 places"),
+    "exponent beyond all bounds": (refused(price="1E99999999999999999999"), "exponent beyond all bounds"),
     "null optional price": (refused(open="null"), "open is not a number"),
     "null optional": (refused(volume="null"), "volume"),
     "fractional volume": (refused(volume="1.5"), "volume"),
@@ -174,6 +175,12 @@ def test_a_bad_line_is_refused_with_its_place_bytes_and_reason_and_spoils_no_nei
     [bad] = decoded.bad
     assert (bad.number, bad.content) == (2, line)
     assert reason in bad.reason
+
+
+def test_a_packet_of_newlines_alone_stays_cheap_to_tell_apart() -> None:
+    decoded = decode(b"\n" * 2**20)
+    assert len(decoded.bad) == quotes.MAX_LINES + 1
+    assert sum(len(bad.content) for bad in decoded.bad) == 2**20 - quotes.MAX_LINES
 
 
 def test_a_last_line_needs_no_newline_and_an_empty_packet_is_a_bad_line() -> None:

@@ -234,7 +234,6 @@ class TestRole:
     GRANTS: frozenset[tuple[str, str]] = frozenset(
         {
             ("dynamodb:BatchGetItem", "StateTableArn"),
-            ("dynamodb:GetItem", "StateTableArn"),
             ("dynamodb:PutItem", "StateTableArn"),
             ("dynamodb:BatchWriteItem", "QuotesTableArn"),
             ("dynamodb:BatchWriteItem", "BarsTableArn"),

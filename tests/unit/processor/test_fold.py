@@ -106,6 +106,16 @@ def test_an_alert_is_raised_by_the_first_quote_beyond_the_threshold_and_again_af
     assert alerts[0].id == "threshold:AAPL:2026-11-23T14:30:02.000Z"
 
 
+def test_an_alert_is_raised_on_each_side_of_the_threshold() -> None:
+    prices = ["107", "93", "94", "108", "100", "100"]
+    _, alerts, _ = run([make_quote(second=s, price=p, previous_close="100") for s, p in enumerate(prices)])
+    assert [alert.subject for alert in alerts] == [
+        "AAPL moved +7.00% to 107",
+        "AAPL moved -7.00% to 93",
+        "AAPL moved +8.00% to 108",
+    ]
+
+
 def test_a_change_that_is_not_known_neither_raises_nor_ends_an_anomaly() -> None:
     lines = [
         make_quote(second=0, price="110", previous_close="100"),

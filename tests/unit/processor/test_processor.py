@@ -125,6 +125,34 @@ def test_a_record_of_noise_is_one_message_that_points_to_all_of_its_lines(
     assert message.lines == len(lines) > 1000
 
 
+def test_a_message_holds_no_character_that_sqs_refuses(world: World, shard: Shard, processor: Processor) -> None:
+    shard.put(encode_line(make_quote()).replace(b'"v":1', b'"v":1,"\xef\xbf\xbf":2'), AAPL)
+    shard.put(b"x", "\uffff\x00")
+    processor.process(shard.records)
+    for message in world.messages:
+        assert (message.reason + message.partition_key).isascii()
+    assert "Object contains unknown field `\\uffff`" in {message.reason for message in world.messages}
+
+
+def test_what_many_lines_decide_is_committed_in_parts_and_published_whole(
+    world: World, shard: Shard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("processor_lambda.processor.COMMIT_LINES", 10)
+    for minute in range(20):
+        shard.put_lines([make_quote(symbol, second=minute * 60 + n) for symbol in ("AAPL", "MSFT") for n in range(3)])
+    commits = 0
+
+    def count(call: str) -> None:
+        nonlocal commits
+        commits += call == "states.commit"
+
+    world.fault = count
+    make_processor(world).process(shard.records)
+    assert commits == 2 * 7  # three packets of three lines at a time, in each of two lanes
+    assert len(world.bar_rows) == 2 * 19
+    assert_same_effects(world, one_pass(shard))
+
+
 def test_a_line_too_long_for_the_queue_goes_through_s3(world: World, shard: Shard, processor: Processor) -> None:
     shard.put(b"x" * 70_000 + b"\n" + encode_line(make_quote()), AAPL)
     processor.process(shard.records)
