@@ -175,6 +175,7 @@ class Processor:
                     counts["alerts"] += 1
                 except InvalidAlert as error:
                     self._quarantine.put([message_of_alert(cause, item.alert, str(error))])
+                    counts["quarantined"] += 1
         for lane, items in due.items():
             if items:
                 self._states.raise_mark(lane, items[-1].number)

@@ -8,7 +8,7 @@ import msgspec
 
 from processor_lambda.ports import QuarantineMessage
 from processor_lambda.records import Admitted, Record
-from processor_lambda.state import Alert
+from processor_lambda.state import Alert, encode_alert
 from quotes import BadLine, to_iso
 
 MAX_LINE_BYTES = 64 * 1024
@@ -56,7 +56,7 @@ def message_of_alert(record: Record, alert: Alert, reason: str) -> QuarantineMes
         partition_key=record.partition_key,
         arrival=to_iso(record.arrival),
         reason=_ascii(f"alert refused: {reason}"[:200]),
-        content=msgspec.json.encode(alert),
+        content=encode_alert(alert),
     )
 
 

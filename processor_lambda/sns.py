@@ -6,13 +6,10 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from processor_lambda.errors import InvalidAlert, Unavailable
-from processor_lambda.state import Alert
-
-_ENCODER = msgspec.json.Encoder(decimal_format="number")
+from processor_lambda.state import Alert, encode_alert
 
 
 class SnsTopic:
@@ -31,7 +28,7 @@ class SnsTopic:
             self._client.publish(
                 TopicArn=self._arn,
                 Subject=alert.subject,
-                Message=_ENCODER.encode(alert).decode(),
+                Message=encode_alert(alert).decode(),
                 MessageAttributes={
                     name: {"DataType": "String", "StringValue": value}
                     for name, value in (

@@ -11,6 +11,8 @@ from msgspec.structs import replace
 
 VERSION = 1
 
+_ALERT_ENCODER = msgspec.json.Encoder(decimal_format="number")
+
 
 class Bar(msgspec.Struct, frozen=True, kw_only=True):
     """One minute of one symbol. Prices as quoted; times aware UTC."""
@@ -44,6 +46,11 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """One line for a person, ASCII, under 100 characters (what SNS takes)."""
     values: dict[str, Decimal]
     """What raised it, by name."""
+
+
+def encode_alert(alert: Alert) -> bytes:
+    """An alert as JSON, its values as numbers: what subscribers receive."""
+    return _ALERT_ENCODER.encode(alert)
 
 
 class Publication(msgspec.Struct, frozen=True):

@@ -93,8 +93,13 @@ class Outbox:
         with self._changed:
             self._append(rows, decision.memories)
 
-    def put_heartbeats(self, heartbeat: Callable[[str], Heartbeat]) -> None:
-        """Add a heartbeat to each lane, behind what is pending there; `heartbeat` makes it for a partition key."""
+    def put_heartbeats(self, heartbeat: Callable[[str], Heartbeat], *, closing: bool = False) -> None:
+        """Add a heartbeat to each lane, behind what is pending there; `heartbeat` makes it for a partition key.
+
+        A full outbox takes none but the closing ones, or an outage would fill the disk with them.
+        """
+        if self._bytes >= self._max_bytes and not closing:
+            return
         now = self._clock()
         keys = [partition_key(lane, self._count) for lane in range(self._count)]
         with self._changed:

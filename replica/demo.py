@@ -7,7 +7,6 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 
@@ -21,6 +20,7 @@ from replica.pipeline import Pipeline
 from replica.producer import ProducerProcess, environment
 from replica.view import PRICES, View
 
+DRAIN = {"DRAIN_SECONDS": "110"}
 STEP_SECONDS = 0.5
 STALLED_SECONDS = 120.0
 """Nothing was stored for so long while something was still to come."""
@@ -46,9 +46,10 @@ class Summary(Findings, frozen=True, kw_only=True):
     """From the producer's start to the last quote stored."""
 
 
-def run(view: View, *, seconds: float | None, settings: Mapping[str, str], policies_enforced: bool = False) -> Summary:
+def run(view: View, *, seconds: float | None, settings: dict[str, str], policies_enforced: bool = False) -> Summary:
     """Run the pipeline until the time is up, the source ends or Ctrl-C; then drain, read back and compare.
 
+    What the producer holds when it is told to stop is delivered first, however long that takes within its limits.
     `settings` are the producer's, without their prefix. Raises `ReplicaError` when something does not start or stop as
     it should; the findings may be bad without that.
     """
@@ -60,7 +61,7 @@ def run(view: View, *, seconds: float | None, settings: Mapping[str, str], polic
         directory = Path(scratch)
         stream_name = pipeline.outputs["StreamName"]
         base = pipeline.emulator.environment(os.environ)
-        with ProducerProcess(environment(base, directory, stream_name, settings)) as producer:
+        with ProducerProcess(environment(base, directory, stream_name, DRAIN | settings)) as producer:
             view.say(f"running: {producer.url}/metrics  {producer.url}/healthz  {producer.url}/readyz")
             began = time.monotonic()
             with view.shown():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from array import array
-from collections import deque
+from collections import Counter, deque
+from datetime import timedelta
 from decimal import Decimal
 
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from quotes import Quote, decode
 from replica.event_source import InvocationReport
 
+MILLISECOND = timedelta(milliseconds=1)
 RATE_SECONDS = 5.0
 """The rate shown is that of the last seconds."""
 
@@ -44,7 +45,8 @@ class Monitor:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._latencies = array("d")
+        self._stored = 0
+        self._latencies: Counter[int] = Counter()  # milliseconds: as exact as it is shown, however long it runs
         self._batches = 0
         self._failed = 0
         self._recent: deque[tuple[float, int]] = deque()
@@ -63,7 +65,8 @@ class Monitor:
             self._failed += report.result != "success"
             self._recent.append((time.monotonic(), len(quotes)))
             for quote in quotes:
-                self._latencies.append((report.finished_at - quote.ingest_time).total_seconds())
+                self._stored += 1
+                self._latencies[(report.finished_at - quote.ingest_time) // MILLISECOND] += 1
                 self._prices[quote.symbol] = Price(quote.symbol, quote.price, _change(quote))
 
     def snapshot(self, prices: int) -> Snapshot:
@@ -72,23 +75,25 @@ class Monitor:
             now = time.monotonic()
             while self._recent and self._recent[0][0] < now - RATE_SECONDS:
                 self._recent.popleft()
-            ordered = sorted(self._latencies)
             return Snapshot(
-                stored=len(self._latencies),
+                stored=self._stored,
                 batches=self._batches,
                 failed_batches=self._failed,
                 quotes_per_second=sum(count for _, count in self._recent) / RATE_SECONDS,
-                p50=percentile(ordered, 50),
-                p99=percentile(ordered, 99),
+                p50=percentile(self._latencies, 50),
+                p99=percentile(self._latencies, 99),
                 prices=tuple(self._prices[symbol] for symbol in sorted(self._prices)[:prices]),
             )
 
 
-def percentile(ordered: list[float], percent: int) -> float | None:
-    """The nearest-rank percentile of sorted values; None if there are none."""
-    if not ordered:
-        return None
-    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
+def percentile(milliseconds: Counter[int], percent: int) -> float | None:
+    """The nearest-rank percentile of counted milliseconds, in seconds; None if there are none."""
+    rank = -(-milliseconds.total() * percent // 100)
+    for value in sorted(milliseconds):
+        rank -= milliseconds[value]
+        if rank <= 0:
+            return value / 1000
+    return None
 
 
 def _change(quote: Quote) -> Decimal | None:

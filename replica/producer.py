@@ -16,7 +16,7 @@ from replica.errors import ReplicaError
 from replica.package import ROOT
 
 START_SECONDS = 60.0
-STOP_SECONDS = 60.0
+STOP_SECONDS = 130.0
 _LOG_LINES = 15
 
 
