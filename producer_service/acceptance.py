@@ -16,7 +16,7 @@ MAX_DIGESTS = 64
 """Contents remembered of one event time. A source that goes on beyond that repeats the oldest as a revision."""
 
 
-class Memory(msgspec.Struct, frozen=True, array_like=True):
+class Memory(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is remembered of a symbol: its newest event time, and what was said at it."""
 
     event_time: datetime
@@ -25,7 +25,7 @@ class Memory(msgspec.Struct, frozen=True, array_like=True):
     """Of the contents accepted at that time, in their order."""
 
 
-class Accepted(msgspec.Struct, frozen=True):
+class Accepted(msgspec.Struct, frozen=True, gc=False):
     """A quote with its revision, and its line as it goes out."""
 
     quote: Quote

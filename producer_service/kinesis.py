@@ -46,6 +46,19 @@ class PutResult(msgspec.Struct, frozen=True):
     """The first failure in Kinesis's own words."""
 
 
+def _set_aside(params: dict[str, Any], context: dict[str, Any], **_: object) -> dict[str, Any]:
+    """Keep a request's parameters from botocore's serializer, which is pure Python, and takes four times msgspec's CPU.
+
+    Events: https://docs.aws.amazon.com/boto3/latest/guide/events.html. Endpoint, signature and answer stay botocore's.
+    """
+    context["stockstream"] = params
+    return params | {"Records": []}
+
+
+def _write_body(params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
+    params["body"] = msgspec.json.encode(context["stockstream"])
+
+
 class Stream(Protocol):
     """Where packets go."""
 
@@ -81,6 +94,9 @@ class KinesisStream:
             ) from error
         except (BotoCoreError, ValueError) as error:
             raise ConfigurationError([f"the AWS settings of the environment are wrong: {error}"]) from error
+
+        self._client.meta.events.register("provide-client-params.kinesis.PutRecords", _set_aside)
+        self._client.meta.events.register("before-call.kinesis.PutRecords", _write_body)
 
     def put(self, packets: Sequence[Packet]) -> PutResult:
         """See `Stream.put`."""

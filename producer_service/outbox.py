@@ -76,7 +76,10 @@ class Outbox:
         self._bytes = 0
         self._quotes = 0
         self._hurry = False
-        self._changed = threading.Condition()
+        lock = threading.Lock()
+        # Of one lock: what a poll or a drain waits for, and what senders wait for, one of whom is woken at a time.
+        self._changed = threading.Condition(lock)
+        self._work = threading.Condition(lock)
         for number, memories in journal.memories().items():
             self._remember(number, memories)
         for row in journal.rows():
@@ -148,7 +151,7 @@ class Outbox:
         """Wait until nothing is pending, for some seconds at the most, without lingering. Returns whether it is so."""
         with self._changed:
             self._hurry = True
-            self._changed.notify_all()
+            self._work.notify_all()
             return self._changed.wait_for(lambda: not self._bytes, seconds)
 
     def take(self, seconds: float) -> tuple[Packet, ...]:
@@ -161,8 +164,10 @@ class Outbox:
                 if packets or now >= deadline:
                     for packet in packets:
                         self._lanes[packet.lane].in_flight = True
+                    if packets:
+                        self._work.notify()  # to whom it falls to wait for the lanes that are not due yet
                     return packets
-                self._changed.wait(max(0.0, min(due, deadline) - now))
+                self._work.wait(max(0.0, min(due, deadline) - now))
 
     def settle(self, packets: Sequence[Packet], acknowledged: Sequence[bool]) -> None:
         """Say of each packet that `take` gave whether Kinesis has acknowledged it; if not, it is sent again."""
@@ -184,6 +189,7 @@ class Outbox:
                     lane.not_before = now + pause(lane.failures, self._jitter())
                     lane.failures += 1
             self._changed.notify_all()
+            self._work.notify()
 
     def level(self) -> Level:
         """How full it is now."""
@@ -215,7 +221,7 @@ class Outbox:
             self._add(row)
         for number, of_lane in changed.items():
             self._remember(number, of_lane)
-        self._changed.notify_all()
+        self._work.notify()
 
     def _remember(self, number: int, memories: dict[str, Memory]) -> None:
         self._lanes[number].memories = memories

@@ -18,7 +18,7 @@ PACKET_BYTES = 25_000
 """What is billed as one PUT payload unit (25 KB, rounded up per record); a fuller packet costs a second one."""
 
 
-class Row(msgspec.Struct, frozen=True):
+class Row(msgspec.Struct, frozen=True, gc=False):
     """Whole lines of one lane, at most a packet: what the journal keeps and gives back."""
 
     id: int

@@ -61,7 +61,7 @@ def price(value: float | str | Decimal) -> Decimal:
     return number.quantize(Decimal(1)) if number.as_tuple().exponent > 0 else number  # type: ignore[operator]  # finite
 
 
-class Quote(msgspec.Struct, frozen=True, kw_only=True):
+class Quote(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a source said of one symbol at one moment.
 
     Times are aware UTC of whole milliseconds, prices exact decimals of at most 8 places in `currency`, `volume` is

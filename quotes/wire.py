@@ -114,7 +114,7 @@ def decode(packet: bytes) -> Decoded:
     return Decoded(tuple(good), tuple(bad))
 
 
-class _QuoteOut(msgspec.Struct, frozen=True, omit_defaults=True, tag="quote", tag_field="kind"):
+class _QuoteOut(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag="quote", tag_field="kind"):
     v: int
     symbol: str
     event_time: str
