@@ -10,7 +10,8 @@ import msgspec
 
 from quotes import Quote
 
-FailureReason = Literal["rate_limited", "unauthorized", "server_error", "malformed", "timeout", "connection"]
+FailureReason = Literal["rate_limited", "unauthorized", "server_error", "malformed", "timeout", "connection", "stopped"]
+"""Why a request brought nothing. `stopped` is no fault of the source's: it was told to end."""
 
 
 class Rejected(msgspec.Struct, frozen=True):
@@ -29,14 +30,22 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class FetchResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What one fetch brought."""
+    """What one fetch brought.
+
+    Of a source that is asked symbol by symbol (Yahoo), each symbol of the fetch is in `quotes`, `rejected`, `missing`,
+    a failure or `set_aside`; of a source that is paused, only in `set_aside` or nowhere.
+    """
 
     quotes: tuple[Quote, ...] = ()
     """All of revision 0; each symbol's in the order of their event times."""
     rejected: tuple[Rejected, ...] = ()
     missing: tuple[str, ...] = ()
     """The symbols asked for of which the source, when it answered, knew no price."""
+    set_aside: tuple[str, ...] = ()
+    """The symbols of this fetch that have been missing for so long that they are asked for once a day alone."""
     failures: tuple[Failure, ...] = ()
+    paused_until: datetime | None = None
+    """The source asks for nothing before this time, since its breaker is open (aware UTC)."""
     complete_to: datetime | None = None
     """No quote of these symbols with an earlier event time is still to come; None where a failure forbids to say so."""
     more: bool = False
@@ -56,4 +65,4 @@ class Source(Protocol):
         """The quotes of some symbols that are due at `now` (aware UTC). Trouble is a value; it does not raise."""
 
     def close(self) -> None:
-        """Give back connections and files."""
+        """Give back connections and files. Not while a fetch is under way, unless the source says that it may."""

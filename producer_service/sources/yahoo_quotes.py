@@ -14,7 +14,7 @@ from typing import Any, TypeGuard
 import msgspec
 
 from producer_service.sources import FailureReason, Rejected
-from quotes import Invalid, Quote, price
+from quotes import MAX_CLOCK_SKEW, Invalid, Quote, price
 
 SOURCE = "yahoo"
 
@@ -34,11 +34,15 @@ FIELDS = (
 )
 """What a quote is made of, and why a price may be absent. Asking for these alone makes an answer a tenth as long."""
 
+EXTENDED_FIELDS = ("preMarketPrice", "preMarketTime", "postMarketPrice", "postMarketTime")
+"""Beside those, for prices before and after the regular session. Yahoo leaves out what a symbol does not have."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_SECONDS = 2**33
 _MAX_VOLUME = 2**63 - 1
 _MAX_DELAY_MINUTES = 7 * 24 * 60  # complete_to counts on it, and a week is beyond any exchange's
 _MAX_LABEL = 40
+_SESSIONS = (("PRE", "preMarket"), ("POST", "postMarket"))
 
 
 class Malformed(ValueError):
@@ -51,6 +55,16 @@ class Answer(msgspec.Struct, frozen=True):
     quotes: tuple[Quote, ...]
     rejected: tuple[Rejected, ...]
     missing: tuple[str, ...]
+
+    @property
+    def present(self) -> tuple[str, ...]:
+        """The symbols of which Yahoo has a price, usable or not."""
+        return (*(quote.symbol for quote in self.quotes), *(rejected.symbol for rejected in self.rejected))
+
+
+def fields(*, extended_hours: bool) -> tuple[str, ...]:
+    """The fields to ask for."""
+    return (*FIELDS, *EXTENDED_FIELDS) if extended_hours else FIELDS
 
 
 def failure_of(status: int) -> FailureReason | None:
@@ -68,13 +82,19 @@ def failure_of(status: int) -> FailureReason | None:
             return "malformed"
 
 
-def parse(body: bytes, asked: Sequence[str], received: datetime) -> Answer:
+def parse(body: bytes, asked: Sequence[str], received: datetime, *, extended_hours: bool = False) -> Answer:
     """The quotes of the symbols asked for, under the names they were asked by, whatever case Yahoo answers in.
 
     A symbol is missing if it is not in the answer, or is there without a price (`quoteType: NONE`, or a type and no
     price: both are how Yahoo shows the delisted). It is rejected if its price or time is there and unusable. An
     optional field that is unusable is absent from its quote. `received` is aware UTC of whole milliseconds. Raises
     `Malformed`, and nothing else whatever the bytes.
+
+    With `extended_hours` a quote has the newest of the symbol's prices by their own times, be it of the regular session
+    or from before or after it; then `market_state` is PRE or POST, for as long as there is no newer one. (Yahoo's own
+    state goes on to POSTPOST and CLOSED while the price stays; to go back to the regular one with it would be to go
+    back in time.) Open, high, low and volume stay those of the regular session; the previous close of a price from
+    before it is the close of the last one, against which Yahoo counts `preMarketChange` too.
     """
     rows = _rows(body)
     quotes: list[Quote] = []
@@ -86,7 +106,7 @@ def parse(body: bytes, asked: Sequence[str], received: datetime) -> Answer:
             missing.append(symbol)
             continue
         try:
-            quotes.append(_quote(symbol, row, received))
+            quotes.append(_quote(symbol, row, received, extended_hours=extended_hours))
         except Invalid as error:
             rejected.append(Rejected(symbol, str(error)))
     return Answer(tuple(quotes), tuple(rejected), tuple(missing))
@@ -110,10 +130,23 @@ def _rows(body: bytes) -> dict[str, Mapping[str, Any]]:
     raise Malformed("no quoteResponse.result")
 
 
-def _quote(symbol: str, row: Mapping[str, Any], received: datetime) -> Quote:
+def _quote(symbol: str, row: Mapping[str, Any], received: datetime, *, extended_hours: bool) -> Quote:
+    quote = _regular(symbol, row, received)
+    if extended_hours:
+        for state, field in _SESSIONS:
+            time, amount = _optional_time(row.get(f"{field}Time"), received), _optional_price(row.get(f"{field}Price"))
+            if time is not None and amount is not None and time > quote.event_time:
+                close = row["regularMarketPrice"] if state == "PRE" else row.get("regularMarketPreviousClose")
+                quote = msgspec.structs.replace(
+                    quote, event_time=time, price=amount, market_state=state, previous_close=_optional_price(close)
+                )
+    return quote
+
+
+def _regular(symbol: str, row: Mapping[str, Any], received: datetime) -> Quote:
     return Quote(
         symbol=symbol,
-        event_time=_time(row.get("regularMarketTime")),
+        event_time=_time("regularMarketTime", row.get("regularMarketTime")),
         price=_price("regularMarketPrice", row["regularMarketPrice"]),
         source=SOURCE,
         ingest_time=received,
@@ -129,12 +162,21 @@ def _quote(symbol: str, row: Mapping[str, Any], received: datetime) -> Quote:
     )
 
 
-def _time(value: object) -> datetime:
+def _time(field: str, value: object) -> datetime:
     if not _is_number(value):
-        raise Invalid("regularMarketTime", "is not said" if value is None else f"{value!r:.40} is not a number")
+        raise Invalid(field, "is not said" if value is None else f"{value!r:.40} is not a number")
     if not 0 <= value < _MAX_SECONDS:
-        raise Invalid("regularMarketTime", f"{value!r:.40} is not in seconds since 1970")
+        raise Invalid(field, f"{value!r:.40} is not in seconds since 1970")
     return _EPOCH + timedelta(milliseconds=int(value * 1000))
+
+
+def _optional_time(value: object, received: datetime) -> datetime | None:
+    """A time that a quote received then may have: one in the future must not cost it the price of the session."""
+    try:
+        time = _time("", value)
+    except Invalid:
+        return None
+    return time if time - received <= MAX_CLOCK_SKEW else None
 
 
 def _price(field: str, value: object) -> Decimal:

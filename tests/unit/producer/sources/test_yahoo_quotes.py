@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producer_service.sources import FailureReason
-from producer_service.sources.yahoo_quotes import FIELDS, Malformed, failure_of, parse
+from producer_service.sources.yahoo_quotes import EXTENDED_FIELDS, FIELDS, Malformed, failure_of, fields, parse
 from quotes import Quote
 
 RECEIVED = datetime(2026, 11, 23, 15, 0, 1, tzinfo=UTC)
@@ -176,6 +176,117 @@ def test_a_volume_may_be_written_as_a_float(volume: float) -> None:
     assert only(body({**ROW, "regularMarketVolume": volume})).volume == 21228961792
 
 
+CLOSE = int(EVENT.timestamp()) - 3600
+PRE: dict[str, Any] = {
+    **ROW,
+    "marketState": "PRE",
+    "regularMarketTime": CLOSE,
+    "preMarketPrice": 309.5,
+    "preMarketTime": CLOSE + 1800,
+}
+POST: dict[str, Any] = {
+    **ROW,
+    "marketState": "POST",
+    "regularMarketTime": CLOSE,
+    "postMarketPrice": 310.25,
+    "postMarketTime": CLOSE + 1800,
+}
+
+
+def only_extended(row: dict[str, Any]) -> Quote:
+    (quote,) = parse(body(row), ["OCDO.L"], RECEIVED, extended_hours=True).quotes
+    return quote
+
+
+def test_prices_of_extended_hours_are_asked_for_and_taken_when_they_are_wanted_alone() -> None:
+    assert fields(extended_hours=False) == FIELDS
+    assert {*fields(extended_hours=True)} - {*FIELDS} == {*EXTENDED_FIELDS}
+    assert only(body(PRE)).price == Decimal("308.8")
+
+
+@pytest.mark.parametrize(
+    ("row", "price", "state", "previous_close"),
+    [
+        (PRE, Decimal("309.5"), "PRE", Decimal("308.8")),  # against the close of the last session, as Yahoo counts it
+        (POST, Decimal("310.25"), "POST", Decimal("315.2")),
+    ],
+    ids=["pre", "post"],
+)
+def test_a_newer_price_of_extended_hours_is_the_price(
+    row: dict[str, Any], price: Decimal, state: str, previous_close: Decimal
+) -> None:
+    quote = only_extended(row)
+
+    assert (quote.price, quote.market_state, quote.previous_close) == (price, state, previous_close)
+    assert quote.event_time == datetime.fromtimestamp(CLOSE + 1800, UTC)
+    assert (quote.open, quote.high, quote.low, quote.volume) == (
+        Decimal("308.2"),
+        Decimal("315.4158"),
+        Decimal("308.2"),
+        113925,
+    )
+
+
+@pytest.mark.parametrize("state", ["POSTPOST", "CLOSED", "PREPRE", "PRE"])
+def test_the_last_price_of_the_evening_stays_until_there_is_a_newer_one(state: str) -> None:
+    """Or the quote would go back to the time of the close, and be late in every poll of the night."""
+    assert only_extended({**POST, "marketState": state}) == only_extended(POST)
+
+
+def test_the_newest_of_three_prices_is_the_price() -> None:
+    both = {**POST, **PRE, "preMarketTime": CLOSE + 3000}
+
+    assert only_extended(both).market_state == "PRE"
+    assert only_extended({**both, "postMarketTime": CLOSE + 3001}).market_state == "POST"
+    assert only_extended({**both, "regularMarketTime": CLOSE + 3002, "marketState": "REGULAR"}).price == Decimal(
+        "308.8"
+    )
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"preMarketPrice": None},
+        {"preMarketPrice": 0},
+        {"preMarketPrice": "309.5"},
+        {"preMarketTime": None},
+        {"preMarketTime": float("nan")},
+        {"preMarketTime": CLOSE},
+        {"preMarketTime": int(RECEIVED.timestamp()) + 61},
+    ],
+    ids=str,
+)
+def test_an_unusable_price_of_extended_hours_leaves_the_regular_one(spoilt: dict[str, object]) -> None:
+    quote = only_extended({**PRE, **spoilt})
+
+    assert (quote.price, quote.market_state, quote.previous_close) == (Decimal("308.8"), "PRE", Decimal("315.2"))
+
+
+def test_recorded_prices_of_extended_hours_agree_with_the_change_that_yahoo_recorded(recordings: Path) -> None:
+    seen = set()
+    for file in sorted(recordings.glob("yahoo/**/*.json")):
+        recorded = json.loads(file.read_bytes())
+        document = recorded.get("response", recorded).get("bodyJson", recorded)
+        for row in document.get("quoteResponse", {}).get("result", []):
+            for field, state in (("preMarket", "PRE"), ("postMarket", "POST")):
+                if f"{field}Price" not in row:
+                    continue
+                answer = parse(
+                    json.dumps(document).encode(),
+                    [row["symbol"]],
+                    datetime(2027, 1, 1, tzinfo=UTC),
+                    extended_hours=True,
+                )
+                quote = answer.quotes[0]
+                seen.add((state, row["marketState"]))
+                assert (quote.price, quote.market_state) == (Decimal(str(row[f"{field}Price"])), state), file.name
+                if state == "PRE":
+                    assert quote.previous_close is not None
+                    change = float(quote.price - quote.previous_close)
+                    assert change == pytest.approx(row["preMarketChange"], abs=0.005), file.name
+    assert seen == {("PRE", "PRE"), ("POST", "CLOSED"), ("POST", "POSTPOST")}
+
+
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
@@ -210,6 +321,7 @@ def test_what_is_no_list_of_quotes_is_malformed(answer: bytes, reason: str) -> N
         (500, "server_error"),
         (503, "server_error"),
         (404, "malformed"),
+        (422, "malformed"),
         (302, "malformed"),
     ],
 )
@@ -225,18 +337,22 @@ json_values = st.recursive(
 near_times = st.integers(int(EVENT.timestamp()) - 10**6, int(EVENT.timestamp()))
 rows = st.fixed_dictionaries(
     {"symbol": st.sampled_from(["AAPL", "msft", "^GSPC"]) | json_values},
-    optional={field: json_values | st.floats(1, 1000) | near_times for field in FIELDS},
+    optional={field: json_values | st.floats(1, 1000) | near_times for field in (*FIELDS, *EXTENDED_FIELDS)},
 )
 
 
-@given(st.lists(rows | json_values, max_size=4))
-def test_any_answer_of_yahoos_shape_sorts_every_symbol_into_one_place(some: list[object]) -> None:
+@given(st.lists(rows | json_values, max_size=4), st.booleans())
+def test_any_answer_of_yahoos_shape_sorts_every_symbol_into_one_place(
+    some: list[object],
+    extended_hours: bool,  # noqa: FBT001
+) -> None:
     asked = ["AAPL", "MSFT", "^GSPC"]
 
-    answer = parse(body(*some), asked, RECEIVED)
+    answer = parse(body(*some), asked, RECEIVED, extended_hours=extended_hours)
 
     sorted_in = [quote.symbol for quote in answer.quotes] + [each.symbol for each in answer.rejected]
     assert sorted([*sorted_in, *answer.missing]) == sorted(asked)
+    assert sorted([*answer.present, *answer.missing]) == sorted(asked)
     assert all(quote.event_time <= RECEIVED + timedelta(seconds=60) for quote in answer.quotes)
 
 
