@@ -9,7 +9,18 @@ from typing import Any
 
 import msgspec
 
-from quotes import MAX_CLOCK_SKEW, BadLine, GoodLine, Heartbeat, Line, decode, lane_of, lanes_of_key, partition_key
+from quotes import (
+    MAX_CLOCK_SKEW,
+    MAX_LINES,
+    BadLine,
+    GoodLine,
+    Heartbeat,
+    Line,
+    decode,
+    lane_of,
+    lanes_of_key,
+    partition_key,
+)
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +71,7 @@ def admit(record: Record) -> Admitted:
     Those are lines that do not decode, that are not of the record's lane, or that run ahead of its arrival: a quote
     from the future would freeze its symbol, a heartbeat its lane.
     """
-    decoded = decode(record.data)
+    decoded = decode(record.data, max_lines=MAX_LINES)
     lanes = lanes_of_key(record.partition_key)
     good: list[GoodLine] = []
     refused = list(decoded.bad)

@@ -1,39 +1,29 @@
-"""The command line, and the composition root: the one place that knows every part."""
+"""The command line."""
 
 from __future__ import annotations
 
 import os
-import platform
-import random
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from importlib.metadata import version
+from datetime import datetime
 from typing import Any, NoReturn
 
 import msgspec
 import typer
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from producer_service import logs
+from producer_service import logs, polling
+from producer_service.calendars import Calendar
 from producer_service.daemon import Daemon
 from producer_service.errors import ConfigurationError, JournalError, StreamUnreachable
-from producer_service.health import Health
+from producer_service.exchanges import ALWAYS
+from producer_service.hours import Hours
 from producer_service.http import Server
-from producer_service.journal import Journal
-from producer_service.kinesis import KinesisStream, Stream
-from producer_service.ledger import Ledger
-from producer_service.metrics import Metrics
-from producer_service.outbox import Outbox
-from producer_service.polling import Poller
-from producer_service.sender import Sender
-from producer_service.settings import PREFIX, VARIABLES, Settings, check_lanes, from_environment
+from producer_service.kinesis import KinesisStream
+from producer_service.settings import PREFIX, VARIABLES, Configuration, Settings, configuration
 from producer_service.sources import Source
-from quotes import VERSION as WIRE_VERSION
-from quotes import whole_milliseconds
+from producer_service.watch import calendars_of_group
+from producer_service.wiring import Parts, Plan, now, plan
 
 EXIT_FAILED = 1
 EXIT_CONFIGURATION = 2
@@ -60,23 +50,12 @@ def _variables() -> str:
 @app.command(epilog=_variables())
 def run() -> None:
     """Poll on a schedule and deliver, until SIGTERM (then: drain and exit 0) or the end of a replay."""
-    settings = _settings()
+    told = _configuration()
     with _refusing():
-        parts = _Parts(settings)
-        server = _server(settings, parts)
+        parts = Parts(told, make_source)
+        server = _server(parts)
     with parts:
-        daemon = Daemon(
-            settings,
-            poller=parts.poller,
-            outbox=parts.outbox,
-            stream=parts.stream,
-            sender=parts.sender,
-            metrics=parts.metrics,
-            health=parts.health,
-            server=server,
-            stopping=parts.stopping,
-        )
-        code = daemon.run()
+        code = Daemon(parts, server).run()
     sys.stdout.flush()
     # A poll may still wait for its source, for as long as the source's timeouts, and what it brings is not wanted.
     os._exit(code)
@@ -84,44 +63,80 @@ def run() -> None:
 
 @app.command(epilog=_variables())
 def once() -> None:
-    """Poll once, deliver, and print what was done as JSON. Exits 1 if something was not delivered."""
-    settings = _settings()
+    """Poll each group once, whatever its hours, deliver, and print what was done as JSON.
+
+    Exits 1 if something was not delivered, or a source failed.
+    """
+    told = _configuration()
     with _refusing():
-        parts = _Parts(settings)
+        parts = Parts(told, make_source)
     with parts:
         parts.sender.start()
-        report = parts.poller.poll_all()
-        parts.poller.close()
+        reports = [report for poller in parts.pollers if (report := poller.poll_all()) is not None]
+        parts.intake.close()
         delivered = parts.outbox.wait_until_empty(ONCE_SECONDS)
         parts.sender.stop()
-        fields = {} if report is None else msgspec.structs.asdict(report)
-        _print({**fields, "undelivered": parts.outbox.level().quotes})
-    raise SystemExit(0 if delivered and report is not None and not report.failures else EXIT_FAILED)
+        total = polling.total(reports)
+        _print({**msgspec.structs.asdict(total), "undelivered": parts.outbox.level().quotes})
+    raise SystemExit(0 if delivered and not (total.failures or total.paused) else EXIT_FAILED)
 
 
 @app.command(epilog=_variables())
 def check() -> None:
-    """Check the settings, the stream and the source, one line each, and deliver nothing. Exits 1 if one fails."""
-    settings = _settings()
+    """Check the settings, the stream and the sources, a line each; say when each group is polled; deliver nothing.
+
+    Exits 1 if one of them fails.
+    """
+    told = _configuration()
     with _refusing():
-        source = make_source(settings)
-        stream = KinesisStream(settings.stream_name, settings.requests_in_flight)
+        planned = plan(told, make_source)
+        stream = KinesisStream(told.settings.stream_name, told.settings.requests_in_flight)
     ok = True
     try:
         typer.echo(f"ok    {stream.check()}")
     except StreamUnreachable as error:
         ok = False
         typer.echo(f"FAIL  {error}")
-    symbols = settings.symbols or source.symbols
-    result = source.fetch(symbols, _now())
-    source.close()
-    for failure in result.failures:
-        ok = False
-        typer.echo(f"FAIL  source {settings.source}: {failure.reason}: {failure.detail}")
-    if result.missing:
-        typer.echo(f"note  source {settings.source} has no price of {', '.join(result.missing)}")
-    typer.echo(f"ok    source {settings.source} gave {len(result.quotes)} quotes of {len(symbols)} symbols asked for")
+    for line in hours_of(planned, now()):
+        typer.echo(line)
+    for kind, source in planned.sources.items():
+        symbols = tuple(symbol for group in planned.groups if group.source == kind for symbol in group.symbols)
+        result = source.fetch(symbols, now())
+        source.close()
+        for failure in result.failures:
+            ok = False
+            typer.echo(f"FAIL  source {kind}: {failure.reason}: {failure.detail}")
+        if result.missing:
+            typer.echo(f"note  source {kind} has no price of {', '.join(result.missing)}")
+        typer.echo(f"ok    source {kind} gave {len(result.quotes)} quotes of {len(symbols)} symbols asked for")
     raise SystemExit(0 if ok else EXIT_FAILED)
+
+
+def hours_of(planned: Plan, moment: datetime) -> Iterator[str]:
+    """What `check` says of each group: how much, how often, and when its exchanges open and close next."""
+    for group in planned.groups:
+        names = calendars_of_group(group)
+        count = f"{len(group.symbols)} symbol{'s' * (len(group.symbols) != 1)}"
+        yield (
+            f"ok    group {group.name}: {count} every {group.interval_seconds:g} s from {group.source}, "
+            f"calendar {', '.join(names)}"
+        )
+        for name in names:
+            if name != ALWAYS:
+                yield f"      {_next_times(planned.market.calendar(name), moment)}"
+
+
+def _next_times(calendar: Calendar, moment: datetime) -> str:
+    def said(time: datetime | None) -> str:
+        if time is None:
+            return "never, as far as is known"
+        local = calendar.local(time)
+        return f"{time:%a %Y-%m-%d %H:%M} UTC ({local:%a %H:%M} {calendar.zone})"
+
+    phase = Hours(calendar.sessions).phase(moment)
+    opens, closes = f"opens {said(phase.opens)}", f"closes {said(phase.closes)}"
+    now_and_then = f"open; {closes}, {opens}" if phase.is_open else f"closed; {opens}, {closes}"
+    return f"{calendar.name} is {now_and_then}"
 
 
 def make_source(settings: Settings) -> Source:
@@ -130,7 +145,7 @@ def make_source(settings: Settings) -> Source:
         case "yahoo":
             from producer_service.sources.yahoo import YahooSource  # noqa: PLC0415
 
-            return YahooSource(cache_directory=settings.yahoo_cache_dir)
+            return YahooSource(cache_directory=settings.yahoo_cache_dir, extended_hours=settings.yahoo_extended_hours)
         case "replay":
             from producer_service.sources.replay import ReplaySource  # noqa: PLC0415
 
@@ -142,82 +157,22 @@ def make_source(settings: Settings) -> Source:
             return SyntheticSource(seed=settings.synthetic_seed)
 
 
-class _Parts:
-    """What `run` and `once` share, wired. Closed at the end of the `with`."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.stopping = threading.Event()
-        self.health = Health(time.monotonic)
-        self.metrics = _metrics()
-        self.stream: Stream = KinesisStream(settings.stream_name, settings.requests_in_flight)
-        self.source = make_source(settings)
-        symbols = settings.symbols or self.source.symbols
-        if mistakes := check_lanes(tuple(symbols), settings.lanes):
-            raise ConfigurationError(mistakes)
-        self.outbox = Outbox(
-            Journal(settings.journal_dir, settings.lanes),
-            lanes=settings.lanes,
-            max_bytes=settings.outbox_max_bytes,
-            linger_seconds=settings.linger_seconds,
-            clock=time.time,
-            monotonic=time.monotonic,
-            jitter=random.random,
-        )
-        self.metrics.recovered.inc(self.outbox.recovered)
-        self.metrics.watch_outbox(self.outbox.level, time.time, limit_bytes=settings.outbox_max_bytes)
-        self.metrics.watch_clock(time.time)
-        self.ledger = Ledger(settings.ledger_path)
-        self.poller = Poller(
-            self.source,
-            symbols,
-            self.outbox,
-            self.ledger,
-            self.metrics,
-            now=_now,
-            stopping=self.stopping,
-            advance=lambda: self.health.beat("poll"),
-        )
-        self.sender = Sender(
-            self.outbox, self.stream, self.metrics, self.health, threads=settings.requests_in_flight, clock=time.time
-        )
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_: object) -> None:
-        if not self.poller.is_fetching:
-            self.source.close()
-        self.ledger.close()
-        self.outbox.close()
-
-
-def _server(settings: Settings, parts: _Parts) -> Server:
+def _server(parts: Parts) -> Server:
+    settings = parts.settings
     try:
-        return Server(settings.http_host, settings.http_port, parts.metrics.registry, parts.health)
+        return Server(settings.http_host, settings.http_port, parts.metrics.registry, parts.health, parts.status.page)
     except OSError as error:
         where = f"{settings.http_host}:{settings.http_port}"
         raise ConfigurationError([f"{PREFIX}HTTP_PORT: {where}: {error.strerror}; 0 takes any free port"]) from error
 
 
-def _metrics() -> Metrics:
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    PlatformCollector(registry=registry)
-    GCCollector(registry=registry)
-    metrics = Metrics(registry)
-    metrics.build.info(
-        {"python": platform.python_version(), "yfinance": version("yfinance"), "wire": str(WIRE_VERSION)}
-    )
-    return metrics
-
-
-def _settings() -> Settings:
+def _configuration() -> Configuration:
     try:
-        settings = from_environment(os.environ)
+        told = configuration(os.environ)
     except ConfigurationError as error:
         _refuse(error.mistakes)
-    logs.configure(settings.log_level)
-    return settings
+    logs.configure(told.settings.log_level)
+    return told
 
 
 @contextmanager
@@ -236,10 +191,6 @@ def _refuse(mistakes: list[str]) -> NoReturn:
     for mistake in mistakes:
         typer.echo(f"  {mistake}", err=True)
     raise SystemExit(EXIT_CONFIGURATION)
-
-
-def _now() -> datetime:
-    return whole_milliseconds(datetime.now(UTC))
 
 
 def _print(fields: dict[str, Any]) -> None:

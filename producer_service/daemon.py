@@ -5,53 +5,41 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from functools import partial
 from types import FrameType
 
 import structlog
 
 from producer_service.errors import StreamUnreachable
-from producer_service.health import Health
 from producer_service.http import Server
-from producer_service.kinesis import Stream
-from producer_service.metrics import Metrics
-from producer_service.outbox import Outbox
-from producer_service.polling import Poller, PollReport
+from producer_service.polling import Poller
 from producer_service.schedule import Schedule
-from producer_service.sender import Sender
-from producer_service.settings import Settings
+from producer_service.wiring import Parts, loop_of, now
 
 POLL_LIMIT_SECONDS = 120
 """A poll that has not advanced for so long is stuck: every request inside it times out within seconds."""
+REFRESH_SECONDS = 86_400
+"""How often calendars are looked up anew."""
 DRAIN_STEP_SECONDS = 0.2
 
 log = structlog.get_logger(__name__)
 
 
 class Daemon:
-    """The running producer. `run` blocks; signals, or the source's end, make it drain and return an exit code."""
+    """The running producer. `run` blocks; signals, or the end of all sources, make it drain and return an exit code."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        poller: Poller,
-        outbox: Outbox,
-        stream: Stream,
-        sender: Sender,
-        metrics: Metrics,
-        health: Health,
-        server: Server,
-        stopping: threading.Event,
-    ) -> None:
-        self._settings = settings
-        self._poller = poller
-        self._outbox = outbox
-        self._stream = stream
-        self._sender = sender
-        self._schedule = Schedule(metrics)
-        self._health = health
+    def __init__(self, parts: Parts, server: Server) -> None:
+        self._settings = parts.settings
+        self._pollers = parts.pollers
+        self._intake = parts.intake
+        self._market = parts.market
+        self._outbox = parts.outbox
+        self._stream = parts.stream
+        self._sender = parts.sender
+        self._schedule = Schedule(parts.metrics, polls=len(parts.pollers))
+        self._health = parts.health
         self._server = server
-        self._stopping = stopping
+        self._stopping = parts.stopping
         self._forced = threading.Event()
         self._ended = threading.Event()
         self._wake = threading.Event()
@@ -60,20 +48,15 @@ class Daemon:
         """Run until told to stop. 0 if everything accepted was delivered or is kept in a journal on disk, else 1."""
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
-        settings = self._settings
         self._server.start()
         self._sender.start()
-        for number in range(settings.requests_in_flight):
-            self._health.expect(f"sender {number}", POLL_LIMIT_SECONDS)
-        self._health.expect("poll", settings.poll_interval_seconds * 2 + POLL_LIMIT_SECONDS)
-        self._schedule.every(settings.poll_interval_seconds, "poll", self._poll)
-        self._schedule.every(
-            settings.heartbeat_seconds, "heartbeat", self._poller.beat, first_after_seconds=settings.heartbeat_seconds
-        )
-        self._schedule.start()
+        self._start_loops()
+        settings = self._settings
         log.info(
             "started",
             source=settings.source,
+            groups=[poller.watch.group.name for poller in self._pollers],
+            symbols=sum(len(poller.watch.group.symbols) for poller in self._pollers),
             stream=settings.stream_name,
             lanes=settings.lanes,
             recovered=self._outbox.recovered,
@@ -83,9 +66,20 @@ class Daemon:
         self._wake.wait()
         return self._stop()
 
-    def _poll(self) -> None:
-        report: PollReport | None = self._poller.poll_all()
-        if report is not None and report.ended:
+    def _start_loops(self) -> None:
+        for number in range(self._settings.requests_in_flight):
+            self._health.expect(f"sender {number}", POLL_LIMIT_SECONDS)
+        for poller in self._pollers:
+            group = poller.watch.group
+            self._health.expect(loop_of(group.name), group.interval_seconds * 2 + POLL_LIMIT_SECONDS)
+            self._schedule.poll(group.interval_seconds, loop_of(group.name), partial(self._poll, poller))
+        self._schedule.every(self._settings.heartbeat_seconds, "heartbeat", self._intake.beat)
+        self._schedule.every(REFRESH_SECONDS, "calendars", lambda: self._market.refresh(now()))
+        self._schedule.start()
+
+    def _poll(self, poller: Poller) -> None:
+        poller.poll_if_due()
+        if all(each.watch.progress.ended for each in self._pollers):
             self._ended.set()
             self._wake.set()
 
@@ -107,9 +101,11 @@ class Daemon:
     def _stop(self) -> int:
         ended = self._ended.is_set() and not self._stopping.is_set()
         self._schedule.stop()
-        self._poller.close()
+        self._intake.close()
+        for poller in self._pollers:
+            self._health.release(loop_of(poller.watch.group.name))
         pending = self._outbox.level().quotes
-        log.info("draining", pending=pending, why="the source has ended" if ended else "told to stop")
+        log.info("draining", pending=pending, why="every source has ended" if ended else "told to stop")
         drained = self._drain(None if ended else self._settings.drain_seconds)
         if not self._forced.is_set():
             self._sender.stop()
@@ -128,7 +124,6 @@ class Daemon:
         deadline = None if seconds is None else time.monotonic() + seconds
         interrupted = self._forced if deadline is not None else self._stopping
         while not interrupted.is_set():
-            self._health.beat("poll")
             if self._outbox.wait_until_empty(DRAIN_STEP_SECONDS):
                 return True
             if deadline is not None and time.monotonic() > deadline:

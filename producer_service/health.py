@@ -31,6 +31,11 @@ class Health:
             self._limits[loop] = within_seconds
             self._beats[loop] = self._monotonic()
 
+    def release(self, loop: str) -> None:
+        """Hold a loop to nothing any more: it has ended."""
+        with self._lock:
+            self._limits.pop(loop, None)
+
     def beat(self, loop: str) -> None:
         """Say that a loop advances."""
         with self._lock:

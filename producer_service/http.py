@@ -1,8 +1,9 @@
-"""The endpoints: /metrics, /healthz, /readyz; anything else is 404."""
+"""The endpoints: /metrics, /healthz, /readyz, /status; anything else is 404."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CollectorRegistry
@@ -10,14 +11,21 @@ from prometheus_client.exposition import choose_encoder
 
 from producer_service.health import Health
 
+_TEXT = "text/plain; charset=utf-8"
+
 
 class Server:
-    """Serves from a thread of its own once started; bound when made, so `port` is known then. Raises OSError."""
+    """Serves from a thread of its own once started; bound when made, so `port` is known then. Raises OSError.
 
-    def __init__(self, host: str, port: int, registry: CollectorRegistry, health: Health) -> None:
+    `status` makes the JSON of /status.
+    """
+
+    def __init__(
+        self, host: str, port: int, registry: CollectorRegistry, health: Health, status: Callable[[], bytes]
+    ) -> None:
         class Handler(_Handler):
             def answer(self, path: str) -> tuple[int, str, bytes]:
-                return _answer(path, self.headers.get("Accept", ""), registry, health)
+                return _answer(path, self.headers.get("Accept", ""), registry, health, status)
 
         self._server = ThreadingHTTPServer((host, port), Handler)
         self._server.daemon_threads = True
@@ -61,11 +69,16 @@ class _Handler(BaseHTTPRequestHandler):
         """Probes come every few seconds; they are not news."""
 
 
-def _answer(path: str, accept: str, registry: CollectorRegistry, health: Health) -> tuple[int, str, bytes]:
-    if path == "/metrics":
-        encode, content_type = choose_encoder(accept)
-        return 200, content_type, encode(registry)
-    if path in ("/healthz", "/readyz"):
-        verdict = health.liveness() if path == "/healthz" else health.readiness()
-        return 200 if verdict.ok else 503, "text/plain; charset=utf-8", verdict.reason.encode() + b"\n"
-    return 404, "text/plain; charset=utf-8", b"not here: /metrics, /healthz and /readyz are\n"
+def _answer(
+    path: str, accept: str, registry: CollectorRegistry, health: Health, status: Callable[[], bytes]
+) -> tuple[int, str, bytes]:
+    match path:
+        case "/metrics":
+            encode, content_type = choose_encoder(accept)
+            return 200, content_type, encode(registry)
+        case "/healthz" | "/readyz":
+            verdict = health.liveness() if path == "/healthz" else health.readiness()
+            return 200 if verdict.ok else 503, _TEXT, verdict.reason.encode() + b"\n"
+        case "/status":
+            return 200, "application/json", status()
+    return 404, _TEXT, b"not here: /metrics, /healthz, /readyz and /status are\n"

@@ -7,13 +7,29 @@ fetched = accepted + suppressed + late + rejected, and recovered + accepted = ac
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import get_args
 
+import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from producer_service.outbox import Level
+from producer_service.sources import FailureReason
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_AGES = (0.1, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 900, 3600)
 _BYTES = (1_000, 5_000, 25_000, 100_000, 500_000, 1_000_000, 5_000_000)
+
+
+class Tally(msgspec.Struct, frozen=True, kw_only=True):
+    """What all groups together look like at one moment."""
+
+    groups: int
+    open: int
+    """Groups whose exchanges are open, margins included."""
+    missing: int
+    set_aside: int
+    is_paused: bool
+    """The breaker of a source is open."""
 
 
 class Metrics:
@@ -24,7 +40,7 @@ class Metrics:
         self.build = Info("stockstream_build", "What runs.", registry=registry)
         self.polls = Counter(
             "stockstream_polls",
-            "Polls by outcome: complete, partial (a request failed), failed.",
+            "Polls by outcome: complete, partial (a request failed), failed, paused (the source's breaker is open).",
             ["outcome"],
             registry=registry,
         )
@@ -39,7 +55,26 @@ class Metrics:
         )
         self.missing = Gauge(
             "stockstream_missing_symbols",
-            "Symbols without a price in the last poll that asked for them.",
+            "Symbols without a price in the last poll of their group.",
+            registry=registry,
+        )
+        self.set_aside = Gauge(
+            "stockstream_symbols_set_aside",
+            "Symbols that had no price for so long that they are asked for once a day alone.",
+            registry=registry,
+        )
+        self.breaker_open = Gauge(
+            "stockstream_source_breaker_open", "1 while a source is left alone, since it refused us.", registry=registry
+        )
+        self.groups = Gauge("stockstream_groups", "Watch groups.", registry=registry)
+        self.groups_open = Gauge(
+            "stockstream_groups_open", "Watch groups whose exchanges are open, margins included.", registry=registry
+        )
+        self.freshness_seconds = Histogram(
+            "stockstream_freshness_seconds",
+            "From an accepted quote's event time to its acceptance, less the delay that it declares. Not of replays. "
+            "A start out of hours adds each symbol's last quote, as old as it is.",
+            buckets=_AGES,
             registry=registry,
         )
         self.quotes = Counter(
@@ -76,7 +111,9 @@ class Metrics:
             "stockstream_heartbeats", "Rounds of heartbeats, one to each lane.", registry=registry
         )
         self.outbox_full_seconds = Counter(
-            "stockstream_outbox_full_seconds", "Time that polling waited for room in the outbox.", registry=registry
+            "stockstream_outbox_full_seconds",
+            "Time that polls waited for room in the outbox, summed over the groups.",
+            registry=registry,
         )
         self.scheduler_events = Counter(
             "stockstream_scheduler_events",
@@ -84,11 +121,11 @@ class Metrics:
             ["event"],
             registry=registry,
         )
-        for outcome in ("complete", "partial", "failed"):
+        for outcome in ("complete", "partial", "failed", "paused"):
             self.polls.labels(outcome)
         for outcome in ("accepted", "suppressed", "late", "rejected"):
             self.quotes.labels(outcome)
-        for reason in ("rate_limited", "unauthorized", "server_error", "malformed", "timeout", "connection"):
+        for reason in get_args(FailureReason):
             self.source_failures.labels(reason)
         for outcome in ("acknowledged", "throttled", "internal", "timeout", "connection", "refused"):
             self.packets.labels(outcome)
@@ -115,3 +152,11 @@ class Metrics:
             ("oldest_age_seconds", "How long the oldest of them has been pending.", age),
         ):
             Gauge(f"stockstream_outbox_{name}", text, registry=self.registry).set_function(read)
+
+    def watch_groups(self, tally: Callable[[], Tally]) -> None:
+        """Export how the groups stand, as it is when Prometheus asks."""
+        self.groups.set_function(lambda: tally().groups)
+        self.groups_open.set_function(lambda: tally().open)
+        self.missing.set_function(lambda: tally().missing)
+        self.set_aside.set_function(lambda: tally().set_aside)
+        self.breaker_open.set_function(lambda: float(tally().is_paused))

@@ -1,23 +1,26 @@
-"""One poll: fetch, decide what is news, accept it, say what was done."""
+"""Polls: fetch, have what is news accepted, say what was done. One poller a group; groups share their sources."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
-from producer_service.acceptance import decide
-from producer_service.ledger import Ledger
+from producer_service.acceptance import Decision
+from producer_service.intake import Intake
 from producer_service.metrics import Metrics
 from producer_service.outbox import Outbox
-from producer_service.sources import FetchResult, Source
-from quotes import Heartbeat
+from producer_service.sources import Failure, FetchResult, Source
+from producer_service.watch import Watch
 
-ROOM_SECONDS = 1.0
+WAIT_SECONDS = 1.0
+"""How often a poll that waits says that it is alive, and looks whether it shall stop."""
 
 log = structlog.get_logger(__name__)
 
@@ -32,53 +35,100 @@ class PollReport(msgspec.Struct, frozen=True, kw_only=True):
     rejected: int = 0
     missing: int = 0
     failures: int = 0
+    paused: bool = False
+    """The source's breaker is open, so nothing was asked for."""
     more: bool = False
     ended: bool = False
 
 
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a group after its last poll."""
+
+    polled_at: datetime | None = None
+    report: PollReport | None = None
+    missing: tuple[str, ...] = ()
+    set_aside: tuple[str, ...] = ()
+    paused_until: datetime | None = None
+    failed_at: datetime | None = None
+    failure: Failure | None = None
+    """The last one, however long ago."""
+
+
+class Fetch(NamedTuple):
+    """What a source answered, and when it was asked."""
+
+    asked_at: datetime
+    result: FetchResult
+
+
+class Feed:
+    """A source, shared by the groups that it serves: one fetch at a time, and none once `stopping` is set."""
+
+    def __init__(
+        self, source: Source, metrics: Metrics, *, now: Callable[[], datetime], stopping: threading.Event
+    ) -> None:
+        self._source = source
+        self._metrics = metrics
+        self._now = now
+        self._stopping = stopping
+        self._turn = threading.Lock()
+
+    def fetch(self, symbols: Sequence[str], advance: Callable[[], None]) -> Fetch | None:
+        """Wait for one's turn, saying so by `advance`, and fetch. None if stopped before."""
+        while not self._turn.acquire(timeout=WAIT_SECONDS):
+            advance()
+            if self._stopping.is_set():
+                return None
+        try:
+            if self._stopping.is_set():
+                return None
+            advance()
+            asked_at = self._now()
+            started = time.perf_counter()
+            result = self._source.fetch(symbols, asked_at)
+            self._metrics.poll_seconds.observe(time.perf_counter() - started)
+            return Fetch(asked_at, result)
+        finally:
+            self._turn.release()
+
+    def close(self) -> None:
+        """Close the source, unless a fetch is under way: it ends with the process, and nobody wants what it brings."""
+        if self._turn.acquire(blocking=False):
+            try:
+                self._source.close()
+            finally:
+                self._turn.release()
+
+
 class Poller:
-    """Polls one source for some symbols into the outbox. One poll at a time; `stopping` cuts a poll short."""
+    """Polls one group into the intake. One poll at a time; `stopping` cuts a poll short."""
 
     def __init__(
         self,
-        source: Source,
-        symbols: Sequence[str],
+        watch: Watch,
+        feed: Feed,
+        intake: Intake,
         outbox: Outbox,
-        ledger: Ledger,
         metrics: Metrics,
         *,
         now: Callable[[], datetime],
         stopping: threading.Event,
         advance: Callable[[], None],
     ) -> None:
-        self._source = source
-        self._symbols = symbols
+        self.watch = watch
+        self.standing = Standing()
+        self._feed = feed
+        self._intake = intake
         self._outbox = outbox
-        self._ledger = ledger
         self._metrics = metrics
         self._now = now
         self._stopping = stopping
         self._advance = advance
-        self.is_fetching = False
-        """Whether a fetch is under way: then the source must not be closed."""
-        self._complete_to: datetime | None = None
-        self._heartbeat_clock: datetime | None = None
-        self._accepting = threading.Lock()
-        self._closed = False
 
-    def poll(self) -> PollReport | None:
-        """Poll once, when the outbox has room for it. None if it was stopped, and nothing of it accepted."""
-        self._wait_for_room()
-        if self._stopping.is_set():
-            return None
+    def poll_if_due(self) -> PollReport | None:
+        """Poll, if the group's hours make it worth it. None if they do not, or if it was stopped."""
         self._advance()
-        result = self._fetch()
-        with self._accepting:
-            if self._closed:
-                return None
-            report = self._accept(result)
-        self._account(report, result)
-        return report
+        return self.poll_all() if self.watch.is_due(self._now()) else None
 
     def poll_all(self) -> PollReport | None:
         """Poll until the source has nothing more that is due at once. Returns the last report."""
@@ -86,81 +136,99 @@ class Poller:
             pass
         return report
 
-    def beat(self) -> None:
-        """Add a heartbeat to each lane, behind every quote that was accepted before it."""
-        with self._accepting:
-            if not self._closed:
-                self._beat()
-
-    def close(self) -> None:
-        """Accept nothing from now on, not even of a poll under way, and end each lane with a heartbeat."""
-        with self._accepting:
-            if not self._closed:
-                self._beat()
-            self._closed = True
-
-    def _beat(self) -> None:
-        now = self._now()
-        if self._heartbeat_clock is not None:  # a lane takes a heartbeat only if it is later than its last
-            now = max(now, self._heartbeat_clock + timedelta(milliseconds=1))
-        self._heartbeat_clock = now
-        complete_to = self._complete_to
-        self._outbox.put_heartbeats(lambda key: Heartbeat(lane=key, clock=now, complete_to=complete_to))
-        self._metrics.heartbeats.inc()
-
-    def _fetch(self) -> FetchResult:
-        started = time.perf_counter()
-        self.is_fetching = True
-        try:
-            return self._source.fetch(self._symbols, self._now())
-        finally:
-            self.is_fetching = False
-            self._metrics.poll_seconds.observe(time.perf_counter() - started)
-
-    def _accept(self, result: FetchResult) -> PollReport:
-        decision = decide(self._outbox.memories, result.quotes)
-        self._outbox.put(decision)
-        self._ledger.append(accepted.quote for accepted in decision.accepted)
-        if result.complete_to is not None:
-            self._complete_to = result.complete_to
-        return PollReport(
-            fetched=len(result.quotes) + len(result.rejected),
-            accepted=len(decision.accepted),
-            suppressed=decision.suppressed,
-            late=decision.late,
-            rejected=len(result.rejected),
-            missing=len(result.missing),
-            failures=len(result.failures),
-            more=result.more,
-            ended=result.ended,
-        )
+    def poll(self) -> PollReport | None:
+        """Poll once, when the outbox has room for it. None if it was stopped, and nothing of it accepted."""
+        self._wait_for_room()
+        if self._stopping.is_set():
+            return None
+        fetch = self._feed.fetch(self.watch.group.symbols, self._advance)
+        if fetch is None:
+            return None
+        decision = self._intake.accept(self.watch, fetch.asked_at, fetch.result)
+        if decision is None:
+            return None
+        report = _report(fetch.result, decision)
+        self._remember(fetch, report)
+        self._account(report, fetch.result)
+        return report
 
     def _wait_for_room(self) -> None:
         has_room = self._outbox.wait_for_room(0)
         if not has_room:
-            log.warning("outbox_full", action="polling waits for Kinesis")
+            log.warning("outbox_full", action="polling waits for Kinesis", group=self.watch.group.name)
         while not (has_room or self._stopping.is_set()):
             began = time.monotonic()
-            has_room = self._outbox.wait_for_room(ROOM_SECONDS)
+            has_room = self._outbox.wait_for_room(WAIT_SECONDS)
             self._metrics.outbox_full_seconds.inc(time.monotonic() - began)
             self._advance()
 
+    def _remember(self, fetch: Fetch, report: PollReport) -> None:
+        result = fetch.result
+        standing = replace(
+            self.standing,
+            polled_at=fetch.asked_at,
+            report=report,
+            missing=self.standing.missing if report.paused else result.missing,
+            set_aside=result.set_aside,
+            paused_until=result.paused_until,
+        )
+        if result.failures:
+            standing = replace(standing, failed_at=fetch.asked_at, failure=result.failures[-1])
+        self.standing = standing
+
     def _account(self, report: PollReport, result: FetchResult) -> None:
         metrics = self._metrics
-        answered = report.fetched + report.missing
-        outcome = "complete" if not report.failures else "partial" if answered else "failed"
-        metrics.polls.labels(outcome).inc()
-        metrics.missing.set(report.missing)
+        metrics.polls.labels(_outcome(report)).inc()
         for name in ("accepted", "suppressed", "late", "rejected"):
             metrics.quotes.labels(name).inc(getattr(report, name))
         for failure in result.failures:
             metrics.source_failures.labels(failure.reason).inc()
             log.warning(
-                "source_failed", reason=failure.reason, detail=failure.detail[:300], symbols=len(failure.symbols)
+                "source_failed",
+                group=self.watch.group.name,
+                reason=failure.reason,
+                detail=failure.detail[:300],
+                symbols=len(failure.symbols),
             )
         for rejected in result.rejected:
             log.warning("quote_rejected", symbol=rejected.symbol, reason=rejected.reason[:300])
         fields = msgspec.structs.asdict(report)
         if result.missing:
             fields["missing"] = list(result.missing[:20])
-        log.info("polled", **fields)
+        log.info("polled", group=self.watch.group.name, **fields)
+
+
+def total(reports: Iterable[PollReport]) -> PollReport:
+    """What some polls did together. It is paused or has more if one of them is, and ended if all are."""
+    listed = list(reports)
+    counts = ("fetched", "accepted", "suppressed", "late", "rejected", "missing", "failures")
+    return PollReport(
+        **{name: sum(getattr(report, name) for report in listed) for name in counts},
+        paused=any(report.paused for report in listed),
+        more=any(report.more for report in listed),
+        ended=bool(listed) and all(report.ended for report in listed),
+    )
+
+
+def _report(result: FetchResult, decision: Decision) -> PollReport:
+    is_empty = not (result.quotes or result.rejected or result.missing or result.failures)
+    return PollReport(
+        fetched=len(result.quotes) + len(result.rejected),
+        accepted=len(decision.accepted),
+        suppressed=decision.suppressed,
+        late=decision.late,
+        rejected=len(result.rejected),
+        missing=len(result.missing),
+        failures=len(result.failures),
+        paused=is_empty and result.complete_to is None and result.paused_until is not None,
+        more=result.more,
+        ended=result.ended,
+    )
+
+
+def _outcome(report: PollReport) -> str:
+    if report.paused:
+        return "paused"
+    if not report.failures:
+        return "complete"
+    return "partial" if report.fetched + report.missing else "failed"

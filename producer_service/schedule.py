@@ -16,33 +16,37 @@ from producer_service.metrics import Metrics
 JITTER_SHARE = 0.1
 """Of the interval: pollers that were started together drift apart, and a source sees no spikes."""
 
+MAX_POLL_THREADS = 32
+"""Polls under way at once; most of them wait for their turn at a source that they share."""
+
+_POLLS = "polls"
 _EVENTS = {EVENT_JOB_MISSED: "missed", EVENT_JOB_MAX_INSTANCES: "overlapped", EVENT_JOB_ERROR: "error"}
 
 log = structlog.get_logger(__name__)
 
 
 class Schedule:
-    """Jobs at intervals. A job never overlaps itself, runs that were missed become one, and each runs at once first."""
+    """Jobs at intervals. A job never overlaps itself, runs that were missed become one, and each runs at once first.
 
-    def __init__(self, metrics: Metrics) -> None:
+    Polls have threads of their own: should all of them wait, for a source or for room, heartbeats still go out.
+    """
+
+    def __init__(self, metrics: Metrics, *, polls: int) -> None:
         self._metrics = metrics
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
-            executors={"default": ThreadPoolExecutor(4)},
+            executors={"default": ThreadPoolExecutor(2), _POLLS: ThreadPoolExecutor(min(polls, MAX_POLL_THREADS))},
             job_defaults={"max_instances": 1, "coalesce": True},
         )
         self._scheduler.add_listener(self._count, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES | EVENT_JOB_ERROR)
 
-    def every(self, seconds: float, name: str, job: Callable[[], object], *, first_after_seconds: float = 0) -> None:
-        """Run a job every so many seconds, with jitter, from `first_after_seconds` after the start on."""
-        self._scheduler.add_job(
-            job,
-            IntervalTrigger(seconds=seconds, jitter=seconds * JITTER_SHARE, timezone=UTC),
-            id=name,
-            name=name,
-            next_run_time=datetime.now(UTC) + timedelta(seconds=first_after_seconds),
-            misfire_grace_time=max(1, int(seconds)),
-        )
+    def poll(self, seconds: float, name: str, job: Callable[[], object]) -> None:
+        """Run a poll every so many seconds, from now on."""
+        self._add(seconds, name, job, _POLLS, first_after_seconds=0)
+
+    def every(self, seconds: float, name: str, job: Callable[[], object]) -> None:
+        """Run another job every so many seconds, the first time after as many."""
+        self._add(seconds, name, job, "default", first_after_seconds=seconds)
 
     def start(self) -> None:
         """Begin to run the jobs."""
@@ -51,6 +55,19 @@ class Schedule:
     def stop(self) -> None:
         """Start no further run; those under way end by themselves."""
         self._scheduler.shutdown(wait=False)
+
+    def _add(
+        self, seconds: float, name: str, job: Callable[[], object], executor: str, *, first_after_seconds: float
+    ) -> None:
+        self._scheduler.add_job(
+            job,
+            IntervalTrigger(seconds=seconds, jitter=seconds * JITTER_SHARE, timezone=UTC),
+            id=name,
+            name=name,
+            executor=executor,
+            next_run_time=datetime.now(UTC) + timedelta(seconds=first_after_seconds),
+            misfire_grace_time=max(1, int(seconds)),
+        )
 
     def _count(self, event: JobExecutionEvent) -> None:
         name = _EVENTS[event.code]

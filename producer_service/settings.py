@@ -5,13 +5,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from producer_service import calendars, watchlist
 from producer_service.errors import ConfigurationError
+from producer_service.exchanges import AUTO
+from producer_service.watchlist import MAX_INTERVAL_SECONDS, MIN_INTERVAL_SECONDS, SourceKind, WatchGroup
 from quotes import MAX_LANES, is_symbol, lane_of
 
 PREFIX = "PRODUCER_"
@@ -25,13 +28,29 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True, extra="ignore")
 
     stream_name: str = Field(min_length=1, max_length=128, description="the Kinesis stream to deliver to")
-    source: Literal["yahoo", "replay", "synthetic"] = Field(
+    source: SourceKind = Field(
         "yahoo", description="where quotes come from: yahoo, replay (recorded files) or synthetic (a seeded market)"
     )
     symbols: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="symbols to poll, comma separated; yahoo needs them, the others have their own"
     )
-    poll_interval_seconds: float = Field(10, ge=0.1, le=86_400, description="seconds from one poll to the next")
+    poll_interval_seconds: float = Field(
+        10, ge=MIN_INTERVAL_SECONDS, le=MAX_INTERVAL_SECONDS, description="seconds from one poll to the next"
+    )
+    calendar: str = Field(
+        AUTO,
+        description="when to poll: auto (while the exchanges of the symbols are open, by Yahoo's suffixes; the other "
+        "sources always), always, or a calendar of exchange_calendars such as XNYS",
+    )
+    before_open_seconds: float = Field(300, ge=0, le=43_200, description="polling begins so long before an open")
+    after_close_seconds: float = Field(
+        300, ge=0, le=43_200, description="and ends so long after a close, and later by the delay that quotes declare"
+    )
+    watchlist: Path | None = Field(
+        None,
+        description="TOML file of watch groups, each with symbols, interval, calendar and source of its own; "
+        "instead of PRODUCER_SYMBOLS",
+    )
     lanes: int = Field(
         4,
         ge=1,
@@ -48,7 +67,9 @@ class Settings(BaseSettings):
     requests_in_flight: int = Field(4, ge=1, le=64, description="PutRecords requests under way at once")
     heartbeat_seconds: float = Field(60, ge=0.1, le=60, description="seconds from one heartbeat of a lane to the next")
     drain_seconds: float = Field(20, ge=0, le=110, description="how long a stop may take to deliver what is pending")
-    http_host: str = Field("127.0.0.1", description="address of /metrics, /healthz and /readyz; 0.0.0.0 in a container")
+    http_host: str = Field(
+        "127.0.0.1", description="address of /metrics, /healthz, /readyz and /status; 0.0.0.0 in a container"
+    )
     http_port: int = Field(8080, ge=0, le=65_535, description="its port; 0 takes any free one and logs it")
     replay_path: Path | None = Field(
         None, description="file or directory to replay: SYMBOL_1min.csv bars, or archived JSON Lines"
@@ -57,6 +78,9 @@ class Settings(BaseSettings):
     synthetic_seed: int = Field(1, description="the same seed is the same market")
     yahoo_cache_dir: Path | None = Field(
         None, description="writable directory of yfinance's caches; unset: a temporary one of its own"
+    )
+    yahoo_extended_hours: bool = Field(
+        default=False, description="prices before and after the regular session too, and polls to see them"
     )
     ledger_path: Path | None = Field(
         None, description="file to which every accepted identity is appended, as a witness for tests"
@@ -79,6 +103,48 @@ class Settings(BaseSettings):
                 f"not a symbol: {', '.join(map(repr, bad))}; separate symbols by commas, as in AAPL,BTC-USD"
             )
         return symbols
+
+    @field_validator("calendar")
+    @classmethod
+    def _check_calendar(cls, name: str) -> str:
+        problem = calendars.mistake(name)
+        if problem is not None:
+            raise ValueError(problem)
+        return name
+
+
+class Configuration(NamedTuple):
+    """What the producer was told: its settings, and the groups of the watchlist, if it was given one."""
+
+    settings: Settings
+    groups: tuple[WatchGroup, ...]
+
+
+def configuration(environment: Mapping[str, str]) -> Configuration:
+    """The settings and the watchlist they name. Raises `ConfigurationError` with every mistake of both."""
+    mistakes: list[str] = []
+    groups: tuple[WatchGroup, ...] = ()
+    try:
+        settings = from_environment(environment)
+    except ConfigurationError as error:
+        settings, mistakes = None, error.mistakes
+    path = environment.get(PREFIX + "WATCHLIST")
+    if path:
+        told = settings or Settings.model_construct()
+        try:
+            groups = watchlist.read(
+                Path(path),
+                interval_seconds=told.poll_interval_seconds,
+                calendar=told.calendar,
+                source=told.source,
+            )
+        except ConfigurationError as error:
+            mistakes = mistakes + error.mistakes
+    if any(group.source == "replay" for group in groups) and not environment.get(PREFIX + "REPLAY_PATH"):
+        mistakes = list(dict.fromkeys([*mistakes, _missing("REPLAY_PATH")]))
+    if settings is None or mistakes:
+        raise ConfigurationError(mistakes)
+    return Configuration(settings, groups)
 
 
 def from_environment(environment: Mapping[str, str]) -> Settings:
@@ -108,14 +174,23 @@ def check_lanes(symbols: tuple[str, ...], lanes: int) -> list[str]:
     return [f"{PREFIX}LANES: a lane of {lanes} would hold {fullest} of the {len(symbols)} symbols, and {advice}"]
 
 
+_NEEDED = {
+    "SYMBOLS": "the source yahoo has to be told them, as in AAPL,MSFT,BTC-USD",
+    "REPLAY_PATH": "the source replay needs a file or a directory",
+}
+
+
+def _missing(variable: str) -> str:
+    return f"{PREFIX}{variable}: missing; {_NEEDED[variable]}"
+
+
 def _needs(environment: Mapping[str, str]) -> list[str]:
     """What a source needs beside the settings of all. Judged apart, so that one mistake does not hide the other."""
-    needs = {
-        "yahoo": ("SYMBOLS", "the source yahoo has to be told them, as in AAPL,MSFT,BTC-USD"),
-        "replay": ("REPLAY_PATH", "the source replay needs a file or a directory"),
-    }
-    variable, why = needs.get(environment.get(PREFIX + "SOURCE") or "yahoo", ("SOURCE", ""))
-    return [] if not why or environment.get(PREFIX + variable) else [f"{PREFIX}{variable}: missing; {why}"]
+    if environment.get(PREFIX + "WATCHLIST"):  # its groups name symbols and sources
+        both = f"{PREFIX}SYMBOLS: set beside {PREFIX}WATCHLIST; name the symbols in one of them"
+        return [both] if environment.get(PREFIX + "SYMBOLS") else []
+    needed = {"yahoo": "SYMBOLS", "replay": "REPLAY_PATH"}.get(environment.get(PREFIX + "SOURCE") or "yahoo")
+    return [_missing(needed)] if needed and not environment.get(PREFIX + needed) else []
 
 
 def _fullest(symbols: tuple[str, ...], lanes: int) -> int:
@@ -125,9 +200,15 @@ def _fullest(symbols: tuple[str, ...], lanes: int) -> int:
     return max(counts)
 
 
+def _shown(default: object) -> str:
+    if isinstance(default, bool):
+        return str(default).lower()
+    return "" if default in (None, ()) else str(default)
+
+
 VARIABLES: dict[str, tuple[str, str]] = {
     PREFIX + name.upper(): (
-        "required" if field.is_required() else "" if field.default in (None, ()) else str(field.default),
+        "required" if field.is_required() else _shown(field.default),
         field.description or "",
     )
     for name, field in Settings.model_fields.items()

@@ -95,15 +95,15 @@ def content_of(line: bytes) -> bytes:
     return line.rpartition(_INGEST_TIME)[0]
 
 
-def decode(packet: bytes) -> Decoded:
+def decode(packet: bytes, *, max_lines: int = -1) -> Decoded:
     """Take a packet apart, line by line. Never raises, whatever the bytes; a bad line never spoils its neighbours.
 
-    An empty packet is one bad line, as is an empty line anywhere but behind the last newline. What comes behind
-    `MAX_LINES` lines is one bad line, newlines and all.
+    An empty packet is one bad line, as is an empty line anywhere but behind the last newline. With
+    `max_lines`, what comes behind so many is one bad line, newlines and all; a packet from outside wants `MAX_LINES`.
     """
     good: list[GoodLine] = []
     bad: list[BadLine] = []
-    contents = packet.split(b"\n", MAX_LINES)
+    contents = packet.split(b"\n", max_lines)
     if len(contents) > 1 and not contents[-1]:
         contents.pop()
     for number, content in enumerate(contents, start=1):

@@ -178,9 +178,13 @@ def test_a_bad_line_is_refused_with_its_place_bytes_and_reason_and_spoils_no_nei
 
 
 def test_a_packet_of_newlines_alone_stays_cheap_to_tell_apart() -> None:
-    decoded = decode(b"\n" * 2**20)
+    decoded = decode(b"\n" * 2**20, max_lines=quotes.MAX_LINES)
     assert len(decoded.bad) == quotes.MAX_LINES + 1
     assert sum(len(bad.content) for bad in decoded.bad) == 2**20 - quotes.MAX_LINES
+
+
+def test_an_archive_object_has_no_limit_of_lines() -> None:
+    assert len(decode((GOOD_LINE + b"\n") * (quotes.MAX_LINES + 2)).good) == quotes.MAX_LINES + 2
 
 
 def test_a_last_line_needs_no_newline_and_an_empty_packet_is_a_bad_line() -> None:

@@ -1,4 +1,4 @@
-"""/metrics, /healthz, /readyz over real HTTP on this machine, and what they are told."""
+"""/metrics, /healthz, /readyz, /status over real HTTP on this machine, and what they are told."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def health(clock: Clock) -> Health:
 def url(health: Health) -> Iterator[str]:
     registry = CollectorRegistry()
     Metrics(registry)
-    server = Server("127.0.0.1", 0, registry, health)
+    server = Server("127.0.0.1", 0, registry, health, lambda: b'{"groups": []}')
     server.start()
     yield f"http://127.0.0.1:{server.port}"
     server.stop()
@@ -59,11 +59,15 @@ def test_metrics_name_every_outcome_from_the_start(url: str) -> None:
         assert f'stockstream_quotes_total{{outcome="{outcome}"}} 0.0' in body
 
 
-@pytest.mark.parametrize("path", ["/", "/metrics/", "/../etc/passwd", "/status"])
+@pytest.mark.parametrize("path", ["/", "/metrics/", "/../etc/passwd", "/status/us"])
 def test_anything_else_is_404_and_says_what_is_there(url: str, path: str) -> None:
     status, body = get(url + path)
     assert status == 404
-    assert "/metrics" in body
+    assert body == "not here: /metrics, /healthz, /readyz and /status are\n"
+
+
+def test_the_status_is_what_it_is_told(url: str) -> None:
+    assert get(f"{url}/status") == (200, '{"groups": []}')
 
 
 def test_a_query_is_ignored_and_head_has_no_body(url: str) -> None:
@@ -89,3 +93,10 @@ def test_readiness_is_that_the_stream_answers(url: str, health: Health) -> None:
     health.stream_answered(is_alive=False, detail="timeout")
     assert get(f"{url}/readyz") == (503, "the stream fails: timeout\n")
     assert get(f"{url}/healthz")[0] == 200
+
+
+def test_a_loop_that_was_released_may_rest(url: str, health: Health, clock: Clock) -> None:
+    health.expect("poll us", 60)
+    health.release("poll us")
+    clock.now = 61
+    assert get(f"{url}/healthz") == (200, "the loops advance\n")

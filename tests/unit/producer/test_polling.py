@@ -2,96 +2,23 @@
 
 from __future__ import annotations
 
-import random
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
+from msgspec.structs import replace
 
 from producer_service import ledger
-from producer_service.journal import Journal
-from producer_service.ledger import Ledger
-from producer_service.metrics import Metrics
-from producer_service.outbox import Outbox
-from producer_service.polling import Poller
+from producer_service.polling import PollReport, total
 from producer_service.sources import Failure, FetchResult, Rejected
-from quotes import Heartbeat, Quote, decode
+from quotes import Heartbeat, Quote
+from tests.unit.producer.bench import LANES, Bench, FakeSource, calendar, group
 from tests.unit.producer.conftest import OPEN
 
-LANES = 2
 MakeQuote = Callable[..., Quote]
-
-
-class FakeSource:
-    """Answers each fetch with the next of its results."""
-
-    symbols = ("AAPL", "MSFT")
-
-    def __init__(self, *results: FetchResult) -> None:
-        self.results = list(results)
-        self.during: Callable[[], None] = lambda: None
-
-    def fetch(self, symbols: Sequence[str], now: datetime) -> FetchResult:  # noqa: ARG002  (the protocol's)
-        self.during()
-        return self.results.pop(0)
-
-    def close(self) -> None:
-        """Nothing to give back."""
-
-
-class Bench:
-    """A poller with everything around it."""
-
-    def __init__(self, source: FakeSource, path: Path, max_bytes: int = 2**20) -> None:
-        self.now = OPEN
-        self.beats = 0
-        self.stopping = threading.Event()
-        self.registry = CollectorRegistry()
-        self.metrics = Metrics(self.registry)
-        self.ledger_path = path / "ledger.jsonl"
-        self._ledger = Ledger(self.ledger_path)
-        self.outbox = Outbox(
-            Journal(None, LANES),
-            lanes=LANES,
-            max_bytes=max_bytes,
-            linger_seconds=0,
-            clock=lambda: 0.0,
-            monotonic=lambda: 0.0,
-            jitter=random.random,
-        )
-        self.poller = Poller(
-            source,
-            source.symbols,
-            self.outbox,
-            self._ledger,
-            self.metrics,
-            now=lambda: self.now,
-            stopping=self.stopping,
-            advance=self.advance,
-        )
-
-    def close(self) -> None:
-        self._ledger.close()
-        self.outbox.close()
-
-    def advance(self) -> None:
-        self.beats += 1
-
-    def count(self, name: str, **labels: str) -> float:
-        return self.registry.get_sample_value(f"stockstream_{name}", labels) or 0.0
-
-    def sent(self) -> list[Quote | Heartbeat]:
-        """Everything pending, taken and acknowledged."""
-        lines: list[Quote | Heartbeat] = []
-        while packets := self.outbox.take(0):
-            lines += [good.line for packet in packets for good in decode(packet.data).good]
-            self.outbox.settle(packets, [True] * len(packets))
-        return lines
-
-
 MakeBench = Callable[..., Bench]
 
 
@@ -99,8 +26,8 @@ MakeBench = Callable[..., Bench]
 def make_bench(tmp_path: Path) -> Iterator[MakeBench]:
     made: list[Bench] = []
 
-    def make(source: FakeSource, **options: int) -> Bench:
-        made.append(Bench(source, tmp_path, **options))
+    def make(source: FakeSource, *groups: Any, **options: Any) -> Bench:
+        made.append(Bench(source, tmp_path, *groups, **options))
         return made[-1]
 
     yield make
@@ -156,7 +83,7 @@ def test_a_heartbeat_says_what_the_last_complete_poll_said_and_follows_its_quote
     bench = make_bench(FakeSource(complete, failed))
     bench.poller.poll()
     bench.poller.poll()
-    bench.poller.beat()
+    bench.intake.beat()
     lines = bench.sent()
     heartbeats = [line for line in lines if isinstance(line, Heartbeat)]
     assert [heartbeat.complete_to for heartbeat in heartbeats] == [OPEN] * LANES
@@ -166,14 +93,14 @@ def test_a_heartbeat_says_what_the_last_complete_poll_said_and_follows_its_quote
 
 def test_before_the_first_complete_poll_a_heartbeat_claims_nothing(make_bench: MakeBench) -> None:
     bench = make_bench(FakeSource())
-    bench.poller.beat()
+    bench.intake.beat()
     assert [line.complete_to for line in bench.sent() if isinstance(line, Heartbeat)] == [None] * LANES
 
 
 def test_heartbeats_of_one_millisecond_are_told_apart(make_bench: MakeBench) -> None:
     bench = make_bench(FakeSource())
-    bench.poller.beat()
-    bench.poller.close()
+    bench.intake.beat()
+    bench.intake.close()
     clocks = [line.clock for line in bench.sent() if isinstance(line, Heartbeat) and line.lane == "lane-00-of-02"]
     assert clocks == [OPEN, OPEN + timedelta(milliseconds=1)]
 
@@ -188,7 +115,7 @@ def test_polls_until_the_source_has_nothing_more_that_is_due(make_quote: MakeQuo
 def test_a_poll_that_comes_back_after_the_close_is_not_accepted(make_quote: MakeQuote, make_bench: MakeBench) -> None:
     source = FakeSource(FetchResult(quotes=(make_quote(),)))
     bench = make_bench(source)
-    source.during = bench.poller.close
+    source.during = bench.intake.close
     assert bench.poller.poll() is None
     assert all(isinstance(line, Heartbeat) for line in bench.sent())
     assert list(ledger.read(bench.ledger_path)) == []
@@ -216,3 +143,103 @@ def test_a_stop_ends_the_wait_for_room(make_quote: MakeQuote, make_bench: MakeBe
     bench.stopping.set()
     assert bench.poller.poll() is None
     assert len(source.results) == 1
+
+
+def test_a_closed_group_is_polled_once_and_then_when_it_opens(make_quote: MakeQuote, make_bench: MakeBench) -> None:
+    source = FakeSource()
+    source.answer = lambda _symbols, now: FetchResult(quotes=(make_quote(),), complete_to=now)
+    opens = OPEN + timedelta(hours=1)
+    day = calendar("DAY", (OPEN - timedelta(hours=9), OPEN - timedelta(hours=2)), (opens, opens + timedelta(hours=7)))
+    bench = make_bench(source, group(calendar="DAY"), calendars={"DAY": day})
+    first, again = bench.poller.poll_if_due(), bench.poller.poll_if_due()
+    assert (first is None, again is None) == (False, True)
+    bench.now = opens
+    assert bench.poller.poll_if_due() is not None
+    assert bench.beats >= 3  # a closed group's loop is alive too
+
+
+def test_a_closed_group_is_polled_until_a_poll_is_complete(make_bench: MakeBench) -> None:
+    failed = FetchResult(failures=(Failure("timeout", "", ("AAPL",)),))
+    bench = make_bench(
+        FakeSource(failed, FetchResult(complete_to=OPEN)),
+        group(calendar="DAY"),
+        calendars={"DAY": calendar("DAY", (OPEN - timedelta(hours=9), OPEN - timedelta(hours=2)))},
+    )
+    assert [bench.poller.poll_if_due() is None for _ in range(3)] == [False, False, True]
+
+
+def test_a_group_that_has_ended_is_polled_no_more(make_bench: MakeBench) -> None:
+    bench = make_bench(FakeSource(FetchResult(complete_to=OPEN, ended=True)), group(source="replay"))
+    assert [bench.poller.poll_if_due() is None for _ in range(2)] == [False, True]
+
+
+def test_while_the_breaker_is_open_a_poll_counts_as_paused_and_what_was_missing_stays(make_bench: MakeBench) -> None:
+    until = OPEN + timedelta(minutes=5)
+    asked = FetchResult(missing=("RIDE",), set_aside=("OLD", "OLDER"), complete_to=OPEN)
+    bench = make_bench(FakeSource(asked, FetchResult(paused_until=until, set_aside=("OLD",))))
+    bench.poller.poll()
+    assert bench.count("source_breaker_open") == 0
+    report = bench.poller.poll()
+    assert report is not None
+    assert report.paused
+    assert bench.count("polls_total", outcome="paused") == bench.count("polls_total", outcome="complete") == 1
+    assert bench.count("source_breaker_open") == bench.count("missing_symbols") == bench.count("symbols_set_aside") == 1
+    bench.now = until
+    assert bench.count("source_breaker_open") == 0
+
+
+def test_missing_symbols_are_summed_over_the_groups(make_bench: MakeBench) -> None:
+    source = FakeSource()
+    source.answer = lambda symbols, _now: FetchResult(missing=tuple(symbols))
+    bench = make_bench(source, group("a", ("A1", "A2")), group("b", ("B1",)))
+    for poller in bench.pollers:
+        poller.poll()
+    assert (bench.count("missing_symbols"), bench.count("groups"), bench.count("groups_open")) == (3, 2, 2)
+
+
+def test_freshness_is_the_age_at_acceptance_beyond_the_declared_delay(
+    make_quote: MakeQuote, make_bench: MakeBench
+) -> None:
+    bench = make_bench(FakeSource(FetchResult(quotes=(replace(make_quote(), delay_minutes=15),))))
+    bench.now = OPEN + timedelta(minutes=15, seconds=7)
+    bench.poller.poll()
+    assert bench.count("freshness_seconds_sum") == 7
+
+
+def test_the_freshness_of_a_replay_is_nobody_s_business(make_quote: MakeQuote, make_bench: MakeBench) -> None:
+    bench = make_bench(FakeSource(FetchResult(quotes=(make_quote(),))), group(source="replay"))
+    bench.poller.poll()
+    assert bench.count("freshness_seconds_count") == 0
+
+
+def test_groups_of_one_source_take_turns_and_none_begins_after_a_stop(make_bench: MakeBench) -> None:
+    asked, answer = threading.Event(), threading.Event()
+    source = FakeSource(FetchResult())
+
+    def during() -> None:
+        asked.set()
+        answer.wait(10)
+
+    source.during = during
+    bench = make_bench(source, group("a", ("A1",)), group("b", ("B1",)))
+    first = threading.Thread(target=bench.pollers[0].poll)
+    first.start()
+    asked.wait(10)
+    bench.feed.close()
+    assert not source.is_closed  # not under a fetch
+    second = threading.Thread(target=bench.pollers[1].poll)
+    second.start()
+    bench.stopping.set()
+    answer.set()
+    first.join(10)
+    second.join(10)
+    assert source.results == []  # fetched once: another fetch would have found none
+    bench.feed.close()
+    assert source.is_closed
+
+
+def test_the_total_of_some_polls_is_ended_once_all_are() -> None:
+    reports = [PollReport(fetched=2, accepted=2, ended=True), PollReport(fetched=3, late=3, more=True)]
+    assert total(reports) == PollReport(fetched=5, accepted=2, late=3, more=True)
+    assert total(reports[:1]).ended
+    assert total([]) == PollReport()

@@ -5,7 +5,15 @@ from pathlib import Path
 import pytest
 
 from producer_service.errors import ConfigurationError
-from producer_service.settings import PREFIX, VARIABLES, Settings, check_lanes, from_environment
+from producer_service.settings import (
+    PREFIX,
+    VARIABLES,
+    Configuration,
+    Settings,
+    check_lanes,
+    configuration,
+    from_environment,
+)
 
 GOOD = {"STREAM_NAME": "quotes", "SYMBOLS": "AAPL, BTC-USD,AAPL,^GSPC"}
 
@@ -87,3 +95,70 @@ def test_a_lane_too_full_for_its_state_is_refused_with_how_many_lanes_it_takes()
     assert check_lanes(symbols, advised) == []
     assert check_lanes(symbols, advised - 1) != []
     assert "too many for one stream" in check_lanes(tuple(f"S{number}" for number in range(60_000)), 99)[0]
+
+
+def configure(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Configuration:
+    environment = {PREFIX + name: value for name, value in variables.items()}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return configuration(environment)
+
+
+@pytest.fixture
+def watchlist(tmp_path: Path) -> Path:
+    path = tmp_path / "groups.toml"
+    path.write_text('[[group]]\nname = "us"\nsymbols = ["AAPL"]\n')
+    return path
+
+
+def test_without_a_watchlist_there_are_no_groups_but_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert configure(monkeypatch, **GOOD) == (load(monkeypatch, **GOOD), ())
+
+
+def test_a_watchlist_stands_in_for_the_symbols_and_takes_the_settings_where_it_says_nothing(
+    monkeypatch: pytest.MonkeyPatch, watchlist: Path
+) -> None:
+    _, [group] = configure(
+        monkeypatch,
+        STREAM_NAME="quotes",
+        WATCHLIST=str(watchlist),
+        SOURCE="synthetic",
+        POLL_INTERVAL_SECONDS="2",
+        CALENDAR="XNYS",
+    )
+    assert (group.name, group.symbols, group.interval_seconds) == ("us", ("AAPL",), 2)
+    assert (group.calendar, group.source) == ("XNYS", "synthetic")
+
+
+def test_mistakes_of_the_environment_and_of_the_watchlist_are_listed_together(
+    monkeypatch: pytest.MonkeyPatch, watchlist: Path
+) -> None:
+    watchlist.write_text(watchlist.read_text() + 'source = "bloomberg"\n')
+    with pytest.raises(ConfigurationError) as caught:
+        configure(monkeypatch, SYMBOLS="AAPL", WATCHLIST=str(watchlist), CALENDAR="XNYX")
+    starts = [
+        "PRODUCER_STREAM_NAME: missing",
+        "PRODUCER_CALENDAR: 'XNYX': is no calendar; ",
+        "PRODUCER_SYMBOLS: set beside PRODUCER_WATCHLIST",
+        f"{watchlist}:4: source 'bloomberg' is not one of",
+    ]
+    for mistake, start in zip(caught.value.mistakes, starts, strict=True):
+        assert mistake.startswith(start)
+
+
+def test_a_watchlist_that_is_not_there_is_one_mistake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        configure(monkeypatch, STREAM_NAME="quotes", WATCHLIST=str(tmp_path / "none.toml"))
+    assert caught.value.mistakes == [f"{tmp_path / 'none.toml'}: No such file or directory"]
+
+
+def test_a_group_of_recordings_needs_their_path(monkeypatch: pytest.MonkeyPatch, watchlist: Path) -> None:
+    watchlist.write_text(watchlist.read_text() + 'source = "replay"\n')
+    with pytest.raises(ConfigurationError) as caught:
+        configure(monkeypatch, STREAM_NAME="quotes", WATCHLIST=str(watchlist))
+    assert [mistake.split(";")[0] for mistake in caught.value.mistakes] == ["PRODUCER_REPLAY_PATH: missing"]
+
+
+def test_a_margin_beyond_half_a_day_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    [mistake] = mistakes(monkeypatch, **GOOD, BEFORE_OPEN_SECONDS="50000")
+    assert mistake.startswith("PRODUCER_BEFORE_OPEN_SECONDS: '50000': input should be less than or equal to 43200")

@@ -1,0 +1,77 @@
+"""Which calendars a symbol of Yahoo's trades by, read off its name. Pure.
+
+The calendars are those of exchange_calendars. Suffixes: https://help.yahoo.com/kb/SLN2310.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+AUTO = "auto"
+"""The calendars that the symbols' names tell."""
+
+ALWAYS = "always"
+"""The calendar of what has no closing time, and of what is not known: a poll too many loses nothing."""
+
+HOME = "XNYS"
+"""Symbols without a suffix are of the United States, whose exchanges share their hours."""
+
+CURRENCIES = ("24/5", "us_futures")
+"""Yahoo's currency week begins on London's Monday, in summer an hour before that of UTC; the futures' on Sunday evening
+in New York covers it, and leaves out holidays that currencies do not keep."""
+
+FUTURES = ("CMES",)
+
+_CRYPTO = re.compile(r"[A-Z0-9]+-(?:USD|EUR|GBP|JPY|CAD|AUD|CHF|CNY|INR|KRW|HKD|SGD|BRL|RUB|TRY|BTC|ETH|USDT|USDC)")
+
+_SUFFIXES = {
+    "L": "XLON", "IL": "XLON", "XC": "XLON", "IR": "XDUB",
+    "DE": "XETR", "F": "XFRA", "SG": "XSTU", "DU": "XDUS", "HM": "XHAM",
+    "PA": "XPAR", "AS": "XAMS", "BR": "XBRU", "LS": "XLIS", "MI": "XMIL", "MC": "XMAD", "SW": "XSWX", "VI": "XWBO",
+    "ST": "XSTO", "HE": "XHEL", "CO": "XCSE", "OL": "XOSL", "IC": "XICE", "TL": "XTAL", "RG": "XRIS", "VS": "XLIT",
+    "WA": "XWAR", "PR": "XPRA", "BD": "XBUD", "IS": "XIST", "ME": "XMOS",
+    "TA": "XTAE", "SR": "XSAU", "JO": "XJSE",
+    "TO": "XTSE", "V": "XTSE", "NE": "XTSE", "CN": "XTSE", "MX": "XMEX", "SA": "BVMF", "BA": "XBUE", "SN": "XSGO",
+    "CL": "XBOG",
+    "T": "XTKS", "HK": "XHKG", "SS": "XSHG", "SZ": "XSHG", "TW": "XTAI", "TWO": "XTAI", "KS": "XKRX", "KQ": "XKRX",
+    "SI": "XSES", "KL": "XKLS", "BK": "XBKK", "JK": "XIDX", "PS": "XPHS", "NS": "XBOM", "BO": "XBOM",
+    "AX": "XASX", "XA": "XASX", "NZ": "XNZE",
+    "CME": "CMES", "CBT": "CMES", "CMX": "CMES", "NYM": "CMES", "NYB": "IEPA",
+}  # fmt: skip
+# Athens (.AT) and Bucharest (.RO) are left out: their calendars cannot be made under pandas 3.1.
+
+_INDICES = {
+    "^FTSE": "XLON", "^FTMC": "XLON", "^FTAS": "XLON", "^GDAXI": "XETR", "^MDAXI": "XETR", "^TECDAX": "XETR",
+    "^STOXX": "XETR", "^STOXX50E": "XETR", "^FCHI": "XPAR", "^AEX": "XAMS", "^BFX": "XBRU", "^IBEX": "XMAD",
+    "^SSMI": "XSWX", "^ATX": "XWBO", "^OMX": "XSTO", "^OMXH25": "XHEL", "^OMXC25": "XCSE",
+    "^N225": "XTKS", "^HSI": "XHKG", "^HSCE": "XHKG", "^TWII": "XTAI", "^KS11": "XKRX", "^KS200": "XKRX",
+    "^KQ11": "XKRX", "^STI": "XSES", "^KLSE": "XKLS", "^JKSE": "XIDX", "^BSESN": "XBOM", "^NSEI": "XBOM",
+    "^NSEBANK": "XBOM", "^AXJO": "XASX", "^AORD": "XASX", "^NZ50": "XNZE",
+    "^GSPTSE": "XTSE", "^MXX": "XMEX", "^BVSP": "BVMF", "^MERV": "XBUE",
+}  # fmt: skip
+
+
+def calendars_of_symbol(symbol: str) -> tuple[str, ...]:
+    """The calendars of one symbol; it may trade while any of them is open."""
+    name = symbol.upper()
+    if name.endswith("=X"):
+        return CURRENCIES
+    if name.endswith("=F"):
+        return FUTURES
+    if name.startswith("^"):
+        return (_INDICES.get(name, HOME),)
+    if _CRYPTO.fullmatch(name):
+        return (ALWAYS,)
+    _, dot, suffix = name.rpartition(".")
+    return (_SUFFIXES.get(suffix, ALWAYS),) if dot else (HOME,)
+
+
+def calendars_of(symbols: Iterable[str]) -> tuple[str, ...]:
+    """The calendars of some symbols together, sorted; `always` alone if it is among them."""
+    names = {name for symbol in symbols for name in calendars_of_symbol(symbol)}
+    return (ALWAYS,) if ALWAYS in names else tuple(sorted(names))
+
+
+NAMES = frozenset({HOME, *CURRENCIES, *FUTURES, *_SUFFIXES.values(), *_INDICES.values()})
+"""Every calendar that can be inferred, beside `always`."""

@@ -1,0 +1,88 @@
+"""The intake: the one door through which what was polled, and heartbeats, enter the outbox; closed on shutdown."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from producer_service.acceptance import Accepted, Decision, decide
+from producer_service.heartbeats import Heartbeats
+from producer_service.ledger import Ledger
+from producer_service.metrics import Metrics
+from producer_service.outbox import Outbox
+from producer_service.sources import FetchResult
+from producer_service.watch import Progress, Watch
+
+
+class Intake:
+    """Thread-safe: acceptance, heartbeats and the close exclude each other, so that a heartbeat follows what it claims.
+
+    `now` is aware UTC of whole milliseconds.
+    """
+
+    def __init__(
+        self, outbox: Outbox, ledger: Ledger, heartbeats: Heartbeats, metrics: Metrics, *, now: Callable[[], datetime]
+    ) -> None:
+        self._outbox = outbox
+        self._ledger = ledger
+        self._heartbeats = heartbeats
+        self._metrics = metrics
+        self._now = now
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def accept(self, watch: Watch, asked_at: datetime, result: FetchResult) -> Decision | None:
+        """Accept what is news in a poll that began at some moment. None once closed, and nothing of it accepted."""
+        with self._lock:
+            if self._closed:
+                return None
+            decision = decide(self._outbox.memories, result.quotes)
+            self._outbox.put(decision)
+            self._ledger.append(accepted.quote for accepted in decision.accepted)
+            watch.progress = _advanced(watch.progress, asked_at, result)
+        if watch.group.source != "replay":  # its quotes are as old as the recording
+            accepted_at = self._now()
+            for accepted in decision.accepted:
+                self._metrics.freshness_seconds.observe(_age_seconds(accepted, accepted_at))
+        return decision
+
+    def beat(self) -> None:
+        """Add a heartbeat to each lane, behind every quote that was accepted before it."""
+        with self._lock:
+            if not self._closed:
+                self._beat(closing=False)
+
+    def close(self) -> None:
+        """Accept nothing from now on, not even of a poll under way, and end each lane with a heartbeat."""
+        with self._lock:
+            if not self._closed:
+                self._beat(closing=True)
+            self._closed = True
+
+    def _beat(self, *, closing: bool) -> None:
+        self._outbox.put_heartbeats(self._heartbeats.round(self._now()).__getitem__, closing=closing)
+        self._metrics.heartbeats.inc()
+
+
+def _advanced(progress: Progress, asked_at: datetime, result: FetchResult) -> Progress:
+    if result.complete_to is None:  # a request failed: what was known before stays true
+        return Progress(
+            completed_at=progress.completed_at,
+            complete_to=progress.complete_to,
+            delay=progress.delay,
+            ended=result.ended,
+        )
+    minutes = max((quote.delay_minutes or 0 for quote in result.quotes), default=0)
+    return Progress(
+        completed_at=asked_at,
+        complete_to=result.complete_to,
+        delay=timedelta(minutes=minutes),
+        ended=result.ended,
+    )
+
+
+def _age_seconds(accepted: Accepted, now: datetime) -> float:
+    quote = accepted.quote
+    declared = timedelta(minutes=quote.delay_minutes or 0)
+    return max(0.0, (now - quote.event_time - declared).total_seconds())

@@ -1,0 +1,132 @@
+"""What /status shows: how each group stands, and what a person looks for when quotes are missing."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from producer_service.acceptance import Memory
+from producer_service.metrics import Tally
+from producer_service.outbox import Level, Outbox
+from producer_service.polling import Poller
+from quotes import to_iso
+
+MAX_LISTED = 50
+"""Symbols of a list; its count is of all of them."""
+STALEST = 10
+
+
+class Status:
+    """Reads what the pollers and the outbox say of themselves; safe to ask from any thread. `build` says what runs."""
+
+    def __init__(
+        self, pollers: Sequence[Poller], outbox: Outbox, build: Mapping[str, str], *, now: Callable[[], datetime]
+    ) -> None:
+        self._pollers = pollers
+        self._outbox = outbox
+        self._build = build
+        self._now = now
+        self._started_at = now()
+
+    def tally(self) -> Tally:
+        """How the groups stand together."""
+        now = self._now()
+        return Tally(
+            groups=len(self._pollers),
+            open=sum(poller.watch.phase(now).is_open for poller in self._pollers),
+            missing=len(self._symbols("missing")),
+            set_aside=len(self._symbols("set_aside")),
+            is_paused=any(_is_paused(poller, now) for poller in self._pollers),
+        )
+
+    def page(self) -> bytes:
+        """The page, as JSON. Times are UTC, hours with their margins; lists of symbols are cut, and counted whole."""
+        now = self._now()
+        symbols = [symbol for poller in self._pollers for symbol in poller.watch.group.symbols]
+        memories = dict(self._outbox.memories)  # a copy: the intake goes on
+        page = {
+            "build": self._build,
+            "started_at": to_iso(self._started_at),
+            "now": to_iso(now),
+            "groups": [_group(poller, now) for poller in self._pollers],
+            "paused_sources": _paused(self._pollers, now),
+            "missing": _listed(self._symbols("missing")),
+            "set_aside": _listed(self._symbols("set_aside")),
+            "outbox": _outbox(self._outbox.level(), now),
+            "never_quoted": _listed(symbol for symbol in symbols if symbol not in memories),
+            "stalest": stalest(symbols, memories, now),
+        }
+        return msgspec.json.format(msgspec.json.encode(page), indent=2) + b"\n"
+
+    def _symbols(self, which: str) -> set[str]:
+        return {symbol for poller in self._pollers for symbol in getattr(poller.standing, which)}
+
+
+def stalest(symbols: Iterable[str], memories: Mapping[str, Memory], now: datetime) -> list[dict[str, Any]]:
+    """The symbols whose newest accepted quote is the oldest, `STALEST` at the most, the worst first."""
+    known = ((memories[symbol].event_time, symbol) for symbol in symbols if symbol in memories)
+    return [
+        {"symbol": symbol, "event_time": to_iso(event_time), "age_seconds": (now - event_time).total_seconds()}
+        for event_time, symbol in heapq.nsmallest(STALEST, known)
+    ]
+
+
+def _group(poller: Poller, now: datetime) -> dict[str, Any]:
+    watch, standing = poller.watch, poller.standing
+    group, phase = watch.group, watch.phase(now)
+    failure = standing.failure
+    return {
+        "name": group.name,
+        "source": group.source,
+        "symbols": len(group.symbols),
+        "interval_seconds": group.interval_seconds,
+        "calendar": group.calendar,
+        "calendars": list(watch.calendars),
+        "open": phase.is_open,
+        "due": watch.is_due(now),
+        "opens": _optional(phase.opens),
+        "closes": _optional(phase.closes),
+        "complete_to": _optional(watch.progress.complete_to),
+        "polled_at": _optional(standing.polled_at),
+        "last_poll": None if standing.report is None else msgspec.structs.asdict(standing.report),
+        "last_failure": failure
+        and {
+            "at": _optional(standing.failed_at),
+            "reason": failure.reason,
+            "detail": failure.detail[:300],
+            "symbols": len(failure.symbols),
+        },
+    }
+
+
+def _paused(pollers: Iterable[Poller], now: datetime) -> dict[str, str]:
+    """Until when each source is left alone."""
+    return {
+        poller.watch.group.source: to_iso(poller.standing.paused_until)
+        for poller in pollers
+        if poller.standing.paused_until is not None and _is_paused(poller, now)
+    }
+
+
+def _is_paused(poller: Poller, now: datetime) -> bool:
+    until = poller.standing.paused_until
+    return until is not None and until > now
+
+
+def _listed(symbols: Iterable[str]) -> dict[str, Any]:
+    listed = sorted(symbols)
+    return {"count": len(listed), "symbols": listed[:MAX_LISTED]}
+
+
+def _outbox(level: Level, now: datetime) -> dict[str, Any]:
+    oldest = level.oldest_accepted_at
+    age = None if oldest is None else max(0.0, round(now.timestamp() - oldest, 3))
+    return {"quotes": level.quotes, "bytes": level.bytes, "oldest_age_seconds": age}
+
+
+def _optional(time: datetime | None) -> str | None:
+    return None if time is None else to_iso(time)

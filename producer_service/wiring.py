@@ -1,0 +1,174 @@
+"""The composition root: the one place that knows every part of a producer."""
+
+from __future__ import annotations
+
+import platform
+import random
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from typing import NamedTuple
+
+import msgspec
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+
+from producer_service import calendars
+from producer_service.calendars import Market
+from producer_service.errors import ConfigurationError
+from producer_service.health import Health
+from producer_service.heartbeats import Heartbeats
+from producer_service.intake import Intake
+from producer_service.journal import Journal
+from producer_service.kinesis import KinesisStream, Stream
+from producer_service.ledger import Ledger
+from producer_service.metrics import Metrics
+from producer_service.outbox import Outbox
+from producer_service.polling import Feed, Poller
+from producer_service.sender import Sender
+from producer_service.settings import Configuration, Settings, check_lanes
+from producer_service.sources import Source
+from producer_service.status import Status
+from producer_service.watch import Watch, calendars_of_group
+from producer_service.watchlist import SourceKind, WatchGroup
+from quotes import VERSION as WIRE_VERSION
+from quotes import whole_milliseconds
+
+EXTENDED_BEFORE = timedelta(hours=5, minutes=30)
+EXTENDED_AFTER = timedelta(hours=4)
+"""Trading before and after the regular session in New York, 4:00 to 20:00, which has the longest of it."""
+
+DEFAULT_GROUP = "default"
+
+MakeSource = Callable[[Settings], Source]
+
+
+def now() -> datetime:
+    """The time, in UTC and whole milliseconds."""
+    return whole_milliseconds(datetime.now(UTC))
+
+
+def loop_of(group: str) -> str:
+    """The name of a group's polls among the loops that health watches, and the jobs of the schedule."""
+    return f"poll {group}"
+
+
+class Plan(NamedTuple):
+    """What is polled: the groups, one source for each kind that they name, and the calendars that they go by."""
+
+    groups: tuple[WatchGroup, ...]
+    sources: dict[SourceKind, Source]
+    market: Market
+
+
+def plan(told: Configuration, make_source: MakeSource) -> Plan:
+    """Make the sources, and complete the groups by them. Raises `ConfigurationError`."""
+    settings = told.settings
+    groups = told.groups or (
+        WatchGroup(
+            name=DEFAULT_GROUP,
+            symbols=settings.symbols,
+            interval_seconds=settings.poll_interval_seconds,
+            calendar=settings.calendar,
+            source=settings.source,
+        ),
+    )
+    sources: dict[SourceKind, Source] = {}
+    for kind in dict.fromkeys(group.source for group in groups):
+        symbols = tuple(symbol for group in groups if group.source == kind for symbol in group.symbols)
+        # A source is made from the settings as if there were no other.
+        sources[kind] = make_source(settings.model_copy(update={"source": kind, "symbols": symbols}))
+    groups = tuple(
+        msgspec.structs.replace(group, symbols=group.symbols or tuple(sources[group.source].symbols))
+        for group in groups
+    )
+    if mistakes := check_lanes(tuple(symbol for group in groups for symbol in group.symbols), settings.lanes):
+        raise ConfigurationError(mistakes)
+    names = [name for group in groups for name in calendars_of_group(group)]
+    return Plan(groups, sources, Market(names, calendars.load, now()))
+
+
+class Parts:
+    """A producer's parts, wired; closed at the end of the `with`. Raises `ConfigurationError` and `JournalError`."""
+
+    def __init__(self, told: Configuration, make_source: MakeSource) -> None:
+        settings = told.settings
+        self.settings = settings
+        self.stopping = threading.Event()
+        self.health = Health(time.monotonic)
+        self.metrics = _metrics()
+        self.stream: Stream = KinesisStream(settings.stream_name, settings.requests_in_flight)
+        groups, sources, self.market = plan(told, make_source)
+        self.outbox = Outbox(
+            Journal(settings.journal_dir, settings.lanes),
+            lanes=settings.lanes,
+            max_bytes=settings.outbox_max_bytes,
+            linger_seconds=settings.linger_seconds,
+            clock=time.time,
+            monotonic=time.monotonic,
+            jitter=random.random,
+        )
+        self.ledger = Ledger(settings.ledger_path)
+        watches = [self._watch(group) for group in groups]
+        self.intake = Intake(self.outbox, self.ledger, Heartbeats(watches, settings.lanes), self.metrics, now=now)
+        self._feeds = {
+            kind: Feed(source, self.metrics, now=now, stopping=self.stopping) for kind, source in sources.items()
+        }
+        self.pollers = tuple(self._poller(watch) for watch in watches)
+        self.sender = Sender(
+            self.outbox, self.stream, self.metrics, self.health, threads=settings.requests_in_flight, clock=time.time
+        )
+        build = _build()
+        self.status = Status(self.pollers, self.outbox, build, now=now)
+        self.metrics.build.info(build)
+        self.metrics.recovered.inc(self.outbox.recovered)
+        self.metrics.watch_outbox(self.outbox.level, time.time, limit_bytes=settings.outbox_max_bytes)
+        self.metrics.watch_groups(self.status.tally)
+        self.metrics.watch_clock(time.time)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        for feed in self._feeds.values():
+            feed.close()
+        self.ledger.close()
+        self.outbox.close()
+
+    def _watch(self, group: WatchGroup) -> Watch:
+        before = timedelta(seconds=self.settings.before_open_seconds)
+        after = timedelta(seconds=self.settings.after_close_seconds)
+        if group.source == "yahoo" and self.settings.yahoo_extended_hours:
+            before, after = max(before, EXTENDED_BEFORE), max(after, EXTENDED_AFTER)
+        return Watch(group, self.market, before_open=before, after_close=after)
+
+    def _poller(self, watch: Watch) -> Poller:
+        loop = loop_of(watch.group.name)
+        return Poller(
+            watch,
+            self._feeds[watch.group.source],
+            self.intake,
+            self.outbox,
+            self.metrics,
+            now=now,
+            stopping=self.stopping,
+            advance=lambda: self.health.beat(loop),
+        )
+
+
+def _metrics() -> Metrics:
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return Metrics(registry)
+
+
+def _build() -> dict[str, str]:
+    return {
+        "python": platform.python_version(),
+        "yfinance": version("yfinance"),
+        "exchange_calendars": version("exchange_calendars"),
+        "wire": str(WIRE_VERSION),
+    }

@@ -1,0 +1,43 @@
+"""What a symbol's name says of its hours."""
+
+from __future__ import annotations
+
+import pytest
+from exchange_calendars import get_calendar_names
+
+from producer_service.exchanges import ALWAYS, NAMES, calendars_of, calendars_of_symbol
+
+
+@pytest.mark.parametrize(
+    ("symbol", "names"),
+    [
+        ("AAPL", ("XNYS",)),
+        ("BRK-B", ("XNYS",)),
+        ("BAC-PL", ("XNYS",)),
+        ("^GSPC", ("XNYS",)),
+        ("^FTSE", ("XLON",)),
+        ("^N225", ("XTKS",)),
+        ("HSBA.L", ("XLON",)),
+        ("7203.T", ("XTKS",)),
+        ("0700.HK", ("XHKG",)),
+        ("SAP.DE", ("XETR",)),
+        ("MC.PA", ("XPAR",)),
+        ("mc.pa", ("XPAR",)),
+        ("BTC-USD", (ALWAYS,)),
+        ("ETH-BTC", (ALWAYS,)),
+        ("GC=F", ("CMES",)),
+        ("EURUSD=X", ("24/5", "us_futures")),
+        ("OTE.AT", (ALWAYS,)),  # a suffix that is not known: a poll too many loses nothing
+    ],
+)
+def test_calendars_are_read_off_the_name(symbol: str, names: tuple[str, ...]) -> None:
+    assert calendars_of_symbol(symbol) == names
+
+
+def test_the_calendars_of_some_symbols_are_all_of_theirs_unless_one_never_closes() -> None:
+    assert calendars_of(["MSFT", "HSBA.L", "AAPL"]) == ("XLON", "XNYS")
+    assert calendars_of(["MSFT", "BTC-USD"]) == (ALWAYS,)
+
+
+def test_every_calendar_that_can_be_inferred_is_one() -> None:
+    assert set(get_calendar_names()) >= NAMES

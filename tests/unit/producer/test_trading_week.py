@@ -1,0 +1,99 @@
+"""A whole trading week, with a holiday and an early close: what is polled when, and what heartbeats claim meanwhile."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from producer_service import calendars
+from producer_service.calendars import Calendar
+from producer_service.hours import EVER, Hours, is_due
+from producer_service.sources import FetchResult
+from quotes import Quote, lane_of, partition_key
+from tests.unit.producer.bench import LANES, Bench, FakeSource, group
+
+SUNDAY = datetime(2026, 11, 22, tzinfo=UTC)
+BEFORE, AFTER = timedelta(minutes=5), timedelta(minutes=10)
+SHARE, COIN = "AAPL", "BTC-USD"
+
+
+@pytest.fixture(scope="module")
+def new_york() -> Calendar:
+    return calendars.load("XNYS", SUNDAY)
+
+
+def every(step: timedelta) -> Iterator[datetime]:
+    """The moments of the week of Thanksgiving, Sunday to Sunday."""
+    moment = SUNDAY
+    while moment < SUNDAY + timedelta(days=7):
+        yield moment
+        moment += step
+
+
+def test_polls_of_a_week_follow_the_exchange(new_york: Calendar) -> None:
+    hours = Hours(new_york.sessions, before=BEFORE, after=AFTER)
+    completed_at: datetime | None = None
+    polled: dict[str, list[datetime]] = {}
+    for now in every(timedelta(seconds=10)):
+        if is_due(hours.phase(now), completed_at):
+            completed_at = now
+            polled.setdefault(f"{now:%a}", []).append(now)
+    spans = {day: (f"{times[0]:%H:%M:%S}", f"{times[-1]:%H:%M:%S}") for day, times in polled.items()}
+    assert spans == {
+        "Sun": ("00:00:00", "00:00:00"),  # the newest prices, at the start
+        "Mon": ("14:25:00", "21:10:00"),  # the last at the close and its margin
+        "Tue": ("14:25:00", "21:10:00"),
+        "Wed": ("14:25:00", "21:10:00"),
+        "Fri": ("14:25:00", "18:10:00"),
+    }
+    assert Counter({day: len(times) for day, times in polled.items()}) == {
+        "Sun": 1,
+        **dict.fromkeys(("Mon", "Tue", "Wed"), 6 * (6 * 60 + 45) + 1),
+        "Fri": 6 * (3 * 60 + 45) + 1,
+    }
+
+
+def test_a_closed_exchange_holds_no_lane_back_and_an_open_one_claims_no_more_than_its_polls(
+    new_york: Calendar, tmp_path: Path
+) -> None:
+    assert lane_of(SHARE, LANES) == lane_of(COIN, LANES)  # or there were nobody to hold back
+    step = timedelta(minutes=5)
+
+    def answer(symbols: Sequence[str], now: datetime) -> FetchResult:
+        phase = Hours(new_york.sessions).phase(now)
+        newest = now if symbols == (COIN,) or phase.is_open else phase.since or now - timedelta(days=1)
+        quotes = tuple(
+            Quote(symbol=symbol, event_time=newest, price=Decimal(1), source="yahoo", ingest_time=now)
+            for symbol in symbols
+        )
+        return FetchResult(quotes=quotes, complete_to=now - timedelta(seconds=10))
+
+    source = FakeSource()
+    source.answer = answer
+    groups = group("us", (SHARE,), calendar="XNYS"), group("coins", (COIN,))
+    lane = partition_key(lane_of(SHARE, LANES), LANES)
+    claimed = EVER
+    lags: set[timedelta] = set()
+    with closing(Bench(source, tmp_path, *groups, calendars={"XNYS": new_york})) as bench:
+        for now in every(step):
+            bench.now = now
+            for poller in bench.pollers:
+                poller.poll_if_due()
+            bench.now = now + timedelta(seconds=30)
+            bench.intake.beat()
+            for line in bench.sent():
+                if isinstance(line, Quote):
+                    assert line.event_time >= claimed
+                elif line.lane == lane and line.complete_to is not None:
+                    claimed = line.complete_to
+                    lags.add(line.clock - claimed)
+        polls = bench.count("polls_total", outcome="complete")
+    assert lags == {timedelta(seconds=40)}
+    sessions = 3 * 6.5 + 3.5
+    assert polls == 7 * 24 * 12 + sessions * 12 + 4 + 1  # the coin's, the share's, one after each close, the first
