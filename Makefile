@@ -18,7 +18,7 @@ PACKAGE_PYTHON ?= 3.13
 PACKAGE_ARCHITECTURE ?= arm64
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e check format package lock clean
+.PHONY: help demo test e2e trials bench check format package lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,12 @@ test: $(DEV)/$(STAMP) $(VENV)/$(STAMP) ## every test that needs no container eng
 
 e2e: $(DEV)/$(STAMP) ## the compose stack in real containers, put to the test; skips where no container engine answers
 	@$(DEV)/bin/python -m pytest tests/e2e -m e2e $(PYTEST_ARGS)
+
+trials: $(DEV)/$(STAMP) ## a million quotes through a Kinesis that fails, beside put_records with naive resending: a table (8 minutes)
+	@$(DEV)/bin/python -m tests.trials $(TRIALS_ARGS)
+
+bench: $(DEV)/$(STAMP) build/peer/$(STAMP) ## CPU of a quote beside what others would take, as JSON lines (2 minutes)
+	@$(DEV)/bin/python -m benchmarks.delivery --peer-python build/peer/bin/python
 
 check: $(DEV)/$(STAMP) ## format, lint, types, import contracts, templates
 	@$(DEV)/bin/ruff format --check .
@@ -63,6 +69,12 @@ $(VENV)/$(STAMP): requirements/replica.txt
 
 $(DEV)/$(STAMP): requirements/dev.txt
 	$(call install,$(DEV),$<)
+
+# async-kinesis pins another botocore than ours: an environment of its own, for the benchmark alone.
+build/peer/$(STAMP):
+	@$(PYTHON) -m venv --clear build/peer
+	@build/peer/bin/python -m pip install --quiet --disable-pip-version-check async-kinesis==3.0.1 msgspec==0.22.0
+	@touch $@
 
 # A half-made environment is made again: the stamp comes last.
 define install

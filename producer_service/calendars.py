@@ -70,6 +70,10 @@ class Market:
                 )
         self._known = _Known(calendars)
 
+    def known_to(self) -> datetime:
+        """Up to when every one of them is known."""
+        return min((calendar.known_to for calendar in self._known.calendars.values()), default=FOREVER)
+
     def calendar(self, name: str) -> Calendar:
         """One of its calendars."""
         return self._known.calendars[name]

@@ -10,7 +10,7 @@ from types import FrameType
 
 import structlog
 
-from producer_service.errors import StreamUnreachable
+from producer_service.errors import HandoverUnavailable, StreamUnreachable
 from producer_service.http import Server
 from producer_service.polling import Poller
 from producer_service.schedule import Schedule
@@ -20,6 +20,9 @@ POLL_LIMIT_SECONDS = 120
 """A poll that has not advanced for so long is stuck: every request inside it times out within seconds."""
 REFRESH_SECONDS = 86_400
 """How often calendars are looked up anew."""
+TAKE_OVER_SECONDS = 60
+"""How often to look for what another producer left."""
+WAKE_SECONDS = 0.1
 DRAIN_STEP_SECONDS = 0.2
 
 log = structlog.get_logger(__name__)
@@ -29,10 +32,13 @@ class Daemon:
     """The running producer. `run` blocks; signals, or the end of all sources, make it drain and return an exit code."""
 
     def __init__(self, parts: Parts, server: Server) -> None:
+        self._parts = parts
         self._settings = parts.settings
         self._pollers = parts.pollers
         self._intake = parts.intake
         self._market = parts.market
+        self._handover = parts.handover
+        self._metrics = parts.metrics
         self._outbox = parts.outbox
         self._stream = parts.stream
         self._sender = parts.sender
@@ -42,7 +48,6 @@ class Daemon:
         self._stopping = parts.stopping
         self._forced = threading.Event()
         self._ended = threading.Event()
-        self._wake = threading.Event()
 
     def run(self) -> int:
         """Run until told to stop. 0 if everything accepted was delivered or is kept in a journal on disk, else 1."""
@@ -50,6 +55,7 @@ class Daemon:
         signal.signal(signal.SIGINT, self._on_signal)
         self._server.start()
         self._sender.start()
+        self._take_over()
         self._start_loops()
         settings = self._settings
         log.info(
@@ -63,7 +69,9 @@ class Daemon:
             url=f"http://{settings.http_host}:{self._server.port}",
         )
         self._probe()
-        self._wake.wait()
+        # Not a wait for what a signal handler sets: it runs in this thread, and might find this thread in its lock.
+        while not (self._stopping.is_set() or self._ended.wait(WAKE_SECONDS)):
+            pass
         return self._stop()
 
     def _start_loops(self) -> None:
@@ -74,14 +82,19 @@ class Daemon:
             self._health.expect(loop_of(group.name), group.interval_seconds * 2 + POLL_LIMIT_SECONDS)
             self._schedule.poll(group.interval_seconds, loop_of(group.name), partial(self._poll, poller))
         self._schedule.every(self._settings.heartbeat_seconds, "heartbeat", self._intake.beat)
+        if self._handover is not None:
+            self._schedule.every(TAKE_OVER_SECONDS, "handover", self._take_over)
         self._schedule.every(REFRESH_SECONDS, "calendars", lambda: self._market.refresh(now()))
         self._schedule.start()
+
+    def _take_over(self) -> None:
+        if self._handover is not None:
+            self._metrics.recovered.inc(self._handover.take_over())
 
     def _poll(self, poller: Poller) -> None:
         poller.poll_if_due()
         if all(each.watch.progress.ended for each in self._pollers):
             self._ended.set()
-            self._wake.set()
 
     def _probe(self) -> None:
         """Readiness before the first request of the senders."""
@@ -96,36 +109,50 @@ class Daemon:
         if self._stopping.is_set():
             self._forced.set()
         self._stopping.set()
-        self._wake.set()
 
     def _stop(self) -> int:
         ended = self._ended.is_set() and not self._stopping.is_set()
         self._schedule.stop()
         self._intake.close()
+        self._parts.close_sources()
         for poller in self._pollers:
             self._health.release(loop_of(poller.watch.group.name))
         pending = self._outbox.level().quotes
         log.info("draining", pending=pending, why="every source has ended" if ended else "told to stop")
-        drained = self._drain(None if ended else self._settings.drain_seconds)
+        drained = self._drain()
+        kept = "in the journal" if self._outbox.durable else "nowhere: set PRODUCER_JOURNAL_DIR to keep them"
+        is_kept = self._outbox.durable
         if not self._forced.is_set():
             self._sender.stop()
-        self._server.stop()
+            if self._leave():
+                kept, is_kept = "handed over", True
         left = self._outbox.level().quotes
-        self._outbox.close()
-        kept = "in the journal" if self._outbox.durable else "nowhere: set PRODUCER_JOURNAL_DIR to keep them"
+        self._server.stop()
         if drained:
             log.info("stopped", undelivered=0)
         else:
-            log.warning("stopped", undelivered=left, kept=kept)
-        return 0 if drained or (self._outbox.durable and not ended) else 1
+            log.warning("stopped", undelivered=left or pending, kept=kept)
+        return 0 if drained or (is_kept and not ended) else 1
 
-    def _drain(self, seconds: float | None) -> bool:
-        """Deliver what is pending, within some seconds or without a deadline; a signal ends it. True if it all was."""
-        deadline = None if seconds is None else time.monotonic() + seconds
-        interrupted = self._forced if deadline is not None else self._stopping
-        while not interrupted.is_set():
+    def _drain(self) -> bool:
+        """Deliver what is pending, however long it takes; from a signal on, `drain_seconds`. True if it all was."""
+        deadline: float | None = None
+        while not self._forced.is_set():
             if self._outbox.wait_until_empty(DRAIN_STEP_SECONDS):
                 return True
-            if deadline is not None and time.monotonic() > deadline:
-                break
+            if self._stopping.is_set():
+                deadline = deadline or time.monotonic() + self._settings.drain_seconds
+                if time.monotonic() > deadline:
+                    break
         return self._outbox.wait_until_empty(0)
+
+    def _leave(self) -> bool:
+        """Leave what is pending, and what is remembered, to the next producer. False if it stays here."""
+        if self._handover is None:
+            return False
+        try:
+            self._metrics.handed_over.inc(self._handover.leave())
+        except HandoverUnavailable as error:
+            log.warning("handover_failed", detail=str(error)[:300])
+            return False
+        return True

@@ -6,19 +6,26 @@ from collections.abc import Callable
 
 import structlog
 
-from producer_service.depot import Depot
+from producer_service.depot import Depot, Leftover
 from producer_service.errors import HandoverUnavailable, JournalError
 from producer_service.outbox import Outbox
+
+Adopt = Callable[[str, Leftover], int | None]
 
 log = structlog.get_logger(__name__)
 
 
 class Handover:
-    """Between one outbox and one depot. `new_key` names an object; keys sort in the order of their writing."""
+    """Between one outbox and one depot.
 
-    def __init__(self, depot: Depot, outbox: Outbox, new_key: Callable[[], str]) -> None:
+    `adopt` brings a leftover into the outbox while no poll is being accepted, and says how many quotes it held; None
+    means that it is too late. `new_key` names an object; keys sort in the order of their writing.
+    """
+
+    def __init__(self, depot: Depot, outbox: Outbox, adopt: Adopt, new_key: Callable[[], str]) -> None:
         self._depot = depot
         self._outbox = outbox
+        self._adopt = adopt
         self._new_key = new_key
 
     def take_over(self) -> int:
@@ -50,9 +57,11 @@ class Handover:
         if leftover is None:
             return 0
         try:
-            quotes = self._outbox.adopt(key, leftover)
+            quotes = self._adopt(key, leftover)
         except JournalError as error:
             log.warning("leftover_refused", detail=str(error), action="start a producer of that number of lanes")
+            return 0
+        if quotes is None:
             return 0
         self._depot.delete(key)
         log.info("leftover_taken", key=key, quotes=quotes, symbols=len(leftover.memories))

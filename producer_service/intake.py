@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from producer_service.acceptance import Accepted, Decision, decide
+from producer_service.depot import Leftover
 from producer_service.heartbeats import Heartbeats
 from producer_service.ledger import Ledger
 from producer_service.metrics import Metrics
@@ -47,6 +48,14 @@ class Intake:
                 self._metrics.freshness_seconds.observe(_age_seconds(accepted, accepted_at))
         return decision
 
+    def adopt(self, key: str, leftover: Leftover) -> int | None:
+        """Take over what another producer left, between two polls. Returns its quotes; None once closed.
+
+        Raises `JournalError` if it is of another number of lanes.
+        """
+        with self._lock:
+            return None if self._closed else self._outbox.adopt(key, leftover)
+
     def beat(self) -> None:
         """Add a heartbeat to each lane, behind every quote that was accepted before it."""
         with self._lock:
@@ -73,11 +82,11 @@ def _advanced(progress: Progress, asked_at: datetime, result: FetchResult) -> Pr
             delay=progress.delay,
             ended=result.ended,
         )
-    minutes = max((quote.delay_minutes or 0 for quote in result.quotes), default=0)
+    delays = (timedelta(minutes=quote.delay_minutes or 0) for quote in result.quotes)
     return Progress(
         completed_at=asked_at,
         complete_to=result.complete_to,
-        delay=timedelta(minutes=minutes),
+        delay=max([progress.delay, *delays]),
         ended=result.ended,
     )
 

@@ -1,17 +1,19 @@
 """What the producer exports to Prometheus.
 
 The registry is an argument. Counters tell the truth about loss:
-fetched = accepted + suppressed + late + rejected, and recovered + accepted = acknowledged + pending.
+fetched = accepted + suppressed + late + rejected, and recovered + accepted = acknowledged + pending + handed over.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import get_args
 
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
+from producer_service.kinesis import PutFailure
 from producer_service.outbox import Level
 from producer_service.sources import FailureReason
 
@@ -84,7 +86,9 @@ class Metrics:
             registry=registry,
         )
         self.recovered = Counter(
-            "stockstream_quotes_recovered", "Accepted quotes found in the journal at the start.", registry=registry
+            "stockstream_quotes_recovered",
+            "Accepted quotes found in the journal at the start, or in S3.",
+            registry=registry,
         )
         self.acknowledged = Counter(
             "stockstream_quotes_acknowledged", "Accepted quotes that Kinesis has acknowledged.", registry=registry
@@ -107,6 +111,11 @@ class Metrics:
             ["outcome"],
             registry=registry,
         )
+        self.handed_over = Counter(
+            "stockstream_quotes_handed_over",
+            "Accepted quotes left in S3 for the next producer: recovered + accepted = acknowledged + pending + these.",
+            registry=registry,
+        )
         self.heartbeats = Counter(
             "stockstream_heartbeats", "Rounds of heartbeats, one to each lane.", registry=registry
         )
@@ -127,7 +136,7 @@ class Metrics:
             self.quotes.labels(outcome)
         for reason in get_args(FailureReason):
             self.source_failures.labels(reason)
-        for outcome in ("acknowledged", "throttled", "internal", "timeout", "connection", "refused"):
+        for outcome in ("acknowledged", *get_args(PutFailure)):
             self.packets.labels(outcome)
         for event in ("missed", "overlapped", "error"):
             self.scheduler_events.labels(event)
@@ -137,6 +146,14 @@ class Metrics:
         Gauge(
             "stockstream_clock_seconds", "The producer's clock, in seconds since the epoch.", registry=self.registry
         ).set_function(clock)
+
+    def watch_calendars(self, known_to: Callable[[], datetime]) -> None:
+        """Export up to when the hours of every exchange are known."""
+        Gauge(
+            "stockstream_calendar_known_to_timestamp_seconds",
+            "Up to when the hours of every exchange are known; from then on it counts as open.",
+            registry=self.registry,
+        ).set_function(lambda: known_to().timestamp())
 
     def watch_outbox(self, level: Callable[[], Level], clock: Callable[[], float], *, limit_bytes: int) -> None:
         """Export how full the outbox is, as it is when Prometheus asks."""

@@ -92,12 +92,8 @@ class Feed:
             self._turn.release()
 
     def close(self) -> None:
-        """Close the source, unless a fetch is under way: it ends with the process, and nobody wants what it brings."""
-        if self._turn.acquire(blocking=False):
-            try:
-                self._source.close()
-            finally:
-                self._turn.release()
+        """Close the source: a fetch under way ends at once."""
+        self._source.close()
 
 
 class Poller:

@@ -27,7 +27,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True, extra="ignore")
 
-    stream_name: str = Field(min_length=1, max_length=128, description="the Kinesis stream to deliver to")
+    stream_name: str = Field(
+        max_length=128, pattern=r"^[a-zA-Z0-9_.-]+$", description="the Kinesis stream to deliver to"
+    )
     source: SourceKind = Field(
         "yahoo", description="where quotes come from: yahoo, replay (recorded files) or synthetic (a seeded market)"
     )
@@ -67,6 +69,11 @@ class Settings(BaseSettings):
     requests_in_flight: int = Field(4, ge=1, le=64, description="PutRecords requests under way at once")
     heartbeat_seconds: float = Field(60, ge=0.1, le=60, description="seconds from one heartbeat of a lane to the next")
     drain_seconds: float = Field(20, ge=0, le=110, description="how long a stop may take to deliver what is pending")
+    handover_bucket: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9.-]{3,63}$",
+        description="S3 bucket where a stop leaves what it could not deliver, for the next producer; unset: nowhere",
+    )
     http_host: str = Field(
         "127.0.0.1", description="address of /metrics, /healthz, /readyz and /status; 0.0.0.0 in a container"
     )
@@ -152,7 +159,9 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
 
     `environment` is looked at for unknown variables; pydantic-settings reads `os.environ` itself.
     """
-    mistakes = [_unknown(name) for name in sorted(environment) if name.startswith(PREFIX) and name not in VARIABLES]
+    mistakes = [
+        _unknown(name) for name in sorted(environment) if name.upper().startswith(PREFIX) and name not in VARIABLES
+    ]
     try:
         settings = Settings()  # type: ignore[call-arg]  # from the environment
     except ValidationError as error:
@@ -190,7 +199,7 @@ def _needs(environment: Mapping[str, str]) -> list[str]:
         both = f"{PREFIX}SYMBOLS: set beside {PREFIX}WATCHLIST; name the symbols in one of them"
         return [both] if environment.get(PREFIX + "SYMBOLS") else []
     needed = {"yahoo": "SYMBOLS", "replay": "REPLAY_PATH"}.get(environment.get(PREFIX + "SOURCE") or "yahoo")
-    return [_missing(needed)] if needed and not environment.get(PREFIX + needed) else []
+    return [_missing(needed)] if needed and not (environment.get(PREFIX + needed) or "").strip(" ,") else []
 
 
 def _fullest(symbols: tuple[str, ...], lanes: int) -> int:
@@ -217,7 +226,7 @@ VARIABLES: dict[str, tuple[str, str]] = {
 
 
 def _unknown(name: str) -> str:
-    close = difflib.get_close_matches(name, VARIABLES, n=1)
+    close = difflib.get_close_matches(name.upper(), VARIABLES, n=1)
     return f"{name}: unknown" + (f"; {close[0]} is meant?" if close else "")
 
 

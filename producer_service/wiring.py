@@ -10,13 +10,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from typing import NamedTuple
+from uuid import uuid4
 
 import msgspec
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from producer_service import calendars
 from producer_service.calendars import Market
+from producer_service.depot import S3Depot
 from producer_service.errors import ConfigurationError
+from producer_service.handover import Handover
 from producer_service.health import Health
 from producer_service.heartbeats import Heartbeats
 from producer_service.intake import Intake
@@ -112,6 +115,7 @@ class Parts:
         self.ledger = Ledger(settings.ledger_path)
         watches = [self._watch(group) for group in groups]
         self.intake = Intake(self.outbox, self.ledger, Heartbeats(watches, settings.lanes), self.metrics, now=now)
+        self.handover = self._handover()
         self._feeds = {
             kind: Feed(source, self.metrics, now=now, stopping=self.stopping) for kind, source in sources.items()
         }
@@ -126,15 +130,27 @@ class Parts:
         self.metrics.watch_outbox(self.outbox.level, time.time, limit_bytes=settings.outbox_max_bytes)
         self.metrics.watch_groups(self.status.tally)
         self.metrics.watch_clock(time.time)
+        self.metrics.watch_calendars(self.market.known_to)
 
     def __enter__(self) -> None:
         pass
 
-    def __exit__(self, *_: object) -> None:
+    def close_sources(self) -> None:
+        """End the fetches under way, and fetch no more."""
         for feed in self._feeds.values():
             feed.close()
+
+    def __exit__(self, *_: object) -> None:
+        self.close_sources()
         self.ledger.close()
         self.outbox.close()
+
+    def _handover(self) -> Handover | None:
+        bucket = self.settings.handover_bucket
+        if bucket is None:
+            return None
+        depot = S3Depot(bucket, self.settings.stream_name)
+        return Handover(depot, self.outbox, self.intake.adopt, lambda: f"{time.time_ns() // 10**6:013d}-{uuid4().hex}")
 
     def _watch(self, group: WatchGroup) -> Watch:
         before = timedelta(seconds=self.settings.before_open_seconds)

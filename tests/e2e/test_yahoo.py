@@ -52,6 +52,11 @@ def _polls(stack: Stack, outcome: str) -> float:
     return float(sample["value"][1])
 
 
+def _breaker(stack: Stack) -> float:
+    (sample,) = stack.query("stockstream_source_breaker_open")
+    return float(sample["value"][1])
+
+
 def _failures(stack: Stack, reason: str) -> float:
     (sample,) = stack.query(f'stockstream_source_failures_total{{reason="{reason}"}}')
     return float(sample["value"][1])
@@ -64,13 +69,18 @@ def test_quotes_of_yahoo_are_stored(stack: Stack, yahoo: YahooStandin) -> None:
     assert yahoo.asked_symbols()[0] == ["S1", "S2", "S3", "S4", "S5"]
 
 
-def test_a_429_is_counted_and_passes(stack: Stack, yahoo: YahooStandin) -> None:
+def test_a_429_pauses_the_polls_for_a_minute_and_passes(stack: Stack, yahoo: YahooStandin) -> None:
     before = _failures(stack, "rate_limited")
-    yahoo.misbehave(status=429, body="Too Many Requests", times=2)
+    yahoo.misbehave(status=429, body="Too Many Requests", times=1)
 
     wait_until(lambda: _failures(stack, "rate_limited") > before, seconds=30, what="a 429 counted")
-    complete = _polls(stack, "complete")
-    wait_until(lambda: _polls(stack, "complete") > complete, seconds=30, what="a complete poll after it")
+    yahoo.reset()
+    wait_until(lambda: _breaker(stack) == 1, seconds=15, what="an open breaker")
+    complete, paused = _polls(stack, "complete"), _polls(stack, "paused")
+    wait_until(lambda: _polls(stack, "paused") > paused + 1, seconds=30, what="polls that ask nothing")
+    assert not yahoo.requests("/v7/finance/quote")
+    wait_until(lambda: _polls(stack, "complete") > complete, seconds=90, what="a complete poll after it")
+    wait_until(lambda: _breaker(stack) == 0, seconds=15, what="a closed breaker")
     assert (stack.status("/healthz"), stack.status("/readyz")) == (200, 200)
 
 

@@ -62,6 +62,7 @@ def producer() -> CollectorRegistry:
     metrics = Metrics(CollectorRegistry())
     metrics.watch_outbox(lambda: Level(0, 0, None), lambda: 0.0, limit_bytes=1)
     metrics.watch_clock(lambda: 0.0)
+    metrics.watch_calendars(lambda: NEWEST)
     return metrics.registry
 
 

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import time
 from base64 import b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -25,7 +25,8 @@ from quotes import Quote, encode_line, lane_of, partition_key, to_iso, whole_mil
 from replica.audit import audit
 from replica.package import ROOT
 from replica.pipeline import Pipeline
-from replica.producer import ProducerProcess, environment
+from replica.producer import ProducerProcess
+from replica.producer import environment as producer_environment
 
 PATIENCE = 120.0
 LANES = 4
@@ -43,9 +44,9 @@ RunProducer = Callable[..., ProducerProcess]
 
 @pytest.fixture
 def producer(pipeline: Pipeline, tmp_path: Path) -> RunProducer:
-    def make(**settings: str) -> ProducerProcess:
-        base = pipeline.emulator.environment(os.environ)
-        return ProducerProcess(environment(base, tmp_path, pipeline.outputs["StreamName"], settings))
+    def make(environment: Mapping[str, str] | None = None, **settings: str) -> ProducerProcess:
+        base = {**pipeline.emulator.environment(os.environ), **(environment or {})}
+        return ProducerProcess(producer_environment(base, tmp_path, pipeline.outputs["StreamName"], settings))
 
     return make
 
@@ -160,6 +161,48 @@ def test_a_producer_that_is_killed_loses_nothing_that_it_had_accepted(
             await_accepted(tmp_path, before + 400)
             running.kill()
     with producer(**settings) as running:
+        running.stop()
+    assert_nothing_lost(pipeline, tmp_path / "ledger.jsonl")
+
+
+def test_what_a_stop_cannot_deliver_is_delivered_by_the_next_producer(
+    pipeline: Pipeline, producer: RunProducer, tmp_path: Path
+) -> None:
+    """As on Fargate, where the disk goes with the task: the next one has a journal of its own."""
+    settings = {
+        "SOURCE": "synthetic",
+        "SYMBOLS": ",".join(f"H{n}" for n in range(100)),
+        "POLL_INTERVAL_SECONDS": "0.2",
+        "DRAIN_SECONDS": "1",
+        "HANDOVER_BUCKET": pipeline.outputs["ArchiveBucket"],
+    }
+    unreachable = {"AWS_ENDPOINT_URL_KINESIS": "http://127.0.0.1:9"}
+    with producer(**settings, JOURNAL_DIR=str(tmp_path / "first"), environment=unreachable) as first:
+        await_accepted(tmp_path, 300)
+        first.stop()
+    left = accepted(tmp_path)
+    with producer(**settings, JOURNAL_DIR=str(tmp_path / "second")) as second:
+        await_accepted(tmp_path, left + 100)
+        second.stop()
+    assert_nothing_lost(pipeline, tmp_path / "ledger.jsonl")
+    waiting = pipeline.emulator.client("s3").list_objects_v2(
+        Bucket=pipeline.outputs["ArchiveBucket"], Prefix="undelivered/"
+    )
+    assert waiting["KeyCount"] == 1  # what the second remembers, for a third
+
+
+def test_a_signal_while_a_replay_drains_gives_it_the_time_to_drain(
+    pipeline: Pipeline, producer: RunProducer, recordings: Path, tmp_path: Path
+) -> None:
+    settings = {
+        "SOURCE": "replay",
+        "REPLAY_PATH": str(recordings / "minute" / "eqker"),
+        "SYMBOLS": "MSFT,SPY,TSLA",
+        "DRAIN_SECONDS": "60",
+        "REQUESTS_IN_FLIGHT": "1",
+    }
+    with producer(**settings) as running:
+        await_accepted(tmp_path, 3 * 5 * 390 * 4 - 2_000)  # nearly all of it: the end is near, the delivery is not
         running.stop()
     assert_nothing_lost(pipeline, tmp_path / "ledger.jsonl")
 

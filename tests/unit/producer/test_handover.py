@@ -118,7 +118,7 @@ def test_two_memories_become_one_that_forgets_nothing_of_the_newest_time(one: Me
 
 
 def make_handover(depot: MemoryDepot, outbox: Outbox, key: str = "key") -> Handover:
-    return Handover(depot, outbox, lambda: key)
+    return Handover(depot, outbox, outbox.adopt, lambda: key)
 
 
 def test_a_handover_carries_everything_from_one_producer_to_the_next(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,7 +38,7 @@ def test_no_span_of_time_sees_more_than_the_burst_and_the_rate(
     steps: list[float], per_second: float, burst: int
 ) -> None:
     bucket = TokenBucket(per_second, burst)
-    now = latest = 1000.0
+    now, latest = 1000.0, -math.inf
     taken: list[float] = []
     for step in steps:
         now += step

@@ -1,0 +1,165 @@
+"""What the benchmark compares: each delivers the same quotes to the same sink, in a process of its own.
+
+    python -m benchmarks.contenders stockstream 200000
+
+Prints the CPU seconds of the process (all threads) a quote, from `Quote` to acknowledgement. Clients are made, and the
+first requests are over, before it counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from quotes import Quote, encode_line
+from tests.trials.load import Load
+from tests.trials.standin import STREAM
+
+SYMBOLS = 500
+WARM_UP = 1_000
+BATCH = 500
+LANES = 16
+PATIENCE_SECONDS = 120.0
+
+
+def stockstream(warm_up: Sequence[Quote], quotes: Sequence[Quote]) -> float:
+    """The producer's own parts, its journal on disk, fed one poll of every symbol after the other."""
+    from prometheus_client import CollectorRegistry  # noqa: PLC0415  (async-kinesis lives in an environment without)
+
+    from producer_service import logs  # noqa: PLC0415
+    from producer_service.acceptance import decide  # noqa: PLC0415
+    from producer_service.health import Health  # noqa: PLC0415
+    from producer_service.journal import Journal  # noqa: PLC0415
+    from producer_service.kinesis import KinesisStream  # noqa: PLC0415
+    from producer_service.metrics import Metrics  # noqa: PLC0415
+    from producer_service.outbox import Outbox  # noqa: PLC0415
+    from producer_service.sender import Sender  # noqa: PLC0415
+
+    logs.configure("info")
+    with tempfile.TemporaryDirectory(prefix="stockstream-benchmark-") as directory:
+        outbox = Outbox(
+            Journal(Path(directory), LANES),
+            lanes=LANES,
+            max_bytes=64 * 2**20,
+            linger_seconds=0.05,
+            clock=time.time,
+            monotonic=time.monotonic,
+            jitter=random.random,
+        )
+        stream, metrics = KinesisStream(STREAM, 4), Metrics(CollectorRegistry())
+        sender = Sender(outbox, stream, metrics, Health(time.monotonic), threads=4, clock=time.time)
+        sender.start()
+
+        def deliver(some: Sequence[Quote]) -> None:
+            for poll in _batches(some, SYMBOLS):
+                outbox.wait_for_room(PATIENCE_SECONDS)
+                outbox.put(decide(outbox.memories, poll))
+            if not outbox.wait_until_empty(PATIENCE_SECONDS):
+                raise TimeoutError
+
+        deliver(warm_up)
+        started = time.process_time()
+        deliver(quotes)
+        seconds = time.process_time() - started
+        sender.stop()
+        outbox.close()
+    return seconds
+
+
+def put_record(warm_up: Sequence[Quote], quotes: Sequence[Quote]) -> float:
+    """boto3, a request a quote."""
+    client = _boto3()
+
+    def deliver(some: Sequence[Quote]) -> None:
+        for quote in some:
+            client.put_record(StreamName=STREAM, Data=encode_line(quote), PartitionKey=quote.symbol)
+
+    deliver(warm_up)
+    started = time.process_time()
+    deliver(quotes)
+    return time.process_time() - started
+
+
+def put_records(warm_up: Sequence[Quote], quotes: Sequence[Quote]) -> float:
+    """boto3, 500 quotes a request, a record each."""
+    client = _boto3()
+
+    def deliver(some: Sequence[Quote]) -> None:
+        for batch in _batches(some, BATCH):
+            records = [{"Data": encode_line(quote), "PartitionKey": quote.symbol} for quote in batch]
+            if client.put_records(StreamName=STREAM, Records=records)["FailedRecordCount"]:
+                raise RuntimeError
+
+    deliver(warm_up)
+    started = time.process_time()
+    deliver(quotes)
+    return time.process_time() - started
+
+
+def async_kinesis(warm_up: Sequence[Quote], quotes: Sequence[Quote], *, shards: int) -> float:
+    """async-kinesis 3.0.1 keyed by symbol, so a record a quote; it paces itself at 1,000 a second and shard."""
+    from kinesis import Producer, StringProcessor  # type: ignore[import-not-found]  # noqa: PLC0415  (see above)
+
+    async def run() -> float:
+        async with Producer(
+            STREAM,
+            processor=StringProcessor(),
+            skip_describe_stream=True,
+            put_rate_limit_per_shard=1_000 * shards,
+            put_bandwidth_limit_per_shard=1_024 * shards,
+            batch_size=BATCH - 1,  # of 500 it makes requests of 501, which Kinesis refuses
+        ) as producer:
+
+            async def deliver(some: Sequence[Quote]) -> None:
+                for quote in some:
+                    await producer.put(encode_line(quote).decode(), partition_key=quote.symbol)
+                await producer.flush()
+
+            await deliver(warm_up)
+            started = time.process_time()
+            await deliver(quotes)
+            return time.process_time() - started
+
+    return asyncio.run(run())
+
+
+CONTENDERS: dict[str, Callable[[Sequence[Quote], Sequence[Quote]], float]] = {
+    "stockstream": stockstream,
+    "put_record": put_record,
+    "put_records": put_records,
+    "async_kinesis_1_shard": partial(async_kinesis, shards=1),
+    "async_kinesis_10_shards": partial(async_kinesis, shards=10),  # as many as 10,000 records a second need
+}
+
+
+def _boto3() -> Any:
+    import boto3  # noqa: PLC0415  (see above)
+
+    return boto3.client("kinesis")
+
+
+def _batches(quotes: Sequence[Quote], size: int) -> Iterator[list[Quote]]:
+    rest = iter(quotes)
+    while batch := list(islice(rest, size)):
+        yield batch
+
+
+def main(name: str, count: int) -> None:
+    """Run one contender and print the CPU seconds of a quote."""
+    quotes = list(Load(WARM_UP + count, SYMBOLS).slice(0, WARM_UP + count))
+    gc.freeze()  # the quotes that wait are the benchmark's, and the collector need not go through them
+    seconds = CONTENDERS[name](quotes[:WARM_UP], quotes[WARM_UP:])
+    sys.stdout.write(f"{seconds / count!r}\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

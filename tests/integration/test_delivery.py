@@ -1,0 +1,295 @@
+"""Delivery through a Kinesis that misbehaves, by the real boto3 and, below, by the real process."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from producer_service import kinesis
+from producer_service.acceptance import decide
+from producer_service.errors import JournalError
+from producer_service.health import Health
+from producer_service.journal import FILE, Journal
+from producer_service.kinesis import KinesisStream
+from producer_service.ledger import Ledger, read
+from producer_service.metrics import Metrics
+from producer_service.outbox import Outbox
+from producer_service.packing import Row
+from producer_service.sender import Sender
+from quotes import encode, to_iso
+from tests.trials.faults import ISSUE, Fate, Faults
+from tests.trials.load import START, Load, LoadSource
+from tests.trials.standin import STREAM, Standin, running
+
+LANES = 8
+PATIENCE_SECONDS = 60.0
+KILLS = 3
+
+
+def test_through_every_fault_nothing_is_lost_or_reordered_and_only_lost_answers_make_repeats(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = Load(50_000, 100)
+    monkeypatch.setattr(kinesis, "READ_TIMEOUT_SECONDS", 0.5)
+    with running(ISSUE) as standin:
+        for name, value in standin.environment.items():
+            monkeypatch.setenv(name, value)
+        metrics = Metrics(CollectorRegistry())
+        outbox = make_outbox(Journal(tmp_path, LANES))
+        sender = make_sender(outbox, metrics)
+        sender.start()
+        accepted = accept_all(load, outbox)
+        assert outbox.wait_until_empty(PATIENCE_SECONDS)
+        sender.stop()
+        outbox.close()
+        report, arrived = standin.report(), standin.identities()
+
+    verdict = report.verdict
+    assert set(report.requests) == set(Fate), "every fault has come, and no request that Kinesis refuses"
+    assert accepted == load.quotes
+    assert arrived == load.identities()
+    assert (verdict.out_of_order, verdict.twice_for_no_reason) == (0, 0)
+    assert verdict.twice_by_fault > 0
+    assert metrics.registry.get_sample_value("stockstream_quotes_acknowledged_total") == accepted
+    hidden = packets(metrics, "timeout") + packets(metrics, "connection")
+    assert hidden >= verdict.records - packets(metrics, "acknowledged"), "each record too many was counted"
+
+
+def make_outbox(journal: Journal) -> Outbox:
+    return Outbox(
+        journal,
+        lanes=LANES,
+        max_bytes=2**20,
+        linger_seconds=0.01,
+        clock=time.time,
+        monotonic=time.monotonic,
+        jitter=random.Random(1).random,
+    )
+
+
+def make_sender(outbox: Outbox, metrics: Metrics) -> Sender:
+    return Sender(outbox, KinesisStream(STREAM, 4), metrics, Health(time.monotonic), threads=4, clock=time.time)
+
+
+def accept_all(load: Load, outbox: Outbox) -> int:
+    source = LoadSource(load, quotes_a_fetch=500)
+    accepted = 0
+    while True:
+        assert outbox.wait_for_room(PATIENCE_SECONDS)
+        result = source.fetch(source.symbols, START)
+        decision = decide(outbox.memories, result.quotes)
+        outbox.put(decision)
+        accepted += len(decision.accepted)
+        if result.ended:
+            return accepted
+
+
+def packets(metrics: Metrics, outcome: str) -> float:
+    return metrics.registry.get_sample_value("stockstream_packets_total", {"outcome": outcome}) or 0
+
+
+class Producer:
+    """`python -m producer_service run`, as a process: its log, its endpoints, its ledger."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path, ledger: Path) -> None:
+        self.process = process
+        self._log = log
+        self._ledger = ledger
+
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        """The log lines of an event, whole ones."""
+        lines = [json.loads(line) for line in self._log.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+        return [line for line in lines if line["event"] == event]
+
+    def status(self, path: str) -> int:
+        """What an endpoint answers."""
+        try:
+            with urllib.request.urlopen(self.logged("started")[0]["url"] + path, timeout=5) as response:
+                status: int = response.status
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code
+        return status
+
+    def accepted_bytes(self) -> int:
+        """How far the ledger has grown."""
+        return self._ledger.stat().st_size if self._ledger.exists() else 0
+
+
+def wait_for(condition: Callable[[], object], what: str) -> None:
+    """Look until it is so."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"in vain: {what}"
+        time.sleep(0.01)
+
+
+def in_ledger(directory: Path) -> set[tuple[str, str, int]]:
+    """What was accepted, as the stand-in writes it."""
+    identities = list(read(directory / "ledger.jsonl"))
+    return {(identity.symbol, to_iso(identity.event_time), identity.revision) for identity in identities}
+
+
+@contextmanager
+def producer(directory: Path, standin: Standin, settings: Mapping[str, str]) -> Iterator[Producer]:
+    """Start one with its journal and ledger in a directory; it is killed at last if it still runs."""
+    log, ledger = directory / "log.jsonl", directory / "ledger.jsonl"
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("PRODUCER_")},
+        **standin.environment,
+        "PRODUCER_STREAM_NAME": STREAM,
+        "PRODUCER_LANES": "4",
+        "PRODUCER_JOURNAL_DIR": str(directory),
+        "PRODUCER_LEDGER_PATH": str(ledger),
+        "PRODUCER_HTTP_PORT": "0",
+        "PRODUCER_POLL_INTERVAL_SECONDS": "0.1",
+        **settings,
+    }
+    with (
+        log.open("wb") as out,
+        subprocess.Popen([sys.executable, "-m", "producer_service", "run"], env=environment, stdout=out) as process,
+    ):
+        try:
+            yield Producer(process, log, ledger)
+        finally:
+            process.kill()
+
+
+SYNTHETIC = {"PRODUCER_SOURCE": "synthetic"}
+
+
+def test_what_was_accepted_arrives_though_the_process_is_killed_again_and_again(tmp_path: Path) -> None:
+    load = Load(30_000, 100)
+    recording = tmp_path / "recording.jsonl"
+    recording.write_bytes(encode(load.slice(0, load.quotes)))
+    replay = {
+        "PRODUCER_SOURCE": "replay",
+        "PRODUCER_REPLAY_PATH": str(recording),
+        "PRODUCER_OUTBOX_MAX_BYTES": str(2**20),  # so that it is Kinesis that sets the pace
+    }
+    chance = random.Random(1)
+    with running(Faults(slow=1, slow_seconds=0.1, records=0.1)) as standin:
+        for _ in range(KILLS):
+            with producer(tmp_path, standin, replay) as killed:
+                before = killed.accepted_bytes()
+                wait_for(lambda: killed.accepted_bytes() > before, "something accepted")  # noqa: B023  (at once)
+                time.sleep(chance.random() / 2)
+                assert killed.process.poll() is None, "it was done before it could be killed"
+        with producer(tmp_path, standin, replay) as last:
+            assert last.process.wait(PATIENCE_SECONDS) == 0
+        report, arrived = standin.report(), standin.identities()
+
+    assert arrived >= in_ledger(tmp_path)
+    assert arrived == load.identities()
+    assert report.verdict.out_of_order == 0
+    assert max(report.verdict.repeats_by_key.values(), default=0) <= KILLS
+
+
+def test_sigterm_drains_and_exits_0(tmp_path: Path) -> None:
+    with running(Faults(slow=1, slow_seconds=0.5)) as standin, producer(tmp_path, standin, SYNTHETIC) as stopped:
+        wait_for(stopped.accepted_bytes, "something accepted")
+        stopped.process.send_signal(signal.SIGTERM)
+        assert stopped.process.wait(PATIENCE_SECONDS) == 0
+        assert stopped.logged("stopped")[0]["undelivered"] == 0
+        assert standin.identities() == in_ledger(tmp_path)
+
+
+def test_a_second_sigterm_forces_and_leaves_the_rest_in_the_journal(tmp_path: Path) -> None:
+    patient = SYNTHETIC | {"PRODUCER_DRAIN_SECONDS": "110"}
+    with running(Faults(throttled=1)) as dead, producer(tmp_path, dead, patient) as forced:
+        wait_for(forced.accepted_bytes, "something accepted")
+        forced.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: forced.logged("draining"), "draining")
+        assert forced.process.poll() is None
+        forced.process.send_signal(signal.SIGTERM)
+        assert forced.process.wait(10) == 0
+        assert forced.logged("stopped")[0]["undelivered"] == len(in_ledger(tmp_path))
+
+    left = in_ledger(tmp_path)
+    with running() as standin, producer(tmp_path, standin, SYNTHETIC) as next_one:
+        wait_for(lambda: standin.identities() >= left, "what was left")
+        wait_for(lambda: next_one.logged("started"), "started")
+        assert next_one.logged("started")[0]["recovered"] == len(left)
+
+
+def test_an_outage_turns_readiness_red_and_liveness_not_and_loses_nothing(tmp_path: Path) -> None:
+    with running() as standin, producer(tmp_path, standin, SYNTHETIC) as cut_off:
+        wait_for(lambda: cut_off.logged("started") and cut_off.status("/readyz") == 200, "ready")
+        standin.go_away(2)
+        wait_for(lambda: cut_off.status("/readyz") == 503, "not ready")
+        assert cut_off.status("/healthz") == 200
+        wait_for(lambda: cut_off.status("/readyz") == 200, "ready again")
+        assert cut_off.status("/healthz") == 200
+        cut_off.process.send_signal(signal.SIGTERM)
+        assert cut_off.process.wait(PATIENCE_SECONDS) == 0
+        assert standin.identities() == in_ledger(tmp_path)
+        assert standin.report().verdict.out_of_order == 0
+
+
+class FullOnce(Journal):
+    """A journal whose disk is full when the first acknowledged rows shall leave it, and then is not."""
+
+    was_full = False
+
+    def remove(self, rows: Iterable[Row]) -> None:
+        if not self.was_full:
+            self.was_full = True
+            raise JournalError("database or disk is full")
+        super().remove(rows)
+
+
+def test_a_disk_that_is_full_for_a_moment_holds_no_lane_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load = Load(1_000, 100)
+    with running() as standin:
+        for name, value in standin.environment.items():
+            monkeypatch.setenv(name, value)
+        outbox = make_outbox(FullOnce(tmp_path, LANES))
+        sender = make_sender(outbox, Metrics(CollectorRegistry()))
+        accept_all(load, outbox)
+        sender.start()
+        is_delivered = outbox.wait_until_empty(5)
+        sender.stop()
+        outbox.close()
+        assert standin.identities() == load.identities()
+        assert standin.report().verdict.out_of_order == 0
+    assert is_delivered, "lanes whose packets could not be removed were never sent again"
+
+
+def test_a_journal_damaged_inside_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    outbox = make_outbox(Journal(tmp_path, LANES))
+    accept_all(Load(1_000, 100), outbox)
+    outbox.close()
+    file = tmp_path / FILE
+    pages = bytearray(file.read_bytes())
+    pages[8_192:-4_096] = b"\xff" * (len(pages) - 12_288)
+    file.write_bytes(pages)
+    with pytest.raises(JournalError, match="move the file away"):
+        make_outbox(Journal(tmp_path, LANES))
+
+
+def test_a_ledger_cut_short_by_a_kill_can_be_read_and_gone_on_with(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    first, second, third = Load(3, 100).slice(0, 3)
+    for quotes in ([first, second], [third]):
+        ledger = Ledger(path)
+        ledger.append(quotes)
+        ledger.close()
+        path.write_bytes(path.read_bytes()[:-5])
+    ledger = Ledger(path)
+    ledger.append([third])
+    ledger.close()
+    assert [identity.symbol for identity in read(path)] == [first.symbol, third.symbol]

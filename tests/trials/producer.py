@@ -1,0 +1,43 @@
+"""The real producer, `run` and all, but for its source, which is the load, and its patience with Kinesis.
+
+    python -m tests.trials.producer '{"quotes":1000000,"symbols":500}'
+
+Everything else comes from the environment, as ever. It goes on where its ledger ends.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import msgspec
+
+from producer_service import cli, kinesis
+from producer_service.settings import Settings
+from producer_service.sources import Source
+from tests.trials.load import Load, LoadSource
+
+READ_TIMEOUT_SECONDS = 0.5
+
+
+def main(load: Load) -> None:
+    """Run until the load has been delivered, or a signal."""
+
+    def make_source(settings: Settings) -> Source:
+        ledger = settings.ledger_path
+        return LoadSource(load, first=_lines(ledger) if ledger is not None and ledger.exists() else 0)
+
+    kinesis.READ_TIMEOUT_SECONDS = READ_TIMEOUT_SECONDS  # type: ignore[assignment]  # for want of a setting
+    cli.make_source = make_source
+    os.environ["PRODUCER_SOURCE"] = "synthetic"
+    cli.app(["run"])
+
+
+def _lines(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(1 for _ in file)
+
+
+if __name__ == "__main__":
+    main(msgspec.json.decode(sys.argv[1], type=Load))
