@@ -77,7 +77,7 @@ def once() -> None:
         delivered = parts.outbox.wait_until_empty(ONCE_SECONDS)
         parts.sender.stop()
         total = polling.total(reports)
-        _print({**msgspec.structs.asdict(total), "undelivered": parts.outbox.level().quotes})
+        _print({**msgspec.structs.asdict(total), "undelivered": parts.outbox.books().pending})
     raise SystemExit(0 if delivered and not (total.failures or total.paused) else EXIT_FAILED)
 
 

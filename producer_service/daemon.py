@@ -38,7 +38,6 @@ class Daemon:
         self._intake = parts.intake
         self._market = parts.market
         self._handover = parts.handover
-        self._metrics = parts.metrics
         self._outbox = parts.outbox
         self._stream = parts.stream
         self._sender = parts.sender
@@ -65,7 +64,7 @@ class Daemon:
             symbols=sum(len(poller.watch.group.symbols) for poller in self._pollers),
             stream=settings.stream_name,
             lanes=settings.lanes,
-            recovered=self._outbox.recovered,
+            recovered=self._outbox.books().recovered,
             url=f"http://{settings.http_host}:{self._server.port}",
         )
         self._probe()
@@ -82,6 +81,8 @@ class Daemon:
             self._health.expect(loop_of(group.name), group.interval_seconds * 2 + POLL_LIMIT_SECONDS)
             self._schedule.poll(group.interval_seconds, loop_of(group.name), partial(self._poll, poller))
         self._schedule.every(self._settings.heartbeat_seconds, "heartbeat", self._intake.beat)
+        if self._settings.journal_dir is not None:
+            self._schedule.every(self._settings.journal_sync_seconds, "journal sync", self._outbox.sync)
         if self._handover is not None:
             self._schedule.every(TAKE_OVER_SECONDS, "handover", self._take_over)
         self._schedule.every(REFRESH_SECONDS, "calendars", lambda: self._market.refresh(now()))
@@ -89,7 +90,7 @@ class Daemon:
 
     def _take_over(self) -> None:
         if self._handover is not None:
-            self._metrics.recovered.inc(self._handover.take_over())
+            self._handover.take_over()
 
     def _poll(self, poller: Poller) -> None:
         poller.poll_if_due()
@@ -117,7 +118,7 @@ class Daemon:
         self._parts.close_sources()
         for poller in self._pollers:
             self._health.release(loop_of(poller.watch.group.name))
-        pending = self._outbox.level().quotes
+        pending = self._outbox.books().pending
         log.info("draining", pending=pending, why="every source has ended" if ended else "told to stop")
         drained = self._drain()
         kept = "in the journal" if self._outbox.durable else "nowhere: set PRODUCER_JOURNAL_DIR to keep them"
@@ -126,7 +127,7 @@ class Daemon:
             self._sender.stop()
             if self._leave():
                 kept, is_kept = "handed over", True
-        left = self._outbox.level().quotes
+        left = self._outbox.books().pending
         self._server.stop()
         if drained:
             log.info("stopped", undelivered=0)
@@ -151,7 +152,7 @@ class Daemon:
         if self._handover is None:
             return False
         try:
-            self._metrics.handed_over.inc(self._handover.leave())
+            self._handover.leave()
         except HandoverUnavailable as error:
             log.warning("handover_failed", detail=str(error)[:300])
             return False

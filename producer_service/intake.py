@@ -39,7 +39,7 @@ class Intake:
             if self._closed:
                 return None
             decision = decide(self._outbox.memories, result.quotes)
-            self._outbox.put(decision)
+            self._outbox.put(decision, rejected=len(result.rejected))
             self._ledger.append(accepted.quote for accepted in decision.accepted)
             watch.progress = _advanced(watch.progress, asked_at, result)
         if watch.group.source != "replay":  # its quotes are as old as the recording

@@ -1,26 +1,31 @@
 """The journal: accepted rows and the memory of each symbol, in one SQLite file, until Kinesis has acknowledged them.
 
-A row and the memory it changes are one transaction. WAL with `synchronous=NORMAL`: a crash of the process loses
-nothing; a crash of the host may lose what was committed since the last checkpoint, and never corrupts.
+A row and the memory it changes are one transaction. In WAL with `synchronous=NORMAL` a commit is a write and no fsync:
+a crash of the process loses nothing, and a power cut what was committed since the last `sync`, which the daemon calls
+every `PRODUCER_JOURNAL_SYNC_SECONDS`. Neither corrupts it.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from producer_service.acceptance import Memory
 from producer_service.errors import JournalError
 from producer_service.packing import Row
 
 APPLICATION_ID = 0x73746B73
-"""`stks`, in the file's header: another program's file is refused, not overwritten."""
+"""`stks`, in the file's header: another program's file is set aside, not overwritten."""
 VERSION = 1
 FILE = "journal.sqlite3"
+
+log = structlog.get_logger(__name__)
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(dict[str, Memory])
@@ -44,32 +49,23 @@ PRAGMA user_version = {VERSION};
 class Journal:
     """The journal of one producer. Not thread-safe; the outbox holds a lock around it.
 
-    `directory` None keeps it in memory: the same, until the process ends. Raises `JournalError` if the file is another
-    program's, another version's, of another number of lanes, damaged, or in use by another process.
+    `directory` None keeps it in memory: the same, until the process ends. A file that is damaged or another program's
+    is set aside under another name, which is logged, and a new one begun. Raises `JournalError` if the file is of
+    another version or another number of lanes, or in use by another process.
     """
 
     def __init__(self, directory: Path | None, lanes: int) -> None:
         self.durable = directory is not None
+        self._directory = directory
         self._path = "in memory" if directory is None else str(directory / FILE)
         try:
-            if directory is not None:
-                directory.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(
-                ":memory:" if directory is None else self._path,
-                timeout=1,
-                isolation_level=None,
-                check_same_thread=False,
+            self._db = self._opened(lanes)
+        except _Unusable as error:
+            kept = self._set_aside()
+            log.warning(
+                "journal_set_aside", reason=str(error), kept=kept, action="a new one is begun; keep the old one"
             )
-        except (OSError, sqlite3.Error) as error:
-            raise JournalError(f"journal {self._path}: cannot be opened: {error}") from error
-        try:
-            self._open(lanes)
-        except sqlite3.Error as error:
-            self._db.close()
-            raise JournalError(_advice(self._path, error)) from error
-        except JournalError:
-            self._db.close()
-            raise
+            self._db = self._opened(lanes)
 
     def rows(self) -> list[Row]:
         """The rows not yet acknowledged, oldest first."""
@@ -122,36 +118,90 @@ class Journal:
         """Give the file back."""
         self._db.close()
 
-    def _open(self, lanes: int) -> None:
+    def size(self) -> int:
+        """Its bytes on disk, write-ahead log and all; 0 in memory."""
+        return sum(path.stat().st_size for path in self._files() if path.exists())
+
+    def sync(self) -> None:
+        """Have the disk hold what was committed up to now."""
+        for path in self._files():
+            if path.exists():
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+
+    def _files(self) -> list[Path]:
+        if self._directory is None:
+            return []
+        return [self._directory / (FILE + suffix) for suffix in ("", "-wal")]
+
+    def _set_aside(self) -> str:
+        """Rename what cannot be used, so that nobody deletes or overwrites it. Returns its new name."""
+        assert self._directory is not None  # noqa: S101  (a journal in memory is new)
+        number = 1
+        while (kept := self._directory / f"{FILE}.set-aside-{number}").exists():
+            number += 1
+        for path in self._files():
+            if path.exists():
+                path.rename(f"{kept}{path.name.removeprefix(FILE)}")
+        return str(kept)
+
+    def _opened(self, lanes: int) -> sqlite3.Connection:
+        try:
+            if self._directory is not None:
+                self._directory.mkdir(parents=True, exist_ok=True)
+            path = ":memory:" if self._directory is None else self._path
+            db = sqlite3.connect(path, timeout=1, isolation_level=None, check_same_thread=False)
+        except (OSError, sqlite3.Error) as error:
+            raise JournalError(f"journal {self._path}: cannot be opened: {error}") from error
+        try:
+            self._prepare(db, lanes)
+        except sqlite3.OperationalError as error:  # locked, or the disk is full: the file itself may be sound
+            db.close()
+            raise JournalError(_advice(self._path, error)) from error
+        except sqlite3.DatabaseError as error:
+            db.close()
+            raise _Unusable(str(error)) from error
+        except Exception:
+            db.close()
+            raise
+        return db
+
+    def _prepare(self, db: sqlite3.Connection, lanes: int) -> None:
         # Exclusive from the first read to the close: a second process on this file gets "database is locked".
-        self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
-        self._db.execute("BEGIN EXCLUSIVE")
-        (application_id,) = self._db.execute("PRAGMA application_id").fetchone()
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        self._db.execute("COMMIT")
+        db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        db.execute("BEGIN EXCLUSIVE")
+        (application_id,) = db.execute("PRAGMA application_id").fetchone()
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
+        db.execute("COMMIT")
+        if verdict != "ok":
+            raise _Unusable(verdict)
+        if tables and application_id != APPLICATION_ID:
+            raise _Unusable("it is another program's")
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
         if not tables:
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.executescript(f"BEGIN; {_SCHEMA} INSERT INTO lanes VALUES ({lanes:d}); COMMIT;")  # noqa: S608  (%d)
-        elif application_id != APPLICATION_ID:
-            raise JournalError(f"journal {self._path}: is another program's file; name another JOURNAL_DIR")
-        elif version != VERSION:
+            db.executescript(f"BEGIN; {_SCHEMA} INSERT INTO lanes VALUES ({lanes:d}); COMMIT;")  # noqa: S608  (%d)
+            return
+        if version != VERSION:
             raise JournalError(
                 f"journal {self._path}: is of version {version}, this program reads {VERSION}; "
                 "drain it with the program that wrote it, or name another JOURNAL_DIR"
             )
-        else:
-            self._db.execute("PRAGMA journal_mode = WAL")
-            (found,) = self._db.execute("SELECT count FROM lanes").fetchone()
-            if found != lanes:
-                raise JournalError(
-                    f"journal {self._path}: holds {found} lanes and LANES says {lanes}; the number of lanes is fixed "
-                    f"for a stream, so set LANES to {found}, or name another JOURNAL_DIR for another stream"
-                )
-        self._db.execute("PRAGMA synchronous = NORMAL")
+        (found,) = db.execute("SELECT count FROM lanes").fetchone()
+        if found != lanes:
+            raise JournalError(
+                f"journal {self._path}: holds {found} lanes and LANES says {lanes}; the number of lanes is fixed "
+                f"for a stream, so set LANES to {found}, or name another JOURNAL_DIR for another stream"
+            )
 
     def _transaction(self) -> _Transaction:
         return _Transaction(self._db)
+
+
+class _Unusable(Exception):
+    """The file is no journal that can be read: why."""
 
 
 class _Transaction:

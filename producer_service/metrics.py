@@ -13,8 +13,8 @@ from typing import get_args
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
+from producer_service.books import Bookkeeper, BooksCollector
 from producer_service.kinesis import PutFailure
-from producer_service.outbox import Level
 from producer_service.sources import FailureReason
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -79,20 +79,6 @@ class Metrics:
             buckets=_AGES,
             registry=registry,
         )
-        self.quotes = Counter(
-            "stockstream_quotes",
-            "Quotes fetched: accepted, suppressed (a repeat), late (older than the newest accepted) or rejected.",
-            ["outcome"],
-            registry=registry,
-        )
-        self.recovered = Counter(
-            "stockstream_quotes_recovered",
-            "Accepted quotes found in the journal at the start, or in S3.",
-            registry=registry,
-        )
-        self.acknowledged = Counter(
-            "stockstream_quotes_acknowledged", "Accepted quotes that Kinesis has acknowledged.", registry=registry
-        )
         self.delivery_seconds = Histogram(
             "stockstream_delivery_seconds",
             "From a packet's oldest acceptance to its acknowledgement.",
@@ -111,11 +97,6 @@ class Metrics:
             ["outcome"],
             registry=registry,
         )
-        self.handed_over = Counter(
-            "stockstream_quotes_handed_over",
-            "Accepted quotes left in S3 for the next producer: recovered + accepted = acknowledged + pending + these.",
-            registry=registry,
-        )
         self.heartbeats = Counter(
             "stockstream_heartbeats", "Rounds of heartbeats, one to each lane.", registry=registry
         )
@@ -132,8 +113,6 @@ class Metrics:
         )
         for outcome in ("complete", "partial", "failed", "paused"):
             self.polls.labels(outcome)
-        for outcome in ("accepted", "suppressed", "late", "rejected"):
-            self.quotes.labels(outcome)
         for reason in get_args(FailureReason):
             self.source_failures.labels(reason)
         for outcome in ("acknowledged", *get_args(PutFailure)):
@@ -155,20 +134,9 @@ class Metrics:
             registry=self.registry,
         ).set_function(lambda: known_to().timestamp())
 
-    def watch_outbox(self, level: Callable[[], Level], clock: Callable[[], float], *, limit_bytes: int) -> None:
-        """Export how full the outbox is, as it is when Prometheus asks."""
-
-        def age() -> float:
-            oldest = level().oldest_accepted_at
-            return 0.0 if oldest is None else max(0.0, clock() - oldest)
-
-        for name, text, read in (
-            ("quotes", "Accepted quotes not yet acknowledged.", lambda: level().quotes),
-            ("bytes", "Their bytes, with the heartbeats between them.", lambda: level().bytes),
-            ("limit_bytes", "Undelivered bytes beyond which polling waits.", lambda: limit_bytes),
-            ("oldest_age_seconds", "How long the oldest of them has been pending.", age),
-        ):
-            Gauge(f"stockstream_outbox_{name}", text, registry=self.registry).set_function(read)
+    def watch_outbox(self, keeper: Bookkeeper, clock: Callable[[], float], *, limit_bytes: int) -> None:
+        """Export the outbox's books, as they are when Prometheus asks."""
+        self.registry.register(BooksCollector(keeper, clock, limit_bytes=limit_bytes))
 
     def watch_groups(self, tally: Callable[[], Tally]) -> None:
         """Export how the groups stand, as it is when Prometheus asks."""

@@ -8,7 +8,7 @@ nor be lost in a request that failed in part. An acknowledged packet leaves the 
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
@@ -24,13 +24,37 @@ FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 10.0
 
 
-class Level(msgspec.Struct, frozen=True):
-    """How full the outbox is at one instant."""
+class LaneLevel(msgspec.Struct, frozen=True):
+    """What is pending in a lane at one instant."""
 
     quotes: int
     bytes: int
     oldest_accepted_at: float | None
-    """Seconds since the epoch; None when it is empty."""
+    """Seconds since the epoch; None when nothing is pending."""
+    in_flight: bool
+    failures: int
+    """In a row, of the packet at its head."""
+
+
+class Books(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of every quote, at one instant, so that it adds up.
+
+    fetched = accepted + suppressed + late + rejected, and recovered + accepted = acknowledged + pending + handed_over.
+    """
+
+    accepted: int
+    suppressed: int
+    late: int
+    rejected: int
+    recovered: int
+    """Found in the journal at the start, or left by another producer."""
+    acknowledged: int
+    handed_over: int
+    pending: int
+    bytes: int
+    """Of what is pending, with the heartbeats between the quotes."""
+    oldest_accepted_at: float | None
+    """Seconds since the epoch; None when nothing is pending."""
 
 
 class _Lane:
@@ -46,7 +70,7 @@ class Outbox:
     """Thread-safe. `put` from the poll, `take` and `settle` from the senders; every accepted line passes once.
 
     `clock` is seconds since the epoch, `monotonic` seconds of any origin, `jitter` uniform in 0 to 1. Rows that
-    the journal held are pending again from the start: `recovered` says how many quotes they were.
+    the journal held are pending again from the start.
     """
 
     def __init__(
@@ -75,6 +99,7 @@ class Outbox:
         self._first = 0  # whose turn it is to be looked at first
         self._bytes = 0
         self._quotes = 0
+        self._count_of: Counter[str] = Counter()
         self._hurry = False
         lock = threading.Lock()
         # Of one lock: what a poll or a drain waits for, and what senders wait for, one of whom is woken at a time.
@@ -84,10 +109,13 @@ class Outbox:
             self._remember(number, memories)
         for row in journal.rows():
             self._add(row)
-        self.recovered = self._quotes
+        self._count_of["recovered"] = self._quotes
 
-    def put(self, decision: Decision) -> None:
-        """Accept quotes: when this returns, they and what is remembered of their symbols are committed."""
+    def put(self, decision: Decision, *, rejected: int = 0) -> None:
+        """Accept quotes: when this returns, they and what is remembered of their symbols are committed.
+
+        What the decision did not accept, and what was `rejected` before it, is entered in the books with them.
+        """
         by_lane: dict[int, list[bytes]] = {}
         for accepted in decision.accepted:
             by_lane.setdefault(lane_of(accepted.quote.symbol, self._count), []).append(accepted.line)
@@ -95,6 +123,9 @@ class Outbox:
         rows = [(lane, data, count, now) for lane, lines in by_lane.items() for data, count in chunks(lines)]
         with self._changed:
             self._append(rows, decision.memories)
+            self._count_of.update(
+                accepted=len(decision.accepted), suppressed=decision.suppressed, late=decision.late, rejected=rejected
+            )
 
     def put_heartbeats(self, heartbeat: Callable[[str], Heartbeat], *, closing: bool = False) -> None:
         """Add a heartbeat to each lane, behind what is pending there; `heartbeat` makes it for a partition key.
@@ -124,7 +155,7 @@ class Outbox:
             }
             rows = [(row.lane, row.lines, row.quotes, row.accepted_at) for row in leftover.rows]
             self._append(rows, memories, adopted=key)
-            self.recovered += leftover.quotes
+            self._count_of["recovered"] += leftover.quotes
             return leftover.quotes
 
     def leftover(self) -> Leftover:
@@ -136,6 +167,7 @@ class Outbox:
     def forget(self, leftover: Leftover) -> None:
         """Drop the rows of `leftover`: another place holds them now."""
         with self._changed:
+            self._count_of["handed_over"] += leftover.quotes
             self._journal.remove(leftover.rows)
             for lane in self._lanes:
                 lane.rows.clear()
@@ -185,17 +217,51 @@ class Outbox:
                         lane.rows.popleft()
                         self._bytes -= len(row.lines)
                         self._quotes -= row.quotes
+                        self._count_of["acknowledged"] += row.quotes
                 else:
                     lane.not_before = now + pause(lane.failures, self._jitter())
                     lane.failures += 1
             self._changed.notify_all()
             self._work.notify()
 
-    def level(self) -> Level:
-        """How full it is now."""
+    def books(self) -> Books:
+        """What became of every quote up to now."""
         with self._changed:
-            oldest = min((lane.rows[0].accepted_at for lane in self._lanes if lane.rows), default=None)
-            return Level(self._quotes, self._bytes, oldest)
+            count = self._count_of
+            return Books(
+                accepted=count["accepted"],
+                suppressed=count["suppressed"],
+                late=count["late"],
+                rejected=count["rejected"],
+                recovered=count["recovered"],
+                acknowledged=count["acknowledged"],
+                handed_over=count["handed_over"],
+                pending=self._quotes,
+                bytes=self._bytes,
+                oldest_accepted_at=min((lane.rows[0].accepted_at for lane in self._lanes if lane.rows), default=None),
+            )
+
+    def lanes(self) -> list[LaneLevel]:
+        """What is pending in each lane now."""
+        with self._changed:
+            return [
+                LaneLevel(
+                    sum(row.quotes for row in lane.rows),
+                    sum(len(row.lines) for row in lane.rows),
+                    lane.rows[0].accepted_at if lane.rows else None,
+                    lane.in_flight,
+                    lane.failures,
+                )
+                for lane in self._lanes
+            ]
+
+    def journal_bytes(self) -> int:
+        """The size of the journal on disk; 0 for one in memory."""
+        return self._journal.size()
+
+    def sync(self) -> None:
+        """Put what was committed up to now beyond the reach of a power cut."""
+        self._journal.sync()
 
     def close(self) -> None:
         """Give the journal back."""

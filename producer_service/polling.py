@@ -175,8 +175,6 @@ class Poller:
     def _account(self, report: PollReport, result: FetchResult) -> None:
         metrics = self._metrics
         metrics.polls.labels(_outcome(report)).inc()
-        for name in ("accepted", "suppressed", "late", "rejected"):
-            metrics.quotes.labels(name).inc(getattr(report, name))
         for failure in result.failures:
             metrics.source_failures.labels(failure.reason).inc()
             log.warning(

@@ -93,7 +93,6 @@ class Sender:
         for packet, failure in zip(packets, result.failures, strict=True):
             metrics.packets.labels(failure or "acknowledged").inc()
             if failure is None:
-                metrics.acknowledged.inc(sum(row.quotes for row in packet.rows))
                 metrics.delivery_seconds.observe(max(0.0, now - packet.rows[0].accepted_at))
         failed = sum(failure is not None for failure in result.failures)
         self._health.stream_answered(is_alive=failed < len(packets), detail=result.detail)

@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     journal_dir: Path | None = Field(
         None, description="directory of the journal, which keeps accepted quotes over a crash; unset: memory alone"
     )
+    journal_sync_seconds: float = Field(
+        1, ge=0.1, le=60, description="how often the disk is made to hold the journal: what a power cut may lose"
+    )
     outbox_max_bytes: int = Field(
         64 * 2**20, ge=2**20, description="undelivered bytes beyond which polling waits for Kinesis"
     )

@@ -11,7 +11,7 @@ import msgspec
 
 from producer_service.acceptance import Memory
 from producer_service.metrics import Tally
-from producer_service.outbox import Level, Outbox
+from producer_service.outbox import Books, LaneLevel, Outbox
 from producer_service.polling import Poller
 from quotes import to_iso
 
@@ -56,7 +56,8 @@ class Status:
             "paused_sources": _paused(self._pollers, now),
             "missing": _listed(self._symbols("missing")),
             "set_aside": _listed(self._symbols("set_aside")),
-            "outbox": _outbox(self._outbox.level(), now),
+            "outbox": _outbox(self._outbox.books(), now),
+            "lanes": [_lane(lane, now) for lane in self._outbox.lanes()],
             "never_quoted": _listed(symbol for symbol in symbols if symbol not in memories),
             "stalest": stalest(symbols, memories, now),
         }
@@ -122,10 +123,20 @@ def _listed(symbols: Iterable[str]) -> dict[str, Any]:
     return {"count": len(listed), "symbols": listed[:MAX_LISTED]}
 
 
-def _outbox(level: Level, now: datetime) -> dict[str, Any]:
-    oldest = level.oldest_accepted_at
-    age = None if oldest is None else max(0.0, round(now.timestamp() - oldest, 3))
-    return {"quotes": level.quotes, "bytes": level.bytes, "oldest_age_seconds": age}
+def _outbox(books: Books, now: datetime) -> dict[str, Any]:
+    page = msgspec.structs.asdict(books)
+    page["oldest_age_seconds"] = _age(page.pop("oldest_accepted_at"), now)
+    return page
+
+
+def _lane(lane: LaneLevel, now: datetime) -> dict[str, Any]:
+    page = msgspec.structs.asdict(lane)
+    page["oldest_age_seconds"] = _age(page.pop("oldest_accepted_at"), now)
+    return page
+
+
+def _age(accepted_at: float | None, now: datetime) -> float | None:
+    return None if accepted_at is None else max(0.0, round(now.timestamp() - accepted_at, 3))
 
 
 def _optional(time: datetime | None) -> str | None:

@@ -16,8 +16,8 @@ from prometheus_client import CollectorRegistry
 
 from processor_lambda.state import LaneState, SymbolState, pack
 from producer_service.metrics import Metrics
-from producer_service.outbox import Level
 from replica.exporter import PipelineCollector
+from tests.unit.producer.test_endpoints import FakeBookkeeper
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
@@ -60,7 +60,7 @@ def exporter(*event_times: datetime) -> CollectorRegistry:
 
 def producer() -> CollectorRegistry:
     metrics = Metrics(CollectorRegistry())
-    metrics.watch_outbox(lambda: Level(0, 0, None), lambda: 0.0, limit_bytes=1)
+    metrics.watch_outbox(FakeBookkeeper(), lambda: 0.0, limit_bytes=1)
     metrics.watch_clock(lambda: 0.0)
     metrics.watch_calendars(lambda: NEWEST)
     return metrics.registry

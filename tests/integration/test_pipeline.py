@@ -191,6 +191,21 @@ def test_what_a_stop_cannot_deliver_is_delivered_by_the_next_producer(
     assert waiting["KeyCount"] == 1  # what the second remembers, for a third
 
 
+def test_two_producers_of_the_same_symbols_lose_nothing(
+    pipeline: Pipeline, producer: RunProducer, tmp_path: Path
+) -> None:
+    """What they may do to each other, as the README says: late quotes, and one identity with two contents."""
+    settings = {"SOURCE": "synthetic", "SYMBOLS": "T1,T2,T3", "POLL_INTERVAL_SECONDS": "0.1"}
+    one = producer(**settings, JOURNAL_DIR=str(tmp_path / "one"), SYNTHETIC_SEED="1")
+    other = producer(**settings, JOURNAL_DIR=str(tmp_path / "other"), SYNTHETIC_SEED="2")
+    with one, other:
+        await_accepted(tmp_path, 200)
+        one.stop()
+        other.stop()
+    assert pipeline.runner.wait_until_caught_up(PATIENCE)
+    assert audit(list(ledger.read(tmp_path / "ledger.jsonl")), pipeline.reader.read()).lost == 0
+
+
 def test_a_signal_while_a_replay_drains_gives_it_the_time_to_drain(
     pipeline: Pipeline, producer: RunProducer, recordings: Path, tmp_path: Path
 ) -> None:

@@ -116,6 +116,7 @@ class Bench:
         self.poller = self.pollers[0]
         self.status = Status(self.pollers, self.outbox, {"wire": "1"}, now=lambda: self.now)
         self.metrics.watch_groups(self.status.tally)
+        self.metrics.watch_outbox(self.outbox, lambda: 0.0, limit_bytes=max_bytes)
 
     def close(self) -> None:
         self._ledger.close()

@@ -65,7 +65,7 @@ def test_the_next_producer_delivers_what_was_left_and_remembers_what_was_said(
     before, after = make_outbox(), make_outbox()
     accept(before, make_quote(second=1), make_quote(second=2))
     leftover = before.leftover()
-    assert after.adopt("a", leftover) == after.recovered == 2
+    assert after.adopt("a", leftover) == after.books().recovered == 2
     assert accept(after, make_quote(second=2), make_quote(second=1)) == 0
     assert pending(after) == [make_quote(second=1), make_quote(second=2)]
 
@@ -76,7 +76,7 @@ def test_what_was_handed_over_is_pending_no_more(
     before = make_outbox(tmp_path)
     accept(before, make_quote())
     before.forget(before.leftover())
-    assert (before.level().quotes, before.level().bytes) == (0, 0)
+    assert (before.books().pending, before.books().bytes) == (0, 0)
     before.close()
     assert pending(make_outbox(tmp_path)) == []
 
@@ -127,7 +127,7 @@ def test_a_handover_carries_everything_from_one_producer_to_the_next(
     depot, before, after = MemoryDepot(), make_outbox(), make_outbox()
     accept(before, make_quote(second=1), make_quote("MSFT", second=1))
     assert make_handover(depot, before).leave() == 2
-    assert before.level().quotes == 0
+    assert before.books().pending == 0
     assert make_handover(depot, after).take_over() == 2
     assert depot.leftovers == {}
     assert len(pending(after)) == 2

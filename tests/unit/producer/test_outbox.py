@@ -1,4 +1,6 @@
+import contextlib
 import random
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,7 @@ def new_outbox(
 
 
 MakeOutbox = Callable[..., Outbox]
+MakeQuote = Callable[..., Quote]
 
 
 @pytest.fixture
@@ -156,7 +159,7 @@ def test_heartbeats_go_to_every_lane_behind_what_is_pending(
         assert isinstance(last, Heartbeat)
         assert last.lane == packet.partition_key
     assert len(packets) == LANES
-    assert outbox.level().quotes == 1
+    assert outbox.books().pending == 1
 
 
 def test_a_request_keeps_to_the_limits_of_kinesis(
@@ -172,7 +175,7 @@ def test_a_request_keeps_to_the_limits_of_kinesis(
         sizes += [len(packet.data) for packet in packets]
         acknowledge(outbox, packets)
     assert max(sizes) <= PACKET_BYTES
-    assert outbox.level().bytes == 0
+    assert outbox.books().bytes == 0
 
 
 def test_chunks_are_whole_lines_in_order_and_a_giant_line_is_its_own() -> None:
@@ -200,7 +203,7 @@ def test_no_order_of_failures_loses_or_reorders_a_quote(seed: int, failing: floa
     stored: list[tuple[str, str]] = []
     under_way: list[tuple[Packet, ...]] = []
     accepted = 0
-    while second < BATCH or outbox.level().bytes:
+    while second < BATCH or outbox.books().bytes:
         if second < BATCH and rng.random() < 0.5:
             second += 1
             quotes = [_quote(symbol, second) for symbol in symbols if rng.random() < 0.7]
@@ -243,7 +246,7 @@ def test_what_was_accepted_and_not_acknowledged_is_pending_again_after_a_crash(
     before.close()  # no acknowledgement of MSFT; a kill leaves the file as this does, which tests/integration shows
 
     after = make_outbox(clock, tmp_path)
-    assert after.recovered == 1
+    assert after.books().recovered == 1
     accept(after, [make_quote("AAPL", 0), make_quote("MSFT", 1)])
     assert symbols_in(after.take(0)) == ["MSFT", "MSFT"]
     after.close()
@@ -264,11 +267,79 @@ def test_a_second_producer_on_one_journal_is_refused(make_outbox: MakeOutbox, cl
     first.close()
 
 
-@pytest.mark.parametrize("content", [b"not a database at all, but long enough to be looked at" * 100, b"\x00" * 4096])
-def test_a_file_that_is_no_journal_is_refused_and_left_as_it_is(
-    make_outbox: MakeOutbox, clock: Clock, tmp_path: Path, content: bytes
+@pytest.mark.parametrize("content", [b"not a database at all, but long enough to be looked at" * 100, b"\x07" * 4096])
+def test_a_file_that_is_no_journal_is_set_aside_whole_and_a_new_one_begun(
+    make_outbox: MakeOutbox, make_quote: MakeQuote, clock: Clock, tmp_path: Path, content: bytes
 ) -> None:
     (tmp_path / FILE).write_bytes(content)
-    with pytest.raises(JournalError, match=r"move the file away|another program"):
-        make_outbox(clock, tmp_path)
-    assert (tmp_path / FILE).read_bytes() == content
+    accept(make_outbox(clock, tmp_path), [make_quote("AAPL")])
+    assert (tmp_path / f"{FILE}.set-aside-1").read_bytes() == content
+
+
+def test_another_programs_database_is_set_aside(make_outbox: MakeOutbox, clock: Clock, tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as foreign:
+        foreign.execute("CREATE TABLE theirs (value)")
+    make_outbox(clock, tmp_path)
+    with contextlib.closing(sqlite3.connect(tmp_path / f"{FILE}.set-aside-1")) as kept:
+        assert kept.execute("SELECT name FROM sqlite_master").fetchall() == [("theirs",)]
+
+
+def test_a_damaged_journal_is_set_aside_beside_earlier_ones(
+    make_outbox: MakeOutbox, make_quote: MakeQuote, clock: Clock, tmp_path: Path
+) -> None:
+    for number in (1, 2):
+        outbox = make_outbox(clock, tmp_path)
+        accept(outbox, [make_quote("AAPL", second, str(number)) for second in range(300)])
+        outbox.close()
+        damaged = bytearray((tmp_path / FILE).read_bytes())
+        damaged[4096:-4096] = b"\xff" * (len(damaged) - 8192)
+        (tmp_path / FILE).write_bytes(damaged)
+        assert make_outbox(clock, tmp_path).books().recovered == 0
+        assert (tmp_path / f"{FILE}.set-aside-{number}").read_bytes() == damaged
+        for made in tmp_path.glob(f"{FILE}*"):
+            if "set-aside" not in made.name:
+                made.unlink()
+
+
+def test_what_was_committed_can_be_put_beyond_a_power_cut(
+    make_outbox: MakeOutbox, make_quote: MakeQuote, clock: Clock, tmp_path: Path
+) -> None:
+    outbox = make_outbox(clock, tmp_path)
+    before = outbox.journal_bytes()
+    accept(outbox, [make_quote("AAPL", second) for second in range(50)])
+    outbox.sync()
+    assert outbox.journal_bytes() > before
+    assert make_outbox(clock).journal_bytes() == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32))
+def test_the_books_add_up_at_every_instant(seed: int) -> None:
+    rng, clock = random.Random(seed), Clock()
+    outbox, fetched, under_way = new_outbox(clock), 0, list[tuple[Packet, ...]]()
+    for _ in range(80):
+        match rng.randrange(4):
+            case 0:
+                quotes = [_quote(f"S{rng.randrange(6)}", rng.randrange(40)) for _ in range(rng.randrange(20))]
+                rejected = rng.randrange(3)
+                outbox.put(decide(outbox.memories, quotes), rejected=rejected)
+                fetched += len(quotes) + rejected
+            case 1 if packets := outbox.take(0):
+                under_way.append(packets)
+            case 2 if under_way:
+                packets = under_way.pop(rng.randrange(len(under_way)))
+                outbox.settle(packets, [rng.random() < 0.7 for _ in packets])
+            case 3:
+                clock.now += 1
+                other = new_outbox(clock)
+                accept(other, [_quote(f"S{rng.randrange(6)}", 50)])
+                outbox.adopt(str(rng.random()), other.leftover())
+                other.close()
+        books = outbox.books()
+        assert fetched == books.accepted + books.suppressed + books.late + books.rejected
+        assert books.recovered + books.accepted == books.acknowledged + books.pending + books.handed_over
+    outbox.forget(outbox.leftover())
+    books = outbox.books()
+    assert books.pending == 0
+    assert books.recovered + books.accepted == books.acknowledged + books.handed_over
+    outbox.close()

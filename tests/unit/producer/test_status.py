@@ -57,7 +57,7 @@ def test_the_page_says_how_each_group_stands(make_quote: MakeQuote, tmp_path: Pa
     assert page["missing"] == {"count": 1, "symbols": ["MSFT"]}
     assert page["never_quoted"] == {"count": 2, "symbols": ["BTC-USD", "MSFT"]}
     assert page["stalest"] == [{"symbol": "AAPL", "event_time": "2026-11-23T14:29:55.000Z", "age_seconds": 8}]
-    assert page["outbox"]["quotes"] == 1
+    assert page["outbox"]["pending"] == 1
     assert page["build"] == {"wire": "1"}
 
 
@@ -66,7 +66,8 @@ def test_a_page_can_be_had_before_the_first_poll(tmp_path: Path) -> None:
         page = json.loads(bench.status.page())
     [us] = page["groups"]
     assert (us["polled_at"], us["last_poll"], us["last_failure"]) == (None, None, None)
-    assert page["outbox"] == {"quotes": 0, "bytes": 0, "oldest_age_seconds": None}
+    assert (page["outbox"]["pending"], page["outbox"]["oldest_age_seconds"]) == (0, None)
+    assert [lane["in_flight"] for lane in page["lanes"]] == [False, False]
     assert page["paused_sources"] == {}
 
 
