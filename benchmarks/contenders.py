@@ -55,7 +55,7 @@ def stockstream(warm_up: Sequence[Quote], quotes: Sequence[Quote]) -> float:
             monotonic=time.monotonic,
             jitter=random.random,
         )
-        stream, metrics = KinesisStream(STREAM, 4), Metrics(CollectorRegistry())
+        stream, metrics = KinesisStream(STREAM, 4, read_timeout_seconds=5), Metrics(CollectorRegistry())
         sender = Sender(outbox, stream, metrics, Health(time.monotonic), threads=4, clock=time.time)
         sender.start()
 

@@ -19,11 +19,10 @@ from producer_service.errors import ConfigurationError, JournalError, StreamUnre
 from producer_service.exchanges import ALWAYS
 from producer_service.hours import Hours
 from producer_service.http import Server
-from producer_service.kinesis import KinesisStream
 from producer_service.settings import PREFIX, VARIABLES, Configuration, Settings, configuration
 from producer_service.sources import Source
 from producer_service.watch import calendars_of_group
-from producer_service.wiring import Parts, Plan, now, plan
+from producer_service.wiring import Parts, Plan, make_stream, now, plan
 
 EXIT_FAILED = 1
 EXIT_CONFIGURATION = 2
@@ -90,7 +89,7 @@ def check() -> None:
     told = _configuration()
     with _refusing():
         planned = plan(told, make_source)
-        stream = KinesisStream(told.settings.stream_name, told.settings.requests_in_flight)
+        stream = make_stream(told.settings)
     ok = True
     try:
         typer.echo(f"ok    {stream.check()}")

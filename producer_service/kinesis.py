@@ -26,7 +26,6 @@ PutFailure = Literal["throttled", "internal", "timeout", "connection", "refused"
 `journal` it was, but the journal could not be told."""
 
 CONNECT_TIMEOUT_SECONDS = 3
-READ_TIMEOUT_SECONDS = 5
 
 _THROTTLES = {
     "ProvisionedThroughputExceededException",
@@ -72,9 +71,7 @@ class Stream(Protocol):
 class KinesisStream:
     """A Kinesis data stream. Endpoint, region and credentials come the SDK's own way."""
 
-    def __init__(
-        self, name: str, requests_in_flight: int, *, read_timeout_seconds: float = READ_TIMEOUT_SECONDS
-    ) -> None:
+    def __init__(self, name: str, requests_in_flight: int, *, read_timeout_seconds: float) -> None:
         self._name = name
         try:
             self._client: Any = boto3.client(

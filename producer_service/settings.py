@@ -70,6 +70,9 @@ class Settings(BaseSettings):
     )
     linger_seconds: float = Field(0.05, ge=0, le=10, description="how long a quote may wait for company in its packet")
     requests_in_flight: int = Field(4, ge=1, le=64, description="PutRecords requests under way at once")
+    kinesis_timeout_seconds: float = Field(
+        5, ge=0.1, le=60, description="how long Kinesis may take to answer before a request is sent again"
+    )
     heartbeat_seconds: float = Field(60, ge=0.1, le=60, description="seconds from one heartbeat of a lane to the next")
     drain_seconds: float = Field(20, ge=0, le=110, description="how long a stop may take to deliver what is pending")
     handover_bucket: str | None = Field(

@@ -57,6 +57,15 @@ def loop_of(group: str) -> str:
     return f"poll {group}"
 
 
+def make_stream(settings: Settings) -> Stream:
+    """The stream that the settings name. Raises `ConfigurationError` if the AWS settings are wrong."""
+    return KinesisStream(
+        settings.stream_name,
+        settings.requests_in_flight,
+        read_timeout_seconds=settings.kinesis_timeout_seconds,
+    )
+
+
 class Plan(NamedTuple):
     """What is polled: the groups, one source for each kind that they name, and the calendars that they go by."""
 
@@ -101,7 +110,7 @@ class Parts:
         self.stopping = threading.Event()
         self.health = Health(time.monotonic)
         self.metrics = _metrics()
-        self.stream: Stream = KinesisStream(settings.stream_name, settings.requests_in_flight)
+        self.stream = make_stream(settings)
         groups, sources, self.market = plan(told, make_source)
         self.outbox = Outbox(
             Journal(settings.journal_dir, settings.lanes),

@@ -19,7 +19,6 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from producer_service import kinesis
 from producer_service.acceptance import decide
 from producer_service.errors import JournalError
 from producer_service.health import Health
@@ -44,7 +43,6 @@ def test_through_every_fault_nothing_is_lost_or_reordered_and_only_lost_answers_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load = Load(50_000, 100)
-    monkeypatch.setattr(kinesis, "READ_TIMEOUT_SECONDS", 0.5)
     with running(ISSUE) as standin:
         for name, value in standin.environment.items():
             monkeypatch.setenv(name, value)
@@ -64,7 +62,7 @@ def test_through_every_fault_nothing_is_lost_or_reordered_and_only_lost_answers_
     assert arrived == load.identities()
     assert (verdict.out_of_order, verdict.twice_for_no_reason) == (0, 0)
     assert verdict.twice_by_fault > 0
-    assert metrics.registry.get_sample_value("stockstream_quotes_acknowledged_total") == accepted
+    assert outbox.books().acknowledged == accepted
     hidden = packets(metrics, "timeout") + packets(metrics, "connection")
     assert hidden >= verdict.records - packets(metrics, "acknowledged"), "each record too many was counted"
 
@@ -82,7 +80,14 @@ def make_outbox(journal: Journal) -> Outbox:
 
 
 def make_sender(outbox: Outbox, metrics: Metrics) -> Sender:
-    return Sender(outbox, KinesisStream(STREAM, 4), metrics, Health(time.monotonic), threads=4, clock=time.time)
+    return Sender(
+        outbox,
+        KinesisStream(STREAM, 4, read_timeout_seconds=0.5),
+        metrics,
+        Health(time.monotonic),
+        threads=4,
+        clock=time.time,
+    )
 
 
 def accept_all(load: Load, outbox: Outbox) -> int:
@@ -269,7 +274,7 @@ def test_a_disk_that_is_full_for_a_moment_holds_no_lane_up(tmp_path: Path, monke
     assert is_delivered, "lanes whose packets could not be removed were never sent again"
 
 
-def test_a_journal_damaged_inside_is_refused_with_what_to_do(tmp_path: Path) -> None:
+def test_a_journal_damaged_inside_is_set_aside_and_not_deleted(tmp_path: Path) -> None:
     outbox = make_outbox(Journal(tmp_path, LANES))
     accept_all(Load(1_000, 100), outbox)
     outbox.close()
@@ -277,8 +282,10 @@ def test_a_journal_damaged_inside_is_refused_with_what_to_do(tmp_path: Path) -> 
     pages = bytearray(file.read_bytes())
     pages[8_192:-4_096] = b"\xff" * (len(pages) - 12_288)
     file.write_bytes(pages)
-    with pytest.raises(JournalError, match="move the file away"):
-        make_outbox(Journal(tmp_path, LANES))
+    outbox = make_outbox(Journal(tmp_path, LANES))
+    assert outbox.books().recovered == 0
+    outbox.close()
+    assert (tmp_path / f"{FILE}.set-aside-1").read_bytes() == pages
 
 
 def test_a_ledger_cut_short_by_a_kill_can_be_read_and_gone_on_with(tmp_path: Path) -> None:

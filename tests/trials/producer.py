@@ -1,4 +1,4 @@
-"""The real producer, `run` and all, but for its source, which is the load, and its patience with Kinesis.
+"""The real producer, `run` and all, but for its source, which is the load.
 
     python -m tests.trials.producer '{"quotes":1000000,"symbols":500}'
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from producer_service import cli, kinesis
+from producer_service import cli
 from producer_service.settings import Settings
 from producer_service.sources import Source
 from tests.trials.load import Load, LoadSource
@@ -28,9 +28,9 @@ def main(load: Load) -> None:
         ledger = settings.ledger_path
         return LoadSource(load, first=_lines(ledger) if ledger is not None and ledger.exists() else 0)
 
-    kinesis.READ_TIMEOUT_SECONDS = READ_TIMEOUT_SECONDS  # type: ignore[assignment]  # for want of a setting
     cli.make_source = make_source
     os.environ["PRODUCER_SOURCE"] = "synthetic"
+    os.environ["PRODUCER_KINESIS_TIMEOUT_SECONDS"] = str(READ_TIMEOUT_SECONDS)
     cli.app(["run"])
 
 

@@ -22,7 +22,7 @@ def stream(monkeypatch: pytest.MonkeyPatch) -> KinesisStream:
     for name, value in {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    return KinesisStream("quotes", 1)
+    return KinesisStream("quotes", 1, read_timeout_seconds=5)
 
 
 def stub(stream: KinesisStream) -> Stubber:
@@ -95,4 +95,4 @@ def test_without_a_region_it_does_not_start(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     with pytest.raises(ConfigurationError, match="AWS_DEFAULT_REGION: missing"):
-        KinesisStream("quotes", 1)
+        KinesisStream("quotes", 1, read_timeout_seconds=5)
