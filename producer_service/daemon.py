@@ -20,6 +20,7 @@ POLL_LIMIT_SECONDS = 120
 """A poll that has not advanced for so long is stuck: every request inside it times out within seconds."""
 REFRESH_SECONDS = 86_400
 """How often calendars are looked up anew."""
+HEARTBEAT = "heartbeat"
 TAKE_OVER_SECONDS = 60
 """How often to look for what another producer left."""
 WAKE_SECONDS = 0.1
@@ -80,7 +81,8 @@ class Daemon:
             group = poller.watch.group
             self._health.expect(loop_of(group.name), group.interval_seconds * 2 + POLL_LIMIT_SECONDS)
             self._schedule.poll(group.interval_seconds, loop_of(group.name), partial(self._poll, poller))
-        self._schedule.every(self._settings.heartbeat_seconds, "heartbeat", self._intake.beat)
+        self._health.expect(HEARTBEAT, self._settings.heartbeat_seconds * 2 + POLL_LIMIT_SECONDS)
+        self._schedule.every(self._settings.heartbeat_seconds, HEARTBEAT, self._beat)
         if self._settings.journal_dir is not None:
             self._schedule.every(self._settings.journal_sync_seconds, "journal sync", self._outbox.sync)
         if self._handover is not None:
@@ -91,6 +93,10 @@ class Daemon:
     def _take_over(self) -> None:
         if self._handover is not None:
             self._handover.take_over()
+
+    def _beat(self) -> None:
+        self._health.beat(HEARTBEAT)
+        self._intake.beat()
 
     def _poll(self, poller: Poller) -> None:
         poller.poll_if_due()
@@ -116,6 +122,7 @@ class Daemon:
         self._schedule.stop()
         self._intake.close()
         self._parts.close_sources()
+        self._health.release(HEARTBEAT)
         for poller in self._pollers:
             self._health.release(loop_of(poller.watch.group.name))
         pending = self._outbox.books().pending
@@ -125,14 +132,14 @@ class Daemon:
         is_kept = self._outbox.durable
         if not self._forced.is_set():
             self._sender.stop()
-            if self._leave():
-                kept, is_kept = "handed over", True
         left = self._outbox.books().pending
+        if not self._forced.is_set() and self._leave():
+            kept, is_kept = "handed over", True
         self._server.stop()
         if drained:
             log.info("stopped", undelivered=0)
         else:
-            log.warning("stopped", undelivered=left or pending, kept=kept)
+            log.warning("stopped", undelivered=left, kept=kept)
         return 0 if drained or (is_kept and not ended) else 1
 
     def _drain(self) -> bool:

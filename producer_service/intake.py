@@ -6,14 +6,19 @@ import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+import structlog
+
 from producer_service.acceptance import Accepted, Decision, decide
 from producer_service.depot import Leftover
+from producer_service.errors import JournalError
 from producer_service.heartbeats import Heartbeats
 from producer_service.ledger import Ledger
 from producer_service.metrics import Metrics
 from producer_service.outbox import Outbox
 from producer_service.sources import FetchResult
 from producer_service.watch import Progress, Watch
+
+log = structlog.get_logger(__name__)
 
 
 class Intake:
@@ -65,9 +70,13 @@ class Intake:
     def close(self) -> None:
         """Accept nothing from now on, not even of a poll under way, and end each lane with a heartbeat."""
         with self._lock:
-            if not self._closed:
-                self._beat(closing=True)
+            if self._closed:
+                return
             self._closed = True
+            try:
+                self._beat(closing=True)
+            except JournalError as error:  # a full disk shall not keep what is pending from being delivered
+                log.warning("closing_heartbeat_failed", detail=str(error))
 
     def _beat(self, *, closing: bool) -> None:
         self._outbox.put_heartbeats(self._heartbeats.round(self._now()).__getitem__, closing=closing)
