@@ -260,7 +260,15 @@ def test_the_role_allows_the_calls_that_the_function_makes_and_no_other(replica_
     with Emulator(python=replica_python, policies_enforced=True) as strict:
         outputs = deployment_to(strict, "strict", []).deploy(function_zip(CALLS), {"MappingState": "Disabled"})
         answer = invoke(strict, outputs)
-    refused = {"delete state", "read rows", "put a row", "read the archive", "put elsewhere", "read quarantine"}
+    refused = {
+        "get state",
+        "delete state",
+        "read rows",
+        "put a row",
+        "read the archive",
+        "put elsewhere",
+        "read quarantine",
+    }
     assert answer["refused"].keys() == refused
     assert all("AccessDenied" in code for code in answer["refused"].values())
 
