@@ -10,9 +10,10 @@ from typing import Any
 
 import msgspec
 
-from processor_lambda.aws import Service, endpoint_of, region_of
+from processor_lambda.aws import Service
 from processor_lambda.credentials import credentials_of
 from processor_lambda.dynamodb import DynamoStateTable, DynamoTable
+from processor_lambda.endpoints import endpoint_of, region_of
 from processor_lambda.errors import Unavailable
 from processor_lambda.processor import Processor
 from processor_lambda.records import records_of

@@ -6,27 +6,21 @@ It stands in boto3's place because of what that costs: most of the CPU of a row,
 
 from __future__ import annotations
 
-import http.client
 import random
 import re
-import select
-import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from functools import lru_cache
-from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 
+from processor_lambda.connection import Answer, Connection
 from processor_lambda.credentials import Credentials
 from processor_lambda.errors import SettingsError, Unavailable
 from processor_lambda.signature import Scope, signed
 
-CONNECT_SECONDS = 2
-READ_SECONDS = 5
 ATTEMPTS = 6
 FIRST_PAUSE_SECONDS = 0.05
 PATIENCE_SECONDS = 6.0
@@ -51,11 +45,11 @@ _THROTTLED = frozenset(
 )
 """Answers of 400 that are worth another attempt: what botocore's standard mode retries."""
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
+_FIRST_ERROR = 300
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERROR = 500
 _CODE = re.compile(rb"<Code>([^<]*)</Code>")
 _MESSAGE = re.compile(rb"<Message>([^<]*)</Message>")
-_USUAL_REGION = re.compile(r"(cn|us-gov|af|ap|ca|eu|il|me|mx|sa|us)-[a-z]+-\d+")
 
 T = TypeVar("T")
 
@@ -101,11 +95,8 @@ class Service:
             raise SettingsError(
                 f"the endpoint of {name}, {url!r}, is not a URL like https://{name}.eu-west-1.amazonaws.com"
             )
-        if ca_bundle is not None and not Path(ca_bundle).is_file():
-            raise SettingsError(f"AWS_CA_BUNDLE: {ca_bundle!r} is not a file")
         self._host, self._prefix = parts.netloc.rpartition("@")[2], parts.path.rstrip("/")
-        self._connect = _connector(parts.scheme, parts.hostname, parts.port, ca_bundle)
-        self._connection: http.client.HTTPConnection | None = None
+        self._connection = Connection(parts.scheme, parts.hostname, parts.port, ca_bundle)
 
     def send(
         self, action: str, headers: dict[str, str], body: bytes, *, method: str = "POST", path: str = "/"
@@ -119,19 +110,19 @@ class Service:
         started = self._monotonic()
         for attempt, pause in enumerate(pauses(), start=1):
             try:
-                status, answer = self._exchange(method, self._prefix + path, headers, body)
-            except (OSError, http.client.HTTPException) as error:
+                answer = self._exchange(method, self._prefix + path, headers, body)
+            except OSError as error:
                 problem = f"{type(error).__name__}: {error}"
             else:
-                if status < http.client.MULTIPLE_CHOICES:
-                    return answer
-                code, message = _error_of(status, answer)
+                if answer.status < _FIRST_ERROR:
+                    return answer.body
+                code, message = _error_of(answer)
                 problem = f"{code}: {message}" if message else code
                 if code in _EXPIRED and not renewed:
                     renewed = True
                     self._credentials.renew()
                     continue
-                if not (status >= _SERVER_ERROR or status == _TOO_MANY_REQUESTS or code in _THROTTLED):
+                if answer.status < _SERVER_ERROR and answer.status != _TOO_MANY_REQUESTS and code not in _THROTTLED:
                     raise Refused(request, code, message)
             if attempt == ATTEMPTS or self._monotonic() + pause - started > PATIENCE_SECONDS:
                 break
@@ -146,8 +137,7 @@ class Service:
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise Unavailable(f"{self._scope.service} {action}: an answer that is none: {error}") from error
 
-    def _exchange(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
-        """One request and its answer; a connection that did not bring both to their end is given up."""
+    def _exchange(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
         headers = signed(
             method,
             path,
@@ -157,18 +147,7 @@ class Service:
             keys=self._credentials.keys(),
             now=datetime.now(UTC),
         )
-        connection, self._connection = self._connection, None
-        if connection is None or _is_dropped(connection):
-            connection = self._connect()
-        try:
-            connection.request(method, path, body, headers)
-            response = connection.getresponse()
-            answer = response.read()
-        except BaseException:
-            connection.close()
-            raise
-        self._connection = connection
-        return response.status, answer
+        return self._connection.exchange(method, path, headers, body)
 
 
 def pauses() -> Iterator[float]:
@@ -177,67 +156,14 @@ def pauses() -> Iterator[float]:
     return (random.uniform(0, FIRST_PAUSE_SECONDS * 2**attempt) for attempt in range(ATTEMPTS))  # noqa: S311  (no secret)
 
 
-def endpoint_of(service: str, region: str, environment: Mapping[str, str]) -> str:
-    """The URL of a service, as the SDK finds it: `AWS_ENDPOINT_URL_<SERVICE>`, `AWS_ENDPOINT_URL`, or the region's."""
-    if environment.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() != "true":
-        configured = environment.get(f"AWS_ENDPOINT_URL_{service.upper()}") or environment.get("AWS_ENDPOINT_URL")
-        if configured:
-            return configured
-    unusual = any(environment.get(f"AWS_USE_{kind}_ENDPOINT", "").lower() == "true" for kind in ("FIPS", "DUALSTACK"))
-    if unusual or _USUAL_REGION.fullmatch(region) is None:
-        from botocore.session import get_session  # noqa: PLC0415  (most of what a cold start would cost)
-
-        url: str = get_session().create_client(service, region_name=region).meta.endpoint_url
-        return url
-    return f"https://{service}.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
-
-
-def region_of(environment: Mapping[str, str]) -> str:
-    """The region that the environment names, as Lambda does. Raises `SettingsError`."""
-    region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
-    if not region:
-        raise SettingsError("the function's environment is wrong:\nAWS_REGION: missing")
-    return region
-
-
-def _connector(
-    scheme: str, host: str, port: int | None, ca_bundle: str | None
-) -> Callable[[], http.client.HTTPConnection]:
-    def connect() -> http.client.HTTPConnection:
-        connection = (
-            http.client.HTTPSConnection(host, port, timeout=CONNECT_SECONDS, context=_tls(ca_bundle))
-            if scheme == "https"
-            else http.client.HTTPConnection(host, port, timeout=CONNECT_SECONDS)
-        )
-        connection.connect()
-        connection.sock.settimeout(READ_SECONDS)
-        return connection
-
-    return connect
-
-
-@lru_cache
-def _tls(ca_bundle: str | None) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=ca_bundle)  # reading the certificates takes 20 ms: once for all services
-
-
-def _is_dropped(connection: http.client.HTTPConnection) -> bool:
-    """Whether the other end has closed an idle connection, as it does while the function is frozen between batches."""
-    if connection.sock is None:  # the last answer said that it would be closed
-        return True
-    poll = select.poll()
-    poll.register(connection.sock, select.POLLIN)
-    return bool(poll.poll(0))
-
-
-def _error_of(status: int, answer: bytes) -> tuple[str, str]:
+def _error_of(answer: Answer) -> tuple[str, str]:
     """The code and the message of an error, from JSON or from XML; what is neither has its status for a code."""
     try:
-        error = msgspec.json.decode(answer, type=_JsonError)
+        error = msgspec.json.decode(answer.body, type=_JsonError)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        code, message = _CODE.search(answer), _MESSAGE.search(answer)
+        code, message = _CODE.search(answer.body), _MESSAGE.search(answer.body)
         return (
-            code[1].decode(errors="replace") if code else f"HTTP {status}",
+            code[1].decode(errors="replace") if code else f"HTTP {answer.status}",
             message[1].decode(errors="replace") if message else "",
         )
     return error.type.rpartition("#")[2], error.message or error.Message or ""

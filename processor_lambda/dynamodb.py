@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from decimal import Decimal
 from typing import Any, TypeVar
 
 import msgspec
@@ -22,6 +23,8 @@ MARK_SUFFIX = "#published"
 
 T = TypeVar("T")
 
+_encode = msgspec.json.Encoder(decimal_format="string").encode
+
 
 # Attributes and requests as structs, not dictionaries: a row is written in half the time.
 class _Text(msgspec.Struct, frozen=True, gc=False):
@@ -32,6 +35,10 @@ class _Number(msgspec.Struct, frozen=True, gc=False):
     N: str
 
 
+class _Exact(msgspec.Struct, frozen=True, gc=False):
+    N: Decimal
+
+
 class _Bytes(msgspec.Struct, frozen=True, gc=False):
     B: bytes
 
@@ -40,7 +47,7 @@ _Item = dict[str, _Text | _Number | _Bytes]
 
 
 class _Put(msgspec.Struct, frozen=True):
-    Item: dict[str, _Text | _Number]
+    Item: dict[str, _Text | _Number | _Exact]
 
 
 class _Write(msgspec.Struct, frozen=True):
@@ -173,17 +180,15 @@ class DynamoStateTable:
 def _called(service: Service, operation: str, request: dict[str, Any], kind: type[T]) -> T:
     headers = {"content-type": "application/x-amz-json-1.0", "x-amz-target": f"DynamoDB_20120810.{operation}"}
     try:
-        return service.answer(operation, headers, msgspec.json.encode(request), kind)
+        return service.answer(operation, headers, _encode(request), kind)
     except Refused as error:
         if error.code == "ValidationException":
             raise NeverTaken(str(error)) from error
         raise
 
 
-def _item(row: Row) -> dict[str, _Text | _Number]:
+def _item(row: Row) -> dict[str, _Text | _Number | _Exact]:
     return {
-        name: _Text(value)
-        if isinstance(value, str)
-        else _Number(text if "E" not in (text := str(value)) else format(value, "f"))
+        name: _Text(value) if type(value) is str else _Exact(value) if type(value) is Decimal else _Number(str(value))
         for name, value in row.items()
     }
