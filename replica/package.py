@@ -19,6 +19,7 @@ from replica.errors import PackageError
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("processor_lambda", "quotes")
 LOCK = Path("requirements/processor.txt")
+RULES = "processor_lambda/rules.toml"
 
 Architecture = Literal["arm64", "x86_64"]
 
@@ -62,14 +63,17 @@ class Target:
         return f"{self.python}-{self.architecture}" + ("-native" if self.native else "")
 
 
-def build(target: Target, output_dir: Path = ROOT / "build", source: Path = ROOT) -> Path:
+def build(target: Target, output_dir: Path = ROOT / "build", source: Path = ROOT, rules: Path | None = None) -> Path:
     """Build `processor-<target>.zip` in the output directory from a source tree, and return its path.
+
+    `rules` is a file of alert rules in place of the default ones; it must have been read before (`rules.read`).
 
     Two builds of one source for one target are the same, byte for byte. The wheels are installed once per target and
     lock, so a second build needs no package index. Raises `PackageError`.
     """
     wheels = _installed_wheels(target, source / LOCK, output_dir / "wheels")
     files = dict(_sources(source)) | dict(_wheel_files(wheels))
+    files[RULES] = rules or source / RULES
     output_dir.mkdir(parents=True, exist_ok=True)
     path = output_dir / f"processor-{target.name}.zip"
     partial = path.with_suffix(f".{os.getpid()}")
