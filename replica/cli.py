@@ -85,7 +85,7 @@ def package(
 
 
 @app.command()
-def deploy(
+def deploy(  # noqa: PLR0917  (options, by name)
     prefix: PrefixOption = "stockstream",
     stage: StageOption = "dev",
     architecture: ArchitectureOption = LAMBDA.architecture,
