@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -13,7 +14,8 @@ from processor_lambda.aws import ATTEMPTS, Refused, Service, pauses
 from processor_lambda.errors import LostRace, NeverTaken, Unavailable
 from processor_lambda.ports import Stored
 from processor_lambda.rows import Row
-from processor_lambda.state import LaneState, pack, unpack
+from processor_lambda.state import START, LaneState, pack, unpack
+from quotes import to_iso
 
 WRITE_LIMIT = 25
 """Items of one BatchWriteItem: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html"""
@@ -76,6 +78,15 @@ class _Read(msgspec.Struct, frozen=True):
     UnprocessedKeys: dict[str, _Keys] = {}
 
 
+class _StoredAttribute(msgspec.Struct, frozen=True):
+    S: str | None = None
+    N: Decimal | None = None
+
+
+class _Found(msgspec.Struct, frozen=True):
+    Items: list[dict[str, _StoredAttribute]]
+
+
 class _Done(msgspec.Struct, frozen=True):
     """An answer that says nothing but that it was done."""
 
@@ -106,6 +117,22 @@ class DynamoTable:
         raise Unavailable(f"{self._name}: {len(requests)} rows were left unprocessed {ATTEMPTS} times")
 
 
+class DynamoBarTable(DynamoTable):
+    """The table of bars."""
+
+    def before(self, symbol: str, minute: datetime, count: int) -> list[Row]:
+        """See `ports.BarTable`."""
+        request = {
+            "TableName": self._name,
+            "KeyConditionExpression": "symbol = :symbol AND #minute < :minute",
+            "ExpressionAttributeNames": {"#minute": "minute"},
+            "ExpressionAttributeValues": {":symbol": _Text(symbol), ":minute": _Text(to_iso(minute))},
+            "ScanIndexForward": False,
+            "Limit": count,
+        }
+        return [_row(item) for item in reversed(_called(self._service, "Query", request, _Found).Items)]
+
+
 class DynamoStateTable:
     """The lanes' states: an item of each, and its published mark as an item beside it."""
 
@@ -128,19 +155,21 @@ class DynamoStateTable:
             for lane in lanes
         }
 
-    def commit(self, lane: str, state: LaneState, read: LaneState) -> None:
+    def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
         """See `ports.StateTable`."""
+        packed = pack(state)
         item: _Item = {
             "lane": _Text(lane),
-            "last_sequence": _Text(str(state.last_sequence)),
-            "state": _Bytes(pack(state)),
+            "last_sequence": _Text(str(state.position)),
+            "state": _Bytes(packed),
         }
-        if read.last_sequence < 0:
+        if read.position == START:
             taken = self._put(item, "attribute_not_exists(lane)")
         else:
-            taken = self._put(item, "last_sequence = :read", {":read": _Text(str(read.last_sequence))})
+            taken = self._put(item, "last_sequence = :read", {":read": _Text(str(read.position))})
         if not taken:
             raise LostRace(lane)
+        return len(packed)
 
     def raise_mark(self, lane: str, published: int) -> None:
         """See `ports.StateTable`."""
@@ -192,3 +221,9 @@ def _item(row: Row) -> dict[str, _Text | _Number | _Exact]:
         name: _Text(value) if type(value) is str else _Exact(value) if type(value) is Decimal else _Number(str(value))
         for name, value in row.items()
     }
+
+
+def _row(item: dict[str, _StoredAttribute]) -> Row:
+    """An item as it was written: of the two kinds that our rows have."""
+    values = {name: value.N if value.S is None else value.S for name, value in item.items()}
+    return {name: value for name, value in values.items() if value is not None}
