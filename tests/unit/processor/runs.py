@@ -1,0 +1,277 @@
+"""Runs of the model: a story is told, delivered to the end and redriven, and its effects stand beside the expected."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from processor_lambda.ports import QuarantineMessage
+from processor_lambda.records import Record
+from processor_lambda.rows import Row
+from processor_lambda.state import Alert, LaneState, unpack
+from quotes import encode
+from replica.event_source.mapping import UNLIMITED, EventSourceMapping
+from replica.event_source.records import Record as KinesisRecord
+from tests.unit.processor.cloud import Cloud, Journal
+from tests.unit.processor.lambda_model import (
+    Blow,
+    BlowKind,
+    Director,
+    Endless,
+    EventSource,
+    Function,
+    Instance,
+    Invocation,
+    Processing,
+)
+from tests.unit.processor.pipeline import make_processor
+from tests.unit.processor.streams import KEYS, Story, handed_over, heartbeat, random_story
+
+END_SECONDS = (3500, 3560)
+"""When the heartbeats are that end a story: after all its quotes, and not after the records' arrival."""
+
+
+class Effects(NamedTuple):
+    """What is to be seen in a world."""
+
+    rows: dict[tuple[str, ...], Row]
+    bars: dict[tuple[str, ...], Row]
+    alerts: dict[str, Alert]
+    messages: dict[str, QuarantineMessage]
+    """By id; the last one of each."""
+    archived: frozenset[str]
+    states: dict[str, LaneState]
+    """Without what depends on how the records were cut into batches."""
+
+
+def effects_of(cloud: Cloud) -> Effects:
+    """What is to be seen in a world now."""
+    objects = (gzip.decompress(body) for key, body in cloud.objects.items() if key.startswith("raw-data/"))
+    return Effects(
+        rows=dict(cloud.rows),
+        bars=dict(cloud.bar_rows),
+        alerts={alert.id: alert for alert in cloud.alerts},
+        messages={message.id: message for message in cloud.messages},
+        archived=frozenset(json.dumps(json.loads(line)) for body in objects for line in body.splitlines()),
+        states={lane: _comparable(unpack(packed)) for lane, packed in cloud.states.items()},
+    )
+
+
+def _comparable(state: LaneState) -> LaneState:
+    return replace(state, last_sequence=0, published=state.last_number, pending=())
+
+
+def is_of_alert(message: QuarantineMessage) -> bool:
+    """Whether SNS refused an alert, not the decoder a line. Its record is whichever was being processed then."""
+    return message.id.startswith(f"{message.stream}/alert/")
+
+
+class Build(NamedTuple):
+    """What the function under trial is made of: the real one, unless a clause is to be taken out."""
+
+    cloud: Callable[[], Cloud] = Cloud
+    processing: Callable[[Cloud], Processing] = make_processor
+    reported: Callable[[Sequence[Record]], int] = lambda _: 0
+    """Which record of a batch that failed is reported: `app.handler` names the first."""
+    record_of: Callable[[KinesisRecord], Record] = handed_over
+    patched: Callable[[], AbstractContextManager[object]] = nullcontext
+
+
+REAL = Build()
+
+
+class Run(NamedTuple):
+    """What happened, and what should have."""
+
+    cloud: Cloud
+    journal: Journal
+    invocations: Sequence[Invocation]
+    trace: Sequence[str]
+    discarded: frozenset[int]
+    """The sequence numbers of what was given up, and put on the stream again under new ones."""
+    before_redrive: Effects | None
+    """None where nothing was discarded."""
+    endless: bool
+    """A batch came again and again."""
+    effects: Effects
+    expected: Effects
+
+
+def play(
+    story: Story,
+    director: Director,
+    mapping: EventSourceMapping,
+    build: Build,
+    *,
+    kill_at_last: bool = False,
+    marks_read_first: bool = False,
+) -> Run:
+    """Deliver a story, redrive what was given up until nothing is, and end each lane with heartbeats."""
+    cloud = build.cloud()
+    cloud.marks_read_first = marks_read_first
+    stream = story.told()
+    function = Function(
+        cloud, director, new_processing=build.processing, reported=build.reported, record_of=build.record_of
+    )
+    source = EventSource(stream, mapping, function, director)
+    discarded: set[int] = set()
+    before_redrive: Effects | None = None
+    endless = False
+    with build.patched():
+        try:
+            for second in (*END_SECONDS, None):  # a heartbeat may itself close bars and raise alerts: hence another one
+                source.drain()
+                while source.discarded:
+                    before_redrive = before_redrive or effects_of(cloud)
+                    given_up = sorted(source.discarded, key=lambda record: record.position)
+                    source.discarded.clear()
+                    discarded.update(record.position for record in given_up)
+                    for record in given_up:
+                        stream.put(record.partition_key, record.data)
+                    source.drain()
+                if second is not None:
+                    function.end(kill=True) if kill_at_last else None
+                    for key in KEYS:
+                        stream.put(key, encode([heartbeat(key, second)]))
+        except Endless:
+            endless = True
+        finally:
+            function.end(kill=endless)
+    records = tuple(handed_over(record) for record in stream.in_order)
+    return Run(
+        cloud=cloud,
+        journal=function.journal,
+        invocations=function.invocations,
+        trace=function.trace,
+        discarded=frozenset(discarded),
+        before_redrive=before_redrive,
+        endless=endless,
+        effects=effects_of(cloud),
+        expected=_expected(records, _counted(records, discarded, function)),
+    )
+
+
+def _counted(records: Sequence[Record], discarded: Collection[int], function: Function) -> tuple[Record, ...]:
+    """What bars are made of: the first arrival of each packet, without what was given up before a commit took it in."""
+    taken_in: set[int] = set()
+    for commit in function.journal.commits:
+        taken_in.update(
+            record.sequence_number
+            for record in function.invocations[commit.invocation].records
+            if record.partition_key == commit.lane
+            and commit.before < record.sequence_number <= commit.state.last_sequence
+        )
+    first: dict[tuple[str, bytes], Record] = {}
+    for record in records:
+        if record.sequence_number not in discarded or record.sequence_number in taken_in:
+            first.setdefault((record.partition_key, record.data), record)
+    return tuple(first.values())
+
+
+@lru_cache(maxsize=200)
+def one_undisturbed_pass(records: tuple[Record, ...]) -> Effects:
+    """The effects of some records that come as one batch, and nothing befalls it."""
+    cloud = Cloud()
+    make_processor(cloud).process(records)
+    return effects_of(cloud)
+
+
+def _expected(records: tuple[Record, ...], counted: tuple[Record, ...]) -> Effects:
+    """Rows, archive and refused lines are those of all records; bars, alerts and states those of the counted ones."""
+    of_all, of_counted = one_undisturbed_pass(records), one_undisturbed_pass(counted)
+    return of_counted._replace(
+        rows=of_all.rows,
+        archived=of_all.archived,
+        messages={id_: message for id_, message in of_all.messages.items() if not is_of_alert(message)}
+        | {id_: message for id_, message in of_counted.messages.items() if is_of_alert(message)},
+    )
+
+
+class Chance:
+    """A director who throws dice: deterministic by seed, and kind after a number of faults."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._risk = rng.choice((0.2, 0.4, 0.7))
+        self._faults_left = rng.randint(0, 9)
+        self._haste = rng.choice((0.0, 0.03, 0.15))
+        """How likely an abandoned invocation is to act, at each point of another."""
+        self._max_instances = rng.randint(1, 4)
+        self._max_batch = rng.choice((1, 3, 8))
+
+    def shard(self, waiting: Sequence[tuple[str, int]]) -> tuple[str, int]:
+        """See `Director`."""
+        return self._rng.choice(waiting)
+
+    def batch_size(self, waiting: int) -> int:
+        """See `Director`."""
+        return self._rng.randint(1, min(waiting, self._max_batch))
+
+    def instance(self, idle: Sequence[Instance]) -> Instance | None:
+        """See `Director`. New ones now and then, so that others go stale."""
+        if idle and (len(idle) >= self._max_instances or self._rng.random() < 0.7):
+            return self._rng.choice(idle)
+        return None
+
+    def fate(self, records: Sequence[Record]) -> Sequence[Blow]:
+        """See `Director`."""
+        if self._faults_left == 0 or self._rng.random() > self._risk:
+            return ()
+        self._faults_left -= 1
+        kinds: tuple[BlowKind, ...] = ("killed", "failed", "abandoned", "abandoned", "unheard")
+        point = self._rng.randrange(6 + 8 * len(records))
+        blows = [Blow(point, self._rng.choice(kinds))]
+        while blows[-1].kind not in ("killed", "failed") and self._rng.random() < 0.3:
+            point += self._rng.randrange(10)
+            blows.append(Blow(point, self._rng.choice(kinds[:2])))
+        return blows
+
+    def meanwhile(self, waiting: Sequence[Invocation]) -> tuple[Invocation, int | None] | None:
+        """See `Director`."""
+        if self._rng.random() >= self._haste:
+            return None
+        return self._rng.choice(waiting), self._rng.choice((1, 2, 4, 8, None))
+
+
+def mapping_of(*, bisect: bool, retries: int, factor: int = 1, max_age_seconds: int = UNLIMITED) -> EventSourceMapping:
+    """A mapping like the deployed one, but for these."""
+    return EventSourceMapping(
+        uuid="model",
+        event_source_arn="arn:aws:kinesis:us-east-1:000000000000:stream/quotes",
+        function_arn="arn:aws:lambda:us-east-1:000000000000:function:processor",
+        starting_position="TRIM_HORIZON",
+        bisect_batch_on_function_error=bisect,
+        maximum_retry_attempts=retries,
+        maximum_record_age_in_seconds=max_age_seconds,
+        parallelization_factor=factor,
+        function_response_types=("ReportBatchItemFailures",),
+    )
+
+
+STORIES = 100
+
+
+def play_seed(seed: int, build: Build = REAL) -> Run:
+    """The run of a seed: a story, a mapping and a course of events that it determines."""
+    rng = random.Random(seed)
+    mapping = mapping_of(
+        bisect=rng.random() < 0.5,
+        retries=rng.choice((UNLIMITED, UNLIMITED, 0, 1)),
+        factor=rng.choice((1, 1, 2)),
+        max_age_seconds=rng.choice((UNLIMITED, UNLIMITED, 60)),
+    )
+    return play(
+        random_story(rng.randrange(STORIES)),
+        Chance(rng),
+        mapping,
+        build,
+        kill_at_last=rng.random() < 0.5,
+        marks_read_first=rng.random() < 0.5,
+    )
