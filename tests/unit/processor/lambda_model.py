@@ -1,8 +1,7 @@
-"""Lambda in one thread of time: an event source, and invocations that die, fail, or are given up and finish later.
+"""A function and its invocations, which die, fail, or are given up and finish later.
 
-What becomes of a batch is decided by the replica's own rules. One invocation acts at a time; at each call that it makes
-another one may get its turn, so that every interleaving of calls can come about. Who does what when is asked of a
-`Director`: nothing here is random.
+One invocation acts at a time; at each call that it makes another one may get its turn, so that every interleaving of
+calls can come about. Who does what when is asked of a `Director`: nothing here is random.
 """
 
 from __future__ import annotations
@@ -10,22 +9,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, Protocol
-from zlib import crc32
 
 from processor_lambda.errors import LostRace, Unavailable
 from processor_lambda.records import Record
-from replica.event_source.delivery import Attempt, Decision, decide, expire
-from replica.event_source.function import Invocation as Answer
-from replica.event_source.mapping import UNLIMITED, EventSourceMapping
 from replica.event_source.records import Record as KinesisRecord
 from replica.event_source.response import Failed, Outcome, PartlyFailed, Succeeded
-from replica.event_source.shards import readable
 from tests.unit.processor.cloud import Cloud, Journal
-from tests.unit.processor.streams import Stream
 
 MAX_INVOCATIONS = 300
 """Of one run: what has not come to an end by then never does."""
-SECONDS_OF_A_TRY = 3
 COMMITTED = "states.commit done"
 
 
@@ -70,8 +62,8 @@ class Invocation:
     def __init__(self, number: int, instance: Instance, records: Sequence[Record], fate: Sequence[Blow]) -> None:
         self.number, self.instance, self.records = number, instance, records
         self.blows = list(fate)
-        self.points = 0
-        """Points that it has passed."""
+        self.points: list[str] = []
+        """Those that it has passed: before its calls, and after."""
         self.turn: int | None = None
         """Points that it may pass before it has to wait again; None for as many as it likes."""
         self.outcome: Outcome | None = None
@@ -98,8 +90,11 @@ class Director(Protocol):
     def fate(self, records: Sequence[Record]) -> Sequence[Blow]:
         """What befalls the next invocation, in order."""
 
-    def meanwhile(self, waiting: Sequence[Invocation]) -> tuple[Invocation, int | None] | None:
-        """Which abandoned invocation acts now, and for how many points. Asked at each point, and in between."""
+    def meanwhile(self, waiting: Sequence[Invocation], call: str) -> tuple[Invocation, int | None] | None:
+        """Which abandoned invocation acts now, and for how many points. Asked at each point, until none does.
+
+        `call` is empty between two invocations.
+        """
 
 
 class Function:
@@ -130,7 +125,7 @@ class Function:
         """What Lambda makes of an invocation with these records."""
         if len(self.invocations) == MAX_INVOCATIONS:
             raise Endless
-        self.let_others_act()
+        self._let_others_act()
         invocation = self._new_invocation(records)
         if any(blow.kind == "abandoned" for blow in invocation.blows):
             invocation.course = _Course(lambda: self._run(invocation))
@@ -144,9 +139,8 @@ class Function:
             return Failed("timed out")
         return invocation.outcome
 
-    def let_others_act(self) -> None:
-        """Abandoned invocations may go on."""
-        while self.abandoned and (chosen := self._director.meanwhile(self.abandoned)):
+    def _let_others_act(self, call: str = "") -> None:
+        while self.abandoned and (chosen := self._director.meanwhile(self.abandoned, call)):
             invocation, points = chosen
             if self._current is not None:
                 self._current.undisturbed = False
@@ -207,14 +201,14 @@ class Function:
         assert invocation is not None
         self.journal.note(invocation.number)
         if invocation.course is None or invocation not in self.abandoned:
-            self.let_others_act()
+            self._let_others_act(call)
         elif invocation.turn is not None:
             if invocation.turn == 0:
                 invocation.course.wait()
             else:
                 invocation.turn -= 1
-        invocation.points += 1
-        while invocation.blows and invocation.blows[0].point < invocation.points:
+        invocation.points.append(call)
+        while invocation.blows and invocation.blows[0].point < len(invocation.points):
             if invocation.blows[0].kind == "unheard" and call != COMMITTED:
                 return
             self._strike(invocation, invocation.blows.pop(0), call)
@@ -265,71 +259,6 @@ class _Course:
     def _run(self) -> None:
         self._work()
         self._gone.release()
-
-
-class EventSource:
-    """Delivers a stream to a function, batch by batch, as the replica does with threads and time."""
-
-    def __init__(self, stream: Stream, mapping: EventSourceMapping, function: Function, director: Director) -> None:
-        self._stream, self._mapping, self._function, self._director = stream, mapping, function, director
-        self._begun: list[str] = []
-        self._ended: list[str] = []
-        self._taken: dict[tuple[str, int], int] = {}
-        self._attempts: dict[tuple[str, int], list[Attempt]] = {}
-        self.discarded: list[KinesisRecord] = []
-        """What lies at the on-failure destination."""
-
-    def drain(self) -> None:
-        """Deliver all that is in the stream."""
-        while True:
-            self._begun += [
-                shard.shard_id for shard in readable(self._stream.shards, set(self._begun), set(self._ended))
-            ]
-            batchers = [
-                (shard, n)
-                for shard in self._begun
-                if shard not in self._ended
-                for n in range(self._mapping.parallelization_factor)
-            ]
-            waiting = [batcher for batcher in batchers if self._attempts.get(batcher) or self._waiting(batcher)]
-            if waiting:
-                self._step(self._director.shard(waiting))
-            ended = {shard for shard, _ in batchers if shard in self._stream.closed} - {
-                shard for shard, n in batchers if self._attempts.get((shard, n)) or self._waiting((shard, n))
-            }
-            self._ended += sorted(ended)
-            if not waiting and not ended:
-                return
-
-    def _waiting(self, batcher: tuple[str, int]) -> Sequence[KinesisRecord]:
-        shard, n = batcher
-        factor = self._mapping.parallelization_factor
-        records = self._stream.records[shard]
-        if factor > 1:
-            records = [record for record in records if crc32(record.partition_key.encode()) % factor == n]
-        return records[self._taken.get(batcher, 0) :]
-
-    def _step(self, batcher: tuple[str, int]) -> None:
-        attempts = self._attempts.setdefault(batcher, [])
-        if not attempts:
-            waiting = self._waiting(batcher)
-            size = self._director.batch_size(len(waiting))
-            self._taken[batcher] = self._taken.get(batcher, 0) + size
-            attempts.append(Attempt(records=tuple(waiting[:size])))
-        if self._mapping.maximum_record_age_in_seconds != UNLIMITED:
-            self._stream.seconds += SECONDS_OF_A_TRY  # else time does not matter
-        expired = self._settle(expire(attempts.pop(0), self._stream.now, self._mapping))
-        for attempt in expired.remaining:
-            outcome = self._function.invoke(attempt.records)
-            decision = self._settle(decide(attempt, Answer(request_id="model"), outcome, self._mapping))
-            attempts[:0] = decision.remaining
-
-    def _settle(self, decision: Decision) -> Decision:
-        if decision.discarded is not None:
-            records = decision.discarded.records
-            self.discarded += records
-            self._function.trace.append(f"{len(records)} records are discarded: {decision.discarded.condition}")
-        return decision
 
 
 def _name_of(record: Record) -> str:

@@ -5,75 +5,64 @@ A clause is taken out at the ports where that is possible, so that little here d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import AbstractContextManager, suppress
+from copy import copy
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from msgspec.structs import replace
 
 from processor_lambda.errors import InvalidAlert, LostRace, Unavailable
 from processor_lambda.fold import fold
-from processor_lambda.memory import MemoryArchive, MemoryQuarantine, MemoryStateTable, MemoryTable, MemoryTopic
+from processor_lambda.memory import MemoryArchive, MemoryQuarantine, MemoryStateTable, MemoryTable
 from processor_lambda.ports import QuarantineMessage, Stored
 from processor_lambda.processor import Processor
 from processor_lambda.records import Record
 from processor_lambda.rows import Row, bar_row
-from processor_lambda.state import Alert, LaneState
+from processor_lambda.state import Alert, LaneState, Publication
 from quotes import Heartbeat, Line
 from replica.event_source.records import Record as KinesisRecord
+from tests.unit.processor import promises
 from tests.unit.processor.cloud import ChoosyTopic, Cloud, TornStateTable
-from tests.unit.processor.lambda_model import Processing
 from tests.unit.processor.pipeline import SETTINGS, make_processor
+from tests.unit.processor.promises import Judge
 from tests.unit.processor.runs import Build
 from tests.unit.processor.streams import handed_over
 
-MUTANTS: dict[str, Build] = {}
-"""By the clause that is taken out."""
+
+class Mutant(NamedTuple):
+    """The protocol without a clause, and the promise that is broken then."""
+
+    build: Build
+    breaks: Judge
 
 
-def _with_states(table: Callable[[Cloud], MemoryStateTable]) -> Build:
-    def cloud() -> Cloud:
-        made = Cloud()
-        made.state_table = table(made)
-        return made
+def _cloud_with(**ports: Callable[[Cloud], object]) -> Build:
+    """A build whose world has other ports."""
 
-    return Build(cloud=cloud)
+    def made() -> Cloud:
+        cloud = Cloud()
+        for name, port in ports.items():
+            setattr(cloud, name, port(cloud))
+        return cloud
 
-
-def _with_topic(topic: Callable[[Cloud], MemoryTopic]) -> Build:
-    def cloud() -> Cloud:
-        made = Cloud()
-        made.topic = topic(made)
-        return made
-
-    return Build(cloud=cloud)
+    return Build(cloud=made)
 
 
-class _Afterwards:
-    """A processor that does some calls last, if it lives to do them."""
+def _processor_with(cloud: Cloud, **ports: object) -> Processor:
+    """A processor that has ports of its own to the world."""
+    seen = copy(cloud)
+    for name, port in ports.items():
+        setattr(seen, name, port)
+    return make_processor(seen)
 
-    def __init__(self, cloud: Cloud, late: Collection[str]) -> None:
-        self._calls: list[Callable[[], object]] = []
-        self._processor = Processor(
-            archive=_LateArchive(cloud, self._calls) if "archive" in late else cloud.archive,
-            quotes=_LateTable(cloud, self._calls) if "rows" in late else cloud.quotes,
-            bars=cloud.bars,
-            states=cloud.state_table,
-            alerts=cloud.topic,
-            quarantine=_LateQuarantine(cloud, self._calls) if "quarantine" in late else cloud.quarantine,
-            settings=SETTINGS,
-        )
 
-    def process(self, records: Sequence[Record]) -> object:
-        self._calls.clear()
-        report = self._processor.process(records)
-        for call in self._calls:
-            call()
-        return report
+Calls = list[Callable[[], object]]
 
 
 class _LateArchive(MemoryArchive):
-    def __init__(self, cloud: Cloud, calls: list[Callable[[], object]]) -> None:
+    def __init__(self, cloud: Cloud, calls: Calls) -> None:
         super().__init__(cloud)
         self._calls = calls
 
@@ -82,8 +71,8 @@ class _LateArchive(MemoryArchive):
         return f"s3://memory/{key}"
 
 
-class _LateTable(MemoryTable):
-    def __init__(self, cloud: Cloud, calls: list[Callable[[], object]]) -> None:
+class _LateRows(MemoryTable):
+    def __init__(self, cloud: Cloud, calls: Calls) -> None:
         super().__init__(cloud, "rows", cloud.rows, ("symbol", "timestamp"))
         self._calls = calls
 
@@ -92,7 +81,7 @@ class _LateTable(MemoryTable):
 
 
 class _LateQuarantine(MemoryQuarantine):
-    def __init__(self, cloud: Cloud, calls: list[Callable[[], object]]) -> None:
+    def __init__(self, cloud: Cloud, calls: Calls) -> None:
         super().__init__(cloud)
         self._calls = calls
 
@@ -100,9 +89,44 @@ class _LateQuarantine(MemoryQuarantine):
         self._calls.append(lambda: MemoryQuarantine.put(self, messages))
 
 
-for _late in ("archive", "rows", "quarantine"):
-    _clause = "archive first" if _late == "archive" else f"{_late} before the commit"
-    MUTANTS[_clause] = Build(processing=lambda cloud, late=_late: _Afterwards(cloud, (late,)))
+class _LateTopic(ChoosyTopic):
+    def __init__(self, cloud: Cloud, calls: Calls) -> None:
+        super().__init__(cloud)
+        self._calls = calls
+
+    def publish(self, alert: Alert) -> None:
+        self._calls.append(lambda: self._publish(alert))
+
+    def _publish(self, alert: Alert) -> None:
+        with suppress(InvalidAlert):
+            super().publish(alert)
+
+
+class _LateMarks(TornStateTable):
+    def __init__(self, cloud: Cloud, calls: Calls) -> None:
+        super().__init__(cloud)
+        self._calls = calls
+
+    def raise_mark(self, lane: str, published: int) -> None:
+        self._calls.append(lambda: MemoryStateTable.raise_mark(self, lane, published))
+
+
+class _Late:
+    """A processor that makes the calls of some ports at the end of a batch, if it lives to see it."""
+
+    def __init__(self, cloud: Cloud, ports: dict[str, Callable[[Cloud, Calls], object]]) -> None:
+        self._calls: Calls = []
+        self._processor = _processor_with(cloud, **{name: port(cloud, self._calls) for name, port in ports.items()})
+
+    def process(self, records: Sequence[Record]) -> None:
+        self._calls.clear()
+        self._processor.process(records)
+        for call in self._calls:
+            call()
+
+
+def _late(**ports: Callable[[Cloud, Calls], object]) -> Build:
+    return Build(processing=lambda cloud: _Late(cloud, ports))
 
 
 class _TakesAllForPublished(TornStateTable):
@@ -151,10 +175,8 @@ class _PublishesFirst(TornStateTable):
             if item.bar is not None:
                 self._world.bars.put([bar_row(item.bar, SETTINGS.bar_ttl_days)])
             if item.alert is not None:
-                try:
+                with suppress(InvalidAlert):
                     self._world.topic.publish(item.alert)
-                except InvalidAlert:
-                    continue
         super().commit(lane, state, read)
 
 
@@ -167,19 +189,9 @@ class _MarksFirst(TornStateTable):
 
 class _SetsMarks(TornStateTable):
     def raise_mark(self, lane: str, published: int) -> None:
-        self._world.marks.pop(lane, None)
-        super().raise_mark(lane, published)
-
-
-MUTANTS |= {
-    "publish what is pending on read": _with_states(_TakesAllForPublished),
-    "publish only beyond the mark": _with_states(_TakesNothingForPublished),
-    "read consistently": _with_states(_ReadsOfLongAgo),
-    "condition on the commit": _with_states(_CommitsWhateverWasRead),
-    "publish after the commit": _with_states(_PublishesFirst),
-    "mark after publishing": _with_states(_MarksFirst),
-    "mark upwards only": _with_states(_SetsMarks),
-}
+        self._world.fault("states.raise_mark")
+        self._world.marks[lane] = published
+        self._world.fault("states.raise_mark done")
 
 
 class _Undroppable(int):
@@ -202,48 +214,46 @@ class _Text(int):
         return not self > other
 
 
-def _numbered(number: Callable[[int], int]) -> Callable[[KinesisRecord], Record]:
-    return lambda record: replace(handed_over(record), sequence_number=number(record.position))
+def _numbered(number: Callable[[int], int]) -> Build:
+    def record_of(record: KinesisRecord) -> Record:
+        return replace(handed_over(record), sequence_number=number(record.position))
+
+    return Build(record_of=record_of)
 
 
-MUTANTS |= {
-    "drop what was committed": Build(record_of=_numbered(_Undroppable)),
-    "compare sequence numbers as integers": Build(record_of=_numbered(_Text)),
-}
+def _folding(forget: Callable[[LaneState, Line], LaneState]) -> Build:
+    """A fold that forgets something of the state for each line's sake."""
 
-
-def _fold_that_forgets(forget: Callable[[LaneState, Line], LaneState]) -> Callable[[], AbstractContextManager[object]]:
-    """A fold that forgets something of the state before each line."""
-
-    def forgetful(state: LaneState, lines: Iterable[Line], *arguments: object) -> LaneState:
-        published, pending = state.last_number, []
+    def forgetful(state: LaneState, lines: Iterable[Line], *arguments: Any) -> LaneState:
+        published = state.last_number
+        pending: list[Publication] = []
         for line in lines:
+            complete_to = state.complete_to
             state = fold(forget(state, line), [line], *arguments)
+            if not isinstance(line, Heartbeat):
+                state = replace(state, complete_to=complete_to)
             pending += state.pending
         return replace(fold(state, [], *arguments), published=published, pending=tuple(pending))
 
-    return lambda: patch("processor_lambda.processor.fold", forgetful)
+    def patched() -> AbstractContextManager[object]:
+        return patch("processor_lambda.processor.fold", forgetful)
+
+    return Build(patched=patched)
 
 
-def _quotes_come_first(state: LaneState, line: Line) -> LaneState:
+def _when_the_symbol_moved(state: LaneState, line: Line) -> LaneState:
     if isinstance(line, Heartbeat) or line.symbol not in state.symbols:
         return state
     before = replace(state.symbols[line.symbol], event_time=line.event_time, revision=-1)
     return replace(state, symbols=state.symbols | {line.symbol: before})
 
 
-def _heartbeats_come_first(state: LaneState, line: Line) -> LaneState:
+def _what_time_it_is(state: LaneState, line: Line) -> LaneState:
     return replace(state, clock=None, complete_to=None) if isinstance(line, Heartbeat) else state
 
 
-def _minutes_are_open(state: LaneState, line: Line) -> LaneState:
+def _what_is_closed(state: LaneState, line: Line) -> LaneState:
     return state if isinstance(line, Heartbeat) else replace(state, complete_to=None)
-
-
-MUTANTS |= {
-    "quotes move the state forward only": Build(patched=_fold_that_forgets(_quotes_come_first)),
-    "heartbeats move the clock forward only": Build(patched=_fold_that_forgets(_heartbeats_come_first)),
-}
 
 
 class _TakesALostRaceForSuccess:
@@ -252,103 +262,76 @@ class _TakesALostRaceForSuccess:
     def __init__(self, cloud: Cloud) -> None:
         self._processor = make_processor(cloud)
 
-    def process(self, records: Sequence[Record]) -> object:
+    def process(self, records: Sequence[Record]) -> None:
         try:
-            return self._processor.process(records)
+            self._processor.process(records)
         except Unavailable as error:
             if "another invocation" not in str(error):
                 raise
-            return None
 
 
-class _NeverReadsAgain:
+class _NeverReadsAgain(TornStateTable):
+    """For one invocation at a time: once it has lost a race, there is no other read."""
+
+    lost = False
+
+    def read(self, lanes: Collection[str]) -> dict[str, Stored]:
+        if self.lost:
+            raise Unavailable("the race is lost")
+        return super().read(lanes)
+
+    def commit(self, lane: str, state: LaneState, read: LaneState) -> None:
+        try:
+            super().commit(lane, state, read)
+        except LostRace:
+            self.lost = True
+            raise
+
+
+class _FailsWithItsWarmCopy:
     """A race that is lost on a warm copy fails the batch."""
 
     def __init__(self, cloud: Cloud) -> None:
-        self._lost = False
-        self._cloud = cloud
-        self._processor = Processor(
-            archive=cloud.archive,
-            quotes=cloud.quotes,
-            bars=cloud.bars,
-            states=self,
-            alerts=cloud.topic,
-            quarantine=cloud.quarantine,
-            settings=SETTINGS,
-        )
+        self._states = _NeverReadsAgain(cloud)
+        self._processor = _processor_with(cloud, state_table=self._states)
 
-    def process(self, records: Sequence[Record]) -> object:
-        self._lost = False
-        return self._processor.process(records)
+    def process(self, records: Sequence[Record]) -> None:
+        self._states.lost = False
+        self._processor.process(records)
 
-    def read(self, lanes: Collection[str]) -> dict[str, Stored]:
-        if self._lost:
-            raise Unavailable("the race is lost")
-        return self._cloud.state_table.read(lanes)
+
+class _RemembersCommits(TornStateTable):
+    def __init__(self, cloud: Cloud) -> None:
+        super().__init__(cloud)
+        self.committed: dict[str, Stored] = {}
 
     def commit(self, lane: str, state: LaneState, read: LaneState) -> None:
-        try:
-            self._cloud.state_table.commit(lane, state, read)
-        except LostRace:
-            self._lost = True
-            raise
-
-    def raise_mark(self, lane: str, published: int) -> None:
-        self._cloud.state_table.raise_mark(lane, published)
+        super().commit(lane, state, read)
+        self.committed[lane] = Stored(state, state.last_number)
 
 
-class _KeepsWhatItCommitted:
+class _IsWarmTooSoon:
     """A copy of what was committed is warm though publishing it failed."""
 
     def __init__(self, cloud: Cloud) -> None:
-        self._committed: dict[str, LaneState] = {}
-        self._cloud = cloud
-        self._processor = Processor(
-            archive=cloud.archive,
-            quotes=cloud.quotes,
-            bars=cloud.bars,
-            states=self,
-            alerts=cloud.topic,
-            quarantine=cloud.quarantine,
-            settings=SETTINGS,
-        )
+        self._states = _RemembersCommits(cloud)
+        self._processor = _processor_with(cloud, state_table=self._states)
 
-    def process(self, records: Sequence[Record]) -> object:
-        self._committed.clear()
+    def process(self, records: Sequence[Record]) -> None:
+        self._states.committed.clear()
         try:
-            return self._processor.process(records)
+            self._processor.process(records)
         finally:
-            self._processor._warm |= {lane: Stored(state, 0) for lane, state in self._committed.items()}
-
-    def read(self, lanes: Collection[str]) -> dict[str, Stored]:
-        return self._cloud.state_table.read(lanes)
-
-    def commit(self, lane: str, state: LaneState, read: LaneState) -> None:
-        self._cloud.state_table.commit(lane, state, read)
-        self._committed[lane] = state
-
-    def raise_mark(self, lane: str, published: int) -> None:
-        self._cloud.state_table.raise_mark(lane, published)
+            self._processor._warm |= self._states.committed
 
 
 class _SwallowsFailures:
     def __init__(self, cloud: Cloud) -> None:
         self._processor = make_processor(cloud)
 
-    def process(self, records: Sequence[Record]) -> object:
-        try:
-            return self._processor.process(records)
-        except Unavailable:
-            return None
-
-
-MUTANTS |= {
-    "a race lost on a fresh read fails the batch": Build(processing=_TakesALostRaceForSuccess),
-    "a race lost on a warm copy is read again": Build(processing=_NeverReadsAgain),
-    "a copy is warm once it is published": Build(processing=_KeepsWhatItCommitted),
-    "a failure fails the batch": Build(processing=_SwallowsFailures),
-    "a failure is reported at the first record": Build(reported=lambda records: len(records) - 1),
-}
+    def process(self, records: Sequence[Record]) -> None:
+        with suppress(Unavailable):
+            self._processor.process(records)
 
 
 class _NamesAnew(ChoosyTopic):
@@ -366,14 +349,75 @@ class _HopesForInvalidAlerts(ChoosyTopic):
 
 class _DropsInvalidAlerts(ChoosyTopic):
     def publish(self, alert: Alert) -> None:
-        try:
+        with suppress(InvalidAlert):
             super().publish(alert)
-        except InvalidAlert:
-            return
 
 
-MUTANTS |= {
-    "an alert's id is the same for the same cause": _with_topic(_NamesAnew),
-    "an invalid alert does not fail the batch": _with_topic(_HopesForInvalidAlerts),
-    "an invalid alert goes to quarantine": _with_topic(_DropsInvalidAlerts),
+class _NumbersMessages(MemoryQuarantine):
+    def put(self, messages: Sequence[QuarantineMessage]) -> None:
+        count = len(self._world.messages)
+        super().put([replace(message, id=f"{message.id}/{count}") for message in messages])
+
+
+MUTANTS = {
+    "archive first": Mutant(_late(archive=_LateArchive), promises.the_archive_is_complete),
+    "write rows before the commit": Mutant(_late(quotes=_LateRows), promises.each_identity_is_one_row),
+    "quarantine before the commit": Mutant(
+        _late(quarantine=_LateQuarantine), promises.refused_lines_arrive_under_one_id
+    ),
+    "publish a commit before the next one": Mutant(
+        _late(topic=_LateTopic, state_table=_LateMarks), promises.no_alert_is_lost
+    ),
+    "publish what is pending on read": Mutant(
+        _cloud_with(state_table=_TakesAllForPublished), promises.no_alert_is_lost
+    ),
+    "publish only beyond the mark": Mutant(
+        _cloud_with(state_table=_TakesNothingForPublished),
+        promises.an_alert_repeats_once_per_invocation_that_ended_before_its_mark,
+    ),
+    "read consistently": Mutant(
+        _cloud_with(state_table=_ReadsOfLongAgo),
+        promises.an_alert_repeats_once_per_invocation_that_ended_before_its_mark,
+    ),
+    "drop what was committed": Mutant(_numbered(_Undroppable), promises.bars_equal_one_undisturbed_pass),
+    "compare sequence numbers as integers": Mutant(_numbered(_Text), promises.bars_equal_one_undisturbed_pass),
+    "quotes move a symbol forward only": Mutant(
+        _folding(_when_the_symbol_moved), promises.bars_equal_one_undisturbed_pass
+    ),
+    "heartbeats move the clock forward only": Mutant(
+        _folding(_what_time_it_is), promises.bars_equal_one_undisturbed_pass
+    ),
+    "a closed minute stays closed": Mutant(_folding(_what_is_closed), promises.bars_equal_one_undisturbed_pass),
+    "commit on condition": Mutant(
+        _cloud_with(state_table=_CommitsWhateverWasRead), promises.bars_equal_one_undisturbed_pass
+    ),
+    "publish after the commit": Mutant(
+        _cloud_with(state_table=_PublishesFirst), promises.nothing_is_shown_before_its_commit
+    ),
+    "mark after publishing": Mutant(_cloud_with(state_table=_MarksFirst), promises.no_alert_is_lost),
+    "mark upwards only": Mutant(_cloud_with(state_table=_SetsMarks), promises.the_published_mark_never_falls),
+    "a race lost on a fresh read fails the batch": Mutant(
+        Build(processing=_TakesALostRaceForSuccess), promises.bars_equal_one_undisturbed_pass
+    ),
+    "a race lost on a warm copy is read again": Mutant(
+        Build(processing=_FailsWithItsWarmCopy), promises.no_batch_fails_without_a_fault
+    ),
+    "a copy is warm once it is published": Mutant(Build(processing=_IsWarmTooSoon), promises.no_alert_is_lost),
+    "a failure fails the batch": Mutant(Build(processing=_SwallowsFailures), promises.each_identity_is_one_row),
+    "a failure is reported at the first record": Mutant(
+        Build(reported=lambda records: len(records) - 1), promises.bars_equal_one_undisturbed_pass
+    ),
+    "an alert's id is that of its cause": Mutant(
+        _cloud_with(topic=_NamesAnew), promises.an_alert_is_the_same_under_its_id_whenever_it_is_published
+    ),
+    "an invalid alert does not fail the batch": Mutant(
+        _cloud_with(topic=_HopesForInvalidAlerts), promises.no_batch_fails_without_a_fault
+    ),
+    "an invalid alert goes to quarantine": Mutant(
+        _cloud_with(topic=_DropsInvalidAlerts), promises.refused_lines_arrive_under_one_id
+    ),
+    "a refused line's id is that of its place": Mutant(
+        _cloud_with(quarantine=_NumbersMessages), promises.refused_lines_arrive_under_one_id
+    ),
 }
+"""By the clause that is taken out."""

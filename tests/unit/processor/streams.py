@@ -142,7 +142,7 @@ class _Teller:
 
     def go_on(self) -> None:
         key = self.rng.choice(KEYS)
-        match self.rng.choices(("quotes", "heartbeat", "again", "foreign", "reshard"), (58, 18, 16, 3, 5))[0]:
+        match self.rng.choices(("quotes", "heartbeat", "again", "foreign", "reshard"), (52, 20, 20, 3, 5))[0]:
             case "quotes":
                 rubbish = self.rng.choice((b"rubbish\n", b"\n\xff\n")) if self.rng.random() < 0.15 else b""
                 self._send(key, packet(key, *self._quotes(key), rubbish=rubbish))
