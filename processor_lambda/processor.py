@@ -90,11 +90,17 @@ class Processor:
             committed: dict[str, LaneState] = {}
             for lane in round_.keys() - lost:
                 warm = self._warm.pop(lane, None)
+                state = (warm or read[lane]).state
+                due = _beyond(state, round_[lane])  # the lane may have been read again since the first round
+                if not due:
+                    continue
                 try:
-                    committed[lane] = self._commit(lane, (warm or read[lane]).state, round_[lane])
+                    committed[lane] = self._commit(lane, state, due)
                 except LostRace:
                     counts["lost_races"] += 1
-                    if warm is None or not self._commit_again(lane, round_[lane], records[-1], counts, committed):
+                    if warm is None or not self._commit_again(
+                        lane, due, records[-1], counts, read=read, committed=committed
+                    ):
                         lost.add(lane)
             self._publish(committed, records[-1], counts)
             self._warm.update((lane, Stored(state, state.last_number)) for lane, state in committed.items())
@@ -140,13 +146,16 @@ class Processor:
         arrived: Sequence[Admitted],
         cause: Record,
         counts: Counter[str],
+        *,
+        read: dict[str, Stored],
         committed: dict[str, LaneState],
     ) -> bool:
         """Read a lane whose warm copy was stale, and commit what is still due. False if the race was lost once more.
 
         The stale copy knew fewer records than the lane has now, so every row that is due has been written.
         """
-        state = self._read_and_publish([lane], cause, counts)[lane].state
+        read |= self._read_and_publish([lane], cause, counts)
+        state = read[lane].state
         due = _beyond(state, arrived)
         try:
             if due:

@@ -199,6 +199,19 @@ def test_a_lost_race_on_a_warm_copy_is_folded_again_in_the_same_invocation(world
     assert (bar["high"], bar["quotes"]) == (120, 2)
 
 
+def test_a_stale_warm_copy_does_not_fail_a_batch_that_is_committed_in_parts(
+    world: World, shard: Shard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("processor_lambda.processor.COMMIT_LINES", 1)
+    for second in (0, 10, 20, 30):
+        shard.put_lines([make_quote(second=second)])
+    stale = make_processor(world)
+    stale.process(shard.records[:1])
+    make_processor(world).process(shard.records[:3])
+    assert stale.process(shard.records[1:]).lost_races == 1
+    assert_same_effects(world, one_pass(shard))
+
+
 def test_a_lost_race_on_a_fresh_read_fails_the_batch_and_shows_nothing(world: World, shard: Shard) -> None:
     shard.put_lines([make_quote(second=0), make_quote(second=60)])
     rival = make_processor(world)
