@@ -88,7 +88,7 @@ class Processor:
         lost: set[str] = set()
         for round_ in _rounds(fresh):
             committed: dict[str, LaneState] = {}
-            for lane in round_.keys() - lost:
+            for lane in [lane for lane in round_ if lane not in lost]:
                 warm = self._warm.pop(lane, None)
                 state = (warm or read[lane]).state
                 due = _beyond(state, round_[lane])  # the lane may have been read again since the first round

@@ -13,7 +13,7 @@ from replica.event_source.shards import readable
 from tests.unit.processor.lambda_model import Director, Function
 from tests.unit.processor.streams import Stream
 
-SECONDS_OF_A_TRY = 3
+SECONDS_OF_A_TRY = 6
 
 
 class EventSource:

@@ -36,7 +36,8 @@ from tests.unit.processor.pipeline import make_processor
 from tests.unit.processor.streams import KEYS, Story, handed_over, heartbeat, random_story
 
 END_SECONDS = (3500, 3560)
-"""When the heartbeats are that end a story: after all its quotes, and not after the records' arrival."""
+"""When the heartbeats are that end a story: after all its quotes, and not after the records' arrival. They may
+themselves close bars and raise alerts: hence two of each lane."""
 
 
 class Effects(NamedTuple):
@@ -127,7 +128,7 @@ def play(
     endless = False
     with build.patched():
         try:
-            for second in (*END_SECONDS, None):  # a heartbeat may itself close bars and raise alerts: hence another one
+            for second in (*END_SECONDS, None):
                 source.drain()
                 while source.discarded:
                     before_redrive = before_redrive or effects_of(cloud)

@@ -138,6 +138,7 @@ class _Teller:
         self._second = 0.0
         self._volume = 0
         self._last: dict[str, Quote] = {}
+        self._identities: set[tuple[str, float, int]] = set()
         self._sent: dict[str, list[Telling]] = {key: [] for key in KEYS}
 
     def go_on(self) -> None:
@@ -149,7 +150,8 @@ class _Teller:
             case "heartbeat":
                 self._send(key, packet(key, heartbeat(key, self._second, self.rng.choice((0, 0, 30)))))
             case "again" if self._sent[key]:
-                self.tellings.append(self.rng.choice((self._sent[key][-1], self.rng.choice(self._sent[key]))))
+                any_ = self.rng.choice(self._sent[key])
+                self.tellings.append(self.rng.choice((self._sent[key][-1], any_)))
             case "foreign":
                 self.tellings.append(packet(FOREIGN_KEY, make_quote(second=self._second)))
             case "reshard":
@@ -167,15 +169,26 @@ class _Teller:
         self._volume += self.rng.randint(0, 50)
         second, revision = self._second, 0
         last = self._last.get(symbol)
-        if last is not None and self.rng.random() < 0.2:
-            second = (last.event_time - OPEN).total_seconds()
-            if self.rng.random() < 0.5:
-                revision = last.revision + 1
-            else:
-                second -= self.rng.choice((1, 70))  # late, as when two producers are at work
-        price = self.rng.choice(("100", "101", "107", "93", "99.5"))
+        if last is not None:
+            newest = (last.event_time - OPEN).total_seconds()
+            match self.rng.choices(("new", "revised", "late for its symbol", "late for its lane"), (75, 8, 7, 10))[0]:
+                case "revised":
+                    second, revision = newest, last.revision + 1
+                case "late for its symbol":  # as when two producers are at work
+                    second = newest - self.rng.choice((1, 70))
+                case "late for its lane":  # its minute may be closed
+                    second = max(newest + 1, second - self.rng.choice((30, 90)))
+        while (symbol, second, revision) in self._identities:  # producers agree on what an identity says
+            second += 0.001
+        self._identities.add((symbol, second, revision))
+        price = self.rng.choice(("100", "101", "107", "108", "93"))
         quote = make_quote(
-            symbol, second, price, volume=self._volume, revision=revision, previous_close=self.rng.choice(("100", None))
+            symbol,
+            second,
+            price,
+            volume=self._volume,
+            revision=revision,
+            previous_close=self.rng.choice(("100", "100", None)),
         )
         if last is None or quote.event_time >= last.event_time:
             self._last[symbol] = quote
