@@ -78,8 +78,8 @@ def the_archive_is_complete(run: Run) -> Iterator[str]:
     """What was shown of a batch before it was given up stands in the archive as well, redriven or not."""
     numbers = {str(number) for number in run.discarded}
     missing = run.expected.archived - run.effects.archived
-    yield from (f"{line} is missing" for line in missing if json.loads(line).get("sequence_number") not in numbers)
-    yield from (f"{line} was in no record" for line in run.effects.archived - run.expected.archived)
+    yield from (f"{line!r} is missing" for line in missing if json.loads(line).get("sequence_number") not in numbers)
+    yield from (f"{line!r} was in no record" for line in run.effects.archived - run.expected.archived)
     if run.before_redrive is not None:
         archived = {
             (line["symbol"], line["event_time"], line.get("revision", 0))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import random
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -48,7 +47,8 @@ class Effects(NamedTuple):
     alerts: dict[str, Alert]
     messages: dict[str, QuarantineMessage]
     """By id; the last one of each."""
-    archived: frozenset[str]
+    archived: frozenset[bytes]
+    """Lines."""
     states: dict[str, LaneState]
     """Without what depends on how the records were cut into batches."""
 
@@ -61,7 +61,7 @@ def effects_of(cloud: Cloud) -> Effects:
         bars=dict(cloud.bar_rows),
         alerts={alert.id: alert for alert in cloud.alerts},
         messages={message.id: message for message in cloud.messages},
-        archived=frozenset(json.dumps(json.loads(line)) for body in objects for line in body.splitlines()),
+        archived=frozenset(line for body in objects for line in body.splitlines()),
         states={lane: _comparable(unpack(packed)) for lane, packed in cloud.states.items()},
     )
 
