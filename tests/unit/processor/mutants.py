@@ -5,27 +5,28 @@ A clause is taken out at the ports where that is possible, so that little here d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from copy import copy
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from unittest.mock import patch
 
 from msgspec.structs import replace
 
 from processor_lambda.errors import InvalidAlert, LostRace, Unavailable
-from processor_lambda.fold import fold
+from processor_lambda.fold import Arrived, Fold, Folded
+from processor_lambda.indicators import Indicators
 from processor_lambda.memory import MemoryArchive, MemoryQuarantine, MemoryStateTable, MemoryTable
 from processor_lambda.ports import QuarantineMessage, Stored
 from processor_lambda.processor import Processor
 from processor_lambda.records import Record
 from processor_lambda.rows import Row, bar_row
-from processor_lambda.state import Alert, LaneState, Publication
+from processor_lambda.state import WHOLE, Alert, LaneState, Position, Publication
 from quotes import Heartbeat, Line
 from replica.event_source.records import Record as KinesisRecord
 from tests.unit.processor import promises
-from tests.unit.processor.cloud import ChoosyTopic, Cloud, TornStateTable
-from tests.unit.processor.pipeline import SETTINGS, make_processor
+from tests.unit.processor.cloud import ChoosyTopic, Cloud, TornStateTable, processor_of
+from tests.unit.processor.pipeline import SETTINGS
 from tests.unit.processor.promises import Judge
 from tests.unit.processor.runs import Build
 from tests.unit.processor.streams import handed_over
@@ -55,7 +56,7 @@ def _processor_with(cloud: Cloud, **ports: object) -> Processor:
     seen = copy(cloud)
     for name, port in ports.items():
         setattr(seen, name, port)
-    return make_processor(seen)
+    return processor_of(seen)
 
 
 Calls = list[Callable[[], object]]
@@ -152,9 +153,9 @@ class _ReadsOfLongAgo(TornStateTable):
         self._reads += 1
         return now if self._reads % 2 else {lane: self._before.get(lane, Stored(LaneState(), 0)) for lane in lanes}
 
-    def commit(self, lane: str, state: LaneState, read: LaneState) -> None:
+    def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
         self._keep(lane)
-        super().commit(lane, state, read)
+        return super().commit(lane, state, read)
 
     def raise_mark(self, lane: str, published: int) -> None:
         self._keep(lane)
@@ -165,26 +166,27 @@ class _ReadsOfLongAgo(TornStateTable):
 
 
 class _CommitsWhateverWasRead(TornStateTable):
-    def commit(self, lane: str, state: LaneState, read: LaneState) -> None:  # noqa: ARG002  (that is the clause)
-        super().commit(lane, state, self._state(lane))
+    def commit(self, lane: str, state: LaneState, read: LaneState) -> int:  # noqa: ARG002  (that is the clause)
+        return super().commit(lane, state, self._state(lane))
 
 
 class _PublishesFirst(TornStateTable):
-    def commit(self, lane: str, state: LaneState, read: LaneState) -> None:
+    def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
         for item in state.pending:
             if item.bar is not None:
                 self._world.bars.put([bar_row(item.bar, SETTINGS.bar_ttl_days)])
             if item.alert is not None:
                 with suppress(InvalidAlert):
                     self._world.topic.publish(item.alert)
-        super().commit(lane, state, read)
+        return super().commit(lane, state, read)
 
 
 class _MarksFirst(TornStateTable):
-    def commit(self, lane: str, state: LaneState, read: LaneState) -> None:
-        super().commit(lane, state, read)
+    def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
+        size = super().commit(lane, state, read)
         if state.pending:
             self.raise_mark(lane, state.last_number)
+        return size
 
 
 class _SetsMarks(TornStateTable):
@@ -221,24 +223,45 @@ def _numbered(number: Callable[[int], int]) -> Build:
     return Build(record_of=record_of)
 
 
-def _folding(forget: Callable[[LaneState, Line], LaneState]) -> Build:
-    """A fold that forgets something of the state for each line's sake."""
-
-    def forgetful(state: LaneState, lines: Iterable[Line], *arguments: Any) -> LaneState:
-        published = state.last_number
-        pending: list[Publication] = []
-        for line in lines:
-            complete_to = state.complete_to
-            state = fold(forget(state, line), [line], *arguments)
-            if not isinstance(line, Heartbeat):
-                state = replace(state, complete_to=complete_to)
-            pending += state.pending
-        return replace(fold(state, [], *arguments), published=published, pending=tuple(pending))
-
+def _folding(fold: type[Fold]) -> Build:
     def patched() -> AbstractContextManager[object]:
-        return patch("processor_lambda.processor.fold", forgetful)
+        return patch("processor_lambda.processor.Fold", fold)
 
     return Build(patched=patched)
+
+
+def _forgetting(forget: Callable[[LaneState, Line], LaneState]) -> Build:
+    """A fold that forgets something of the state for each line's sake."""
+
+    class Forgetful(Fold):
+        def __call__(
+            self, state: LaneState, lines: Sequence[Arrived], end: Position, warm: Mapping[str, Indicators]
+        ) -> Folded:
+            published = state.last_number
+            pending: list[Publication] = []
+            late = 0
+            for line in lines:
+                complete_to = state.complete_to
+                folded = super().__call__(forget(state, line.line), [line], line.position, warm)
+                state, late = folded.state, late + folded.late
+                if not isinstance(line.line, Heartbeat):
+                    state = replace(state, complete_to=complete_to)
+                pending += state.pending
+            state = replace(state, position=end, published=published, pending=tuple(pending))
+            return Folded(state, len(lines), late)
+
+    return _folding(Forgetful)
+
+
+class _TakesRecordsWhole(Fold):
+    """What is committed of a record counts for all of it."""
+
+    def __call__(
+        self, state: LaneState, lines: Sequence[Arrived], end: Position, warm: Mapping[str, Indicators]
+    ) -> Folded:
+        folded = super().__call__(state, lines, end, warm)
+        position = folded.state.position._replace(line=WHOLE)
+        return replace(folded, state=replace(folded.state, position=position))
 
 
 def _when_the_symbol_moved(state: LaneState, line: Line) -> LaneState:
@@ -260,7 +283,7 @@ class _TakesALostRaceForSuccess:
     """A race that is lost on a fresh read ends the lane's work, and nobody is told."""
 
     def __init__(self, cloud: Cloud) -> None:
-        self._processor = make_processor(cloud)
+        self._processor = processor_of(cloud)
 
     def process(self, records: Sequence[Record]) -> None:
         try:
@@ -280,9 +303,9 @@ class _NeverReadsAgain(TornStateTable):
             raise Unavailable("the race is lost")
         return super().read(lanes)
 
-    def commit(self, lane: str, state: LaneState, read: LaneState) -> None:
+    def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
         try:
-            super().commit(lane, state, read)
+            return super().commit(lane, state, read)
         except LostRace:
             self.lost = True
             raise
@@ -305,9 +328,10 @@ class _RemembersCommits(TornStateTable):
         super().__init__(cloud)
         self.committed: dict[str, Stored] = {}
 
-    def commit(self, lane: str, state: LaneState, read: LaneState) -> None:
-        super().commit(lane, state, read)
+    def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
+        size = super().commit(lane, state, read)
         self.committed[lane] = Stored(state, state.last_number)
+        return size
 
 
 class _IsWarmTooSoon:
@@ -327,7 +351,7 @@ class _IsWarmTooSoon:
 
 class _SwallowsFailures:
     def __init__(self, cloud: Cloud) -> None:
-        self._processor = make_processor(cloud)
+        self._processor = processor_of(cloud)
 
     def process(self, records: Sequence[Record]) -> None:
         with suppress(Unavailable):
@@ -382,12 +406,13 @@ MUTANTS = {
     "drop what was committed": Mutant(_numbered(_Undroppable), promises.bars_equal_one_undisturbed_pass),
     "compare sequence numbers as integers": Mutant(_numbered(_Text), promises.bars_equal_one_undisturbed_pass),
     "quotes move a symbol forward only": Mutant(
-        _folding(_when_the_symbol_moved), promises.bars_equal_one_undisturbed_pass
+        _forgetting(_when_the_symbol_moved), promises.bars_equal_one_undisturbed_pass
     ),
     "heartbeats move the clock forward only": Mutant(
-        _folding(_what_time_it_is), promises.bars_equal_one_undisturbed_pass
+        _forgetting(_what_time_it_is), promises.bars_equal_one_undisturbed_pass
     ),
-    "a closed minute stays closed": Mutant(_folding(_what_is_closed), promises.bars_equal_one_undisturbed_pass),
+    "a closed minute stays closed": Mutant(_forgetting(_what_is_closed), promises.bars_equal_one_undisturbed_pass),
+    "a commit may end within a record": Mutant(_folding(_TakesRecordsWhole), promises.bars_equal_one_undisturbed_pass),
     "commit on condition": Mutant(
         _cloud_with(state_table=_CommitsWhateverWasRead), promises.bars_equal_one_undisturbed_pass
     ),

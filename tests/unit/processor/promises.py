@@ -15,6 +15,7 @@ Key = TypeVar("Key")
 
 
 def each_identity_is_one_row(run: Run) -> Iterator[str]:
+    """Or each minute is, where that is the resolution."""
     yield from _differences(run.effects.rows, run.expected.rows)
 
 
@@ -52,7 +53,11 @@ def an_alert_repeats_once_per_invocation_that_ended_before_its_mark(run: Run) ->
 
 
 def nothing_is_shown_before_its_commit(run: Run) -> Iterator[str]:
-    yield from (f"invocation {bar.invocation} showed {bar.row}" for bar in run.journal.bars if not bar.committed)
+    yield from (
+        f"invocation {shown.invocation} showed {shown.row}"
+        for shown in run.journal.bars + run.journal.minute_rows
+        if not shown.committed
+    )
     yield from (
         f"invocation {published.invocation} published {published.alert.id}"
         for published in run.journal.alerts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
+from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
@@ -15,11 +16,12 @@ from msgspec.structs import replace
 from processor_lambda.ports import QuarantineMessage
 from processor_lambda.records import Record
 from processor_lambda.rows import Row
-from processor_lambda.state import Alert, LaneState, unpack
+from processor_lambda.settings import Resolution, Settings
+from processor_lambda.state import START, WHOLE, Alert, LaneState, Position, unpack
 from quotes import encode
 from replica.event_source.mapping import UNLIMITED, EventSourceMapping
 from replica.event_source.records import Record as KinesisRecord
-from tests.unit.processor.cloud import Cloud, Journal
+from tests.unit.processor.cloud import Cloud, Journal, processor_of
 from tests.unit.processor.event_source import EventSource
 from tests.unit.processor.lambda_model import (
     Blow,
@@ -31,7 +33,7 @@ from tests.unit.processor.lambda_model import (
     Invocation,
     Processing,
 )
-from tests.unit.processor.pipeline import make_processor
+from tests.unit.processor.pipeline import SETTINGS
 from tests.unit.processor.streams import KEYS, Story, handed_over, heartbeat, random_story
 
 END_SECONDS = (3500, 3560)
@@ -67,7 +69,7 @@ def effects_of(cloud: Cloud) -> Effects:
 
 
 def _comparable(state: LaneState) -> LaneState:
-    return replace(state, last_sequence=0, published=state.last_number, pending=())
+    return replace(state, position=START, published=state.last_number, pending=())
 
 
 def is_of_alert(message: QuarantineMessage) -> bool:
@@ -79,7 +81,7 @@ class Build(NamedTuple):
     """What the function under trial is made of: the real one, unless a clause is to be taken out."""
 
     cloud: Callable[[], Cloud] = Cloud
-    processing: Callable[[Cloud], Processing] = make_processor
+    processing: Callable[[Cloud], Processing] = processor_of
     reported: Callable[[Sequence[Record]], int] = lambda _: 0
     """Which record of a batch that failed is reported: `app.handler` names the first."""
     record_of: Callable[[KinesisRecord], Record] = handed_over
@@ -112,12 +114,15 @@ def play(
     mapping: EventSourceMapping,
     build: Build,
     *,
+    end_seconds: Sequence[float] = END_SECONDS,
     kill_at_last: bool = False,
     marks_read_first: bool = False,
+    row_resolution: Resolution = "every",
 ) -> Run:
     """Deliver a story, redrive what was given up until nothing is, and end each lane with heartbeats."""
     cloud = build.cloud()
     cloud.marks_read_first = marks_read_first
+    cloud.settings = replace(SETTINGS, row_resolution=row_resolution)
     stream = story.told()
     function = Function(
         cloud, director, new_processing=build.processing, reported=build.reported, record_of=build.record_of
@@ -128,7 +133,7 @@ def play(
     endless = False
     with build.patched():
         try:
-            for second in (*END_SECONDS, None):
+            for second in (*end_seconds, None):
                 source.drain()
                 while source.discarded:
                     before_redrive = before_redrive or effects_of(cloud)
@@ -156,40 +161,46 @@ def play(
         before_redrive=before_redrive,
         endless=endless,
         effects=effects_of(cloud),
-        expected=_expected(records, _counted(records, discarded, function)),
+        expected=_expected(records, _counted(records, discarded, function), cloud.settings),
     )
 
 
 def _counted(records: Sequence[Record], discarded: Collection[int], function: Function) -> tuple[Record, ...]:
     """What bars are made of: the first arrival of each packet, without what was given up before a commit took it in."""
-    taken_in: set[int] = set()
+    taken_in: dict[int, int] = defaultdict(int)
     for commit in function.journal.commits:
-        taken_in.update(
-            record.sequence_number
-            for record in function.invocations[commit.invocation].records
-            if record.partition_key == commit.lane
-            and commit.before < record.sequence_number <= commit.state.last_sequence
-        )
+        for record in function.invocations[commit.invocation].records:
+            number = record.sequence_number
+            if record.partition_key == commit.lane and commit.before < Position(number, WHOLE):
+                line = WHOLE if commit.state.position.sequence > number else commit.state.position.line
+                if commit.state.position.sequence >= number:
+                    taken_in[number] = max(taken_in[number], line)
     first: dict[tuple[str, bytes], Record] = {}
     for record in records:
-        if record.sequence_number not in discarded or record.sequence_number in taken_in:
-            first.setdefault((record.partition_key, record.data), record)
+        if record.sequence_number not in discarded:
+            data = record.data
+        elif taken := taken_in[record.sequence_number]:
+            data = b"".join(record.data.splitlines(keepends=True)[:taken])
+        else:
+            continue
+        first.setdefault((record.partition_key, data), replace(record, data=data))
     return tuple(first.values())
 
 
 @lru_cache(maxsize=200)
-def one_undisturbed_pass(records: tuple[Record, ...]) -> Effects:
+def one_undisturbed_pass(records: tuple[Record, ...], settings: Settings) -> Effects:
     """The effects of some records that come as one batch, and nothing befalls it."""
     cloud = Cloud()
-    make_processor(cloud).process(records)
+    cloud.settings = settings
+    processor_of(cloud).process(records)
     return effects_of(cloud)
 
 
-def _expected(records: tuple[Record, ...], counted: tuple[Record, ...]) -> Effects:
+def _expected(records: tuple[Record, ...], counted: tuple[Record, ...], settings: Settings) -> Effects:
     """Rows, archive and refused lines are those of all records; bars, alerts and states those of the counted ones."""
-    of_all, of_counted = one_undisturbed_pass(records), one_undisturbed_pass(counted)
+    of_all, of_counted = one_undisturbed_pass(records, settings), one_undisturbed_pass(counted, settings)
     return of_counted._replace(
-        rows=of_all.rows,
+        rows=of_counted.rows if settings.row_resolution == "minute" else of_all.rows,
         archived=of_all.archived,
         messages={id_: message for id_, message in of_all.messages.items() if not is_of_alert(message)}
         | {id_: message for id_, message in of_counted.messages.items() if is_of_alert(message)},
@@ -258,7 +269,7 @@ def mapping_of(*, bisect: bool, retries: int, factor: int = 1, max_age_seconds: 
 
 
 STORIES = 100
-COMMIT_LINES = "processor_lambda.processor.COMMIT_LINES"
+MAX_PUBLICATIONS = "processor_lambda.fold.MAX_PUBLICATIONS"
 
 
 def play_seed(seed: int, build: Build = REAL) -> Run:
@@ -270,7 +281,7 @@ def play_seed(seed: int, build: Build = REAL) -> Run:
         factor=rng.choice((1, 1, 2)),
         max_age_seconds=rng.choice((UNLIMITED, UNLIMITED, 60)),
     )
-    with patch(COMMIT_LINES, rng.choice((1, 3, 4_000))):
+    with patch(MAX_PUBLICATIONS, rng.choice((1, 3, 250))):
         return play(
             random_story(rng.randrange(STORIES)),
             Chance(rng),
@@ -278,4 +289,5 @@ def play_seed(seed: int, build: Build = REAL) -> Run:
             build,
             kill_at_last=rng.random() < 0.5,
             marks_read_first=rng.random() < 0.5,
+            row_resolution=rng.choice(("every", "every", "minute")),
         )

@@ -192,4 +192,5 @@ class _Teller:
         )
         if last is None or quote.event_time >= last.event_time:
             self._last[symbol] = quote
-        return replace(quote, ingest_time=OPEN + timedelta(seconds=self._second))
+        market_state = self.rng.choice(("REGULAR", "REGULAR", "CLOSED", None))
+        return replace(quote, ingest_time=OPEN + timedelta(seconds=self._second), market_state=market_state)

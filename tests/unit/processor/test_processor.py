@@ -212,7 +212,7 @@ def test_a_lost_race_on_a_warm_copy_is_folded_again_in_the_same_invocation(world
 def test_a_stale_warm_copy_does_not_fail_a_batch_that_is_committed_in_parts(
     world: World, shard: Shard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("processor_lambda.processor.COMMIT_LINES", 1)
+    monkeypatch.setattr("processor_lambda.fold.MAX_PUBLICATIONS", 1)
     for second in (0, 10, 20, 30):
         shard.put_lines([make_quote(second=second)])
     stale = make_processor(world)

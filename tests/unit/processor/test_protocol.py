@@ -14,21 +14,21 @@ from itertools import count, product
 import pytest
 
 from processor_lambda.records import Record
-from replica.event_source.mapping import UNLIMITED
+from replica.event_source.mapping import UNLIMITED, EventSourceMapping
 from tests.unit.processor.lambda_model import COMMITTED, Blow, BlowKind, Instance, Invocation
 from tests.unit.processor.mutants import MUTANTS, Mutant
 from tests.unit.processor.pipeline import make_quote
 from tests.unit.processor.promises import broken_promises
-from tests.unit.processor.runs import REAL, Run, is_of_alert, mapping_of, play, play_seed
+from tests.unit.processor.runs import END_SECONDS, REAL, Run, is_of_alert, mapping_of, play, play_seed
 from tests.unit.processor.streams import KEYS, SYMBOLS, Story, heartbeat, packet
 
-SEEDS = int(os.environ.get("STOCKSTREAM_SEEDS", "2000"))
+SEEDS = int(os.environ.get("STOCKSTREAM_SEEDS", "1500"))
 ONE_SEED = os.environ.get("STOCKSTREAM_SEED")
 SEEDS_OF_A_MUTANT = 2_000
 """Within so many, the model has to find what is wrong. It takes 40 on the average, and 300 at the most."""
 
 ONE, OTHER = KEYS
-SYMBOL = SYMBOLS[ONE][0]
+SYMBOL, OTHER_SYMBOL = SYMBOLS[ONE][1], SYMBOLS[OTHER][1]
 STRUCK = 2
 """The invocation that is struck: the two before it make one instance warm and another stale."""
 
@@ -41,13 +41,17 @@ def short_story() -> Story:
             packet(ONE, make_quote(SYMBOL, 2, volume=3)),
             packet(ONE, make_quote(SYMBOL, 61, "110", previous_close="100", volume=6), rubbish=b"rubbish\n"),
             packet(ONE, make_quote(SYMBOL, 125, "90", previous_close="100", volume=10)),
-            packet(OTHER, make_quote(SYMBOLS[OTHER][0], 125, "90", previous_close="100", volume=10)),
+            packet(OTHER, make_quote(OTHER_SYMBOL, 125, "90", previous_close="100", volume=10)),
             packet(ONE, heartbeat(ONE, 190)),
         ]
     )
 
 
 SHORT_STORY = short_story()
+
+
+def play_script(script: Script, mapping: EventSourceMapping) -> Run:
+    return play(SHORT_STORY, script, mapping, REAL, end_seconds=END_SECONDS[:1])
 
 
 class Script:
@@ -69,7 +73,7 @@ class Script:
 
     def batch_size(self, waiting: int) -> int:
         """See `Director`."""
-        return min(next(self._sizes, 1), waiting)
+        return min(next(self._sizes, waiting), waiting)
 
     def instance(self, idle: Sequence[Instance]) -> Instance | None:
         """See `Director`."""
@@ -98,7 +102,7 @@ def assert_kept(run: Run, name: str) -> None:
 @cache
 def points_of_the_batch(first: str) -> Sequence[str]:
     """Before and after each call that the batch makes when nothing befalls it."""
-    run = play(SHORT_STORY, Script(first, "cold"), mapping_of(bisect=False, retries=UNLIMITED), REAL)
+    run = play_script(Script(first, "cold"), mapping_of(bisect=False, retries=UNLIMITED))
     assert_kept(run, "undisturbed")
     return run.invocations[STRUCK].points
 
@@ -118,7 +122,7 @@ def test_a_batch_that_ends_before_or_after_any_call_breaks_no_promise(
     for point, call in enumerate(points_of_the_batch(first)):
         if kind == "unheard" and call != COMMITTED:
             continue
-        run = play(SHORT_STORY, Script(first, then, Blow(point, kind)), mapping, REAL)
+        run = play_script(Script(first, then, Blow(point, kind)), mapping)
         assert_kept(run, f"{kind} at {call}")
 
 
@@ -135,7 +139,7 @@ def test_a_batch_that_is_given_up_at_any_call_and_finishes_at_any_other_breaks_n
             continue
         for finish in count():
             script = Script(first, then, Blow(point, "abandoned"), finish)
-            run = play(SHORT_STORY, script, mapping, REAL)
+            run = play_script(script, mapping)
             assert_kept(run, f"given up at {call}, point {point}; finishes at call {finish} of others")
             if script.calls_of_others <= finish:
                 break
