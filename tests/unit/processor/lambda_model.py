@@ -215,17 +215,16 @@ class Function:
 
     def _strike(self, invocation: Invocation, blow: Blow, call: str) -> None:
         invocation.undisturbed = False
+        if blow.kind == "unheard":
+            self.trace.append(f"    invocation {invocation.number} is unheard at {call!r}")
+            raise LostRace(call)  # which it may recover from
         self._trouble(invocation, f"is {blow.kind} at {call!r}")
-        match blow.kind:
-            case "killed":
-                raise Killed
-            case "failed":
-                raise Unavailable(call)
-            case "unheard":
-                raise LostRace(call)
-            case "abandoned":
-                assert invocation.course is not None
-                invocation.course.wait()
+        if blow.kind == "killed":
+            raise Killed
+        if blow.kind == "failed":
+            raise Unavailable(call)
+        assert invocation.course is not None
+        invocation.course.wait()
 
     def _trouble(self, invocation: Invocation, what: str) -> None:
         self.trace.append(f"    invocation {invocation.number} {what}")

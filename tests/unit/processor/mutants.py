@@ -5,7 +5,7 @@ A clause is taken out at the ports where that is possible, so that little here d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from copy import copy
 from typing import NamedTuple
@@ -13,20 +13,38 @@ from unittest.mock import patch
 
 from msgspec.structs import replace
 
-from processor_lambda.errors import InvalidAlert, LostRace, Unavailable
+from processor_lambda.errors import Unavailable
 from processor_lambda.fold import Arrived, Fold, Folded
 from processor_lambda.indicators import Indicators
-from processor_lambda.memory import MemoryArchive, MemoryQuarantine, MemoryStateTable, MemoryTable
-from processor_lambda.ports import QuarantineMessage, Stored
 from processor_lambda.processor import Processor
 from processor_lambda.records import Record
-from processor_lambda.rows import Row, bar_row
-from processor_lambda.state import WHOLE, Alert, LaneState, Position, Publication
+from processor_lambda.state import WHOLE, LaneState, Position, Publication
 from quotes import Heartbeat, Line
 from replica.event_source.records import Record as KinesisRecord
 from tests.unit.processor import promises
-from tests.unit.processor.cloud import ChoosyTopic, Cloud, TornStateTable, processor_of
-from tests.unit.processor.pipeline import SETTINGS
+from tests.unit.processor.broken_ports import (
+    Calls,
+    CommitsWhateverWasRead,
+    DropsInvalidAlerts,
+    HopesForInvalidAlerts,
+    LateArchive,
+    LateMarks,
+    LateQuarantine,
+    LateRows,
+    LateTopic,
+    MarksFirst,
+    NamesAnew,
+    NeverReadsAgain,
+    NumbersMessages,
+    PublishesFirst,
+    ReadsOfLongAgo,
+    RemembersCommits,
+    SetsMarks,
+    TakesAllForPublished,
+    TakesNothingForPublished,
+    WritesMinutesFirst,
+)
+from tests.unit.processor.cloud import Cloud, processor_of
 from tests.unit.processor.promises import Judge
 from tests.unit.processor.runs import Build
 from tests.unit.processor.streams import handed_over
@@ -59,59 +77,6 @@ def _processor_with(cloud: Cloud, **ports: object) -> Processor:
     return processor_of(seen)
 
 
-Calls = list[Callable[[], object]]
-
-
-class _LateArchive(MemoryArchive):
-    def __init__(self, cloud: Cloud, calls: Calls) -> None:
-        super().__init__(cloud)
-        self._calls = calls
-
-    def put(self, key: str, body: bytes) -> str:
-        self._calls.append(lambda: MemoryArchive.put(self, key, body))
-        return f"s3://memory/{key}"
-
-
-class _LateRows(MemoryTable):
-    def __init__(self, cloud: Cloud, calls: Calls) -> None:
-        super().__init__(cloud, "rows", cloud.rows, ("symbol", "timestamp"))
-        self._calls = calls
-
-    def put(self, rows: Sequence[Row]) -> None:
-        self._calls.append(lambda: MemoryTable.put(self, rows))
-
-
-class _LateQuarantine(MemoryQuarantine):
-    def __init__(self, cloud: Cloud, calls: Calls) -> None:
-        super().__init__(cloud)
-        self._calls = calls
-
-    def put(self, messages: Sequence[QuarantineMessage]) -> None:
-        self._calls.append(lambda: MemoryQuarantine.put(self, messages))
-
-
-class _LateTopic(ChoosyTopic):
-    def __init__(self, cloud: Cloud, calls: Calls) -> None:
-        super().__init__(cloud)
-        self._calls = calls
-
-    def publish(self, alert: Alert) -> None:
-        self._calls.append(lambda: self._publish(alert))
-
-    def _publish(self, alert: Alert) -> None:
-        with suppress(InvalidAlert):
-            super().publish(alert)
-
-
-class _LateMarks(TornStateTable):
-    def __init__(self, cloud: Cloud, calls: Calls) -> None:
-        super().__init__(cloud)
-        self._calls = calls
-
-    def raise_mark(self, lane: str, published: int) -> None:
-        self._calls.append(lambda: MemoryStateTable.raise_mark(self, lane, published))
-
-
 class _Late:
     """A processor that makes the calls of some ports at the end of a batch, if it lives to see it."""
 
@@ -128,72 +93,6 @@ class _Late:
 
 def _late(**ports: Callable[[Cloud, Calls], object]) -> Build:
     return Build(processing=lambda cloud: _Late(cloud, ports))
-
-
-class _TakesAllForPublished(TornStateTable):
-    def read(self, lanes: Collection[str]) -> dict[str, Stored]:
-        return {lane: Stored(read.state, read.state.last_number) for lane, read in super().read(lanes).items()}
-
-
-class _TakesNothingForPublished(TornStateTable):
-    def read(self, lanes: Collection[str]) -> dict[str, Stored]:
-        return {lane: Stored(read.state, 0) for lane, read in super().read(lanes).items()}
-
-
-class _ReadsOfLongAgo(TornStateTable):
-    """Every second read brings what was there before the last write, as DynamoDB's default read may."""
-
-    def __init__(self, cloud: Cloud) -> None:
-        super().__init__(cloud)
-        self._before: dict[str, Stored] = {}
-        self._reads = 0
-
-    def read(self, lanes: Collection[str]) -> dict[str, Stored]:
-        now = super().read(lanes)
-        self._reads += 1
-        return now if self._reads % 2 else {lane: self._before.get(lane, Stored(LaneState(), 0)) for lane in lanes}
-
-    def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
-        self._keep(lane)
-        return super().commit(lane, state, read)
-
-    def raise_mark(self, lane: str, published: int) -> None:
-        self._keep(lane)
-        super().raise_mark(lane, published)
-
-    def _keep(self, lane: str) -> None:
-        self._before[lane] = Stored(self._state(lane), self._world.marks.get(lane, 0))
-
-
-class _CommitsWhateverWasRead(TornStateTable):
-    def commit(self, lane: str, state: LaneState, read: LaneState) -> int:  # noqa: ARG002  (that is the clause)
-        return super().commit(lane, state, self._state(lane))
-
-
-class _PublishesFirst(TornStateTable):
-    def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
-        for item in state.pending:
-            if item.bar is not None:
-                self._world.bars.put([bar_row(item.bar, SETTINGS.bar_ttl_days)])
-            if item.alert is not None:
-                with suppress(InvalidAlert):
-                    self._world.topic.publish(item.alert)
-        return super().commit(lane, state, read)
-
-
-class _MarksFirst(TornStateTable):
-    def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
-        size = super().commit(lane, state, read)
-        if state.pending:
-            self.raise_mark(lane, state.last_number)
-        return size
-
-
-class _SetsMarks(TornStateTable):
-    def raise_mark(self, lane: str, published: int) -> None:
-        self._world.fault("states.raise_mark")
-        self._world.marks[lane] = published
-        self._world.fault("states.raise_mark done")
 
 
 class _Undroppable(int):
@@ -293,29 +192,11 @@ class _TakesALostRaceForSuccess:
                 raise
 
 
-class _NeverReadsAgain(TornStateTable):
-    """For one invocation at a time: once it has lost a race, there is no other read."""
-
-    lost = False
-
-    def read(self, lanes: Collection[str]) -> dict[str, Stored]:
-        if self.lost:
-            raise Unavailable("the race is lost")
-        return super().read(lanes)
-
-    def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
-        try:
-            return super().commit(lane, state, read)
-        except LostRace:
-            self.lost = True
-            raise
-
-
 class _FailsWithItsWarmCopy:
     """A race that is lost on a warm copy fails the batch."""
 
     def __init__(self, cloud: Cloud) -> None:
-        self._states = _NeverReadsAgain(cloud)
+        self._states = NeverReadsAgain(cloud)
         self._processor = _processor_with(cloud, state_table=self._states)
 
     def process(self, records: Sequence[Record]) -> None:
@@ -323,22 +204,11 @@ class _FailsWithItsWarmCopy:
         self._processor.process(records)
 
 
-class _RemembersCommits(TornStateTable):
-    def __init__(self, cloud: Cloud) -> None:
-        super().__init__(cloud)
-        self.committed: dict[str, Stored] = {}
-
-    def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
-        size = super().commit(lane, state, read)
-        self.committed[lane] = Stored(state, state.last_number)
-        return size
-
-
 class _IsWarmTooSoon:
     """A copy of what was committed is warm though publishing it failed."""
 
     def __init__(self, cloud: Cloud) -> None:
-        self._states = _RemembersCommits(cloud)
+        self._states = RemembersCommits(cloud)
         self._processor = _processor_with(cloud, state_table=self._states)
 
     def process(self, records: Sequence[Record]) -> None:
@@ -358,49 +228,22 @@ class _SwallowsFailures:
             self._processor.process(records)
 
 
-class _NamesAnew(ChoosyTopic):
-    def publish(self, alert: Alert) -> None:
-        super().publish(replace(alert, id=f"{alert.id}:{len(self._world.alerts)}"))
-
-
-class _HopesForInvalidAlerts(ChoosyTopic):
-    def publish(self, alert: Alert) -> None:
-        try:
-            super().publish(alert)
-        except InvalidAlert as error:
-            raise Unavailable(str(error)) from error
-
-
-class _DropsInvalidAlerts(ChoosyTopic):
-    def publish(self, alert: Alert) -> None:
-        with suppress(InvalidAlert):
-            super().publish(alert)
-
-
-class _NumbersMessages(MemoryQuarantine):
-    def put(self, messages: Sequence[QuarantineMessage]) -> None:
-        count = len(self._world.messages)
-        super().put([replace(message, id=f"{message.id}/{count}") for message in messages])
-
-
 MUTANTS = {
-    "archive first": Mutant(_late(archive=_LateArchive), promises.the_archive_is_complete),
-    "write rows before the commit": Mutant(_late(quotes=_LateRows), promises.each_identity_is_one_row),
+    "archive first": Mutant(_late(archive=LateArchive), promises.the_archive_is_complete),
+    "write rows before the commit": Mutant(_late(quotes=LateRows), promises.each_identity_is_one_row),
     "quarantine before the commit": Mutant(
-        _late(quarantine=_LateQuarantine), promises.refused_lines_arrive_under_one_id
+        _late(quarantine=LateQuarantine), promises.refused_lines_arrive_under_one_id
     ),
     "publish a commit before the next one": Mutant(
-        _late(topic=_LateTopic, state_table=_LateMarks), promises.no_alert_is_lost
+        _late(topic=LateTopic, state_table=LateMarks), promises.no_alert_is_lost
     ),
-    "publish what is pending on read": Mutant(
-        _cloud_with(state_table=_TakesAllForPublished), promises.no_alert_is_lost
-    ),
+    "publish what is pending on read": Mutant(_cloud_with(state_table=TakesAllForPublished), promises.no_alert_is_lost),
     "publish only beyond the mark": Mutant(
-        _cloud_with(state_table=_TakesNothingForPublished),
+        _cloud_with(state_table=TakesNothingForPublished),
         promises.an_alert_repeats_once_per_invocation_that_ended_before_its_mark,
     ),
     "read consistently": Mutant(
-        _cloud_with(state_table=_ReadsOfLongAgo),
+        _cloud_with(state_table=ReadsOfLongAgo),
         promises.an_alert_repeats_once_per_invocation_that_ended_before_its_mark,
     ),
     "drop what was committed": Mutant(_numbered(_Undroppable), promises.bars_equal_one_undisturbed_pass),
@@ -414,13 +257,16 @@ MUTANTS = {
     "a closed minute stays closed": Mutant(_forgetting(_what_is_closed), promises.bars_equal_one_undisturbed_pass),
     "a commit may end within a record": Mutant(_folding(_TakesRecordsWhole), promises.bars_equal_one_undisturbed_pass),
     "commit on condition": Mutant(
-        _cloud_with(state_table=_CommitsWhateverWasRead), promises.bars_equal_one_undisturbed_pass
+        _cloud_with(state_table=CommitsWhateverWasRead), promises.bars_equal_one_undisturbed_pass
     ),
     "publish after the commit": Mutant(
-        _cloud_with(state_table=_PublishesFirst), promises.nothing_is_shown_before_its_commit
+        _cloud_with(state_table=PublishesFirst), promises.nothing_is_shown_before_its_commit
     ),
-    "mark after publishing": Mutant(_cloud_with(state_table=_MarksFirst), promises.no_alert_is_lost),
-    "mark upwards only": Mutant(_cloud_with(state_table=_SetsMarks), promises.the_published_mark_never_falls),
+    "write a minute's row after the commit": Mutant(
+        _cloud_with(state_table=WritesMinutesFirst), promises.nothing_is_shown_before_its_commit
+    ),
+    "mark after publishing": Mutant(_cloud_with(state_table=MarksFirst), promises.no_alert_is_lost),
+    "mark upwards only": Mutant(_cloud_with(state_table=SetsMarks), promises.the_published_mark_never_falls),
     "a race lost on a fresh read fails the batch": Mutant(
         Build(processing=_TakesALostRaceForSuccess), promises.bars_equal_one_undisturbed_pass
     ),
@@ -433,16 +279,16 @@ MUTANTS = {
         Build(reported=lambda records: len(records) - 1), promises.bars_equal_one_undisturbed_pass
     ),
     "an alert's id is that of its cause": Mutant(
-        _cloud_with(topic=_NamesAnew), promises.an_alert_is_the_same_under_its_id_whenever_it_is_published
+        _cloud_with(topic=NamesAnew), promises.an_alert_is_the_same_under_its_id_whenever_it_is_published
     ),
     "an invalid alert does not fail the batch": Mutant(
-        _cloud_with(topic=_HopesForInvalidAlerts), promises.no_batch_fails_without_a_fault
+        _cloud_with(topic=HopesForInvalidAlerts), promises.no_batch_fails_without_a_fault
     ),
     "an invalid alert goes to quarantine": Mutant(
-        _cloud_with(topic=_DropsInvalidAlerts), promises.refused_lines_arrive_under_one_id
+        _cloud_with(topic=DropsInvalidAlerts), promises.refused_lines_arrive_under_one_id
     ),
     "a refused line's id is that of its place": Mutant(
-        _cloud_with(quarantine=_NumbersMessages), promises.refused_lines_arrive_under_one_id
+        _cloud_with(quarantine=NumbersMessages), promises.refused_lines_arrive_under_one_id
     ),
 }
 """By the clause that is taken out."""

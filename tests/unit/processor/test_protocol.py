@@ -15,11 +15,12 @@ import pytest
 
 from processor_lambda.records import Record
 from replica.event_source.mapping import UNLIMITED, EventSourceMapping
+from tests.unit.processor.chance import mapping_of, play_seed
 from tests.unit.processor.lambda_model import COMMITTED, Blow, BlowKind, Instance, Invocation
 from tests.unit.processor.mutants import MUTANTS, Mutant
 from tests.unit.processor.pipeline import make_quote
 from tests.unit.processor.promises import broken_promises
-from tests.unit.processor.runs import END_SECONDS, REAL, Run, is_of_alert, mapping_of, play, play_seed
+from tests.unit.processor.runs import END_SECONDS, REAL, Run, is_of_alert, play
 from tests.unit.processor.streams import KEYS, SYMBOLS, Story, heartbeat, packet
 
 SEEDS = int(os.environ.get("STOCKSTREAM_SEEDS", "1500"))
