@@ -92,10 +92,7 @@ def list_(  # noqa: PLR0917  (options, by name)
                 typer.echo(view.json_of(entry))
         elif entries:
             out.print(view.table_of(entries, now))
-        say(
-            f"{len(entries)} messages"
-            + ("" if sweep.complete else f"; the first {limit} of more: --limit looks further")
-        )
+        say(f"{len(entries)} messages" + ("" if sweep.complete else "; there may be more: --limit looks further"))
 
 
 @app.command(epilog=epilog("quarantine show 3f9a0c51e2", "quarantine show 3f9a0c51e2 --raw > line.json"))
