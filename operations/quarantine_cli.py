@@ -183,7 +183,7 @@ def replay_(  # noqa: PLR0917  (options, by name)
             for line in view.refusals_of(refused, entries):
                 say(line)
         typer.echo(f"replayed {done.lines} lines; {done.deleted} of {len(entries)} messages left the quarantine")
-        _tell_due(plan)
+        _tell_due(plan, now)
         if done.refused:
             raise typer.Exit(NOT_DONE)
 
@@ -241,8 +241,8 @@ def _before(now: datetime, age: timedelta | None) -> datetime | None:
     return None if age is None else now - age
 
 
-def _tell_due(plan: replay.Plan) -> None:
+def _tell_due(plan: replay.Plan, now: datetime) -> None:
     due = Due()
     due.add(packet.data for packet in plan.packets)
-    for command in due.commands():
+    for command in due.commands(now):
         say(f"their minutes may be closed; an hour after them, correct the bars: {command}")

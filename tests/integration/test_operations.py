@@ -15,8 +15,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 
-from quotes import Quote, encode, lane_of, partition_key
+from operations.dynamodb import DynamoBars
+from processor_lambda.memory import World
+from processor_lambda.records import Record as Arrived
+from processor_lambda.rows import Row
+from quotes import Heartbeat, Quote, encode, lane_of, partition_key
 from replica.deployment import Deployment
 from replica.emulator import Emulator
 from replica.event_source import Clock, EventSourceMapping, FakeFunction, Record
@@ -25,6 +30,7 @@ from replica.event_source.deliverer import Deliverer
 from replica.event_source.records import EventFormat
 from replica.package import ROOT
 from tests.integration.fault_proxy import Answer, FaultProxy, Request
+from tests.unit.processor.pipeline import make_processor
 
 PREFIX, STAGE = "operations", "test"
 LANES = 4
@@ -388,3 +394,149 @@ class TestRedrive:
         assert "AccessDeniedException" in err
         assert given_up
         assert (operator.keys("aws/lambda/"), operator.on_stream()) == (names, there)
+
+
+YESTERDAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
+
+
+@pytest.fixture(scope="module")
+def symbols(operator: Operator) -> list[str]:
+    """Symbols whose live bars lack what came late, in packets that were sent more than once."""
+    symbols = ["LATE", "TWICE"]
+    for index, packet in enumerate(packets_of_yesterday(symbols)):
+        if index % 5 != 3:
+            operator.put(encode(packet), lane(packet[0].symbol))
+        if index % 7 == 2:
+            operator.put(encode(packet), lane(packet[0].symbol))
+    end = YESTERDAY + timedelta(hours=23)
+    for key in {lane(symbol) for symbol in symbols}:
+        operator.put(encode([Heartbeat(lane=key, clock=end, complete_to=end)]), key)
+    operator.process()
+    for packet in packets_of_yesterday(symbols)[3::5]:
+        operator.put(encode(packet), lane(packet[0].symbol))
+    operator.process()
+    return symbols
+
+
+class TestRebuild:
+    def test_it_gives_the_bars_of_an_undisturbed_pass_and_a_second_time_the_same(
+        self, operator: Operator, symbols: list[str]
+    ) -> None:
+        expected = bars_of_an_undisturbed_pass(symbols)
+        day = f"{YESTERDAY:%Y-%m-%d}"
+        live = bars(operator, symbols)
+        assert live != expected
+
+        out, _ = operator.run("rebuild", "--all-symbols", "--day", day, "--dry-run")
+        assert "would be corrected" in out
+        assert bars(operator, symbols) == live
+
+        out, _ = operator.run("rebuild", "--symbol", "LATE", "--symbol", "TWICE", "--day", day)
+        assert f"{day} LATE: 30 bars: " in out
+        assert bars(operator, symbols) == expected
+
+        out, _ = operator.run("rebuild", "--all-symbols", "--day", day)
+        assert f"{day} TWICE: 30 bars: 0 corrected, 0 added, 30 as they were" in out
+        assert bars(operator, symbols) == expected
+
+    def test_damaged_bars_are_corrected(self, operator: Operator, symbols: list[str]) -> None:
+        operator.run("rebuild", "--all-symbols", "--day", f"{YESTERDAY:%Y-%m-%d}")
+        expected = bars(operator, symbols)
+        dynamodb, table = operator.client("dynamodb"), operator.outputs["BarsTable"]
+        (first, minute), (second, other) = sorted(expected)[3], sorted(expected)[40]
+        dynamodb.delete_item(TableName=table, Key={"symbol": {"S": first}, "minute": {"S": minute}})
+        dynamodb.put_item(TableName=table, Item={"symbol": {"S": second}, "minute": {"S": other}, "high": {"N": "1"}})
+        out, _ = operator.run("rebuild", "--all-symbols", "--day", f"{YESTERDAY:%Y-%m-%d}")
+        assert "1 added" in out
+        assert "1 corrected" in out
+        assert bars(operator, symbols) == expected
+
+    def test_killed_it_has_written_whole_bars_or_none_and_the_next_finishes(
+        self, operator: Operator, symbols: list[str], proxy: FaultProxy
+    ) -> None:
+        operator.run("rebuild", "--all-symbols", "--day", f"{YESTERDAY:%Y-%m-%d}")
+        expected = bars(operator, symbols)
+        dynamodb, table = operator.client("dynamodb"), operator.outputs["BarsTable"]
+        for symbol, minute in expected:
+            dynamodb.delete_item(TableName=table, Key={"symbol": {"S": symbol}, "minute": {"S": minute}})
+        processes: list[subprocess.Popen[str]] = []
+        writes = 0
+
+        def kill(request: Request) -> Answer | None:
+            nonlocal writes
+            writes += request.target.endswith(".BatchWriteItem")
+            if writes == 2 and processes[0].poll() is None:
+                processes[0].kill()
+                processes[0].wait()
+                return Answer(500, b"{}")
+            return None
+
+        proxy.fault = kill
+        arguments = ("rebuild", "--all-symbols", "--day", f"{YESTERDAY:%Y-%m-%d}")
+        processes.append(operator.start(*arguments, endpoint=proxy.url))
+        processes[0].communicate(timeout=PATIENCE)
+        left = bars(operator, symbols)
+        assert 0 < len(left) < len(expected)
+        assert left.items() <= expected.items()
+        operator.run(*arguments)
+        assert bars(operator, symbols) == expected
+
+    @pytest.mark.parametrize(
+        ("arguments", "code", "message"),
+        [
+            (["--day", f"{YESTERDAY:%Y-%m-%d}"], 2, "name symbols with --symbol, or take --all-symbols"),
+            (["--day", f"{YESTERDAY:%Y-%m-%d}", "--symbol", "a b"], 2, "'a b' is not a symbol"),
+            (["--day", "2999-01-01", "--symbol", "A"], 2, "only minutes that ended over an hour ago"),
+            (["--day", f"{YESTERDAY:%Y-%m-%d}", "--symbol", "NONE"], 1, "NONE: the archive has no quote of it"),
+        ],
+    )
+    def test_what_cannot_be_rebuilt_is_told(
+        self, operator: Operator, arguments: list[str], code: int, message: str
+    ) -> None:
+        assert message in operator.run("rebuild", *arguments, code=code)[1]
+
+
+def packets_of_yesterday(symbols: Sequence[str]) -> list[list[Quote]]:
+    """Half an hour of each symbol, a packet a minute, in the order of time."""
+    return [
+        [
+            replace(
+                make_quote(symbol, price=100 + (minute * 7 + second) % 13),
+                event_time=YESTERDAY + timedelta(hours=14, minutes=minute, seconds=second),
+                ingest_time=YESTERDAY + timedelta(hours=14, minutes=minute, seconds=second),
+                volume=minute * 60 + second,
+            )
+            for second in (0, 20, 40)
+        ]
+        for minute in range(30)
+        for symbol in symbols
+    ]
+
+
+def bars_of_an_undisturbed_pass(symbols: Sequence[str]) -> dict[tuple[str, ...], Row]:
+    world = World()
+    records = [
+        Arrived(
+            stream="quotes",
+            shard="shardId-000000000000",
+            sequence_number=number,
+            partition_key=lane(packet[0].symbol),
+            arrival=datetime.now(UTC),
+            data=encode(packet),
+        )
+        for number, packet in enumerate(packets_of_yesterday(symbols))
+    ]
+    end = YESTERDAY + timedelta(hours=23)
+    records += [
+        replace(records[-1], sequence_number=1000 + number, partition_key=key, data=encode([beat]))
+        for number, key in enumerate(sorted({lane(symbol) for symbol in symbols}))
+        for beat in [Heartbeat(lane=key, clock=end, complete_to=end)]
+    ]
+    make_processor(world).process(records)
+    return world.bar_rows
+
+
+def bars(operator: Operator, symbols: Sequence[str]) -> dict[tuple[str, ...], Row]:
+    table = DynamoBars(operator.client("dynamodb"), operator.outputs["BarsTable"])
+    rows = [row for symbol in symbols for row in table.between(symbol, YESTERDAY, YESTERDAY + timedelta(days=1))]
+    return {(str(row["symbol"]), str(row["minute"])): row for row in rows}
