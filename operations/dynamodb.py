@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -11,6 +12,8 @@ from typing import Any
 from operations.aws import answered
 from operations.errors import Unavailable
 from processor_lambda import errors
+from processor_lambda.aws import Service
+from processor_lambda.credentials import credentials_of
 from processor_lambda.dynamodb import DynamoTable
 from processor_lambda.rows import Row
 from quotes import to_iso
@@ -21,7 +24,14 @@ class DynamoRows:
 
     def __init__(self, client: Any, name: str, key: tuple[str, str]) -> None:
         self._client, self._name = client, name
-        self._table = DynamoTable(client, name, key)
+        service = Service(
+            "dynamodb",
+            client.meta.endpoint_url,
+            client.meta.region_name,
+            credentials_of(os.environ),
+            ca_bundle=os.environ.get("AWS_CA_BUNDLE") or None,
+        )
+        self._table = DynamoTable(service, name, key)
 
     def put(self, rows: Sequence[Row]) -> None:
         """See `ports.Rows`."""
@@ -68,7 +78,7 @@ class DynamoBars(DynamoRows):
 def _ours() -> Iterator[None]:
     try:
         yield
-    except errors.Unavailable as error:
+    except errors.ProcessorError as error:
         raise Unavailable(str(error)) from error
 
 
