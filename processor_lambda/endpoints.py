@@ -38,12 +38,11 @@ def _is_true(environment: Mapping[str, str], name: str) -> bool:
 
 
 def _endpoint_of_botocore(service: str, region: str, *, fips: bool, dualstack: bool) -> str:
-    from botocore.session import get_session  # noqa: PLC0415  (importing it is most of a cold start)
+    from botocore.regions import EndpointResolver  # noqa: PLC0415  (importing it is most of a cold start)
+    from botocore.session import get_session  # noqa: PLC0415  (so is this)
 
-    found = (
-        get_session()
-        .get_component("endpoint_resolver")
-        .construct_endpoint(service, region, use_fips_endpoint=fips, use_dualstack_endpoint=dualstack)
+    found = EndpointResolver(get_session().get_data("endpoints")).construct_endpoint(
+        service, region, use_fips_endpoint=fips, use_dualstack_endpoint=dualstack
     )
     if not found:
         raise SettingsError(f"AWS_REGION: {region!r} is no region with {service}; if it is, set AWS_ENDPOINT_URL")
