@@ -137,6 +137,10 @@ class Service:
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise Unavailable(f"{self._scope.service} {action}: an answer that is none: {error}") from error
 
+    def close(self) -> None:
+        """Give the connection back."""
+        self._connection.close()
+
     def _exchange(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
         headers = signed(
             method,
