@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,12 +16,15 @@ import typer
 from botocore.exceptions import BotoCoreError
 from rich.console import Console
 
-from replica.deployment import Deployment
+from replica import kept
+from replica.deployment import TEMPLATES, Deployment
 from replica.errors import ReplicaError
 from replica.package import ROOT, Architecture, Target, build
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
+PIPE_WIDTH = 240
+"""No terminal cuts what goes through a pipe."""
 LAMBDA = Target()
 Source = Literal["synthetic", "replay", "yahoo"]
 
@@ -42,6 +48,9 @@ def demo(  # noqa: PLR0917  (options, by name)
     ] = None,
     replay_speed: Annotated[float, typer.Option(min=0, help="Times real time; 0 is as fast as it goes.")] = 0.0,
     summary: Annotated[Path | None, typer.Option(help="Write the closing figures there, as JSON.")] = None,
+    keep: Annotated[
+        Path, typer.Option(file_okay=False, help="Leave the archive there for `sql`.", show_default="build/demo-archive")
+    ] = kept.DIRECTORY,
     auth: Annotated[  # noqa: FBT002  (an option, by name)
         bool, typer.Option("--auth", envvar="AUTH", help="Enforce the deployed IAM policies, the function's role too.")
     ] = False,
@@ -62,7 +71,9 @@ def demo(  # noqa: PLR0917  (options, by name)
     if replay_path is not None:
         settings["REPLAY_PATH"] = str(replay_path.absolute())
     with _errors_told():
-        result = demo_.run(View(Console()), seconds=seconds, settings=settings, policies_enforced=auth)
+        result = demo_.run(
+            View(Console()), seconds=seconds, settings=settings, archive=keep, policies_enforced=auth
+        )
         if summary is not None:
             summary.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
     if result.lost or result.duplicated or result.out_of_order:
@@ -116,10 +127,67 @@ def export(
 
 
 @app.command()
+def sql(
+    query: Annotated[
+        str | None, typer.Argument(help="SQL, or the name of a saved query; without it a prompt, or SQL from a pipe.")
+    ] = None,
+    archive: Annotated[
+        str, typer.Option(help="A directory that holds raw-data/, or s3://BUCKET.", show_default="the last demo's")
+    ] = str(kept.DIRECTORY),
+    as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,  # noqa: FBT002  (an option, by name)
+    as_csv: Annotated[bool, typer.Option("--csv", help="Answer as CSV.")] = False,  # noqa: FBT002  (an option, by name)
+) -> None:
+    r"""Ask the archive by SQL, with the tables, views and saved queries that Athena gets.
+
+    `\d` lists them. An archive in S3 is read from where the AWS SDK's own environment points, the whole of it.
+    """
+    from replica import catalog, prompt  # noqa: PLC0415  (DuckDB is not wanted for `package`)
+    from replica.engine import Engine  # noqa: PLC0415
+
+    if as_json and as_csv:
+        raise typer.BadParameter("one of the two is enough", param_hint="--json --csv")
+    with _errors_told(), _archive_at(archive) as directory:
+        known = catalog.read()
+        engine = Engine(known, directory)
+        if (last := kept.last_day(directory)) is not None and kept.is_old(last, datetime.now(UTC).date()):
+            typer.echo(f"note: the archive ends on {last}, and saved queries look at the last seven days", err=True)
+        form: prompt.Form = "json" if as_json else "csv" if as_csv else "table"
+        session = prompt.Session(known, engine, Console(width=None if sys.stdout.isatty() else PIPE_WIDTH), form)
+        if query is None:
+            session.prompt()
+        else:
+            session.ask(query)
+
+
+@app.command()
+def queries() -> None:
+    """Write the templates of the views and saved queries anew, from the SQL in infra/athena."""
+    from replica import catalog, queries_template  # noqa: PLC0415  (DuckDB is not wanted for `package`)
+
+    with _errors_told():
+        for name, text in queries_template.render(catalog.read()).items():
+            (TEMPLATES / name).write_text(text, encoding="utf-8")
+            typer.echo(str(TEMPLATES / name))
+
+
+@app.command()
 def destroy(prefix: PrefixOption = "stockstream", stage: StageOption = "dev") -> None:
     """Delete what was deployed, but for the tables and the archive."""
     with _errors_told():
         _deployment(prefix, stage).destroy()
+
+
+@contextmanager
+def _archive_at(place: str) -> Iterator[Path]:
+    """A directory that holds the archive; that of a bucket is copied, and goes when the block ends."""
+    if not place.startswith("s3://"):
+        yield kept.found(Path(place))
+        return
+    bucket = place.removeprefix("s3://").strip("/")
+    with tempfile.TemporaryDirectory(prefix="stockstream-archive-") as scratch:
+        objects = kept.keep(boto3.Session().client("s3"), bucket, Path(scratch))
+        typer.echo(f"{objects:,} objects of {bucket} read", err=True)
+        yield Path(scratch)
 
 
 def _cpu(architecture: Literal["arm64", "x86_64", "native"]) -> Architecture:

@@ -13,6 +13,7 @@ from types import FrameType
 import msgspec
 
 from producer_service import ledger
+from replica import kept
 from replica.audit import Findings, audit
 from replica.errors import ReplicaError
 from replica.monitor import Snapshot
@@ -46,11 +47,13 @@ class Summary(Findings, frozen=True, kw_only=True):
     """From the producer's start to the last quote stored."""
 
 
-def run(view: View, *, seconds: float | None, settings: dict[str, str], policies_enforced: bool = False) -> Summary:
+def run(
+    view: View, *, seconds: float | None, settings: dict[str, str], archive: Path, policies_enforced: bool = False
+) -> Summary:
     """Run the pipeline until the time is up, the source ends or Ctrl-C; then drain, read back and compare.
 
     What the producer holds when it is told to stop is delivered first, however long that takes within its limits.
-    `settings` are the producer's, without their prefix. Raises `ReplicaError` when something does not start or stop as
+    `settings` are the producer's, without their prefix. The archive is left in the directory `archive`. Raises `ReplicaError` when something does not start or stop as
     it should; the findings may be bad without that.
     """
     interrupted = _interrupts()
@@ -74,8 +77,10 @@ def run(view: View, *, seconds: float | None, settings: dict[str, str], policies
             took = time.monotonic() - began
             view.say("reading back the stream, the tables, the archive and the queues")
             findings = audit(list(ledger.read(directory / "ledger.jsonl")), pipeline.reader.read())
+            kept.keep(pipeline.emulator.client("s3"), pipeline.outputs["ArchiveBucket"], archive)
         snapshot = pipeline.monitor.snapshot(PRICES)
         view.close(findings, snapshot)
+        view.say(f"the archive stays in {archive}: `make sql` asks it, `make sql QUERY=daily_ohlc` a saved query")
         return _summary(findings, snapshot, took)
 
 
