@@ -20,7 +20,11 @@ SELECT
 FROM (
   SELECT
     *,
-    row_number() OVER (PARTITION BY symbol, event_time, revision ORDER BY object DESC, ingest_time DESC) AS copy
+    row_number() OVER (
+      PARTITION BY symbol, event_time, revision
+      -- Objects bear the sequence numbers of their records, which sort by length, then text.
+      ORDER BY dt DESC, hour DESC, length(object) DESC, object DESC, ingest_time DESC
+    ) AS copy
   FROM quote_lines
   WHERE dt >= CAST(CAST(current_date - INTERVAL '7' DAY AS date) AS varchar)
 )
