@@ -127,7 +127,7 @@ class TestBuckets:
         answer_after_hours = {"GLACIER", "DEEP_ARCHIVE"}
         assert not answer_after_hours & set(STORAGE["Parameters"]["ArchiveColdClass"]["AllowedValues"])
 
-    @pytest.mark.parametrize("prefix", ["quarantine/", "aws/lambda/"])
+    @pytest.mark.parametrize("prefix", ["quarantine/", "aws/lambda/", "redriven/"])
     def test_failures_expire(self, prefix: str) -> None:
         assert self.rules_by_prefix()[prefix]["ExpirationInDays"] == {"Ref": "FailuresExpireAfterDays"}
 

@@ -1,0 +1,37 @@
+"""What is still due after lines were put back late: the bars of their minutes, which the fold had closed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+
+from quotes import Quote, decode
+
+_NAMED_SYMBOLS = 10
+
+
+class Due:
+    """Gathers which symbols' days were touched."""
+
+    def __init__(self) -> None:
+        self._symbols: dict[date, set[str]] = {}
+
+    def add(self, packets: Iterable[bytes]) -> None:
+        """Take note of the quotes in packets."""
+        for packet in packets:
+            for good in decode(packet).good:
+                if isinstance(good.line, Quote):
+                    self._symbols.setdefault(good.line.event_time.date(), set()).add(good.line.symbol)
+
+    def commands(self) -> list[str]:
+        """The commands that correct the bars, a day each."""
+        return [
+            f"python -m operations rebuild --day {day:%Y-%m-%d} {_named(symbols)}"
+            for day, symbols in sorted(self._symbols.items())
+        ]
+
+
+def _named(symbols: set[str]) -> str:
+    if len(symbols) > _NAMED_SYMBOLS:
+        return "--all-symbols"
+    return " ".join(f"--symbol {symbol}" if symbol.isalnum() else f"--symbol '{symbol}'" for symbol in sorted(symbols))

@@ -1,0 +1,59 @@
+"""S3: objects under their addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from operations.aws import answered
+from operations.errors import NotThere, Unreadable
+
+_SCHEME = "s3://"
+
+
+class S3Objects:
+    """Objects of any bucket that the credentials reach."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """See `ports.Objects`."""
+        bucket, start = _parts(prefix)
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=start)
+        with answered(prefix):
+            for page in pages:
+                yield from (f"{_SCHEME}{bucket}/{found['Key']}" for found in page.get("Contents", ()))
+
+    def get(self, address: str) -> bytes:
+        """See `ports.Objects`."""
+        bucket, key = _parts(address)
+        with answered(address):
+            try:
+                body: bytes = self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
+            except ClientError as error:
+                if error.response["Error"]["Code"] == "NoSuchKey":
+                    raise NotThere(f"{address} does not exist") from error
+                raise
+        return body
+
+    def move(self, address: str, to: str) -> None:
+        """See `ports.Objects`."""
+        (bucket, key), (to_bucket, to_key) = _parts(address), _parts(to)
+        with answered(address):
+            try:
+                self._client.copy_object(Bucket=to_bucket, Key=to_key, CopySource={"Bucket": bucket, "Key": key})
+            except ClientError as error:
+                if error.response["Error"]["Code"] == "NoSuchKey":  # moved before
+                    return
+                raise
+            self._client.delete_object(Bucket=bucket, Key=key)
+
+
+def _parts(address: str) -> tuple[str, str]:
+    bucket, slash, key = address.removeprefix(_SCHEME).partition("/")
+    if not (address.startswith(_SCHEME) and bucket and slash):
+        raise Unreadable(f"{address!r} is not an address like s3://bucket/key")
+    return bucket, key
