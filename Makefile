@@ -12,22 +12,35 @@ INTERVAL ?=
 REPLAY_PATH ?=
 REPLAY_SPEED ?=
 SUMMARY ?=
+KEEP ?=
+
+# Those of `make sql`: SQL or the name of a saved query; a directory that holds raw-data/, or s3://BUCKET.
+QUERY ?=
+ARCHIVE ?=
 
 # What the Lambda zip is built for: AWS's interpreter and CPU.
 PACKAGE_PYTHON ?= 3.13
 PACKAGE_ARCHITECTURE ?= arm64
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e trials bench check format package lock clean
+.PHONY: help demo sql bill test e2e trials bench check format package lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(VENV)/$(STAMP) ## the whole pipeline on this machine: SECONDS=20 SOURCE=synthetic|replay|yahoo SYMBOLS=A,B INTERVAL=1 REPLAY_PATH=dir SUMMARY=file.json
+demo: $(VENV)/$(STAMP) ## the whole pipeline on this machine: SECONDS=20 SOURCE=synthetic|replay|yahoo SYMBOLS=A,B INTERVAL=1 REPLAY_PATH=dir SUMMARY=file.json KEEP=dir
 	@$(VENV)/bin/python -m replica demo \
 	  $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(SOURCE),--source '$(SOURCE)') $(if $(SYMBOLS),--symbols '$(SYMBOLS)') \
 	  $(if $(INTERVAL),--interval '$(INTERVAL)') $(if $(REPLAY_PATH),--replay-path '$(REPLAY_PATH)') \
-	  $(if $(REPLAY_SPEED),--replay-speed '$(REPLAY_SPEED)') $(if $(SUMMARY),--summary '$(SUMMARY)')
+	  $(if $(REPLAY_SPEED),--replay-speed '$(REPLAY_SPEED)') $(if $(SUMMARY),--summary '$(SUMMARY)') \
+	  $(if $(KEEP),--keep '$(KEEP)')
+
+sql: export SQL_QUERY = $(value QUERY)
+sql: $(VENV)/$(STAMP) ## ask the last demo's archive as Athena would be: QUERY="select …" or a saved query's name ARCHIVE=dir
+	@$(VENV)/bin/python -m replica sql $(if $(ARCHIVE),--archive '$(ARCHIVE)') $(SQL_ARGS) $${SQL_QUERY:+"$$SQL_QUERY"}
+
+bill: $(VENV)/$(STAMP) ## what a month on AWS costs, line by line: BILL_ARGS="--symbols 100 --interval 1 --hours market"
+	@$(VENV)/bin/python -m operations bill $(BILL_ARGS)
 
 test: $(DEV)/$(STAMP) $(VENV)/$(STAMP) ## every test that needs no container engine
 	@STOCKSTREAM_REPLICA_PYTHON="$(CURDIR)/$(VENV)/bin/python" $(DEV)/bin/python -m pytest $(PYTEST_ARGS)

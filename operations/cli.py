@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from operations import kinesis, quarantine_cli, redrive
+from operations import bill_cli, kinesis, quarantine_cli, redrive
 from operations.aws import client
 from operations.console import (
     NOT_DONE,
@@ -37,6 +37,7 @@ app = typer.Typer(
     "SDK's own way: AWS_ENDPOINT_URL, AWS_DEFAULT_REGION, AWS_PROFILE, …",
 )
 app.add_typer(quarantine_cli.app, name="quarantine")
+app.command("bill", epilog=bill_cli.EXAMPLES)(bill_cli.show)
 
 
 @app.command(

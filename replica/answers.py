@@ -24,7 +24,9 @@ def table(answer: Answer) -> Table:
     """A table of rich; numbers to the right."""
     drawn = Table()
     for name, kind in zip(answer.columns, answer.types, strict=True):
-        drawn.add_column(Text(name), justify="right" if any(part in kind for part in _NUMBERS) else "left", overflow="fold")
+        drawn.add_column(
+            Text(name), justify="right" if any(part in kind for part in _NUMBERS) else "left", overflow="fold"
+        )
     for row in answer.rows:
         drawn.add_row(*(Text("" if value is None else _text(value)) for value in row))
     return drawn
@@ -32,9 +34,7 @@ def table(answer: Answer) -> Table:
 
 def as_json(answer: Answer) -> str:
     """A JSON array of an object a row: exact numbers, times as ISO texts."""
-    rows = [
-        {name: _plain(value) for name, value in zip(answer.columns, row, strict=True)} for row in answer.rows
-    ]
+    rows = [{name: _plain(value) for name, value in zip(answer.columns, row, strict=True)} for row in answer.rows]
     return msgspec.json.format(_ENCODER.encode(rows)).decode()
 
 

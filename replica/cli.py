@@ -49,7 +49,8 @@ def demo(  # noqa: PLR0917  (options, by name)
     replay_speed: Annotated[float, typer.Option(min=0, help="Times real time; 0 is as fast as it goes.")] = 0.0,
     summary: Annotated[Path | None, typer.Option(help="Write the closing figures there, as JSON.")] = None,
     keep: Annotated[
-        Path, typer.Option(file_okay=False, help="Leave the archive there for `sql`.", show_default="build/demo-archive")
+        Path,
+        typer.Option(file_okay=False, help="Leave the archive there for `sql`.", show_default="build/demo-archive"),
     ] = kept.DIRECTORY,
     auth: Annotated[  # noqa: FBT002  (an option, by name)
         bool, typer.Option("--auth", envvar="AUTH", help="Enforce the deployed IAM policies, the function's role too.")
@@ -71,9 +72,7 @@ def demo(  # noqa: PLR0917  (options, by name)
     if replay_path is not None:
         settings["REPLAY_PATH"] = str(replay_path.absolute())
     with _errors_told():
-        result = demo_.run(
-            View(Console()), seconds=seconds, settings=settings, archive=keep, policies_enforced=auth
-        )
+        result = demo_.run(View(Console()), seconds=seconds, settings=settings, archive=keep, policies_enforced=auth)
         if summary is not None:
             summary.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
     if result.lost or result.duplicated or result.out_of_order:

@@ -12,6 +12,8 @@ from types import FrameType
 
 import msgspec
 
+from operations import prices
+from operations.usage import Usage, items, per_million
 from producer_service import ledger
 from replica import kept
 from replica.audit import Findings, audit
@@ -45,6 +47,10 @@ class Summary(Findings, frozen=True, kw_only=True):
     latency_seconds: Latency
     seconds: float
     """From the producer's start to the last quote stored."""
+    usage: Usage
+    """What AWS would have billed by the call, counted from the calls."""
+    usd_per_million_quotes: float | None
+    """Of that usage, at list prices; what is paid by the hour comes on top."""
 
 
 def run(
@@ -75,21 +81,26 @@ def run(
                 producer.stop()
                 _catch_up(view, pipeline, producer)
             took = time.monotonic() - began
+            usage = pipeline.usage(pipeline.monitor.snapshot(0).stored, producer.log_bytes)
             view.say("reading back the stream, the tables, the archive and the queues")
             findings = audit(list(ledger.read(directory / "ledger.jsonl")), pipeline.reader.read())
             kept.keep(pipeline.emulator.client("s3"), pipeline.outputs["ArchiveBucket"], archive)
         snapshot = pipeline.monitor.snapshot(PRICES)
-        view.close(findings, snapshot)
+        summary = _summary(findings, snapshot, took, usage)
+        view.close(findings, snapshot, usage, summary.usd_per_million_quotes)
         view.say(f"the archive stays in {archive}: `make sql` asks it, `make sql QUERY=daily_ohlc` a saved query")
-        return _summary(findings, snapshot, took)
+        return summary
 
 
-def _summary(findings: Findings, snapshot: Snapshot, took: float) -> Summary:
+def _summary(findings: Findings, snapshot: Snapshot, took: float, usage: Usage) -> Summary:
+    usd = sum(item.usd for item in items(usage, prices.read()))
     return Summary(
         **msgspec.structs.asdict(findings),
         batches=snapshot.batches,
         latency_seconds=Latency(_rounded(snapshot.p50), _rounded(snapshot.p99)),
         seconds=round(took, 1),
+        usage=usage,
+        usd_per_million_quotes=_rounded(per_million(usd, usage.quotes)),
     )
 
 

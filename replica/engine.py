@@ -90,7 +90,9 @@ def _relation(table: Table, archive: Path) -> str:
     pattern = archive / "raw-data" / "*" / "*" / "*.jsonl.gz"
     names = [*table.columns, *table.partition_keys, Column("$path", "string")]
     if next(archive.glob("raw-data/*/*/*.jsonl.gz"), None) is None:
-        return f"SELECT {', '.join(f'CAST(NULL AS {_type(each)}) AS {_quoted(each.name)}' for each in names)} WHERE false"
+        return (
+            f"SELECT {', '.join(f'CAST(NULL AS {_type(each)}) AS {_quoted(each.name)}' for each in names)} WHERE false"
+        )
     # Read as text and cast: a decimal column would be a rounded double.
     as_text = ", ".join(f"{_literal(column.name)}: 'VARCHAR'" for column in table.columns)
     keys = ", ".join(f"{_literal(key.name)}: {_type(key)}" for key in table.partition_keys)

@@ -100,9 +100,7 @@ def _view(view: Statement, columns: Sequence[Column]) -> str:
 
 
 def _document(view: Statement, columns: Sequence[Column]) -> str:
-    listed = ",\n".join(
-        "    " + json.dumps({"name": column.name, "type": _trino(column.type)}) for column in columns
-    )
+    listed = ",\n".join("    " + json.dumps({"name": column.name, "type": _trino(column.type)}) for column in columns)
     return f"""\
 {{
   "originalSql": {json.dumps(view.select)},

@@ -124,7 +124,9 @@ def test_the_cost_query_has_the_prices_of_the_price_table() -> None:
     }
 
 
-@pytest.mark.parametrize("text", ["SELECT 1", "-- no statement\n", "-- two\nSELECT 1; SELECT 2", "-- not one\nDROP TABLE x"])
+@pytest.mark.parametrize(
+    "text", ["SELECT 1", "-- no statement\n", "-- two\nSELECT 1; SELECT 2", "-- not one\nDROP TABLE x"]
+)
 def test_a_file_that_is_not_one_described_select_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "views").mkdir()
     (tmp_path / "views" / "x.sql").write_text(text)

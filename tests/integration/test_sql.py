@@ -68,9 +68,7 @@ def archive(replica_python: str, tmp_path_factory: pytest.TempPathFactory) -> It
     """What the pipeline archived of all this, sent in three rounds, the first of them twice."""
     with Pipeline(lambda _: None, python=replica_python) as pipeline:
         kinesis = pipeline.emulator.client("kinesis")
-        beats = {
-            key: Heartbeat(lane=key, clock=START) for key in (partition_key(lane, LANES) for lane in range(LANES))
-        }
+        beats = {key: Heartbeat(lane=key, clock=START) for key in (partition_key(lane, LANES) for lane in range(LANES))}
         for round_ in ([*SENT, *beats.values()], SENT, [CORRECTED]):
             lines: dict[str, list[bytes]] = {}
             for line in round_:
@@ -214,7 +212,9 @@ def test_cost_counts_what_is_billed_a_quote(answer: Any) -> None:
     assert total["bars_written"] == len(symbol_minutes)
     batches = total["batches"]
     assert batches >= 3
-    assert total["rows_dollars"] == pytest.approx(Decimal("0.625e-6") * (len(KEPT) + len(symbol_minutes)), abs=Decimal("1e-6"))
+    assert total["rows_dollars"] == pytest.approx(
+        Decimal("0.625e-6") * (len(KEPT) + len(symbol_minutes)), abs=Decimal("1e-6")
+    )
     assert total["batches_dollars"] == pytest.approx(Decimal("5.2e-6") * batches, abs=Decimal("2e-6"))
     receipts = {each.ingest_time for each in [*SENT, CORRECTED]}
     assert len(receipts) + LANES <= total["payload_units_at_most"] <= 2 * len(SENT) + 1 + LANES
@@ -248,7 +248,7 @@ def test_answers_come_as_a_table_and_as_csv_too(replica_python: str, archive: Pa
 
 
 def test_what_cannot_be_asked_is_told_in_a_sentence(replica_python: str, archive: Path, tmp_path: Path) -> None:
-    assert "Referenced column \"prize\"" in ask(replica_python, archive, "select prize from quotes", status=1)
+    assert 'Referenced column "prize"' in ask(replica_python, archive, "select prize from quotes", status=1)
     assert "there are biggest_movers, cost" in ask(replica_python, archive, "daily_ohcl", status=1)
     assert f"{tmp_path} holds no raw-data/" in ask(replica_python, tmp_path, "gaps", status=1)
     assert "one of the two is enough" in ask(replica_python, archive, "gaps", "--json", "--csv", status=2)
