@@ -1,4 +1,4 @@
-"""A month's bill, line by line: what is paid whatever comes, what the quotes cost, and the naive design beside it. Pure."""
+"""A month's bill, line by line: what is paid whatever comes, what quotes cost, and the naive design beside it. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 from operations.expectation import HEADROOM, MONTH_HOURS, Hours, Setup, month, shape_of
 from operations.prices import Prices
 from operations.shape import ITEM_OVERHEAD_BYTES
-from operations.usage import GIGABYTE, Item, Usage, items, per_million
+from operations.usage import GIGABYTE, Usage, items, per_million
 
 Kind = Literal["fixed", "quotes"]
 Mode = Literal["provisioned", "on-demand"]

@@ -73,8 +73,8 @@ def show(  # noqa: PLR0917  (options, by name)
         )
         if setup.symbols_of_lane > SYMBOLS_OF_LANE_AT_MOST:
             raise WrongUsage(
-                f"--lanes {setup.lanes}: {setup.symbols_of_lane:.0f} symbols a lane, and {SYMBOLS_OF_LANE_AT_MOST} are the "
-                f"most; {lanes_for(symbols)} lanes would do"
+                f"--lanes {setup.lanes}: {setup.symbols_of_lane:.0f} symbols a lane, and {SYMBOLS_OF_LANE_AT_MOST} are "
+                f"the most; {lanes_for(symbols)} lanes would do"
             )
         plan = Plan(
             hours=hours,
@@ -120,7 +120,8 @@ def _show(setup: Setup, priced: Bill, table: Prices) -> None:
     console.print(shown)
     shape = shape_of(setup)
     out.print(
-        f"{setup.lanes} lanes, {setup.shards} shard{'s' if setup.shards > 1 else ''}; a quote is {shape.line:.0f} bytes on the stream, "
+        f"{setup.lanes} lanes, {setup.shards} shard{'s' if setup.shards > 1 else ''}; "
+        f"a quote is {shape.line:.0f} bytes on the stream, "
         f"{shape.archived:.0f} in the archive, {shape.row:.0f} as a row; a lane's state {shape.state / 1024:.1f} KB"
     )
     if priced.parallelization > 1:

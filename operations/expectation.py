@@ -38,12 +38,12 @@ RECORD_OVERHEAD_BYTES = 500
 SHARD_BYTES = 1e6
 HEADROOM = 1.25
 VCPU_MB = 1769
-"""Memory at which a function has a whole core (docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html)."""
+"""Memory that has a whole core with it: docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
 
 CALL_MS = {"s3": 30.0, "dynamodb": 6.0}
 """Of a call within the region, from memory: one AWS account's figures would be better."""
 CPU_US = {"quote": 30.0, "row": 60.0}
-"""Of a whole core, measured: decode, fold and archive of a quote in memory; BatchWriteItem of a row through botocore."""
+"""Of a whole core, measured: decode, fold and archive of a quote; BatchWriteItem of a row through botocore."""
 PLATFORM_LOG_BYTES = 700
 """What Lambda itself logs of an invocation, as JSON: platform.start and platform.report. From memory."""
 EVENT_LOG_BYTES = 26

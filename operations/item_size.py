@@ -18,20 +18,21 @@ def item_size(item: Mapping[str, Mapping[str, Any]]) -> int:
 def value_size(value: Mapping[str, Any]) -> int:
     """The bytes of one attribute's value."""
     ((kind, content),) = value.items()
+    size = 1  # of what is true, false or null
     match kind:
         case "S":
-            return len(content.encode())
+            size = len(content.encode())
         case "N":
-            return -(-len(content.strip("-").replace(".", "").strip("0")) // 2) + 1 + content.startswith("-")
+            size = -(-len(content.strip("-").replace(".", "").strip("0")) // 2) + 1 + content.startswith("-")
         case "B":
-            return decoded_size(content)
+            size = decoded_size(content)
         case "L":
-            return 3 + sum(1 + value_size(each) for each in content)
+            size = 3 + sum(1 + value_size(each) for each in content)
         case "M":
-            return 3 + sum(1 + len(name.encode()) + value_size(each) for name, each in content.items())
+            size = 3 + sum(1 + len(name.encode()) + value_size(each) for name, each in content.items())
         case "SS" | "NS" | "BS":
-            return sum(value_size({kind[0]: each}) for each in content)
-    return 1
+            size = sum(value_size({kind[0]: each}) for each in content)
+    return size
 
 
 def decoded_size(base64: str) -> int:

@@ -99,7 +99,7 @@ def _columns(listed: list[Mapping[str, str]]) -> tuple[Column, ...]:
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads CloudFormation's short forms, `!Ref X` and the like, as what they are applied to: nothing here needs more."""
+    """Reads CloudFormation's short forms, `!Ref X` and the like, as what they are applied to."""
 
 
 def _short_form(loader: yaml.SafeLoader, _tag: str, node: yaml.Node) -> Any:

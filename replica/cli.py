@@ -141,6 +141,7 @@ def sql(
     `\d` lists them. An archive in S3 is read from where the AWS SDK's own environment points, the whole of it.
     """
     from replica import catalog, prompt  # noqa: PLC0415  (DuckDB is not wanted for `package`)
+    from replica.answers import Form  # noqa: PLC0415
     from replica.engine import Engine  # noqa: PLC0415
 
     if as_json and as_csv:
@@ -150,7 +151,7 @@ def sql(
         engine = Engine(known, directory)
         if (last := kept.last_day(directory)) is not None and kept.is_old(last, datetime.now(UTC).date()):
             typer.echo(f"note: the archive ends on {last}, and saved queries look at the last seven days", err=True)
-        form: prompt.Form = "json" if as_json else "csv" if as_csv else "table"
+        form: Form = "json" if as_json else "csv" if as_csv else "table"
         session = prompt.Session(known, engine, Console(width=None if sys.stdout.isatty() else PIPE_WIDTH), form)
         if query is None:
             session.prompt()

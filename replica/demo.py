@@ -59,8 +59,8 @@ def run(
     """Run the pipeline until the time is up, the source ends or Ctrl-C; then drain, read back and compare.
 
     What the producer holds when it is told to stop is delivered first, however long that takes within its limits.
-    `settings` are the producer's, without their prefix. The archive is left in the directory `archive`. Raises `ReplicaError` when something does not start or stop as
-    it should; the findings may be bad without that.
+    `settings` are the producer's, without their prefix; the pipeline's archive is left in the directory `archive`.
+    Raises `ReplicaError` when something does not start or stop as it should; the findings may be bad without that.
     """
     interrupted = _interrupts()
     with (

@@ -102,7 +102,7 @@ class Meter:
 
 def main() -> None:
     """Run MiniStack behind the meter."""
-    import ministack.app  # type: ignore[import-untyped]  # noqa: PLC0415  (it is no package of the tests' environment)
+    import ministack.app  # noqa: PLC0415  (it is no package of the tests' environment)
 
     ministack.app.app = Meter(ministack.app.app, Path(os.environ["STOCKSTREAM_CALLS"]))
     ministack.app.main()

@@ -73,7 +73,7 @@ def _saved(query: Statement) -> str:
 
 
 def _view(view: Statement, columns: Sequence[Column]) -> str:
-    """A view in Presto's form: a comment that holds a JSON document in base64, which is how Glue keeps one for Athena."""
+    """A view as Glue keeps it for Athena: a comment that holds a JSON document in base64."""
     listed = "\n".join(f"            - {{Name: {each.name}, Type: {json.dumps(each.type)}}}" for each in columns)
     return f"""\
   {_logical(view.name)}:

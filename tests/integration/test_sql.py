@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from quotes import Heartbeat, Quote, encode_line, lane_of, partition_key, to_iso
+from quotes import Heartbeat, Line, Quote, encode_line, lane_of, partition_key, to_iso
 from replica import catalog, kept
 from replica.package import ROOT
 from replica.pipeline import Pipeline
@@ -69,7 +69,8 @@ def archive(replica_python: str, tmp_path_factory: pytest.TempPathFactory) -> It
     with Pipeline(lambda _: None, python=replica_python) as pipeline:
         kinesis = pipeline.emulator.client("kinesis")
         beats = {key: Heartbeat(lane=key, clock=START) for key in (partition_key(lane, LANES) for lane in range(LANES))}
-        for round_ in ([*SENT, *beats.values()], SENT, [CORRECTED]):
+        rounds: tuple[list[Line], ...] = ([*SENT, *beats.values()], [*SENT], [CORRECTED])
+        for round_ in rounds:
             lines: dict[str, list[bytes]] = {}
             for line in round_:
                 key = line.lane if isinstance(line, Heartbeat) else partition_key(lane_of(line.symbol, LANES), LANES)
@@ -187,7 +188,7 @@ def test_gaps_are_the_minutes_without_a_quote_but_not_the_nights(answer: Any) ->
 
 def test_data_quality_counts_copies_and_what_was_late_revised_refused_or_left_out(answer: Any) -> None:
     rows = answer("data_quality")
-    total = {name: sum(row[name] for row in rows) for name in rows[0] if name not in ("dt",) and "delay" not in name}
+    total = {name: sum(row[name] for row in rows) for name in rows[0] if name != "dt" and "delay" not in name}
     assert total == {
         "quotes": len(KEPT),
         "duplicates": len(SENT) + 1,
@@ -255,7 +256,7 @@ def test_what_cannot_be_asked_is_told_in_a_sentence(replica_python: str, archive
 
 
 def test_the_prompt_takes_statements_names_and_commands_from_a_pipe(replica_python: str, archive: Path) -> None:
-    typed = "\\d\n\\d quotes\n\\d gaps\ngaps\nselect nonsense;\nselect count(*) as n\nfrom quotes;\n\\q\nselect 4711 as n;\n"
+    typed = "\\d\n\\d quotes\n\\d gaps\ngaps\nselect nonsense;\nselect count(*) as n\nfrom quotes;\n\\q\nselect 4711;\n"
     run = subprocess.run(
         [replica_python, "-m", "replica", "sql", "--archive", str(archive)],
         cwd=ROOT,

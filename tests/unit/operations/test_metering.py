@@ -91,7 +91,7 @@ def packets_of(symbols: int, lanes: int) -> Iterator[tuple[datetime, int, list[t
 
 @pytest.mark.parametrize("symbols", [24, 100, 400])
 def test_the_expected_counts_are_those_of_the_pipelines_own_code(symbols: int) -> None:
-    """A poll a second, packed by the producer's code, and processed in batches of two seconds, as a window of one is."""
+    """A poll a second, packed by the producer's code and processed in batches of two seconds, as a window of one is."""
     setup = Setup(symbols=symbols, interval_seconds=1, lanes=lanes_for(symbols), shards=1)
     world = World()
     quotes, bars, states = Counting(world.quotes), Counting(world.bars), CountingStates(world.state_table)
