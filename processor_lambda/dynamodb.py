@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +14,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from processor_lambda.errors import LostRace, Unavailable
 from processor_lambda.ports import Stored
 from processor_lambda.rows import Attribute, Row
-from processor_lambda.state import LaneState, pack, unpack
+from processor_lambda.state import START, LaneState, pack, unpack
+from quotes import to_iso
 
 WRITE_LIMIT = 25
 """Items of one BatchWriteItem: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html"""
@@ -53,6 +55,23 @@ class DynamoTable:
         raise Unavailable(f"{self._name}: {len(requests)} rows were left unprocessed {ATTEMPTS} times")
 
 
+class DynamoBarTable(DynamoTable):
+    """The table of bars."""
+
+    def before(self, symbol: str, minute: datetime, count: int) -> list[Row]:
+        """See `ports.BarTable`."""
+        answer = _called(
+            self._client.query,
+            TableName=self._name,
+            KeyConditionExpression="symbol = :symbol AND #minute < :minute",
+            ExpressionAttributeNames={"#minute": "minute"},
+            ExpressionAttributeValues={":symbol": {"S": symbol}, ":minute": {"S": to_iso(minute)}},
+            ScanIndexForward=False,
+            Limit=count,
+        )
+        return [_row(item) for item in reversed(answer["Items"])]
+
+
 class DynamoStateTable:
     """The lanes' states: an item of each, and its published mark as an item beside it."""
 
@@ -74,24 +93,22 @@ class DynamoStateTable:
             for lane in lanes
         }
 
-    def commit(self, lane: str, state: LaneState, read: LaneState) -> None:
+    def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
         """See `ports.StateTable`."""
-        item = {
-            "lane": {"S": lane},
-            "last_sequence": {"S": str(state.last_sequence)},
-            "state": {"B": pack(state)},
-        }
-        if read.last_sequence < 0:
+        packed = pack(state)
+        item = {"lane": {"S": lane}, "last_sequence": {"S": str(state.position)}, "state": {"B": packed}}
+        if read.position == START:
             condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(lane)"}
         else:
             condition = {
                 "ConditionExpression": "last_sequence = :read",
-                "ExpressionAttributeValues": {":read": {"S": str(read.last_sequence)}},
+                "ExpressionAttributeValues": {":read": {"S": str(read.position)}},
             }
         try:
             _called(self._client.put_item, TableName=self._name, Item=item, **condition)
         except _ConditionFailed as error:
             raise LostRace(lane) from error
+        return len(packed)
 
     def raise_mark(self, lane: str, published: int) -> None:
         """See `ports.StateTable`."""
@@ -145,6 +162,10 @@ def _pauses() -> list[float]:
 
 def _item(row: Row) -> Item:
     return {name: _attribute(value) for name, value in row.items()}
+
+
+def _row(item: Item) -> Row:
+    return {name: value["S"] if "S" in value else Decimal(value["N"]) for name, value in item.items()}
 
 
 def _attribute(value: Attribute) -> dict[str, str]:

@@ -63,7 +63,7 @@ def quote_row(quote: Quote, anomaly_percent: Decimal, ttl_days: int) -> Row:
 
 
 def bar_row(bar: Bar, ttl_days: int) -> Row:
-    """The row of a closed one-minute bar, keyed by the minute's start."""
+    """The row of a closed one-minute bar, keyed by the minute's start, with the indicators that are known by then."""
     attributes: dict[str, Attribute | None] = {
         "symbol": bar.symbol,
         "minute": to_iso(bar.minute),
@@ -73,9 +73,15 @@ def bar_row(bar: Bar, ttl_days: int) -> Row:
         "close": bar.close,
         "volume": bar.volume,
         "quotes": bar.quotes,
+        **{name: significant(value) for name, value in bar.indicators.items()},
         "expires_at": _expiry(bar.ingest_time, ttl_days),
     }
     return {name: value for name, value in attributes.items() if value is not None}
+
+
+def significant(value: float) -> Decimal:
+    """A computed number as it is written down: 12 significant digits, no exponent."""
+    return Decimal(format(Decimal(format(value, ".12g")), "f"))
 
 
 def _expiry(arrival: datetime, ttl_days: int) -> int | None:

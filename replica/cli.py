@@ -32,6 +32,9 @@ ArchitectureOption = Annotated[
     Literal["arm64", "x86_64", "native"], typer.Option(help="The CPU that the function runs on; native is this one.")
 ]
 PrefixOption = Annotated[str, typer.Option(help="The first part of the stacks' names.")]
+RulesOption = Annotated[
+    Path | None, typer.Option(dir_okay=False, help="A TOML file of alert rules, in place of the default ones.")
+]
 StageOption = Annotated[str, typer.Option(help="The second part of the stacks' names.")]
 
 
@@ -84,14 +87,15 @@ def package(
     python: Annotated[str, typer.Option(help="The interpreter's minor version.")] = LAMBDA.python,
     architecture: ArchitectureOption = LAMBDA.architecture,
     output: Annotated[Path, typer.Option(help="The directory of the zip.", show_default="build")] = ROOT / "build",
+    rules: RulesOption = None,
 ) -> None:
     """Build the Lambda zip, the same bytes every time, and print its path."""
     with _errors_told():
-        typer.echo(str(build(Target(python=python, architecture=_cpu(architecture)), output)))
+        typer.echo(str(build(Target(python=python, architecture=_cpu(architecture)), output, rules=rules)))
 
 
 @app.command()
-def deploy(
+def deploy(  # noqa: PLR0917  (options, by name)
     prefix: PrefixOption = "stockstream",
     stage: StageOption = "dev",
     architecture: ArchitectureOption = LAMBDA.architecture,
@@ -99,12 +103,14 @@ def deploy(
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="A parameter of the templates; repeat for more.")
     ] = None,
     outputs_file: Annotated[Path | None, typer.Option(help="Write the outputs there too, for other programs.")] = None,
+    rules: RulesOption = None,
 ) -> None:
     """Deploy the templates to where the AWS SDK's own environment points, and print their outputs."""
     with _errors_told():
         overrides = dict(_pair(given) for given in parameter or [])
         cpu = _cpu(architecture)
-        outputs = _deployment(prefix, stage).deploy(build(Target(architecture=cpu)), {"Architecture": cpu, **overrides})
+        package = build(Target(architecture=cpu), rules=rules)
+        outputs = _deployment(prefix, stage).deploy(package, {"Architecture": cpu, **overrides})
         lines = "".join(f"{name}={value}\n" for name, value in outputs.items())
         if outputs_file is not None:
             outputs_file.write_text(lines, encoding="utf-8")

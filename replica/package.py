@@ -11,14 +11,18 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
+from processor_lambda.errors import SettingsError
+from processor_lambda.rules import read
 from replica.errors import PackageError
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("processor_lambda", "quotes")
 LOCK = Path("requirements/processor.txt")
+RULES = "processor_lambda/rules.toml"
 
 Architecture = Literal["arm64", "x86_64"]
 
@@ -62,14 +66,18 @@ class Target:
         return f"{self.python}-{self.architecture}" + ("-native" if self.native else "")
 
 
-def build(target: Target, output_dir: Path = ROOT / "build", source: Path = ROOT) -> Path:
+def build(target: Target, output_dir: Path = ROOT / "build", source: Path = ROOT, rules: Path | None = None) -> Path:
     """Build `processor-<target>.zip` in the output directory from a source tree, and return its path.
+
+    `rules` is a file of alert rules in place of the default ones.
 
     Two builds of one source for one target are the same, byte for byte. The wheels are installed once per target and
     lock, so a second build needs no package index. Raises `PackageError`.
     """
     wheels = _installed_wheels(target, source / LOCK, output_dir / "wheels")
     files = dict(_sources(source)) | dict(_wheel_files(wheels))
+    if rules is not None:
+        files[RULES] = _checked(rules)
     output_dir.mkdir(parents=True, exist_ok=True)
     path = output_dir / f"processor-{target.name}.zip"
     partial = path.with_suffix(f".{os.getpid()}")
@@ -84,10 +92,18 @@ def build(target: Target, output_dir: Path = ROOT / "build", source: Path = ROOT
 
 def _sources(source: Path) -> Iterator[tuple[str, Path]]:
     for package in PACKAGES:
-        modules = sorted((source / package).rglob("*.py"))
+        modules = sorted(path for path in (source / package).rglob("*") if path.suffix in {".py", ".toml"})
         if not modules:
             raise PackageError(f"{source} holds no package {package}")
         yield from ((module.relative_to(source).as_posix(), module) for module in modules)
+
+
+def _checked(rules: Path) -> Path:
+    try:
+        read(rules, Decimal(1))
+    except SettingsError as error:
+        raise PackageError(str(error)) from error
+    return rules
 
 
 def _wheel_files(wheels: Path) -> Iterator[tuple[str, Path]]:

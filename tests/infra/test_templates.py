@@ -237,6 +237,7 @@ class TestRole:
             ("dynamodb:PutItem", "StateTableArn"),
             ("dynamodb:BatchWriteItem", "QuotesTableArn"),
             ("dynamodb:BatchWriteItem", "BarsTableArn"),
+            ("dynamodb:Query", "BarsTableArn"),
             ("s3:PutObject", "${ArchiveBucketArn}/raw-data/*"),
             ("s3:PutObject", "${ArchiveBucketArn}/quarantine/*"),
             ("s3:PutObject", "${ArchiveBucketArn}/aws/lambda/*"),
@@ -299,6 +300,7 @@ class TestFunction:
             "ALERTS_TOPIC_ARN": {"Ref": "AlertsTopicArn"},
             "QUARANTINE_QUEUE_URL": {"Ref": "QuarantineQueueUrl"},
             "ANOMALY_PERCENT": {"Ref": "AnomalyPercent"},
+            "ROW_RESOLUTION": {"Ref": "RowResolution"},
             "QUOTE_TTL_DAYS": {"Ref": "QuoteTtlDays"},
             "BAR_TTL_DAYS": {"Ref": "BarTtlDays"},
         }

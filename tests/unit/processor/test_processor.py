@@ -12,12 +12,13 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from processor_lambda.errors import InvalidAlert, Unavailable
 from processor_lambda.memory import World
 from processor_lambda.processor import Processor
 from quotes import Line, encode, encode_line, lane_of, partition_key
-from tests.unit.processor.pipeline import LANES, Shard, make_heartbeats, make_processor, make_quote
+from tests.unit.processor.pipeline import LANES, SETTINGS, Shard, make_heartbeats, make_processor, make_quote
 
 AAPL = partition_key(lane_of("AAPL", LANES), LANES)
 
@@ -137,9 +138,9 @@ def test_a_message_holds_no_character_that_sqs_refuses(world: World, shard: Shar
 def test_what_many_lines_decide_is_committed_in_parts_and_published_whole(
     world: World, shard: Shard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("processor_lambda.processor.COMMIT_LINES", 10)
-    for minute in range(20):
-        shard.put_lines([make_quote(symbol, second=minute * 60 + n) for symbol in ("AAPL", "MSFT") for n in range(3)])
+    monkeypatch.setattr("processor_lambda.fold.MAX_PUBLICATIONS", 4)
+    for minute in range(0, 20, 5):  # packets of several minutes, so that a commit ends within one
+        shard.put_lines([make_quote(symbol, second=(minute + n) * 60) for symbol in ("AAPL", "MSFT") for n in range(5)])
     commits = 0
 
     def count(call: str) -> None:
@@ -148,9 +149,20 @@ def test_what_many_lines_decide_is_committed_in_parts_and_published_whole(
 
     world.fault = count
     make_processor(world).process(shard.records)
-    assert commits == 2 * 7  # three packets of three lines at a time, in each of two lanes
+    assert commits == 2 * 5  # 19 bars, four at a time, in each of two lanes
     assert len(world.bar_rows) == 2 * 19
     assert_same_effects(world, one_pass(shard))
+
+
+def test_with_a_row_a_minute_the_last_quote_of_each_is_the_row_and_the_archive_holds_all(
+    world: World, shard: Shard
+) -> None:
+    settings = replace(SETTINGS, row_resolution="minute")
+    shard.put_lines([make_quote(second=second, price=str(100 + second)) for second in (1, 2, 59, 61)])
+    make_processor(world, settings=settings).process(shard.records)
+    [row] = world.rows.values()
+    assert (row["timestamp"], row["price"]) == ("2026-11-23T14:30:59.000Z", 159)
+    assert len(archived(world)) == 4
 
 
 def test_a_line_too_long_for_the_queue_goes_through_s3(world: World, shard: Shard, processor: Processor) -> None:
@@ -183,7 +195,7 @@ def test_an_alert_that_sns_will_never_take_goes_to_quarantine_and_holds_nothing_
     processor.process(shard.records)
     [message] = world.messages
     assert message.content is not None
-    assert json.loads(message.content)["rule"] == "threshold"
+    assert json.loads(message.content)["rule"] == "price_move"
     assert world.marks == {AAPL: 1}
 
 

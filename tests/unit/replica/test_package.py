@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from replica.errors import PackageError
-from replica.package import LOCK, ROOT, Architecture, Target, build
+from replica.package import LOCK, ROOT, RULES, Architecture, Target, build
 
 AARCH64, X86_64 = 183, 62
 """e_machine of an ELF header."""
@@ -56,6 +56,22 @@ def test_other_code_is_another_zip(source: Path, tmp_path: Path) -> None:
     before = build(Target(), tmp_path, source).read_bytes()
     (source / "quotes" / "__init__.py").write_text('"""changed"""\n')
     assert build(Target(), tmp_path, source).read_bytes() != before
+
+
+def test_a_file_of_rules_takes_the_place_of_the_default_one(source: Path, tmp_path: Path) -> None:
+    (source / RULES).write_text("[[rule]]\nkind = 'rsi'\n")
+    rules = tmp_path / "mine.toml"
+    rules.write_text("[[rule]]\nkind = 'split'\n")
+    for given, content in ((None, (source / RULES).read_bytes()), (rules, rules.read_bytes())):
+        with zipfile.ZipFile(build(Target(), tmp_path, source, given)) as archive:
+            assert archive.read(RULES) == content
+
+
+def test_rules_that_are_wrong_are_refused_before_they_are_deployed(source: Path, tmp_path: Path) -> None:
+    rules = tmp_path / "mine.toml"
+    rules.write_text("[[rule]]\nkind = 'rsi'\nabove = 'x'\n")
+    with pytest.raises(PackageError, match=r"mine\.toml: rule 1 \(rsi\): Expected `float`, got `str`, in above"):
+        build(Target(), tmp_path, source, rules)
 
 
 @pytest.mark.parametrize(
