@@ -26,7 +26,8 @@ BUSY = 0.7
 """Of its time a shard's function may be at work, so that it catches up after a pause."""
 COLD_BYTES = 128 * 1024
 """S3 moves no smaller object to a colder class."""
-ALARMS, DASHBOARDS, CUSTOMER_KEYS = 10, 1, 1
+METRICS, ALARMS, DASHBOARDS, CUSTOMER_KEYS = 14, 14, 2, 1
+"""Of the templates; the metrics are those in the function's log lines, and what is counted of the producer's."""
 IMAGES_GB = 1.0
 KMS_REQUESTS_A_SHARD, KMS_REQUESTS_OF_TABLES = 3, 3
 """Every five minutes: a data key and its decryption by either side; one a table."""
@@ -120,8 +121,9 @@ def _fixed(setup: Setup, plan: Plan, prices: Prices) -> list[Line]:
         ("Fargate CPU", plan.task_vcpu * MONTH_HOURS, f"fargate_vcpu_hour_{plan.architecture}"),
         ("Fargate memory", plan.task_gb * MONTH_HOURS, f"fargate_gb_hour_{plan.architecture}"),
         ("Public IPv4 address", MONTH_HOURS, "ipv4_hour"),
+        ("CloudWatch metrics", METRICS, "metric"),
         ("CloudWatch alarms", ALARMS, "alarm"),
-        ("CloudWatch dashboard", DASHBOARDS, "dashboard"),
+        ("CloudWatch dashboards", DASHBOARDS, "dashboard"),
         ("Key of the operators' topic", CUSTOMER_KEYS, "kms_key"),
         ("KMS requests", kms, "kms_request"),
         ("Container images", IMAGES_GB, "ecr_gb"),

@@ -16,6 +16,7 @@ import msgspec
 
 from operations.shape import Shape, measure, symbol_name
 from operations.usage import KILOBYTE, UNIT_BYTES, Usage
+from processor_lambda.fold import MAX_PUBLICATIONS
 from quotes import lane_of
 
 Hours = Literal["market", "always"]
@@ -30,7 +31,6 @@ POLL_SECONDS = 1.0
 SYMBOLS_OF_LANE = 320
 """How full a lane may be by plan: hashing fills some a quarter fuller, and 400 is the most."""
 ENOUGH_POLLS = 10
-COMMIT_LINES = 4_000
 WRITE_BATCH = 25
 PAYLOAD_BYTES = 6 * 1024 * 1024
 RECORD_OVERHEAD_BYTES = 500
@@ -98,25 +98,25 @@ def shape_of(setup: Setup) -> Shape:
     """The sizes in a pipeline of this setup."""
     polls = round(_period(setup) / setup.interval_seconds)
     of_shard = round(setup.symbols * setup.news / setup.shards)
-    return measure(max(1, round(setup.symbols_of_lane)), max(1, of_shard), min(max(1, polls), ENOUGH_POLLS))
+    lane, polls = max(1, round(setup.symbols_of_lane)), min(max(1, polls), ENOUGH_POLLS)
+    return measure(lane, max(1, of_shard), polls, setup.resolution)
 
 
 def expected(setup: Setup, polls: float, minutes: float, idle_minutes: float = 0, *, cold_starts: float = 0) -> Usage:
     """What so many polls use, within so many minutes, with so many more in which nothing is polled."""
     shape = shape_of(setup)
     quotes = polls * setup.symbols * setup.news
-    of_lane = setup.symbols_of_lane * setup.news
     packets = sum(math.ceil(of * setup.news * shape.line / UNIT_BYTES) for of in _lanes(setup.symbols, setup.lanes))
     beats = (minutes + idle_minutes) * 60 / HEARTBEAT_SECONDS * setup.lanes
 
     batches = _batches(setup, packets, polls, minutes) if polls else 0
     idle_batches = idle_minutes * 60 / HEARTBEAT_SECONDS * setup.shards
     lanes_of_batch = setup.busy_lanes / setup.shards
-    lines = of_lane * polls * setup.shards / batches if batches else 0
-    commits = batches * lanes_of_batch * max(1, math.ceil(lines / COMMIT_LINES))
+    commits = batches * lanes_of_batch
     bars = min(setup.symbols * minutes, quotes)
-    turns = min(minutes, polls) * setup.busy_lanes * (1 if setup.news == 1 else 2)
-    """Commits that close minutes: where some symbols are silent, a second one closes theirs."""
+    closings = (1 if setup.news == 1 else 2) * math.ceil(setup.symbols_of_lane / MAX_PUBLICATIONS)
+    """Commits that close a minute: one for so many bars, and another for those of symbols that fell silent."""
+    turns = min(minutes, polls) * setup.busy_lanes * closings
     bars_of_turn = bars / turns if turns else 0
     calm = _state_units(setup, shape.state)
     turned = _state_units(setup, shape.state + bars_of_turn * shape.pending)
@@ -157,9 +157,8 @@ def month(setup: Setup, hours: Hours) -> Usage:
 def _batches(setup: Setup, packets: float, polls: float, minutes: float) -> float:
     """Batches of all shards."""
     period = _period(setup)
-    full = math.ceil(
-        packets / setup.shards * max(1, period / setup.interval_seconds) / _records_at_most(setup, packets)
-    )
+    # A batch that is full goes before its window ends, and the next window opens with what was left.
+    full = max(1.0, packets / setup.shards * max(1, period / setup.interval_seconds) / _records_at_most(setup, packets))
     # Heartbeats that come between two windows are batches of their own.
     alone = max(0.0, 1 - (setup.window_seconds + POLL_SECONDS) / _step(setup))
     beats = minutes * 60 / HEARTBEAT_SECONDS * alone

@@ -84,7 +84,7 @@ def _add(count: dict[str, float], call: Call, writes: Mapping[str, str]) -> None
         case "dynamodb:PutItem" | "dynamodb:BatchWriteItem":
             if call.place in writes:
                 count[writes[call.place]] += _units(call.sizes, KILOBYTE)
-        case "dynamodb:BatchGetItem":
+        case "dynamodb:BatchGetItem" | "dynamodb:Query" if call.place in writes:
             count["read_units"] += _units(call.sizes, READ_BYTES)
         case "s3:PutObject" if ARCHIVE in call.place:
             count["archive_puts"] += 1

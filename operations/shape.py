@@ -10,16 +10,21 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
+from typing import Literal
 
 import msgspec
 
 from operations.item_size import item_size
 from processor_lambda import archive
-from processor_lambda.fold import fold
+from processor_lambda.fold import Arrived, Fold
+from processor_lambda.indicators import Indicators
+from processor_lambda.metrics import processed
 from processor_lambda.processor import Report
 from processor_lambda.records import Record, admit
 from processor_lambda.rows import Attribute, bar_row, quote_row
-from processor_lambda.state import LaneState, pack
+from processor_lambda.rules import DEFAULT_FILE, read
+from processor_lambda.state import WHOLE, LaneState, Position, pack
+from processor_lambda.warming import BARS_NEEDED
 from quotes import Heartbeat, Quote, encode, encode_line, partition_key
 
 ANOMALY_PERCENT = Decimal(5)
@@ -30,6 +35,8 @@ STATE_ATTRIBUTES_BYTES = 100
 """`lane`, `last_sequence` and the names of an item of state."""
 _ENOUGH_SYMBOLS = 500
 """More in a batch would hardly compress better."""
+_ENOUGH_OF_A_LANE = 50
+"""Of the symbols of a state: what it holds of one hardly compresses with what it holds of another."""
 _START = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
 
 
@@ -52,9 +59,10 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @lru_cache
-def measure(symbols_of_lane: int, symbols_of_batch: int, polls_of_batch: int) -> Shape:
+def measure(
+    symbols_of_lane: int, symbols_of_batch: int, polls_of_batch: int, resolution: Literal["every", "minute"] = "every"
+) -> Shape:
     """The shape of a pipeline whose lanes have so many symbols, and whose batches so many, each as often as polled."""
-    names = [symbol_name(number) for number in range(symbols_of_lane)]
     others = [symbol_name(number) for number in range(min(symbols_of_batch, _ENOUGH_SYMBOLS))]
     batch = [quote for poll in range(polls_of_batch) for quote in _quotes(others, _START + timedelta(seconds=poll))]
     lines = [encode_line(quote) for quote in batch]
@@ -66,13 +74,11 @@ def measure(symbols_of_lane: int, symbols_of_batch: int, polls_of_batch: int) ->
         arrival=_START + timedelta(seconds=polls_of_batch),
         data=b"".join(lines),
     )
-    before = fold(LaneState(), _quotes(names, _START), 1, ANOMALY_PERCENT)
-    calm = fold(before, _quotes(names, _START + timedelta(seconds=50)), record.sequence_number, ANOMALY_PERCENT)
-    turned = fold(calm, _quotes(names, _START + timedelta(seconds=60)), record.sequence_number, ANOMALY_PERCENT)
+    measured = min(symbols_of_lane, _ENOUGH_OF_A_LANE)
+    calm, turned = _states(measured, record, keep_lines=resolution == "minute")
     bars = [item.bar for item in turned.pending if item.bar is not None]
     heartbeat = Heartbeat(lane=record.partition_key, clock=_START, complete_to=_START)
-    report = Report(records=polls_of_batch, quotes=len(batch), bars=len(bars))
-    log = {"level": "INFO", "event": "batch_processed", "shard": record.shard, "seconds": 0.1234}
+    report = Report(records=polls_of_batch, quotes=len(batch), bars=len(bars), oldest_ingest_time=_START)
     state = len(pack(calm))
     return Shape(
         line=len(record.data) / len(batch),
@@ -80,10 +86,37 @@ def measure(symbols_of_lane: int, symbols_of_batch: int, polls_of_batch: int) ->
         archived=len(archive.body_of([admit(record)])) / len(batch),
         row=_mean([item_bytes(quote_row(quote, ANOMALY_PERCENT, TTL_DAYS)) for quote in batch]),
         bar=_mean([item_bytes(bar_row(bar, TTL_DAYS)) for bar in bars]),
-        state=state + STATE_ATTRIBUTES_BYTES,
+        state=state * symbols_of_lane / measured + STATE_ATTRIBUTES_BYTES,
         pending=(len(pack(turned)) - state) / len(bars),
-        batch_log=len(msgspec.json.encode(log | msgspec.structs.asdict(report))),
+        batch_log=len(msgspec.json.encode(processed(report, record, seconds=0.1234, now=record.arrival))),
     )
+
+
+def _states(symbols: int, record: Record, *, keep_lines: bool) -> tuple[LaneState, LaneState]:
+    """A lane's state within a minute, and when the next one has closed its bars; all indicators are known."""
+    names = [symbol_name(number) for number in range(symbols)]
+    fold = Fold(read(DEFAULT_FILE, ANOMALY_PERCENT), keep_lines=keep_lines)
+    state, warm = LaneState(), {name: _warm(name) for name in names}
+    states = []
+    for number, seconds in enumerate((0, 50, 60)):
+        arrived = [
+            Arrived(Position(record.sequence_number + number, index), encode_line(quote).rstrip(), quote)
+            for index, quote in enumerate(_quotes(names, _START + timedelta(seconds=seconds)), start=1)
+        ]
+        state = fold(state, arrived, Position(record.sequence_number + number, WHOLE), warm).state
+        states.append(state)
+    return states[1], states[2]
+
+
+@lru_cache(maxsize=_ENOUGH_OF_A_LANE)
+def _warm(name: str) -> Indicators:
+    """The indicators after the minutes before the start."""
+    indicators = Indicators()
+    for minute in range(-BARS_NEEDED, 0):
+        at = _START + timedelta(minutes=minute)
+        quote = _quote(name, at)
+        indicators = indicators.advanced(at, float(quote.price), random.Random(f"{name}{at}").randint(1_000, 90_000))  # noqa: S311  (no secret)
+    return indicators
 
 
 def symbol_name(number: int) -> str:
@@ -119,7 +152,7 @@ def _quote(name: str, at: datetime) -> Quote:
         high=base + Decimal("1.5"),
         low=base - Decimal("1.5"),
         previous_close=base - Decimal("0.25"),
-        volume=volume + 1_000 * seconds + moment.randint(0, 999),
+        volume=volume + 1_000 * (seconds + 60 * BARS_NEEDED) + moment.randint(0, 999),
         currency="USD",
         exchange="NMS",
         market_state="REGULAR",

@@ -67,7 +67,7 @@ class Meter:
         if service.startswith("Kinesis") and operation == "PutRecords":
             request = json.loads(body)
             yield "kinesis:PutRecords", request.get("StreamName") or request["StreamARN"], self._records(request)
-        elif service.startswith("DynamoDB") and operation in ("PutItem", "BatchWriteItem", "BatchGetItem"):
+        elif service.startswith("DynamoDB") and operation in ("PutItem", "BatchWriteItem", "BatchGetItem", "Query"):
             yield from self._items(operation, json.loads(body), json.loads(answer))
         elif service.startswith("AmazonSQS") and operation == "SendMessage":
             yield "sqs:SendMessage", "", [len(body)]
@@ -94,6 +94,8 @@ class Meter:
             for table, writes in request["RequestItems"].items():
                 puts = [size(write["PutRequest"]["Item"]) for write in writes if "PutRequest" in write]
                 yield "dynamodb:BatchWriteItem", table, puts
+        elif operation == "Query":
+            yield "dynamodb:Query", request["TableName"], [sum(size(item) for item in answer["Items"])]
         else:
             for table, wanted in request["RequestItems"].items():
                 found = [size(item) for item in answer["Responses"].get(table, [])]

@@ -67,12 +67,12 @@ def test_what_is_metered_is_what_went_through_and_what_was_expected(replica_pyth
         window_seconds=WINDOW_SECONDS,
         news=accepted / polls / len(SYMBOLS),
     )
-    told = expected(setup, polls=polls, minutes=1, cold_starts=1)
+    told = expected(setup, polls=polls, minutes=1)
     rounds = 3  # heartbeats: at the start, at the end, and perhaps one between
     assert usage.payload_units == pytest.approx(told.payload_units, rel=0.15, abs=LANES * rounds)
     assert usage.archive_puts == pytest.approx(told.archive_puts, abs=2)
     assert usage.stream_bytes == pytest.approx(told.stream_bytes, rel=0.1)
-    assert usage.read_units == told.read_units == LANES * 2
+    assert usage.read_units == LANES * 2 + len(SYMBOLS)  # states with their marks, and what warms new symbols up
 
 
 def read(stream: KinesisStream, shard_id: str) -> list[int]:

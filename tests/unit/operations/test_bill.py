@@ -32,10 +32,15 @@ class TestTargets:
     def test_the_configuration_for_high_rates_costs_no_more_than_it_should(
         self, symbols: int, task: tuple[float, float], aim: float
     ) -> None:
-        plan = msgspec.structs.replace(HIGH_RATE, task_vcpu=task[0], task_gb=task[1])
+        plan = msgspec.structs.replace(HIGH_RATE, task_vcpu=task[0], task_gb=task[1], bar_days=30)
         priced = bill(setup(symbols, resolution="minute", window_seconds=5, batch_size=200), plan, PRICES)
         assert priced.per_million is not None
         assert priced.per_million <= aim
+
+    def test_what_is_kept_for_a_year_is_the_bars_and_more_than_anything_else(self) -> None:
+        priced = bill(setup(10_000, resolution="minute", window_seconds=5, batch_size=200), HIGH_RATE, PRICES)
+        first, second = sorted(priced.lines, key=lambda line: -line.usd)[:2]
+        assert {first.name, second.name} == {"DynamoDB storage", "DynamoDB recovery"}
 
     def test_a_row_of_every_quote_is_what_holds_it_back(self) -> None:
         every = bill(setup(10_000, window_seconds=5), HIGH_RATE, PRICES)
