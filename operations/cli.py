@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from operations import bill_cli, kinesis, quarantine_cli, redrive
+from operations.archive import READERS
 from operations.aws import client
 from operations.console import (
     NOT_DONE,
@@ -21,10 +23,14 @@ from operations.console import (
 )
 from operations.delivery import Courier
 from operations.due import Due
+from operations.dynamodb import DynamoBars, DynamoRows
+from operations.errors import WrongUsage
 from operations.kinesis import KinesisStream
-from operations.outputs import named
+from operations.outputs import named, settings_of
+from operations.rebuild import Rebuilder, Rebuilt, span_of
 from operations.s3 import S3Objects
 from processor_lambda.records import Record
+from quotes import is_symbol
 
 KILOBYTE = 1000
 
@@ -85,9 +91,94 @@ def redrive_(  # noqa: PLR0917  (options, by name)
 
             done = redrive.redrive(objects, found.batches, bucket, courier, finished)
         typer.echo(f"redriven {done.records} records; {done.batches} of {len(found.batches)} objects are done with")
-        for command in due.commands():
+        for command in due.commands(datetime.now(UTC)):
             say(f"their minutes may be closed; an hour after them, correct the bars: {command}")
         if done.failure:
             say(f"stopped: {done.failure}; it and what lies behind it are where they were")
         if done.failure or found.unreadable:
             raise typer.Exit(NOT_DONE)
+
+
+def _symbol(text: str) -> str:
+    if not is_symbol(text):
+        raise typer.BadParameter(f"{text!r} is not a symbol: 1 to 32 letters, digits or .^=&$_:/+-")
+    return text
+
+
+@app.command(
+    "rebuild",
+    epilog=epilog(
+        "rebuild --symbol AAPL --day 2026-11-23",
+        "rebuild --all-symbols --day 2026-11-23 --day 2026-11-24 --dry-run",
+        "rebuild --symbol '^GSPC' --symbol AAPL --day 2026-11-23 --arrived-until 2026-11-27T09:00",
+    ),
+)
+def rebuild_(  # noqa: PLR0917  (options, by name)
+    day: Annotated[list[datetime], typer.Option(formats=["%Y-%m-%d"], help="A day, UTC; repeat for more.")],
+    symbol: Annotated[list[str] | None, typer.Option(parser=_symbol, metavar="SYMBOL", help="Repeat for more.")] = None,
+    all_symbols: Annotated[bool, typer.Option("--all-symbols", help="Every symbol with a quote of that day.")] = False,  # noqa: FBT002
+    arrived_until: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"],
+            help="Read quotes that arrived until then, UTC: later than the end of the next day, if they were redriven "
+            "or replayed later.",
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,  # noqa: FBT002
+    stack_prefix: StackPrefixOption = "stockstream",
+    stage: StageOption = "dev",
+    outputs_file: OutputsFileOption = None,
+) -> None:
+    """Fold a day's quotes anew from the archive, and write the bars that differ over the stored ones.
+
+    For after a bug, a redrive, a replay or quotes that came late. Bars and indicators become those of one undisturbed
+    pass. Only minutes that ended over an hour ago are touched. Indicators start from the bars stored before the day, so
+    rebuild from the first damaged day on. Running it again changes nothing.
+    """
+    with errors_told():
+        if bool(symbol) == all_symbols:
+            raise WrongUsage("name symbols with --symbol, or take --all-symbols: one of the two")
+        now = datetime.now(UTC)
+        until = None if arrived_until is None else arrived_until.replace(tzinfo=UTC)
+        spans = [span_of(each, now) for each in sorted({each.date() for each in day})]
+        if until is not None and until < spans[-1].end:
+            raise WrongUsage(f"--arrived-until {until:%Y-%m-%dT%H:%M} is before the end of {spans[-1].start:%Y-%m-%d}")
+        names = outputs_of(stack_prefix, stage, outputs_file)
+        dynamodb = client("dynamodb")
+        rebuilder = Rebuilder(
+            S3Objects(client("s3", max_pool_connections=READERS)),
+            named(names, "ArchiveBucket"),
+            DynamoBars(dynamodb, named(names, "BarsTable")),
+            DynamoRows(dynamodb, named(names, "QuotesTable"), ("symbol", "timestamp")),
+            settings_of(client("lambda"), named(names, "FunctionName")),
+            progress=progress,
+        )
+        missing = False
+        for span in spans:
+            if not span.is_whole:
+                say(f"minutes from {span.end:%Y-%m-%dT%H:%M} on are younger than an hour, and stay as they are")
+            asked = frozenset(symbol) if symbol else None
+            found = set()
+            for rebuilt in rebuilder.rebuild(span, asked, now=now, arrived_until=until, dry_run=dry_run):
+                found.add(rebuilt.symbol)
+                typer.echo(f"{span.start:%Y-%m-%d} {_told(rebuilt, dry_run=dry_run)}")
+            for absent in sorted((asked or frozenset()) - found):
+                missing = True
+                say(f"{span.start:%Y-%m-%d} {absent}: the archive has no quote of it, and nothing was changed")
+            if asked is None and not found:
+                missing = True
+                say(f"{span.start:%Y-%m-%d}: the archive has no quote of that day, and nothing was changed")
+        if missing:
+            raise typer.Exit(NOT_DONE)
+
+
+def _told(rebuilt: Rebuilt, *, dry_run: bool) -> str:
+    would = "would be " if dry_run else ""
+    same = rebuilt.bars - rebuilt.added - rebuilt.corrected - rebuilt.expired
+    parts = [f"{rebuilt.corrected} {would}corrected", f"{rebuilt.added} {would}added", f"{same} as they were"]
+    if rebuilt.expired:
+        parts.append(f"{rebuilt.expired} past their time to live")
+    if rebuilt.without_quotes:
+        parts.append(f"{rebuilt.without_quotes} stored without a quote in the archive, left alone")
+    return f"{rebuilt.symbol}: {rebuilt.bars} bars: {', '.join(parts)}"

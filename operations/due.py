@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime, timedelta
 
 from quotes import Quote, decode
 
@@ -23,12 +23,14 @@ class Due:
                 if isinstance(good.line, Quote):
                     self._symbols.setdefault(good.line.event_time.date(), set()).add(good.line.symbol)
 
-    def commands(self) -> list[str]:
-        """The commands that correct the bars, a day each."""
-        return [
-            f"python -m operations rebuild --day {day:%Y-%m-%d} {_named(symbols)}"
-            for day, symbols in sorted(self._symbols.items())
-        ]
+    def commands(self, now: datetime) -> list[str]:
+        """The commands that correct the bars, a day each; what is put back now arrives now."""
+        tomorrow = now.date() + timedelta(days=1)
+        commands = []
+        for day, symbols in sorted(self._symbols.items()):
+            arrived = "" if day + timedelta(days=2) >= tomorrow else f" --arrived-until {tomorrow:%Y-%m-%d}"
+            commands.append(f"python -m operations rebuild --day {day:%Y-%m-%d}{arrived} {_named(symbols)}")
+        return commands
 
 
 def _named(symbols: set[str]) -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 
 from operations.errors import NotThere
 from operations.ports import Held, Packet
+from processor_lambda.rows import Row
+from quotes import to_iso
 
 RECEIVE_LIMIT = 10
 
@@ -65,7 +68,7 @@ class MemoryObjects:
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
 
-    def list(self, prefix: str) -> Iterator[str]:
+    def list(self, prefix: str, *, written_since: datetime | None = None) -> Iterator[str]:  # noqa: ARG002  (no times)
         """See `ports.Objects`."""
         return iter(sorted(address for address in self.objects if address.startswith(prefix)))
 
@@ -80,3 +83,34 @@ class MemoryObjects:
         """See `ports.Objects`."""
         if address in self.objects:
             self.objects[to] = self.objects.pop(address)
+
+
+class MemoryRows:
+    """See `ports.Rows`. Counts what is put, and may share its rows with the processor's own fake."""
+
+    def __init__(self, rows: dict[tuple[str, ...], Row], key: tuple[str, str]) -> None:
+        self.rows, self._key = rows, key
+        self.puts = 0
+
+    def put(self, rows: Sequence[Row]) -> None:
+        """See `ports.Rows`."""
+        self.puts += len(rows)
+        self.rows.update((tuple(str(row[name]) for name in self._key), row) for row in rows)
+
+
+class MemoryBars(MemoryRows):
+    """See `ports.Bars`."""
+
+    def __init__(self, rows: dict[tuple[str, ...], Row]) -> None:
+        super().__init__(rows, ("symbol", "minute"))
+
+    def before(self, symbol: str, minute: datetime, count: int) -> list[Row]:
+        """See `ports.Bars`."""
+        return self._found(symbol, "", to_iso(minute))[-count:]
+
+    def between(self, symbol: str, start: datetime, end: datetime) -> list[Row]:
+        """See `ports.Bars`."""
+        return self._found(symbol, to_iso(start), to_iso(end))
+
+    def _found(self, symbol: str, start: str, end: str) -> list[Row]:
+        return [self.rows[key] for key in sorted(self.rows) if key[0] == symbol and start <= key[1] < end]

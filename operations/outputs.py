@@ -10,6 +10,8 @@ from botocore.exceptions import ClientError
 
 from operations.aws import answered
 from operations.errors import WrongUsage
+from processor_lambda.errors import SettingsError
+from processor_lambda.settings import Settings, from_environment
 
 Outputs = Mapping[str, str]
 """`StreamName`, `ArchiveBucket`, `QuarantineQueueUrl`, …"""
@@ -56,3 +58,13 @@ def named(outputs: Outputs, name: str) -> str:
         return outputs[name]
     except KeyError:
         raise WrongUsage(f"the outputs have no {name}: they are of another deployment, or of an older one") from None
+
+
+def settings_of(lambda_: Any, function: str) -> Settings:
+    """The settings that the deployed function has. Raises `WrongUsage`."""
+    with answered(f"function {function}"):
+        deployed = lambda_.get_function_configuration(FunctionName=function)
+    try:
+        return from_environment(deployed.get("Environment", {}).get("Variables", {}))
+    except SettingsError as error:
+        raise WrongUsage(f"function {function} is of another version than these commands: {error}") from error

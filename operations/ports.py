@@ -1,15 +1,18 @@
 """What the commands need of the world, one small protocol each.
 
-The adapters are named after their technology (`kinesis`, `sqs`, `s3`); `memory` holds the fakes. All of them raise
-`Unavailable` when AWS did not do what was asked, and `WrongUsage` when what is asked for cannot be there.
+The adapters are named after their technology (`kinesis`, `sqs`, `s3`, `dynamodb`); `memory` holds the fakes. All of
+them raise `Unavailable` when AWS did not do what was asked, and `WrongUsage` when what is asked for cannot be there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Protocol
 
 import msgspec
+
+from processor_lambda.rows import Row
 
 
 class Packet(msgspec.Struct, frozen=True):
@@ -56,11 +59,28 @@ class Queue(Protocol):
 class Objects(Protocol):
     """Objects of S3, each under an address `s3://bucket/key`."""
 
-    def list(self, prefix: str) -> Iterator[str]:
-        """The addresses that begin so, in the order of their text."""
+    def list(self, prefix: str, *, written_since: datetime | None = None) -> Iterator[str]:
+        """The addresses that begin so, in the order of their text; of those written since a time, and maybe others."""
 
     def get(self, address: str) -> bytes:
         """An object's bytes. Raises `NotThere`."""
 
     def move(self, address: str, to: str) -> None:
         """Copy an object, over what may be there, then delete it. Again is no error."""
+
+
+class Rows(Protocol):
+    """A table of rows."""
+
+    def put(self, rows: Sequence[Row]) -> None:
+        """Write rows, over what may be there."""
+
+
+class Bars(Rows, Protocol):
+    """The table of bars. What was put is seen at once."""
+
+    def before(self, symbol: str, minute: datetime, count: int) -> list[Row]:
+        """A symbol's last rows before a minute, so many at the most, oldest first."""
+
+    def between(self, symbol: str, start: datetime, end: datetime) -> list[Row]:
+        """A symbol's rows from a minute to before another, oldest first."""

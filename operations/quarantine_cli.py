@@ -92,10 +92,7 @@ def list_(  # noqa: PLR0917  (options, by name)
                 typer.echo(view.json_of(entry))
         elif entries:
             out.print(view.table_of(entries, now))
-        say(
-            f"{len(entries)} messages"
-            + ("" if sweep.complete else f"; the first {limit} of more: --limit looks further")
-        )
+        say(f"{len(entries)} messages" + ("" if sweep.complete else "; there may be more: --limit looks further"))
 
 
 @app.command(epilog=epilog("quarantine show 3f9a0c51e2", "quarantine show 3f9a0c51e2 --raw > line.json"))
@@ -186,7 +183,7 @@ def replay_(  # noqa: PLR0917  (options, by name)
             for line in view.refusals_of(refused, entries):
                 say(line)
         typer.echo(f"replayed {done.lines} lines; {done.deleted} of {len(entries)} messages left the quarantine")
-        _tell_due(plan)
+        _tell_due(plan, now)
         if done.refused:
             raise typer.Exit(NOT_DONE)
 
@@ -244,8 +241,8 @@ def _before(now: datetime, age: timedelta | None) -> datetime | None:
     return None if age is None else now - age
 
 
-def _tell_due(plan: replay.Plan) -> None:
+def _tell_due(plan: replay.Plan, now: datetime) -> None:
     due = Due()
     due.add(packet.data for packet in plan.packets)
-    for command in due.commands():
+    for command in due.commands(now):
         say(f"their minutes may be closed; an hour after them, correct the bars: {command}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -19,13 +20,15 @@ class S3Objects:
     def __init__(self, client: Any) -> None:
         self._client = client
 
-    def list(self, prefix: str) -> Iterator[str]:
+    def list(self, prefix: str, *, written_since: datetime | None = None) -> Iterator[str]:
         """See `ports.Objects`."""
         bucket, start = _parts(prefix)
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=start)
         with answered(prefix):
             for page in pages:
-                yield from (f"{_SCHEME}{bucket}/{found['Key']}" for found in page.get("Contents", ()))
+                for found in page.get("Contents", ()):
+                    if written_since is None or found["LastModified"] >= written_since:
+                        yield f"{_SCHEME}{bucket}/{found['Key']}"
 
     def get(self, address: str) -> bytes:
         """See `ports.Objects`."""

@@ -14,9 +14,6 @@ from operations.errors import Unavailable
 from operations.ports import Held, Queue
 from operations.quarantine import Entry, entries_of
 
-_FRUITLESS_RECEIVES = 2
-"""After so many in a row without a new message the queue counts as seen."""
-
 
 class Sweep:
     """Holds at most `limit` messages, or the few more that came with the last of them."""
@@ -52,14 +49,14 @@ class Sweep:
             del self._held[each.id]
 
     def _receive(self) -> None:
-        fruitless = 0
-        while len(self._held) < self._limit and fruitless < _FRUITLESS_RECEIVES:
+        while len(self._held) < self._limit:
             received = self._queue.receive()
             fresh = sum(each.id not in self._held for each in received)
-            self._held |= {each.id: each for each in received}  # of two receipts the newest deletes
-            fruitless = 0 if fresh else fruitless + 1
+            if not fresh:
+                self.complete = not received  # else it took so long that what was hidden first shows again
+                return
+            self._held |= {each.id: each for each in received}
             self._seen(fresh)
-        self.complete = fruitless == _FRUITLESS_RECEIVES
 
     def _release(self) -> None:
         held, self._held = self._held, {}

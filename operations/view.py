@@ -74,7 +74,7 @@ def contents_shown(contents: Sequence[tuple[QuarantineMessage, bytes]]) -> Itera
     for message, content in contents[:SHOWN_LINES]:
         yield ""
         yield f"line {message.line}, {len(content)} bytes: {harmless(message.reason)}" if message.line else "content:"
-        yield from _shown(content[:SHOWN_BYTES])
+        yield from _shown(content[:SHOWN_BYTES], cut=len(content) > SHOWN_BYTES)
         if len(content) > SHOWN_BYTES:
             yield f"  … and {len(content) - SHOWN_BYTES} bytes more (--raw has all)"
     if len(contents) > SHOWN_LINES:
@@ -100,13 +100,14 @@ def age_of(age: timedelta) -> str:
     return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // (24 * 60)} d"
 
 
-def _shown(content: bytes) -> Iterator[str]:
-    # What was cut in the midst of a character is no reason to show hexadecimal.
-    text = readable(content) or (readable(content[:-1]) or readable(content[:-2]) or readable(content[:-3]))
-    if text:
+def _shown(content: bytes, *, cut: bool) -> Iterator[str]:
+    text = readable(content)
+    if cut and text is None:  # in the midst of a character, perhaps: that is no reason for hexadecimal
+        text = next(filter(None, (readable(content[:-bytes_]) for bytes_ in (1, 2, 3))), None)
+    if text is not None:
         yield from (f"  {line}" for line in text.split("\n"))
         return
     for start in range(0, len(content), _HEX_WIDTH):
         part = content[start : start + _HEX_WIDTH]
-        text = "".join(chr(byte) if chr(byte).isascii() and chr(byte).isprintable() else "." for byte in part)
-        yield f"  {start:06x}  {part.hex(' '):<{_HEX_WIDTH * 3}} {text}"
+        beside = "".join(chr(byte) if chr(byte).isascii() and chr(byte).isprintable() else "." for byte in part)
+        yield f"  {start:06x}  {part.hex(' '):<{_HEX_WIDTH * 3}} {beside}"

@@ -177,7 +177,7 @@ def test_what_is_due_afterwards_is_a_rebuild_of_each_day() -> None:
     due = Due()
     due.add([encode([make_quote("^GSPC"), make_quote(), make_quote(second=86_400)]), b"rubbish"])
     due.add([encode([make_quote(f"S{number}", second=86_400) for number in range(20)])])
-    assert due.commands() == [
-        "python -m operations rebuild --day 2026-11-23 --symbol AAPL --symbol '^GSPC'",
+    assert due.commands(datetime(2026, 11, 25, 12, tzinfo=UTC)) == [
+        "python -m operations rebuild --day 2026-11-23 --arrived-until 2026-11-26 --symbol AAPL --symbol '^GSPC'",
         "python -m operations rebuild --day 2026-11-24 --all-symbols",
     ]

@@ -38,6 +38,7 @@ def test_messages_that_are_hidden_no_longer_are_not_seen_twice_and_end_the_sweep
 
     with Sweep(Forgetful(["x"] * 15), 1000) as sweep:
         assert len(sweep.entries) == 10
+        assert not sweep.complete
 
 
 def test_what_is_held_is_shown_again_though_the_sweep_fails() -> None:

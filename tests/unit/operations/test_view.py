@@ -29,6 +29,12 @@ def test_printable_bytes_are_text(quarantined: Quarantined) -> None:
 
 
 def test_other_bytes_are_hexadecimal(quarantined: Quarantined) -> None:
+    assert shown(quarantined, b"rubbish\xff")[2:] == [
+        "  000000  72 75 62 62 69 73 68 ff                          rubbish."
+    ]
+
+
+def test_bytes_that_move_a_terminals_cursor_are_hexadecimal(quarantined: Quarantined) -> None:
     assert shown(quarantined, b"\x1b[31mred")[2:] == [
         "  000000  1b 5b 33 31 6d 72 65 64                          .[31mred"
     ]

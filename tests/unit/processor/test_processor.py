@@ -1,13 +1,11 @@
-"""The protocol of a batch under rubbish, repeats, faults at every call, and rivals."""
+"""What a batch becomes: its effects, rubbish, repeats, and lost races one by one. `test_protocol` has every course."""
 
 from __future__ import annotations
 
 import gzip
 import json
-import os
 import random
 from base64 import b64decode
-from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -211,6 +209,19 @@ def test_a_lost_race_on_a_warm_copy_is_folded_again_in_the_same_invocation(world
     assert (bar["high"], bar["quotes"]) == (120, 2)
 
 
+def test_a_stale_warm_copy_does_not_fail_a_batch_that_is_committed_in_parts(
+    world: World, shard: Shard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("processor_lambda.fold.MAX_PUBLICATIONS", 1)
+    for second in (0, 10, 20, 30):
+        shard.put_lines([make_quote(second=second)])
+    stale = make_processor(world)
+    stale.process(shard.records[:1])
+    make_processor(world).process(shard.records[:3])
+    assert stale.process(shard.records[1:]).lost_races == 1
+    assert_same_effects(world, one_pass(shard))
+
+
 def test_a_lost_race_on_a_fresh_read_fails_the_batch_and_shows_nothing(world: World, shard: Shard) -> None:
     shard.put_lines([make_quote(second=0), make_quote(second=60)])
     rival = make_processor(world)
@@ -226,30 +237,10 @@ def test_a_lost_race_on_a_fresh_read_fails_the_batch_and_shows_nothing(world: Wo
     assert len(world.bar_rows) == 1  # the rival's
 
 
-class Killed(BaseException):
-    """The processor ends here."""
-
-
 def one_pass(shard: Shard) -> World:
     world = World()
     make_processor(world).process(shard.records)
     return world
-
-
-def story() -> Shard:
-    """Quotes, bars, alerts, a repeated packet, a revision, rubbish: every effect that a batch can have."""
-    shard = Shard()
-    shard.put_lines([make_quote(second=1, volume=5), make_quote("MSFT", second=1)])
-    shard.put_lines([make_quote(second=2, price="110", previous_close="100", volume=9)])
-    repeated: list[Line] = [make_quote(second=61, price="99", previous_close="100", volume=20)]
-    shard.put_lines(repeated)
-    shard.put(b"rubbish\n" + encode_line(make_quote(second=62, revision=0)), AAPL)
-    shard.put_lines(repeated)
-    shard.put_lines([make_quote(second=62, price="111", revision=1, previous_close="100")])
-    shard.put_lines(make_heartbeats(180))
-    shard.put_lines([make_quote(second=170, price="1")])  # late: a row and in no bar
-    shard.put_lines(make_heartbeats(240))
-    return shard
 
 
 def assert_same_effects(world: World, expected: World) -> None:
@@ -259,103 +250,6 @@ def assert_same_effects(world: World, expected: World) -> None:
     assert {message.id for message in world.messages} == {message.id for message in expected.messages}
     in_archive = {json.dumps(line, sort_keys=True) for line in archived(world)}
     assert in_archive == {json.dumps(line, sort_keys=True) for line in archived(expected)}
-
-
-def calls_of(shard: Shard) -> int:
-    """How many points of one undisturbed pass a fault can strike at."""
-    count = 0
-
-    def tick(_: str) -> None:
-        nonlocal count
-        count += 1
-
-    world = World()
-    world.fault = tick
-    make_processor(world).process(shard.records)
-    return count
-
-
-@pytest.mark.parametrize("fault", [Killed, Unavailable])
-def test_a_fault_before_or_after_any_call_leaves_the_effects_of_one_pass(fault: type[BaseException]) -> None:
-    """Killed or failed at every point in turn; then the batch comes again to a new instance, or to the same one."""
-    shard = story()
-    expected = one_pass(shard)
-    for point in range(calls_of(shard)):
-        world = World()
-        strike_at(world, point, fault)
-        processor = make_processor(world)
-        with pytest.raises(fault):
-            processor.process(shard.records)
-        survivor = processor if fault is Unavailable and point % 2 else make_processor(world)
-        survivor.process(shard.records)
-        assert_same_effects(world, expected)
-
-
-def strike_at(world: World, point: int, fault: type[BaseException]) -> None:
-    countdown = iter([False] * point + [True])
-
-    def strike(call: str) -> None:
-        if next(countdown, False):
-            raise fault(call)
-
-    world.fault = strike
-
-
-SEEDS = int(os.environ.get("STOCKSTREAM_SEEDS", "1000"))
-
-
-def test_no_interleaving_of_kills_cuts_retries_and_rivals_changes_an_effect() -> None:
-    """Random batches of one shard, each tried until it succeeds, by instances that die, fail, go stale or race."""
-    shard = story()
-    expected = one_pass(shard)
-    repeats = 0
-    for seed in range(SEEDS):
-        world = World()
-        run_to_the_end(world, shard, random.Random(seed))
-        assert_same_effects(world, expected)
-        repeats += len(world.alerts) - len(expected.alerts)
-    assert repeats > 0  # the faults did strike between a publication and its mark
-
-
-def run_to_the_end(world: World, shard: Shard, rng: random.Random) -> None:
-    checkpoint = 0
-    instances = [make_processor(world) for _ in range(3)]
-    while checkpoint < len(shard.records):
-        size = min(rng.randint(1, 4), len(shard.records) - checkpoint)
-        batch = shard.records[checkpoint : checkpoint + size]
-        world.fault = random_fault(world, shard, rng, checkpoint)
-        chosen = rng.randrange(len(instances))
-        try:
-            instances[chosen].process(batch)
-        except Unavailable:
-            continue
-        except Killed:
-            instances[chosen] = make_processor(world)
-            continue
-        checkpoint += size
-
-
-def random_fault(world: World, shard: Shard, rng: random.Random, checkpoint: int) -> Callable[[str], None]:
-    """Now and then a call fails, the instance dies, or an abandoned invocation finishes meanwhile."""
-    risk = rng.choice([0.0, 0.05, 0.3])
-
-    def strike(call: str) -> None:
-        if rng.random() >= risk:
-            return
-        match rng.randrange(3):
-            case 0:
-                raise Killed(call)
-            case 1:
-                raise Unavailable(call)
-        meanwhile = world.fault
-        world.fault = lambda _: None
-        first = rng.randint(0, checkpoint)
-        try:
-            make_processor(world).process(shard.records[first : rng.randint(first + 1, len(shard.records))])
-        finally:
-            world.fault = meanwhile
-
-    return strike
 
 
 @settings(max_examples=200, deadline=None)

@@ -38,3 +38,24 @@ def test_a_symbol_that_comes_to_a_lane_is_warmed_by_bars_before_its_first_minute
     make_processor(world).process(again.records)
     bar = world.bar_rows["AAPL", "2026-11-23T14:32:00.000Z"]
     assert "sma_5" not in bar  # two bars before it and itself
+
+
+def test_where_a_symbol_begins_does_not_depend_on_how_its_lines_were_cut_into_batches() -> None:
+    before = Shard()
+    before.put_lines([make_quote(second=minute * 60, price=str(100 + minute)) for minute in range(6)])
+    again = Shard()
+    again.put_lines(make_heartbeats(120))
+    again.put_lines([make_quote(second=60, price="200")])  # of a minute that the heartbeat has closed
+    again.put_lines([make_quote(second=300, price="300")])
+    again.put_lines(make_heartbeats(360))
+    worlds = World(), World()
+    for world, size in zip(worlds, (1, len(again.records)), strict=True):
+        make_processor(world).process(before.records)
+        world.states.clear()
+        world.marks.clear()
+        processor = make_processor(world)
+        for start in range(0, len(again.records), size):
+            processor.process(again.records[start : start + size])
+    one_by_one, at_once = (world.bar_rows["AAPL", "2026-11-23T14:35:00.000Z"] for world in worlds)
+    assert "sma_5" in one_by_one
+    assert at_once == one_by_one
