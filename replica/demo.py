@@ -63,6 +63,7 @@ def run(
     Raises `ReplicaError` when something does not start or stop as it should; the findings may be bad without that.
     """
     interrupted = _interrupts()
+    kept.prepare(archive)
     with (
         tempfile.TemporaryDirectory(prefix="stockstream-demo-") as scratch,
         Pipeline(view.say, policies_enforced=policies_enforced) as pipeline,

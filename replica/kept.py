@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from replica.errors import ReplicaError
 from replica.package import ROOT
@@ -24,24 +24,39 @@ class NoArchive(ReplicaError):
     """There is no archive where one was looked for; the message says how to come by one."""
 
 
+def prepare(directory: Path) -> None:
+    """Make the directory, and see that it can be written to, before there is anything to keep. Raises `NoArchive`."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=directory).close()
+    except OSError as error:
+        raise NoArchive(f"no archive can be kept in {directory}: {error}") from error
+
+
 def keep(s3: Any, bucket: str, directory: Path) -> int:
     """Copy a bucket's archive to `raw-data/` of a directory, in place of what was kept there. Returns its objects.
 
-    Raises `NoArchive` if the bucket cannot be read, and leaves what was there.
+    Raises `NoArchive` if the bucket cannot be read or the directory written to, and leaves what was there.
     """
+    try:
+        return _copied(s3, bucket, directory)
+    except (ClientError, BotoCoreError) as error:
+        raise NoArchive(f"the archive of bucket {bucket} cannot be read: {error}") from error
+    except OSError as error:
+        raise NoArchive(f"the archive cannot be kept in {directory}: {error}") from error
+
+
+def _copied(s3: Any, bucket: str, directory: Path) -> int:
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory, prefix=".") as scratch:
         count = 0
         Path(scratch, PREFIX).mkdir()
-        try:
-            for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX):
-                for listed in page.get("Contents", []):
-                    path = Path(scratch, listed["Key"])
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    path.write_bytes(s3.get_object(Bucket=bucket, Key=listed["Key"])["Body"].read())
-                    count += 1
-        except ClientError as error:
-            raise NoArchive(f"the archive of bucket {bucket} cannot be read: {error}") from error
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX):
+            for listed in page.get("Contents", []):
+                path = Path(scratch, listed["Key"])
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(s3.get_object(Bucket=bucket, Key=listed["Key"])["Body"].read())
+                count += 1
         shutil.rmtree(directory / PREFIX, ignore_errors=True)
         Path(scratch, PREFIX).rename(directory / PREFIX)
     return count

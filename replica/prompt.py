@@ -78,7 +78,9 @@ class Session:
                 sys.stdout.write(answers.as_csv(answer) + "\n")
             case "table":
                 self._console.print(answers.table(answer))
-                self._console.print(f"{len(answer.rows):,} rows", style="dim", highlight=False)
+                self._console.print(
+                    f"{len(answer.rows):,} row{'' if len(answer.rows) == 1 else 's'}", style="dim", highlight=False
+                )
 
 
 def _statements(line_after: Callable[[str], str]) -> Iterator[str]:
