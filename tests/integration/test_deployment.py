@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from replica.deployment import TEMPLATES, Deployment, Outputs
+from replica.deployment import TEMPLATES, Deployment
 from replica.emulator import Emulator
 from replica.errors import DeploymentError, EmulatorError
+from replica.stacks import Outputs
 
 CALLS = """
 import os, boto3
