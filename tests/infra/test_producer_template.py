@@ -36,15 +36,18 @@ class TestConfinement:
         task = {
             "user": PRODUCER["User"],
             "read_only": PRODUCER["ReadonlyRootFilesystem"],
-            "init": linux["InitProcessEnabled"],
             "cap_drop": linux["Capabilities"]["Drop"],
             "tmpfs": [f"{mount['ContainerPath']}:size={mount['Size']}m" for mount in linux["Tmpfs"]],
         }
         assert task == {key: COMPOSE[key] for key in task}
 
+    def test_has_an_init_before_it_though_it_needs_none(self) -> None:
+        assert PRODUCER["LinuxParameters"]["InitProcessEnabled"] is True
+        assert "init" not in COMPOSE  # not every Docker engine has one, Debian's for example
+
     def test_lacks_of_compose_s_only_what_fargate_does_not_take(self) -> None:
-        of_security = {"user", "read_only", "init", "cap_drop", "cap_add", "tmpfs", "security_opt", "privileged"}
-        compared = {"user", "read_only", "init", "cap_drop", "tmpfs"}
+        of_security = {"user", "read_only", "cap_drop", "cap_add", "tmpfs", "security_opt", "privileged"}
+        compared = {"user", "read_only", "cap_drop", "tmpfs"}
         assert (of_security & COMPOSE.keys()) - compared == {"security_opt"}
         assert COMPOSE["security_opt"] == ["no-new-privileges:true"]
 

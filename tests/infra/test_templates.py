@@ -1,6 +1,7 @@
 """What the templates promise, read off their text: emulators drop encryption, expiry and lifecycle in silence."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -374,3 +375,11 @@ class TestNetwork:
             for _, _, resource in resources("AWS::EC2::VPCEndpoint")
             if resource["Properties"]["VpcEndpointType"] == "Interface"
         } == {"Private"}
+
+
+@pytest.mark.parametrize("path", PATHS.values(), ids=lambda path: path.stem)
+def test_an_exception_from_checkov_stands_in_its_resource_with_its_reason(path: Path) -> None:
+    exceptions = re.findall(r"^( *)# checkov:skip=(.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    for indent, text in exceptions:
+        assert len(indent) == 4
+        assert re.fullmatch(r"CKV2?_AWS_\d+:(as [A-Z]\w+|.{30,})", text), text
