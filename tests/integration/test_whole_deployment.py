@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,8 @@ from replica.errors import DeploymentError
 from replica.package import ROOT
 from replica.stacks import Outputs
 from tests.integration.whole import IMAGE, QUIET, templates_for_ministack, whole_deployment
+
+PATIENCE = 60.0
 
 
 @pytest.fixture
@@ -186,6 +190,32 @@ def test_tables_that_were_on_demand_can_be_given_capacities(
     assert deployment.deploy(idle, QUIET | {"TableBilling": "PROVISIONED", "QuotesWriteCapacity": "400"}) == outputs
     table = emulator.client("dynamodb").describe_table(TableName=outputs["QuotesTable"])["Table"]
     assert int(table["ProvisionedThroughput"]["WriteCapacityUnits"]) == 400
+
+
+def test_an_alarm_reaches_the_operators(emulator: Emulator, deployment: Deployment, idle: Path) -> None:
+    outputs = deployment.deploy(idle, QUIET)
+    sqs = emulator.client("sqs")
+    queue = sqs.create_queue(QueueName=f"{deployment.prefix}-operators")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    emulator.client("sns").subscribe(TopicArn=outputs["OperatorsTopicArn"], Protocol="sqs", Endpoint=arn)
+    emulator.client("cloudwatch").put_metric_data(
+        Namespace="Stockstream",
+        MetricData=[
+            {
+                "MetricName": "LargestStateBytes",
+                "Dimensions": [{"Name": "Stream", "Value": outputs["StreamName"]}],
+                "Value": 300_001,
+            }
+        ],
+    )
+    heard: dict[str, Any] = {}
+    deadline = time.monotonic() + PATIENCE
+    while "StateLarge" not in heard.get("AlarmName", ""):
+        assert time.monotonic() < deadline
+        for message in sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1).get("Messages", []):
+            heard = json.loads(json.loads(message["Body"])["Message"])
+    assert heard["NewStateValue"] == "ALARM"
+    assert heard["AlarmDescription"].endswith("docs/runbook.md#statelarge")
 
 
 class TestCommand:
