@@ -44,8 +44,9 @@ e2e: $(DEV)/$(STAMP) ## the compose stack in real containers, put to the test; s
 trials: $(DEV)/$(STAMP) ## a million quotes through a Kinesis that fails, beside put_records with naive resending: a table (8 minutes)
 	@$(DEV)/bin/python -m tests.trials $(TRIALS_ARGS)
 
-bench: $(DEV)/$(STAMP) build/peer/$(STAMP) ## CPU of a quote beside what others would take, as JSON lines (2 minutes)
+bench: $(DEV)/$(STAMP) build/peer/$(STAMP) ## CPU of a quote beside what others would take, as JSON lines (3 minutes)
 	@$(DEV)/bin/python -m benchmarks.delivery --peer-python build/peer/bin/python
+	@$(DEV)/bin/python -m benchmarks.processing
 
 check: $(DEV)/$(STAMP) build/checkov/$(STAMP) ## format, lint, types, import contracts, templates
 	@$(DEV)/bin/ruff format --check .

@@ -5,42 +5,51 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
-import boto3
 import msgspec
-from botocore.config import Config
 
-from processor_lambda.dynamodb import DynamoStateTable, DynamoTable
+from processor_lambda import metrics
+from processor_lambda.aws import Service
+from processor_lambda.credentials import credentials_of
+from processor_lambda.dynamodb import DynamoBarTable, DynamoStateTable, DynamoTable
+from processor_lambda.endpoints import endpoint_of, region_of
 from processor_lambda.errors import Unavailable
 from processor_lambda.processor import Processor
 from processor_lambda.records import records_of
-from processor_lambda.s3 import S3Archive
+from processor_lambda.rules import DEFAULT_FILE, Rules, read
+from processor_lambda.s3 import S3Archive, url_of_bucket
 from processor_lambda.settings import Settings, from_environment
 from processor_lambda.sns import SnsTopic
 from processor_lambda.sqs import SqsQuarantine
 
-# Parameters are built in one place and tested; validating them again is a third of the cost of a row.
-_CONFIG = Config(
-    connect_timeout=2, read_timeout=5, retries={"mode": "standard", "max_attempts": 3}, parameter_validation=False
-)
 
+def wire(settings: Settings, rules: Rules, environment: Mapping[str, str]) -> Processor:
+    """The processor on AWS; endpoints, region, credentials and certificates come the SDK's own way."""
+    region, credentials = region_of(environment), credentials_of(environment)
 
-def wire(settings: Settings) -> Processor:
-    """The processor on AWS; endpoint, region and credentials come the SDK's own way."""
-    dynamodb = boto3.client("dynamodb", config=_CONFIG)
+    def service(name: str, url: str | None = None) -> Service:
+        url = url or endpoint_of(name, region, environment)
+        return Service(name, url, region, credentials, ca_bundle=environment.get("AWS_CA_BUNDLE") or None)
+
+    dynamodb = service("dynamodb")
+    bucket = url_of_bucket(settings.archive_bucket, endpoint_of("s3", region, environment))
     return Processor(
-        archive=S3Archive(boto3.client("s3", config=_CONFIG), settings.archive_bucket),
+        archive=S3Archive(service("s3", bucket), settings.archive_bucket),
         quotes=DynamoTable(dynamodb, settings.quotes_table, ("symbol", "timestamp")),
-        bars=DynamoTable(dynamodb, settings.bars_table, ("symbol", "minute")),
+        bars=DynamoBarTable(dynamodb, settings.bars_table, ("symbol", "minute")),
         states=DynamoStateTable(dynamodb, settings.state_table),
-        alerts=SnsTopic(lambda: boto3.client("sns", config=_CONFIG), settings.alerts_topic_arn),
-        quarantine=SqsQuarantine(lambda: boto3.client("sqs", config=_CONFIG), settings.quarantine_queue_url),
+        alerts=SnsTopic(service("sns"), settings.alerts_topic_arn),
+        quarantine=SqsQuarantine(service("sqs"), settings.quarantine_queue_url),
         settings=settings,
+        rules=rules,
     )
 
 
-_processor = wire(from_environment(os.environ))
+_settings = from_environment(os.environ)
+_processor = wire(_settings, read(DEFAULT_FILE, _settings.anomaly_percent), os.environ)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, list[dict[str, str]]]:  # noqa: ARG001  (Lambda's signature)
@@ -52,14 +61,13 @@ def handler(event: dict[str, Any], context: object) -> dict[str, list[dict[str, 
     try:
         report = _processor.process(records)
     except Unavailable as error:
-        _log("WARNING", "batch_failed", {"records": len(records), "shard": records[0].shard, "reason": str(error)})
+        _log(metrics.failed(str(error), records[-1], records=len(records), now=datetime.now(UTC)))
         return {"batchItemFailures": [{"itemIdentifier": event["Records"][0]["kinesis"]["sequenceNumber"]}]}
-    seconds = round(time.perf_counter() - started, 4)
-    _log("INFO", "batch_processed", {"shard": records[0].shard, "seconds": seconds, **msgspec.structs.asdict(report)})
+    _log(metrics.processed(report, records[-1], seconds=time.perf_counter() - started, now=datetime.now(UTC)))
     return {"batchItemFailures": []}
 
 
-def _log(level: str, event: str, fields: dict[str, Any]) -> None:
+def _log(line: dict[str, Any]) -> None:
     """One JSON line; the runtime's JSON log format takes it as it is."""
-    sys.stdout.write(msgspec.json.encode({"level": level, "event": event, **fields}).decode() + "\n")
+    sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
     sys.stdout.flush()

@@ -35,12 +35,16 @@ def key_of(batch: Sequence[Admitted]) -> str:
 
 def body_of(batch: Sequence[Admitted]) -> bytes:
     """The object's bytes: the lines in the order of the stream."""
-    lines: list[bytes] = []
-    for admitted in batch:
-        numbered = [(good.number, good.content) for good in admitted.good]
-        numbered += [(refused.number, _refused(admitted, index)) for index, refused in enumerate(admitted.refused)]
-        lines += [content for _, content in sorted(numbered)]
-    return gzip.compress(b"\n".join(lines) + b"\n", 6, mtime=0)
+    return gzip.compress(b"".join(map(_lines_of, batch)), 6, mtime=0)
+
+
+def _lines_of(admitted: Admitted) -> bytes:
+    if not admitted.refused:  # then the packet is its lines already
+        data = admitted.record.data
+        return data if data.endswith(b"\n") else data + b"\n"
+    numbered = [(good.number, good.content) for good in admitted.good]
+    numbered += [(refused.number, _refused(admitted, index)) for index, refused in enumerate(admitted.refused)]
+    return b"".join(content + b"\n" for _, content in sorted(numbered))
 
 
 def _refused(admitted: Admitted, index: int) -> bytes:

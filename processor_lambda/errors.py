@@ -19,3 +19,7 @@ class LostRace(ProcessorError):
 
 class InvalidAlert(ProcessorError):
     """SNS will never take this alert: put it aside."""
+
+
+class NeverTaken(ProcessorError):
+    """DynamoDB will not take this, however often it comes: let Lambda bisect the batch and keep what it cannot take."""

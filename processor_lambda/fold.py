@@ -1,126 +1,283 @@
 """The fold: what a lane's lines make of its state, and what they decide to show. Pure.
 
-A quote moves the state only if `(event_time, revision)` is greater than its symbol's last and its minute is not yet
-closed; a heartbeat only if it is later than the lane's last. So a packet that was sent twice is absorbed exactly, and
-folding a lane's lines in one pass or in any batches gives the same bars.
+A quote moves the state only if `(event_time, revision)` is greater than its symbol's last, and its bar only if its
+minute is not yet closed; a heartbeat only if it is later than the lane's last. So a packet that was sent twice is
+absorbed exactly, and folding a lane's lines in one pass or in any batches gives the same bars, indicators and alerts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
+from typing import NamedTuple
 
+import msgspec
 from msgspec.structs import replace
 
-from processor_lambda.rows import change_percent_of, timestamp_of
-from processor_lambda.state import Alert, Bar, LaneState, Publication, SymbolState
+from processor_lambda import indicators
+from processor_lambda.alerts import (
+    bar_alert,
+    bar_signal,
+    judged,
+    move_alert,
+    quote_signal,
+    split_alert,
+    stale_alert,
+    stale_signal,
+)
+from processor_lambda.indicators import Indicators
+from processor_lambda.rules import Rules
+from processor_lambda.splits import MAX_AGE, split_ratio
+from processor_lambda.state import Alert, Bar, Flag, LaneState, Position, Publication, SymbolState
 from quotes import Heartbeat, Line, Quote
 
 MINUTE = timedelta(minutes=1)
+REGULAR = "REGULAR"
+"""The market state of a regular session, as Yahoo says it."""
+MAX_PUBLICATIONS = 250
+"""A commit ends behind the line that reaches it: what it decides is part of the lane's item, of 400 KB at the most. One
+heartbeat may close a bar of each symbol on top of that."""
 
 
-def fold(state: LaneState, lines: Iterable[Line], last_sequence: int, anomaly_percent: Decimal) -> LaneState:
-    """The state after some lines of its lane, read up to `last_sequence`.
+class Arrived(NamedTuple):
+    """A line, and where on the stream it stood."""
 
-    `pending` of the new state is what these lines decided, alone: what the old state had pending was shown before.
-    """
-    symbols = dict(state.symbols)
-    clock, complete_to = state.clock, state.complete_to
-    shown: list[Bar | Alert] = []
-    for line in lines:
-        if isinstance(line, Heartbeat):
-            if clock is not None and line.clock <= clock:
+    position: Position
+    content: bytes
+    line: Line
+
+
+class Folded(msgspec.Struct, frozen=True):
+    """What some lines came to."""
+
+    state: LaneState
+    """`pending` is what these lines decided, alone: what the old state had pending was shown before."""
+    count: int
+    """How many of the lines, from the first on, are in the state: all, unless they decided too much for one commit."""
+    late: int
+    """Quotes that moved no bar: late ones, and those of a packet that was sent twice."""
+
+
+class Fold:
+    """How lines are folded: by which rules, and whether the last line of a minute is kept for its row."""
+
+    def __init__(self, rules: Rules, *, keep_lines: bool = False) -> None:
+        self._rules = rules
+        self._keep_lines = keep_lines
+
+    def __call__(
+        self, state: LaneState, lines: Sequence[Arrived], end: Position, warm: Mapping[str, Indicators]
+    ) -> Folded:
+        """The state after some lines of its lane, beyond its position; `end` is where the last record of them ends.
+
+        A symbol that the state does not know begins with its indicators in `warm`, or with none.
+        """
+        lane = _Lane(state, self._rules, warm, keep_lines=self._keep_lines)
+        count = 0
+        while count < len(lines) and len(lane.shown) < MAX_PUBLICATIONS:
+            lane.take(lines[count])
+            count += 1
+        position = end if count == len(lines) else lines[count - 1].position
+        return Folded(lane.state(position), count, lane.late)
+
+
+class _Lane:
+    """A lane while lines are folded into it."""
+
+    def __init__(self, state: LaneState, rules: Rules, warm: Mapping[str, Indicators], *, keep_lines: bool) -> None:
+        self.shown: list[Bar | Alert] = []
+        self.late = 0
+        self._rules = rules
+        self._warm = warm
+        self._keep_lines = keep_lines
+        self._clock, self._complete_to = state.clock, state.complete_to
+        self._symbols = dict(state.symbols)
+        self._published = state.last_number
+
+    def state(self, position: Position) -> LaneState:
+        """The state now."""
+        return LaneState(
+            position=position,
+            clock=self._clock,
+            complete_to=self._complete_to,
+            symbols=self._symbols,
+            published=self._published,
+            pending=tuple(
+                Publication(number, bar=item) if isinstance(item, Bar) else Publication(number, alert=item)
+                for number, item in enumerate(self.shown, start=self._published + 1)
+            ),
+        )
+
+    def take(self, arrived: Arrived) -> None:
+        """Fold one line in."""
+        if isinstance(arrived.line, Heartbeat):
+            self._beat(arrived.line)
+        else:
+            self._quote(arrived.line, arrived.content)
+
+    def _beat(self, heartbeat: Heartbeat) -> None:
+        if self._clock is not None and heartbeat.clock <= self._clock:
+            return
+        self._clock = heartbeat.clock
+        complete_to = heartbeat.complete_to
+        if complete_to is not None and (self._complete_to is None or complete_to > self._complete_to):
+            self._complete_to = complete_to
+            for symbol, state in self._symbols.items():
+                if state.bar is not None and state.bar.minute + MINUTE <= complete_to:
+                    self._symbols[symbol] = self._closed(state, state.bar)
+        self.shown += self._silences(heartbeat)
+
+    def _quote(self, quote: Quote, content: bytes) -> None:
+        minute = quote.event_time.replace(second=0, microsecond=0)
+        before = self._symbols.get(quote.symbol)
+        if before is not None and (quote.event_time, quote.revision) <= (before.event_time, before.revision):
+            self.late += 1
+            return
+        if self._complete_to is not None and minute + MINUTE <= self._complete_to:
+            self.late += 1
+            if before is not None:  # what closes a session is said of its last quote, when the minute has long ended
+                self._symbols[quote.symbol] = _told(before, quote)
+            return
+        if before is None:
+            before = _new(quote, self._warm.get(quote.symbol))
+        elif before.bar is not None and before.bar.minute < minute:
+            before = self._closed(before, before.bar)
+        before = self._rescaled(before, quote)
+        flags = before.flags
+        for rule in self._rules.of(quote.symbol).quote:
+            signal = quote_signal(rule, quote)
+            if signal is None:
                 continue
-            clock = line.clock
-            if line.complete_to is not None and (complete_to is None or line.complete_to > complete_to):
-                complete_to = line.complete_to
-                shown += _close_minutes(symbols, complete_to)
-            continue
-        minute = line.event_time.replace(second=0, microsecond=0)
-        if complete_to is not None and minute + MINUTE <= complete_to:
-            continue
-        before = symbols.get(line.symbol)
-        if before is not None:
-            if (line.event_time, line.revision) <= (before.event_time, before.revision):
+            cooldown = timedelta(minutes=rule.cooldown_minutes)
+            flag, is_raised = judged(flags.get(rule.id), signal, quote.event_time, cooldown)
+            flags = _flagged(flags, rule.id, flag)
+            if is_raised:
+                self.shown.append(move_alert(rule, quote, signal))
+        bar = _bar_after(before, quote, minute, content if self._keep_lines else b"")
+        self._symbols[quote.symbol] = _moved(before, quote, bar, flags)
+
+    def _closed(self, state: SymbolState, bar: Bar) -> SymbolState:
+        """Close a symbol's minute: advance its indicators, show the bar with them, and judge it."""
+        after = _unpacked(state.indicators).advanced(bar.minute, float(bar.close), bar.volume)
+        bar = replace(bar, indicators=after.values())
+        self.shown.append(bar)
+        flags = state.flags
+        for rule in self._rules.of(bar.symbol).bar:
+            signal = bar_signal(rule, bar)
+            if signal is None:
                 continue
-            if before.bar is not None and before.bar.minute < minute:
-                shown.append(before.bar)
-                before = replace(before, bar=None)
-        after, alert = _move(before, line, minute, anomaly_percent)
-        symbols[line.symbol] = after
-        if alert is not None:
-            shown.append(alert)
-    published = state.last_number
-    return LaneState(
-        last_sequence=last_sequence,
-        clock=clock,
-        complete_to=complete_to,
-        symbols=symbols,
-        published=published,
-        pending=tuple(
-            Publication(number, bar=item) if isinstance(item, Bar) else Publication(number, alert=item)
-            for number, item in enumerate(shown, start=published + 1)
-        ),
+            cooldown = timedelta(minutes=rule.cooldown_minutes)
+            flag, is_raised = judged(flags.get(rule.id), signal, bar.minute, cooldown)
+            flags = _flagged(flags, rule.id, flag)
+            if is_raised:
+                self.shown.append(bar_alert(rule, bar, signal))
+        return replace(state, bar=None, indicators=indicators.pack(after), flags=flags)
+
+    def _rescaled(self, state: SymbolState, quote: Quote) -> SymbolState:
+        """The state in the shares of a quote, if the symbol has split before it."""
+        last, previous_close = state.price, quote.previous_close
+        if last is None or previous_close is None or previous_close == state.previous_close:
+            return state
+        if state.previous_close is None or quote.event_time - state.event_time > MAX_AGE:
+            return state
+        ratio = split_ratio(float(last), float(previous_close), float(quote.price))
+        if ratio is None:
+            return state
+        new_shares = float(ratio)
+        self.shown += [split_alert(rule, quote, last, new_shares) for rule in self._rules.of(quote.symbol).split]
+        rescaled = _unpacked(state.indicators).rescaled(new_shares)
+        return replace(state, indicators=indicators.pack(rescaled))
+
+    def _silences(self, heartbeat: Heartbeat) -> Iterator[Alert]:
+        """An alert for each rule by which symbols have fallen silent by this heartbeat."""
+        silent: dict[str, list[tuple[str, float]]] = {}
+        rules = {}
+        for symbol, state in self._symbols.items():
+            for rule in self._rules.of(symbol).stale:
+                if not state.is_open and rule.id not in state.flags:
+                    continue
+                signal = stale_signal(rule, state.event_time, state.delay_minutes, heartbeat.clock)
+                if not state.is_open:
+                    signal = signal._replace(value=0.0)
+                cooldown = timedelta(minutes=rule.cooldown_minutes)
+                flag, is_raised = judged(state.flags.get(rule.id), signal, heartbeat.clock, cooldown)
+                flags = _flagged(state.flags, rule.id, flag)
+                if flags is not state.flags:
+                    self._symbols[symbol] = replace(state, flags=flags)
+                if is_raised:
+                    rules[rule.id] = rule
+                    silent.setdefault(rule.id, []).append((symbol, signal.value))
+        for name, found in silent.items():
+            symbols = sorted(symbol for symbol, _ in found)
+            yield stale_alert(rules[name], heartbeat.lane, symbols, min(value for _, value in found), heartbeat.clock)
+
+
+def _new(quote: Quote, warm: Indicators | None) -> SymbolState:
+    """The state of a symbol before its first quote."""
+    return SymbolState(
+        event_time=quote.event_time,
+        revision=-1,
+        price=None,
+        previous_close=None,
+        volume=None,
+        is_open=False,
+        delay_minutes=0,
+        bar=None,
+        indicators=b"" if warm is None else indicators.pack(warm),
     )
 
 
-def _close_minutes(symbols: dict[str, SymbolState], complete_to: datetime) -> list[Bar]:
-    closed = []
-    for symbol, state in symbols.items():
-        if state.bar is not None and state.bar.minute + MINUTE <= complete_to:
-            closed.append(state.bar)
-            symbols[symbol] = replace(state, bar=None)
-    return closed
+def _told(before: SymbolState, quote: Quote) -> SymbolState:
+    """The state after a quote that is newer than its last, but of a closed minute: the market's state is news."""
+    return replace(
+        before,
+        event_time=quote.event_time,
+        revision=quote.revision,
+        is_open=quote.market_state == REGULAR,
+        delay_minutes=quote.delay_minutes or 0,
+    )
 
 
-def _move(
-    before: SymbolState | None, quote: Quote, minute: datetime, anomaly_percent: Decimal
-) -> tuple[SymbolState, Alert | None]:
-    """A symbol's state after a quote that moves it, and the alert if it is the first beyond the threshold."""
-    traded = _traded(None if before is None else before.volume, quote.volume)
-    bar = None if before is None else before.bar
-    if bar is None:
-        bar = Bar(
-            symbol=quote.symbol,
-            minute=minute,
-            open=quote.price,
-            high=quote.price,
-            low=quote.price,
-            close=quote.price,
-            volume=traded,
-            quotes=1,
-            ingest_time=quote.ingest_time,
-        )
-    else:
-        bar = Bar(
-            symbol=bar.symbol,
-            minute=bar.minute,
-            open=bar.open,
-            high=max(bar.high, quote.price),
-            low=min(bar.low, quote.price),
-            close=quote.price,
-            volume=bar.volume if traded is None else traded + (bar.volume or 0),
-            quotes=bar.quotes + 1,
-            ingest_time=quote.ingest_time,
-        )
-    change_percent = change_percent_of(quote)
-    anomaly = was_anomaly = 0 if before is None else before.anomaly
-    if change_percent is not None:
-        anomaly = (change_percent > anomaly_percent) - (change_percent < -anomaly_percent)
-    volume = quote.volume if quote.volume is not None or before is None else before.volume
-    alert = None
-    if change_percent is not None and anomaly not in (0, was_anomaly):
-        alert = _threshold_alert(quote, change_percent, anomaly_percent)
-    return SymbolState(quote.event_time, quote.revision, volume, bar, anomaly), alert
+def _moved(before: SymbolState, quote: Quote, bar: Bar, flags: dict[str, Flag]) -> SymbolState:
+    return SymbolState(
+        event_time=quote.event_time,
+        revision=quote.revision,
+        price=quote.price,
+        previous_close=before.previous_close if quote.previous_close is None else quote.previous_close,
+        volume=before.volume if quote.volume is None else quote.volume,
+        is_open=quote.market_state == REGULAR,
+        delay_minutes=quote.delay_minutes or 0,
+        bar=bar,
+        indicators=before.indicators,
+        flags=flags,
+    )
 
 
-def _traded(before: int | None, now: int | None) -> int | None:
+def _bar_after(before: SymbolState, quote: Quote, minute: datetime, line: bytes) -> Bar:
+    """The minute under way after a quote."""
+    traded = _traded(before, quote.volume)
+    bar = before.bar
+    return Bar(
+        symbol=quote.symbol,
+        minute=minute,
+        open=quote.price if bar is None else bar.open,
+        high=quote.price if bar is None else max(bar.high, quote.price),
+        low=quote.price if bar is None else min(bar.low, quote.price),
+        close=quote.price,
+        volume=traded if bar is None else bar.volume if traded is None else traded + (bar.volume or 0),
+        quotes=1 if bar is None else bar.quotes + 1,
+        ingest_time=quote.ingest_time,
+        line=line,
+    )
+
+
+def _traded(state: SymbolState, now: int | None) -> int | None:
     """What was traded since the last cumulative volume.
 
     A fall below half of it is a new day, which starts from zero; a smaller one a correction, in which nothing traded.
     What came before the first quote ever is unknown and counts as nothing.
     """
+    before = state.volume
     if now is None:
         return None
     if before is None:
@@ -130,14 +287,13 @@ def _traded(before: int | None, now: int | None) -> int | None:
     return now if now * 2 < before else 0
 
 
-def _threshold_alert(quote: Quote, change_percent: Decimal, anomaly_percent: Decimal) -> Alert:
-    timestamp = timestamp_of(quote)
-    return Alert(
-        id=f"threshold:{quote.symbol}:{timestamp}",
-        rule="threshold",
-        severity="warning",
-        symbol=quote.symbol,
-        timestamp=timestamp,
-        subject=f"{quote.symbol} moved {change_percent:+.2f}% to {quote.price:f}",
-        values={"price": quote.price, "change_percent": change_percent, "threshold_percent": anomaly_percent},
-    )
+def _unpacked(packed: bytes) -> Indicators:
+    return indicators.unpack(packed) if packed else Indicators()
+
+
+def _flagged(flags: dict[str, Flag], name: str, flag: Flag | None) -> dict[str, Flag]:
+    """Flags with one of them as it is now; the same object if it was so before."""
+    if flags.get(name) is flag:
+        return flags
+    others = {other: kept for other, kept in flags.items() if other != name}
+    return others if flag is None else {**others, name: flag}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
 
 from processor_lambda.errors import LostRace
 from processor_lambda.ports import QuarantineMessage, Stored
 from processor_lambda.rows import Row
 from processor_lambda.state import Alert, LaneState, pack, unpack
+from quotes import to_iso
 
 
 def _no_fault(call: str) -> None:
@@ -32,7 +34,7 @@ class World:
         self.messages: list[QuarantineMessage] = []
         self.archive = MemoryArchive(self)
         self.quotes = MemoryTable(self, "rows", self.rows, ("symbol", "timestamp"))
-        self.bars = MemoryTable(self, "bars", self.bar_rows, ("symbol", "minute"))
+        self.bars = MemoryBarTable(self, "bars", self.bar_rows, ("symbol", "minute"))
         self.state_table = MemoryStateTable(self)
         self.topic = MemoryTopic(self)
         self.quarantine = MemoryQuarantine(self)
@@ -66,6 +68,17 @@ class MemoryTable:
             self._world.fault(f"{self._name}.put done")
 
 
+class MemoryBarTable(MemoryTable):
+    """See `ports.BarTable`."""
+
+    def before(self, symbol: str, minute: datetime, count: int) -> list[Row]:
+        """See `ports.BarTable`."""
+        self._world.fault("bars.before")
+        end = to_iso(minute)
+        found = sorted(key for key in self._rows if key[0] == symbol and key[1] < end)
+        return [self._rows[key] for key in found[-count:]]
+
+
 class MemoryStateTable:
     """See `ports.StateTable`. Holds packed states, so what does not survive packing does not survive here."""
 
@@ -77,13 +90,14 @@ class MemoryStateTable:
         self._world.fault("states.read")
         return {lane: Stored(self._state(lane), self._world.marks.get(lane, 0)) for lane in lanes}
 
-    def commit(self, lane: str, state: LaneState, read: LaneState) -> None:
+    def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
         """See `ports.StateTable`."""
         self._world.fault("states.commit")
-        if self._state(lane).last_sequence != read.last_sequence:
+        if self._state(lane).position != read.position:
             raise LostRace(lane)
         self._world.states[lane] = pack(state)
         self._world.fault("states.commit done")
+        return len(self._world.states[lane])
 
     def raise_mark(self, lane: str, published: int) -> None:
         """See `ports.StateTable`."""

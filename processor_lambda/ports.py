@@ -7,6 +7,7 @@ raise `Unavailable` when AWS did not do, or not do all of, what was asked.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Protocol
 
 import msgspec
@@ -58,14 +59,24 @@ class Table(Protocol):
         """Write rows, over what may be there. Of rows with one key the last counts."""
 
 
+class BarTable(Table, Protocol):
+    """The table of bars."""
+
+    def before(self, symbol: str, minute: datetime, count: int) -> list[Row]:
+        """A symbol's last rows before a minute, so many at the most, oldest first."""
+
+
 class StateTable(Protocol):
     """The lanes' states."""
 
     def read(self, lanes: Collection[str]) -> dict[str, Stored]:
         """Each lane as it is now (a strongly consistent read); a lane never seen is the empty state."""
 
-    def commit(self, lane: str, state: LaneState, read: LaneState) -> None:
-        """Put a lane's state on condition that its `last_sequence` is what was read. Raises `LostRace` if not."""
+    def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
+        """Put a lane's state on condition that its position is what was read. Raises `LostRace` if not.
+
+        Returns the bytes that it takes.
+        """
 
     def raise_mark(self, lane: str, published: int) -> None:
         """Raise a lane's published mark to a number; a mark that is higher stays."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64decode
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -73,10 +74,11 @@ def admit(record: Record) -> Admitted:
     """
     decoded = decode(record.data, max_lines=MAX_LINES)
     lanes = lanes_of_key(record.partition_key)
+    latest = record.arrival + MAX_CLOCK_SKEW
     good: list[GoodLine] = []
     refused = list(decoded.bad)
     for line in decoded.good:
-        problem = _misfit(line.line, record, lanes)
+        problem = _misfit(line.line, record.partition_key, lanes, latest)
         if problem is None:
             good.append(line)
         else:
@@ -84,15 +86,20 @@ def admit(record: Record) -> Admitted:
     return Admitted(record, tuple(good), tuple(sorted(refused, key=lambda line: line.number)))
 
 
-def _misfit(line: Line, record: Record, lanes: int | None) -> str | None:
+def _misfit(line: Line, key: str, lanes: int | None, latest: datetime) -> str | None:
     if lanes is None:
-        return f"partition key {record.partition_key!r:.60} is not that of a lane"
+        return f"partition key {key!r:.60} is not that of a lane"
     if isinstance(line, Heartbeat):
-        lane, latest = line.lane, max(line.clock, line.complete_to or line.clock)
+        lane, time = line.lane, max(line.clock, line.complete_to or line.clock)
     else:
-        lane, latest = partition_key(lane_of(line.symbol, lanes), lanes), line.event_time
-    if lane != record.partition_key:
-        return f"a line of {lane} in a record of {record.partition_key}"
-    if latest > record.arrival + MAX_CLOCK_SKEW:
+        lane, time = _key_of(line.symbol, lanes), line.event_time
+    if lane != key:
+        return f"a line of {lane} in a record of {key}"
+    if time > latest:
         return f"a time over {MAX_CLOCK_SKEW} ahead of the record's arrival"
     return None
+
+
+@lru_cache(maxsize=16_384)
+def _key_of(symbol: str, lanes: int) -> str:
+    return partition_key(lane_of(symbol, lanes), lanes)

@@ -5,7 +5,7 @@ A quote's row is a function of the quote alone, so writing it twice is harmless,
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 from processor_lambda.state import Bar
@@ -15,6 +15,20 @@ Attribute = str | int | Decimal
 Row = dict[str, Attribute]
 """Attributes of a table's item; what is not known is absent."""
 
+_OPTIONAL = (
+    "open",
+    "high",
+    "low",
+    "previous_close",
+    "volume",
+    "currency",
+    "exchange",
+    "market_state",
+    "delay_minutes",
+    "expires_at",
+)
+_DAY_SECONDS = 86_400
+_LEAST = 1e-30
 _PERCENT_QUANTUM = Decimal("0.000001")
 _CONTEXT = Context(prec=38, rounding=ROUND_HALF_EVEN)
 """DynamoDB's precision. The contract's prices make a percentage of 32 digits at the most, and the default has 28."""
@@ -36,34 +50,37 @@ def change_percent_of(quote: Quote) -> Decimal | None:
 
 def quote_row(quote: Quote, anomaly_percent: Decimal, ttl_days: int) -> Row:
     """The row of a quote. `moving_average` is (open + high + low + price) / 4, as in the tutorial this grew from."""
-    change_percent = change_percent_of(quote)
-    prices = (quote.open, quote.high, quote.low, quote.price)
-    attributes: dict[str, Attribute | None] = {
-        "symbol": quote.symbol,
-        "timestamp": timestamp_of(quote),
-        "price": quote.price,
-        "open": quote.open,
-        "high": quote.high,
-        "low": quote.low,
-        "previous_close": quote.previous_close,
-        "change": None if quote.previous_close is None else quote.price - quote.previous_close,
-        "change_percent": change_percent,
-        "moving_average": None if None in prices else sum(filter(None, prices), Decimal(0)) / 4,
-        "anomaly": None if change_percent is None else "Yes" if abs(change_percent) > anomaly_percent else "No",
-        "volume": quote.volume,
-        "currency": quote.currency,
-        "exchange": quote.exchange,
-        "market_state": quote.market_state,
-        "delay_minutes": quote.delay_minutes,
-        "source": quote.source,
-        "ingest_time": to_iso(quote.ingest_time),
-        "expires_at": _expiry(quote.ingest_time, ttl_days),
-    }
-    return {name: value for name, value in attributes.items() if value is not None}
+    said = (
+        quote.open,
+        quote.high,
+        quote.low,
+        quote.previous_close,
+        quote.volume,
+        quote.currency,
+        quote.exchange,
+        quote.market_state,
+        quote.delay_minutes,
+        _expiry(quote.ingest_time, ttl_days),
+    )
+    row: Row = {name: value for name, value in zip(_OPTIONAL, said, strict=True) if value is not None}
+    row["symbol"] = quote.symbol
+    row["timestamp"] = timestamp_of(quote)
+    row["price"] = quote.price
+    row["source"] = quote.source
+    row["ingest_time"] = to_iso(quote.ingest_time)
+    if quote.open is not None and quote.high is not None and quote.low is not None:
+        row["moving_average"] = (quote.open + quote.high + quote.low + quote.price) / 4
+    if quote.previous_close is not None:
+        row["change"] = quote.price - quote.previous_close
+        change_percent = change_percent_of(quote)
+        if change_percent is not None:
+            row["change_percent"] = change_percent
+            row["anomaly"] = "Yes" if abs(change_percent) > anomaly_percent else "No"
+    return row
 
 
 def bar_row(bar: Bar, ttl_days: int) -> Row:
-    """The row of a closed one-minute bar, keyed by the minute's start."""
+    """The row of a closed one-minute bar, keyed by the minute's start, with the indicators that are known by then."""
     attributes: dict[str, Attribute | None] = {
         "symbol": bar.symbol,
         "minute": to_iso(bar.minute),
@@ -73,11 +90,20 @@ def bar_row(bar: Bar, ttl_days: int) -> Row:
         "close": bar.close,
         "volume": bar.volume,
         "quotes": bar.quotes,
+        **{name: significant(value) for name, value in bar.indicators.items()},
         "expires_at": _expiry(bar.ingest_time, ttl_days),
     }
     return {name: value for name, value in attributes.items() if value is not None}
 
 
+def significant(value: float) -> Decimal:
+    """A computed number as it is written down: 12 significant digits, no exponent; 0 for less than 1e-30.
+
+    DynamoDB refuses what is closer to 0 than 1e-130, and an average that decays gets there.
+    """
+    return Decimal(format(Decimal(format(value, ".12g")), "f")) if abs(value) >= _LEAST else Decimal(0)
+
+
 def _expiry(arrival: datetime, ttl_days: int) -> int | None:
     """Counted from arrival, not from the event: a replay of old quotes must not expire as it is written."""
-    return int((arrival + timedelta(days=ttl_days)).timestamp()) if ttl_days else None
+    return int(arrival.timestamp()) + ttl_days * _DAY_SECONDS if ttl_days else None

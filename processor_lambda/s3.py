@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from urllib.parse import quote, urlsplit
 
-from botocore.exceptions import BotoCoreError, ClientError
+from processor_lambda.aws import Service
 
-from processor_lambda.errors import Unavailable
+_AMAZON = re.compile(r"s3[.-][a-z0-9.-]+\.amazonaws\.com(\.cn)?")
+_HEADERS = {"content-type": "application/x-ndjson", "content-encoding": "gzip"}
 
 
 class S3Archive:
-    """A bucket of gzip JSON Lines objects."""
+    """A bucket of gzip JSON Lines objects. The service is that of the bucket, at `url_of_bucket`."""
 
-    def __init__(self, client: Any, bucket: str) -> None:
-        self._client, self._bucket = client, bucket
+    def __init__(self, service: Service, bucket: str) -> None:
+        self._service, self._bucket = service, bucket
 
     def put(self, key: str, body: bytes) -> str:
         """See `ports.Archive`."""
-        address = f"s3://{self._bucket}/{key}"
-        try:
-            self._client.put_object(
-                Bucket=self._bucket,
-                Key=key,
-                Body=body,
-                ContentType="application/x-ndjson",
-                ContentEncoding="gzip",
-            )
-        except (ClientError, BotoCoreError) as error:
-            raise Unavailable(f"{address}: {error}") from error
-        return address
+        self._service.send("PutObject", _HEADERS, body, method="PUT", path="/" + quote(key))
+        return f"s3://{self._bucket}/{key}"
+
+
+def url_of_bucket(bucket: str, endpoint: str) -> str:
+    """Where a bucket answers: under its own host name at Amazon, under a path elsewhere, as the SDK has it.
+
+    A name with a dot has no certificate as a host's: https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
+    """
+    host = urlsplit(endpoint).netloc
+    if "." in bucket or _AMAZON.fullmatch(host) is None:
+        return f"{endpoint.rstrip('/')}/{bucket}"
+    return endpoint.replace(host, f"{bucket}.{host}", 1)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, Literal, get_args
 
 import msgspec
 
 from processor_lambda.errors import SettingsError
 
 MAX_DAYS = 36_500
+Resolution = Literal["every", "minute"]
 
 _REQUIRED = (
     "QUOTES_TABLE",
@@ -33,6 +34,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     quarantine_queue_url: str
     anomaly_percent: Decimal = Decimal(5)
     """A price further than this from the previous close is an anomaly, and the first of them an alert."""
+    row_resolution: Resolution = "every"
+    """Whether every quote is a row, or the last of each symbol and minute; the archive holds every one."""
     quote_ttl_days: int = 30
     """Rows expire this long after their quote was received; 0 keeps them."""
     bar_ttl_days: int = 365
@@ -55,6 +58,10 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         if value is None:
             mistakes.append(f"{name}: {text!r} is not {wanted}")
         values[name.lower()] = value
+    if resolution := environment.get("ROW_RESOLUTION"):
+        if resolution not in get_args(Resolution):
+            mistakes.append(f"ROW_RESOLUTION: {resolution!r} is not every or minute")
+        values["row_resolution"] = resolution
     if mistakes:
         raise SettingsError("the function's environment is wrong:\n" + "\n".join(mistakes))
     return Settings(**values)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import msgspec
-from botocore.exceptions import BotoCoreError, ClientError
 
+from processor_lambda.aws import Service
 from processor_lambda.errors import Unavailable
 from processor_lambda.ports import QuarantineMessage
 
@@ -17,27 +15,34 @@ BATCH_BYTES = 256 * 1024
 """The limit of before 2025, which holds in every emulator too; it is 1 MiB now:
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html"""
 
+_HEADERS = {"content-type": "application/x-amz-json-1.0", "x-amz-target": "AmazonSQS.SendMessageBatch"}
+
+
+class _Answer(msgspec.Struct):
+    # AWS leaves out whichever of the two is empty, and an answer without either is none of SQS's.
+    Successful: list[msgspec.Raw] = []
+    Failed: list[msgspec.Raw] = []
+
 
 class SqsQuarantine:
     """The queue. A message's body is a `QuarantineMessage` as JSON."""
 
-    def __init__(self, connect: Callable[[], Any], url: str) -> None:
-        self._connect, self._url = connect, url
-
-    @cached_property
-    def _client(self) -> Any:
-        return self._connect()  # bad lines are rare, and a client costs a cold start some 10 ms
+    def __init__(self, service: Service, url: str) -> None:
+        self._service, self._url = service, url
 
     def put(self, messages: Sequence[QuarantineMessage]) -> None:
         """See `ports.Quarantine`."""
         for batch in _batches([msgspec.json.encode(message).decode() for message in messages]):
             entries = [{"Id": str(index), "MessageBody": body} for index, body in enumerate(batch)]
-            try:
-                answer = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
-            except (ClientError, BotoCoreError) as error:
-                raise Unavailable(f"SQS: {error}") from error
-            if failed := answer.get("Failed"):
-                raise Unavailable(f"SQS: {len(failed)} of {len(batch)} messages were not taken: {failed[0]}")
+            request = msgspec.json.encode({"QueueUrl": self._url, "Entries": entries})
+            answer = self._service.answer("SendMessageBatch", _HEADERS, request, _Answer)
+            if len(answer.Successful) != len(batch):
+                failed = (
+                    bytes(answer.Failed[0]).decode(errors="replace") if answer.Failed else "SQS says nothing of them"
+                )
+                raise Unavailable(
+                    f"SQS: {len(batch) - len(answer.Successful)} of {len(batch)} messages were not taken: {failed}"
+                )
 
 
 def _batches(bodies: list[str]) -> Iterator[list[str]]:

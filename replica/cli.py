@@ -27,6 +27,9 @@ ArchitectureOption = Annotated[
     Literal["arm64", "x86_64", "native"], typer.Option(help="The CPU that the function runs on; native is this one.")
 ]
 PrefixOption = Annotated[str, typer.Option(help="The first part of the stacks' names.")]
+RulesOption = Annotated[
+    Path | None, typer.Option(dir_okay=False, help="A TOML file of alert rules, in place of the default ones.")
+]
 StageOption = Annotated[str, typer.Option(help="The second part of the stacks' names.")]
 
 
@@ -75,10 +78,11 @@ def package(
     python: Annotated[str, typer.Option(help="The interpreter's minor version.")] = LAMBDA.python,
     architecture: ArchitectureOption = LAMBDA.architecture,
     output: Annotated[Path, typer.Option(help="The directory of the zip.", show_default="build")] = ROOT / "build",
+    rules: RulesOption = None,
 ) -> None:
     """Build the Lambda zip, the same bytes every time, and print its path."""
     with _errors_told():
-        typer.echo(str(build(Target(python=python, architecture=_cpu(architecture)), output)))
+        typer.echo(str(build(Target(python=python, architecture=_cpu(architecture)), output, rules=rules)))
 
 
 @app.command()
@@ -94,6 +98,7 @@ def deploy(  # noqa: PLR0917  (options, by name)
         typer.Option(exists=True, dir_okay=False, help="More of them, one KEY=VALUE a line; --parameter wins."),
     ] = None,
     outputs_file: Annotated[Path | None, typer.Option(help="Write the outputs there too, for other programs.")] = None,
+    rules: RulesOption = None,
     image: Annotated[
         str | None, typer.Option(help="The producer's image; without it, docker builds and pushes it.")
     ] = None,
@@ -118,7 +123,7 @@ def deploy(  # noqa: PLR0917  (options, by name)
         producer = ProducerImage(cpu)
         if whole and not dry_run and "Image" not in overrides:
             producer.check()
-        package = build(Target(architecture=cpu))
+        package = build(Target(architecture=cpu), rules=rules)
         if dry_run:
             previews = deployment.preview(
                 package, overrides, image=lambda known: producer.uri(known.get("RepositoryUri", "new"))

@@ -1,24 +1,33 @@
-"""The Lambda zip: our two packages and the wheels they need, for one interpreter and CPU, the same bytes every time."""
+"""The Lambda zip: our two packages and the wheels they need, for one interpreter and CPU, the same bytes every time.
+
+Lambda mounts it read-only, so Python keeps no byte code of it and would compile all of it at every cold start: a third
+of the time that the function takes to import. So the zip brings its byte code, where the target's Python is at hand.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
+from processor_lambda.errors import SettingsError
+from processor_lambda.rules import read
 from replica.errors import PackageError
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("processor_lambda", "quotes")
 LOCK = Path("requirements/processor.txt")
+RULES = "processor_lambda/rules.toml"
 
 Architecture = Literal["arm64", "x86_64"]
 
@@ -35,6 +44,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a zip can hold."""
 _MODE = 0o100644  # Lambda reads as another user
 _UNIX = 3
+_ROOT_IN_LAMBDA = "/var/task"
 _INSTALL_TIMEOUT_SECONDS = 300
 
 
@@ -62,14 +72,20 @@ class Target:
         return f"{self.python}-{self.architecture}" + ("-native" if self.native else "")
 
 
-def build(target: Target, output_dir: Path = ROOT / "build", source: Path = ROOT) -> Path:
+def build(target: Target, output_dir: Path = ROOT / "build", source: Path = ROOT, rules: Path | None = None) -> Path:
     """Build `processor-<target>.zip` in the output directory from a source tree, and return its path.
 
-    Two builds of one source for one target are the same, byte for byte. The wheels are installed once per target and
-    lock, so a second build needs no package index. Raises `PackageError`.
+    `rules` is a file of alert rules in place of the default ones.
+
+    Two builds of one source for one target by one interpreter are the same, byte for byte. The wheels are installed
+    once per target and lock, so a second build needs no package index. Raises `PackageError`.
     """
     wheels = _installed_wheels(target, source / LOCK, output_dir / "wheels")
-    files = dict(_sources(source)) | dict(_wheel_files(wheels))
+    paths = dict(_sources(source)) | dict(_wheel_files(wheels))
+    if rules is not None:
+        paths[RULES] = _checked(rules)
+    files = {name: path.read_bytes() for name, path in paths.items()}
+    files |= _byte_code({name: content for name, content in files.items() if name.endswith(".py")}, target)
     output_dir.mkdir(parents=True, exist_ok=True)
     path = output_dir / f"processor-{target.name}.zip"
     partial = path.with_suffix(f".{os.getpid()}")
@@ -78,16 +94,24 @@ def build(target: Target, output_dir: Path = ROOT / "build", source: Path = ROOT
             entry = zipfile.ZipInfo(name, _EPOCH)
             entry.create_system = _UNIX
             entry.external_attr = _MODE << 16
-            archive.writestr(entry, files[name].read_bytes(), zipfile.ZIP_DEFLATED, compresslevel=9)
+            archive.writestr(entry, files[name], zipfile.ZIP_DEFLATED, compresslevel=9)
     return partial.replace(path)
 
 
 def _sources(source: Path) -> Iterator[tuple[str, Path]]:
     for package in PACKAGES:
-        modules = sorted((source / package).rglob("*.py"))
+        modules = sorted(path for path in (source / package).rglob("*") if path.suffix in {".py", ".toml"})
         if not modules:
             raise PackageError(f"{source} holds no package {package}")
         yield from ((module.relative_to(source).as_posix(), module) for module in modules)
+
+
+def _checked(rules: Path) -> Path:
+    try:
+        read(rules, Decimal(1))
+    except SettingsError as error:
+        raise PackageError(str(error)) from error
+    return rules
 
 
 def _wheel_files(wheels: Path) -> Iterator[tuple[str, Path]]:
@@ -99,6 +123,43 @@ def _wheel_files(wheels: Path) -> Iterator[tuple[str, Path]]:
         if name.parts[0].endswith(".dist-info") and not path.name.startswith(("LICENSE", "NOTICE")):
             continue
         yield name.as_posix(), path
+
+
+def _byte_code(modules: Mapping[str, bytes], target: Target) -> dict[str, bytes]:
+    """The modules compiled, for Python to take as they are; none if no interpreter of the target's version is found."""
+    python = _interpreter(target.python)
+    if python is None:
+        return {}
+    with tempfile.TemporaryDirectory(prefix="stockstream-package-") as directory:
+        root = Path(directory)
+        for name, content in modules.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_bytes(content)
+        # Unchecked: by default the byte code holds its source's age, which a zip does not keep.
+        command = [python, "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+        try:
+            subprocess.run(  # noqa: S603  (no shell)
+                [*command, "-s", directory, "-p", _ROOT_IN_LAMBDA, directory],
+                check=True,
+                capture_output=True,
+                text=True,
+                timeout=_INSTALL_TIMEOUT_SECONDS,
+            )
+        except subprocess.CalledProcessError as error:
+            raise PackageError(f"Python {target.python} cannot compile the function:\n{error.stdout}") from error
+        return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*.pyc")}
+
+
+def _interpreter(version: str) -> str | None:
+    """An interpreter of a minor version: this one, or one that is on the path under its name and works."""
+    if version == f"{sys.version_info.major}.{sys.version_info.minor}":
+        return sys.executable
+    found = shutil.which(f"python{version}")
+    if found is None:
+        return None
+    # A version manager leaves names on the path that it refuses to run.
+    said = subprocess.run([found, "--version"], capture_output=True, text=True, check=False)  # noqa: S603  (no shell)
+    return found if said.stdout.startswith(f"Python {version}.") else None
 
 
 def _installed_wheels(target: Target, lock: Path, cache: Path) -> Path:

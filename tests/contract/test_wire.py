@@ -8,9 +8,10 @@ from decimal import Decimal
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 import quotes
-from quotes import BadLine, Heartbeat, Invalid, Line, Quote, decode, encode, encode_line
+from quotes import BadLine, Heartbeat, Invalid, Line, Quote, decode, encode, encode_line, model
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123_000, tzinfo=UTC)
 
@@ -245,6 +246,34 @@ def test_a_price_is_the_decimal_that_its_source_printed(value: float | str, exac
 def test_what_is_no_price_is_refused(value: object) -> None:
     with pytest.raises(Invalid, match="price"):
         quotes.price(value)  # type: ignore[arg-type]
+
+
+@given(st.decimals(allow_nan=True, allow_infinity=True) | st.decimals(-(10**15), 10**15, places=9) | prices)
+@example(Decimal("999999999999999.99999999"))
+@example(Decimal("999999999999999.999999999"))
+@example(Decimal("1E+15"))
+@example(Decimal("1.100000000"))
+@example(Decimal("0E+999999999999"))
+@example(Decimal("0E-9"))
+@example(Decimal("1E-999999999"))
+def test_a_quote_takes_a_price_that_is_finite_below_the_limit_and_of_at_most_8_places(price: Decimal) -> None:
+    places = price.as_tuple().exponent
+    fits = isinstance(places, int) and abs(price) < 10**15 and places >= -8
+    if fits:
+        assert replace(BARE, low=price).low == price
+    else:
+        with pytest.raises(Invalid, match="low"):
+            replace(BARE, low=price)
+
+
+def test_texts_of_any_length_are_refused_without_being_remembered() -> None:
+    remembered = model._matches_symbol.cache_info().currsize, model._matches_label.cache_info().currsize
+    for length in (33, 41, 1_000_000):
+        with pytest.raises(Invalid, match="symbol"):
+            replace(BARE, symbol="A" * length)
+    with pytest.raises(Invalid, match="exchange"):
+        replace(BARE, exchange="A" * 1_000_000)
+    assert remembered == (model._matches_symbol.cache_info().currsize, model._matches_label.cache_info().currsize)
 
 
 def test_a_lane_is_fixed_by_symbol_and_number_of_lanes() -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from processor_lambda import metrics
+from processor_lambda.processor import Report
+from processor_lambda.records import Record
 from producer_service.polling import PollReport
 from tests.infra.templates import ALL, default, properties, resources
 
@@ -18,16 +22,25 @@ ALARMS = {name: (template, alarm["Properties"]) for template, name, alarm in res
 RULES = {name: (template, rule["Properties"]) for template, name, rule in resources("AWS::Events::Rule")}
 DASHBOARDS = {template: dashboard["Properties"] for template, _, dashboard in resources("AWS::CloudWatch::Dashboard")}
 MUTED_BY_A_PAUSE = {"ProducerSilent", "ProcessorIdle", "NoQuotesAccepted", "ProducerRestarting"}
+
+
+def emitted() -> set[str]:
+    """The metrics that the function's lines of log hold."""
+    now = datetime(2026, 11, 25, tzinfo=UTC)
+    record = Record(
+        stream="quotes", shard="shardId-000000000000", sequence_number=1, partition_key="", arrival=now, data=b""
+    )
+    lines = (
+        metrics.processed(Report(oldest_ingest_time=now), record, seconds=1, now=now),
+        metrics.failed("throttled", record, records=1, now=now),
+    )
+    return {one["Name"] for line in lines for one in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
+
+
 # Of each namespace, the metrics that somebody puts there, and the dimensions that they have.
 METRICS: dict[str, tuple[set[str], set[str]]] = {
     # The function, in CloudWatch's embedded format.
-    "Stockstream": (
-        {
-            *("Quotes", "Late", "Repeated", "Quarantined", "Alerts", "BatchSeconds", "EndToEndSeconds"),
-            *("LargestStateBytes", "BatchesFailed"),
-        },
-        {"Stream"},
-    ),
+    metrics.NAMESPACE: (emitted(), {metrics.DIMENSION}),
     # Filters of the producer's log.
     "Stockstream/${AWS::StackName}": ({"Accepted", "Starts"}, set()),
     "AWS/Lambda": ({"Invocations", "Errors", "Throttles", "IteratorAge"}, {"FunctionName"}),
@@ -51,8 +64,8 @@ def sections() -> set[str]:
 class TestAlarm:
     def test_watches_a_metric_that_somebody_puts(self, name: str) -> None:
         _, alarm = ALARMS[name]
-        metrics, dimensions = METRICS[text_of(alarm["Namespace"])]
-        assert alarm["MetricName"] in metrics
+        known, dimensions = METRICS[text_of(alarm["Namespace"])]
+        assert alarm["MetricName"] in known
         assert {dimension["Name"] for dimension in alarm.get("Dimensions", [])} == dimensions
 
     def test_says_when_it_begins_and_when_it_ends(self, name: str) -> None:
@@ -121,9 +134,9 @@ class TestDashboard:
         shown = [row for widget in self.widgets(template) for row in widget["properties"].get("metrics", [])]
         assert shown
         for namespace, metric, *rest in shown:
-            metrics, dimensions = METRICS[namespace]
+            known, dimensions = METRICS[namespace]
             names = {name for name in rest if isinstance(name, str)}
-            assert metric in metrics
+            assert metric in known
             assert {name for name in names if not name.startswith("${")} == dimensions
 
     def test_shows_every_alarm_of_its_template(self, template: str) -> None:

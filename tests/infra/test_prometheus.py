@@ -31,7 +31,16 @@ class FakeTables:
     def __init__(self, *event_times: datetime) -> None:
         self._items: list[dict[str, Any]] = [{"lane": {"S": "lane-00-of-04#published"}, "published": {"N": "7"}}]
         for number, event_time in enumerate(event_times):
-            symbol = SymbolState(event_time, revision=0, volume=None, bar=None, anomaly=0)
+            symbol = SymbolState(
+                event_time=event_time,
+                revision=0,
+                price=None,
+                previous_close=None,
+                volume=None,
+                is_open=True,
+                delay_minutes=0,
+                bar=None,
+            )
             self._items.append({"state": {"B": pack(LaneState(symbols={f"S{number}": symbol}))}})
 
     def get_paginator(self, operation: str) -> FakeTables:

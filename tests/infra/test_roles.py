@@ -12,6 +12,7 @@ GRANTS = {
         ("dynamodb:BatchWriteItem", "BarsTableArn"),
         ("dynamodb:BatchWriteItem", "QuotesTableArn"),
         ("dynamodb:PutItem", "StateTableArn"),
+        ("dynamodb:Query", "BarsTableArn"),
         ("kinesis:DescribeStream", "StreamArn"),
         ("kinesis:DescribeStreamSummary", "StreamArn"),
         ("kinesis:GetRecords", "StreamArn"),

@@ -303,6 +303,7 @@ class TestFunction:
             "ALERTS_TOPIC_ARN": {"Ref": "AlertsTopicArn"},
             "QUARANTINE_QUEUE_URL": {"Ref": "QuarantineQueueUrl"},
             "ANOMALY_PERCENT": {"Ref": "AnomalyPercent"},
+            "ROW_RESOLUTION": {"Ref": "RowResolution"},
             "QUOTE_TTL_DAYS": {"Ref": "QuoteTtlDays"},
             "BAR_TTL_DAYS": {"Ref": "BarTtlDays"},
         }

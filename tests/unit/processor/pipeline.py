@@ -9,6 +9,7 @@ from decimal import Decimal
 from processor_lambda.memory import World
 from processor_lambda.processor import Processor
 from processor_lambda.records import Record
+from processor_lambda.rules import DEFAULT_FILE, Rules, read
 from processor_lambda.settings import Settings
 from quotes import Heartbeat, Line, Quote, encode, lane_of, partition_key
 
@@ -80,7 +81,10 @@ def make_heartbeats(second: float) -> list[Heartbeat]:
     return [Heartbeat(lane=partition_key(lane, LANES), clock=time, complete_to=time) for lane in range(LANES)]
 
 
-def make_processor(world: World) -> Processor:
+RULES = read(DEFAULT_FILE, SETTINGS.anomaly_percent)
+
+
+def make_processor(world: World, *, settings: Settings = SETTINGS, rules: Rules = RULES) -> Processor:
     return Processor(
         archive=world.archive,
         quotes=world.quotes,
@@ -88,5 +92,6 @@ def make_processor(world: World) -> Processor:
         states=world.state_table,
         alerts=world.topic,
         quarantine=world.quarantine,
-        settings=SETTINGS,
+        settings=settings,
+        rules=rules,
     )

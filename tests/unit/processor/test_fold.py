@@ -1,34 +1,44 @@
-"""Bars, lateness and alerts: what the lines of a lane make of its state."""
+"""Bars, lateness, splits and alerts: what the lines of a lane make of its state."""
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from decimal import Decimal
 from itertools import pairwise
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from processor_lambda.fold import fold
-from processor_lambda.state import Alert, Bar, LaneState, pack, unpack
-from quotes import Line
+from processor_lambda import fold as fold_
+from processor_lambda.fold import Arrived, Fold
+from processor_lambda.indicators import Indicators
+from processor_lambda.rules import PriceMove, Rule, Rules, SmaCrossover, Split, StaleFeed
+from processor_lambda.state import WHOLE, Alert, Bar, LaneState, Position
+from quotes import Line, encode_line
 from tests.unit.processor.pipeline import make_heartbeats, make_quote
 
-THRESHOLD = Decimal(5)
+MOVE = PriceMove(percent=5, cooldown_minutes=0)
 
 
-def run(*batches: Sequence[Line]) -> tuple[list[Bar], list[Alert], LaneState]:
+def arrived(lines: Sequence[Line], sequence: int = 0) -> list[Arrived]:
+    return [Arrived(Position(sequence, number), encode_line(line)[:-1], line) for number, line in enumerate(lines, 1)]
+
+
+def run(*batches: Sequence[Line], rules: Sequence[Rule] = (MOVE,)) -> tuple[list[Bar], list[Alert], LaneState]:
     """Everything that some batches show, in order, and the state they leave."""
+    fold = Fold(Rules(replace(rule, name=rule.id) for rule in rules))
     state = LaneState()
     bars: list[Bar] = []
     alerts: list[Alert] = []
-    for number, lines in enumerate(batches):
-        state = fold(state, lines, number, THRESHOLD)
-        bars += [item.bar for item in state.pending if item.bar]
-        alerts += [item.alert for item in state.pending if item.alert]
+    for sequence, lines in enumerate(batches):
+        left = arrived(lines, sequence)
+        while left or state.position < Position(sequence, WHOLE):
+            folded = fold(state, left, Position(sequence, WHOLE), {})
+            state, left = folded.state, left[folded.count :]
+            bars += [item.bar for item in state.pending if item.bar]
+            alerts += [item.alert for item in state.pending if item.alert]
     return bars, alerts, state
 
 
@@ -54,10 +64,10 @@ def test_a_bar_is_closed_by_a_quote_of_a_later_minute_or_by_a_heartbeat_past_its
     assert len(run([make_quote(second=0), heartbeat(60)])[0]) == 1
 
 
-def test_a_quote_of_a_closed_minute_moves_nothing() -> None:
+def test_a_quote_of_a_closed_minute_moves_no_bar() -> None:
     bars, _, state = run([make_quote(second=0), heartbeat(60), make_quote(second=59, price="999"), heartbeat(120)])
     assert [bar.high for bar in bars] == [Decimal(100)]
-    assert state.symbols["AAPL"].event_time == make_quote(second=0).event_time
+    assert state.symbols["AAPL"].price == Decimal(100)
 
 
 def test_a_heartbeat_no_later_than_the_lanes_last_moves_nothing() -> None:
@@ -103,7 +113,7 @@ def test_an_alert_is_raised_by_the_first_quote_beyond_the_threshold_and_again_af
         ("02", "AAPL moved +5.01% to 105.01"),
         ("05", "AAPL moved -6.00% to 94"),
     ]
-    assert alerts[0].id == "threshold:AAPL:2026-11-23T14:30:02.000Z"
+    assert alerts[0].id == "price_move:AAPL:2026-11-23T14:30:02.000Z"
 
 
 def test_an_alert_is_raised_on_each_side_of_the_threshold() -> None:
@@ -127,13 +137,127 @@ def test_a_change_that_is_not_known_neither_raises_nor_ends_an_anomaly() -> None
 
 
 def test_publications_are_numbered_without_gaps_across_batches() -> None:
-    state = LaneState()
+    fold, state = Fold(Rules(())), LaneState()
     numbers = []
     for minute in range(5):
-        lines = [make_quote(symbol, second=minute * 60) for symbol in ("AAPL", "MSFT")]
-        state = fold(state, lines, minute, THRESHOLD)
+        lines = arrived([make_quote(symbol, second=minute * 60) for symbol in ("AAPL", "MSFT")], minute)
+        state = fold(state, lines, Position(minute, WHOLE), {}).state
         numbers += [item.number for item in state.pending]
     assert numbers == list(range(1, 9))
+
+
+def test_a_fold_ends_behind_the_line_that_decides_as_much_as_a_commit_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fold_, "MAX_PUBLICATIONS", 3)
+    lines = arrived([make_quote(second=minute * 60) for minute in range(10)])
+    folded = Fold(Rules(()))(LaneState(), lines, Position(0, WHOLE), {})
+    assert (folded.count, len(folded.state.pending), folded.state.position) == (4, 3, Position(0, 4))
+
+
+def test_the_last_line_of_a_minute_is_kept_for_its_row_if_asked() -> None:
+    lines = [make_quote(second=1), make_quote(second=2, price="101"), heartbeat(60)]
+    for keep, line in ((True, encode_line(lines[1])[:-1]), (False, b"")):
+        folded = Fold(Rules(()), keep_lines=keep)(LaneState(), arrived(lines), Position(0, WHOLE), {})
+        assert [item.bar.line for item in folded.state.pending if item.bar] == [line]
+
+
+def test_a_bar_shows_the_indicators_that_are_known_at_its_close() -> None:
+    bars, _, _ = run([make_quote(second=minute * 60, price=str(100 + minute)) for minute in range(31)])
+    assert "sma_5" not in bars[3].indicators
+    assert bars[4].indicators["sma_5"] == 102
+    assert bars[29].indicators["sma_20"] == 119.5
+    assert {"ema_26", "macd", "rsi_14", "bollinger_upper"} <= bars[29].indicators.keys()
+
+
+def test_a_symbol_that_is_new_begins_with_the_indicators_it_is_given() -> None:
+    warm = Indicators()
+    for minute in range(4):
+        warm = warm.advanced(make_quote(second=minute * 60 - 3600).event_time, 100.0, None)
+    folded = Fold(Rules(()))(
+        LaneState(), arrived([make_quote(price="110"), heartbeat(60)]), Position(0, WHOLE), {"AAPL": warm}
+    )
+    [bar] = [item.bar for item in folded.state.pending if item.bar]
+    assert bar.indicators["sma_5"] == 102
+
+
+def test_what_moved_nothing_is_counted_as_late() -> None:
+    lines = arrived(
+        [make_quote(second=5), make_quote(second=4), make_quote(second=5), heartbeat(60), make_quote(second=6)]
+    )
+    assert Fold(Rules(()))(LaneState(), lines, Position(0, WHOLE), {}).late == 3
+
+
+def day(number: int, price: str, previous_close: str) -> Line:
+    return make_quote(second=number * 86_400, price=price, previous_close=previous_close)
+
+
+def test_a_split_rescales_what_is_remembered_and_says_so() -> None:
+    before = [make_quote(second=minute * 60, price="200", previous_close="199") for minute in range(5)]
+    bars, alerts, _ = run([*before, day(1, "51", "50.1"), heartbeat(86_460)], rules=[MOVE, Split()])
+    assert [(alert.severity, alert.subject) for alert in alerts] == [
+        ("info", "AAPL split 4 for 1: its indicators are rescaled")
+    ]
+    assert bars[-1].indicators["sma_5"] == pytest.approx((50 * 4 + 51) / 5)
+
+
+@pytest.mark.parametrize(
+    ("price", "previous_close"),
+    [("100", "100"), ("199", "50"), ("51", "200"), ("190", "198"), ("165", "160.5")],
+    ids=["halved in price alone would be 2 for 1", "a wrong previous close", "a crash", "a usual day", "no ratio"],
+)
+def test_what_only_looks_like_a_split_rescales_nothing(price: str, previous_close: str) -> None:
+    is_split = (price, previous_close) == ("100", "100")  # both tell of it
+    _, alerts, _ = run([day(0, "200", "199"), day(1, price, previous_close)], rules=[Split()])
+    assert bool(alerts) is is_split
+
+
+def test_after_a_long_silence_a_halved_price_is_no_split() -> None:
+    assert run([day(0, "200", "199"), day(30, "100", "100")], rules=[Split()])[1] == []
+
+
+STALE = StaleFeed(minutes=15, severity="critical")
+
+
+def regular(symbol: str, second: float, **changes: object) -> Line:
+    return replace(make_quote(symbol, second), market_state="REGULAR", **changes)
+
+
+def test_symbols_that_fall_silent_in_an_open_market_are_one_alert_a_heartbeat() -> None:
+    quiet = [regular(symbol, 0) for symbol in ("AAPL", "MSFT", "GOOG")]
+    beats = [heartbeat(minute * 60) for minute in range(1, 40)]
+    _, alerts, _ = run([*quiet, *beats], rules=[STALE])
+    [alert] = alerts
+    assert alert.subject == "3 symbols have had no new price for 16 minutes: AAPL, GOOG, MSFT"
+    assert alert.symbols == ("AAPL", "GOOG", "MSFT")
+    assert alert.id == "stale_feed:lane-00-of-02:2026-11-23T14:46:00.000Z"
+
+
+@pytest.mark.parametrize(
+    "quote",
+    [
+        make_quote(),
+        replace(make_quote(), market_state="CLOSED"),
+        replace(make_quote(), market_state="REGULAR", delay_minutes=20),
+    ],
+    ids=["no market state", "closed", "as late as declared"],
+)
+def test_a_symbol_that_may_be_silent_is_not_stale(quote: Line) -> None:
+    assert run([quote, *(heartbeat(minute * 60) for minute in range(1, 30))], rules=[STALE])[1] == []
+
+
+def test_a_feed_that_came_back_and_stops_again_is_stale_again_after_the_cooldown() -> None:
+    beats = [heartbeat(minute * 60) for minute in range(1, 20)]
+    later = [heartbeat(minute * 60) for minute in range(21, 100)]
+    _, alerts, _ = run([regular("AAPL", 0), *beats, regular("AAPL", 1200), *later], rules=[STALE])
+    assert [alert.timestamp[11:16] for alert in alerts] == ["14:46", "15:46"]
+
+
+def test_a_market_that_closes_ends_the_silence() -> None:
+    _, alerts, state = run(
+        [regular("AAPL", 0), heartbeat(1200), replace(make_quote(revision=1), market_state="CLOSED"), heartbeat(9000)],
+        rules=[STALE],
+    )
+    assert len(alerts) == 1
+    assert state.symbols["AAPL"].flags == {}
 
 
 quotes = st.builds(
@@ -146,36 +270,20 @@ quotes = st.builds(
     previous_close=st.just("100") | st.none(),
 )
 lines = st.lists(quotes | st.integers(0, 240).map(heartbeat), max_size=40)
+EVERY_RULE: Sequence[Rule] = (MOVE, SmaCrossover(), StaleFeed(minutes=0.5), Split())
 
 
 @given(lines, st.lists(st.integers(0, 40), max_size=5))
 def test_batches_make_no_difference(lines: list[Line], cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(lines)]
-    whole, cut = run(lines), run(*(lines[a:b] for a, b in pairwise(edges)))
+    whole = run(lines, rules=EVERY_RULE)
+    cut = run(*(lines[a:b] for a, b in pairwise(edges)), rules=EVERY_RULE)
     assert whole[:2] == cut[:2]
     assert whole[2].symbols == cut[2].symbols
 
 
 @given(lines)
 def test_a_packet_that_was_sent_twice_is_absorbed(lines: list[Line]) -> None:
-    once, twice = run(lines), run(lines, lines)
+    once, twice = run(lines, rules=EVERY_RULE), run(lines, lines, rules=EVERY_RULE)
     assert once[:2] == twice[:2]
     assert once[2].symbols == twice[2].symbols
-
-
-@given(lines)
-def test_a_state_survives_packing(lines: list[Line]) -> None:
-    _, _, state = run(lines)
-    assert unpack(pack(state)) == state
-
-
-def test_a_state_of_a_newer_version_is_not_read() -> None:
-    newer = zlib.compress(msgspec.msgpack.encode({"version": 2, "last_sequence": "1", "state": {}}))
-    with pytest.raises(ValueError, match="deploy the newer one"):
-        unpack(newer)
-
-
-def test_a_lane_of_400_symbols_stays_far_under_an_items_400_kb() -> None:
-    lines = [make_quote(f"SYM{n}", second=n / 10, price=f"{n}.123456", volume=10**9 + n) for n in range(400)]
-    _, _, state = run(lines)
-    assert len(pack(state)) < 100_000

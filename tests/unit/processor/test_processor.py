@@ -1,23 +1,22 @@
-"""The protocol of a batch under rubbish, repeats, faults at every call, and rivals."""
+"""What a batch becomes: its effects, rubbish, repeats, and lost races one by one. `test_protocol` has every course."""
 
 from __future__ import annotations
 
 import gzip
 import json
-import os
 import random
 from base64 import b64decode
-from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from processor_lambda.errors import InvalidAlert, Unavailable
 from processor_lambda.memory import World
 from processor_lambda.processor import Processor
 from quotes import Line, encode, encode_line, lane_of, partition_key
-from tests.unit.processor.pipeline import LANES, Shard, make_heartbeats, make_processor, make_quote
+from tests.unit.processor.pipeline import LANES, SETTINGS, Shard, make_heartbeats, make_processor, make_quote
 
 AAPL = partition_key(lane_of("AAPL", LANES), LANES)
 
@@ -137,9 +136,9 @@ def test_a_message_holds_no_character_that_sqs_refuses(world: World, shard: Shar
 def test_what_many_lines_decide_is_committed_in_parts_and_published_whole(
     world: World, shard: Shard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("processor_lambda.processor.COMMIT_LINES", 10)
-    for minute in range(20):
-        shard.put_lines([make_quote(symbol, second=minute * 60 + n) for symbol in ("AAPL", "MSFT") for n in range(3)])
+    monkeypatch.setattr("processor_lambda.fold.MAX_PUBLICATIONS", 4)
+    for minute in range(0, 20, 5):  # packets of several minutes, so that a commit ends within one
+        shard.put_lines([make_quote(symbol, second=(minute + n) * 60) for symbol in ("AAPL", "MSFT") for n in range(5)])
     commits = 0
 
     def count(call: str) -> None:
@@ -148,9 +147,20 @@ def test_what_many_lines_decide_is_committed_in_parts_and_published_whole(
 
     world.fault = count
     make_processor(world).process(shard.records)
-    assert commits == 2 * 7  # three packets of three lines at a time, in each of two lanes
+    assert commits == 2 * 5  # 19 bars, four at a time, in each of two lanes
     assert len(world.bar_rows) == 2 * 19
     assert_same_effects(world, one_pass(shard))
+
+
+def test_with_a_row_a_minute_the_last_quote_of_each_is_the_row_and_the_archive_holds_all(
+    world: World, shard: Shard
+) -> None:
+    settings = replace(SETTINGS, row_resolution="minute")
+    shard.put_lines([make_quote(second=second, price=str(100 + second)) for second in (1, 2, 59, 61)])
+    make_processor(world, settings=settings).process(shard.records)
+    [row] = world.rows.values()
+    assert (row["timestamp"], row["price"]) == ("2026-11-23T14:30:59.000Z", 159)
+    assert len(archived(world)) == 4
 
 
 def test_a_line_too_long_for_the_queue_goes_through_s3(world: World, shard: Shard, processor: Processor) -> None:
@@ -183,7 +193,7 @@ def test_an_alert_that_sns_will_never_take_goes_to_quarantine_and_holds_nothing_
     processor.process(shard.records)
     [message] = world.messages
     assert message.content is not None
-    assert json.loads(message.content)["rule"] == "threshold"
+    assert json.loads(message.content)["rule"] == "price_move"
     assert world.marks == {AAPL: 1}
 
 
@@ -197,6 +207,19 @@ def test_a_lost_race_on_a_warm_copy_is_folded_again_in_the_same_invocation(world
     assert one.process(shard.records[1:]).lost_races == 1
     [bar] = world.bar_rows.values()
     assert (bar["high"], bar["quotes"]) == (120, 2)
+
+
+def test_a_stale_warm_copy_does_not_fail_a_batch_that_is_committed_in_parts(
+    world: World, shard: Shard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("processor_lambda.fold.MAX_PUBLICATIONS", 1)
+    for second in (0, 10, 20, 30):
+        shard.put_lines([make_quote(second=second)])
+    stale = make_processor(world)
+    stale.process(shard.records[:1])
+    make_processor(world).process(shard.records[:3])
+    assert stale.process(shard.records[1:]).lost_races == 1
+    assert_same_effects(world, one_pass(shard))
 
 
 def test_a_lost_race_on_a_fresh_read_fails_the_batch_and_shows_nothing(world: World, shard: Shard) -> None:
@@ -214,30 +237,10 @@ def test_a_lost_race_on_a_fresh_read_fails_the_batch_and_shows_nothing(world: Wo
     assert len(world.bar_rows) == 1  # the rival's
 
 
-class Killed(BaseException):
-    """The processor ends here."""
-
-
 def one_pass(shard: Shard) -> World:
     world = World()
     make_processor(world).process(shard.records)
     return world
-
-
-def story() -> Shard:
-    """Quotes, bars, alerts, a repeated packet, a revision, rubbish: every effect that a batch can have."""
-    shard = Shard()
-    shard.put_lines([make_quote(second=1, volume=5), make_quote("MSFT", second=1)])
-    shard.put_lines([make_quote(second=2, price="110", previous_close="100", volume=9)])
-    repeated: list[Line] = [make_quote(second=61, price="99", previous_close="100", volume=20)]
-    shard.put_lines(repeated)
-    shard.put(b"rubbish\n" + encode_line(make_quote(second=62, revision=0)), AAPL)
-    shard.put_lines(repeated)
-    shard.put_lines([make_quote(second=62, price="111", revision=1, previous_close="100")])
-    shard.put_lines(make_heartbeats(180))
-    shard.put_lines([make_quote(second=170, price="1")])  # late: a row and in no bar
-    shard.put_lines(make_heartbeats(240))
-    return shard
 
 
 def assert_same_effects(world: World, expected: World) -> None:
@@ -247,103 +250,6 @@ def assert_same_effects(world: World, expected: World) -> None:
     assert {message.id for message in world.messages} == {message.id for message in expected.messages}
     in_archive = {json.dumps(line, sort_keys=True) for line in archived(world)}
     assert in_archive == {json.dumps(line, sort_keys=True) for line in archived(expected)}
-
-
-def calls_of(shard: Shard) -> int:
-    """How many points of one undisturbed pass a fault can strike at."""
-    count = 0
-
-    def tick(_: str) -> None:
-        nonlocal count
-        count += 1
-
-    world = World()
-    world.fault = tick
-    make_processor(world).process(shard.records)
-    return count
-
-
-@pytest.mark.parametrize("fault", [Killed, Unavailable])
-def test_a_fault_before_or_after_any_call_leaves_the_effects_of_one_pass(fault: type[BaseException]) -> None:
-    """Killed or failed at every point in turn; then the batch comes again to a new instance, or to the same one."""
-    shard = story()
-    expected = one_pass(shard)
-    for point in range(calls_of(shard)):
-        world = World()
-        strike_at(world, point, fault)
-        processor = make_processor(world)
-        with pytest.raises(fault):
-            processor.process(shard.records)
-        survivor = processor if fault is Unavailable and point % 2 else make_processor(world)
-        survivor.process(shard.records)
-        assert_same_effects(world, expected)
-
-
-def strike_at(world: World, point: int, fault: type[BaseException]) -> None:
-    countdown = iter([False] * point + [True])
-
-    def strike(call: str) -> None:
-        if next(countdown, False):
-            raise fault(call)
-
-    world.fault = strike
-
-
-SEEDS = int(os.environ.get("STOCKSTREAM_SEEDS", "1000"))
-
-
-def test_no_interleaving_of_kills_cuts_retries_and_rivals_changes_an_effect() -> None:
-    """Random batches of one shard, each tried until it succeeds, by instances that die, fail, go stale or race."""
-    shard = story()
-    expected = one_pass(shard)
-    repeats = 0
-    for seed in range(SEEDS):
-        world = World()
-        run_to_the_end(world, shard, random.Random(seed))
-        assert_same_effects(world, expected)
-        repeats += len(world.alerts) - len(expected.alerts)
-    assert repeats > 0  # the faults did strike between a publication and its mark
-
-
-def run_to_the_end(world: World, shard: Shard, rng: random.Random) -> None:
-    checkpoint = 0
-    instances = [make_processor(world) for _ in range(3)]
-    while checkpoint < len(shard.records):
-        size = min(rng.randint(1, 4), len(shard.records) - checkpoint)
-        batch = shard.records[checkpoint : checkpoint + size]
-        world.fault = random_fault(world, shard, rng, checkpoint)
-        chosen = rng.randrange(len(instances))
-        try:
-            instances[chosen].process(batch)
-        except Unavailable:
-            continue
-        except Killed:
-            instances[chosen] = make_processor(world)
-            continue
-        checkpoint += size
-
-
-def random_fault(world: World, shard: Shard, rng: random.Random, checkpoint: int) -> Callable[[str], None]:
-    """Now and then a call fails, the instance dies, or an abandoned invocation finishes meanwhile."""
-    risk = rng.choice([0.0, 0.05, 0.3])
-
-    def strike(call: str) -> None:
-        if rng.random() >= risk:
-            return
-        match rng.randrange(3):
-            case 0:
-                raise Killed(call)
-            case 1:
-                raise Unavailable(call)
-        meanwhile = world.fault
-        world.fault = lambda _: None
-        first = rng.randint(0, checkpoint)
-        try:
-            make_processor(world).process(shard.records[first : rng.randint(first + 1, len(shard.records))])
-        finally:
-            world.fault = meanwhile
-
-    return strike
 
 
 @settings(max_examples=200, deadline=None)

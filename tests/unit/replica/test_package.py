@@ -1,3 +1,4 @@
+import os
 import shutil
 import struct
 import subprocess
@@ -8,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from replica import package
 from replica.errors import PackageError
-from replica.package import LOCK, ROOT, Architecture, Target, build
+from replica.package import LOCK, ROOT, RULES, Architecture, Target, build
 
 AARCH64, X86_64 = 183, 62
 """e_machine of an ELF header."""
@@ -58,6 +60,22 @@ def test_other_code_is_another_zip(source: Path, tmp_path: Path) -> None:
     assert build(Target(), tmp_path, source).read_bytes() != before
 
 
+def test_a_file_of_rules_takes_the_place_of_the_default_one(source: Path, tmp_path: Path) -> None:
+    (source / RULES).write_text("[[rule]]\nkind = 'rsi'\n")
+    rules = tmp_path / "mine.toml"
+    rules.write_text("[[rule]]\nkind = 'split'\n")
+    for given, content in ((None, (source / RULES).read_bytes()), (rules, rules.read_bytes())):
+        with zipfile.ZipFile(build(Target(), tmp_path, source, given)) as archive:
+            assert archive.read(RULES) == content
+
+
+def test_rules_that_are_wrong_are_refused_before_they_are_deployed(source: Path, tmp_path: Path) -> None:
+    rules = tmp_path / "mine.toml"
+    rules.write_text("[[rule]]\nkind = 'rsi'\nabove = 'x'\n")
+    with pytest.raises(PackageError, match=r"mine\.toml: rule 1 \(rsi\): Expected `float`, got `str`, in above"):
+        build(Target(), tmp_path, source, rules)
+
+
 @pytest.mark.parametrize(
     ("target", "suffix", "machine"),
     [
@@ -79,10 +97,36 @@ def test_holds_the_wheels_of_its_target(
 
 def test_holds_our_modules_the_wheels_and_their_licenses_alone(source: Path, tmp_path: Path) -> None:
     names = {entry.filename for entry in entries(build(Target(), tmp_path, source))}
+    names = {name for name in names if not name.endswith(".pyc")}  # which are another test's
     ours = {name for name in names if not name.startswith("msgspec")}
     assert ours == {"processor_lambda/__init__.py", "quotes/__init__.py"}
     assert {Path(name).suffix for name in names - ours} == {".py", ".so", ".typed", ""}
     assert [name for name in names if "dist-info" in name and not name.endswith("LICENSE")] == []
+
+
+def test_brings_the_byte_code_of_every_module_which_python_takes_without_looking_at_its_source(
+    source: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "unpacked"
+    with zipfile.ZipFile(build(Target.of_this_interpreter(), tmp_path, source)) as archive:
+        archive.extractall(root)
+    modules = {path.relative_to(root) for path in root.rglob("*.py")}
+    tag = sys.implementation.cache_tag
+    compiled = {path.relative_to(root) for path in root.rglob("*.pyc")}
+    assert compiled == {path.parent / "__pycache__" / f"{path.stem}.{tag}.pyc" for path in modules}
+    (root / "quotes" / "__init__.py").write_text("raise SystemExit('compiled anew')\n")
+    imported = f"import sys; sys.path.insert(0, {str(root)!r}); import quotes"
+    assert subprocess.run([sys.executable, "-I", "-c", imported], check=False).returncode == 0
+
+
+def test_an_interpreter_that_does_not_run_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = tmp_path / "python3.99"
+    broken.write_text("#!/bin/sh\nexit 127\n")  # as a version manager leaves on the path
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert package._interpreter("3.99") is None
+    assert package._interpreter("3.98") is None
+    assert package._interpreter(".".join(map(str, sys.version_info[:2]))) == sys.executable
 
 
 def test_every_entry_is_readable_by_all_and_has_the_same_age(source: Path, tmp_path: Path) -> None:

@@ -1,0 +1,111 @@
+"""A market's minutes as Lambda hands them over: Kinesis events of packets as the producer packs them."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import chain
+from random import Random
+from typing import Any
+
+import msgspec
+
+from producer_service.packing import chunks
+from quotes import Heartbeat, Line, Quote, encode_line, lane_of, partition_key
+
+LANES = 16
+SYMBOLS = 500
+OPEN = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+VOLATILITY = 0.0002
+"""Standard deviation of a second's return: 3 % a day."""
+
+_FIRST_SEQUENCE = 49590338271490256608559692538361571095921575989136588898
+
+
+def market(minutes: int) -> Iterator[Line]:
+    """Every second a quote of every symbol, every minute a heartbeat of every lane; the same each time."""
+    chance = Random(1)  # noqa: S311  (no secret)
+    symbols = [f"SYM{number:05d}" for number in range(SYMBOLS)]
+    start = {symbol: Decimal(chance.randrange(1_000, 60_000)) / 100 for symbol in symbols}
+    prices = {symbol: float(price) for symbol, price in start.items()}
+    highs, lows, volumes = dict(start), dict(start), dict.fromkeys(symbols, 0)
+    previous = {symbol: round(price * Decimal(chance.uniform(0.99, 1.01)), 2) for symbol, price in start.items()}
+    for second in range(60 * minutes):
+        time = OPEN + second * SECOND
+        for symbol in symbols:
+            prices[symbol] *= 1 + chance.gauss(0, VOLATILITY)
+            price = Decimal(round(prices[symbol] * 100)) / 100
+            highs[symbol], lows[symbol] = max(price, highs[symbol]), min(price, lows[symbol])
+            volumes[symbol] += chance.randrange(2_000)
+            yield Quote(
+                symbol=symbol,
+                event_time=time,
+                price=price,
+                source="synthetic",
+                ingest_time=time + timedelta(milliseconds=150),
+                open=start[symbol],
+                high=highs[symbol],
+                low=lows[symbol],
+                previous_close=previous[symbol],
+                volume=volumes[symbol],
+                currency="USD",
+                exchange="SYN",
+                market_state="REGULAR",
+                delay_minutes=0,
+            )
+        if second % 60 == 59:  # noqa: PLR2004  (of a minute)
+            end = time + SECOND
+            for lane in range(LANES):
+                yield Heartbeat(lane=partition_key(lane, LANES), clock=end, complete_to=end)
+
+
+def events(lines: Iterator[Line], quotes: int) -> Iterator[bytes]:
+    """The lines as events of so many quotes each, heartbeats besides, as JSON; what is left over is no event."""
+    sequence = 0
+    batch: list[Line] = []
+    count = 0
+    for line in lines:
+        batch.append(line)
+        count += isinstance(line, Quote)
+        if count == quotes:
+            records = _records(batch, sequence)
+            yield msgspec.json.encode({"Records": records})
+            sequence += len(records)
+            batch, count = [], 0
+
+
+def _records(lines: Sequence[Line], sequence: int) -> list[dict[str, Any]]:
+    by_lane: dict[str, list[bytes]] = {}
+    arrival = OPEN
+    for line in lines:
+        if isinstance(line, Quote):
+            key, arrival = partition_key(lane_of(line.symbol, LANES), LANES), line.ingest_time
+        else:
+            key = line.lane
+        by_lane.setdefault(key, []).append(encode_line(line))
+    packets = chain.from_iterable(((key, data) for data, _ in chunks(of_lane)) for key, of_lane in by_lane.items())
+    return [_record(key, data, sequence + number, arrival) for number, (key, data) in enumerate(packets)]
+
+
+def _record(key: str, data: bytes, sequence: int, arrival: datetime) -> dict[str, Any]:
+    number = str(_FIRST_SEQUENCE + sequence)
+    return {
+        "kinesis": {
+            "kinesisSchemaVersion": "1.0",
+            "partitionKey": key,
+            "sequenceNumber": number,
+            "data": base64.b64encode(data).decode(),
+            "approximateArrivalTimestamp": arrival.timestamp(),
+        },
+        "eventSource": "aws:kinesis",
+        "eventVersion": "1.0",
+        "eventID": f"shardId-000000000000:{number}",
+        "eventName": "aws:kinesis:record",
+        "invokeIdentityArn": "arn:aws:iam::000000000000:role/function",
+        "awsRegion": "us-east-1",
+        "eventSourceARN": "arn:aws:kinesis:us-east-1:000000000000:stream/quotes",
+    }

@@ -1,0 +1,143 @@
+"""What the benchmark of processing compares: each gives the same quotes their effects, in a process of its own.
+
+    python -m benchmarks.functions stockstream EVENTS
+
+EVENTS is a file with one event a line, as Lambda hands it over: JSON, which the Lambda runtime takes apart with `json`,
+so that is counted too. Prints what came of it as JSON. Its AWS is a sink, which the environment names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from base64 import b64decode
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
+from decimal import Decimal
+from io import StringIO
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.sink import counts
+
+PER_RECORD_QUOTES = 400
+_ANOMALY = Decimal(5)
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """What a function took."""
+
+    seconds: float = 0.0
+    """CPU of the process, its system time included."""
+    quotes: int = 0
+    calls: dict[str, int] = {}
+    memory_megabytes: float = 0.0
+    """The most that the process ever held."""
+
+
+def stockstream(events: Path) -> Figures:
+    """The deployed handler, in steady state: the minute of its first events has passed before it counts."""
+    from processor_lambda.app import handler  # noqa: PLC0415  (it wires at import)
+
+    warm_up = _minute_of(next(_lines(events)))
+    seconds, quotes, before = 0.0, 0, Counter[str]()
+    for event in _lines(events):
+        started = time.process_time()
+        failed = handler(json.loads(event), None)["batchItemFailures"]
+        taken = time.process_time() - started
+        if failed:
+            raise RuntimeError(failed)
+        if _minute_of(event) == warm_up:
+            before = counts(_endpoint())
+        else:
+            seconds += taken
+            quotes += _quotes_in(event)
+    return Figures(seconds=seconds, quotes=quotes, calls=counts(_endpoint()) - before)
+
+
+def per_record(events: Path) -> Figures:
+    """What is commonly copied: boto3, a PutItem and a PutObject for every quote, with the same row and line."""
+    import boto3  # noqa: PLC0415  (it would weigh on the others)
+
+    from processor_lambda.rows import quote_row  # noqa: PLC0415
+    from quotes import Quote, decode  # noqa: PLC0415
+
+    dynamodb, s3 = boto3.client("dynamodb"), boto3.client("s3")
+    taken = json.loads(next(_lines(events)))
+    lines = [
+        (f"raw-data/{record['kinesis']['sequenceNumber']}-{good.number}.json", good.content, good.line)
+        for record in taken["Records"]
+        for good in decode(b64decode(record["kinesis"]["data"])).good
+        if isinstance(good.line, Quote)
+    ][: 2 * PER_RECORD_QUOTES]
+    started, before = 0.0, counts(_endpoint())
+    for number, (key, content, quote) in enumerate(lines):
+        if number == PER_RECORD_QUOTES:  # connections are made, caches full
+            before = counts(_endpoint())
+            started = time.process_time()
+        row = quote_row(quote, _ANOMALY, 30)
+        dynamodb.put_item(TableName=os.environ["QUOTES_TABLE"], Item={name: _typed(row[name]) for name in row})
+        s3.put_object(Bucket="sink", Key=key, Body=content)
+    seconds = time.process_time() - started
+    return Figures(seconds=seconds, quotes=len(lines) - PER_RECORD_QUOTES, calls=counts(_endpoint()) - before)
+
+
+def memory(events: Path) -> Figures:
+    """The deployed handler, fresh, with one event."""
+    from processor_lambda.app import handler  # noqa: PLC0415
+
+    event = json.loads(next(_lines(events)))
+    if failed := handler(event, None)["batchItemFailures"]:
+        raise RuntimeError(failed)
+    return Figures(memory_megabytes=_most_memory())
+
+
+def _lines(events: Path) -> Iterator[bytes]:
+    with events.open("rb") as file:
+        yield from file
+
+
+def _endpoint() -> str:
+    return os.environ["AWS_ENDPOINT_URL"]
+
+
+def _minute_of(event: bytes) -> float:
+    arrival: float = json.loads(event)["Records"][0]["kinesis"]["approximateArrivalTimestamp"]
+    return arrival // 60
+
+
+def _quotes_in(event: bytes) -> int:
+    return sum(b64decode(record["kinesis"]["data"]).count(b'"kind":"quote"') for record in json.loads(event)["Records"])
+
+
+def _typed(value: str | int | Decimal) -> dict[str, str]:
+    return {"S": value} if isinstance(value, str) else {"N": str(value)}
+
+
+def _most_memory() -> float:
+    status = Path("/proc/self/status")
+    if status.exists():  # the most of this very program; getrusage has that of whoever forked it too
+        kilobytes = next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(kilobytes) * 1024 / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # macOS counts bytes
+
+
+FUNCTIONS: dict[str, Callable[[Path], Figures]] = {
+    function.__name__: function for function in (stockstream, per_record, memory)
+}
+
+
+def main(name: str, events: Path) -> None:
+    """Run one and print its figures; what the handler logs goes nowhere."""
+    with redirect_stdout(StringIO()):
+        figures = FUNCTIONS[name](events)
+    sys.stdout.write(msgspec.json.encode(figures).decode() + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))

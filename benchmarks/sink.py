@@ -1,0 +1,130 @@
+"""AWS as a sink: it takes every row, object, alert and message at once, and counts the requests.
+
+    python -m benchmarks.sink
+
+It runs in a process of its own, so that its CPU is not the function's; it prints its port, and ends with its standard
+input. `GET /counts` says how many requests of each operation came so far. It stores nothing: every lane reads as new.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+import sys
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, cast
+
+import msgspec
+
+HOST = "127.0.0.1"
+TABLES = {"QUOTES_TABLE": "sink-quotes", "BARS_TABLE": "sink-bars", "STATE_TABLE": "sink-state"}
+
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_TARGET = re.compile(rb"\r\nx-amz-target: *\w+\.(\w+)", re.IGNORECASE)
+_ACTION = re.compile(rb"Action=(\w+)")
+_TABLE = re.compile(rb'"sink-(\w+)"')
+_ANSWERS = {
+    "BatchGetItem": b'{"Responses":{},"UnprocessedKeys":{}}',
+    "BatchWriteItem": b'{"UnprocessedItems":{}}',
+    "Query": b'{"Items":[],"Count":0,"ScannedCount":0}',
+    "Publish": b"<PublishResponse><PublishResult><MessageId>0</MessageId></PublishResult></PublishResponse>",
+}
+
+
+class _Entries(msgspec.Struct):
+    Entries: list[dict[str, msgspec.Raw]]
+
+
+class _Conversation(asyncio.Protocol):
+    """One connection, kept."""
+
+    def __init__(self, counts: Counter[str]) -> None:
+        self._counts = counts
+        self._received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remember where to answer."""
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Answer every request that is complete."""
+        self._received += data
+        while True:
+            head, end, rest = self._received.partition(b"\r\n\r\n")
+            if not end:
+                return
+            found = _LENGTH.search(head)
+            length = int(found[1]) if found else 0
+            if len(rest) < length:
+                if b"100-continue" in head and not rest:  # boto3 asks before it sends an object
+                    self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                return
+            self._received = rest[length:]
+            answer = self._answer(head, rest[:length])
+            self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(answer), answer))
+
+    def _answer(self, head: bytes, body: bytes) -> bytes:
+        if head.startswith(b"GET /counts "):
+            return msgspec.json.encode(self._counts)
+        found = _TARGET.search(head) or _ACTION.search(body)
+        operation = found[1].decode() if found else "PutObject"
+        table = _TABLE.search(body)
+        what = "mark" if b'#published"' in body[:200] else table[1].decode() if table else ""
+        self._counts[f"{operation} {what}".strip()] += 1
+        if operation == "SendMessageBatch":
+            entries = msgspec.json.decode(body, type=_Entries).Entries
+            return msgspec.json.encode({"Successful": [{"Id": entry["Id"]} for entry in entries]})
+        return _ANSWERS.get(operation, b"" if operation == "PutObject" else b"{}")
+
+
+async def serve() -> None:
+    """Listen on a free port, print it, and answer until standard input ends."""
+    counts: Counter[str] = Counter()
+    server = await asyncio.get_running_loop().create_server(lambda: _Conversation(counts), HOST, 0)
+    sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
+    sys.stdout.flush()
+    # Whoever started it holds the other end, so it never outlives them, however they end.
+    await asyncio.to_thread(sys.stdin.read)
+    server.close()
+
+
+@contextmanager
+def running() -> Iterator[Mapping[str, str]]:
+    """Start the sink, end it at last. Yields what a function needs in its environment for its AWS to be this one."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.sink"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        stdin, stdout = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
+        try:
+            yield {
+                **TABLES,
+                "ARCHIVE_BUCKET": "sink",
+                "ALERTS_TOPIC_ARN": "arn:aws:sns:us-east-1:000000000000:sink",
+                "QUARANTINE_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/sink",
+                "AWS_ENDPOINT_URL": f"http://{HOST}:{int(stdout.readline())}",
+                "AWS_REGION": "us-east-1",
+                "AWS_DEFAULT_REGION": "us-east-1",
+                "AWS_ACCESS_KEY_ID": "test",
+                "AWS_SECRET_ACCESS_KEY": "test",
+                "AWS_SESSION_TOKEN": "a token, as a function has",
+                "AWS_EC2_METADATA_DISABLED": "true",
+                "AWS_CONFIG_FILE": "/dev/null",
+                "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+            }
+        finally:
+            stdin.close()
+
+
+def counts(endpoint: str) -> Counter[str]:
+    """The requests that the sink at an endpoint has answered, by operation and table."""
+    open_ = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+    with open_(f"{endpoint}/counts", timeout=10) as response:
+        return Counter(msgspec.json.decode(response.read(), type=dict[str, int]))
+
+
+if __name__ == "__main__":
+    asyncio.run(serve())

@@ -1,0 +1,294 @@
+"""The technical indicators of one symbol, advanced by each closed minute. Pure.
+
+Every average starts as the plain mean of its first N values. From then on an exponential one gives its newest value the
+weight 2 / (N + 1), and Wilder's, in the RSI, 1 / N (New Concepts in Technical Trading Systems, 1978). TA-Lib's EMA and
+RSI do the same. Windows are summed anew each time, so nothing drifts.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+VERSION = 1
+NAMES = (
+    "sma_5",
+    "sma_20",
+    "sma_50",
+    "ema_12",
+    "ema_26",
+    "bollinger_upper",
+    "bollinger_lower",
+    "rsi_14",
+    "macd",
+    "macd_signal",
+    "macd_histogram",
+    "return_mean",
+    "return_deviation",
+    "last_return",
+    "z_score",
+    "volume_mean",
+    "volume_ratio",
+)
+"""Of all values, in the order to show them."""
+
+WINDOW = 50
+"""Closes kept. Everything that starts from closes has started by then, so their count up to here is all it needs."""
+SMA_SIZES = (5, 20, 50)
+BOLLINGER_SIZE = 20
+BOLLINGER_WIDTHS = 2
+FAST_SPAN, SLOW_SPAN, SIGNAL_SPAN = 12, 26, 9
+RSI_SPAN = 14
+RETURN_SPAN = 60
+RETURNS_NEEDED = 20
+"""Before there is a mean and a deviation of returns, and a score against them."""
+VOLUME_SPAN = 20
+RETURN_MAX_GAP = timedelta(hours=1)
+"""Between two closes of one return: a move over night is no return of a minute."""
+MAX_RETURN = 1e6
+"""A larger one is no market's, and its square would hide all others for days: it is not counted."""
+MIN_DEVIATION = 1e-12
+"""Of returns, relative to 1 + their mean. What is below it is the rounding of a division, and nothing scores on it."""
+MAX_DIVISOR = 1e6
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_HEAD = struct.Struct("<4Bq10d")
+"""Version, counts of closes, returns and volumes, the last minute, the averages; the closes follow. Little-endian."""
+
+
+class Indicators(msgspec.Struct, frozen=True, gc=False):
+    """What is remembered of a symbol's closed minutes; `Indicators()` before the first. Equal by value."""
+
+    minute: datetime | None = None
+    """Of the last bar."""
+    closes: tuple[float, ...] = ()
+    """The last of them, oldest first."""
+    fast_ema: float = 0.0
+    slow_ema: float = 0.0
+    signal: float = 0.0
+    gain: float = 0.0
+    """Wilder's average of the rises from close to close."""
+    loss: float = 0.0
+    """Of the falls, as a positive number."""
+    returns: int = 0
+    """How many were counted, up to one more than their span."""
+    return_mean: float = 0.0
+    return_variance: float = 0.0
+    z_score: float | None = None
+    """Of the last bar's return, in deviations from the mean, both as they were before it."""
+    volumes: int = 0
+    """How many were known, up to one more than their span."""
+    volume_mean: float = 0.0
+    volume_ratio: float | None = None
+    """Of the last bar's volume to the mean before it."""
+
+    def advanced(self, minute: datetime, close: float, volume: int | None) -> Indicators:
+        """The state after one more closed bar, later than all before it.
+
+        Closes are finite and up to 1e15 either way, volumes counts up to 2**63 - 1, as the contract has them: then
+        nothing here raises, and every value stays finite. None is a volume that is not known.
+        """
+        closes = (*self.closes[1 - WINDOW :], close)
+        count = len(closes)
+        fast = _moved(self.fast_ema, close, count, FAST_SPAN)
+        slow = _moved(self.slow_ema, close, count, SLOW_SPAN)
+        signal = self.signal
+        if count >= SLOW_SPAN:
+            signal = _moved(signal, fast - slow, count - SLOW_SPAN + 1, SIGNAL_SPAN)
+        gain, loss = self.gain, self.loss
+        returns, mean, variance, z_score = self.returns, self.return_mean, self.return_variance, None
+        if self.minute is not None:
+            change = close - self.closes[-1]
+            share = 1 / min(count - 1, RSI_SPAN)
+            gain += (max(change, 0.0) - gain) * share
+            loss += (max(-change, 0.0) - loss) * share
+            newest = _return_between(self.closes[-1], close, minute - self.minute)
+            if newest is not None:
+                z_score = self._z_score_of(newest)
+                # Finch, Incremental calculation of weighted mean and variance (2009), section 9: never below zero.
+                returns = min(returns + 1, RETURN_SPAN + 1)
+                weight = _weight(returns, RETURN_SPAN)
+                difference = newest - mean
+                increment = weight * difference
+                mean += increment
+                variance = (1 - weight) * (variance + difference * increment)
+        volumes, volume_mean, volume_ratio = self.volumes, self.volume_mean, None
+        if volume is not None:
+            volume_ratio = self._volume_ratio_of(volume)
+            volumes = min(volumes + 1, VOLUME_SPAN + 1)
+            volume_mean = _moved(volume_mean, volume, volumes, VOLUME_SPAN)
+        return Indicators(
+            minute,
+            closes,
+            fast,
+            slow,
+            signal,
+            gain,
+            loss,
+            returns,
+            mean,
+            variance,
+            z_score,
+            volumes,
+            volume_mean,
+            volume_ratio,
+        )
+
+    def rescaled(self, divisor: float) -> Indicators:
+        """The state as if every price had been divided and every volume multiplied: a split of `divisor` for one.
+
+        Returns, scores and ratios are as they were. ValueError if no split is like that.
+        """
+        if not 1 / MAX_DIVISOR <= divisor <= MAX_DIVISOR:
+            msg = f"a split of {divisor!r} for one: it must be between {1 / MAX_DIVISOR:g} and {MAX_DIVISOR:g}"
+            raise ValueError(msg)
+        return msgspec.structs.replace(
+            self,
+            closes=tuple(close / divisor for close in self.closes),
+            fast_ema=self.fast_ema / divisor,
+            slow_ema=self.slow_ema / divisor,
+            signal=self.signal / divisor,
+            gain=self.gain / divisor,
+            loss=self.loss / divisor,
+            volume_mean=self.volume_mean * divisor,
+        )
+
+    def values(self) -> dict[str, float]:
+        """What is known after the last bar, by name (`NAMES`). Always finite."""
+        count = len(self.closes)
+        values = _of_window(self.closes)
+        if count >= FAST_SPAN:
+            values["ema_12"] = self.fast_ema
+        if count >= SLOW_SPAN:
+            values |= {"ema_26": self.slow_ema, "macd": self.fast_ema - self.slow_ema}
+        if count >= SLOW_SPAN + SIGNAL_SPAN - 1:
+            values |= {"macd_signal": self.signal, "macd_histogram": values["macd"] - self.signal}
+        movement = self.gain + self.loss
+        if count > RSI_SPAN and movement:
+            values["rsi_14"] = 100 * (self.gain / movement)
+        if self.returns >= RETURNS_NEEDED:
+            values |= {"return_mean": self.return_mean, "return_deviation": math.sqrt(self.return_variance)}
+        if self.z_score is not None:
+            values |= {"last_return": self.closes[-1] / self.closes[-2] - 1, "z_score": self.z_score}
+        if self.volumes >= VOLUME_SPAN:
+            values["volume_mean"] = self.volume_mean
+        if self.volume_ratio is not None:
+            values["volume_ratio"] = self.volume_ratio
+        return values
+
+    def _z_score_of(self, newest: float) -> float | None:
+        if self.returns < RETURNS_NEEDED:
+            return None
+        deviation = math.sqrt(self.return_variance)
+        if deviation <= MIN_DEVIATION * (1 + abs(self.return_mean)):
+            return None
+        return (newest - self.return_mean) / deviation
+
+    def _volume_ratio_of(self, volume: int) -> float | None:
+        if self.volumes < VOLUME_SPAN or self.volume_mean <= 0:
+            return None
+        ratio = volume / self.volume_mean
+        return ratio if math.isfinite(ratio) else None  # a mean of nothing but zeros since long ago
+
+
+def pack(indicators: Indicators) -> bytes:
+    """The bytes of a state, 92 and 8 for each close kept: 492 when all is known. Exact."""
+    minute = 0 if indicators.minute is None else (indicators.minute - _EPOCH) // _MICROSECOND
+    closes = indicators.closes
+    return _HEAD.pack(
+        VERSION,
+        len(closes),
+        indicators.returns,
+        indicators.volumes,
+        minute,
+        indicators.fast_ema,
+        indicators.slow_ema,
+        indicators.signal,
+        indicators.gain,
+        indicators.loss,
+        indicators.return_mean,
+        indicators.return_variance,
+        math.nan if indicators.z_score is None else indicators.z_score,
+        indicators.volume_mean,
+        math.nan if indicators.volume_ratio is None else indicators.volume_ratio,
+    ) + struct.pack(f"<{len(closes)}d", *closes)
+
+
+def unpack(packed: bytes) -> Indicators:
+    """The state that `pack` wrote. ValueError if a newer version of this program wrote it, or none did."""
+    if packed and packed[0] > VERSION:
+        msg = f"the indicators are of version {packed[0]} and this program reads up to {VERSION}: deploy the newer one"
+        raise ValueError(msg)
+    if not packed or packed[0] < 1 or len(packed) < _HEAD.size or len(packed) != _HEAD.size + 8 * packed[1]:
+        msg = (
+            f"{len(packed)} bytes from {packed[:4].hex() or 'nothing'} on are no packed indicators, or not all of them"
+        )
+        raise ValueError(msg)
+    _, count, returns, volumes, minute, *averages = _HEAD.unpack_from(packed)
+    closes: tuple[float, ...] = struct.unpack_from(f"<{count}d", packed, _HEAD.size)
+    fast, slow, signal, gain, loss, mean, variance, z_score, volume_mean, volume_ratio = averages
+    known = (fast, slow, signal, gain, loss, mean, variance, volume_mean, *closes)
+    if (
+        count > WINDOW
+        or not all(map(math.isfinite, known))
+        or min(gain, loss, variance, volume_mean) < 0
+        or math.isinf(z_score)
+        or math.isinf(volume_ratio)
+    ):
+        msg = f"packed indicators of {count} closes hold what no bars leave: they are damaged"
+        raise ValueError(msg)
+    try:
+        last = _EPOCH + minute * _MICROSECOND if count else None
+    except OverflowError as error:
+        msg = f"packed indicators of {minute} microseconds after 1970: they are damaged"
+        raise ValueError(msg) from error
+    return Indicators(
+        last,
+        closes,
+        fast,
+        slow,
+        signal,
+        gain,
+        loss,
+        returns,
+        mean,
+        variance,
+        None if math.isnan(z_score) else z_score,
+        volumes,
+        volume_mean,
+        None if math.isnan(volume_ratio) else volume_ratio,
+    )
+
+
+def _return_between(last: float, close: float, gap: timedelta) -> float | None:
+    """The return from one close to the next, None if it does not count. Futures have closed below zero."""
+    if gap > RETURN_MAX_GAP or last <= 0:
+        return None
+    newest = (close - last) / last
+    return newest if abs(newest) <= MAX_RETURN else None
+
+
+def _of_window(closes: tuple[float, ...]) -> dict[str, float]:
+    """The simple averages, and Bollinger's bands around the one over 20: two population deviations either way."""
+    count = len(closes)
+    values = {f"sma_{size}": math.fsum(closes[-size:]) / size for size in SMA_SIZES if count >= size}
+    if count >= BOLLINGER_SIZE:
+        middle = math.fsum(closes[-BOLLINGER_SIZE:]) / BOLLINGER_SIZE
+        squares = math.fsum((close - middle) ** 2 for close in closes[-BOLLINGER_SIZE:])
+        width = BOLLINGER_WIDTHS * math.sqrt(squares / BOLLINGER_SIZE)
+        values |= {"bollinger_upper": middle + width, "bollinger_lower": middle - width}
+    return values
+
+
+def _moved(average: float, value: float, count: int, span: int) -> float:
+    """An exponential average after its value number `count`."""
+    return average + (value - average) * _weight(count, span)
+
+
+def _weight(count: int, span: int) -> float:
+    """Of value number `count`: an equal share until there are `span` of them."""
+    return 1 / count if count <= span else 2 / (span + 1)

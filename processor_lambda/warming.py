@@ -1,0 +1,41 @@
+"""How the indicators of a symbol that the state does not know begin: from the bars that are stored of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from processor_lambda.fold import MINUTE, Arrived
+from processor_lambda.indicators import Indicators
+from processor_lambda.rows import Row
+from processor_lambda.state import LaneState
+from quotes import Heartbeat, from_iso
+
+BARS_NEEDED = 250
+"""So many bars back, the first one weighs less than 1e-8 in every average; and a query of them is one page."""
+
+
+def first_minutes(state: LaneState, lines: Iterable[Arrived]) -> dict[str, datetime]:
+    """The minute of the first quote of each symbol that a state does not know, wherever the lines were cut."""
+    minutes: dict[str, datetime] = {}
+    clock, complete_to = state.clock, state.complete_to
+    for _, _, line in lines:
+        if isinstance(line, Heartbeat):
+            if clock is None or line.clock > clock:
+                clock, complete_to = line.clock, max(filter(None, (complete_to, line.complete_to)), default=None)
+        elif line.symbol not in state.symbols and line.symbol not in minutes:
+            minute = line.event_time.replace(second=0, microsecond=0)
+            if complete_to is None or minute + MINUTE > complete_to:  # else it moves nothing
+                minutes[line.symbol] = minute
+    return minutes
+
+
+def warmed(rows: Sequence[Row]) -> Indicators:
+    """The indicators after some rows of the bars table, oldest first. A split between them is not told from a move."""
+    indicators = Indicators()
+    for row in rows:
+        volume = row.get("volume")
+        indicators = indicators.advanced(
+            from_iso(str(row["minute"])), float(row["close"]), None if volume is None else int(volume)
+        )
+    return indicators

@@ -1,0 +1,199 @@
+"""Ports through which a clause of the protocol is not kept: what the mutants are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+
+from msgspec.structs import replace
+
+from processor_lambda.errors import InvalidAlert, LostRace, Unavailable
+from processor_lambda.memory import MemoryArchive, MemoryQuarantine, MemoryStateTable, MemoryTable
+from processor_lambda.ports import QuarantineMessage, Stored
+from processor_lambda.rows import Row, bar_row, quote_row
+from processor_lambda.state import Alert, LaneState
+from quotes import Quote, decode
+from tests.unit.processor.cloud import ChoosyTopic, Cloud, TornStateTable
+from tests.unit.processor.pipeline import SETTINGS
+
+Calls = list[Callable[[], object]]
+
+
+class LateArchive(MemoryArchive):
+    def __init__(self, cloud: Cloud, calls: Calls) -> None:
+        super().__init__(cloud)
+        self._calls = calls
+
+    def put(self, key: str, body: bytes) -> str:
+        self._calls.append(lambda: MemoryArchive.put(self, key, body))
+        return f"s3://memory/{key}"
+
+
+class LateRows(MemoryTable):
+    def __init__(self, cloud: Cloud, calls: Calls) -> None:
+        super().__init__(cloud, "rows", cloud.rows, ("symbol", "timestamp"))
+        self._calls = calls
+
+    def put(self, rows: Sequence[Row]) -> None:
+        self._calls.append(lambda: MemoryTable.put(self, rows))
+
+
+class LateQuarantine(MemoryQuarantine):
+    def __init__(self, cloud: Cloud, calls: Calls) -> None:
+        super().__init__(cloud)
+        self._calls = calls
+
+    def put(self, messages: Sequence[QuarantineMessage]) -> None:
+        self._calls.append(lambda: MemoryQuarantine.put(self, messages))
+
+
+class LateTopic(ChoosyTopic):
+    def __init__(self, cloud: Cloud, calls: Calls) -> None:
+        super().__init__(cloud)
+        self._calls = calls
+
+    def publish(self, alert: Alert) -> None:
+        self._calls.append(lambda: self._publish(alert))
+
+    def _publish(self, alert: Alert) -> None:
+        with suppress(InvalidAlert):
+            super().publish(alert)
+
+
+class LateMarks(TornStateTable):
+    def __init__(self, cloud: Cloud, calls: Calls) -> None:
+        super().__init__(cloud)
+        self._calls = calls
+
+    def raise_mark(self, lane: str, published: int) -> None:
+        self._calls.append(lambda: MemoryStateTable.raise_mark(self, lane, published))
+
+
+class TakesAllForPublished(TornStateTable):
+    def read(self, lanes: Collection[str]) -> dict[str, Stored]:
+        return {lane: Stored(read.state, read.state.last_number) for lane, read in super().read(lanes).items()}
+
+
+class TakesNothingForPublished(TornStateTable):
+    def read(self, lanes: Collection[str]) -> dict[str, Stored]:
+        return {lane: Stored(read.state, 0) for lane, read in super().read(lanes).items()}
+
+
+class ReadsOfLongAgo(TornStateTable):
+    """Every second read brings what was there before the last write, as DynamoDB's default read may."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        super().__init__(cloud)
+        self._before: dict[str, Stored] = {}
+        self._reads = 0
+
+    def read(self, lanes: Collection[str]) -> dict[str, Stored]:
+        now = super().read(lanes)
+        self._reads += 1
+        return now if self._reads % 2 else {lane: self._before.get(lane, Stored(LaneState(), 0)) for lane in lanes}
+
+    def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
+        self._keep(lane)
+        return super().commit(lane, state, read)
+
+    def raise_mark(self, lane: str, published: int) -> None:
+        self._keep(lane)
+        super().raise_mark(lane, published)
+
+    def _keep(self, lane: str) -> None:
+        self._before[lane] = Stored(self._state(lane), self._world.marks.get(lane, 0))
+
+
+class CommitsWhateverWasRead(TornStateTable):
+    def commit(self, lane: str, state: LaneState, read: LaneState) -> int:  # noqa: ARG002  (that is the clause)
+        return super().commit(lane, state, self._state(lane))
+
+
+class WritesMinutesFirst(TornStateTable):
+    def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
+        for item in state.pending:
+            for good in decode(item.bar.line).good if item.bar is not None and item.bar.line else ():
+                if isinstance(good.line, Quote):
+                    row = quote_row(good.line, SETTINGS.anomaly_percent, SETTINGS.quote_ttl_days)
+                    self._world.quotes.put([row])
+        return super().commit(lane, state, read)
+
+
+class PublishesFirst(TornStateTable):
+    def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
+        for item in state.pending:
+            if item.bar is not None:
+                self._world.bars.put([bar_row(item.bar, SETTINGS.bar_ttl_days)])
+            if item.alert is not None:
+                with suppress(InvalidAlert):
+                    self._world.topic.publish(item.alert)
+        return super().commit(lane, state, read)
+
+
+class MarksFirst(TornStateTable):
+    def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
+        size = super().commit(lane, state, read)
+        if state.pending:
+            self.raise_mark(lane, state.last_number)
+        return size
+
+
+class SetsMarks(TornStateTable):
+    def raise_mark(self, lane: str, published: int) -> None:
+        self._world.fault("states.raise_mark")
+        self._world.marks[lane] = published
+        self._world.fault("states.raise_mark done")
+
+
+class NeverReadsAgain(TornStateTable):
+    """For one invocation at a time: once it has lost a race, there is no other read."""
+
+    lost = False
+
+    def read(self, lanes: Collection[str]) -> dict[str, Stored]:
+        if self.lost:
+            raise Unavailable("the race is lost")
+        return super().read(lanes)
+
+    def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
+        try:
+            return super().commit(lane, state, read)
+        except LostRace:
+            self.lost = True
+            raise
+
+
+class RemembersCommits(TornStateTable):
+    def __init__(self, cloud: Cloud) -> None:
+        super().__init__(cloud)
+        self.committed: dict[str, Stored] = {}
+
+    def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
+        size = super().commit(lane, state, read)
+        self.committed[lane] = Stored(state, state.last_number)
+        return size
+
+
+class NamesAnew(ChoosyTopic):
+    def publish(self, alert: Alert) -> None:
+        super().publish(replace(alert, id=f"{alert.id}:{len(self._world.alerts)}"))
+
+
+class HopesForInvalidAlerts(ChoosyTopic):
+    def publish(self, alert: Alert) -> None:
+        try:
+            super().publish(alert)
+        except InvalidAlert as error:
+            raise Unavailable(str(error)) from error
+
+
+class DropsInvalidAlerts(ChoosyTopic):
+    def publish(self, alert: Alert) -> None:
+        with suppress(InvalidAlert):
+            super().publish(alert)
+
+
+class NumbersMessages(MemoryQuarantine):
+    def put(self, messages: Sequence[QuarantineMessage]) -> None:
+        count = len(self._world.messages)
+        super().put([replace(message, id=f"{message.id}/{count}") for message in messages])

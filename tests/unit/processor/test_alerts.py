@@ -1,0 +1,198 @@
+"""When a signal is worth an alert: hysteresis, cooldown, crossings; and what each kind of alert says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from processor_lambda.alerts import MAX_SUBJECT, Band, Signal, bar_alert, bar_signal, judged, stale_alert
+from processor_lambda.rules import (
+    BarRule,
+    BollingerBreakout,
+    MacdCrossover,
+    Rsi,
+    SmaCrossover,
+    StaleFeed,
+    VolumeSpike,
+    ZScore,
+)
+from processor_lambda.state import Bar, Flag
+from tests.unit.processor.pipeline import OPEN
+
+BAND = Band(10, 8, -10, -8)
+CROSSING = Band(1, 1, -1, -1, is_crossing=True)
+
+
+def raised(values: Sequence[float], band: Band = BAND, cooldown: int = 0) -> list[int]:
+    """At which of some values, a minute apart, an alert is raised."""
+    flag: Flag | None = None
+    found = []
+    for minute, value in enumerate(values):
+        now = OPEN + timedelta(minutes=minute)
+        flag, is_raised = judged(flag, Signal(value, band), now, timedelta(minutes=cooldown))
+        found += [minute] * is_raised
+    return found
+
+
+@pytest.mark.parametrize(
+    ("values", "minutes"),
+    [
+        ([0, 10, 11, 12, 11], [2]),
+        ([11, 9, 11, 8.1, 11], [0]),  # not back within the hysteresis
+        ([11, 8, 11], [0, 2]),
+        ([11, -11, 11], [0, 1, 2]),
+        ([-11, -9, -11, -7, -11], [0, 4]),
+        ([11, -9, 9, 11], [0, 3]),  # past the middle and back
+    ],
+)
+def test_a_signal_is_raised_once_until_it_was_back_within_its_hysteresis(
+    values: list[float], minutes: list[int]
+) -> None:
+    assert raised(values) == minutes
+
+
+@pytest.mark.parametrize(
+    ("values", "minutes"),
+    [
+        ([11, 0, 11, 0, 0, 0, 11], [0, 6]),  # flapping within the cooldown
+        ([11, 0, 11, 11, 11, 11, 11], [0, 5]),  # what still holds when it is over is raised then
+        ([11, -11, -11, -11, -11, -11], [0, 5]),
+        ([11] * 20, [0]),
+    ],
+)
+def test_a_cooldown_delays_an_alert_and_loses_none_that_still_holds(values: list[float], minutes: list[int]) -> None:
+    assert raised(values, cooldown=5) == minutes
+
+
+@pytest.mark.parametrize(
+    ("values", "minutes"),
+    [([2, 3, -2, 2], [2, 3]), ([0, 2, 3], [1]), ([2, 0.5, -0.5, 0.5, 2], []), ([-2, 0, 2], [2])],
+)
+def test_a_crossing_is_raised_on_each_new_side_but_not_on_the_first(values: list[float], minutes: list[int]) -> None:
+    if values[0] == 0:  # between the margins nothing is known yet, so the side that follows is the first
+        minutes = []
+    assert raised(values, CROSSING) == minutes
+
+
+def test_a_flag_at_rest_is_not_remembered() -> None:
+    flag, _ = judged(None, Signal(11, BAND), OPEN, timedelta(minutes=5))
+    flag, _ = judged(flag, Signal(0, BAND), OPEN + timedelta(minutes=1), timedelta(minutes=5))
+    assert flag == Flag(0, 0, OPEN)
+    assert judged(flag, Signal(0, BAND), OPEN + timedelta(minutes=5), timedelta(minutes=5)) == (None, False)
+
+
+def a_bar(close: str, volume: int | None = 500, **indicators: float) -> Bar:
+    price = Decimal(close)
+    return Bar(
+        symbol="AAPL",
+        minute=OPEN,
+        open=price,
+        high=price,
+        low=price,
+        close=price,
+        volume=volume,
+        quotes=1,
+        ingest_time=OPEN,
+        indicators=indicators,
+    )
+
+
+CASES: list[tuple[BarRule, Bar, str]] = [
+    (
+        ZScore(above=4),
+        a_bar("101.5", z_score=4.52, last_return=0.015, return_mean=0.0001, return_deviation=0.001),
+        "AAPL moved 4.5 deviations up in a minute, to 101.5",
+    ),
+    (
+        ZScore(above=4),
+        a_bar("99", z_score=-5.0, last_return=-0.01),
+        "AAPL moved 5.0 deviations down in a minute, to 99",
+    ),
+    (
+        BollingerBreakout(),
+        a_bar("111", sma_20=100.0, bollinger_upper=110.0, bollinger_lower=90.0),
+        "AAPL closed at 111, above its Bollinger bands",
+    ),
+    (
+        BollingerBreakout(),
+        a_bar("89", sma_20=100.0, bollinger_upper=110.0, bollinger_lower=90.0),
+        "AAPL closed at 89, below its Bollinger bands",
+    ),
+    (Rsi(), a_bar("101", rsi_14=75.25), "AAPL is overbought: RSI 75.2 at 101"),
+    (Rsi(), a_bar("101", rsi_14=21.0), "AAPL is oversold: RSI 21.0 at 101"),
+    (
+        VolumeSpike(ratio=5),
+        a_bar("101", volume=6000, volume_ratio=6.0, volume_mean=1000.0),
+        "AAPL traded 6000 in a minute, 6.0 times its mean, at 101",
+    ),
+]
+
+
+@pytest.mark.parametrize(("rule", "bar", "subject"), CASES, ids=[subject for *_, subject in CASES])
+def test_a_bar_beyond_a_rules_band_says_why(rule: BarRule, bar: Bar, subject: str) -> None:
+    signal = bar_signal(rule, bar)
+    assert signal is not None
+    assert judged(None, signal, OPEN, timedelta())[1]
+    alert = bar_alert(rule, bar, signal)
+    assert alert.subject == subject
+    assert alert.id == f"{rule.id}:AAPL:2026-11-23T14:30:00.000Z"
+    assert alert.values["close"] == bar.close
+    assert len(alert.values) > 2
+
+
+@pytest.mark.parametrize(
+    ("rule", "below", "above", "subject"),
+    [
+        (
+            SmaCrossover(),
+            {"sma_5": 99.0, "sma_20": 100.0},
+            {"sma_5": 101.0, "sma_20": 100.0},
+            "AAPL's 5-minute average rose above its 20-minute one, at 100",
+        ),
+        (
+            MacdCrossover(),
+            {"macd": 0.0, "macd_signal": 0.5, "macd_histogram": -0.5},
+            {"macd": 1.0, "macd_signal": 0.5, "macd_histogram": 0.5},
+            "AAPL's MACD rose above its signal line, at 100",
+        ),
+    ],
+)
+def test_a_crossover_is_raised_when_the_sides_change(
+    rule: BarRule, below: dict[str, float], above: dict[str, float], subject: str
+) -> None:
+    first, then = bar_signal(rule, a_bar("100", 500, **below)), bar_signal(rule, a_bar("100", 500, **above))
+    assert first is not None
+    assert then is not None
+    flag, was_raised = judged(None, first, OPEN, timedelta())
+    assert not was_raised
+    assert judged(flag, then, OPEN, timedelta())[1]
+    assert bar_alert(rule, a_bar("100", 500, **above), then).subject == subject
+
+
+@pytest.mark.parametrize(
+    "rule", [ZScore(), BollingerBreakout(), SmaCrossover(), Rsi(), MacdCrossover(), VolumeSpike()], ids=lambda r: r.id
+)
+def test_what_is_not_known_yet_is_no_signal(rule: BarRule) -> None:
+    assert bar_signal(rule, a_bar("100")) is None
+
+
+def test_a_tick_after_a_flat_hour_is_many_deviations_and_no_alert() -> None:
+    signal = bar_signal(ZScore(least_percent=0.2), a_bar("100.1", z_score=900.0, last_return=0.001))
+    assert signal is not None
+    assert signal.value == 0
+
+
+def test_flat_bands_and_prices_of_nothing_are_no_signal() -> None:
+    assert bar_signal(BollingerBreakout(), a_bar("100", sma_20=100.0, bollinger_upper=100.0)) is None
+    assert bar_signal(SmaCrossover(), a_bar("-3", sma_5=-1.0, sma_20=-2.0)) is None
+    assert bar_signal(MacdCrossover(), a_bar("0", macd_histogram=1.0)) is None
+
+
+def test_a_subject_is_cut_to_what_sns_takes() -> None:
+    alert = stale_alert(StaleFeed(), "lane-00-of-01", [f"SYMBOL{n}" for n in range(40)], 16.9, OPEN)
+    assert len(alert.subject) == MAX_SUBJECT
+    assert alert.subject.startswith("40 symbols have had no new price for 16 minutes: SYMBOL0, ")
+    assert len(alert.symbols) == 40

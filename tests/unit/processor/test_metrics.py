@@ -1,0 +1,50 @@
+"""The line of a batch, as CloudWatch's embedded metric format wants it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import msgspec
+
+from processor_lambda import metrics
+from processor_lambda.processor import Report
+from tests.unit.processor.pipeline import OPEN, Shard
+
+RECORD = Shard().put(b"", "lane-00-of-01")
+"""It arrived an hour after the open."""
+NOW = OPEN + timedelta(hours=1, seconds=2.5)
+
+
+def test_every_metric_of_the_directive_is_a_number_of_the_line() -> None:
+    report = Report(quotes=3, late=1, largest_state_bytes=700, oldest_ingest_time=OPEN + timedelta(hours=1, seconds=1))
+    line = metrics.processed(report, RECORD, seconds=0.25, now=NOW)
+    [directive] = line["_aws"]["CloudWatchMetrics"]
+    assert directive["Namespace"] == "Stockstream"
+    assert directive["Dimensions"] == [["Stream"]]
+    assert line["Stream"] == "quotes"
+    units = {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}
+    assert {name: line[name] for name in units} == {
+        "Quotes": 3,
+        "Late": 1,
+        "Repeated": 0,
+        "Quarantined": 0,
+        "Bars": 0,
+        "Alerts": 0,
+        "LargestStateBytes": 700,
+        "BatchSeconds": 0.25,
+        "IteratorAgeSeconds": 2.5,
+        "EndToEndSeconds": 1.5,
+    }
+    assert units["BatchSeconds"] == "Seconds"
+    assert units["LargestStateBytes"] == "Bytes"
+    assert line["_aws"]["Timestamp"] == int(NOW.timestamp() * 1000)
+    assert msgspec.json.encode(line)
+
+
+def test_a_batch_without_quotes_says_nothing_of_their_latency() -> None:
+    assert "EndToEndSeconds" not in metrics.processed(Report(), RECORD, seconds=0.1, now=NOW)
+
+
+def test_a_batch_that_failed_is_counted_and_says_why() -> None:
+    line = metrics.failed("DynamoDB is away", RECORD, records=4, now=NOW)
+    assert (line["level"], line["BatchesFailed"], line["reason"]) == ("WARNING", 1, "DynamoDB is away")

@@ -1,0 +1,115 @@
+"""Which rules there are and for whom, and what is said of a file that is wrong."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from processor_lambda.errors import SettingsError
+from processor_lambda.rules import DEFAULT_FILE, PriceMove, Rsi, Rules, read
+
+
+def rules_of(tmp_path: Path, text: str) -> Rules:
+    path = tmp_path / "rules.toml"
+    path.write_text(text, encoding="utf-8")
+    return read(path, Decimal("7.5"))
+
+
+def mistakes(tmp_path: Path, text: str) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        rules_of(tmp_path, text)
+    lines = str(caught.value).splitlines()
+    assert all(line.startswith(f"{tmp_path / 'rules.toml'}: ") for line in lines)
+    return [line.removeprefix(f"{tmp_path / 'rules.toml'}: ") for line in lines]
+
+
+def test_the_default_file_has_a_rule_of_each_kind_for_every_symbol() -> None:
+    rules = read(DEFAULT_FILE, Decimal(5)).of("ANY")
+    assert [rule.percent for rule in rules.quote] == [5]
+    assert len(rules.bar) == 6
+    assert len(rules.stale) == len(rules.split) == 1
+
+
+def test_a_rule_that_names_a_symbol_takes_the_place_of_those_of_its_kind_that_name_none(tmp_path: Path) -> None:
+    rules = rules_of(
+        tmp_path,
+        """
+        [groups]
+        coins = ["BTC-USD", "ETH-USD"]
+        [[rule]]
+        kind = "price_move"
+        [[rule]]
+        kind = "price_move"
+        name = "coins"
+        groups = ["coins"]
+        symbols = ["DOGE-USD"]
+        percent = 20
+        [[rule]]
+        kind = "rsi"
+        """,
+    )
+    for symbol, names in (("AAPL", ["price_move"]), ("ETH-USD", ["coins"]), ("DOGE-USD", ["coins"])):
+        assert [rule.id for rule in rules.of(symbol).quote] == names
+        assert [type(rule) for rule in rules.of(symbol).bar] == [Rsi]
+    [default] = rules.of("AAPL").quote
+    assert isinstance(default, PriceMove)
+    assert default.percent == 7.5
+
+
+def test_every_mistake_of_a_file_is_told_with_its_rule(tmp_path: Path) -> None:
+    assert mistakes(
+        tmp_path,
+        """
+        colour = "red"
+        [groups]
+        odd = ["A B"]
+        [[rule]]
+        kind = "rsi"
+        above = 40
+        [[rule]]
+        kind = "unheard_of"
+        [[rule]]
+        percent = 5
+        [[rule]]
+        kind = "z_score"
+        treshold = 5
+        [[rule]]
+        kind = "macd_crossover"
+        groups = ["none"]
+        symbols = [""]
+        [[rule]]
+        kind = "split"
+        [[rule]]
+        kind = "split"
+        """,
+    ) == [
+        "colour: unknown; there can be [groups] and [[rule]]",
+        "group odd: 'A B' is not a symbol",
+        "rule 1 (rsi): Expected `float` > 50.0, in above",
+        "rule 2 (unheard_of): Invalid value 'unheard_of', in kind",
+        "rule 3 (no kind): Object missing required field `kind`",
+        "rule 4 (z_score): Object contains unknown field `treshold`",
+        "rule 5 (macd_crossover): '' is not a symbol",
+        "rule 5 (macd_crossover): no group 'none' in [groups]",
+        "rule 7 (split): rule 6 is called split too; give one of them a name",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[[rule", "Expected"),
+        ("rule = 1", "groups is a table and rule a list of tables: write [groups] and [[rule]]"),
+        ("rule = [1]", "rule 1: Expected `object`, got `int`"),
+        ("[[rule]]\nkind = 'rsi'\n" * 51, "51 rules, and there can be 50"),
+    ],
+)
+def test_a_file_of_another_shape_is_told_so(tmp_path: Path, text: str, problem: str) -> None:
+    assert any(problem in mistake for mistake in mistakes(tmp_path, text))
+
+
+def test_a_file_that_is_not_there_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="No such file"):
+        read(tmp_path / "none.toml", Decimal(5))

@@ -1,0 +1,151 @@
+"""A lane's state as bytes: what survives, what an older version said, and how large it is."""
+
+from __future__ import annotations
+
+import zlib
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from random import Random
+
+import msgspec
+import pytest
+
+from processor_lambda.fold import MAX_PUBLICATIONS, Arrived, Fold
+from processor_lambda.rules import DEFAULT_FILE, read
+from processor_lambda.state import WHOLE, Bar, Flag, LaneState, Position, Publication, SymbolState, pack, unpack
+from quotes import Heartbeat, Line, Quote, encode_line
+from tests.unit.processor.pipeline import OPEN
+
+SYMBOLS = 400
+"""Of a lane, at the most."""
+MINUTES = 60
+SEQUENCE = 49590338271490256608559692538361571095921575989136588898
+
+
+def busy_lane(*, keep_lines: bool) -> LaneState:
+    """A lane as full as it may be, an hour after the open: all indicators known, a minute under way in each symbol."""
+    fold = Fold(read(DEFAULT_FILE, Decimal(5)), keep_lines=keep_lines)
+    chance = Random(7)
+    prices = [chance.uniform(5, 900) for _ in range(SYMBOLS)]
+    state = LaneState()
+    for minute in range(MINUTES):
+        time = OPEN + timedelta(minutes=minute, milliseconds=chance.randrange(1000))
+        quotes = []
+        for number, price in enumerate(prices):
+            prices[number] = price * (1 + chance.gauss(0, 0.0007))
+            quotes.append(a_quote(number, time, round(prices[number], 2), chance.randrange(10**6) + minute * 10**6))
+        lines: list[Line] = [
+            *quotes,
+            Heartbeat(lane="lane-00-of-01", clock=time, complete_to=OPEN + timedelta(minutes=minute)),
+        ]
+        end = Position(SEQUENCE + minute, WHOLE)
+        left = [
+            Arrived(Position(SEQUENCE + minute, number), encode_line(line)[:-1], line)
+            for number, line in enumerate(lines, 1)
+        ]
+        while left:
+            folded = fold(state, left, end, {})
+            state, left = folded.state, left[folded.count :]
+    return state
+
+
+def a_quote(number: int, time: datetime, price: float, volume: int) -> Quote:
+    amount = Decimal(str(price))
+    return Quote(
+        symbol=f"SYM{number}",
+        event_time=time,
+        price=amount,
+        source="yahoo",
+        ingest_time=time,
+        open=amount - 1,
+        high=amount + 1,
+        low=amount - 2,
+        previous_close=amount - Decimal("0.5"),
+        volume=volume,
+        currency="USD",
+        exchange="NasdaqGS",
+        market_state="REGULAR",
+        delay_minutes=0,
+    )
+
+
+@pytest.mark.parametrize("keep_lines", [False, True], ids=["every quote a row", "a row a minute"])
+def test_a_symbol_takes_under_640_bytes_with_all_that_is_known_of_it(*, keep_lines: bool) -> None:
+    state = busy_lane(keep_lines=keep_lines)
+    quiet = msgspec.structs.replace(state, pending=())
+    assert unpack(pack(quiet)) == quiet
+    assert len(pack(quiet)) / SYMBOLS < 640
+
+
+@pytest.mark.parametrize("keep_lines", [False, True], ids=["every quote a row", "a row a minute"])
+def test_the_fullest_lane_that_decided_as_much_as_it_may_fits_into_an_item(*, keep_lines: bool) -> None:
+    state = busy_lane(keep_lines=keep_lines)
+    chance = Random(1)
+    bars = [
+        Bar(
+            symbol=f"SYM{number % SYMBOLS}",
+            minute=OPEN + timedelta(minutes=number),
+            open=Decimal(chance.randrange(10**9)) / 100,
+            high=Decimal(chance.randrange(10**9)) / 100,
+            low=Decimal(chance.randrange(10**9)) / 100,
+            close=Decimal(chance.randrange(10**9)) / 100,
+            volume=chance.randrange(10**9),
+            quotes=60,
+            ingest_time=OPEN,
+            line=encode_line(a_quote(number, OPEN, round(chance.uniform(1, 900), 2), chance.randrange(10**9)))
+            if keep_lines
+            else b"",
+            indicators={f"indicator_{index}": chance.uniform(0, 900) for index in range(16)},
+        )
+        for number in range(MAX_PUBLICATIONS + SYMBOLS)
+    ]
+    full = msgspec.structs.replace(
+        state, pending=tuple(Publication(number, bar=bar) for number, bar in enumerate(bars, start=1))
+    )
+    assert len(pack(full)) < 400_000
+
+
+def test_a_position_within_a_record_survives() -> None:
+    for position in (Position(SEQUENCE, WHOLE), Position(SEQUENCE, 17)):
+        assert unpack(pack(LaneState(position=position))).position == position
+    assert Position(9, 3) < Position(9, WHOLE) < Position(10, 1)
+
+
+def test_a_state_of_a_newer_version_is_not_read() -> None:
+    newer = zlib.compress(msgspec.msgpack.encode({"version": 3, "last_sequence": "1", "state": {}}))
+    with pytest.raises(ValueError, match="deploy the newer one"):
+        unpack(newer)
+
+
+def test_a_state_of_version_1_is_read_with_all_that_it_said() -> None:
+    time = datetime(2026, 11, 23, 14, 30, 5, tzinfo=UTC)
+    bar = {
+        "symbol": "AAPL",
+        "minute": OPEN,
+        "open": "100",
+        "high": "101.5",
+        "low": "99",
+        "close": "100.25",
+        "volume": 10,
+        "quotes": 3,
+        "ingest_time": time,
+    }
+    old = {
+        "last_sequence": -1,
+        "clock": time,
+        "complete_to": OPEN,
+        "symbols": {"AAPL": [time, 1, 500, bar, -1], "MSFT": [time, 0, None, None, 0]},
+        "published": 6,
+        "pending": [{"number": 7, "bar": bar, "alert": None}],
+    }
+    packed = zlib.compress(msgspec.msgpack.encode({"version": 1, "last_sequence": str(SEQUENCE), "state": old}))
+    state = unpack(packed)
+    assert (state.position, state.clock, state.complete_to) == (Position(SEQUENCE, WHOLE), time, OPEN)
+    assert state.last_number == 7
+    aapl = state.symbols["AAPL"]
+    assert (aapl.event_time, aapl.revision, aapl.volume, aapl.price) == (time, 1, 500, Decimal("100.25"))
+    assert aapl.bar is not None
+    assert aapl.bar == state.pending[0].bar
+    assert aapl.flags == {"price_move": Flag(-1, -1, None)}
+    assert isinstance(state.symbols["MSFT"], SymbolState)
+    assert unpack(pack(state)) == state
