@@ -127,6 +127,7 @@ def test_the_whole_pipeline_is_there(emulator: Emulator, deployed: Outputs) -> N
         "ALERTS_TOPIC_ARN": deployed["AlertsTopicArn"],
         "QUARANTINE_QUEUE_URL": deployed["QuarantineQueueUrl"],
         "ANOMALY_PERCENT": "5",
+        "ROW_RESOLUTION": "every",
         "QUOTE_TTL_DAYS": "30",
         "BAR_TTL_DAYS": "365",
     }
