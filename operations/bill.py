@@ -26,7 +26,7 @@ BUSY = 0.7
 """Of its time a shard's function may be at work, so that it catches up after a pause."""
 COLD_BYTES = 128 * 1024
 """S3 moves no smaller object to a colder class."""
-METRICS, ALARMS, DASHBOARDS, CUSTOMER_KEYS = 14, 14, 2, 1
+METRICS, ALARMS, DASHBOARDS, CUSTOMER_KEYS = 13, 14, 2, 1
 """Of the templates; the metrics are those in the function's log lines, and what is counted of the producer's."""
 IMAGES_GB = 1.0
 KMS_REQUESTS_A_SHARD, KMS_REQUESTS_OF_TABLES = 3, 3

@@ -12,12 +12,13 @@ from typing import Any, Self
 from operations.metering import Tables, calls_of, metered
 from operations.usage import Usage
 from replica.audit import Reader
-from replica.deployment import Deployment, Outputs
+from replica.deployment import Deployment
 from replica.emulator import Emulator
 from replica.event_source import EventSourceRunner
 from replica.event_source.aws import KinesisStream, connect
 from replica.monitor import Monitor
 from replica.package import Target, build
+from replica.stacks import Outputs
 
 PREFIX = "stockstream-demo"
 INBOX = "stockstream-demo-inbox"
