@@ -15,7 +15,7 @@ GUIDES = {
     name: (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("deploy.md", "security.md", "runbook.md")
 }
 PARAMETERS = {key for template in ALL.values() for key in template.get("Parameters", {})}
-OUTPUTS = {key for template in ALL.values() for key in template["Outputs"]}
+OUTPUTS = {key for template in ALL.values() for key in template.get("Outputs", {})}
 MAKE = {"KEY", "STAGE", "PARAMETERS", "IMAGE", "DRY_RUN", "PACKAGE_ARCHITECTURE"}
 
 

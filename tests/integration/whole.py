@@ -8,7 +8,13 @@ from pathlib import Path
 from replica.deployment import TEMPLATES, WHOLE, Deployment
 from replica.emulator import Emulator
 
-UNKNOWN_TO_MINISTACK = ("AWS::Budgets::Budget", "AWS::EC2::NatGateway", "AWS::EC2::EIP", "AWS::APS::Workspace")
+UNKNOWN_TO_MINISTACK = (
+    "AWS::Athena::NamedQuery",
+    "AWS::Budgets::Budget",
+    "AWS::EC2::NatGateway",
+    "AWS::EC2::EIP",
+    "AWS::APS::Workspace",
+)
 WITHOUT_WHAT_IS_UNKNOWN = {"MonthlyBudgetUsd": "0", "NatGateway": "false", "MetricsCollector": "none"}
 IMAGE = "registry.example.org/producer:1"
 QUIET = {"MappingState": "Disabled", "Image": IMAGE, **WITHOUT_WHAT_IS_UNKNOWN}
