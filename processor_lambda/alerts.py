@@ -79,7 +79,7 @@ def bar_signal(rule: BarRule, bar: Bar) -> Signal | None:  # noqa: PLR0911  (one
     values, close = bar.indicators, float(bar.close)
     match rule:
         case ZScore():
-            return _known(values.get("z_score"), _symmetric(rule.above, rule.rearm))
+            return _known(_score(rule, values), _symmetric(rule.above, rule.rearm))
         case BollingerBreakout():
             middle, upper = values.get("sma_20"), values.get("bollinger_upper")
             if middle is None or upper is None or upper <= middle:
@@ -157,7 +157,7 @@ def split_alert(rule: Split, quote: Quote, last: Decimal, new_shares: float) -> 
 
 
 _CAUSES: Mapping[type, tuple[tuple[str, ...], str]] = {
-    ZScore: (("z_score", "return_mean", "return_deviation"), "threshold"),
+    ZScore: (("z_score", "last_return", "return_mean", "return_deviation"), "threshold"),
     BollingerBreakout: (("bollinger_upper", "sma_20", "bollinger_lower"), "threshold_widths"),
     SmaCrossover: (("sma_5", "sma_20"), "margin_percent"),
     Rsi: (("rsi_14",), "threshold"),
@@ -208,6 +208,12 @@ def _alert(
         values=values,
         symbols=symbols,
     )
+
+
+def _score(rule: ZScore, values: Mapping[str, float]) -> float | None:
+    """The z-score; 0 for a return too small for it to mean anything."""
+    score = values.get("z_score")
+    return 0.0 if score is not None and abs(values["last_return"]) * 100 < rule.least_percent else score
 
 
 def _side(before: int, value: float, band: Band) -> int:

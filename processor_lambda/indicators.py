@@ -28,6 +28,7 @@ NAMES = (
     "macd_histogram",
     "return_mean",
     "return_deviation",
+    "last_return",
     "z_score",
     "volume_mean",
     "volume_ratio",
@@ -172,7 +173,7 @@ class Indicators(msgspec.Struct, frozen=True, gc=False):
         if self.returns >= RETURNS_NEEDED:
             values |= {"return_mean": self.return_mean, "return_deviation": math.sqrt(self.return_variance)}
         if self.z_score is not None:
-            values["z_score"] = self.z_score
+            values |= {"last_return": self.closes[-1] / self.closes[-2] - 1, "z_score": self.z_score}
         if self.volumes >= VOLUME_SPAN:
             values["volume_mean"] = self.volume_mean
         if self.volume_ratio is not None:

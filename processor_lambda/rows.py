@@ -28,6 +28,7 @@ _OPTIONAL = (
     "expires_at",
 )
 _DAY_SECONDS = 86_400
+_LEAST = 1e-30
 _PERCENT_QUANTUM = Decimal("0.000001")
 _CONTEXT = Context(prec=38, rounding=ROUND_HALF_EVEN)
 """DynamoDB's precision. The contract's prices make a percentage of 32 digits at the most, and the default has 28."""
@@ -96,8 +97,11 @@ def bar_row(bar: Bar, ttl_days: int) -> Row:
 
 
 def significant(value: float) -> Decimal:
-    """A computed number as it is written down: 12 significant digits, no exponent."""
-    return Decimal(format(Decimal(format(value, ".12g")), "f"))
+    """A computed number as it is written down: 12 significant digits, no exponent; 0 for less than 1e-30.
+
+    DynamoDB refuses what is closer to 0 than 1e-130, and an average that decays gets there.
+    """
+    return Decimal(format(Decimal(format(value, ".12g")), "f")) if abs(value) >= _LEAST else Decimal(0)
 
 
 def _expiry(arrival: datetime, ttl_days: int) -> int | None:

@@ -60,9 +60,13 @@ class PriceMove(_Common, frozen=True, kw_only=True, tag="price_move"):
 
 
 class ZScore(_Common, frozen=True, kw_only=True, tag="z_score"):
-    """A one-minute return further than `above` deviations from its exponentially weighted mean."""
+    """A one-minute return further than `above` deviations from its exponentially weighted mean.
+
+    It is no signal under `least_percent`: after a flat hour any tick is many deviations.
+    """
 
     above: Positive = 6.0
+    least_percent: Annotated[float, msgspec.Meta(ge=0, le=1e9)] = 0.25
 
 
 class BollingerBreakout(_Common, frozen=True, kw_only=True, tag="bollinger_breakout"):

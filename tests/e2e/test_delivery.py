@@ -11,6 +11,7 @@ import pytest
 
 from quotes import Identity, Quote, encode, lane_of, partition_key, whole_milliseconds
 from replica.audit import Findings
+from tests import same_results
 from tests.e2e.stack import Stack, docker, wait_until
 
 pytestmark = pytest.mark.e2e
@@ -56,6 +57,10 @@ def test_quotes_are_stored_when_up_returns(stack: Stack) -> None:
 
 def test_what_is_accepted_is_stored_once_and_in_order(stack: Stack) -> None:
     assert_sound(stack.audited())
+
+
+def test_the_function_in_its_container_stores_what_the_processor_in_memory_stores(stack: Stack) -> None:
+    same_results.assert_same(stack.session.client, stack.outputs["FunctionName"], stack.outputs)
 
 
 def test_an_alert_reaches_a_subscriber(stack: Stack) -> None:

@@ -28,6 +28,7 @@ from replica.package import ROOT
 from replica.pipeline import Pipeline
 from replica.producer import ProducerProcess
 from replica.producer import environment as producer_environment
+from tests import same_results
 
 PATIENCE = 120.0
 LANES = 4
@@ -280,3 +281,8 @@ def test_the_demo_tells_what_is_wrong_with_its_settings(replica_python: str) -> 
     assert "PRODUCER_SYMBOLS: missing" in output
     assert "PRODUCER_LANE: unknown; PRODUCER_LANES is meant?" in output
     assert "Traceback" not in output
+
+
+def test_the_packaged_function_stores_what_the_processor_in_memory_stores(pipeline: Pipeline) -> None:
+    client: Callable[[str], Any] = pipeline.emulator.client
+    same_results.assert_same(client, pipeline.outputs["FunctionName"], pipeline.outputs)

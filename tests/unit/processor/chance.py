@@ -12,6 +12,8 @@ from tests.unit.processor.lambda_model import Blow, BlowKind, Instance, Invocati
 from tests.unit.processor.runs import REAL, Build, Run, play
 from tests.unit.processor.streams import random_story
 
+ALL_KINDS: tuple[BlowKind, ...] = ("killed", "failed", "abandoned", "abandoned", "unheard")
+
 
 class Chance:
     """A director who throws dice: deterministic by seed, and kind after a number of faults."""
@@ -20,6 +22,7 @@ class Chance:
         self._rng = rng
         self._risk = rng.choice((0.2, 0.4, 0.7))
         self._faults_left = rng.randint(0, 9)
+        self._kinds: tuple[BlowKind, ...] = rng.choice((ALL_KINDS, ALL_KINDS, ("abandoned",)))
         self._haste = rng.choice((0.0, 0.03, 0.15))
         """How likely an abandoned invocation is to act, at each point of another."""
         self._max_instances = rng.randint(1, 4)
@@ -44,12 +47,11 @@ class Chance:
         if self._faults_left == 0 or self._rng.random() > self._risk:
             return ()
         self._faults_left -= 1
-        kinds: tuple[BlowKind, ...] = ("killed", "failed", "abandoned", "abandoned", "unheard")
         point = self._rng.randrange(6 + 8 * len(records))
-        blows = [Blow(point, self._rng.choice(kinds))]
+        blows = [Blow(point, self._rng.choice(self._kinds))]
         while blows[-1].kind not in ("killed", "failed") and self._rng.random() < 0.3:
             point += self._rng.randrange(10)
-            blows.append(Blow(point, self._rng.choice(kinds[:2])))
+            blows.append(Blow(point, self._rng.choice(("killed", "failed"))))
         return blows
 
     def meanwhile(self, waiting: Sequence[Invocation], call: str) -> tuple[Invocation, int | None] | None:  # noqa: ARG002  (chance does not look)

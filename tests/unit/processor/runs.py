@@ -165,7 +165,7 @@ def _counted(records: Sequence[Record], discarded: Collection[int], function: Fu
     taken_in: dict[int, int] = defaultdict(int)
     for commit in function.journal.commits:
         for record in function.invocations[commit.invocation].records:
-            number = record.sequence_number
+            number = int(record.sequence_number)  # it may be one that compares wrongly
             if record.partition_key == commit.lane and commit.before < Position(number, WHOLE):
                 line = WHOLE if commit.state.position.sequence > number else commit.state.position.line
                 if commit.state.position.sequence >= number:

@@ -103,10 +103,14 @@ def a_bar(close: str, volume: int | None = 500, **indicators: float) -> Bar:
 CASES: list[tuple[BarRule, Bar, str]] = [
     (
         ZScore(above=4),
-        a_bar("101.5", z_score=4.52, return_mean=0.0001, return_deviation=0.001),
+        a_bar("101.5", z_score=4.52, last_return=0.015, return_mean=0.0001, return_deviation=0.001),
         "AAPL moved 4.5 deviations up in a minute, to 101.5",
     ),
-    (ZScore(above=4), a_bar("99", z_score=-5.0), "AAPL moved 5.0 deviations down in a minute, to 99"),
+    (
+        ZScore(above=4),
+        a_bar("99", z_score=-5.0, last_return=-0.01),
+        "AAPL moved 5.0 deviations down in a minute, to 99",
+    ),
     (
         BollingerBreakout(),
         a_bar("111", sma_20=100.0, bollinger_upper=110.0, bollinger_lower=90.0),
@@ -173,6 +177,12 @@ def test_a_crossover_is_raised_when_the_sides_change(
 )
 def test_what_is_not_known_yet_is_no_signal(rule: BarRule) -> None:
     assert bar_signal(rule, a_bar("100")) is None
+
+
+def test_a_tick_after_a_flat_hour_is_many_deviations_and_no_alert() -> None:
+    signal = bar_signal(ZScore(least_percent=0.2), a_bar("100.1", z_score=900.0, last_return=0.001))
+    assert signal is not None
+    assert signal.value == 0
 
 
 def test_flat_bands_and_prices_of_nothing_are_no_signal() -> None:

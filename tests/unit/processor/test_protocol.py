@@ -26,7 +26,7 @@ from tests.unit.processor.streams import KEYS, SYMBOLS, Story, heartbeat, packet
 SEEDS = int(os.environ.get("STOCKSTREAM_SEEDS", "1500"))
 ONE_SEED = os.environ.get("STOCKSTREAM_SEED")
 SEEDS_OF_A_MUTANT = 2_000
-"""Within so many, the model has to find what is wrong. It takes 40 on the average, and 300 at the most."""
+"""Within so many, the model has to find what is wrong. It takes twenty or so, and rarely more than a hundred."""
 
 ONE, OTHER = KEYS
 SYMBOL, OTHER_SYMBOL = SYMBOLS[ONE][1], SYMBOLS[OTHER][1]

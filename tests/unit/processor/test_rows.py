@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from processor_lambda.rows import Row, quote_row, timestamp_of
+from processor_lambda.rows import Row, quote_row, significant, timestamp_of
 from tests.unit.processor.pipeline import make_quote
 
 THRESHOLD = Decimal(5)
@@ -91,3 +91,17 @@ def test_every_number_of_a_row_fits_dynamodb(price: Decimal, previous_close: Dec
         if isinstance(value, Decimal):
             assert value.is_finite()
             assert len(value.normalize().as_tuple().digits) <= 38
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (0.1 + 0.2, "0.3"),
+        (1234567.890123456, "1234567.89012"),
+        (1e20, "1" + "0" * 20),
+        (-3e-140, "0"),
+        (1e-7, "0.0000001"),
+    ],
+)
+def test_a_computed_number_is_written_as_dynamodb_takes_it(value: float, written: str) -> None:
+    assert format(significant(value), "f") == written
