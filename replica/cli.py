@@ -13,8 +13,9 @@ import typer
 from botocore.exceptions import BotoCoreError
 from rich.console import Console
 
-from replica.deployment import Deployment
+from replica.deployment import PIPELINE, WHOLE, Deployment
 from replica.errors import ReplicaError
+from replica.image import ProducerImage
 from replica.package import ROOT, Architecture, Target, build
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
@@ -92,15 +93,48 @@ def deploy(  # noqa: PLR0917  (options, by name)
     parameter: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="A parameter of the templates; repeat for more.")
     ] = None,
+    parameters_file: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="More of them, one KEY=VALUE a line; --parameter wins."),
+    ] = None,
     outputs_file: Annotated[Path | None, typer.Option(help="Write the outputs there too, for other programs.")] = None,
     rules: RulesOption = None,
+    image: Annotated[
+        str | None, typer.Option(help="The producer's image; without it, docker builds and pushes it.")
+    ] = None,
+    whole: Annotated[  # noqa: FBT002  (an option, by name)
+        bool, typer.Option("--whole", help="The producer too, with registry, network, alarms and SQL.")
+    ] = False,
+    dry_run: Annotated[  # noqa: FBT002  (an option, by name)
+        bool, typer.Option("--dry-run", help="Show what would change, by change sets that are deleted; change nothing.")
+    ] = False,
 ) -> None:
-    """Deploy the templates to where the AWS SDK's own environment points, and print their outputs."""
+    """Deploy the templates to where the AWS SDK's own environment points, and print their outputs.
+
+    Without --whole: what quotes flow through, stream, storage and processor. A parameter that is not named has its
+    default, whatever it had before: write into a file what a stage shall keep.
+    """
     with _errors_told():
-        overrides = dict(_pair(given) for given in parameter or [])
         cpu = _cpu(architecture)
+        overrides = {"Architecture": cpu, **_parameters(parameters_file, parameter or [])}
+        if image is not None:
+            overrides["Image"] = image
+        deployment = _deployment(prefix, stage, WHOLE if whole else PIPELINE)
+        producer = ProducerImage(cpu)
+        if whole and not dry_run and "Image" not in overrides:
+            producer.check()
         package = build(Target(architecture=cpu), rules=rules)
-        outputs = _deployment(prefix, stage).deploy(package, {"Architecture": cpu, **overrides})
+        if dry_run:
+            previews = deployment.preview(
+                package, overrides, image=lambda known: producer.uri(known.get("RepositoryUri", "new"))
+            )
+            for stack, changes in previews.items():
+                typer.echo("\n  ".join([stack, *(changes or ("nothing to change",))]))
+            return
+        ecr = boto3.client("ecr") if whole else None
+        outputs = deployment.deploy(
+            package, overrides, image=lambda known: producer.pushed(ecr, known["RepositoryUri"], deployment.report)
+        )
         lines = "".join(f"{name}={value}\n" for name, value in outputs.items())
         if outputs_file is not None:
             outputs_file.write_text(lines, encoding="utf-8")
@@ -125,20 +159,29 @@ def export(
 def destroy(prefix: PrefixOption = "stockstream", stage: StageOption = "dev") -> None:
     """Delete what was deployed, but for the tables and the archive."""
     with _errors_told():
-        _deployment(prefix, stage).destroy()
+        _deployment(prefix, stage, WHOLE).destroy()
 
 
 def _cpu(architecture: Literal["arm64", "x86_64", "native"]) -> Architecture:
     return Target.of_this_interpreter().architecture if architecture == "native" else architecture
 
 
-def _deployment(prefix: str, stage: str) -> Deployment:
+def _parameters(file: Path | None, given: list[str]) -> dict[str, str]:
+    """The parameters of a file, without its comments and empty lines, and those given beside it."""
+    lines = [] if file is None else file.read_text(encoding="utf-8").splitlines()
+    written = [line for line in map(str.strip, lines) if line and not line.startswith("#")]
+    return dict(_pair(text) for text in [*written, *given])
+
+
+def _deployment(prefix: str, stage: str, stacks: tuple[str, ...]) -> Deployment:
     session = boto3.Session()
     return Deployment(
         session.client("cloudformation"),
         session.client("s3"),
         f"{prefix}-{stage}",
         lambda line: typer.echo(line, err=True),
+        stacks=stacks,
+        tags={"application": prefix, "stage": stage},
     )
 
 

@@ -10,12 +10,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from replica.audit import Reader
-from replica.deployment import Deployment, Outputs
+from replica.deployment import Deployment
 from replica.emulator import Emulator
 from replica.event_source import EventSourceRunner
 from replica.event_source.aws import KinesisStream, connect
 from replica.monitor import Monitor
 from replica.package import Target, build
+from replica.stacks import Outputs
 
 PREFIX = "stockstream-demo"
 INBOX = "stockstream-demo-inbox"
