@@ -45,7 +45,7 @@ class Intake:
                 return None
             decision = decide(self._outbox.memories, result.quotes)
             self._outbox.put(decision, rejected=len(result.rejected))
-            self._ledger.append(accepted.quote for accepted in decision.accepted)
+            self._ledger.append(accepted.identity for accepted in decision.accepted)
             watch.progress = _advanced(watch.progress, asked_at, result)
         if watch.group.source != "replay":  # its quotes are as old as the recording
             accepted_at = self._now()
