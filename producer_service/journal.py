@@ -181,6 +181,8 @@ class Journal:
             raise _Unusable("it is another program's")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
+        # Debian's SQLite overwrites what is deleted with zeros, which made a removal five times as expensive.
+        db.execute("PRAGMA secure_delete = OFF")
         if not tables:
             db.executescript(f"BEGIN; {_SCHEMA} INSERT INTO lanes VALUES ({lanes:d}); COMMIT;")  # noqa: S608  (%d)
             return
