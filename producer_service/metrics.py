@@ -88,7 +88,8 @@ class Metrics:
         )
         self.packets = Counter(
             "stockstream_packets",
-            "Packets put, by outcome: acknowledged, or why they are sent again.",
+            "Packets put, by outcome: acknowledged, or why they are sent again. After timeout, connection and journal "
+            "they may have been stored, and so arrive twice.",
             ["outcome"],
             registry=registry,
         )
