@@ -67,7 +67,7 @@ def test_polling_for_long_grows_nothing(yahoo: YahooStandin, tmp_path: Path) -> 
     assert samples[-1]["polls"] == POLLS
     assert samples[-1]["quotes"] > 0.7 * POLLS * len(SYMBOLS)
     assert figures["bytes_a_poll"] < BYTES_A_POLL
-    assert figures["threads"] <= warm[0]["threads"]
+    assert figures["threads"] <= samples[0]["threads"] + MAX_IN_FLIGHT  # the pool's last one may start late
     assert figures["files"] <= warm[0]["files"] + MAX_IN_FLIGHT  # a thread's connection to a host of cookies
     assert samples[-1]["outcomes"].keys() >= {"rate_limited", "server_error", "connection", "paused", "set_aside"}
 
