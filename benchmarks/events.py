@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import chain
 from random import Random
 from typing import Any
+from zlib import crc32
 
 import msgspec
 
 from producer_service.packing import chunks
-from quotes import Heartbeat, Line, Quote, encode_line, lane_of, partition_key
+from quotes import Heartbeat, Line, Quote, encode_line, lane_of, partition_key, to_iso
 
 LANES = 16
 SYMBOLS = 500
@@ -26,11 +28,37 @@ VOLATILITY = 0.0002
 _FIRST_SEQUENCE = 49590338271490256608559692538361571095921575989136588898
 
 
+def start_price(symbol: str) -> Decimal:
+    """Where a symbol's walk begins: 10 to 600."""
+    return Decimal(1_000 + crc32(symbol.encode()) % 59_000) / 100
+
+
+def stored_bars(symbol: str, count: int) -> list[dict[str, dict[str, str]]]:
+    """What the bars table holds of a symbol before the market opens here, as DynamoDB's items, newest first.
+
+    So the indicators are warm, and the states as large as they are after an hour.
+    """
+    chance = Random(symbol)  # noqa: S311  (no secret)
+    price = float(start_price(symbol))
+    items = []
+    for back in range(1, count + 1):
+        items.append(
+            {
+                "symbol": {"S": symbol},
+                "minute": {"S": to_iso(OPEN - back * MINUTE)},
+                "close": {"N": f"{price:.2f}"},
+                "volume": {"N": str(sum(chance.randrange(2_000) for _ in range(60)))},
+            }
+        )
+        price *= 1 + chance.gauss(0, VOLATILITY * math.sqrt(60))
+    return items
+
+
 def market(minutes: int) -> Iterator[Line]:
     """Every second a quote of every symbol, every minute a heartbeat of every lane; the same each time."""
     chance = Random(1)  # noqa: S311  (no secret)
     symbols = [f"SYM{number:05d}" for number in range(SYMBOLS)]
-    start = {symbol: Decimal(chance.randrange(1_000, 60_000)) / 100 for symbol in symbols}
+    start = {symbol: start_price(symbol) for symbol in symbols}
     prices = {symbol: float(price) for symbol, price in start.items()}
     highs, lows, volumes = dict(start), dict(start), dict.fromkeys(symbols, 0)
     previous = {symbol: round(price * Decimal(chance.uniform(0.99, 1.01)), 2) for symbol, price in start.items()}

@@ -3,7 +3,8 @@
     python -m benchmarks.sink
 
 It runs in a process of its own, so that its CPU is not the function's; it prints its port, and ends with its standard
-input. `GET /counts` says how many requests of each operation came so far. It stores nothing: every lane reads as new.
+input. `GET /counts` says how many requests of each operation came so far. It stores nothing: every lane reads
+as new, and the bars of each symbol as they were before the market of `events` opened.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from typing import IO, cast
 
 import msgspec
 
+from benchmarks.events import stored_bars
+
 HOST = "127.0.0.1"
 TABLES = {"QUOTES_TABLE": "sink-quotes", "BARS_TABLE": "sink-bars", "STATE_TABLE": "sink-state"}
 
@@ -30,13 +33,17 @@ _TABLE = re.compile(rb'"sink-(\w+)"')
 _ANSWERS = {
     "BatchGetItem": b'{"Responses":{},"UnprocessedKeys":{}}',
     "BatchWriteItem": b'{"UnprocessedItems":{}}',
-    "Query": b'{"Items":[],"Count":0,"ScannedCount":0}',
     "Publish": b"<PublishResponse><PublishResult><MessageId>0</MessageId></PublishResult></PublishResponse>",
 }
 
 
 class _Entries(msgspec.Struct):
     Entries: list[dict[str, msgspec.Raw]]
+
+
+class _Query(msgspec.Struct):
+    ExpressionAttributeValues: dict[str, dict[str, str]]
+    Limit: int
 
 
 class _Conversation(asyncio.Protocol):
@@ -75,6 +82,10 @@ class _Conversation(asyncio.Protocol):
         table = _TABLE.search(body)
         what = "mark" if b'#published"' in body[:200] else table[1].decode() if table else ""
         self._counts[f"{operation} {what}".strip()] += 1
+        if operation == "Query":
+            query = msgspec.json.decode(body, type=_Query)
+            items = stored_bars(query.ExpressionAttributeValues[":symbol"]["S"], query.Limit)
+            return msgspec.json.encode({"Items": items, "Count": len(items)})
         if operation == "SendMessageBatch":
             entries = msgspec.json.decode(body, type=_Entries).Entries
             return msgspec.json.encode({"Successful": [{"Id": entry["Id"]} for entry in entries]})

@@ -150,7 +150,7 @@ def rebuild_(  # noqa: PLR0917  (options, by name)
             S3Objects(client("s3", max_pool_connections=READERS)),
             named(names, "ArchiveBucket"),
             DynamoBars(dynamodb, named(names, "BarsTable")),
-            DynamoRows(dynamodb, named(names, "QuotesTable"), ("symbol", "timestamp")),
+            DynamoRows(dynamodb, named(names, "QuotesTable")),
             settings_of(client("lambda"), named(names, "FunctionName")),
             progress=progress,
         )
@@ -159,14 +159,17 @@ def rebuild_(  # noqa: PLR0917  (options, by name)
             if not span.is_whole:
                 say(f"minutes from {span.end:%Y-%m-%dT%H:%M} on are younger than an hour, and stay as they are")
             asked = frozenset(symbol) if symbol else None
-            found = set()
-            for rebuilt in rebuilder.rebuild(span, asked, now=now, arrived_until=until, dry_run=dry_run):
-                found.add(rebuilt.symbol)
-                typer.echo(f"{span.start:%Y-%m-%d} {_told(rebuilt, dry_run=dry_run)}")
-            for absent in sorted((asked or frozenset()) - found):
+            done: list[Rebuilt] = []
+            try:
+                for rebuilt in rebuilder.rebuild(span, asked, now=now, arrived_until=until, dry_run=dry_run):
+                    done.append(rebuilt)  # noqa: PERF402  (what is done is told, though the rest be interrupted)
+            finally:
+                for rebuilt in done:
+                    typer.echo(f"{span.start:%Y-%m-%d} {_told(rebuilt, dry_run=dry_run)}")
+            for absent in sorted((asked or frozenset()) - {rebuilt.symbol for rebuilt in done}):
                 missing = True
                 say(f"{span.start:%Y-%m-%d} {absent}: the archive has no quote of it, and nothing was changed")
-            if asked is None and not found:
+            if asked is None and not done:
                 missing = True
                 say(f"{span.start:%Y-%m-%d}: the archive has no quote of that day, and nothing was changed")
         if missing:

@@ -266,14 +266,12 @@ def test_a_quote_takes_a_price_that_is_finite_below_the_limit_and_of_at_most_8_p
             replace(BARE, low=price)
 
 
-def test_texts_of_any_length_are_refused_without_being_remembered() -> None:
-    remembered = model._matches_symbol.cache_info().currsize, model._matches_label.cache_info().currsize
-    for length in (33, 41, 1_000_000):
-        with pytest.raises(Invalid, match="symbol"):
-            replace(BARE, symbol="A" * length)
-    with pytest.raises(Invalid, match="exchange"):
-        replace(BARE, exchange="A" * 1_000_000)
-    assert remembered == (model._matches_symbol.cache_info().currsize, model._matches_label.cache_info().currsize)
+def test_texts_that_are_refused_are_not_remembered() -> None:
+    remembered = model._check_texts.cache_info().currsize
+    for field in ("symbol", "source", "currency", "exchange", "market_state"):
+        with pytest.raises(Invalid, match=field):
+            replace(BARE, **{field: "A" * 1_000_000})
+    assert model._check_texts.cache_info().currsize == remembered
 
 
 def test_a_lane_is_fixed_by_symbol_and_number_of_lanes() -> None:

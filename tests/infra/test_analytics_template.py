@@ -10,13 +10,13 @@ import msgspec
 
 from processor_lambda import archive
 from processor_lambda.records import Admitted, Record
-from quotes import wire
+from quotes import Heartbeat, Quote
 from tests.infra.templates import ALL, default, properties, statements
 
 TABLE: dict[str, Any] = properties("analytics", "Lines")["TableInput"]
 COLUMNS = {column["Name"]: column["Type"] for column in TABLE["StorageDescriptor"]["Columns"]}
 PARAMETERS: dict[str, Any] = TABLE["Parameters"]
-TYPES = {"str": "string", "int": "bigint", "Decimal": "decimal(23,8)", "bytes": "string"}
+TYPES = {"str": "string", "int": "bigint", "Decimal": "decimal(23,8)", "bytes": "string", "datetime": "string"}
 
 
 def columns_of(*kinds: type[msgspec.Struct]) -> dict[str, str]:
@@ -29,7 +29,7 @@ def columns_of(*kinds: type[msgspec.Struct]) -> dict[str, str]:
 
 
 def test_every_field_of_every_kind_of_line_is_a_column() -> None:
-    assert columns_of(wire._QuoteOut, wire._HeartbeatOut, archive._Refused) == COLUMNS
+    assert columns_of(Quote, Heartbeat, archive._Refused) == COLUMNS
 
 
 def test_a_price_of_every_size_that_a_quote_may_have_fits() -> None:

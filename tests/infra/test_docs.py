@@ -12,7 +12,8 @@ from tests.infra.templates import ALL
 
 ROOT = Path(__file__).parents[2]
 GUIDES = {
-    name: (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("deploy.md", "security.md", "runbook.md")
+    name: (ROOT / "docs" / name).read_text(encoding="utf-8")
+    for name in ("deploy.md", "security.md", "runbook.md", "operations.md")
 }
 PARAMETERS = {key for template in ALL.values() for key in template.get("Parameters", {})}
 OUTPUTS = {key for template in ALL.values() for key in template.get("Outputs", {})}
