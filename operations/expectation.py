@@ -42,8 +42,8 @@ VCPU_MB = 1769
 
 CALL_MS = {"s3": 30.0, "dynamodb": 6.0}
 """Of a call within the region, from memory: one AWS account's figures would be better."""
-CPU_US = {"quote": 30.0, "row": 60.0}
-"""Of a whole core, measured: decode, fold and archive of a quote; BatchWriteItem of a row through botocore."""
+CPU_US = {"quote": 20.0, "row": 15.0}
+"""Of a whole core: `python -m benchmarks.processing` has 27 to 37 us of a quote with its row."""
 PLATFORM_LOG_BYTES = 700
 """What Lambda itself logs of an invocation, as JSON: platform.start and platform.report. From memory."""
 EVENT_LOG_BYTES = 26
