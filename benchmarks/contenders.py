@@ -106,7 +106,10 @@ def put_records(warm_up: Sequence[Quote], quotes: Sequence[Quote]) -> float:
 
 
 def async_kinesis(warm_up: Sequence[Quote], quotes: Sequence[Quote], *, shards: int) -> float:
-    """async-kinesis 3.0.1 keyed by symbol, so a record a quote; it paces itself at 1,000 a second and shard."""
+    """async-kinesis 3.0.1 keyed by symbol, so a record a quote.
+
+    It paces itself at its default limits, 1,000 records and 1,024 KB a second, times the shards that it finds.
+    """
     from kinesis import Producer, StringProcessor  # type: ignore[import-not-found]  # noqa: PLC0415  (see above)
 
     async def run() -> float:

@@ -109,7 +109,7 @@ def in_order(addresses: Iterable[str]) -> list[str]:
     So of two contents of one identity the later comes later: the objects that hold the earlier and not the later one
     end before it.
     """
-    return sorted(set(addresses), key=_last_sequence_number)
+    return sorted(set(addresses), key=lambda address: (_last_sequence_number(address), address))
 
 
 def read(

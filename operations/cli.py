@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from operations import kinesis, quarantine_cli, redrive
+from operations import bill_cli, kinesis, quarantine_cli, redrive
 from operations.archive import READERS
 from operations.aws import client
 from operations.console import (
@@ -43,6 +43,7 @@ app = typer.Typer(
     "SDK's own way: AWS_ENDPOINT_URL, AWS_DEFAULT_REGION, AWS_PROFILE, …",
 )
 app.add_typer(quarantine_cli.app, name="quarantine")
+app.command("bill", epilog=bill_cli.EXAMPLES)(bill_cli.show)
 
 
 @app.command(
@@ -149,7 +150,7 @@ def rebuild_(  # noqa: PLR0917  (options, by name)
             S3Objects(client("s3", max_pool_connections=READERS)),
             named(names, "ArchiveBucket"),
             DynamoBars(dynamodb, named(names, "BarsTable")),
-            DynamoRows(dynamodb, named(names, "QuotesTable"), ("symbol", "timestamp")),
+            DynamoRows(dynamodb, named(names, "QuotesTable")),
             settings_of(client("lambda"), named(names, "FunctionName")),
             progress=progress,
         )
@@ -158,14 +159,17 @@ def rebuild_(  # noqa: PLR0917  (options, by name)
             if not span.is_whole:
                 say(f"minutes from {span.end:%Y-%m-%dT%H:%M} on are younger than an hour, and stay as they are")
             asked = frozenset(symbol) if symbol else None
-            found = set()
-            for rebuilt in rebuilder.rebuild(span, asked, now=now, arrived_until=until, dry_run=dry_run):
-                found.add(rebuilt.symbol)
-                typer.echo(f"{span.start:%Y-%m-%d} {_told(rebuilt, dry_run=dry_run)}")
-            for absent in sorted((asked or frozenset()) - found):
+            done: list[Rebuilt] = []
+            try:
+                for rebuilt in rebuilder.rebuild(span, asked, now=now, arrived_until=until, dry_run=dry_run):
+                    done.append(rebuilt)  # noqa: PERF402  (what is done is told, though the rest be interrupted)
+            finally:
+                for rebuilt in done:
+                    typer.echo(f"{span.start:%Y-%m-%d} {_told(rebuilt, dry_run=dry_run)}")
+            for absent in sorted((asked or frozenset()) - {rebuilt.symbol for rebuilt in done}):
                 missing = True
                 say(f"{span.start:%Y-%m-%d} {absent}: the archive has no quote of it, and nothing was changed")
-            if asked is None and not found:
+            if asked is None and not done:
                 missing = True
                 say(f"{span.start:%Y-%m-%d}: the archive has no quote of that day, and nothing was changed")
         if missing:

@@ -72,6 +72,14 @@ def say(text: str) -> None:
 def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """A bar on stderr, for as long as the block lasts; call it with how much more is done. None: it is not known."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+    # Without redirection: rich would send what is printed meanwhile to its own console, which is stderr.
+    with Progress(
+        *columns,
+        console=err,
+        transient=True,
+        disable=not err.is_terminal,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ) as bar:
         task = bar.add_task(what, total=total)
         yield lambda more: bar.advance(task, more)

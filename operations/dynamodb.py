@@ -2,55 +2,65 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from operations.aws import answered
 from operations.errors import Unavailable
-from processor_lambda import errors
-from processor_lambda.aws import Service
-from processor_lambda.credentials import credentials_of
-from processor_lambda.dynamodb import DynamoTable
 from processor_lambda.rows import Row
 from quotes import to_iso
 
+WRITE_LIMIT = 25
+"""Items of one BatchWriteItem: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html"""
+ATTEMPTS = 8
+"""Of one batch while DynamoDB leaves items unprocessed: some 25 s of waiting at the most."""
+_FIRST_PAUSE_SECONDS = 0.1
+
+_serialize = TypeSerializer().serialize
+_deserialize = TypeDeserializer().deserialize
+
 
 class DynamoRows:
-    """A table that rows are put into, with the processor's own retries of what was left unprocessed."""
+    """A table that rows are put into."""
 
-    def __init__(self, client: Any, name: str, key: tuple[str, str]) -> None:
-        self._client, self._name = client, name
-        service = Service(
-            "dynamodb",
-            client.meta.endpoint_url,
-            client.meta.region_name,
-            credentials_of(os.environ),
-            ca_bundle=os.environ.get("AWS_CA_BUNDLE") or None,
-        )
-        self._table = DynamoTable(service, name, key)
+    def __init__(self, client: Any, name: str, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._client, self._name, self._sleep = client, name, sleep
 
     def put(self, rows: Sequence[Row]) -> None:
         """See `ports.Rows`."""
-        with answered(f"table {self._name}"), _ours():
-            self._table.put(rows)
+        for start in range(0, len(rows), WRITE_LIMIT):
+            self._write(
+                [
+                    {"PutRequest": {"Item": {name: _serialize(value) for name, value in row.items()}}}
+                    for row in rows[start : start + WRITE_LIMIT]
+                ]
+            )
+
+    def _write(self, requests: list[Any]) -> None:
+        for attempt in range(ATTEMPTS):
+            with answered(f"table {self._name}"):
+                answer = self._client.batch_write_item(RequestItems={self._name: requests})
+            requests = answer.get("UnprocessedItems", {}).get(self._name, [])
+            if not requests:
+                return
+            # Full jitter: https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
+            self._sleep(random.uniform(0, _FIRST_PAUSE_SECONDS * 2**attempt))  # noqa: S311  (no secret)
+        raise Unavailable(f"table {self._name}: {len(requests)} rows were left unprocessed {ATTEMPTS} times")
 
 
 class DynamoBars(DynamoRows):
     """The table of bars, read consistently: what was just put is seen."""
 
-    def __init__(self, client: Any, name: str) -> None:
-        super().__init__(client, name, ("symbol", "minute"))
-
     def before(self, symbol: str, minute: datetime, count: int) -> list[Row]:
         """See `ports.Bars`. One page: 1 MB holds the thousand that anybody asks for."""
+        query = self._query(symbol, "#minute < :end", {":end": minute})
         with answered(f"table {self._name}"):
-            answer = self._client.query(
-                **self._query(symbol, "#minute < :end", {":end": minute}), ScanIndexForward=False, Limit=count
-            )
+            answer = self._client.query(**query, ScanIndexForward=False, Limit=count)
         return [_row(item) for item in reversed(answer["Items"])]
 
     def between(self, symbol: str, start: datetime, end: datetime) -> list[Row]:
@@ -68,19 +78,11 @@ class DynamoBars(DynamoRows):
             "KeyConditionExpression": f"symbol = :symbol AND {condition}",
             "ExpressionAttributeNames": {"#minute": "minute"},
             "ExpressionAttributeValues": {
-                ":symbol": {"S": symbol},
-                **{name: {"S": to_iso(time)} for name, time in times.items()},
+                ":symbol": _serialize(symbol),
+                **{name: _serialize(to_iso(time)) for name, time in times.items()},
             },
         }
 
 
-@contextmanager
-def _ours() -> Iterator[None]:
-    try:
-        yield
-    except errors.ProcessorError as error:
-        raise Unavailable(str(error)) from error
-
-
-def _row(item: Mapping[str, Mapping[str, str]]) -> Row:
-    return {name: value["S"] if "S" in value else Decimal(value["N"]) for name, value in item.items()}
+def _row(item: Mapping[str, Any]) -> Row:
+    return {name: _deserialize(value) for name, value in item.items()}

@@ -19,10 +19,12 @@ from operations.errors import WrongUsage
 from operations.ports import Bars, Objects, Rows
 from operations.refolding import refold
 from processor_lambda.fold import MINUTE
+from processor_lambda.indicators import Indicators
 from processor_lambda.rows import Row, bar_row, quote_row
 from processor_lambda.settings import Settings
 from processor_lambda.state import Bar
-from quotes import Quote, decode, from_iso
+from processor_lambda.warming import warmed
+from quotes import Quote, decode
 
 DAY = timedelta(days=1)
 MIN_AGE = timedelta(hours=1)
@@ -104,8 +106,12 @@ class Rebuilder:
             addresses = archive.arrived_between(self._objects, self._bucket, span.start - HOUR, last)
             self._read(addresses, Pick(symbols=symbols, before=span.end), collation.add)
             found = collation.symbols(span.start, span.end)
-            warming = {symbol: self._bars.before(symbol, span.start, WARMING_BARS) for symbol in found}
-            self._read_before(span, warming, set(addresses), collation)
+            warm: dict[str, Indicators] = {}
+            with self._progress("warming up", len(found)) as told:
+                for symbol in found:
+                    warm[symbol] = warmed(self._bars.before(symbol, span.start, WARMING_BARS))
+                    told(1)
+            self._read_before(span, warm, set(addresses), collation)
             with self._progress(f"rebuilding {span.start:%Y-%m-%d}", len(found)) as told:
                 for symbol in found:
                     bars = refold(
@@ -113,7 +119,7 @@ class Rebuilder:
                         collation.quotes(symbol, span.start, span.end),
                         span.end,
                         earlier=collation.quotes(symbol, None, span.start),
-                        bars=warming[symbol],
+                        warm=warm[symbol],
                         keep_lines=self._settings.row_resolution == "minute",
                     )
                     yield self._put(symbol, span, bars, now, dry_run=dry_run)
@@ -127,17 +133,15 @@ class Rebuilder:
             for quotes in archive.read(self._objects, addresses, pick, told):
                 add(quotes)
 
-    def _read_before(self, span: Span, warming: dict[str, list[Row]], known: set[str], collation: Collation) -> None:
+    def _read_before(self, span: Span, warm: dict[str, Indicators], known: set[str], collation: Collation) -> None:
         """Find the last quotes before the day of symbols that had none in the hours before it.
 
         They are those of the last stored bar, and arrived in its hour, or in the next, as some are delayed.
         """
         wanted: dict[datetime, set[str]] = {}
-        for symbol, rows in warming.items():
-            if rows:
-                minute = from_iso(str(rows[-1]["minute"]))
-                if not collation.quotes(symbol, minute, span.start):
-                    wanted.setdefault(minute.replace(minute=0), set()).add(symbol)
+        for symbol, minute in ((symbol, indicators.minute) for symbol, indicators in warm.items()):
+            if minute is not None and not collation.quotes(symbol, minute, span.start):
+                wanted.setdefault(minute.replace(minute=0), set()).add(symbol)
         if not wanted:
             return
         addresses = {

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from msgspec.structs import replace
 
 from processor_lambda import indicators
 from processor_lambda.fold import Arrived, Fold
-from processor_lambda.rows import Row
+from processor_lambda.indicators import Indicators
 from processor_lambda.rules import Rules
 from processor_lambda.state import Bar, LaneState, Position
-from processor_lambda.warming import warmed
 from quotes import GoodLine, Heartbeat
 
 _LANE = "lane-00-of-01"
@@ -25,33 +24,28 @@ def refold(
     end: datetime,
     *,
     earlier: Sequence[GoodLine],
-    bars: Sequence[Row],
+    warm: Indicators,
     keep_lines: bool,
 ) -> list[Bar]:
     """The bars that an undisturbed pass over a symbol's quotes makes, all of them closed by `end`, and no alerts.
 
     `quotes` are in their order. `earlier` are the symbol's last quotes before them, which know the volume, the price
-    and the previous close that the first bar starts from; `bars` the stored ones before them, which the indicators
-    start from, oldest first.
+    and the previous close that the first bar starts from; `warm` are the indicators after the last bar before them.
     """
     fold = Fold(Rules(()), keep_lines=keep_lines)
-    warm = {symbol: warmed(bars)}
-    before, _ = _folded(fold, LaneState(), [_arrived(quote) for quote in earlier])
-    known = {
-        name: replace(state, bar=None, indicators=indicators.pack(warm[symbol]))
-        for name, state in before.symbols.items()
-    }
+    before, _ = _folded(fold, LaneState(), [_arrived(quote) for quote in earlier], {})
+    known = {name: replace(state, bar=None, indicators=indicators.pack(warm)) for name, state in before.symbols.items()}
     closing = Heartbeat(lane=_LANE, clock=end, complete_to=end)
     lines = [_arrived(quote) for quote in quotes] + [Arrived(_END, b"", closing)]
-    return _folded(fold, LaneState(symbols=known), lines, warm)[1]
+    return _folded(fold, LaneState(symbols=known), lines, {symbol: warm})[1]
 
 
 def _folded(
-    fold: Fold, state: LaneState, lines: Sequence[Arrived], warm: dict[str, indicators.Indicators] | None = None
+    fold: Fold, state: LaneState, lines: Sequence[Arrived], warm: Mapping[str, Indicators]
 ) -> tuple[LaneState, list[Bar]]:
     bars: list[Bar] = []
     while lines:
-        folded = fold(state, lines, _END, warm or {})
+        folded = fold(state, lines, _END, warm)
         state = folded.state
         bars += [shown.bar for shown in state.pending if shown.bar is not None]
         lines = lines[folded.count :]

@@ -12,7 +12,8 @@ from processor_lambda.state import LaneState
 from quotes import Heartbeat, from_iso
 
 BARS_NEEDED = 250
-"""So many bars back, the first one weighs less than 1e-8 in every average; and a query of them is one page."""
+"""So many bars back, the first one weighs less than 1e-8 in every average of prices, and 2e-4 in that of returns; and a
+query of them is one page."""
 
 
 def first_minutes(state: LaneState, lines: Iterable[Arrived]) -> dict[str, datetime]:

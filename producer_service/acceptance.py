@@ -7,9 +7,8 @@ from datetime import datetime
 from hashlib import blake2b
 
 import msgspec
-from msgspec.structs import replace
 
-from quotes import Quote, content_of, encode_line
+from quotes import Identity, Quote, encode_content, encode_receipt
 
 DIGEST_BYTES = 8
 MAX_DIGESTS = 64
@@ -26,10 +25,16 @@ class Memory(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Accepted(msgspec.Struct, frozen=True, gc=False):
-    """A quote with its revision, and its line as it goes out."""
+    """A quote as it was fetched, the revision that it was given, and its line as it goes out."""
 
     quote: Quote
+    revision: int
     line: bytes
+
+    @property
+    def identity(self) -> Identity:
+        """The identity under which it goes out."""
+        return Identity(self.quote.symbol, self.quote.event_time, self.revision)
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -53,26 +58,31 @@ def merged(one: Memory, other: Memory) -> Memory:
 
 
 def decide(memories: Mapping[str, Memory], quotes: Iterable[Quote]) -> Decision:
-    """Decide on quotes in their order, given what is remembered of their symbols."""
+    """Decide on quotes in their order, given what is remembered of their symbols. Revisions are counted here alone."""
     accepted: list[Accepted] = []
     changed: dict[str, Memory] = {}
     suppressed = late = 0
+    received, receipt = None, b""  # the last ones: a poll's quotes were mostly received together
     for quote in quotes:
-        memory = changed.get(quote.symbol) or memories.get(quote.symbol)
-        if memory is not None and quote.event_time < memory.event_time:
+        symbol, event_time = quote.symbol, quote.event_time
+        memory = changed.get(symbol) or memories.get(symbol)
+        if memory is not None and event_time < memory.event_time:
             late += 1
             continue
-        line = encode_line(quote)
-        digest = blake2b(content_of(line), digest_size=DIGEST_BYTES).digest()
-        if memory is None or quote.event_time > memory.event_time:
-            changed[quote.symbol] = Memory(quote.event_time, 0, (digest,))
+        content = encode_content(quote)
+        digest = blake2b(content, digest_size=DIGEST_BYTES).digest()
+        if memory is None or event_time > memory.event_time:
+            revision = 0
+            changed[symbol] = Memory(event_time, 0, (digest,))
         elif digest in memory.digests:
             suppressed += 1
             continue
         else:
-            quote = replace(quote, revision=memory.revision + 1)  # noqa: PLW2901  (the same quote, revised)
-            line = encode_line(quote)
-            digests = (*memory.digests[1 - MAX_DIGESTS :], digest)
-            changed[quote.symbol] = Memory(quote.event_time, quote.revision, digests)
-        accepted.append(Accepted(quote, line))
+            revision = memory.revision + 1
+            changed[symbol] = Memory(event_time, revision, (*memory.digests[1 - MAX_DIGESTS :], digest))
+        ingest_time = quote.ingest_time
+        if ingest_time != received:
+            received, receipt = ingest_time, encode_receipt(ingest_time, 0)
+        line = content + (encode_receipt(ingest_time, revision) if revision else receipt)
+        accepted.append(Accepted(quote, revision, line))
     return Decision(tuple(accepted), suppressed, late, changed)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from producer_service.acceptance import Accepted, Decision, decide
+from producer_service.acceptance import Decision, decide
 from producer_service.depot import Leftover
 from producer_service.errors import JournalError
 from producer_service.heartbeats import Heartbeats
@@ -44,14 +44,11 @@ class Intake:
             if self._closed:
                 return None
             decision = decide(self._outbox.memories, result.quotes)
-            self._outbox.put(decision, rejected=len(result.rejected))
-            self._ledger.append(accepted.quote for accepted in decision.accepted)
+            is_live = watch.group.source != "replay"  # whose quotes are as old as the recording
+            self._outbox.put(decision, rejected=len(result.rejected), live=is_live)
+            self._ledger.append(accepted.identity for accepted in decision.accepted)
             watch.progress = _advanced(watch.progress, asked_at, result)
-        if watch.group.source != "replay":  # its quotes are as old as the recording
-            accepted_at = self._now()
-            for accepted in decision.accepted:
-                self._metrics.freshness_seconds.observe(_age_seconds(accepted, accepted_at))
-        return decision
+            return decision
 
     def adopt(self, key: str, leftover: Leftover) -> int | None:
         """Take over what another producer left, between two polls. Returns its quotes; None once closed.
@@ -98,9 +95,3 @@ def _advanced(progress: Progress, asked_at: datetime, result: FetchResult) -> Pr
         delay=max([progress.delay, *delays]),
         ended=result.ended,
     )
-
-
-def _age_seconds(accepted: Accepted, now: datetime) -> float:
-    quote = accepted.quote
-    declared = timedelta(minutes=quote.delay_minutes or 0)
-    return max(0.0, (now - quote.event_time - declared).total_seconds())

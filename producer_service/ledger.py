@@ -9,7 +9,7 @@ from typing import IO
 
 import msgspec
 
-from quotes import Identity, Quote, from_iso, to_iso
+from quotes import Identity, from_iso, to_iso
 
 LONGEST_LINE_BYTES = 4_096
 
@@ -27,12 +27,12 @@ class Ledger:
             self._file = path.open("a+b")
             _end_with_a_whole_line(self._file)
 
-    def append(self, quotes: Iterable[Quote]) -> None:
+    def append(self, identities: Iterable[Identity]) -> None:
         """Add the identities of quotes that were accepted; they are in the file when this returns."""
         if self._file is None:
             return
-        for quote in quotes:
-            entry = {"symbol": quote.symbol, "event_time": to_iso(quote.event_time), "revision": quote.revision}
+        for symbol, event_time, revision in identities:
+            entry = {"symbol": symbol, "event_time": to_iso(event_time), "revision": revision}
             self._file.write(msgspec.json.encode(entry) + b"\n")
         self._file.flush()
 

@@ -14,11 +14,11 @@ import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from producer_service.books import Bookkeeper, BooksCollector
+from producer_service.freshness import Freshness
 from producer_service.kinesis import PutFailure
 from producer_service.sources import FailureReason
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-_AGES = (0.1, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 900, 3600)
 _BYTES = (1_000, 5_000, 25_000, 100_000, 500_000, 1_000_000, 5_000_000)
 
 
@@ -72,13 +72,8 @@ class Metrics:
         self.groups_open = Gauge(
             "stockstream_groups_open", "Watch groups whose exchanges are open, margins included.", registry=registry
         )
-        self.freshness_seconds = Histogram(
-            "stockstream_freshness_seconds",
-            "From an accepted quote's event time to its acceptance, less the delay that it declares. Not of replays. "
-            "A start out of hours adds each symbol's last quote, as old as it is.",
-            buckets=_AGES,
-            registry=registry,
-        )
+        self.freshness = Freshness()
+        registry.register(self.freshness)
         self.delivery_seconds = Histogram(
             "stockstream_delivery_seconds",
             "From a packet's oldest acceptance to its acknowledgement.",
@@ -93,7 +88,8 @@ class Metrics:
         )
         self.packets = Counter(
             "stockstream_packets",
-            "Packets put, by outcome: acknowledged, or why they are sent again.",
+            "Packets put, by outcome: acknowledged, or why they are sent again. After timeout, connection and journal "
+            "they may have been stored, and so arrive twice.",
             ["outcome"],
             registry=registry,
         )

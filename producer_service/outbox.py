@@ -8,12 +8,13 @@ nor be lost in a request that failed in part. An acknowledged packet leaves the 
 from __future__ import annotations
 
 import threading
-from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, partial
 
 import msgspec
 
-from producer_service.acceptance import Decision, Memory, merged
+from producer_service.acceptance import Accepted, Decision, Memory, merged
 from producer_service.depot import Leftover
 from producer_service.errors import JournalError
 from producer_service.journal import Journal
@@ -90,6 +91,7 @@ class Outbox:
         """Whether what is pending outlives the process."""
         self._journal = journal
         self._count = lanes
+        self._lane_of = cache(partial(lane_of, lanes=lanes))
         self._max_bytes = max_bytes
         self._linger_seconds = linger_seconds
         self._clock = clock
@@ -106,21 +108,29 @@ class Outbox:
         self._changed = threading.Condition(lock)
         self._work = threading.Condition(lock)
         for number, memories in journal.memories().items():
-            self._remember(number, memories)
+            self._lanes[number].memories = memories
+            self.memories.update(memories)
         for row in journal.rows():
             self._add(row)
         self._count_of["recovered"] = self._quotes
 
-    def put(self, decision: Decision, *, rejected: int = 0) -> None:
+    def put(self, decision: Decision, *, rejected: int = 0, live: bool = True) -> None:
         """Accept quotes: when this returns, they and what is remembered of their symbols are committed.
 
-        What the decision did not accept, and what was `rejected` before it, is entered in the books with them.
+        What the decision did not accept, and what was `rejected` before it, is entered in the books with them. Unless
+        they are `live`, their event times say nothing of how fresh they are.
         """
-        by_lane: dict[int, list[bytes]] = {}
+        by_lane: defaultdict[int, list[Accepted]] = defaultdict(list)
         for accepted in decision.accepted:
-            by_lane.setdefault(lane_of(accepted.quote.symbol, self._count), []).append(accepted.line)
+            by_lane[self._lane_of(accepted.quote.symbol)].append(accepted)
         now = self._clock()
-        rows = [(lane, data, count, now) for lane, lines in by_lane.items() for data, count in chunks(lines)]
+        rows: list[Row] = []
+        for lane, of_lane in by_lane.items():
+            first = 0
+            for lines, count in chunks([accepted.line for accepted in of_lane]):
+                due_at = _due_at(of_lane[first : first + count]) if live else ()
+                rows.append(Row(0, lane, lines, count, now, due_at))
+                first += count
         with self._changed:
             self._append(rows, decision.memories)
             self._count_of.update(
@@ -137,7 +147,7 @@ class Outbox:
         now = self._clock()
         keys = [partition_key(lane, self._count) for lane in range(self._count)]
         with self._changed:
-            self._append([(lane, encode_line(heartbeat(key)), 0, now) for lane, key in enumerate(keys)], {})
+            self._append([Row(0, lane, encode_line(heartbeat(key)), 0, now) for lane, key in enumerate(keys)], {})
 
     def adopt(self, key: str, leftover: Leftover) -> int:
         """Take over what another producer left, behind what is pending. Returns its quotes; 0 for a key taken before.
@@ -153,8 +163,7 @@ class Outbox:
                 symbol: merged(self.memories[symbol], memory) if symbol in self.memories else memory
                 for symbol, memory in leftover.memories.items()
             }
-            rows = [(row.lane, row.lines, row.quotes, row.accepted_at) for row in leftover.rows]
-            self._append(rows, memories, adopted=key)
+            self._append(leftover.rows, memories, adopted=key)
             self._count_of["recovered"] += leftover.quotes
             return leftover.quotes
 
@@ -268,14 +277,12 @@ class Outbox:
         with self._changed:
             self._journal.close()
 
-    def _append(
-        self, rows: Sequence[tuple[int, bytes, int, float]], memories: Mapping[str, Memory], adopted: str | None = None
-    ) -> None:
+    def _append(self, rows: Sequence[Row], memories: Mapping[str, Memory], adopted: str | None = None) -> None:
         if not (rows or memories or adopted):
             return
         changed: dict[int, dict[str, Memory]] = {}
         for symbol, memory in memories.items():
-            number = lane_of(symbol, self._count)
+            number = self._lane_of(symbol)
             if number not in changed:
                 changed[number] = dict(self._lanes[number].memories)
             changed[number][symbol] = memory
@@ -286,12 +293,9 @@ class Outbox:
                 lane.not_before = linger_until
             self._add(row)
         for number, of_lane in changed.items():
-            self._remember(number, of_lane)
-        self._work.notify()
-
-    def _remember(self, number: int, memories: dict[str, Memory]) -> None:
-        self._lanes[number].memories = memories
+            self._lanes[number].memories = of_lane
         self.memories.update(memories)
+        self._work.notify()
 
     def _add(self, row: Row) -> None:
         self._lanes[row.lane].rows.append(row)
@@ -322,6 +326,12 @@ class Outbox:
         if packets:
             self._first = (packets[-1].lane + 1) % self._count
         return tuple(packets), due
+
+
+def _due_at(accepted: Iterable[Accepted]) -> tuple[float, ...]:
+    """See `Row.due_at`."""
+    quotes = [each.quote for each in accepted]
+    return tuple([quote.event_time.timestamp() + 60.0 * (quote.delay_minutes or 0) for quote in quotes])
 
 
 def pause(failures: int, jitter: float) -> float:

@@ -22,13 +22,18 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     """Whole lines of one lane, at most a packet: what the journal keeps and gives back."""
 
     id: int
-    """Rises within a lane in the order of acceptance."""
+    """Rises within a lane in the order of acceptance; 0 until the journal has given one."""
     lane: int
     lines: bytes
     quotes: int
     """How many of the lines are quotes; the others are heartbeats."""
     accepted_at: float
     """Seconds since the epoch."""
+    due_at: tuple[float, ...] = ()
+    """When each quote was due, in seconds since the epoch: its event time and the delay that it declares.
+
+    Not in the journal, and none of a replay's: they are for measuring alone.
+    """
 
 
 class Packet(msgspec.Struct, frozen=True):
@@ -49,11 +54,13 @@ class Packet(msgspec.Struct, frozen=True):
         return sum(len(row.lines) for row in self.rows) + len(self.partition_key)
 
 
-def chunks(lines: Iterable[bytes]) -> list[tuple[bytes, int]]:
+def chunks(lines: Sequence[bytes]) -> list[tuple[bytes, int]]:
     """Lines of one lane joined into rows' contents, in their order: each at most a packet, with its count of lines.
 
     A line longer than a packet is a row of its own.
     """
+    if len(whole := b"".join(lines)) <= PACKET_BYTES:  # as mostly
+        return [(whole, len(lines))] if lines else []
     rows: list[tuple[bytes, int]] = []
     row: list[bytes] = []
     size = 0

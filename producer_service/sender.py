@@ -90,10 +90,14 @@ class Sender:
         metrics, now = self._metrics, self._clock()
         metrics.put_seconds.observe(seconds)
         metrics.put_bytes.observe(sum(packet.size for packet in packets))
+        due_at: list[float] = []
         for packet, failure in zip(packets, result.failures, strict=True):
             metrics.packets.labels(failure or "acknowledged").inc()
             if failure is None:
                 metrics.delivery_seconds.observe(max(0.0, now - packet.rows[0].accepted_at))
+                for row in packet.rows:
+                    due_at += row.due_at
+        metrics.freshness.add(due_at, now)
         failed = sum(failure is not None for failure in result.failures)
         self._health.stream_answered(is_alive=failed < len(packets), detail=result.detail)
         log.debug("packets_put", sent=len(packets), failed=failed, seconds=round(seconds, 4))

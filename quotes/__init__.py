@@ -7,7 +7,19 @@ symbol belongs to. Both programs import this package and neither imports the oth
 from quotes.lanes import MAX_LANES, lane_of, lanes_of_key, partition_key
 from quotes.model import MAX_CLOCK_SKEW, PRICE_PLACES, Heartbeat, Identity, Invalid, Line, Quote, is_symbol, price
 from quotes.times import from_iso, to_iso, whole_milliseconds
-from quotes.wire import MAX_LINES, VERSION, BadLine, Decoded, GoodLine, content_of, decode, encode, encode_line
+from quotes.wire import (
+    MAX_LINES,
+    VERSION,
+    BadLine,
+    Decoded,
+    GoodLine,
+    content_of,
+    decode,
+    encode,
+    encode_content,
+    encode_line,
+    encode_receipt,
+)
 
 __all__ = [
     "MAX_CLOCK_SKEW",
@@ -26,7 +38,9 @@ __all__ = [
     "content_of",
     "decode",
     "encode",
+    "encode_content",
     "encode_line",
+    "encode_receipt",
     "from_iso",
     "is_symbol",
     "lane_of",

@@ -64,34 +64,44 @@ def encode_line(line: Line) -> bytes:
     if isinstance(line, Heartbeat):
         complete_to = None if line.complete_to is None else to_iso(line.complete_to)
         return _ENCODER.encode(_HeartbeatOut(VERSION, line.lane, to_iso(line.clock), complete_to)) + b"\n"
-    return (
-        _ENCODER.encode(
-            _QuoteOut(
-                VERSION,
-                line.symbol,
-                to_iso(line.event_time),
-                line.price,
-                line.source,
-                line.open,
-                line.high,
-                line.low,
-                line.previous_close,
-                line.volume,
-                line.currency,
-                line.exchange,
-                line.market_state,
-                line.delay_minutes,
-                to_iso(line.ingest_time),
-                line.revision,
-            )
+    return encode_content(line) + encode_receipt(line.ingest_time, line.revision)
+
+
+def encode_content(quote: Quote) -> bytes:
+    """The beginning of a quote's line, which is its content: all but when it was received, and its revision."""
+    line = _ENCODER.encode(
+        _QuoteOut(
+            VERSION,
+            quote.symbol,
+            to_iso(quote.event_time),
+            quote.price,
+            quote.source,
+            quote.open,
+            quote.high,
+            quote.low,
+            quote.previous_close,
+            quote.volume,
+            quote.currency,
+            quote.exchange,
+            quote.market_state,
+            quote.delay_minutes,
         )
-        + b"\n"
     )
+    return line[:-1]  # the brace, which is the receipt's
+
+
+def encode_receipt(ingest_time: datetime, revision: int) -> bytes:
+    """The rest of a quote's line: when it was received, and its revision unless it is 0. Of a poll they are mostly one.
+
+    A line is content and receipt, so the producer writes a poll's receipt once, and one that it revises not anew.
+    """
+    revised = f',"revision":{revision:d}' if revision else ""
+    return f'{_INGEST_TIME}"{to_iso(ingest_time)}"{revised}}}\n'.encode()
 
 
 def content_of(line: bytes) -> bytes:
-    """The part of a quote's encoded line that is its content: all but when it was received, and its revision."""
-    return line.rpartition(_INGEST_TIME)[0]
+    """The content at the beginning of a quote's encoded line, as `encode_content` wrote it."""
+    return line.rpartition(_INGEST_TIME.encode())[0]
 
 
 def decode(packet: bytes, *, max_lines: int = -1) -> Decoded:
@@ -128,8 +138,6 @@ class _QuoteOut(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag="
     exchange: str | None = None
     market_state: str | None = None
     delay_minutes: int | None = None
-    ingest_time: str = ""
-    revision: int = 0
 
 
 class _HeartbeatOut(msgspec.Struct, frozen=True, omit_defaults=True, tag="heartbeat", tag_field="kind"):
@@ -171,7 +179,7 @@ class _Header(msgspec.Struct, frozen=True):
     v: Any = None
 
 
-_INGEST_TIME = b',"ingest_time":'
+_INGEST_TIME = ',"ingest_time":'
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _DECODER = msgspec.json.Decoder(_QuoteIn | _HeartbeatIn, float_hook=Decimal)
 _HEADER = msgspec.json.Decoder(_Header)

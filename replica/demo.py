@@ -12,7 +12,10 @@ from types import FrameType
 
 import msgspec
 
+from operations import prices
+from operations.usage import Usage, items, per_million
 from producer_service import ledger
+from replica import kept
 from replica.audit import Findings, audit
 from replica.errors import ReplicaError
 from replica.monitor import Snapshot
@@ -44,16 +47,23 @@ class Summary(Findings, frozen=True, kw_only=True):
     latency_seconds: Latency
     seconds: float
     """From the producer's start to the last quote stored."""
+    usage: Usage
+    """What AWS would have billed by the call, counted from the calls."""
+    usd_per_million_quotes: float | None
+    """Of that usage, at list prices; what is paid by the hour comes on top."""
 
 
-def run(view: View, *, seconds: float | None, settings: dict[str, str], policies_enforced: bool = False) -> Summary:
+def run(
+    view: View, *, seconds: float | None, settings: dict[str, str], archive: Path, policies_enforced: bool = False
+) -> Summary:
     """Run the pipeline until the time is up, the source ends or Ctrl-C; then drain, read back and compare.
 
     What the producer holds when it is told to stop is delivered first, however long that takes within its limits.
-    `settings` are the producer's, without their prefix. Raises `ReplicaError` when something does not start or stop as
-    it should; the findings may be bad without that.
+    `settings` are the producer's, without their prefix; the pipeline's archive is left in the directory `archive`.
+    Raises `ReplicaError` when something does not start or stop as it should; the findings may be bad without that.
     """
     interrupted = _interrupts()
+    kept.prepare(archive)
     with (
         tempfile.TemporaryDirectory(prefix="stockstream-demo-") as scratch,
         Pipeline(view.say, policies_enforced=policies_enforced) as pipeline,
@@ -72,19 +82,26 @@ def run(view: View, *, seconds: float | None, settings: dict[str, str], policies
                 producer.stop()
                 _catch_up(view, pipeline, producer)
             took = time.monotonic() - began
+            usage = pipeline.usage(pipeline.monitor.snapshot(0).stored, producer.log_bytes)
             view.say("reading back the stream, the tables, the archive and the queues")
             findings = audit(list(ledger.read(directory / "ledger.jsonl")), pipeline.reader.read())
+            kept.keep(pipeline.emulator.client("s3"), pipeline.outputs["ArchiveBucket"], archive)
         snapshot = pipeline.monitor.snapshot(PRICES)
-        view.close(findings, snapshot)
-        return _summary(findings, snapshot, took)
+        summary = _summary(findings, snapshot, took, usage)
+        view.close(findings, snapshot, usage, summary.usd_per_million_quotes)
+        view.say(f"the archive stays in {archive}: `make sql` asks it, `make sql QUERY=daily_ohlc` a saved query")
+        return summary
 
 
-def _summary(findings: Findings, snapshot: Snapshot, took: float) -> Summary:
+def _summary(findings: Findings, snapshot: Snapshot, took: float, usage: Usage) -> Summary:
+    usd = sum(item.usd for item in items(usage, prices.read()))
     return Summary(
         **msgspec.structs.asdict(findings),
         batches=snapshot.batches,
         latency_seconds=Latency(_rounded(snapshot.p50), _rounded(snapshot.p99)),
         seconds=round(took, 1),
+        usage=usage,
+        usd_per_million_quotes=_rounded(per_million(usd, usage.quotes)),
     )
 
 

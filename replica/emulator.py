@@ -27,6 +27,8 @@ from replica.errors import EmulatorError
 REGION = "us-east-1"
 HOST = "127.0.0.1"
 
+EDGE = Path(__file__).with_name("edge.py")
+
 _START_SECONDS = 30.0
 _REAP_SECONDS = 2.0
 _POLL_SECONDS = 0.05
@@ -46,11 +48,13 @@ class Emulator:
 
     It runs in a session of its own, so the Ctrl-C of a terminal leaves it alive until the block ends, and a producer
     can drain into it. With `policies_enforced` it checks signatures and IAM policies, of the functions' roles too, and
-    speaks TLS, since TLS-only policies would deny everything else. Entering raises `EmulatorError`.
+    speaks TLS, since TLS-only policies would deny everything else. `metered`, it writes down the calls that AWS would
+    bill (`edge`). Entering raises `EmulatorError`.
     """
 
-    def __init__(self, *, python: str = sys.executable, policies_enforced: bool = False) -> None:
+    def __init__(self, *, python: str = sys.executable, policies_enforced: bool = False, metered: bool = False) -> None:
         self._python = python
+        self._metered = metered
         self._policies_enforced = policies_enforced
         self._session = _session()
         self._port = 0
@@ -82,6 +86,11 @@ class Emulator:
     def log(self) -> Path:
         """What the emulator wrote; it goes when the block ends."""
         return self._directory / "ministack.log"
+
+    @property
+    def calls(self) -> Path:
+        """The calls that were metered, a JSON line each; it goes when the block ends."""
+        return self._directory / "calls.jsonl"
 
     def environment(self, base: Mapping[str, str] = os.environ) -> dict[str, str]:
         """A whole environment for a child process that takes the emulator for AWS.
@@ -138,10 +147,15 @@ class Emulator:
         }
         if self._policies_enforced:
             environment |= {"AUTH": "true", "USE_SSL": "1"}
+        command = [self._python, "-m", "ministack"]
+        if self._metered:
+            environment["STOCKSTREAM_CALLS"] = str(self.calls)
+            # -P: the folder of this file would be on its path, and the names of our modules hide others.
+            command = [self._python, "-P", str(EDGE)]
         with self.log.open("wb") as log:
             try:
                 self._process = subprocess.Popen(  # noqa: S603  (no shell)
-                    [self._python, "-m", "ministack"],
+                    command,
                     cwd=directory,
                     env=environment,
                     stdin=subprocess.DEVNULL,

@@ -15,3 +15,7 @@ class EmulatorError(ReplicaError):
 
 class DeploymentError(ReplicaError):
     """A stack is not as its template asks; the message names each resource that failed, and why."""
+
+
+class ImageError(ReplicaError):
+    """The producer's image could not be built, or not be pushed."""

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
+from operations.metering import Tables, calls_of, metered
+from operations.usage import Usage
 from replica.audit import Reader
-from replica.deployment import Deployment, Outputs
+from replica.deployment import Deployment
 from replica.emulator import Emulator
 from replica.event_source import EventSourceRunner
 from replica.event_source.aws import KinesisStream, connect
 from replica.monitor import Monitor
 from replica.package import Target, build
+from replica.stacks import Outputs
 
 PREFIX = "stockstream-demo"
 INBOX = "stockstream-demo-inbox"
@@ -25,14 +28,20 @@ class Pipeline:
     """Runs for as long as a `with` block lasts, and leaves nothing behind. Entering raises `ReplicaError`.
 
     The event source is delivered by our own runner, from the deployed mapping, which is disabled: no emulator has
-    Lambda's failure semantics. `python` is an interpreter that has MiniStack.
+    Lambda's failure semantics. `python` is an interpreter that has MiniStack; `parameters` are the templates'.
     """
 
     def __init__(
-        self, report: Callable[[str], None], *, python: str = sys.executable, policies_enforced: bool = False
+        self,
+        report: Callable[[str], None],
+        *,
+        python: str = sys.executable,
+        policies_enforced: bool = False,
+        parameters: Mapping[str, str] | None = None,
     ) -> None:
         self._report = report
-        self.emulator = Emulator(python=python, policies_enforced=policies_enforced)
+        self._parameters = parameters or {}
+        self.emulator = Emulator(python=python, policies_enforced=policies_enforced, metered=True)
         self.monitor = Monitor()
         self._stack = ExitStack()
         self.outputs: Outputs = {}
@@ -48,7 +57,7 @@ class Pipeline:
             stack.enter_context(self.emulator)
             client: Callable[..., Any] = self.emulator.client
             deployment = Deployment(client("cloudformation"), client("s3"), PREFIX, self._report)
-            overrides = {"MappingState": "Disabled", "Architecture": target.architecture}
+            overrides = {"MappingState": "Disabled", "Architecture": target.architecture, **self._parameters}
             self.outputs = deployment.deploy(package, overrides)
             self.reader = Reader(
                 self.outputs,
@@ -67,6 +76,21 @@ class Pipeline:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+
+    def usage(self, quotes: int, producer_log_bytes: int) -> Usage:
+        """What AWS would have billed of the calls up to now, for so many quotes: ask before the evidence is read."""
+        outputs, logs = self.outputs, self.emulator.client("logs")
+        function = self.emulator.client("lambda").get_function_configuration(FunctionName=outputs["FunctionName"])
+        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=outputs["LogGroup"])
+        tables = Tables(quotes=outputs["QuotesTable"], bars=outputs["BarsTable"], state=outputs["StateTable"])
+        return metered(
+            calls_of(self.emulator.calls.read_bytes()),
+            tables,
+            quotes=quotes,
+            function_log=(event["message"] for page in pages for event in page["events"]),
+            producer_log_bytes=producer_log_bytes,
+            memory_mb=function["MemorySize"],
+        )
 
     def _subscribe(self) -> str:
         """A queue that receives the alerts, as a subscriber would. Returns its URL."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from operations.expectation import EVENT_LOG_BYTES
 from replica.errors import ReplicaError
 from replica.package import ROOT
 
@@ -38,6 +39,8 @@ class ProducerProcess:
         self._tail: deque[str] = deque(maxlen=_LOG_LINES)
         self.warning = ""
         """The last warning or error that it logged."""
+        self.log_bytes = 0
+        """How much it has logged, with what CloudWatch adds to a line."""
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
@@ -100,6 +103,7 @@ class ProducerProcess:
             for line in output:
                 text = line.decode(errors="replace").rstrip()
                 self._tail.append(text)
+                self.log_bytes += len(line) + EVENT_LOG_BYTES
                 self._note(text)
         self._started.set()  # it has ended: whoever waits for the start shall know
 

@@ -13,6 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from operations.usage import Usage
 from replica.audit import Findings
 from replica.monitor import Snapshot
 
@@ -58,8 +59,8 @@ class View:
             self._printed_at = now
             self.say(f"{now - self._began:4.0f} s  {state}: {_line(snapshot)}{f'  ({warning})' if warning else ''}")
 
-    def close(self, findings: Findings, snapshot: Snapshot) -> None:
-        """Print the closing table."""
+    def close(self, findings: Findings, snapshot: Snapshot, usage: Usage, usd_per_million: float | None) -> None:
+        """Print the closing table, and what the run used of what AWS bills."""
         table = Table(title="read back and compared with the ledger of accepted quotes", show_header=False)
         for justify in ("left", "right", "left"):
             table.add_column(justify=justify)
@@ -79,6 +80,16 @@ class View:
         table.add_row("latency p50", _seconds(snapshot.p50), "received to stored")
         table.add_row("latency p99", _seconds(snapshot.p99), "")
         self._console.print(table)
+        self.say(
+            f"metered: {usage.payload_units:,.0f} payload units, {usage.write_units:,.0f} write units, "
+            f"{usage.archive_puts:,.0f} PUTs, {usage.invocations:,.0f} invocations of {usage.gb_seconds:.2f} GB-s, "
+            f"{usage.log_bytes / 1000:,.0f} kB of logs"
+        )
+        if usd_per_million is not None:
+            self.say(
+                f"at list prices those calls cost ${usd_per_million:.2f} per million quotes; "
+                "what a month costs, and a setup made for high rates: `make bill`"
+            )
 
     def _table(self, snapshot: Snapshot, state: str, url: str, warning: str) -> Group:
         prices = Table(expand=True, box=None)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from replica.deployment import Deployment, Outputs
+from replica.deployment import Deployment
 from replica.emulator import Emulator
 from replica.package import Target, build
+from replica.stacks import Outputs
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,7 +33,7 @@ class Answer(msgspec.Struct, frozen=True):
 class FaultProxy:
     """Passes requests on, unless `fault` answers in the upstream's place or passes on another request. It may block."""
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, tls: ssl.SSLContext | None = None) -> None:
         self.fault: Callable[[Request], Answer | Request | None] = lambda _: None
         self._upstream = urlsplit(upstream)
         proxy = self
@@ -51,7 +52,13 @@ class FaultProxy:
                 if isinstance(fault, Request):
                     body = fault.body
                 assert proxy._upstream.hostname
-                connection = http.client.HTTPConnection(proxy._upstream.hostname, proxy._upstream.port, timeout=60)
+                connection = (
+                    http.client.HTTPConnection(proxy._upstream.hostname, proxy._upstream.port, timeout=60)
+                    if tls is None
+                    else http.client.HTTPSConnection(
+                        proxy._upstream.hostname, proxy._upstream.port, timeout=60, context=tls
+                    )
+                )
                 headers = {name: value for name, value in self.headers.items() if name.lower() != "content-length"}
                 connection.request(self.command, self.path, body, headers | {"Content-Length": str(len(body))})
                 response = connection.getresponse()

@@ -293,10 +293,10 @@ def test_a_ledger_cut_short_by_a_kill_can_be_read_and_gone_on_with(tmp_path: Pat
     first, second, third = Load(3, 100).slice(0, 3)
     for quotes in ([first, second], [third]):
         ledger = Ledger(path)
-        ledger.append(quotes)
+        ledger.append(quote.identity for quote in quotes)
         ledger.close()
         path.write_bytes(path.read_bytes()[:-5])
     ledger = Ledger(path)
-    ledger.append([third])
+    ledger.append([third.identity])
     ledger.close()
     assert [identity.symbol for identity in read(path)] == [first.symbol, third.symbol]

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from replica.deployment import TEMPLATES, Deployment, Outputs
+from replica.deployment import TEMPLATES, Deployment
 from replica.emulator import Emulator
 from replica.errors import DeploymentError, EmulatorError
+from replica.stacks import Outputs
 
 CALLS = """
 import os, boto3
@@ -126,6 +127,7 @@ def test_the_whole_pipeline_is_there(emulator: Emulator, deployed: Outputs) -> N
         "ALERTS_TOPIC_ARN": deployed["AlertsTopicArn"],
         "QUARANTINE_QUEUE_URL": deployed["QuarantineQueueUrl"],
         "ANOMALY_PERCENT": "5",
+        "ROW_RESOLUTION": "every",
         "QUOTE_TTL_DAYS": "30",
         "BAR_TTL_DAYS": "365",
     }

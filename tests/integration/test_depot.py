@@ -11,8 +11,8 @@ from producer_service.acceptance import Memory
 from producer_service.depot import Leftover, S3Depot
 from producer_service.errors import HandoverUnavailable
 from producer_service.packing import Row
-from replica.deployment import Outputs
 from replica.emulator import Emulator
+from replica.stacks import Outputs
 
 LEFTOVER = Leftover(
     4,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -221,6 +223,35 @@ class TestQuarantine:
         assert len(received["Messages"]) == 1
         assert received["Messages"][0]["Body"]
 
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_stopped_while_it_looks_it_shows_the_messages_again(
+        self, empty_quarantine: Operator, proxy: FaultProxy, number: signal.Signals
+    ) -> None:
+        operator = empty_quarantine
+        operator.put(b"rubbish\n" * 15, lane("STOP"))
+        operator.process()
+        receives = 0
+        stopped = threading.Event()
+
+        def stop(request: Request) -> Answer | None:
+            nonlocal receives
+            if not request.target.endswith(".ReceiveMessage"):
+                return None
+            receives += 1
+            if receives < 2:
+                return None
+            process.send_signal(number)  # the first ten are hidden by now
+            stopped.wait(PATIENCE)
+            return Answer(500, b"{}")
+
+        proxy.fault = stop
+        process = operator.start("quarantine", "list", endpoint=proxy.url)
+        _, err = process.communicate(timeout=PATIENCE)
+        stopped.set()
+        assert process.returncode == 130
+        assert "interrupted: what was not finished is still where it was" in err
+        assert len(operator.listed()) == 15
+
     @pytest.mark.parametrize(
         ("arguments", "code", "message"),
         [
@@ -348,7 +379,8 @@ class TestRedrive:
         out, err = operator.run("redrive", "--kilobytes-per-second", "0", endpoint=proxy.url)
         assert failing.failed > 0
         assert f"redriven {len(given_up)} records; {len(names)} of {len(names)} objects" in out
-        assert "python -m operations rebuild --day 2026-11-23 --symbol R0 --symbol R1" in err
+        assert "python -m operations rebuild --day 2026-11-23 " in err
+        assert "--symbol R0 --symbol R1" in err
         assert by_key(operator.on_stream()[there:]) == by_key(given_up)
         assert operator.keys("aws/lambda/") == []
         assert operator.keys("redriven/") == [f"redriven/{name}" for name in names]
@@ -479,6 +511,28 @@ class TestRebuild:
         assert 0 < len(left) < len(expected)
         assert left.items() <= expected.items()
         operator.run(*arguments)
+        assert bars(operator, symbols) == expected
+
+    def test_rows_that_dynamodb_leaves_unprocessed_are_written_again(
+        self, operator: Operator, symbols: list[str], proxy: FaultProxy
+    ) -> None:
+        operator.run("rebuild", "--all-symbols", "--day", f"{YESTERDAY:%Y-%m-%d}")
+        expected = bars(operator, symbols)
+        dynamodb, table = operator.client("dynamodb"), operator.outputs["BarsTable"]
+        for symbol, minute in expected:
+            dynamodb.delete_item(TableName=table, Key={"symbol": {"S": symbol}, "minute": {"S": minute}})
+        writes = 0
+
+        def leave_every_other(request: Request) -> Answer | None:
+            nonlocal writes
+            writes += request.target.endswith(".BatchWriteItem")
+            if not request.target.endswith(".BatchWriteItem") or writes % 2 == 0:
+                return None
+            return Answer(200, json.dumps({"UnprocessedItems": json.loads(request.body)["RequestItems"]}).encode())
+
+        proxy.fault = leave_every_other
+        operator.run("rebuild", "--all-symbols", "--day", f"{YESTERDAY:%Y-%m-%d}", endpoint=proxy.url)
+        assert writes > 2
         assert bars(operator, symbols) == expected
 
     @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from quotes import Heartbeat, Line, Quote, encode, lane_of, partition_key, to_iso
-from replica.deployment import Outputs
 from replica.emulator import Emulator
+from replica.stacks import Outputs
 from tests.integration.fault_proxy import Answer, FaultProxy, Request
 
 HANDLER = """

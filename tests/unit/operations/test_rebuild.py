@@ -366,11 +366,11 @@ def test_an_object_that_is_none_of_the_archives_stops_it_and_a_folder_does_not(d
 
 def test_objects_are_read_in_the_order_in_which_they_ended_on_the_stream() -> None:
     objects = MemoryObjects()
-    for name in ("15/a-2-100", "14/a-1-2", "14/a-1-100", "15/a-3-99"):
+    for name in ("15/a-2-100", "14/a-1-2", "14/a-1-100", "15/a-3-99", "14/b-1-9"):
         objects.objects[f"s3://b/raw-data/dt=2026-11-23/hour={name}.jsonl.gz"] = b""
     first, last = MONDAY + timedelta(hours=14, minutes=59), MONDAY + timedelta(hours=15)
     names = [address.rpartition("/")[2] for address in in_order(arrived_between(objects, "b", first, last) * 2)]
-    assert names == ["a-1-2.jsonl.gz", "a-3-99.jsonl.gz", "a-1-100.jsonl.gz", "a-2-100.jsonl.gz"]
+    assert names == ["a-1-2.jsonl.gz", "b-1-9.jsonl.gz", "a-3-99.jsonl.gz", "a-1-100.jsonl.gz", "a-2-100.jsonl.gz"]
 
 
 def test_a_line_of_another_encoder_is_told_by_its_content_and_not_by_its_first_bytes() -> None:

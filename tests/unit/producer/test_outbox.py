@@ -13,7 +13,7 @@ from producer_service.acceptance import decide
 from producer_service.errors import JournalError
 from producer_service.journal import FILE, Journal
 from producer_service.outbox import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Outbox, pause
-from producer_service.packing import MAX_RECORDS, MAX_REQUEST_BYTES, PACKET_BYTES, Packet, chunks
+from producer_service.packing import MAX_RECORD_BYTES, MAX_RECORDS, MAX_REQUEST_BYTES, PACKET_BYTES, Packet, chunks
 from quotes import Heartbeat, Quote, decode, from_iso, lane_of
 
 LANES = 4
@@ -108,6 +108,20 @@ def test_resends_only_the_failed_packets_and_from_the_head_of_their_lane(
     ]
 
 
+def test_a_throttled_lane_slows_itself_alone(make_outbox: MakeOutbox, make_quote: MakeQuote, clock: Clock) -> None:
+    outbox = make_outbox(clock)
+    throttled, tries, sent = lane_of("AAPL", LANES), 0, list[str]()
+    for second in range(100):
+        accept(outbox, [make_quote("AAPL", second), make_quote("MSFT", second)])
+        packets = outbox.take(0)
+        sent += symbols_in([packet for packet in packets if packet.lane != throttled])
+        tries += sum(packet.lane == throttled for packet in packets)
+        outbox.settle(packets, [packet.lane != throttled for packet in packets])
+        clock.now += 1
+    assert sent == ["MSFT"] * 100, "each at once"
+    assert 10 < tries < 20, "the pauses have grown to the longest, of 10 seconds"
+
+
 def test_a_quote_waits_for_company_no_longer_than_it_may(
     make_outbox: MakeOutbox, make_quote: Callable[..., Quote], clock: Clock
 ) -> None:
@@ -171,6 +185,7 @@ def test_a_request_keeps_to_the_limits_of_kinesis(
     while packets := outbox.take(0):
         assert len(packets) <= MAX_RECORDS
         assert sum(packet.size for packet in packets) <= MAX_REQUEST_BYTES
+        assert max(packet.size for packet in packets) <= MAX_RECORD_BYTES
         assert len({packet.lane for packet in packets}) == len(packets)
         sizes += [len(packet.data) for packet in packets]
         acknowledge(outbox, packets)

@@ -197,19 +197,20 @@ def test_missing_symbols_are_summed_over_the_groups(make_bench: MakeBench) -> No
     assert (bench.count("missing_symbols"), bench.count("groups"), bench.count("groups_open")) == (3, 2, 2)
 
 
-def test_freshness_is_the_age_at_acceptance_beyond_the_declared_delay(
+def test_a_quote_is_as_fresh_as_it_is_old_beyond_its_declared_delay(
     make_quote: MakeQuote, make_bench: MakeBench
 ) -> None:
-    bench = make_bench(FakeSource(FetchResult(quotes=(replace(make_quote(), delay_minutes=15),))))
-    bench.now = OPEN + timedelta(minutes=15, seconds=7)
+    delayed = replace(make_quote("MSFT", second=3), delay_minutes=15)
+    bench = make_bench(FakeSource(FetchResult(quotes=(make_quote(second=1), delayed))))
     bench.poller.poll()
-    assert bench.count("freshness_seconds_sum") == 7
+    rows = [row for packet in bench.outbox.take(0) for row in packet.rows]
+    assert {time - OPEN.timestamp() for row in rows for time in row.due_at} == {1, 15 * 60 + 3}
 
 
 def test_the_freshness_of_a_replay_is_nobody_s_business(make_quote: MakeQuote, make_bench: MakeBench) -> None:
     bench = make_bench(FakeSource(FetchResult(quotes=(make_quote(),))), group(source="replay"))
     bench.poller.poll()
-    assert bench.count("freshness_seconds_count") == 0
+    assert [row.due_at for packet in bench.outbox.take(0) for row in packet.rows] == [()]
 
 
 def test_groups_of_one_source_take_turns_and_none_begins_after_a_stop(make_bench: MakeBench) -> None:

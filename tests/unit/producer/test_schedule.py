@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -15,10 +16,22 @@ PATIENCE_SECONDS = 10.0
 
 
 @pytest.fixture
-def schedule() -> Iterator[Schedule]:
-    schedule = Schedule(Metrics(CollectorRegistry()), polls=1)
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def schedule(registry: CollectorRegistry) -> Iterator[Schedule]:
+    schedule = Schedule(Metrics(registry), polls=1)
     yield schedule
     schedule.stop()
+
+
+def wait_until_counted(registry: CollectorRegistry, event: str) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not registry.get_sample_value("stockstream_scheduler_events_total", {"event": event}):
+        assert time.monotonic() < deadline, f"no {event} was counted"
+        time.sleep(0.01)
 
 
 def test_a_poll_runs_at_once_and_another_job_after_its_interval(schedule: Schedule) -> None:
@@ -49,3 +62,47 @@ def test_heartbeats_go_out_while_every_poll_waits(schedule: Schedule) -> None:
         assert not release.is_set()
     finally:
         release.set()
+
+
+def test_a_poll_that_is_still_under_way_when_the_next_is_due_is_counted_and_not_run_twice(
+    schedule: Schedule, registry: CollectorRegistry
+) -> None:
+    release, runs = threading.Event(), list[None]()
+
+    def poll() -> None:
+        runs.append(None)
+        release.wait(PATIENCE_SECONDS)
+
+    schedule.poll(0.02, "poll", poll)
+    schedule.start()
+    try:
+        wait_until_counted(registry, "overlapped")
+        assert len(runs) == 1
+    finally:
+        release.set()
+
+
+def test_a_run_that_would_be_later_than_its_interval_is_counted_and_left_out(
+    schedule: Schedule, registry: CollectorRegistry
+) -> None:
+    hold, ran = threading.Event(), threading.Event()
+    schedule.poll(3600, "slow", lambda: hold.wait(1.2))  # the only thread of polls, for longer than the other may wait
+    schedule.poll(1, "late", ran.set)
+    schedule.start()
+    wait_until_counted(registry, "missed")
+    assert not ran.is_set()
+
+
+def test_a_job_that_breaks_is_counted_and_runs_again(schedule: Schedule, registry: CollectorRegistry) -> None:
+    again = threading.Event()
+
+    def poll() -> None:
+        if registry.get_sample_value("stockstream_scheduler_events_total", {"event": "error"}):
+            again.set()
+            return
+        msg = "told to fail"
+        raise RuntimeError(msg)
+
+    schedule.poll(0.02, "poll", poll)
+    schedule.start()
+    assert again.wait(PATIENCE_SECONDS)

@@ -1,0 +1,13 @@
+-- Open, high, low and close of each symbol and day (UTC), from the prices seen in the last seven days of arrival
+SELECT
+  symbol,
+  CAST(event_time AS date) AS day,
+  min_by(price, ROW(event_time, revision)) AS open,
+  max(price) AS high,
+  min(price) AS low,
+  max_by(price, ROW(event_time, revision)) AS close,
+  max(volume) AS volume,
+  count(*) AS quotes
+FROM recent_quotes
+GROUP BY symbol, CAST(event_time AS date)
+ORDER BY day DESC, symbol

@@ -1,0 +1,22 @@
+-- Every quote as it arrived, typed; a quote that was sent twice is there twice. A condition on dt reads those days alone.
+SELECT
+  symbol,
+  CAST(from_iso8601_timestamp(event_time) AS timestamp) AS event_time,
+  coalesce(revision, 0) AS revision,
+  price,
+  open,
+  high,
+  low,
+  previous_close,
+  volume,
+  currency,
+  exchange,
+  market_state,
+  delay_minutes,
+  source,
+  CAST(from_iso8601_timestamp(ingest_time) AS timestamp) AS ingest_time,
+  "$path" AS object,
+  dt,
+  hour
+FROM lines
+WHERE kind = 'quote'

@@ -1,0 +1,30 @@
+-- Every quote, once: the last arrival of each symbol, event time and revision. Reads the whole archive, whatever is asked.
+SELECT
+  symbol,
+  event_time,
+  revision,
+  price,
+  open,
+  high,
+  low,
+  previous_close,
+  volume,
+  currency,
+  exchange,
+  market_state,
+  delay_minutes,
+  source,
+  ingest_time,
+  dt,
+  hour
+FROM (
+  SELECT
+    *,
+    row_number() OVER (
+      PARTITION BY symbol, event_time, revision
+      -- Objects bear the sequence numbers of their records, which sort by length, then text.
+      ORDER BY dt DESC, hour DESC, length(object) DESC, object DESC, ingest_time DESC
+    ) AS copy
+  FROM quote_lines
+)
+WHERE copy = 1

@@ -1,0 +1,52 @@
+"""How old quotes are when Kinesis has acknowledged them, as a Prometheus histogram that takes a request at a time."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+BOUNDS_SECONDS = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
+
+
+class Freshness(Collector):
+    """Counts every quote. Thread-safe.
+
+    prometheus_client's own histogram takes one value a call, for ten times the CPU.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._within = [0] * len(BOUNDS_SECONDS)  # of each bound, and of those below it
+        self._count = 0
+        self._sum = 0.0
+
+    def add(self, due_at: Iterable[float], now: float) -> None:
+        """Count the quotes of a request that was acknowledged now; all times are seconds since the epoch."""
+        times = sorted(due_at)
+        count = len(times)
+        within = [count - bisect_left(times, now - bound) for bound in BOUNDS_SECONDS]
+        with self._lock:
+            self._within = [before + more for before, more in zip(self._within, within, strict=True)]
+            self._count += count
+            self._sum += max(
+                0.0, count * now - sum(times)
+            )  # a clock behind the exchange's makes them no fresher than new
+
+    def collect(self) -> Iterator[Metric]:
+        """The histogram as it is now."""
+        with self._lock:
+            buckets = [(str(bound), float(within)) for bound, within in zip(BOUNDS_SECONDS, self._within, strict=True)]
+            count, total = self._count, self._sum
+        yield HistogramMetricFamily(
+            "stockstream_freshness_seconds",
+            "From an accepted quote's event time to its acknowledgement, less the delay that it declares. Not of "
+            "replays, nor of quotes that a restart found in the journal. A start out of hours adds each symbol's last "
+            "quote, as old as it is.",
+            buckets=[*buckets, ("+Inf", float(count))],
+            sum_value=total,
+        )

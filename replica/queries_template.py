@@ -1,0 +1,128 @@
+"""The templates that take the views and the saved queries to Athena, written from infra/athena: no copy by hand.
+
+A view is there as soon as its stack is, as the Glue table that Athena itself makes of CREATE VIEW; the statement that
+makes it anew stands among the saved queries. Two templates, since no emulator knows AWS::Athena::NamedQuery.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from replica.catalog import Catalog, Column, Statement
+from replica.engine import Engine
+
+DATABASE, WORKGROUP = "Database", "Workgroup"
+"""Outputs of the stack analytics, and so parameters here."""
+
+_HEAD = """\
+AWSTemplateFormatVersion: "2010-09-09"
+Description: {description}
+
+# Written from infra/athena by `python -m replica queries`. Change the SQL there and run it: a test holds this to it.
+
+Parameters:
+  # Outputs of the stack analytics, under the same names.
+{parameters}
+
+Resources:
+"""
+
+
+def render(catalog: Catalog) -> Mapping[str, str]:
+    """The text of each template, by its file's name."""
+    with tempfile.TemporaryDirectory() as nothing:
+        engine = Engine(catalog, Path(nothing))  # DuckDB says what columns a view has
+        columns = {view.name: [_column(*row) for row in engine.columns(view.name).rows] for view in catalog.views}
+        engine.close()
+    made_anew = [
+        Statement(
+            name=f"view_{view.name}",
+            description=f"Makes the view {view.name} anew. {view.description}",
+            select=f"CREATE OR REPLACE VIEW {view.name} AS\n{view.select}",
+        )
+        for view in catalog.views
+    ]
+    views = (_view(view, columns[view.name]) for view in catalog.views)
+    saved = (_saved(query) for query in (*catalog.queries, *made_anew))
+    return {
+        "views.yaml": _template("stockstream: the views over the archive", [DATABASE], views),
+        "queries.yaml": _template("stockstream: the saved queries of Athena", [DATABASE, WORKGROUP], saved),
+    }
+
+
+def _template(description: str, parameters: Iterable[str], resources: Iterable[str]) -> str:
+    declared = "\n".join(f"  {name}: {{Type: String}}" for name in parameters)
+    return _HEAD.format(description=json.dumps(description), parameters=declared) + "\n".join(resources)
+
+
+def _saved(query: Statement) -> str:
+    return f"""\
+  {_logical(query.name)}:
+    Type: AWS::Athena::NamedQuery
+    Properties:
+      Name: {query.name}
+      Description: {json.dumps(query.description)}
+      Database: !Ref {DATABASE}
+      WorkGroup: !Ref {WORKGROUP}
+      QueryString: |
+{_indented(query.select, 8)}
+"""
+
+
+def _view(view: Statement, columns: Sequence[Column]) -> str:
+    """A view as Glue keeps it for Athena: a comment that holds a JSON document in base64."""
+    listed = "\n".join(f"            - {{Name: {each.name}, Type: {json.dumps(each.type)}}}" for each in columns)
+    return f"""\
+  {_logical(view.name)}:
+    Type: AWS::Glue::Table
+    Properties:
+      CatalogId: !Ref AWS::AccountId
+      DatabaseName: !Ref {DATABASE}
+      TableInput:
+        Name: {view.name}
+        Description: {json.dumps(view.description)}
+        TableType: VIRTUAL_VIEW
+        Parameters: {{presto_view: "true", comment: Presto View}}
+        PartitionKeys: []
+        StorageDescriptor:
+          Columns:
+{listed}
+        ViewExpandedText: /* Presto View */
+        ViewOriginalText: !Sub
+          - "/* Presto View: ${{Document}} */"
+          - Document:
+              Fn::Base64: !Sub |
+{_indented(_document(view, columns), 16)}
+"""
+
+
+def _document(view: Statement, columns: Sequence[Column]) -> str:
+    listed = ",\n".join("    " + json.dumps({"name": column.name, "type": _trino(column.type)}) for column in columns)
+    return f"""\
+{{
+  "originalSql": {json.dumps(view.select)},
+  "catalog": "awsdatacatalog",
+  "schema": "${{{DATABASE}}}",
+  "columns": [
+{listed}
+  ]
+}}"""
+
+
+def _column(name: str, duckdb_type: str) -> Column:
+    return Column(name, {"VARCHAR": "string", "INTEGER": "int"}.get(duckdb_type, duckdb_type.lower()))
+
+
+def _trino(glue_type: str) -> str:
+    return {"string": "varchar", "int": "integer", "timestamp": "timestamp(3)"}.get(glue_type, glue_type)
+
+
+def _logical(name: str) -> str:
+    return "".join(word.capitalize() for word in name.split("_"))
+
+
+def _indented(text: str, spaces: int) -> str:
+    return "\n".join(" " * spaces + line if line else "" for line in text.splitlines())

@@ -1,0 +1,177 @@
+"""Alarms, dashboards, and the topic that they speak on: what they watch is there, and the runbook knows each."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from processor_lambda import metrics
+from processor_lambda.processor import Report
+from processor_lambda.records import Record
+from producer_service.polling import PollReport
+from tests.infra.templates import ALL, default, properties, resources
+
+ROOT = Path(__file__).parents[2]
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+ALARMS = {name: (template, alarm["Properties"]) for template, name, alarm in resources("AWS::CloudWatch::Alarm")}
+RULES = {name: (template, rule["Properties"]) for template, name, rule in resources("AWS::Events::Rule")}
+DASHBOARDS = {template: dashboard["Properties"] for template, _, dashboard in resources("AWS::CloudWatch::Dashboard")}
+MUTED_BY_A_PAUSE = {"ProducerSilent", "ProcessorIdle", "NoQuotesAccepted", "ProducerRestarting"}
+
+
+def emitted() -> set[str]:
+    """The metrics that the function's lines of log hold."""
+    now = datetime(2026, 11, 25, tzinfo=UTC)
+    record = Record(
+        stream="quotes", shard="shardId-000000000000", sequence_number=1, partition_key="", arrival=now, data=b""
+    )
+    lines = (
+        metrics.processed(Report(oldest_ingest_time=now), record, seconds=1, now=now),
+        metrics.failed("throttled", record, records=1, now=now),
+    )
+    return {one["Name"] for line in lines for one in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
+
+
+# Of each namespace, the metrics that somebody puts there, and the dimensions that they have.
+METRICS: dict[str, tuple[set[str], set[str]]] = {
+    # The function, in CloudWatch's embedded format.
+    metrics.NAMESPACE: (emitted(), {metrics.DIMENSION}),
+    # Filters of the producer's log.
+    "Stockstream/${AWS::StackName}": ({"Accepted", "Starts"}, set()),
+    "AWS/Lambda": ({"Invocations", "Errors", "Throttles", "IteratorAge"}, {"FunctionName"}),
+    "AWS/Kinesis": ({"IncomingRecords", "IncomingBytes", "WriteProvisionedThroughputExceeded"}, {"StreamName"}),
+    "AWS/DynamoDB": ({"WriteThrottleEvents", "ConsumedWriteCapacityUnits"}, {"TableName"}),
+    "AWS/SQS": ({"ApproximateNumberOfMessagesVisible"}, {"QueueName"}),
+    "AWS/ECS": ({"CPUUtilization", "MemoryUtilization"}, {"ServiceName", "ClusterName"}),
+}
+
+
+def text_of(value: Any) -> str:
+    """A string of a template, the text of its Fn::Sub if it is one."""
+    return str(value["Fn::Sub"] if isinstance(value, dict) else value)
+
+
+def sections() -> set[str]:
+    return {heading.lower() for heading in re.findall(r"^## (\w+)$", RUNBOOK, re.MULTILINE)}
+
+
+@pytest.mark.parametrize("name", ALARMS)
+class TestAlarm:
+    def test_watches_a_metric_that_somebody_puts(self, name: str) -> None:
+        _, alarm = ALARMS[name]
+        known, dimensions = METRICS[text_of(alarm["Namespace"])]
+        assert alarm["MetricName"] in known
+        assert {dimension["Name"] for dimension in alarm.get("Dimensions", [])} == dimensions
+
+    def test_says_when_it_begins_and_when_it_ends(self, name: str) -> None:
+        _, alarm = ALARMS[name]
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "OperatorsTopicArn"}]
+
+    def test_names_its_section_of_the_runbook(self, name: str) -> None:
+        _, alarm = ALARMS[name]
+        assert re.fullmatch(r"[A-Z].*; docs/runbook\.md#\w+", alarm["AlarmDescription"])
+        assert alarm["AlarmDescription"].rpartition("#")[2] in sections()
+
+    def test_says_what_no_figure_means(self, name: str) -> None:
+        _, alarm = ALARMS[name]
+        silent = {"ProducerSilent", "ProcessorIdle"}
+        assert alarm["TreatMissingData"] == ("breaching" if name in silent else "notBreaching")
+
+    def test_is_muted_by_a_pause_of_the_producer_if_that_would_set_it_off(self, name: str) -> None:
+        _, alarm = ALARMS[name]
+        muted = {"Fn::If": ["Running", True, False]}
+        assert alarm.get("ActionsEnabled", True) == (muted if name in MUTED_BY_A_PAUSE else True)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_tells_operators_what_ecs_said(name: str) -> None:
+    _, rule = RULES[name]
+    (target,) = rule["Targets"]
+    assert target["Arn"] == {"Ref": "OperatorsTopicArn"}
+    transformer = target["InputTransformer"]
+    used = set(re.findall(r"<(\w+)>", transformer["InputTemplate"]))
+    assert used == transformer["InputPathsMap"].keys()
+    assert json.loads(transformer["InputTemplate"]).rpartition("#")[2] in sections()
+
+
+def test_the_issues_that_a_feed_can_have_are_all_watched() -> None:
+    assert ALARMS.keys() | RULES.keys() == {
+        *("ProcessorBehind", "ProcessorIdle", "FunctionFailing", "FunctionThrottled", "BatchesFailing"),
+        *("QuarantineNotEmpty", "StreamThrottled", "QuotesThrottled", "BarsThrottled", "StateThrottled", "StateLarge"),
+        *("ProducerSilent", "NoQuotesAccepted", "ProducerRestarting", "TaskStopped", "DeploymentFailed"),
+    }
+
+
+def test_a_state_is_called_large_before_dynamodb_refuses_it() -> None:
+    assert default("observability", "LargestStateBytes") == 300_000
+    assert ALL["observability"]["Parameters"]["LargestStateBytes"]["MaxValue"] <= 400_000
+
+
+def test_the_log_filters_match_what_the_producer_logs() -> None:
+    filters = {
+        resource["Properties"]["FilterPattern"]: resource["Properties"]["MetricTransformations"][0]["MetricValue"]
+        for _, _, resource in resources("AWS::Logs::MetricFilter")
+    }
+    assert filters == {'{ $.event = "polled" }': "$.accepted", '{ $.event = "started" }': "1"}
+    assert "accepted" in PollReport.__struct_fields__
+    logged = "".join((ROOT / "producer_service" / name).read_text() for name in ("polling.py", "daemon.py"))
+    assert 'log.info("polled"' in logged
+    assert re.search(r'log\.info\(\s*"started"', logged)
+
+
+@pytest.mark.parametrize("template", DASHBOARDS)
+class TestDashboard:
+    def widgets(self, template: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(DASHBOARDS[template]["DashboardBody"]["Fn::Sub"])["widgets"]
+        return found
+
+    def test_shows_metrics_that_somebody_puts(self, template: str) -> None:
+        shown = [row for widget in self.widgets(template) for row in widget["properties"].get("metrics", [])]
+        assert shown
+        for namespace, metric, *rest in shown:
+            known, dimensions = METRICS[namespace]
+            names = {name for name in rest if isinstance(name, str)}
+            assert metric in known
+            assert {name for name in names if not name.startswith("${")} == dimensions
+
+    def test_shows_every_alarm_of_its_template(self, template: str) -> None:
+        (widget,) = [widget for widget in self.widgets(template) if widget["type"] == "alarm"]
+        alarms = {name for name, (where, _) in ALARMS.items() if where == template}
+        assert set(widget["properties"]["alarms"]) == {f"${{{name}.Arn}}" for name in alarms}
+
+    def test_has_no_two_widgets_in_one_place(self, template: str) -> None:
+        cells = [
+            (x, y)
+            for widget in self.widgets(template)
+            for x in range(widget["x"], widget["x"] + widget["width"])
+            for y in range(widget["y"], widget["y"] + widget["height"])
+        ]
+        assert len(cells) == len(set(cells))
+        assert max(x for x, _ in cells) < 24
+
+
+class TestOperators:
+    def test_alarms_rules_and_the_budget_may_use_the_topic_and_its_key_and_nobody_from_elsewhere(self) -> None:
+        services = ["cloudwatch.amazonaws.com", "events.amazonaws.com", "budgets.amazonaws.com"]
+        here = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+        key = properties("operators", "Key")["KeyPolicy"]["Statement"]
+        topic = properties("operators", "OperatorsPolicy")["PolicyDocument"]["Statement"]
+        for statements, actions in ((key, ["kms:Decrypt", "kms:GenerateDataKey*"]), (topic, "sns:Publish")):
+            (publishers,) = [statement for statement in statements if statement["Sid"] == "Publishers"]
+            assert publishers["Principal"] == {"Service": services}
+            assert publishers["Action"] == actions
+            assert publishers["Condition"] == here
+
+    def test_the_budget_speaks_before_it_is_spent_and_before_it_will_be(self) -> None:
+        budget = properties("operators", "Budget")
+        told = {
+            (entry["Notification"]["NotificationType"], entry["Notification"]["Threshold"])
+            for entry in budget["NotificationsWithSubscribers"]
+        }
+        assert told == {("ACTUAL", 80), ("FORECASTED", 100)}
+        assert budget["Budget"]["BudgetLimit"]["Amount"] == {"Ref": "MonthlyBudgetUsd"}

@@ -1,0 +1,96 @@
+"""The table over the archive: its columns are the wire's, its partitions the archive's keys."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from processor_lambda import archive
+from processor_lambda.records import Admitted, Record
+from quotes import Heartbeat, Quote
+from tests.infra.templates import ALL, default, properties, statements
+
+TABLE: dict[str, Any] = properties("analytics", "Lines")["TableInput"]
+COLUMNS = {column["Name"]: column["Type"] for column in TABLE["StorageDescriptor"]["Columns"]}
+PARAMETERS: dict[str, Any] = TABLE["Parameters"]
+TYPES = {"str": "string", "int": "bigint", "Decimal": "decimal(23,8)", "bytes": "string", "datetime": "string"}
+
+
+def columns_of(*kinds: type[msgspec.Struct]) -> dict[str, str]:
+    """What the lines of some kinds hold, as Glue's types."""
+    columns = {"kind": "string", "v": "int"}
+    for kind in kinds:
+        for name, annotation in kind.__annotations__.items():
+            columns.setdefault(name, TYPES[annotation.removesuffix(" | None")])
+    return columns
+
+
+def test_every_field_of_every_kind_of_line_is_a_column() -> None:
+    assert columns_of(Quote, Heartbeat, archive._Refused) == COLUMNS
+
+
+def test_a_price_of_every_size_that_a_quote_may_have_fits() -> None:
+    from quotes.model import MAX_PRICE, PRICE_PLACES  # noqa: PLC0415  (the limits, of this test alone)
+
+    digits_before = len(f"{MAX_PRICE - 1:f}")
+    assert COLUMNS["price"] == f"decimal({digits_before + PRICE_PLACES},{PRICE_PLACES})"
+
+
+def test_partitions_are_projected_from_the_keys_that_the_processor_writes() -> None:
+    record = Record(
+        stream="arn",
+        shard="shardId-000000000000",
+        sequence_number=1,
+        partition_key="lane-00-of-01",
+        arrival=datetime(2026, 11, 23, 4, 30, tzinfo=UTC),
+        data=b"",
+    )
+    key = archive.key_of([Admitted(record, (), ())])
+    template = PARAMETERS["storage.location.template"]["Fn::Sub"]
+    location = re.sub(r"\$\{!(\w+)\}", lambda match: {"dt": "2026-11-23", "hour": "04"}[match[1]], template)
+    assert key.startswith(location.removeprefix("s3://${ArchiveBucket}/"))
+
+
+def test_projection_covers_every_hour_of_every_day_since_the_first() -> None:
+    assert [(key["Name"], key["Type"]) for key in TABLE["PartitionKeys"]] == [("dt", "string"), ("hour", "int")]
+    projection = {name: value for name, value in PARAMETERS.items() if name.startswith("projection.")}
+    assert projection == {
+        "projection.enabled": "true",
+        "projection.dt.type": "date",
+        "projection.dt.format": "yyyy-MM-dd",
+        "projection.dt.range": {"Fn::Sub": "${FirstDay},NOW"},
+        "projection.dt.interval": "1",
+        "projection.dt.interval.unit": "DAYS",
+        "projection.hour.type": "integer",
+        "projection.hour.range": "0,23",
+        "projection.hour.digits": "2",
+    }
+    assert re.fullmatch(ALL["analytics"]["Parameters"]["FirstDay"]["AllowedPattern"], default("analytics", "FirstDay"))
+
+
+def test_a_query_writes_where_the_workgroup_says_encrypted_and_reads_no_more_than_its_limit() -> None:
+    stated = properties("analytics", "Workgroup")["WorkGroupConfiguration"]
+    assert stated["EnforceWorkGroupConfiguration"] is True
+    assert stated["BytesScannedCutoffPerQuery"] == {"Ref": "ScanLimitBytes"}
+    assert default("analytics", "ScanLimitBytes") == 10 * 2**30
+    assert stated["ResultConfiguration"]["OutputLocation"] == {"Fn::Sub": "s3://${Results}/"}
+    assert stated["ResultConfiguration"]["EncryptionConfiguration"] == {"EncryptionOption": "SSE_S3"}
+
+
+def test_results_expire() -> None:
+    (rule,) = properties("analytics", "Results")["LifecycleConfiguration"]["Rules"]
+    assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", {"Ref": "ResultsExpireAfterDays"})
+
+
+def test_there_is_no_crawler_unless_it_is_asked_for() -> None:
+    assert default("analytics", "CrawlerSchedule") == ""
+    crawling = {name for name, resource in ALL["analytics"]["Resources"].items() if resource.get("Condition")}
+    assert crawling == {"Crawler", "CrawlerRole"}
+
+
+def test_a_query_may_list_raw_data_alone() -> None:
+    (statement,) = [s for s in statements("analytics", "QueryPolicy") if s["Sid"] == "ListTheArchive"]
+    assert statement["Condition"] == {"StringLike": {"s3:prefix": "raw-data/*"}}

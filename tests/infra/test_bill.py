@@ -1,0 +1,48 @@
+"""What the bill takes to be in the templates is in them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+
+from operations import bill
+from operations.expectation import Setup
+from processor_lambda import metrics
+from processor_lambda.processor import Report
+from processor_lambda.records import Record
+from tests.infra.templates import default, resources
+
+NOW = datetime(2026, 11, 25, tzinfo=UTC)
+RECORD = Record(stream="s", shard="0", sequence_number=1, partition_key="k", arrival=NOW, data=b"")
+
+
+def test_what_is_billed_by_the_piece_is_counted_as_the_templates_have_it() -> None:
+    kinds = Counter(resource["Type"] for _, _, resource in resources())
+    lines = (
+        metrics.processed(Report(oldest_ingest_time=NOW), RECORD, seconds=1, now=NOW),
+        metrics.failed("", RECORD, records=1, now=NOW),
+    )
+    named = {each["Name"] for line in lines for of in line["_aws"]["CloudWatchMetrics"] for each in of["Metrics"]}
+    assert kinds["AWS::CloudWatch::Alarm"] == bill.ALARMS
+    assert kinds["AWS::CloudWatch::Dashboard"] == bill.DASHBOARDS
+    assert kinds["AWS::KMS::Key"] == bill.CUSTOMER_KEYS
+    assert len(named) + kinds["AWS::Logs::MetricFilter"] == bill.METRICS
+
+
+def test_the_defaults_of_the_bill_are_those_of_the_templates() -> None:
+    setup = Setup(symbols=1, interval_seconds=1, lanes=1, shards=1)
+    plan = bill.Plan(hours="always")
+    assert (setup.batch_size, setup.window_seconds, setup.memory_mb, setup.resolution) == tuple(
+        default("processor", name) for name in ("BatchSize", "BatchingWindowSeconds", "MemorySize", "RowResolution")
+    )
+    assert (plan.row_days, plan.bar_days, plan.log_days, plan.architecture) == tuple(
+        default("processor", name) for name in ("QuoteTtlDays", "BarTtlDays", "LogRetentionDays", "Architecture")
+    )
+    assert (plan.archive_days, plan.cold_after_days) == tuple(
+        default("storage", name) for name in ("ArchiveExpireAfterDays", "ArchiveColdAfterDays")
+    )
+    assert (int(plan.task_vcpu * 1024), int(plan.task_gb * 1024)) == tuple(
+        int(default("producer", name)) for name in ("Cpu", "Memory")
+    )
+    reads = sum(default("storage", f"{table}ReadCapacity") for table in ("Quotes", "Bars", "State"))
+    assert reads == bill.READ_CAPACITY

@@ -1,0 +1,56 @@
+"""The guides name parameters, outputs, stacks and sections that there are."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from replica.deployment import WHOLE
+from tests.infra.templates import ALL
+
+ROOT = Path(__file__).parents[2]
+GUIDES = {
+    name: (ROOT / "docs" / name).read_text(encoding="utf-8")
+    for name in ("deploy.md", "security.md", "runbook.md", "operations.md")
+}
+PARAMETERS = {key for template in ALL.values() for key in template.get("Parameters", {})}
+OUTPUTS = {key for template in ALL.values() for key in template.get("Outputs", {})}
+MAKE = {"ARCHIVE", "KEY", "STAGE", "PARAMETERS", "IMAGE", "DRY_RUN", "PACKAGE_ARCHITECTURE"}
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+class TestGuide:
+    def test_names_parameters_that_there_are(self, guide: str) -> None:
+        named = set(re.findall(r"`([A-Z][A-Za-z]+)=[^`]*`", GUIDES[guide])) - {"Database"}
+        assert named - MAKE <= PARAMETERS
+
+    def test_names_outputs_that_there_are(self, guide: str) -> None:
+        assert set(re.findall(r"\$([A-Z][A-Za-z]+)", GUIDES[guide])) <= OUTPUTS
+
+    def test_links_to_sections_that_there_are(self, guide: str) -> None:
+        for target, anchor in re.findall(r"\]\(([a-z.]*)#([\w-]+)\)", GUIDES[guide]):
+            text = GUIDES[target or guide]
+            headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w-]", "", heading.lower().replace(" ", "-")) for heading in headings}
+
+
+def test_the_deployment_guide_lists_the_stacks_in_their_order() -> None:
+    rows = re.findall(r"^\| ([\w-]+) \| ", GUIDES["deploy.md"].partition("| stack |")[2], re.MULTILINE)
+    assert tuple(rows[: len(WHOLE)]) == WHOLE
+
+
+def test_the_deployment_guide_counts_the_alarms() -> None:
+    counted = dict(re.findall(r"^\| ([\w-]+) \| (\d+) alarms", GUIDES["deploy.md"], re.MULTILINE))
+    alarms = {
+        name: str(sum(resource["Type"] == "AWS::CloudWatch::Alarm" for resource in template["Resources"].values()))
+        for name, template in ALL.items()
+    }
+    assert counted == {name: number for name, number in alarms.items() if number != "0"}
+
+
+def test_the_files_of_stages_name_parameters_that_there_are() -> None:
+    for path in (ROOT / "infra" / "stages").glob("*.env"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        assert {match[1] for line in lines if (match := re.match(r"#?([A-Z][A-Za-z]+)=", line))} <= PARAMETERS

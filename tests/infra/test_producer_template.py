@@ -1,0 +1,153 @@
+"""The producer's task: confined as its container is under compose, set up from the outputs of the other stacks."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from producer_service.settings import PREFIX, VARIABLES
+from tests.infra.templates import ALL, branches, default, properties
+
+ROOT = Path(__file__).parents[2]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"][
+    "producer"
+]
+DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text(encoding="utf-8")
+CONTAINERS = list(branches(properties("producer", "TaskDefinition")["ContainerDefinitions"]))
+PRODUCER, COLLECTOR = CONTAINERS
+ENVIRONMENT = {entry["Name"]: entry["Value"] for entry in PRODUCER["Environment"]}
+SERVICE = properties("producer", "Service")
+
+BY_THE_DEPLOYMENT = {
+    "PRODUCER_STREAM_NAME": {"Ref": "StreamName"},
+    "PRODUCER_HANDOVER_BUCKET": {"Ref": "ArchiveBucket"},
+}
+BY_THE_IMAGE = {"PRODUCER_HTTP_HOST", "PRODUCER_HTTP_PORT", "PRODUCER_JOURNAL_DIR", "PRODUCER_YAHOO_CACHE_DIR"}
+OF_TESTS_AND_REPLAYS = {"PRODUCER_LEDGER_PATH", "PRODUCER_REPLAY_PATH", "PRODUCER_REPLAY_SPEED"}
+
+
+class TestConfinement:
+    def test_is_that_of_the_container_under_compose(self) -> None:
+        linux = PRODUCER["LinuxParameters"]
+        task = {
+            "user": PRODUCER["User"],
+            "read_only": PRODUCER["ReadonlyRootFilesystem"],
+            "cap_drop": linux["Capabilities"]["Drop"],
+            "tmpfs": [f"{mount['ContainerPath']}:size={mount['Size']}m" for mount in linux["Tmpfs"]],
+        }
+        assert task == {key: COMPOSE[key] for key in task}
+
+    def test_has_an_init_before_it_though_it_needs_none(self) -> None:
+        assert PRODUCER["LinuxParameters"]["InitProcessEnabled"] is True
+        assert "init" not in COMPOSE  # not every Docker engine has one, Debian's for example
+
+    def test_lacks_of_compose_s_only_what_fargate_does_not_take(self) -> None:
+        of_security = {"user", "read_only", "cap_drop", "cap_add", "tmpfs", "security_opt", "privileged"}
+        compared = {"user", "read_only", "cap_drop", "tmpfs"}
+        assert (of_security & COMPOSE.keys()) - compared == {"security_opt"}
+        assert COMPOSE["security_opt"] == ["no-new-privileges:true"]
+
+    def test_leaves_one_writable_volume_where_the_image_declares_it_and_compose_mounts_it(self) -> None:
+        (mount,) = PRODUCER["MountPoints"]
+        assert properties("producer", "TaskDefinition")["Volumes"] == [{"Name": mount["SourceVolume"]}]
+        path = mount["ContainerPath"]
+        assert f"\nVOLUME {path}\n" in DOCKERFILE
+        writable = {volume.split(":")[1] for volume in COMPOSE["volumes"] if not volume.endswith(":ro")}
+        assert writable == {path}
+        assert all(
+            value.startswith(path) for value in re.findall(r"PRODUCER_(?:JOURNAL|YAHOO_CACHE)_DIR=(\S+)", DOCKERFILE)
+        )
+
+    def test_opens_no_port_and_no_shell(self) -> None:
+        assert all("PortMappings" not in container for container in CONTAINERS)
+        assert SERVICE["EnableExecuteCommand"] is False
+
+    def test_is_the_collector_s_too_but_for_its_user_which_is_its_image_s(self) -> None:
+        assert COLLECTOR["ReadonlyRootFilesystem"] is True
+        assert COLLECTOR["LinuxParameters"]["Capabilities"] == {"Drop": ["ALL"]}
+        assert COLLECTOR["Essential"] is False
+
+
+class TestLife:
+    def test_its_health_is_asked_as_the_image_says(self) -> None:
+        found = re.search(
+            r"HEALTHCHECK --interval=(\d+)s --timeout=(\d+)s --start-period=(\d+)s --retries=(\d+) \\\n  CMD (\[.*\])",
+            DOCKERFILE,
+        )
+        assert found is not None
+        *numbers, command = found.groups()
+        check = PRODUCER["HealthCheck"]
+        assert check["Command"] == ["CMD", *json.loads(command)]
+        assert [check[key] for key in ("Interval", "Timeout", "StartPeriod", "Retries")] == [int(n) for n in numbers]
+
+    def test_a_stop_waits_longer_than_any_drain_that_can_be_set(self) -> None:
+        from producer_service.settings import Settings  # noqa: PLC0415  (one limit of it)
+
+        (limit,) = [rule.le for rule in Settings.model_fields["drain_seconds"].metadata if hasattr(rule, "le")]
+        assert limit < PRODUCER["StopTimeout"] <= 120
+
+    def test_a_container_that_dies_starts_again_but_not_for_a_mistake_in_the_settings(self) -> None:
+        assert PRODUCER["RestartPolicy"] == {"Enabled": True, "IgnoredExitCodes": [0, 2], "RestartAttemptPeriod": 60}
+
+    def test_two_never_poll_at_once(self) -> None:
+        stated = SERVICE["DeploymentConfiguration"]
+        assert (stated["MinimumHealthyPercent"], stated["MaximumPercent"]) == (0, 100)
+        assert SERVICE["AvailabilityZoneRebalancing"] == "DISABLED"
+        assert ALL["producer"]["Parameters"]["DesiredCount"]["AllowedValues"] == [0, 1]
+
+    def test_a_deployment_that_fails_or_harms_is_rolled_back(self) -> None:
+        stated = SERVICE["DeploymentConfiguration"]
+        assert stated["DeploymentCircuitBreaker"] == {"Enable": True, "Rollback": True}
+        assert stated["Alarms"] == {
+            "Enable": True,
+            "Rollback": True,
+            "AlarmNames": [{"Ref": "QuarantineAlarm"}, {"Ref": "FunctionFailingAlarm"}],
+        }
+
+    def test_runs_on_arm_and_on_capacity_that_stays_unless_told_otherwise(self) -> None:
+        assert (default("producer", "Architecture"), default("producer", "Capacity")) == ("arm64", "FARGATE")
+
+    def test_a_log_that_is_slow_holds_up_no_quote(self) -> None:
+        for container in CONTAINERS:
+            assert container["LogConfiguration"]["Options"]["mode"] == "non-blocking"
+        assert properties("producer", "LogGroup")["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+
+
+class TestSettings:
+    def test_every_setting_that_is_a_user_s_is_a_parameter_of_its_name(self) -> None:
+        users = VARIABLES.keys() - BY_THE_DEPLOYMENT.keys() - BY_THE_IMAGE - OF_TESTS_AND_REPLAYS
+        told = {name: value for name, value in ENVIRONMENT.items() if name in users}
+        assert told == {
+            name: {"Ref": "".join(part.capitalize() for part in name.removeprefix(PREFIX).split("_"))} for name in users
+        }
+
+    def test_the_rest_is_the_deployment_s_and_the_image_s(self) -> None:
+        rest = {name: value for name, value in ENVIRONMENT.items() if name in BY_THE_DEPLOYMENT}
+        assert rest == BY_THE_DEPLOYMENT
+        assert set(re.findall(r"(PRODUCER_\w+)=", DOCKERFILE)) == BY_THE_IMAGE
+        assert ENVIRONMENT["AWS_DEFAULT_REGION"] == {"Ref": "AWS::Region"}
+        assert ENVIRONMENT.keys() <= VARIABLES.keys() | {"AWS_DEFAULT_REGION"}
+
+    def test_a_parameter_that_is_left_empty_is_a_setting_that_is_left_out(self) -> None:
+        from producer_service.settings import Settings  # noqa: PLC0415
+
+        assert Settings.model_config["env_ignore_empty"] is True
+
+    def test_no_level_of_log_hides_the_lines_that_alarms_are_made_of(self) -> None:
+        assert ALL["producer"]["Parameters"]["LogLevel"]["AllowedValues"] == ["info", "debug"]
+
+    def test_the_collector_reads_the_port_that_the_image_serves(self) -> None:
+        (entry,) = COLLECTOR["Environment"]
+        config = yaml.safe_load(entry["Value"]["Fn::Sub"])
+        (job,) = config["receivers"]["prometheus"]["config"]["scrape_configs"]
+        port = re.search(r"PRODUCER_HTTP_PORT=(\d+)", DOCKERFILE)
+        assert port is not None
+        assert job["static_configs"] == [{"targets": [f"127.0.0.1:{port[1]}"]}]
+        pipeline = config["service"]["pipelines"]["metrics"]
+        assert set(pipeline["receivers"]) <= config["receivers"].keys()
+        assert set(pipeline["exporters"]) <= config["exporters"].keys()
+        assert set(config["service"]["extensions"]) == config["extensions"].keys()

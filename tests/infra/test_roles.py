@@ -1,0 +1,95 @@
+"""Who may do what. tests/integration/test_least_privilege.py holds the same grants against the calls that are made."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.infra.templates import as_list, grants, properties, resources, statements
+
+GRANTS = {
+    ("processor", "Role"): [
+        ("dynamodb:BatchGetItem", "StateTableArn"),
+        ("dynamodb:BatchWriteItem", "BarsTableArn"),
+        ("dynamodb:BatchWriteItem", "QuotesTableArn"),
+        ("dynamodb:PutItem", "StateTableArn"),
+        ("dynamodb:Query", "BarsTableArn"),
+        ("kinesis:DescribeStream", "StreamArn"),
+        ("kinesis:DescribeStreamSummary", "StreamArn"),
+        ("kinesis:GetRecords", "StreamArn"),
+        ("kinesis:GetShardIterator", "StreamArn"),
+        ("kinesis:ListShards", "StreamArn"),
+        ("logs:CreateLogStream", "LogGroup.Arn"),
+        ("logs:PutLogEvents", "LogGroup.Arn"),
+        ("s3:ListBucket", "ArchiveBucketArn"),
+        ("s3:PutObject", "${ArchiveBucketArn}/aws/lambda/*"),
+        ("s3:PutObject", "${ArchiveBucketArn}/quarantine/*"),
+        ("s3:PutObject", "${ArchiveBucketArn}/raw-data/*"),
+        ("sns:Publish", "AlertsTopicArn"),
+        ("sqs:SendMessage", "QuarantineQueueArn"),
+    ],
+    ("producer", "TaskRole"): [
+        ("aps:RemoteWrite", "Workspace.Arn"),
+        ("kinesis:DescribeStreamSummary", "StreamArn"),
+        ("kinesis:PutRecords", "StreamArn"),
+        ("s3:DeleteObject", "${ArchiveBucketArn}/undelivered/${StreamName}/*"),
+        ("s3:GetObject", "${ArchiveBucketArn}/undelivered/${StreamName}/*"),
+        ("s3:ListBucket", "ArchiveBucketArn"),
+        ("s3:PutObject", "${ArchiveBucketArn}/undelivered/${StreamName}/*"),
+    ],
+    ("producer", "ExecutionRole"): [
+        ("ecr:BatchCheckLayerAvailability", "RepositoryArn"),
+        ("ecr:BatchGetImage", "RepositoryArn"),
+        ("ecr:GetAuthorizationToken", "*"),
+        ("ecr:GetDownloadUrlForLayer", "RepositoryArn"),
+        ("logs:CreateLogStream", "LogGroup.Arn"),
+        ("logs:PutLogEvents", "LogGroup.Arn"),
+    ],
+}
+TRUSTED = {
+    ("processor", "Role"): "lambda.amazonaws.com",
+    ("producer", "TaskRole"): "ecs-tasks.amazonaws.com",
+    ("producer", "ExecutionRole"): "ecs-tasks.amazonaws.com",
+    ("analytics", "CrawlerRole"): "glue.amazonaws.com",
+}
+POLICIES = [*TRUSTED, ("analytics", "QueryPolicy")]
+
+
+def test_every_role_and_policy_is_held_to_this() -> None:
+    found = {(template, name) for template, name, _ in resources("AWS::IAM::Role", "AWS::IAM::ManagedPolicy")}
+    assert found == set(POLICIES)
+    assert not list(resources("AWS::IAM::Policy", "AWS::IAM::RolePolicy", "AWS::IAM::User", "AWS::IAM::Group"))
+
+
+@pytest.mark.parametrize("role", GRANTS, ids="-".join)
+def test_a_role_grants_exactly_the_calls_that_are_made(role: tuple[str, str]) -> None:
+    assert grants(*role) == GRANTS[role]
+
+
+@pytest.mark.parametrize("role", TRUSTED, ids="-".join)
+def test_a_role_is_one_service_s_and_no_policy_is_of_another_hand(role: tuple[str, str]) -> None:
+    stated = properties(*role)
+    assert stated.keys() == {"AssumeRolePolicyDocument", "Policies"}
+    (statement,) = stated["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": TRUSTED[role]}
+    assert (statement["Effect"], statement["Action"]) == ("Allow", "sts:AssumeRole")
+
+
+@pytest.mark.parametrize("role", POLICIES, ids="-".join)
+def test_a_grant_allows_names_its_actions_and_its_resource_and_says_what_for(role: tuple[str, str]) -> None:
+    for statement in statements(*role):
+        assert statement["Effect"] == "Allow"
+        assert statement["Sid"]
+        assert not any("*" in action for action in as_list(statement["Action"]))
+        assert as_list(statement["Resource"]) != ["*"] or statement["Action"] == "ecr:GetAuthorizationToken"
+
+
+def test_only_what_is_left_undelivered_is_shown_to_the_producer() -> None:
+    (statement,) = [s for s in statements("producer", "TaskRole") if s["Sid"] == "FindWhatWasLeft"]
+    prefix = {"s3:prefix": {"Fn::Sub": "undelivered/${StreamName}/*"}}
+    assert statement["Condition"] == {"StringLikeIfExists": prefix}
+
+
+def test_the_archive_is_read_by_queries_and_the_crawler_and_written_by_neither() -> None:
+    for role in (("analytics", "QueryPolicy"), ("analytics", "CrawlerRole")):
+        on_archive = {action for action, resource in grants(*role) if "ArchiveBucketArn" in resource}
+        assert on_archive == {"s3:GetObject", "s3:ListBucket"}

@@ -1,0 +1,136 @@
+"""The SQL of infra/athena: one text for Athena, for the templates and for the local prompt."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlglot
+from cfnlint.decode.cfn_yaml import load  # type: ignore[import-untyped]
+from sqlglot.optimizer.annotate_types import annotate_types
+
+from operations import prices
+from producer_service.sources.synthetic import SyntheticSource
+from quotes import Heartbeat, Line, encode_line
+from replica import catalog, queries_template
+from replica.catalog import Catalog, Statement
+from replica.deployment import TEMPLATES
+from replica.engine import Answer, Engine
+
+CATALOG: Catalog = catalog.read()
+STATEMENTS = [*CATALOG.views, *CATALOG.queries]
+LINE_FIELDS = {
+    "quote": "kind v symbol event_time price source open high low previous_close volume currency exchange market_state "
+    "delay_minutes ingest_time revision",
+    "heartbeat": "kind v lane clock complete_to",
+    "quarantined": "kind v shard sequence_number line reason content",
+}
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    """Over two days of a simulated market, its first object there twice."""
+    directory = tmp_path_factory.mktemp("archive")
+    source, now = SyntheticSource(), datetime.now(UTC)
+    for day in range(2):
+        arrival = now - timedelta(days=day)
+        for poll in range(5):
+            quotes = source.fetch(SyntheticSource.symbols, arrival + timedelta(seconds=97 * poll)).quotes
+            lines: list[Line] = [*quotes, Heartbeat(lane="lane-00-of-04", clock=quotes[0].ingest_time)]
+            folder = directory / "raw-data" / f"dt={arrival:%Y-%m-%d}" / f"hour={arrival:%H}"
+            folder.mkdir(parents=True, exist_ok=True)
+            body = gzip.compress(b"".join(encode_line(line) for line in lines))
+            for name in {f"shardId-000000000000-{poll}-{poll}", f"shardId-000000000000-0-{poll}"}:
+                (folder / f"{name}.jsonl.gz").write_bytes(body)
+    return Engine(CATALOG, directory)
+
+
+@pytest.mark.parametrize("name", ["views.yaml", "queries.yaml"])
+def test_the_templates_hold_the_sql_of_the_files(name: str) -> None:
+    text = (TEMPLATES / name).read_text(encoding="utf-8")
+    assert text == queries_template.render(CATALOG)[name], "run `.venv/bin/python -m replica queries`"
+
+
+def test_every_saved_query_and_view_is_in_a_template_with_its_text() -> None:
+    resources = load(str(TEMPLATES / "queries.yaml"))["Resources"]
+    texts = {each["Properties"]["Name"]: each["Properties"]["QueryString"].strip() for each in resources.values()}
+    assert texts == {query.name: query.select for query in CATALOG.queries} | {
+        f"view_{view.name}": f"CREATE OR REPLACE VIEW {view.name} AS\n{view.select}" for view in CATALOG.views
+    }
+
+
+def test_a_view_in_glue_is_the_document_that_athena_reads() -> None:
+    for view, resource in zip(CATALOG.views, load(str(TEMPLATES / "views.yaml"))["Resources"].values(), strict=True):
+        table = resource["Properties"]["TableInput"]
+        assert (table["Name"], table["TableType"], table["Parameters"]["presto_view"]) == (
+            view.name,
+            "VIRTUAL_VIEW",
+            "true",
+        )
+        text, values = table["ViewOriginalText"]["Fn::Sub"]
+        assert text == "/* Presto View: ${Document} */"
+        document = json.loads(values["Document"]["Fn::Base64"]["Fn::Sub"])
+        assert (document["originalSql"], document["schema"]) == (view.select, "${Database}")
+        columns = [column["Name"] for column in table["StorageDescriptor"]["Columns"]]
+        assert [column["name"] for column in document["columns"]] == columns
+
+
+def test_the_table_has_a_column_for_every_field_of_every_kind_of_line() -> None:
+    fields = {field for of in LINE_FIELDS.values() for field in of.split()}
+    assert {column.name for column in CATALOG.table.columns} == fields
+    assert [key.name for key in CATALOG.table.partition_keys] == ["dt", "hour"]
+
+
+@pytest.mark.parametrize("statement", STATEMENTS, ids=lambda each: each.name)
+def test_trino_would_answer_as_the_local_engine_does(engine: Engine, statement: Statement) -> None:
+    """Read as Trino's SQL and written as DuckDB's by sqlglot, it is another text with the same answer."""
+    assert rows(engine.run(translated(statement.select))) == rows(engine.run(statement.select))
+
+
+def translated(text: str) -> str:
+    return annotate_types(sqlglot.parse_one(text, read="trino"), dialect="trino").sql("duckdb")
+
+
+def rows(answer: Answer) -> list[Any]:
+    return sorted(answer.rows, key=repr)
+
+
+def test_the_simulated_market_gives_every_view_but_the_quarantine_something_to_answer(engine: Engine) -> None:
+    counts = {each.name: len(engine.run(each.select).rows) for each in STATEMENTS}
+    assert [name for name, count in counts.items() if not count] == ["quarantined"]
+    assert counts["quote_lines"] > counts["quotes"] == counts["recent_quotes"]
+
+
+def test_a_division_of_whole_numbers_would_be_found_out(engine: Engine) -> None:
+    """Trino cuts it, DuckDB does not: the comparison above sees what the two engines mean apart."""
+    text = "SELECT count(*) / 1000 FROM quotes"
+    assert rows(engine.run(translated(text))) != rows(engine.run(text))
+
+
+def test_the_cost_query_has_the_prices_of_the_price_table() -> None:
+    parsed = sqlglot.parse_one(CATALOG.query("cost").select, read="trino")  # type: ignore[union-attr]
+    with_prices = next(each for each in parsed.find_all(sqlglot.exp.CTE) if each.alias == "prices")
+    found = {each.alias: float(each.this.this) for each in with_prices.this.expressions}
+    listed = prices.read()
+    assert found == pytest.approx(
+        {
+            "kinesis_million_units": 1e6 * listed.usd("kinesis_payload_unit"),
+            "dynamodb_million_writes": 1e6 * listed.usd("dynamodb_write_on_demand"),
+            "s3_million_puts": 1e6 * listed.usd("s3_put"),
+            "lambda_million_requests": 1e6 * listed.usd("lambda_request"),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["SELECT 1", "-- no statement\n", "-- two\nSELECT 1; SELECT 2", "-- not one\nDROP TABLE x"]
+)
+def test_a_file_that_is_not_one_described_select_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "views").mkdir()
+    (tmp_path / "views" / "x.sql").write_text(text)
+    with pytest.raises(catalog.CatalogError, match=r"x\.sql: a line"):
+        catalog.read(directory=tmp_path)

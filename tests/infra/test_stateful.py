@@ -1,0 +1,68 @@
+"""No change of a template replaces what holds state, unless it is meant: stateful.json says what there is.
+
+CloudFormation makes a resource anew, without what was in it, when its logical id, its type, its condition, or a
+property that can only be given at its creation changes. On purpose: say in CHANGELOG.md how the data moves, and write
+the file again with `python -m tests.infra.test_stateful`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER  # type: ignore[import-untyped]
+
+from tests.infra.templates import resources
+
+RECORDED = Path(__file__).with_name("stateful.json")
+STATEFUL = (
+    "AWS::Kinesis::Stream",
+    "AWS::DynamoDB::Table",
+    "AWS::S3::Bucket",
+    "AWS::SQS::Queue",
+    "AWS::SNS::Topic",
+    "AWS::ECR::Repository",
+)
+# What the schema of the type does not say: a key of another type is another table.
+ALSO = {"AWS::DynamoDB::Table": ("AttributeDefinitions", "LocalSecondaryIndexes")}
+
+
+def fixed(kind: str) -> set[str]:
+    """The properties of a type whose change is a replacement."""
+    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema
+    paths = [*schema.get("createOnlyProperties", []), *schema.get("conditionalCreateOnlyProperties", [])]
+    return {path.split("/")[2] for path in paths} | set(ALSO.get(kind, ()))
+
+
+def stated() -> dict[str, Any]:
+    """What is now, in the form of the file."""
+    return {
+        f"{template}/{name}": {
+            "Type": resource["Type"],
+            "Condition": resource.get("Condition"),
+            **{key: resource["Properties"].get(key) for key in sorted(fixed(resource["Type"]))},
+        }
+        for template, name, resource in resources(*STATEFUL)
+    }
+
+
+def test_nothing_that_holds_state_is_replaced_or_lost() -> None:
+    recorded = json.loads(RECORDED.read_text(encoding="utf-8"))
+    now = json.loads(json.dumps(stated()))
+    assert {name: now.get(name) for name in recorded} == recorded
+
+
+def test_everything_that_holds_state_is_recorded() -> None:
+    assert stated().keys() == json.loads(RECORDED.read_text(encoding="utf-8")).keys()
+
+
+def test_the_properties_that_replace_are_those_that_aws_says() -> None:
+    assert "Name" in fixed("AWS::Kinesis::Stream")
+    assert {"TableName", "KeySchema", "AttributeDefinitions"} <= fixed("AWS::DynamoDB::Table")
+    assert "BucketName" in fixed("AWS::S3::Bucket")
+    assert "BillingMode" not in fixed("AWS::DynamoDB::Table")
+
+
+if __name__ == "__main__":
+    RECORDED.write_text(json.dumps(stated(), indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,267 @@
+"""Every template is deployed, previewed, updated and deleted."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from replica.deployment import WHOLE, Deployment
+from replica.emulator import Emulator
+from replica.errors import DeploymentError
+from replica.package import ROOT
+from replica.stacks import Outputs
+from tests.integration.whole import IMAGE, QUIET, templates_for_ministack, whole_deployment
+
+PATIENCE = 60.0
+
+
+@pytest.fixture
+def idle(tmp_path: Path) -> Path:
+    path = tmp_path / "function.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("processor_lambda/__init__.py", "")
+        archive.writestr("processor_lambda/app.py", "def handler(event, context): return 'idle'\n")
+    return path
+
+
+@pytest.fixture
+def reports() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def templates(tmp_path: Path) -> Path:
+    return templates_for_ministack(tmp_path)
+
+
+@pytest.fixture
+def deployment(
+    emulator: Emulator, request: pytest.FixtureRequest, reports: list[str], templates: Path
+) -> Iterator[Deployment]:
+    prefix = "whole-" + request.node.name.removeprefix("test_").replace("_", "-")[:24].rstrip("-")
+    made = whole_deployment(emulator, prefix, reports, templates)
+    yield made
+    made.destroy()
+
+
+def stacks(emulator: Emulator, prefix: str) -> list[str]:
+    found = emulator.client("cloudformation").describe_stacks()["Stacks"]
+    return [stack["StackName"] for stack in found if stack["StackName"].startswith(prefix)]
+
+
+def task(emulator: Emulator, outputs: Outputs) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The service, and the definition of its task."""
+    ecs = emulator.client("ecs")
+    (service,) = ecs.describe_services(cluster=outputs["ClusterName"], services=[outputs["ServiceName"]])["services"]
+    return service, ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
+
+
+def test_everything_is_made_left_as_it_is_changed_and_gone_again(
+    emulator: Emulator, deployment: Deployment, reports: list[str], idle: Path
+) -> None:
+    outputs = deployment.deploy(idle, QUIET)
+    names = [f"{deployment.prefix}-{name}" for name in WHOLE]
+    assert [line for line in reports if line.startswith("creating")] == [f"creating {name}" for name in names]
+
+    reports.clear()
+    assert deployment.deploy(idle, QUIET) == outputs
+    assert [line for line in reports if "uploaded" not in line] == [f"{name} is up to date" for name in names]
+
+    reports.clear()
+    deployment.deploy(idle, QUIET | {"Source": "yahoo", "Symbols": "AAPL", "DesiredCount": "0"})
+    changed = [f"updating {deployment.prefix}-{name}" for name in ("producer", "producer-alarms")]
+    assert [line for line in reports if line.startswith("updating")] == changed
+    service, definition = task(emulator, outputs)
+    environment = {entry["name"]: entry["value"] for entry in definition["containerDefinitions"][0]["environment"]}
+    assert (environment["PRODUCER_SOURCE"], environment["PRODUCER_SYMBOLS"]) == ("yahoo", "AAPL")
+    assert service["desiredCount"] == 0
+
+    emulator.client("s3").put_object(Bucket=outputs["ResultsBucket"], Key="result.csv", Body=b"1")
+    reports.clear()
+    deployment.destroy()
+    kept = {line.split()[-1] for line in reports if line.startswith("kept") and "BucketPolicy" not in line}
+    assert kept == {outputs[name] for name in ("QuotesTable", "BarsTable", "StateTable", "ArchiveBucket")}
+    assert stacks(emulator, deployment.prefix) == []
+
+
+def test_the_task_is_given_what_the_other_stacks_put_out(
+    emulator: Emulator, deployment: Deployment, idle: Path
+) -> None:
+    outputs = deployment.deploy(idle, QUIET)
+    service, definition = task(emulator, outputs)
+    (container,) = definition["containerDefinitions"]
+    environment = {entry["name"]: entry["value"] for entry in container["environment"]}
+    assert environment["PRODUCER_STREAM_NAME"] == outputs["StreamName"]
+    assert environment["PRODUCER_HANDOVER_BUCKET"] == outputs["ArchiveBucket"]
+    assert container["image"] == IMAGE
+    placed = service["networkConfiguration"]["awsvpcConfiguration"]
+    assert placed["subnets"] == outputs["SubnetIds"].split(",")
+    assert placed["assignPublicIp"] == "ENABLED"
+
+
+def test_everything_bears_the_deployment_s_tags(emulator: Emulator, deployment: Deployment, idle: Path) -> None:
+    deployment.deploy(idle, QUIET)
+    for name in WHOLE:
+        (stack,) = emulator.client("cloudformation").describe_stacks(StackName=f"{deployment.prefix}-{name}")["Stacks"]
+        assert {tag["Key"]: tag["Value"] for tag in stack["Tags"]} == deployment.tags
+
+
+def test_a_preview_names_every_resource_and_leaves_nothing(
+    emulator: Emulator, deployment: Deployment, reports: list[str], idle: Path
+) -> None:
+    previews = deployment.preview(idle, QUIET)
+    assert list(previews) == [f"{deployment.prefix}-{name}" for name in WHOLE]
+    assert "add Stream (AWS::Kinesis::Stream)" in previews[f"{deployment.prefix}-stream"]
+    assert all(line.startswith("add ") for lines in previews.values() for line in lines)
+    assert stacks(emulator, deployment.prefix) == []
+    assert reports == []
+
+
+def test_a_preview_shows_what_a_deployment_would_change_and_changes_nothing(
+    emulator: Emulator, deployment: Deployment, templates: Path, idle: Path
+) -> None:
+    outputs = deployment.deploy(idle, QUIET)
+    assert set(deployment.preview(idle, QUIET).values()) == {()}
+
+    stream = templates / "stream.yaml"
+    stream.write_text(stream.read_text().replace("    Properties:\n", "    Properties:\n      Name: another\n", 1))
+    previews = deployment.preview(idle, QUIET | {"DesiredCount": "0"})
+    changed = {stack.removeprefix(deployment.prefix + "-"): lines for stack, lines in previews.items() if lines}
+    assert changed["stream"] == ("modify, or replace, Stream (AWS::Kinesis::Stream)",)  # AWS would be sure of it
+    assert any("Service (AWS::ECS::Service)" in line for line in changed["producer"])
+    assert outputs["StreamName"] in emulator.client("kinesis").list_streams()["StreamNames"]
+    service, _ = task(emulator, outputs)
+    assert service["desiredCount"] == 1
+
+
+def test_private_subnets_have_no_way_in_and_no_address(emulator: Emulator, deployment: Deployment, idle: Path) -> None:
+    outputs = deployment.deploy(idle, QUIET | {"Network": "private"})
+    ec2 = emulator.client("ec2")
+    assert outputs["AssignPublicIp"] == "DISABLED"
+    subnets = ec2.describe_subnets(SubnetIds=outputs["SubnetIds"].split(","))["Subnets"]
+    assert len({subnet["AvailabilityZone"] for subnet in subnets}) == 2
+    endpoints = ec2.describe_vpc_endpoints()["VpcEndpoints"]
+    here = [endpoint for endpoint in endpoints if endpoint["VpcId"] == subnets[0]["VpcId"]]
+    assert {endpoint["ServiceName"].rpartition("us-east-1.")[2] for endpoint in here} == {
+        *("s3", "dynamodb", "kinesis-streams", "ecr.api", "ecr.dkr", "logs")
+    }
+
+
+def test_a_vpc_that_is_there_is_used_and_left_alone(emulator: Emulator, deployment: Deployment, idle: Path) -> None:
+    ec2 = emulator.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.1.0.0/24")["Subnet"]["SubnetId"]
+    theirs = {"Network": "existing", "ExistingVpcId": vpc, "ExistingSubnetIds": subnet}
+    outputs = deployment.deploy(idle, QUIET | theirs)
+    assert (outputs["SubnetIds"], outputs["AssignPublicIp"]) == (subnet, "DISABLED")
+    (group,) = ec2.describe_security_groups(GroupIds=[outputs["SecurityGroupId"]])["SecurityGroups"]
+    assert group["VpcId"] == vpc
+    deployment.destroy()
+    assert ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"Source": "yahoo"}, r"-producer is refused: .*Source=yahoo needs Symbols"),
+        ({"Network": "existing"}, r"-network is refused: .*Network=existing needs ExistingVpcId"),
+        ({"Lanes": "4", "Lane": "4"}, r"no template has a parameter Lane; they have: .*Lanes"),
+    ],
+)
+def test_what_does_not_go_together_is_told(
+    deployment: Deployment, idle: Path, wrong: dict[str, str], told: str
+) -> None:
+    with pytest.raises(DeploymentError, match=told):
+        deployment.deploy(idle, QUIET | wrong)
+
+
+def test_tables_that_were_on_demand_can_be_given_capacities(
+    emulator: Emulator, deployment: Deployment, idle: Path
+) -> None:
+    outputs = deployment.deploy(idle, QUIET)
+    assert deployment.deploy(idle, QUIET | {"TableBilling": "PROVISIONED", "QuotesWriteCapacity": "400"}) == outputs
+    table = emulator.client("dynamodb").describe_table(TableName=outputs["QuotesTable"])["Table"]
+    assert int(table["ProvisionedThroughput"]["WriteCapacityUnits"]) == 400
+
+
+def test_an_alarm_reaches_the_operators(emulator: Emulator, deployment: Deployment, idle: Path) -> None:
+    outputs = deployment.deploy(idle, QUIET)
+    sqs = emulator.client("sqs")
+    queue = sqs.create_queue(QueueName=f"{deployment.prefix}-operators")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    emulator.client("sns").subscribe(TopicArn=outputs["OperatorsTopicArn"], Protocol="sqs", Endpoint=arn)
+    emulator.client("cloudwatch").put_metric_data(
+        Namespace="Stockstream",
+        MetricData=[
+            {
+                "MetricName": "LargestStateBytes",
+                "Dimensions": [{"Name": "Stream", "Value": outputs["StreamName"]}],
+                "Value": 300_001,
+            }
+        ],
+    )
+    heard: dict[str, Any] = {}
+    deadline = time.monotonic() + PATIENCE
+    while "StateLarge" not in heard.get("AlarmName", ""):
+        assert time.monotonic() < deadline
+        for message in sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1).get("Messages", []):
+            heard = json.loads(json.loads(message["Body"])["Message"])
+    assert heard["NewStateValue"] == "ALARM"
+    assert heard["AlarmDescription"].endswith("docs/runbook.md#statelarge")
+
+
+class TestCommand:
+    """`python -m replica deploy`, as `make deploy` calls it."""
+
+    def run(self, emulator: Emulator, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "replica", "deploy", "--architecture", "native", *arguments]
+        return subprocess.run(
+            command, env=emulator.environment(), cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    def test_a_dry_run_prints_the_changes_and_makes_none(self, emulator: Emulator) -> None:
+        done = self.run(emulator, "--stage", "dry", "--dry-run")
+        assert done.returncode == 0, done.stderr
+        assert "stockstream-dry-stream\n  add Stream (AWS::Kinesis::Stream)\n" in done.stdout
+        assert stacks(emulator, "stockstream-dry") == []
+
+    def test_a_stage_s_file_holds_parameters_and_the_command_line_wins(
+        self, emulator: Emulator, tmp_path: Path
+    ) -> None:
+        stage = tmp_path / "stage.env"
+        stage.write_text("# a comment\n\nRetentionHours=48\nShardCount=2\nMappingState=Disabled\n")
+        done = self.run(emulator, "--stage", "file", "--parameters-file", str(stage), "--parameter", "ShardCount=3")
+        assert done.returncode == 0, done.stderr
+        outputs = dict(line.split("=", 1) for line in done.stdout.splitlines())
+        stream = emulator.client("kinesis").describe_stream_summary(StreamName=outputs["StreamName"])
+        summary = stream["StreamDescriptionSummary"]
+        assert (summary["RetentionPeriodHours"], summary["OpenShardCount"]) == (48, 3)
+
+    def test_a_line_that_is_no_parameter_is_told(self, emulator: Emulator, tmp_path: Path) -> None:
+        stage = tmp_path / "stage.env"
+        stage.write_text("ShardCount: 2\n")
+        done = self.run(emulator, "--parameters-file", str(stage))
+        assert done.returncode == 2
+        assert "'ShardCount: 2' is not KEY=VALUE" in done.stderr
+
+    def test_without_docker_nothing_is_deployed_before_that_is_told(self, emulator: Emulator) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "replica", "deploy", "--whole", "--stage", "nodocker"],
+            env=emulator.environment({"PATH": "/nonexistent"}),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert "error: the producer's image takes docker to build" in done.stderr
+        assert stacks(emulator, "stockstream-nodocker") == []
