@@ -138,7 +138,7 @@ def test_the_whole_pipeline_is_there(emulator: Emulator, deployed: Outputs) -> N
 def test_the_mapping_carries_every_property_of_failure(emulator: Emulator, deployed: Outputs) -> None:
     expected = {
         "StartingPosition": "TRIM_HORIZON",
-        "BatchSize": 100,
+        "BatchSize": 160,
         "MaximumBatchingWindowInSeconds": 1,
         "ParallelizationFactor": 1,
         "BisectBatchOnFunctionError": True,
