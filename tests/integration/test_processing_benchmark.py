@@ -1,0 +1,58 @@
+"""What the benchmark of processing counts, which no neighbour on the machine disturbs: requests and memory."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from benchmarks.events import events, market
+from benchmarks.functions import Figures
+from benchmarks.sink import running
+
+
+@pytest.fixture(scope="module")
+def environment() -> Iterator[Mapping[str, str]]:
+    with running() as environment:
+        yield environment
+
+
+def figures(function: str, batch: int, directory: Path, environment: Mapping[str, str]) -> Figures:
+    """What one of the functions took for two minutes of the market, of which it counts the second."""
+    path = directory / "events.jsonl"
+    with path.open("wb") as file:
+        file.writelines(event + b"\n" for event in events(market(2), batch))
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.functions", function, str(path)],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return msgspec.json.decode(done.stdout, type=Figures)
+
+
+@pytest.mark.parametrize(("batch", "most"), [(1_000, 70), (10_000, 45)])
+def test_a_thousand_quotes_are_few_requests(
+    batch: int, most: int, tmp_path: Path, environment: Mapping[str, str]
+) -> None:
+    found = figures("stockstream", batch, tmp_path, environment)
+    assert found.quotes == 30_000
+    assert found.calls["BatchWriteItem quotes"] == 30_000 / 25
+    assert found.calls["BatchWriteItem bars"] >= 500 / 25  # the minute's bars were closed
+    assert sum(found.calls.values()) * 1_000 / found.quotes <= most
+
+
+def test_ten_thousand_quotes_in_one_batch_take_less_than_256_megabytes(
+    tmp_path: Path, environment: Mapping[str, str]
+) -> None:
+    assert 20 < figures("memory", 10_000, tmp_path, environment).memory_megabytes < 256
+
+
+def test_the_design_it_is_held_against_makes_two_requests_a_quote(
+    tmp_path: Path, environment: Mapping[str, str]
+) -> None:
+    found = figures("per_record", 1_000, tmp_path, environment)
+    assert found.calls == {"PutItem quotes": found.quotes, "PutObject": found.quotes}
