@@ -37,7 +37,7 @@ def show(  # noqa: PLR0917  (options, by name)
         Resolution, typer.Option(help="every: a row of each quote; minute: one a symbol and minute.")
     ] = ("every"),
     window: Annotated[float, typer.Option(min=0, max=300, help="BatchingWindowSeconds of the mapping.")] = 1,
-    batch_size: Annotated[int, typer.Option(min=1, max=10_000, help="BatchSize of the mapping.")] = 100,
+    batch_size: Annotated[int, typer.Option(min=1, max=10_000, help="BatchSize of the mapping.")] = 160,
     tables: Annotated[Mode, typer.Option("--tables", "--capacity", help="How the tables are paid.")] = "on-demand",
     stream: Annotated[Mode, typer.Option(help="How the stream is paid.")] = "provisioned",
     lanes: Annotated[

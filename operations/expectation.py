@@ -61,7 +61,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     shards: int
     resolution: Resolution = "every"
     window_seconds: float = 1
-    batch_size: int = 100
+    batch_size: int = 160
     memory_mb: int = 512
     news: float = 1.0
     """The share of a poll's quotes that are new: repeats are not delivered."""

@@ -109,9 +109,9 @@ class TestExpectation:
         assert long.state_writes < short.state_writes
 
     def test_a_batch_is_never_of_more_records_than_its_size(self) -> None:
-        usage = month(setup(10_000, window_seconds=60), "always")
+        usage = month(setup(10_000, window_seconds=60, batch_size=50), "always")
         heartbeats = 32 * 60 * 730
-        assert (usage.payload_units - heartbeats) / usage.invocations <= 100
+        assert (usage.payload_units - heartbeats) / usage.invocations <= 50
 
     def test_a_batch_is_no_bigger_than_a_payload(self) -> None:
         usage = month(setup(10_000, window_seconds=60, batch_size=10_000), "always")
