@@ -158,6 +158,8 @@ class _Header(msgspec.Struct, frozen=True):
     last_sequence: str  # too long for an integer of msgpack, as is all of a position
 
 
+_LEVEL = 4
+"""Of zlib. 6 makes a state 1 % smaller and takes twice the time, a tenth of the CPU of a quote in small batches."""
 _ENCODER = msgspec.msgpack.Encoder()
 _HEADER = msgspec.msgpack.Decoder(_Header)
 _STATE = msgspec.msgpack.Decoder(LaneState)
@@ -169,7 +171,7 @@ def pack(state: LaneState) -> bytes:
     What a commit publishes is bounded (`fold.MAX_PUBLICATIONS`), so that all of it stays under DynamoDB's 400 KB.
     """
     body = _ENCODER.encode(replace(state, position=START))
-    return zlib.compress(_ENCODER.encode(_Header(VERSION, msgspec.Raw(body), str(state.position))))
+    return zlib.compress(_ENCODER.encode(_Header(VERSION, msgspec.Raw(body), str(state.position))), _LEVEL)
 
 
 def unpack(packed: bytes) -> LaneState:
