@@ -197,6 +197,21 @@ def test_an_alert_that_sns_will_never_take_goes_to_quarantine_and_holds_nothing_
     assert world.marks == {AAPL: 1}
 
 
+def test_a_refused_alert_beside_a_foreign_record_is_a_message_that_sqs_takes(
+    world: World, shard: Shard, processor: Processor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise InvalidAlert("Invalid parameter: Subject")
+
+    monkeypatch.setattr(world.topic, "publish", refuse)
+    shard.put_lines([make_quote(price="110", previous_close="100")])
+    shard.put(b"x", "\uffff\x00")
+    processor.process(shard.records)
+    assert len(world.messages) == 2
+    for message in world.messages:
+        assert message.partition_key.isascii()
+
+
 def test_a_lost_race_on_a_warm_copy_is_folded_again_in_the_same_invocation(world: World, shard: Shard) -> None:
     one, other = make_processor(world), make_processor(world)
     shard.put_lines([make_quote(second=0)])
