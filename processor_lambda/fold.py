@@ -32,6 +32,8 @@ from processor_lambda.state import Alert, Bar, Flag, LaneState, Position, Public
 from quotes import Heartbeat, Line, Quote
 
 MINUTE = timedelta(minutes=1)
+NIGHT = timedelta(hours=1)
+"""Between two quotes there is at least so much, if they are of two sessions with a close between them."""
 REGULAR = "REGULAR"
 """The market state of a regular session, as Yahoo says it."""
 MAX_PUBLICATIONS = 250
@@ -144,12 +146,16 @@ class _Lane:
             before = self._closed(before, before.bar)
         before = self._rescaled(before, quote)
         flags = before.flags
+        is_anew = _is_anew(before, quote)
         for rule in self._rules.of(quote.symbol).quote:
             signal = quote_signal(rule, quote)
             if signal is None:
                 continue
             cooldown = timedelta(minutes=rule.cooldown_minutes)
-            flag, is_raised = judged(flags.get(rule.id), signal, quote.event_time, cooldown)
+            flag = flags.get(rule.id)
+            if is_anew and flag is not None:
+                flag = Flag(0, 0, flag.raised_at)
+            flag, is_raised = judged(flag, signal, quote.event_time, cooldown)
             flags = _flagged(flags, rule.id, flag)
             if is_raised:
                 self.shown.append(move_alert(rule, quote, signal))
@@ -225,6 +231,16 @@ def _new(quote: Quote, warm: Indicators | None) -> SymbolState:
         bar=None,
         indicators=b"" if warm is None else indicators.pack(warm),
     )
+
+
+def _is_anew(before: SymbolState, quote: Quote) -> bool:
+    """Whether a quote is the first against another day's close: then a move that was announced is another one now.
+
+    A previous close that changes without a night before it is a correction.
+    """
+    if before.previous_close is None or quote.previous_close is None:
+        return False
+    return quote.previous_close != before.previous_close and quote.event_time - before.event_time > NIGHT
 
 
 def _told(before: SymbolState, quote: Quote) -> SymbolState:

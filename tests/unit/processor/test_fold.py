@@ -126,6 +126,19 @@ def test_an_alert_is_raised_on_each_side_of_the_threshold() -> None:
     ]
 
 
+def test_a_second_day_beyond_the_threshold_is_news_against_its_own_previous_close() -> None:
+    friday = [make_quote(second=s, price="107", previous_close="100") for s in (0, 1)]
+    monday = [make_quote(second=3 * 86_400 + s, price="115", previous_close="107") for s in (0, 1)]
+    _, alerts, _ = run([*friday, *monday])
+    assert [alert.subject for alert in alerts] == ["AAPL moved +7.00% to 107", "AAPL moved +7.48% to 115"]
+
+
+def test_a_previous_close_that_is_corrected_within_the_day_raises_nothing_anew() -> None:
+    closes = ["100", "100.1", "100", "100.1"]
+    lines = [make_quote(second=s, price="107", previous_close=close) for s, close in enumerate(closes)]
+    assert len(run(lines)[1]) == 1
+
+
 def test_a_change_that_is_not_known_neither_raises_nor_ends_an_anomaly() -> None:
     lines = [
         make_quote(second=0, price="110", previous_close="100"),
