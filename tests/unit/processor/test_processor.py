@@ -212,6 +212,27 @@ def test_a_refused_alert_beside_a_foreign_record_is_a_message_that_sqs_takes(
         assert message.partition_key.isascii()
 
 
+def test_a_function_that_dies_while_it_publishes_does_not_repeat_the_lanes_that_it_had_done(
+    world: World, shard: Shard
+) -> None:
+    shard.put_lines([make_quote(symbol, price="110", previous_close="100") for symbol in ("AAPL", "MSFT")])
+    assert len(shard.records) == 2  # a lane each
+    published = 0
+
+    def die(call: str) -> None:
+        nonlocal published
+        published += call == "alerts.publish"
+        if published == 2:
+            raise TimeoutError
+
+    world.fault = die
+    with pytest.raises(TimeoutError):
+        make_processor(world).process(shard.records)
+    world.fault = lambda _: None
+    make_processor(world).process(shard.records)
+    assert sorted(alert.symbol for alert in world.alerts) == ["AAPL", "MSFT"]
+
+
 def test_a_lost_race_on_a_warm_copy_is_folded_again_in_the_same_invocation(world: World, shard: Shard) -> None:
     one, other = make_processor(world), make_processor(world)
     shard.put_lines([make_quote(second=0)])
