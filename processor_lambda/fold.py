@@ -202,7 +202,8 @@ class _Lane:
             for rule in self._rules.of(symbol).stale:
                 if not state.is_open and rule.id not in state.flags:
                     continue
-                signal = stale_signal(rule, state.event_time, state.delay_minutes, heartbeat.clock)
+                since = state.event_time if state.open_since is None else max(state.event_time, state.open_since)
+                signal = stale_signal(rule, since, state.delay_minutes, heartbeat.clock)
                 if not state.is_open:
                     signal = signal._replace(value=0.0)
                 cooldown = timedelta(minutes=rule.cooldown_minutes)
@@ -251,6 +252,7 @@ def _told(before: SymbolState, quote: Quote) -> SymbolState:
         revision=quote.revision,
         is_open=quote.market_state == REGULAR,
         delay_minutes=quote.delay_minutes or 0,
+        open_since=_open_since(before, quote),
     )
 
 
@@ -263,10 +265,18 @@ def _moved(before: SymbolState, quote: Quote, bar: Bar, flags: dict[str, Flag]) 
         volume=before.volume if quote.volume is None else quote.volume,
         is_open=quote.market_state == REGULAR,
         delay_minutes=quote.delay_minutes or 0,
+        open_since=_open_since(before, quote),
         bar=bar,
         indicators=before.indicators,
         flags=flags,
     )
+
+
+def _open_since(before: SymbolState, quote: Quote) -> datetime | None:
+    """At the open the price is still that of the day before, so silence is not counted from there."""
+    if quote.market_state != REGULAR:
+        return None
+    return before.open_since if before.is_open else quote.ingest_time
 
 
 def _bar_after(before: SymbolState, quote: Quote, minute: datetime, line: bytes) -> Bar:

@@ -273,6 +273,31 @@ def test_a_market_that_closes_ends_the_silence() -> None:
     assert state.symbols["AAPL"].flags == {}
 
 
+DAY = 86_400
+
+
+def test_a_market_that_opens_gives_its_symbols_time_for_their_first_price() -> None:
+    """At the open the last quote comes again, revised: its market is open, its price of the day before."""
+    closing = replace(make_quote(), market_state="CLOSED")
+    opening = regular("AAPL", 0, revision=1, ingest_time=make_quote(second=DAY).ingest_time)
+    lines = [closing, heartbeat(60), heartbeat(DAY - 30), opening]
+    _, alerts, _ = run([*lines, *(heartbeat(DAY + minute * 60) for minute in range(1, 40))], rules=[STALE])
+    assert [alert.subject for alert in alerts] == ["AAPL has had no new price for 16 minutes"]
+
+
+def test_an_open_market_is_not_told_anew_by_each_quote() -> None:
+    """Else a feed that only repeats itself under new revisions would never be stale."""
+    revised = [regular("AAPL", 0, revision=n, ingest_time=make_quote(second=n * 60).ingest_time) for n in range(1, 30)]
+    beats = [heartbeat(minute * 60 + 1) for minute in range(1, 30)]
+    lines = [line for pair in zip(revised, beats, strict=True) for line in pair]
+    assert len(run([regular("AAPL", 0), *lines], rules=[STALE])[1]) == 1
+
+
+def test_a_symbol_that_is_polled_no_more_is_told_once() -> None:
+    beats = [heartbeat(minute * 60) for minute in range(1, 3 * 24 * 60)]
+    assert len(run([regular("AAPL", 0), *beats], rules=[STALE])[1]) == 1
+
+
 quotes = st.builds(
     make_quote,
     symbol=st.sampled_from(["AAPL", "MSFT"]),
