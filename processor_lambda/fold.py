@@ -36,6 +36,9 @@ NIGHT = timedelta(hours=1)
 """Between two quotes there is at least so much, if they are of two sessions with a close between them."""
 REGULAR = "REGULAR"
 """The market state of a regular session, as Yahoo says it."""
+FORGET_AFTER = timedelta(days=30)
+"""A symbol that has said nothing for so long is taken for gone, or a lane would grow with all that was ever watched. By
+then all that is remembered is over: cooldowns (`rules`), splits (`splits`), and minutes that are still open."""
 MAX_PUBLICATIONS = 250
 """A commit ends behind the line that reaches it: what it decides is part of the lane's item, of 400 KB at the most. One
 heartbeat may close a bar of each symbol on top of that."""
@@ -55,7 +58,8 @@ class Folded(msgspec.Struct, frozen=True):
     state: LaneState
     """`pending` is what these lines decided, alone: what the old state had pending was shown before."""
     count: int
-    """How many of the lines, from the first on, are in the state: all, unless they decided too much for one commit."""
+    """How many of the lines, from the first on, are in the state: all, unless they decided too much for one commit, or
+    one of them made the lane forget symbols, which begin with their stored bars if they come back."""
     late: int
     """Quotes that moved no bar: late ones, and those of a packet that was sent twice."""
 
@@ -76,7 +80,7 @@ class Fold:
         """
         lane = _Lane(state, self._rules, warm, keep_lines=self._keep_lines)
         count = 0
-        while count < len(lines) and len(lane.shown) < MAX_PUBLICATIONS:
+        while count < len(lines) and len(lane.shown) < MAX_PUBLICATIONS and not lane.has_forgotten:
             lane.take(lines[count])
             count += 1
         position = end if count == len(lines) else lines[count - 1].position
@@ -89,6 +93,7 @@ class _Lane:
     def __init__(self, state: LaneState, rules: Rules, warm: Mapping[str, Indicators], *, keep_lines: bool) -> None:
         self.shown: list[Bar | Alert] = []
         self.late = 0
+        self.has_forgotten = False
         self._rules = rules
         self._warm = warm
         self._keep_lines = keep_lines
@@ -127,7 +132,16 @@ class _Lane:
             for symbol, state in self._symbols.items():
                 if state.bar is not None and state.bar.minute + MINUTE <= complete_to:
                     self._symbols[symbol] = self._closed(state, state.bar)
+            self._forget(complete_to)
         self.shown += self._silences(heartbeat)
+
+    def _forget(self, complete_to: datetime) -> None:
+        """Forget the symbols that are gone. What comes late of one is of a closed minute, and moves nothing."""
+        kept = {
+            symbol: state for symbol, state in self._symbols.items() if complete_to - state.event_time <= FORGET_AFTER
+        }
+        self.has_forgotten = len(kept) < len(self._symbols)
+        self._symbols = kept
 
     def _quote(self, quote: Quote, content: bytes) -> None:
         minute = quote.event_time.replace(second=0, microsecond=0)

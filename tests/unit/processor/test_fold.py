@@ -298,6 +298,19 @@ def test_a_symbol_that_is_polled_no_more_is_told_once() -> None:
     assert len(run([regular("AAPL", 0), *beats], rules=[STALE])[1]) == 1
 
 
+def test_a_symbol_that_was_silent_for_long_is_forgotten_and_others_are_not() -> None:
+    lines = [make_quote("AAPL"), make_quote("MSFT", 29 * DAY), heartbeat(31 * DAY)]
+    _, _, state = run(lines)
+    assert list(state.symbols) == ["MSFT"]
+
+
+def test_a_late_quote_of_a_forgotten_symbol_moves_nothing() -> None:
+    lines = [make_quote(), heartbeat(31 * DAY)]
+    bars, _, state = run([*lines, make_quote(), make_quote(second=30)])
+    assert len(bars) == 1
+    assert state.symbols == {}
+
+
 quotes = st.builds(
     make_quote,
     symbol=st.sampled_from(["AAPL", "MSFT"]),
