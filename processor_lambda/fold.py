@@ -29,7 +29,7 @@ from processor_lambda.indicators import Indicators
 from processor_lambda.rules import Rules
 from processor_lambda.splits import MAX_AGE, split_ratio
 from processor_lambda.state import Alert, Bar, Flag, LaneState, Position, Publication, SymbolState
-from quotes import Heartbeat, Line, Quote
+from quotes import Heartbeat, Line, Quote, encode_line
 
 MINUTE = timedelta(minutes=1)
 NIGHT = timedelta(hours=1)
@@ -39,6 +39,8 @@ REGULAR = "REGULAR"
 FORGET_AFTER = timedelta(days=30)
 """A symbol that has said nothing for so long is taken for gone, or a lane would grow with all that was ever watched. By
 then all that is remembered is over: cooldowns (`rules`), splits (`splits`), and minutes that are still open."""
+MAX_LINE_BYTES = 1024
+"""Of a line in a bar; our encoder's have under 800."""
 MAX_PUBLICATIONS = 250
 """A commit ends behind the line that reaches it: what it decides is part of the lane's item, of 400 KB at the most. One
 heartbeat may close a bar of each symbol on top of that."""
@@ -173,7 +175,7 @@ class _Lane:
             flags = _flagged(flags, rule.id, flag)
             if is_raised:
                 self.shown.append(move_alert(rule, quote, signal))
-        bar = _bar_after(before, quote, minute, content if self._keep_lines else b"")
+        bar = _bar_after(before, quote, minute, _kept(quote, content) if self._keep_lines else b"")
         self._symbols[quote.symbol] = _moved(before, quote, bar, flags)
 
     def _closed(self, state: SymbolState, bar: Bar) -> SymbolState:
@@ -309,6 +311,11 @@ def _bar_after(before: SymbolState, quote: Quote, minute: datetime, line: bytes)
         ingest_time=quote.ingest_time,
         line=line,
     )
+
+
+def _kept(quote: Quote, content: bytes) -> bytes:
+    """The line of a quote as a bar keeps it. Blanks and repeated fields make a good line of any length."""
+    return content if len(content) <= MAX_LINE_BYTES else encode_line(quote)[:-1]
 
 
 def _traded(state: SymbolState, now: int | None) -> int | None:

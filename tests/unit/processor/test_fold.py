@@ -15,8 +15,8 @@ from processor_lambda import fold as fold_
 from processor_lambda.fold import Arrived, Fold
 from processor_lambda.indicators import Indicators
 from processor_lambda.rules import PriceMove, Rule, Rules, SmaCrossover, Split, StaleFeed
-from processor_lambda.state import WHOLE, Alert, Bar, LaneState, Position
-from quotes import Line, encode_line
+from processor_lambda.state import WHOLE, Alert, Bar, LaneState, Position, pack
+from quotes import Line, decode, encode_line
 from tests.unit.processor.pipeline import make_heartbeats, make_quote
 
 MOVE = PriceMove(percent=5, cooldown_minutes=0)
@@ -171,6 +171,19 @@ def test_the_last_line_of_a_minute_is_kept_for_its_row_if_asked() -> None:
     for keep, line in ((True, encode_line(lines[1])[:-1]), (False, b"")):
         folded = Fold(Rules(()), keep_lines=keep)(LaneState(), arrived(lines), Position(0, WHOLE), {})
         assert [item.bar.line for item in folded.state.pending if item.bar] == [line]
+
+
+def test_of_a_line_that_is_stuffed_only_what_it_says_is_kept() -> None:
+    """Blanks between its fields, and fields said again and again, are a good line of up to a mebibyte."""
+    quote = make_quote()
+    line = encode_line(quote)[:-1]
+    stuffing = b"".join(b'"revision":%d,' % number for number in range(10_000))
+    arrived = Arrived(Position(0, 1), line.replace(b'"ingest_time"', stuffing + b'"revision":0,"ingest_time"'), quote)
+    assert decode(arrived.content).good[0].line == quote
+    state = Fold(Rules(()), keep_lines=True)(LaneState(), [arrived], Position(0, WHOLE), {}).state
+    assert state.symbols["AAPL"].bar is not None
+    assert decode(state.symbols["AAPL"].bar.line).good[0].line == quote
+    assert len(pack(state)) < 1_000
 
 
 def test_a_bar_shows_the_indicators_that_are_known_at_its_close() -> None:
