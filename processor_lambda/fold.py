@@ -39,6 +39,9 @@ REGULAR = "REGULAR"
 FORGET_AFTER = timedelta(days=30)
 """A symbol that has said nothing for so long is taken for gone, or a lane would grow with all that was ever watched. By
 then all that is remembered is over: cooldowns (`rules`), splits (`splits`), and minutes that are still open."""
+MAX_SYMBOLS = 800
+"""Of a lane: twice what the producer puts there, so that those that are gone have room until they are forgotten. What
+is beyond is rows and no bars, or a flood of names would outgrow the lane's item, and the lane would stand still."""
 MAX_LINE_BYTES = 1024
 """Of a line in a bar; our encoder's have under 800."""
 MAX_PUBLICATIONS = 250
@@ -63,7 +66,7 @@ class Folded(msgspec.Struct, frozen=True):
     """How many of the lines, from the first on, are in the state: all, unless they decided too much for one commit, or
     one of them made the lane forget symbols, which begin with their stored bars if they come back."""
     late: int
-    """Quotes that moved no bar: late ones, and those of a packet that was sent twice."""
+    """Quotes that moved no bar: late ones, those of a packet that was sent twice, and symbols too many for a lane."""
 
 
 class Fold:
@@ -157,10 +160,19 @@ class _Lane:
                 self._symbols[quote.symbol] = _told(before, quote)
             return
         if before is None:
+            if len(self._symbols) >= MAX_SYMBOLS:
+                self.late += 1
+                return
             before = _new(quote, self._warm.get(quote.symbol))
         elif before.bar is not None and before.bar.minute < minute:
             before = self._closed(before, before.bar)
         before = self._rescaled(before, quote)
+        flags = self._judged(before, quote)
+        bar = _bar_after(before, quote, minute, _kept(quote, content) if self._keep_lines else b"")
+        self._symbols[quote.symbol] = _moved(before, quote, bar, flags)
+
+    def _judged(self, before: SymbolState, quote: Quote) -> dict[str, Flag]:
+        """The symbol's flags after the rules of quotes have judged one."""
         flags = before.flags
         is_anew = _is_anew(before, quote)
         for rule in self._rules.of(quote.symbol).quote:
@@ -175,8 +187,7 @@ class _Lane:
             flags = _flagged(flags, rule.id, flag)
             if is_raised:
                 self.shown.append(move_alert(rule, quote, signal))
-        bar = _bar_after(before, quote, minute, _kept(quote, content) if self._keep_lines else b"")
-        self._symbols[quote.symbol] = _moved(before, quote, bar, flags)
+        return flags
 
     def _closed(self, state: SymbolState, bar: Bar) -> SymbolState:
         """Close a symbol's minute: advance its indicators, show the bar with them, and judge it."""

@@ -34,7 +34,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     quotes: int = 0
     """Quotes of the records that were not committed before; one that came twice in one batch counts twice."""
     late: int = 0
-    """Those of them that moved no bar: behind their symbol's last, or in a packet that was sent twice."""
+    """Those of them that moved no bar: behind their symbol's last, in a packet that was sent twice, or of a symbol too
+    many for its lane."""
     repeated_records: int = 0
     """Records that an earlier invocation had committed."""
     quarantined: int = 0
