@@ -8,11 +8,11 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from processor_lambda import indicators
-from processor_lambda.fold import Arrived, Fold
+from processor_lambda.fold import FORGET_AFTER, Arrived, Fold
 from processor_lambda.indicators import Indicators
 from processor_lambda.rules import Rules
 from processor_lambda.state import Bar, LaneState, Position
-from quotes import GoodLine, Heartbeat
+from quotes import GoodLine, Heartbeat, Quote
 
 _LANE = "lane-00-of-01"
 _END = Position(0, 0)
@@ -34,7 +34,12 @@ def refold(
     """
     fold = Fold(Rules(()), keep_lines=keep_lines)
     before, _ = _folded(fold, LaneState(), [_arrived(quote) for quote in earlier], {})
-    known = {name: replace(state, bar=None, indicators=indicators.pack(warm)) for name, state in before.symbols.items()}
+    first = next((quote.line.event_time for quote in quotes if isinstance(quote.line, Quote)), end)
+    known = {
+        name: replace(state, bar=None, indicators=indicators.pack(warm))
+        for name, state in before.symbols.items()
+        if first - state.event_time <= FORGET_AFTER  # else the lane had forgotten it by then
+    }
     closing = Heartbeat(lane=_LANE, clock=end, complete_to=end)
     lines = [_arrived(quote) for quote in quotes] + [Arrived(_END, b"", closing)]
     return _folded(fold, LaneState(symbols=known), lines, {symbol: warm})[1]

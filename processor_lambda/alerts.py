@@ -103,9 +103,9 @@ def bar_signal(rule: BarRule, bar: Bar) -> Signal | None:  # noqa: PLR0911  (one
             return _known(values.get("volume_ratio"), _one_sided(rule.ratio, rule.rearm))
 
 
-def stale_signal(rule: StaleFeed, event_time: datetime, delay_minutes: int, clock: datetime) -> Signal:
+def stale_signal(rule: StaleFeed, since: datetime, delay_minutes: int, clock: datetime) -> Signal:
     """How many minutes a symbol has been silent, beyond the delay that its source declares."""
-    silence = (clock - event_time) / timedelta(minutes=1) - delay_minutes
+    silence = (clock - since) / timedelta(minutes=1) - delay_minutes
     return Signal(silence, _one_sided(rule.minutes, rule.rearm))
 
 

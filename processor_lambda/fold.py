@@ -29,11 +29,21 @@ from processor_lambda.indicators import Indicators
 from processor_lambda.rules import Rules
 from processor_lambda.splits import MAX_AGE, split_ratio
 from processor_lambda.state import Alert, Bar, Flag, LaneState, Position, Publication, SymbolState
-from quotes import Heartbeat, Line, Quote
+from quotes import Heartbeat, Line, Quote, encode_line
 
 MINUTE = timedelta(minutes=1)
+NIGHT = timedelta(hours=1)
+"""Between two quotes there is at least so much, if they are of two sessions with a close between them."""
 REGULAR = "REGULAR"
 """The market state of a regular session, as Yahoo says it."""
+FORGET_AFTER = timedelta(days=30)
+"""A symbol that has said nothing for so long is taken for gone, or a lane would grow with all that was ever watched. By
+then all that is remembered is over: cooldowns (`rules`), splits (`splits`), and minutes that are still open."""
+MAX_SYMBOLS = 800
+"""Of a lane: twice what the producer puts there, so that those that are gone have room until they are forgotten. What
+is beyond is rows and no bars, or a flood of names would outgrow the lane's item, and the lane would stand still."""
+MAX_LINE_BYTES = 1024
+"""Of a line in a bar; our encoder's have under 800."""
 MAX_PUBLICATIONS = 250
 """A commit ends behind the line that reaches it: what it decides is part of the lane's item, of 400 KB at the most. One
 heartbeat may close a bar of each symbol on top of that."""
@@ -53,9 +63,10 @@ class Folded(msgspec.Struct, frozen=True):
     state: LaneState
     """`pending` is what these lines decided, alone: what the old state had pending was shown before."""
     count: int
-    """How many of the lines, from the first on, are in the state: all, unless they decided too much for one commit."""
+    """How many of the lines, from the first on, are in the state: all, unless they decided too much for one commit, or
+    one of them made the lane forget symbols, which begin with their stored bars if they come back."""
     late: int
-    """Quotes that moved no bar: late ones, and those of a packet that was sent twice."""
+    """Quotes that moved no bar: late ones, those of a packet that was sent twice, and symbols too many for a lane."""
 
 
 class Fold:
@@ -74,7 +85,7 @@ class Fold:
         """
         lane = _Lane(state, self._rules, warm, keep_lines=self._keep_lines)
         count = 0
-        while count < len(lines) and len(lane.shown) < MAX_PUBLICATIONS:
+        while count < len(lines) and len(lane.shown) < MAX_PUBLICATIONS and not lane.has_forgotten:
             lane.take(lines[count])
             count += 1
         position = end if count == len(lines) else lines[count - 1].position
@@ -87,6 +98,7 @@ class _Lane:
     def __init__(self, state: LaneState, rules: Rules, warm: Mapping[str, Indicators], *, keep_lines: bool) -> None:
         self.shown: list[Bar | Alert] = []
         self.late = 0
+        self.has_forgotten = False
         self._rules = rules
         self._warm = warm
         self._keep_lines = keep_lines
@@ -125,7 +137,16 @@ class _Lane:
             for symbol, state in self._symbols.items():
                 if state.bar is not None and state.bar.minute + MINUTE <= complete_to:
                     self._symbols[symbol] = self._closed(state, state.bar)
+            self._forget(complete_to)
         self.shown += self._silences(heartbeat)
+
+    def _forget(self, complete_to: datetime) -> None:
+        """Forget the symbols that are gone. What comes late of one is of a closed minute, and moves nothing."""
+        kept = {
+            symbol: state for symbol, state in self._symbols.items() if complete_to - state.event_time <= FORGET_AFTER
+        }
+        self.has_forgotten = len(kept) < len(self._symbols)
+        self._symbols = kept
 
     def _quote(self, quote: Quote, content: bytes) -> None:
         minute = quote.event_time.replace(second=0, microsecond=0)
@@ -139,22 +160,34 @@ class _Lane:
                 self._symbols[quote.symbol] = _told(before, quote)
             return
         if before is None:
+            if len(self._symbols) >= MAX_SYMBOLS:
+                self.late += 1
+                return
             before = _new(quote, self._warm.get(quote.symbol))
         elif before.bar is not None and before.bar.minute < minute:
             before = self._closed(before, before.bar)
         before = self._rescaled(before, quote)
+        flags = self._judged(before, quote)
+        bar = _bar_after(before, quote, minute, _kept(quote, content) if self._keep_lines else b"")
+        self._symbols[quote.symbol] = _moved(before, quote, bar, flags)
+
+    def _judged(self, before: SymbolState, quote: Quote) -> dict[str, Flag]:
+        """The symbol's flags after the rules of quotes have judged one."""
         flags = before.flags
+        is_anew = _is_anew(before, quote)
         for rule in self._rules.of(quote.symbol).quote:
             signal = quote_signal(rule, quote)
             if signal is None:
                 continue
             cooldown = timedelta(minutes=rule.cooldown_minutes)
-            flag, is_raised = judged(flags.get(rule.id), signal, quote.event_time, cooldown)
+            flag = flags.get(rule.id)
+            if is_anew and flag is not None:
+                flag = Flag(0, 0, flag.raised_at)
+            flag, is_raised = judged(flag, signal, quote.event_time, cooldown)
             flags = _flagged(flags, rule.id, flag)
             if is_raised:
                 self.shown.append(move_alert(rule, quote, signal))
-        bar = _bar_after(before, quote, minute, content if self._keep_lines else b"")
-        self._symbols[quote.symbol] = _moved(before, quote, bar, flags)
+        return flags
 
     def _closed(self, state: SymbolState, bar: Bar) -> SymbolState:
         """Close a symbol's minute: advance its indicators, show the bar with them, and judge it."""
@@ -196,7 +229,8 @@ class _Lane:
             for rule in self._rules.of(symbol).stale:
                 if not state.is_open and rule.id not in state.flags:
                     continue
-                signal = stale_signal(rule, state.event_time, state.delay_minutes, heartbeat.clock)
+                since = state.event_time if state.open_since is None else max(state.event_time, state.open_since)
+                signal = stale_signal(rule, since, state.delay_minutes, heartbeat.clock)
                 if not state.is_open:
                     signal = signal._replace(value=0.0)
                 cooldown = timedelta(minutes=rule.cooldown_minutes)
@@ -227,6 +261,16 @@ def _new(quote: Quote, warm: Indicators | None) -> SymbolState:
     )
 
 
+def _is_anew(before: SymbolState, quote: Quote) -> bool:
+    """Whether a quote is the first against another day's close: then a move that was announced is another one now.
+
+    A previous close that changes without a night before it is a correction.
+    """
+    if before.previous_close is None or quote.previous_close is None:
+        return False
+    return quote.previous_close != before.previous_close and quote.event_time - before.event_time > NIGHT
+
+
 def _told(before: SymbolState, quote: Quote) -> SymbolState:
     """The state after a quote that is newer than its last, but of a closed minute: the market's state is news."""
     return replace(
@@ -235,6 +279,7 @@ def _told(before: SymbolState, quote: Quote) -> SymbolState:
         revision=quote.revision,
         is_open=quote.market_state == REGULAR,
         delay_minutes=quote.delay_minutes or 0,
+        open_since=_open_since(before, quote),
     )
 
 
@@ -247,10 +292,18 @@ def _moved(before: SymbolState, quote: Quote, bar: Bar, flags: dict[str, Flag]) 
         volume=before.volume if quote.volume is None else quote.volume,
         is_open=quote.market_state == REGULAR,
         delay_minutes=quote.delay_minutes or 0,
+        open_since=_open_since(before, quote),
         bar=bar,
         indicators=before.indicators,
         flags=flags,
     )
+
+
+def _open_since(before: SymbolState, quote: Quote) -> datetime | None:
+    """At the open the price is still that of the day before, so silence is not counted from there."""
+    if quote.market_state != REGULAR:
+        return None
+    return before.open_since if before.is_open else quote.ingest_time
 
 
 def _bar_after(before: SymbolState, quote: Quote, minute: datetime, line: bytes) -> Bar:
@@ -269,6 +322,11 @@ def _bar_after(before: SymbolState, quote: Quote, minute: datetime, line: bytes)
         ingest_time=quote.ingest_time,
         line=line,
     )
+
+
+def _kept(quote: Quote, content: bytes) -> bytes:
+    """The line of a quote as a bar keeps it. Blanks and repeated fields make a good line of any length."""
+    return content if len(content) <= MAX_LINE_BYTES else encode_line(quote)[:-1]
 
 
 def _traded(state: SymbolState, now: int | None) -> int | None:

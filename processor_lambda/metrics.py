@@ -18,8 +18,9 @@ DIMENSION = "Stream"
 def processed(report: Report, last: Record, *, seconds: float, now: datetime) -> dict[str, Any]:
     """The line of a batch that was processed; `last` is its last record, `now` when it was done.
 
-    `Late` counts the quotes of packets that were sent twice too, `Repeated` records. `EndToEndSeconds` is from the
-    producer's receipt of the oldest quote until now, `IteratorAgeSeconds` from Kinesis's receipt of the last record.
+    `Late` counts all quotes that moved no bar, those of packets that were sent twice too, `Repeated` records.
+    `EndToEndSeconds` is from the producer's receipt of the oldest quote until now, `IteratorAgeSeconds` from Kinesis's
+    receipt of the last record.
     """
     values: dict[str, float] = {
         "Quotes": report.quotes,

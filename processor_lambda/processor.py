@@ -34,7 +34,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     quotes: int = 0
     """Quotes of the records that were not committed before; one that came twice in one batch counts twice."""
     late: int = 0
-    """Those of them that moved no bar: behind their symbol's last, or in a packet that was sent twice."""
+    """Those of them that moved no bar: behind their symbol's last, in a packet that was sent twice, or of a symbol too
+    many for its lane."""
     repeated_records: int = 0
     """Records that an earlier invocation had committed."""
     quarantined: int = 0
@@ -192,7 +193,7 @@ class Processor:
     def _publish(
         self, states: dict[str, LaneState], cause: Record, counts: Counter[str], marks: dict[str, int] | None = None
     ) -> None:
-        """Show what is pending in committed states beyond the lanes' marks, then raise the marks."""
+        """Show what is pending in committed states beyond the lanes' marks, and raise each mark behind its lane's."""
         due: dict[str, list[Publication]] = {
             lane: [item for item in state.pending if marks is None or item.number > marks[lane]]
             for lane, state in states.items()
@@ -201,7 +202,7 @@ class Processor:
         self._quotes.put([row for bar in bars if bar.line for row in self._minute_row(bar)])
         self._bars.put([bar_row(bar, self._settings.bar_ttl_days) for bar in bars])
         counts["bars"] += len(bars)
-        for items in due.values():
+        for lane, items in due.items():
             for item in items:
                 if item.alert is None:
                     continue
@@ -211,8 +212,7 @@ class Processor:
                 except InvalidAlert as error:
                     self._quarantine.put([message_of_alert(cause, item.alert, str(error))])
                     counts["quarantined"] += 1
-        for lane, items in due.items():
-            if items:
+            if items:  # at once: alerts are a call each, and many of them may outlast the function
                 self._states.raise_mark(lane, items[-1].number)
 
     def _minute_row(self, bar: Bar) -> list[Row]:

@@ -53,7 +53,7 @@ def message_of_alert(record: Record, alert: Alert, reason: str) -> QuarantineMes
         stream=record.stream,
         shard=record.shard,
         sequence_number=str(record.sequence_number),
-        partition_key=record.partition_key,
+        partition_key=_ascii(record.partition_key),
         arrival=to_iso(record.arrival),
         reason=_ascii(f"alert refused: {reason}"[:200]),
         content=encode_alert(alert),

@@ -29,10 +29,13 @@ def timestamp_of(quote: Quote) -> str:
 
 
 def change_percent_of(quote: Quote) -> Decimal | None:
-    """How far the price is from the previous close, in percent, to 6 places; None where that is unknown or zero."""
+    """How far the price is from the previous close, in percent, to 6 places; None where that is unknown or zero.
+
+    In percent of its size, whatever its sign: a price above the previous close is up.
+    """
     if not quote.previous_close:
         return None
-    change = _CONTEXT.divide((quote.price - quote.previous_close) * 100, quote.previous_close)
+    change = _CONTEXT.divide((quote.price - quote.previous_close) * 100, abs(quote.previous_close))
     return change.quantize(_PERCENT_QUANTUM, context=_CONTEXT)
 
 

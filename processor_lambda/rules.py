@@ -173,6 +173,10 @@ def _rules(document: Mapping[str, Any], anomaly_percent: float) -> tuple[list[Ru
         return [], [*mistakes, "groups is a table and rule a list of tables: write [groups] and [[rule]]"]
     for name, symbols in groups.items():
         mistakes += [f"group {name}: {problem}" for problem in _no_symbols(symbols)]
+        if symbols == []:
+            mistakes.append(
+                f"group {name}: has no symbols, and a rule for none would be one for all: take it and its rules out"
+            )
     if len(tables) > MAX_RULES:
         mistakes.append(f"{len(tables)} rules, and there can be {MAX_RULES}")
     rules: list[Rule] = []

@@ -129,6 +129,8 @@ class SymbolState(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """Of the closed minutes, packed by themselves, since most batches close none; empty before the first."""
     flags: dict[str, Flag] = {}
     """By the names of the rules; those at rest are absent."""
+    open_since: datetime | None = None
+    """When the source first said that the market is open, by the producer's clock; None while it is not."""
 
 
 class LaneState(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from processor_lambda.fold import MINUTE, Arrived
+from processor_lambda.fold import MAX_SYMBOLS, MINUTE, Arrived
 from processor_lambda.indicators import Indicators
 from processor_lambda.rows import Row
 from processor_lambda.state import LaneState
@@ -17,14 +17,14 @@ query of them is one page."""
 
 
 def first_minutes(state: LaneState, lines: Iterable[Arrived]) -> dict[str, datetime]:
-    """The minute of the first quote of each symbol that a state does not know, wherever the lines were cut."""
+    """The minute of the first quote of each symbol that a state will come to know, wherever the lines were cut."""
     minutes: dict[str, datetime] = {}
-    clock, complete_to = state.clock, state.complete_to
+    clock, complete_to, room = state.clock, state.complete_to, MAX_SYMBOLS - len(state.symbols)
     for _, _, line in lines:
         if isinstance(line, Heartbeat):
             if clock is None or line.clock > clock:
                 clock, complete_to = line.clock, max(filter(None, (complete_to, line.complete_to)), default=None)
-        elif line.symbol not in state.symbols and line.symbol not in minutes:
+        elif line.symbol not in state.symbols and line.symbol not in minutes and len(minutes) < room:
             minute = line.event_time.replace(second=0, microsecond=0)
             if complete_to is None or minute + MINUTE > complete_to:  # else it moves nothing
                 minutes[line.symbol] = minute

@@ -223,6 +223,27 @@ def test_a_day_after_a_weekend_starts_from_fridays_last_quotes_wherever_they_lie
     assert market.world.bar_rows == expected
 
 
+def test_a_symbol_that_was_forgotten_meanwhile_starts_as_it_did() -> None:
+    """Live, its first bar did not know the volume of a month before; nor may the rebuilt one."""
+    before = quotes_of("AAPL", MONDAY - timedelta(days=40), 60)
+    market = Market()
+    for packet in packets(before):
+        market.arrive(packet, packet[-1].event_time + timedelta(seconds=1))
+    market.close(MONDAY)
+    after = quotes_of("AAPL", MONDAY + timedelta(hours=14), 30, seed=2, volume=10**6)
+    for packet in packets(after):
+        market.arrive(packet, packet[-1].event_time + timedelta(seconds=1))
+    market.close(CLOSE)
+    expected = bars_of(market.world.bar_rows)
+    assert int(expected["AAPL", "2026-11-23T14:00:00.000Z"]["volume"]) < 1_000
+    for key in list(market.world.bar_rows):
+        if key[1] >= "2026-11-23":
+            del market.world.bar_rows[key]
+    (rebuilt,) = market.rebuild()
+    assert rebuilt.added == 30
+    assert market.world.bar_rows == expected
+
+
 def test_days_in_a_row_are_rebuilt_as_one_pass() -> None:
     whole = quotes_of("BTC-USD", MONDAY - timedelta(hours=2), 28 * 60, every=60)
     market = undisturbed(whole, MONDAY + timedelta(hours=30))

@@ -15,8 +15,8 @@ from processor_lambda import fold as fold_
 from processor_lambda.fold import Arrived, Fold
 from processor_lambda.indicators import Indicators
 from processor_lambda.rules import PriceMove, Rule, Rules, SmaCrossover, Split, StaleFeed
-from processor_lambda.state import WHOLE, Alert, Bar, LaneState, Position
-from quotes import Line, encode_line
+from processor_lambda.state import WHOLE, Alert, Bar, LaneState, Position, pack
+from quotes import Line, decode, encode_line
 from tests.unit.processor.pipeline import make_heartbeats, make_quote
 
 MOVE = PriceMove(percent=5, cooldown_minutes=0)
@@ -126,6 +126,19 @@ def test_an_alert_is_raised_on_each_side_of_the_threshold() -> None:
     ]
 
 
+def test_a_second_day_beyond_the_threshold_is_news_against_its_own_previous_close() -> None:
+    friday = [make_quote(second=s, price="107", previous_close="100") for s in (0, 1)]
+    monday = [make_quote(second=3 * 86_400 + s, price="115", previous_close="107") for s in (0, 1)]
+    _, alerts, _ = run([*friday, *monday])
+    assert [alert.subject for alert in alerts] == ["AAPL moved +7.00% to 107", "AAPL moved +7.48% to 115"]
+
+
+def test_a_previous_close_that_is_corrected_within_the_day_raises_nothing_anew() -> None:
+    closes = ["100", "100.1", "100", "100.1"]
+    lines = [make_quote(second=s, price="107", previous_close=close) for s, close in enumerate(closes)]
+    assert len(run(lines)[1]) == 1
+
+
 def test_a_change_that_is_not_known_neither_raises_nor_ends_an_anomaly() -> None:
     lines = [
         make_quote(second=0, price="110", previous_close="100"),
@@ -158,6 +171,19 @@ def test_the_last_line_of_a_minute_is_kept_for_its_row_if_asked() -> None:
     for keep, line in ((True, encode_line(lines[1])[:-1]), (False, b"")):
         folded = Fold(Rules(()), keep_lines=keep)(LaneState(), arrived(lines), Position(0, WHOLE), {})
         assert [item.bar.line for item in folded.state.pending if item.bar] == [line]
+
+
+def test_of_a_line_that_is_stuffed_only_what_it_says_is_kept() -> None:
+    """Blanks between its fields, and fields said again and again, are a good line of up to a mebibyte."""
+    quote = make_quote()
+    line = encode_line(quote)[:-1]
+    stuffing = b"".join(b'"revision":%d,' % number for number in range(10_000))
+    arrived = Arrived(Position(0, 1), line.replace(b'"ingest_time"', stuffing + b'"revision":0,"ingest_time"'), quote)
+    assert decode(arrived.content).good[0].line == quote
+    state = Fold(Rules(()), keep_lines=True)(LaneState(), [arrived], Position(0, WHOLE), {}).state
+    assert state.symbols["AAPL"].bar is not None
+    assert decode(state.symbols["AAPL"].bar.line).good[0].line == quote
+    assert len(pack(state)) < 1_000
 
 
 def test_a_bar_shows_the_indicators_that_are_known_at_its_close() -> None:
@@ -258,6 +284,44 @@ def test_a_market_that_closes_ends_the_silence() -> None:
     )
     assert len(alerts) == 1
     assert state.symbols["AAPL"].flags == {}
+
+
+DAY = 86_400
+
+
+def test_a_market_that_opens_gives_its_symbols_time_for_their_first_price() -> None:
+    """At the open the last quote comes again, revised: its market is open, its price of the day before."""
+    closing = replace(make_quote(), market_state="CLOSED")
+    opening = regular("AAPL", 0, revision=1, ingest_time=make_quote(second=DAY).ingest_time)
+    lines = [closing, heartbeat(60), heartbeat(DAY - 30), opening]
+    _, alerts, _ = run([*lines, *(heartbeat(DAY + minute * 60) for minute in range(1, 40))], rules=[STALE])
+    assert [alert.subject for alert in alerts] == ["AAPL has had no new price for 16 minutes"]
+
+
+def test_an_open_market_is_not_told_anew_by_each_quote() -> None:
+    """Else a feed that only repeats itself under new revisions would never be stale."""
+    revised = [regular("AAPL", 0, revision=n, ingest_time=make_quote(second=n * 60).ingest_time) for n in range(1, 30)]
+    beats = [heartbeat(minute * 60 + 1) for minute in range(1, 30)]
+    lines = [line for pair in zip(revised, beats, strict=True) for line in pair]
+    assert len(run([regular("AAPL", 0), *lines], rules=[STALE])[1]) == 1
+
+
+def test_a_symbol_that_is_polled_no_more_is_told_once() -> None:
+    beats = [heartbeat(minute * 60) for minute in range(1, 3 * 24 * 60)]
+    assert len(run([regular("AAPL", 0), *beats], rules=[STALE])[1]) == 1
+
+
+def test_a_symbol_that_was_silent_for_long_is_forgotten_and_others_are_not() -> None:
+    lines = [make_quote("AAPL"), make_quote("MSFT", 29 * DAY), heartbeat(31 * DAY)]
+    _, _, state = run(lines)
+    assert list(state.symbols) == ["MSFT"]
+
+
+def test_a_late_quote_of_a_forgotten_symbol_moves_nothing() -> None:
+    lines = [make_quote(), heartbeat(31 * DAY)]
+    bars, _, state = run([*lines, make_quote(), make_quote(second=30)])
+    assert len(bars) == 1
+    assert state.symbols == {}
 
 
 quotes = st.builds(

@@ -6,6 +6,7 @@ import gzip
 import json
 import random
 from base64 import b64decode
+from string import ascii_letters
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from processor_lambda.errors import InvalidAlert, Unavailable
+from processor_lambda.fold import MAX_SYMBOLS
 from processor_lambda.memory import World
 from processor_lambda.processor import Processor
 from quotes import Line, encode, encode_line, lane_of, partition_key
@@ -152,6 +154,30 @@ def test_what_many_lines_decide_is_committed_in_parts_and_published_whole(
     assert_same_effects(world, one_pass(shard))
 
 
+def test_a_flood_of_symbols_is_rows_and_leaves_the_lanes_state_a_size_that_dynamodb_takes(
+    world: World, shard: Shard, processor: Processor
+) -> None:
+    chance = random.Random(7)
+    names = ["".join(chance.choices(ascii_letters, k=32)) for _ in range(20_000)]
+    of_lane = [name for name in names if lane_of(name, LANES) == lane_of("AAPL", LANES)]
+    queries = 0
+
+    def count(call: str) -> None:
+        nonlocal queries
+        queries += call == "bars.before"
+
+    world.fault = count
+    shard.put_lines([make_quote("AAPL", second=0)])
+    for start in range(0, len(of_lane), 3_000):
+        shard.put_lines([make_quote(name, second=1) for name in of_lane[start : start + 3_000]])
+    shard.put_lines([make_quote("AAPL", second=2), make_quote("AAPL", second=61)])
+    report = processor.process(shard.records)
+    assert len(world.rows) == len(of_lane) + 3
+    assert world.bar_rows["AAPL", "2026-11-23T14:30:00.000Z"]["quotes"] == 2
+    assert report.largest_state_bytes < 100_000
+    assert queries <= MAX_SYMBOLS
+
+
 def test_with_a_row_a_minute_the_last_quote_of_each_is_the_row_and_the_archive_holds_all(
     world: World, shard: Shard
 ) -> None:
@@ -195,6 +221,42 @@ def test_an_alert_that_sns_will_never_take_goes_to_quarantine_and_holds_nothing_
     assert message.content is not None
     assert json.loads(message.content)["rule"] == "price_move"
     assert world.marks == {AAPL: 1}
+
+
+def test_a_refused_alert_beside_a_foreign_record_is_a_message_that_sqs_takes(
+    world: World, shard: Shard, processor: Processor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise InvalidAlert("Invalid parameter: Subject")
+
+    monkeypatch.setattr(world.topic, "publish", refuse)
+    shard.put_lines([make_quote(price="110", previous_close="100")])
+    shard.put(b"x", "\uffff\x00")
+    processor.process(shard.records)
+    assert len(world.messages) == 2
+    for message in world.messages:
+        assert message.partition_key.isascii()
+
+
+def test_a_function_that_dies_while_it_publishes_does_not_repeat_the_lanes_that_it_had_done(
+    world: World, shard: Shard
+) -> None:
+    shard.put_lines([make_quote(symbol, price="110", previous_close="100") for symbol in ("AAPL", "MSFT")])
+    assert len(shard.records) == 2  # a lane each
+    published = 0
+
+    def die(call: str) -> None:
+        nonlocal published
+        published += call == "alerts.publish"
+        if published == 2:
+            raise TimeoutError
+
+    world.fault = die
+    with pytest.raises(TimeoutError):
+        make_processor(world).process(shard.records)
+    world.fault = lambda _: None
+    make_processor(world).process(shard.records)
+    assert sorted(alert.symbol for alert in world.alerts) == ["AAPL", "MSFT"]
 
 
 def test_a_lost_race_on_a_warm_copy_is_folded_again_in_the_same_invocation(world: World, shard: Shard) -> None:

@@ -65,6 +65,13 @@ def test_an_anomaly_is_a_change_beyond_the_threshold(price: str, anomaly: str) -
     assert row(price=Decimal(price), previous_close=Decimal(100))["anomaly"] == anomaly
 
 
+@pytest.mark.parametrize(("price", "change_percent"), [("10", "200"), ("-5", "50"), ("-15", "-50")])
+def test_a_rise_from_below_zero_is_a_rise(price: str, change_percent: str) -> None:
+    """Crude oil closed at -37.63 once, and was 126 % up the day after, not down."""
+    attributes = row(price=Decimal(price), previous_close=Decimal(-10))
+    assert attributes["change_percent"] == Decimal(change_percent)
+
+
 def test_a_previous_close_of_zero_gives_a_change_and_no_percentage() -> None:
     attributes = row(previous_close=Decimal(0))
     assert attributes["change"] == Decimal(100)

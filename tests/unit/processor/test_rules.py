@@ -97,6 +97,13 @@ def test_every_mistake_of_a_file_is_told_with_its_rule(tmp_path: Path) -> None:
     ]
 
 
+def test_a_group_that_was_emptied_does_not_make_its_rules_hold_for_all(tmp_path: Path) -> None:
+    text = '[groups]\ncoins = []\n[[rule]]\nkind = "rsi"\ngroups = ["coins"]'
+    assert mistakes(tmp_path, text) == [
+        "group coins: has no symbols, and a rule for none would be one for all: take it and its rules out"
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

@@ -117,6 +117,18 @@ def test_a_state_of_a_newer_version_is_not_read() -> None:
         unpack(newer)
 
 
+def test_a_state_from_before_the_last_field_of_a_symbol_is_read() -> None:
+    state = busy_lane(keep_lines=False)
+    document = msgspec.msgpack.decode(zlib.decompress(pack(state)))
+    for symbol in document["state"]["symbols"].values():
+        symbol.pop()
+    older = unpack(zlib.compress(msgspec.msgpack.encode(document)))
+    assert {symbol.open_since for symbol in older.symbols.values()} == {None}
+    assert {name: msgspec.structs.replace(symbol, open_since=None) for name, symbol in state.symbols.items()} == (
+        older.symbols
+    )
+
+
 def test_a_state_of_version_1_is_read_with_all_that_it_said() -> None:
     time = datetime(2026, 11, 23, 14, 30, 5, tzinfo=UTC)
     bar = {

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+import pytest
+from msgspec.structs import replace
+
 from processor_lambda.memory import World
 from tests.unit.processor.pipeline import Shard, make_heartbeats, make_processor, make_quote
 
@@ -59,3 +64,21 @@ def test_where_a_symbol_begins_does_not_depend_on_how_its_lines_were_cut_into_ba
     one_by_one, at_once = (world.bar_rows["AAPL", "2026-11-23T14:35:00.000Z"] for world in worlds)
     assert "sma_5" in one_by_one
     assert at_once == one_by_one
+
+
+@pytest.mark.parametrize("size", [1, 2, 100], ids=["record by record", "two by two", "at once"])
+def test_a_symbol_that_comes_back_after_long_begins_with_its_stored_bars(size: int) -> None:
+    """Though the batch in which it comes back began with a state that knew it."""
+    month = 31 * 86_400
+    shard, world = Shard(), World()
+    shard.put_lines([make_quote(second=minute * 60, price=str(100 + minute)) for minute in range(6)])
+    shard.put_lines(make_heartbeats(month))
+    shard.put_lines([make_quote(second=month + 60, price="300", volume=10)])
+    shard.put_lines(make_heartbeats(month + 120))
+    records = [replace(record, arrival=record.arrival + timedelta(seconds=month)) for record in shard.records]
+    processor = make_processor(world)
+    for start in range(0, len(records), size):
+        processor.process(records[start : start + size])
+    bar = world.bar_rows["AAPL", "2026-12-24T14:31:00.000Z"]
+    assert bar["volume"] == 0
+    assert float(bar["sma_5"]) == (102 + 103 + 104 + 105 + 300) / 5

@@ -1,0 +1,123 @@
+"""A hundred thousand hostile lines among good ones: none fails a batch, none is lost, and none costs a neighbour."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from datetime import timedelta
+from random import Random
+
+import pytest
+from msgspec.structs import replace
+
+from processor_lambda.memory import World
+from processor_lambda.rows import timestamp_of
+from processor_lambda.settings import Resolution
+from quotes import Line, Quote, encode_line, lane_of, partition_key
+from tests.unit.processor.pipeline import LANES, SETTINGS, Shard, make_heartbeats, make_processor, make_quote
+
+RECORDS, LINES = 100, 100
+"""Of each of ten runs."""
+GOOD_SHARE = 0.05
+AAPL = partition_key(lane_of("AAPL", LANES), LANES)
+FULL = replace(
+    make_quote(price="171.62", volume=12_345_678, previous_close="170.1"),
+    currency="USD",
+    exchange="NMS",
+    market_state="REGULAR",
+    delay_minutes=0,
+)
+VALUES = [
+    b"1e999999",
+    b"-1e-999999",
+    b"9" * 5_000,
+    b"0." + b"9" * 5_000,
+    b"NaN",
+    b"-Infinity",
+    b"-0",
+    b"9223372036854775808",
+    b"null",
+    b"true",
+    b'"171.62"',
+    b'"\\ud800"',
+    b'"\xff\xfe"',
+    b'"\\u0000"',
+    b'"' + b"x" * 3_000 + b'"',
+    b'"2199-12-31T23:59:59.999Z"',
+    b'"0000-00-00T00:00:00Z"',
+    b"[" * 2_000,
+    b"[" * 500 + b"]" * 500,
+    b'{"a":' * 300 + b"1" + b"}" * 300,
+]
+"""In a field's place."""
+
+
+def flipped(line: bytes, chance: Random) -> bytes:
+    struck = bytearray(line)
+    for _ in range(chance.randint(1, 4)):
+        struck[chance.randrange(len(struck))] = chance.randrange(256)
+    return bytes(struck)
+
+
+def cut(line: bytes, chance: Random) -> bytes:
+    start, end = sorted(chance.choices(range(len(line) + 1), k=2))
+    return line[:start] + line[end:]
+
+
+def doubled(line: bytes, chance: Random) -> bytes:
+    start, end = sorted(chance.choices(range(len(line) + 1), k=2))
+    return line[:end] + line[start:end] * chance.randint(1, 3) + line[end:]
+
+
+def with_another_value(line: bytes, chance: Random) -> bytes:
+    fields = line[1:-1].split(b",")
+    place = chance.randrange(len(fields))
+    name = fields[place].partition(b":")[0]
+    fields[place] = name + b":" + chance.choice(VALUES)
+    return b"{" + b",".join(fields) + b"}"
+
+
+def shuffled(line: bytes, chance: Random) -> bytes:
+    fields = line[1:-1].split(b",")
+    return b"{" + b",".join(chance.choices(fields, k=len(fields))) + b"}"
+
+
+def noise(line: bytes, chance: Random) -> bytes:
+    return chance.randbytes(chance.randrange(len(line)))
+
+
+def lines_of(body: bytes) -> list[bytes]:
+    return gzip.decompress(body).removesuffix(b"\n").split(b"\n")
+
+
+HOSTILE: list[Callable[[bytes, Random], bytes]] = [flipped, cut, doubled, with_another_value, shuffled, noise]
+
+
+@pytest.mark.parametrize("resolution", ["every", "minute"])
+@pytest.mark.parametrize("seed", range(5))
+def test_no_hostile_line_fails_a_batch_or_is_lost_or_costs_a_neighbour(seed: int, resolution: Resolution) -> None:
+    chance = Random(f"{seed}{resolution}")
+    lines: list[Line] = [FULL, make_quote(), *make_heartbeats(30)]
+    real = [encode_line(line)[:-1] for line in lines]
+    shard, world = Shard(), World()
+    good: list[Quote] = []
+    for _ in range(RECORDS):
+        packet: list[bytes] = []
+        for _ in range(LINES):
+            packet.append(chance.choice(HOSTILE)(chance.choice(real), chance).replace(b"\n", b" "))
+            if chance.random() < GOOD_SHARE:
+                good.append(replace(FULL, event_time=FULL.event_time + timedelta(milliseconds=30_000 + len(good))))
+                packet.append(encode_line(good[-1])[:-1])
+        shard.put(b"\n".join(packet) + b"\n", AAPL)
+    processor = make_processor(world, settings=replace(SETTINGS, row_resolution=resolution))
+    for start in range(0, RECORDS, 10):
+        processor.process(shard.records[start : start + 10])
+
+    archived = [line for key, body in world.objects.items() if key.startswith("raw") for line in lines_of(body)]
+    assert len(archived) == RECORDS * LINES + len(good)
+    assert {encode_line(quote)[:-1] for quote in good} <= set(archived)
+    refused = sum(line.startswith(b'{"kind":"quarantined"') for line in archived)
+    assert refused == sum(message.lines for message in world.messages) > RECORDS * LINES * 0.9
+    if resolution == "every":
+        for quote in good:
+            assert world.rows["AAPL", timestamp_of(quote)]["price"] == FULL.price
