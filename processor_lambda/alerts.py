@@ -12,9 +12,10 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import NamedTuple
 
-from processor_lambda.rows import change_percent_of, significant, timestamp_of
+from processor_lambda.rows import PERCENT_PLACES, significant, timestamp_of
 from processor_lambda.rules import (
     BarRule,
     BollingerBreakout,
@@ -70,8 +71,11 @@ def judged(flag: Flag | None, signal: Signal, now: datetime, cooldown: timedelta
 
 def quote_signal(rule: PriceMove, quote: Quote) -> Signal | None:
     """How far the price is from the previous close, in percent; None where that is unknown."""
-    change = change_percent_of(quote)
-    return None if change is None else Signal(float(change), _symmetric(rule.percent or 0.0, rule.rearm))
+    if not quote.previous_close:
+        return None
+    # As the row's `change_percent`, in a quarter of its time: this is done for every quote.
+    change = float(quote.price - quote.previous_close) * 100 / abs(float(quote.previous_close))
+    return Signal(round(change, PERCENT_PLACES), _symmetric(rule.percent or 0.0, rule.rearm))
 
 
 def bar_signal(rule: BarRule, bar: Bar) -> Signal | None:  # noqa: PLR0911  (one a kind)
@@ -235,6 +239,7 @@ def _flag(before: Flag | None, side: int, announced: int, raised_at: datetime | 
     return before if before == after else after
 
 
+@cache
 def _symmetric(edge: float, rearm: float) -> Band:
     return Band(edge, edge * rearm, -edge, -edge * rearm)
 

@@ -17,7 +17,8 @@ Row = dict[str, Attribute]
 
 _DAY_SECONDS = 86_400
 _LEAST = 1e-30
-_PERCENT_QUANTUM = Decimal("0.000001")
+PERCENT_PLACES = 6
+_PERCENT_QUANTUM = Decimal(1).scaleb(-PERCENT_PLACES)
 _CONTEXT = Context(prec=38, rounding=ROUND_HALF_EVEN)
 """DynamoDB's precision. The contract's prices make a percentage of 32 digits at the most, and the default has 28."""
 

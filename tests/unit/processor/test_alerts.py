@@ -7,12 +7,16 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from processor_lambda.alerts import MAX_SUBJECT, Band, Signal, bar_alert, bar_signal, judged, stale_alert
+from processor_lambda.alerts import MAX_SUBJECT, Band, Signal, bar_alert, bar_signal, judged, quote_signal, stale_alert
+from processor_lambda.rows import change_percent_of
 from processor_lambda.rules import (
     BarRule,
     BollingerBreakout,
     MacdCrossover,
+    PriceMove,
     Rsi,
     SmaCrossover,
     StaleFeed,
@@ -20,7 +24,7 @@ from processor_lambda.rules import (
     ZScore,
 )
 from processor_lambda.state import Bar, Flag
-from tests.unit.processor.pipeline import OPEN
+from tests.unit.processor.pipeline import OPEN, make_quote
 
 BAND = Band(10, 8, -10, -8)
 CROSSING = Band(1, 1, -1, -1, is_crossing=True)
@@ -196,3 +200,14 @@ def test_a_subject_is_cut_to_what_sns_takes() -> None:
     assert len(alert.subject) == MAX_SUBJECT
     assert alert.subject.startswith("40 symbols have had no new price for 16 minutes: SYMBOL0, ")
     assert len(alert.symbols) == 40
+
+
+@given(st.decimals("0.01", 10_000, places=2), st.decimals("0.01", 10_000, places=2))
+def test_a_move_is_judged_by_the_percentage_of_its_row(price: Decimal, previous_close: Decimal) -> None:
+    quote = make_quote(price=str(price), previous_close=str(previous_close))
+    signal, change = quote_signal(PriceMove(percent=5), quote), change_percent_of(quote)
+    assert signal is not None
+    assert change is not None
+    assert signal.value == pytest.approx(float(change), rel=1e-12, abs=1e-6)
+    if change in (5, -5):
+        assert abs(signal.value) == 5
