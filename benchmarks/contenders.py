@@ -35,14 +35,14 @@ def stockstream(warm_up: Sequence[Quote], quotes: Sequence[Quote]) -> float:
     """The producer's own parts, its journal on disk, fed one poll of every symbol after the other."""
     from prometheus_client import CollectorRegistry  # noqa: PLC0415  (async-kinesis lives in an environment without)
 
-    from producer_service import logs  # noqa: PLC0415
-    from producer_service.acceptance import decide  # noqa: PLC0415
-    from producer_service.health import Health  # noqa: PLC0415
-    from producer_service.journal import Journal  # noqa: PLC0415
-    from producer_service.kinesis import KinesisStream  # noqa: PLC0415
-    from producer_service.metrics import Metrics  # noqa: PLC0415
-    from producer_service.outbox import Outbox  # noqa: PLC0415
-    from producer_service.sender import Sender  # noqa: PLC0415
+    from producer_service import logs  # noqa: PLC0415  (see above)
+    from producer_service.acceptance import decide  # noqa: PLC0415  (see above)
+    from producer_service.health import Health  # noqa: PLC0415  (see above)
+    from producer_service.journal import Journal  # noqa: PLC0415  (see above)
+    from producer_service.kinesis import KinesisStream  # noqa: PLC0415  (see above)
+    from producer_service.metrics import Metrics  # noqa: PLC0415  (see above)
+    from producer_service.outbox import Outbox  # noqa: PLC0415  (see above)
+    from producer_service.sender import Sender  # noqa: PLC0415  (see above)
 
     logs.configure("info")
     with tempfile.TemporaryDirectory(prefix="stockstream-benchmark-") as directory:

@@ -64,8 +64,8 @@ def per_record(events: Path) -> Figures:
     """What is commonly copied: boto3, a PutItem and a PutObject for every quote, with the same row and line."""
     import boto3  # noqa: PLC0415  (it would weigh on the others)
 
-    from processor_lambda.rows import quote_row  # noqa: PLC0415
-    from quotes import Quote, decode  # noqa: PLC0415
+    from processor_lambda.rows import quote_row  # noqa: PLC0415  (as above)
+    from quotes import Quote, decode  # noqa: PLC0415  (as above)
 
     dynamodb, s3 = boto3.client("dynamodb"), boto3.client("s3")
     taken = json.loads(next(_lines(events)))
@@ -89,7 +89,7 @@ def per_record(events: Path) -> Figures:
 
 def memory(events: Path) -> Figures:
     """The deployed handler, fresh, with one event."""
-    from processor_lambda.app import handler  # noqa: PLC0415
+    from processor_lambda.app import handler  # noqa: PLC0415  (as above)
 
     event = json.loads(next(_lines(events)))
     if failed := handler(event, None)["batchItemFailures"]:

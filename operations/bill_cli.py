@@ -50,9 +50,9 @@ def show(  # noqa: PLR0917  (options, by name)
     row_days: Annotated[int, typer.Option(min=1, help="QuoteTtlDays.")] = 30,
     bar_days: Annotated[int, typer.Option(min=1, help="BarTtlDays.")] = 365,
     archive_days: Annotated[int, typer.Option(min=1, help="ArchiveExpireAfterDays.")] = 1095,
-    collector: Annotated[bool, typer.Option("--collector", help="Prometheus's metrics are collected too.")] = False,  # noqa: FBT002
-    as_json: Annotated[bool, typer.Option("--json", help="The bill as JSON.")] = False,  # noqa: FBT002
-    brief: Annotated[bool, typer.Option("--brief", help="One line: what a month and a million quotes cost.")] = False,  # noqa: FBT002
+    collector: Annotated[bool, typer.Option("--collector", help="Prometheus's metrics are collected too.")] = False,  # noqa: FBT002  (an option, by name)
+    as_json: Annotated[bool, typer.Option("--json", help="The bill as JSON.")] = False,  # noqa: FBT002  (an option, by name)
+    brief: Annotated[bool, typer.Option("--brief", help="One line: what a month and a million quotes cost.")] = False,  # noqa: FBT002  (an option, by name)
 ) -> None:
     """Price a month line by line, from the list prices in operations/prices.toml, and the naive design beside it.
 

@@ -24,7 +24,7 @@ from processor_lambda.signature import Scope, signed
 ATTEMPTS = 6
 FIRST_PAUSE_SECONDS = 0.05
 PATIENCE_SECONDS = 6.0
-"""No attempt begins later, so a request takes 13 s at the very most, and then Lambda's own retry."""
+"""No attempt begins later; what the last one takes is bounded by the connection's timeouts, and then Lambda retries."""
 
 _THROTTLED = frozenset(
     {
