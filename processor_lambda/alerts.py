@@ -29,11 +29,12 @@ from processor_lambda.rules import (
     VolumeSpike,
     ZScore,
 )
-from processor_lambda.state import Alert, Bar, Flag
+from processor_lambda.state import Alert, Bar, Flag, SymbolState
 from quotes import Quote, to_iso
 
 MAX_SUBJECT = 99
 """SNS takes fewer than 100 characters."""
+_MINUTE_MS = 60_000
 
 
 class Band(NamedTuple):
@@ -78,8 +79,8 @@ def quote_signal(rule: PriceMove, quote: Quote) -> Signal | None:
     return Signal(round(change, PERCENT_PLACES), _symmetric(rule.percent or 0.0, rule.rearm))
 
 
-def bar_signal(rule: BarRule, bar: Bar) -> Signal | None:  # noqa: PLR0911  (one a kind)
-    """What a rule makes of a closed bar and its indicators; None while they are not known."""
+def bar_signal(rule: BarRule, bar: Bar, minutes: float = 1) -> Signal | None:  # noqa: PLR0911  (one a kind)
+    """What a rule makes of a bar closed so many minutes after its last, and its indicators; None while not known."""
     values, close = bar.indicators, float(bar.close)
     match rule:
         case ZScore():
@@ -104,13 +105,15 @@ def bar_signal(rule: BarRule, bar: Bar) -> Signal | None:  # noqa: PLR0911  (one
                 return None
             return Signal(histogram / close * 100, _crossing(rule.margin_percent))
         case VolumeSpike():
-            return _known(values.get("volume_ratio"), _one_sided(rule.ratio, rule.rearm))
+            ratio = values.get("volume_ratio")
+            return None if ratio is None else Signal(ratio / minutes, _one_sided(rule.ratio, rule.rearm))
 
 
-def stale_signal(rule: StaleFeed, since: datetime, delay_minutes: int, clock: datetime) -> Signal:
-    """How many minutes a symbol has been silent, beyond the delay that its source declares."""
-    silence = (clock - since) / timedelta(minutes=1) - delay_minutes
-    return Signal(silence, _one_sided(rule.minutes, rule.rearm))
+def stale_signal(rule: StaleFeed, state: SymbolState, clock: datetime) -> Signal:
+    """How many minutes a symbol has been silent, beyond the delay that its source declares; 0 in a closed market."""
+    limit = max(rule.minutes, rule.intervals * state.interval_ms / _MINUTE_MS)
+    silence = (clock - state.silent_since) / timedelta(minutes=1) - state.delay_minutes if state.is_open else 0.0
+    return Signal(silence, _one_sided(limit, rule.rearm))
 
 
 def move_alert(rule: PriceMove, quote: Quote, signal: Signal) -> Alert:
@@ -132,7 +135,7 @@ def bar_alert(rule: BarRule, bar: Bar, signal: Signal) -> Alert:
         values[threshold] = significant(rule.above if signal.value > rule.below else rule.below)
     values |= {name: significant(bar.indicators[name]) for name in names if name in bar.indicators}
     if isinstance(rule, VolumeSpike) and bar.volume is not None:
-        values["volume"] = Decimal(bar.volume)
+        values |= {"volume": Decimal(bar.volume), "volume_ratio": significant(signal.value)}
     return _alert(rule, bar.symbol, to_iso(bar.minute), _bar_subject(rule, bar, signal), values)
 
 
@@ -166,7 +169,7 @@ _CAUSES: Mapping[type, tuple[tuple[str, ...], str]] = {
     SmaCrossover: (("sma_5", "sma_20"), "margin_percent"),
     Rsi: (("rsi_14",), "threshold"),
     MacdCrossover: (("macd", "macd_signal", "macd_histogram"), "margin_percent"),
-    VolumeSpike: (("volume_mean", "volume_ratio"), "threshold"),
+    VolumeSpike: (("volume_mean",), "threshold"),
 }
 """Of each kind: the indicators that its alerts carry, and the name of the threshold there."""
 
@@ -190,7 +193,7 @@ def _bar_subject(rule: BarRule, bar: Bar, signal: Signal) -> str:
         case MacdCrossover():
             return f"{symbol}'s MACD {'rose above' if is_up else 'fell below'} its signal line, at {close}"
         case VolumeSpike():
-            return f"{symbol} traded {bar.volume} in a minute, {signal.value:.1f} times its mean, at {close}"
+            return f"{symbol}'s volume is {signal.value:.1f} times its mean, at {close}"
 
 
 def _alert(

@@ -34,6 +34,8 @@ from quotes import Heartbeat, Line, Quote, encode_line
 MINUTE = timedelta(minutes=1)
 NIGHT = timedelta(hours=1)
 """Between two quotes there is at least so much, if they are of two sessions with a close between them."""
+MILLISECOND = timedelta(milliseconds=1)
+HOUR_MS = 3_600_000
 REGULAR = "REGULAR"
 """The market state of a regular session, as Yahoo says it."""
 FORGET_AFTER = timedelta(days=30)
@@ -191,12 +193,14 @@ class _Lane:
 
     def _closed(self, state: SymbolState, bar: Bar) -> SymbolState:
         """Close a symbol's minute: advance its indicators, show the bar with them, and judge it."""
-        after = _unpacked(state.indicators).advanced(bar.minute, float(bar.close), bar.volume)
+        before = _unpacked(state.indicators)
+        after = before.advanced(bar.minute, float(bar.close), bar.volume)
+        minutes = 1.0 if before.minute is None else (bar.minute - before.minute) / MINUTE
         bar = replace(bar, indicators=after.values())
         self.shown.append(bar)
         flags = state.flags
         for rule in self._rules.of(bar.symbol).bar:
-            signal = bar_signal(rule, bar)
+            signal = bar_signal(rule, bar, minutes)
             if signal is None:
                 continue
             cooldown = timedelta(minutes=rule.cooldown_minutes)
@@ -222,19 +226,23 @@ class _Lane:
         return replace(state, indicators=indicators.pack(rescaled))
 
     def _silences(self, heartbeat: Heartbeat) -> Iterator[Alert]:
-        """An alert for each rule by which symbols have fallen silent by this heartbeat."""
+        """An alert for each rule by which symbols have fallen silent, once its cooldown in this lane is over.
+
+        What falls silent before that is told then, unless it has spoken.
+        """
+        told = self._last_raised()
         silent: dict[str, list[tuple[str, float]]] = {}
         rules = {}
         for symbol, state in self._symbols.items():
             for rule in self._rules.of(symbol).stale:
-                if not state.is_open and rule.id not in state.flags:
+                before = state.flags.get(rule.id)
+                if not state.is_open and before is None:
                     continue
-                since = state.event_time if state.open_since is None else max(state.event_time, state.open_since)
-                signal = stale_signal(rule, since, state.delay_minutes, heartbeat.clock)
-                if not state.is_open:
-                    signal = signal._replace(value=0.0)
+                signal = stale_signal(rule, state, heartbeat.clock)
                 cooldown = timedelta(minutes=rule.cooldown_minutes)
-                flag, is_raised = judged(state.flags.get(rule.id), signal, heartbeat.clock, cooldown)
+                flag, is_raised = judged(before, signal, heartbeat.clock, cooldown)
+                if is_raised and rule.id in told and heartbeat.clock - told[rule.id] < cooldown:
+                    flag, is_raised = Flag(1, 0, None), False
                 flags = _flagged(state.flags, rule.id, flag)
                 if flags is not state.flags:
                     self._symbols[symbol] = replace(state, flags=flags)
@@ -244,6 +252,11 @@ class _Lane:
         for name, found in silent.items():
             symbols = sorted(symbol for symbol, _ in found)
             yield stale_alert(rules[name], heartbeat.lane, symbols, min(value for _, value in found), heartbeat.clock)
+
+    def _last_raised(self) -> dict[str, datetime]:
+        """When each rule last raised an alert of a symbol of this lane, as far as a cooldown remembers it."""
+        raised = [(name, flag.raised_at) for state in self._symbols.values() for name, flag in state.flags.items()]
+        return dict(sorted((name, at) for name, at in raised if at is not None))
 
 
 def _new(quote: Quote, warm: Indicators | None) -> SymbolState:
@@ -266,9 +279,11 @@ def _is_anew(before: SymbolState, quote: Quote) -> bool:
 
     A previous close that changes without a night before it is a correction.
     """
-    if before.previous_close is None or quote.previous_close is None:
-        return False
-    return quote.previous_close != before.previous_close and quote.event_time - before.event_time > NIGHT
+    return quote.event_time - before.event_time > NIGHT and _has_another_close(before, quote)
+
+
+def _has_another_close(before: SymbolState, quote: Quote) -> bool:
+    return before.previous_close not in (None, quote.previous_close) and quote.previous_close is not None
 
 
 def _told(before: SymbolState, quote: Quote) -> SymbolState:
@@ -296,6 +311,7 @@ def _moved(before: SymbolState, quote: Quote, bar: Bar, flags: dict[str, Flag]) 
         bar=bar,
         indicators=before.indicators,
         flags=flags,
+        interval_ms=_interval_ms(before, quote),
     )
 
 
@@ -306,9 +322,17 @@ def _open_since(before: SymbolState, quote: Quote) -> datetime | None:
     return before.open_since if before.is_open else quote.ingest_time
 
 
+def _interval_ms(before: SymbolState, quote: Quote) -> int:
+    """The usual interval after a quote. A long one counts for an hour, or an outage would be taken for a habit."""
+    if not before.is_open or quote.market_state != REGULAR:
+        return before.interval_ms
+    gap = min((quote.event_time - before.silent_since) // MILLISECOND, HOUR_MS)
+    return (before.interval_ms * 15 + gap) // 16 if gap > 0 else before.interval_ms
+
+
 def _bar_after(before: SymbolState, quote: Quote, minute: datetime, line: bytes) -> Bar:
     """The minute under way after a quote."""
-    traded = _traded(before, quote.volume)
+    traded = _traded(before, quote)
     bar = before.bar
     return Bar(
         symbol=quote.symbol,
@@ -329,20 +353,22 @@ def _kept(quote: Quote, content: bytes) -> bytes:
     return content if len(content) <= MAX_LINE_BYTES else encode_line(quote)[:-1]
 
 
-def _traded(state: SymbolState, now: int | None) -> int | None:
+def _traded(before: SymbolState, quote: Quote) -> int | None:
     """What was traded since the last cumulative volume.
 
-    A fall below half of it is a new day, which starts from zero; a smaller one a correction, in which nothing traded.
-    What came before the first quote ever is unknown and counts as nothing.
+    A new day starts from zero: that is one after a night, with another previous close or less volume, and a fall below
+    half at any time. A smaller fall is a correction, in which nothing traded. What came before the first quote ever is
+    unknown and counts as nothing.
     """
-    before = state.volume
+    now, last = quote.volume, before.volume
     if now is None:
         return None
-    if before is None:
+    if last is None:
         return 0
-    if now >= before:
-        return now - before
-    return now if now * 2 < before else 0
+    is_after_night = quote.event_time - before.event_time > NIGHT
+    if now * 2 < last or (is_after_night and (now < last or _has_another_close(before, quote))):
+        return now
+    return max(now - last, 0)
 
 
 def _unpacked(packed: bytes) -> Indicators:

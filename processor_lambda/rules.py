@@ -56,7 +56,7 @@ class PriceMove(_Common, frozen=True, kw_only=True, tag="price_move"):
     """A price further than `percent` from the previous close, judged at every quote."""
 
     percent: Positive | None = None
-    rearm: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
+    rearm: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.9
 
 
 class ZScore(_Common, frozen=True, kw_only=True, tag="z_score"):
@@ -95,15 +95,22 @@ class MacdCrossover(_Common, frozen=True, kw_only=True, tag="macd_crossover"):
 
 
 class VolumeSpike(_Common, frozen=True, kw_only=True, tag="volume_spike"):
-    """A minute's volume over `ratio` times its exponentially weighted mean."""
+    """A minute's volume over `ratio` times its exponentially weighted mean.
+
+    What follows minutes without a bar counts as spread over them: after a gap of the feed it is the volume of them all.
+    """
 
     ratio: Annotated[float, msgspec.Meta(gt=1, le=1e9)] = 10.0
 
 
 class StaleFeed(_Common, frozen=True, kw_only=True, tag="stale_feed"):
-    """No new quote for `minutes` while the source last said that the market was open. Judged at heartbeats."""
+    """No new quote for `minutes`, and for `intervals` times its usual interval, of a symbol whose market is open.
+
+    Judged at heartbeats. The cooldown is the lane's: an outage reaches every symbol, each at its own time.
+    """
 
     minutes: Positive = 15.0
+    intervals: Annotated[float, msgspec.Meta(ge=0, le=1e9)] = 20.0
 
 
 class Split(_Common, frozen=True, kw_only=True, tag="split"):

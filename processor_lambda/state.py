@@ -131,6 +131,13 @@ class SymbolState(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """By the names of the rules; those at rest are absent."""
     open_since: datetime | None = None
     """When the source first said that the market is open, by the producer's clock; None while it is not."""
+    interval_ms: int = 300_000
+    """Usual time between two quotes while the market is open, an exponential average. Five minutes are for a start."""
+
+    @property
+    def silent_since(self) -> datetime:
+        """When the last quote was; at the open that is of the day before, so nothing is counted from before it."""
+        return self.event_time if self.open_since is None else max(self.event_time, self.open_since)
 
 
 class LaneState(msgspec.Struct, frozen=True, kw_only=True):

@@ -35,7 +35,7 @@ RULES = Rules(
         BollingerBreakout(name="breakout", widths=0.5, cooldown_minutes=1),
         MacdCrossover(name="macd", margin_percent=0.01, cooldown_minutes=0),
         VolumeSpike(name="volume", ratio=1.5, cooldown_minutes=3),
-        StaleFeed(name="stale", minutes=2, cooldown_minutes=3),
+        StaleFeed(name="stale", minutes=2, intervals=0, cooldown_minutes=3),
         Split(name="split"),
     ]
 )

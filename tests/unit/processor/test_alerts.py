@@ -130,7 +130,7 @@ CASES: list[tuple[BarRule, Bar, str]] = [
     (
         VolumeSpike(ratio=5),
         a_bar("101", volume=6000, volume_ratio=6.0, volume_mean=1000.0),
-        "AAPL traded 6000 in a minute, 6.0 times its mean, at 101",
+        "AAPL's volume is 6.0 times its mean, at 101",
     ),
 ]
 
@@ -181,6 +181,15 @@ def test_a_crossover_is_raised_when_the_sides_change(
 )
 def test_what_is_not_known_yet_is_no_signal(rule: BarRule) -> None:
     assert bar_signal(rule, a_bar("100")) is None
+
+
+def test_a_volume_counts_as_spread_over_the_minutes_without_a_bar_before_it() -> None:
+    """After a gap of the feed the first bar holds the volume of all of it."""
+    bar = a_bar("101", volume=60_000, volume_ratio=60.0, volume_mean=1000.0)
+    signal = bar_signal(VolumeSpike(ratio=15), bar, minutes=30)
+    assert signal is not None
+    assert signal.value == 2
+    assert not judged(None, signal, OPEN, timedelta())[1]
 
 
 def test_a_tick_after_a_flat_hour_is_many_deviations_and_no_alert() -> None:

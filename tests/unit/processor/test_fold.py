@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -16,10 +18,11 @@ from processor_lambda.fold import Arrived, Fold
 from processor_lambda.indicators import Indicators
 from processor_lambda.rules import PriceMove, Rule, Rules, SmaCrossover, Split, StaleFeed
 from processor_lambda.state import WHOLE, Alert, Bar, LaneState, Position, pack
-from quotes import Line, decode, encode_line
+from quotes import Heartbeat, Line, decode, encode_line
 from tests.unit.processor.pipeline import make_heartbeats, make_quote
 
 MOVE = PriceMove(percent=5, cooldown_minutes=0)
+DAY = 86_400
 
 
 def arrived(lines: Sequence[Line], sequence: int = 0) -> list[Arrived]:
@@ -88,7 +91,7 @@ def test_a_later_revision_at_the_newest_time_moves_the_bar() -> None:
         ((1_000, 1_000), 0),
         ((1_000, 1_250, 1_300), 300),
         ((1_000, 990, 1_010), 20),  # a correction is no trade
-        ((9_000_000, 40), 40),  # a new day starts from zero
+        ((9_000_000, 40), 40),  # starts from zero
         ((None, None), None),
         ((100, None, 150), 50),
     ],
@@ -97,6 +100,23 @@ def test_a_bars_volume_comes_from_the_days_cumulative_one(volumes: tuple[int | N
     lines = [make_quote(second=second, volume=volume) for second, volume in enumerate(volumes)]
     [bar], _, _ = run([*lines, heartbeat(60)])
     assert bar.volume == traded
+
+
+@pytest.mark.parametrize(
+    ("volume", "previous_close", "traded"),
+    [
+        (200, "99", 200),  # less than the day before, though not by half: of a thin symbol
+        (200, "98", 200),
+        (450, "99", 450),  # more than the day before by the first quote of the day
+        (450, "98", 150),  # one that said little all day, until the other close tells
+        (300, "98", 0),
+    ],
+)
+def test_a_day_starts_from_zero(volume: int, previous_close: str, traded: int) -> None:
+    friday = make_quote(volume=300, previous_close="98")
+    monday = make_quote(second=3 * DAY, volume=volume, previous_close=previous_close)
+    bars, _, _ = run([friday, monday, heartbeat(3 * DAY + 60)])
+    assert [bar.volume for bar in bars] == [0, traded]
 
 
 def test_volume_between_two_bars_belongs_to_the_later() -> None:
@@ -240,11 +260,11 @@ def test_after_a_long_silence_a_halved_price_is_no_split() -> None:
     assert run([day(0, "200", "199"), day(30, "100", "100")], rules=[Split()])[1] == []
 
 
-STALE = StaleFeed(minutes=15, severity="critical")
+STALE = StaleFeed(minutes=15, intervals=0, severity="critical")
 
 
 def regular(symbol: str, second: float, **changes: object) -> Line:
-    return replace(make_quote(symbol, second), market_state="REGULAR", **changes)
+    return replace(make_quote(symbol, second), **{"market_state": "REGULAR"} | changes)
 
 
 def test_symbols_that_fall_silent_in_an_open_market_are_one_alert_a_heartbeat() -> None:
@@ -277,6 +297,59 @@ def test_a_feed_that_came_back_and_stops_again_is_stale_again_after_the_cooldown
     assert [alert.timestamp[11:16] for alert in alerts] == ["14:46", "15:46"]
 
 
+def test_an_outage_is_one_alert_of_a_lane_in_a_cooldown() -> None:
+    """Each symbol falls silent at its own time; those that do after the alert are told at the end of its cooldown."""
+    quiet = [regular(f"S{n}", n * 60) for n in range(30)]
+    lines = sorted([*quiet, *(heartbeat(minute * 60 + 1) for minute in range(1, 180))], key=_time_of)
+    _, alerts, _ = run(lines, rules=[STALE])
+    assert [(alert.timestamp[11:16], len(alert.symbols)) for alert in alerts] == [("14:45", 0), ("15:45", 29)]
+
+
+@pytest.mark.parametrize(("spoke", "told"), [(False, ["AAPL", "MSFT"]), (True, ["AAPL"])])
+def test_of_the_silences_in_a_cooldown_those_are_told_that_outlast_it(spoke: bool, told: list[str]) -> None:  # noqa: FBT001  (a parameter)
+    quotes = [regular("AAPL", 0), regular("MSFT", 180), *([regular("MSFT", 70 * 60)] if spoke else [])]
+    lines = sorted([*quotes, *(heartbeat(minute * 60) for minute in range(4, 80))], key=_time_of)
+    assert [alert.symbol for alert in run(lines, rules=[STALE])[1]] == told
+
+
+def test_a_symbol_is_stale_by_its_own_usual_interval() -> None:
+    """Of one that trades every ten minutes, or every ten seconds."""
+    rule = StaleFeed(minutes=15, intervals=20)
+    for seconds, limit in ((600, 200), (10, 15)):
+        quotes = [regular("AAPL", n * seconds) for n in range(200)]
+        last = 199 * seconds
+        beats = [heartbeat(last + minute * 60) for minute in range(1, 400)]
+        [alert] = run([*quotes, *beats], rules=[rule])[1]
+        assert int(alert.values["minutes"]) == pytest.approx(limit, abs=1)
+
+
+def test_a_night_and_an_outage_are_no_interval() -> None:
+    first = [regular("AAPL", n * 10) for n in range(200)]
+    closing = regular("AAPL", 1990, revision=1, market_state="CLOSED")
+    opening = regular("AAPL", 1990, revision=2, ingest_time=make_quote(second=DAY).ingest_time)
+    second = [regular("AAPL", DAY + n * 10) for n in range(1, 10)]
+    _, _, state = run([*first, closing, opening, *second])
+    assert state.symbols["AAPL"].interval_ms == pytest.approx(10_000, rel=0.01)
+    _, _, state = run([*first, regular("AAPL", 5 * DAY)])
+    assert state.symbols["AAPL"].interval_ms < 240_000
+
+
+def test_rare_traders_raise_nothing_in_an_hour_without_a_fault() -> None:
+    """500 symbols that trade every 5 to 600 seconds on average, at random, and the rule as it is by default."""
+    chance = Random(8)
+    lines: list[Line] = []
+    for n in range(500):
+        mean, second = chance.uniform(5, 600), 0.0
+        while (second := second + chance.expovariate(1 / mean)) < 2 * 3600:
+            lines.append(regular(f"S{n}", round(second, 3)))
+    lines += [heartbeat(minute * 60) for minute in range(1, 121)]
+    assert run(sorted(lines, key=_time_of), rules=[StaleFeed()])[1] == []
+
+
+def _time_of(line: Line) -> datetime:
+    return line.clock if isinstance(line, Heartbeat) else line.event_time
+
+
 def test_a_market_that_closes_ends_the_silence() -> None:
     _, alerts, state = run(
         [regular("AAPL", 0), heartbeat(1200), replace(make_quote(revision=1), market_state="CLOSED"), heartbeat(9000)],
@@ -284,9 +357,6 @@ def test_a_market_that_closes_ends_the_silence() -> None:
     )
     assert len(alerts) == 1
     assert state.symbols["AAPL"].flags == {}
-
-
-DAY = 86_400
 
 
 def test_a_market_that_opens_gives_its_symbols_time_for_their_first_price() -> None:
@@ -334,7 +404,7 @@ quotes = st.builds(
     previous_close=st.just("100") | st.none(),
 )
 lines = st.lists(quotes | st.integers(0, 240).map(heartbeat), max_size=40)
-EVERY_RULE: Sequence[Rule] = (MOVE, SmaCrossover(), StaleFeed(minutes=0.5), Split())
+EVERY_RULE: Sequence[Rule] = (MOVE, SmaCrossover(), StaleFeed(minutes=0.5, intervals=0.1, cooldown_minutes=1), Split())
 
 
 @given(lines, st.lists(st.integers(0, 40), max_size=5))

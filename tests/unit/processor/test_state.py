@@ -117,14 +117,15 @@ def test_a_state_of_a_newer_version_is_not_read() -> None:
         unpack(newer)
 
 
-def test_a_state_from_before_the_last_field_of_a_symbol_is_read() -> None:
+@pytest.mark.parametrize("missing", [("interval_ms",), ("interval_ms", "open_since")], ids=str)
+def test_a_state_from_before_the_last_fields_of_a_symbol_is_read(missing: tuple[str, ...]) -> None:
     state = busy_lane(keep_lines=False)
     document = msgspec.msgpack.decode(zlib.decompress(pack(state)))
     for symbol in document["state"]["symbols"].values():
-        symbol.pop()
+        del symbol[-len(missing) :]
     older = unpack(zlib.compress(msgspec.msgpack.encode(document)))
-    assert {symbol.open_since for symbol in older.symbols.values()} == {None}
-    assert {name: msgspec.structs.replace(symbol, open_since=None) for name, symbol in state.symbols.items()} == (
+    defaults = {field.name: field.default for field in msgspec.structs.fields(SymbolState) if field.name in missing}
+    assert {name: msgspec.structs.replace(symbol, **defaults) for name, symbol in state.symbols.items()} == (
         older.symbols
     )
 
