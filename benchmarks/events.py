@@ -14,7 +14,7 @@ from zlib import crc32
 
 import msgspec
 
-from producer_service.packing import chunks
+from producer_service.packing import PACKET_BYTES, chunks
 from quotes import Heartbeat, Line, Quote, encode_line, lane_of, partition_key, to_iso
 
 LANES = 16
@@ -104,6 +104,13 @@ def events(lines: Iterator[Line], quotes: int) -> Iterator[bytes]:
             yield msgspec.json.encode({"Records": records})
             sequence += len(records)
             batch, count = [], 0
+
+
+def noise(packets: int) -> bytes:
+    """An event of so many packets of newlines alone, each as large as the producer makes one: the dearest bytes."""
+    key = partition_key(0, LANES)
+    records = [_record(key, b"\n" * PACKET_BYTES, number, OPEN) for number in range(packets)]
+    return msgspec.json.encode({"Records": records})
 
 
 def _records(lines: Sequence[Line], sequence: int) -> list[dict[str, Any]]:

@@ -16,12 +16,12 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
-from benchmarks.events import events, market
+from benchmarks.events import events, market, noise
 from benchmarks.functions import Figures
 from benchmarks.sink import running
 from replica.package import Target, build
@@ -33,6 +33,10 @@ MINUTES = 4
 BATCHES = (1_000, 10_000)
 MEMORY_MEGABYTES = 256
 ZIP_BYTES = 1_500_000
+BATCH_SIZE, TIMEOUT_SECONDS, FUNCTION_MEGABYTES = 160, 120, 512
+"""As `processor.yaml` has them."""
+QUOTES_OF_A_FULL_BATCH = 12_800
+"""Of our size, in so many packets as `BATCH_SIZE` says."""
 HANDLER = "import processor_lambda.app"
 BOTO3 = "import boto3; boto3.client('dynamodb'); boto3.client('s3')"
 
@@ -56,7 +60,12 @@ def main() -> None:
             with files[batch].open("wb") as file:
                 file.writelines(event + b"\n" for event in events(market(MINUTES), batch))
         with running() as environment:
-            for line in (*_costs(files, environment), *_starts(files, environment, Path(directory))):
+            place = Path(directory)
+            for line in (
+                *_costs(files, environment),
+                *_starts(files, environment, place),
+                *_bounds(environment, place),
+            ):
                 _print(line)
 
 
@@ -71,7 +80,7 @@ def _costs(files: Mapping[int, Path], environment: Mapping[str, str]) -> list[Li
     theirs = least.pop(runs[0])
     lines: list[Line] = []
     for (_, batch), ours in least.items():
-        publishing = {"BatchWriteItem bars", "PutItem mark", "Publish"}
+        publishing = {"BatchWriteItem bars", "PutItem mark", "PublishBatch"}
         cpu, calls = _microseconds(ours), _calls(ours)
         apart = sum(count for name, count in ours.calls.items() if name not in publishing) * 1_000 / ours.quotes
         lines += [
@@ -84,7 +93,7 @@ def _costs(files: Mapping[int, Path], environment: Mapping[str, str]) -> list[Li
 
 def _starts(files: Mapping[int, Path], environment: Mapping[str, str], directory: Path) -> list[Line]:
     """What a fresh process takes: memory for one batch, time to import what is deployed, and the size of that."""
-    memory = min(_run("memory", files[10_000], environment).memory_megabytes for _ in range(ROUNDS))
+    memory = min(_run("fresh", files[10_000], environment).memory_megabytes for _ in range(ROUNDS))
     unpacked = directory / "unpacked"
     with zipfile.ZipFile(build(Target.of_this_interpreter(), directory)) as archive:
         archive.extractall(unpacked)
@@ -98,6 +107,20 @@ def _starts(files: Mapping[int, Path], environment: Mapping[str, str], directory
         _ratio("import_beside_boto3_and_two_clients", ours, "ms", theirs),
         _ratio("zip", size, "bytes", ZIP_BYTES),
     ]
+
+
+def _bounds(environment: Mapping[str, str], directory: Path) -> Iterator[Line]:
+    """The largest batches that the mapping hands over, beside what the function is given for one."""
+    worst = {
+        "quotes": next(events(market(1), QUOTES_OF_A_FULL_BATCH)),
+        "newlines": noise(BATCH_SIZE),
+    }
+    for what, event in worst.items():
+        file = directory / f"{what}.jsonl"
+        file.write_bytes(event)
+        figures = _run("fresh", file, environment)
+        yield _ratio(f"cpu_of_a_full_batch_of_{what}", figures.seconds, "s", TIMEOUT_SECONDS)
+        yield _ratio(f"memory_of_a_full_batch_of_{what}", figures.memory_megabytes, "MB", FUNCTION_MEGABYTES)
 
 
 def _import_milliseconds(statements: str, directory: Path, environment: Mapping[str, str]) -> float:

@@ -29,11 +29,11 @@ TABLES = {"QUOTES_TABLE": "sink-quotes", "BARS_TABLE": "sink-bars", "STATE_TABLE
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _TARGET = re.compile(rb"\r\nx-amz-target: *\w+\.(\w+)", re.IGNORECASE)
 _ACTION = re.compile(rb"Action=(\w+)")
+_ENTRY_ID = re.compile(rb"&PublishBatchRequestEntries\.member\.\d+\.Id=(\d+)")
 _TABLE = re.compile(rb'"sink-(\w+)"')
 _ANSWERS = {
     "BatchGetItem": b'{"Responses":{},"UnprocessedKeys":{}}',
     "BatchWriteItem": b'{"UnprocessedItems":{}}',
-    "Publish": b"<PublishResponse><PublishResult><MessageId>0</MessageId></PublishResult></PublishResponse>",
 }
 
 
@@ -89,6 +89,9 @@ class _Conversation(asyncio.Protocol):
         if operation == "SendMessageBatch":
             entries = msgspec.json.decode(body, type=_Entries).Entries
             return msgspec.json.encode({"Successful": [{"Id": entry["Id"]} for entry in entries]})
+        if operation == "PublishBatch":
+            members = b"".join(b"<member><Id>%s</Id></member>" % entry for entry in _ENTRY_ID.findall(body))
+            return b"<PublishBatchResponse><Successful>%s</Successful></PublishBatchResponse>" % members
         return _ANSWERS.get(operation, b"" if operation == "PutObject" else b"{}")
 
 

@@ -92,7 +92,7 @@ def _add(count: dict[str, float], call: Call, writes: Mapping[str, str]) -> None
         case "s3:PutObject" | "s3:ListObjectsV2" if any(prefix in call.place for prefix in OTHERS):
             count["other_puts"] += 1
         case "sns:Publish":
-            count["alerts"] += 1
+            count["alerts"] += len(call.sizes)
 
 
 def _units(sizes: Iterable[int], unit: int) -> int:

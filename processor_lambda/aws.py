@@ -160,6 +160,14 @@ def pauses() -> Iterator[float]:
     return (random.uniform(0, FIRST_PAUSE_SECONDS * 2**attempt) for attempt in range(ATTEMPTS))  # noqa: S311  (no secret)
 
 
+def attempts(sleep: Callable[[float], None]) -> Iterator[int]:
+    """The numbers of the attempts that there are, from 1, with a pause between each two: for what is done in parts."""
+    for attempt, pause in enumerate(pauses(), start=1):
+        yield attempt
+        if attempt < ATTEMPTS:
+            sleep(pause)
+
+
 def _error_of(answer: Answer) -> tuple[str, str]:
     """The code and the message of an error, from JSON or from XML; what is neither has its status for a code."""
     try:

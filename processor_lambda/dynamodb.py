@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from processor_lambda.aws import ATTEMPTS, Refused, Service, pauses
+from processor_lambda.aws import ATTEMPTS, Refused, Service, attempts
 from processor_lambda.errors import LostRace, NeverTaken, Unavailable
 from processor_lambda.ports import Stored
 from processor_lambda.rows import Row
@@ -108,12 +108,11 @@ class DynamoTable:
             self._write([_Write(_Put(_item(row))) for row in unique[start : start + WRITE_LIMIT]])
 
     def _write(self, requests: Sequence[_Write | msgspec.Raw]) -> None:
-        for pause in pauses():
+        for _ in attempts(self._sleep):
             answer = _called(self._service, "BatchWriteItem", {"RequestItems": {self._name: requests}}, _Written)
             requests = answer.UnprocessedItems.get(self._name, [])
             if not requests:
                 return
-            self._sleep(pause)
         raise Unavailable(f"{self._name}: {len(requests)} rows were left unprocessed {ATTEMPTS} times")
 
 
@@ -195,14 +194,13 @@ class DynamoStateTable:
 
     def _read(self, keys: Sequence[str]) -> Iterator[_StateItem]:
         left = _Keys([{"lane": _Text(key)} for key in keys])
-        for pause in pauses():
+        for _ in attempts(self._sleep):
             answer = _called(self._service, "BatchGetItem", {"RequestItems": {self._name: left}}, _Read)
             yield from answer.Responses.get(self._name, [])
             unread = answer.UnprocessedKeys.get(self._name)
             if unread is None:
                 return
             left = _Keys(unread.Keys)
-            self._sleep(pause)
         raise Unavailable(f"{self._name}: {len(left.Keys)} items were left unread {ATTEMPTS} times")
 
 

@@ -17,9 +17,5 @@ class LostRace(ProcessorError):
     """Another invocation has committed this lane since it was read: read it again."""
 
 
-class InvalidAlert(ProcessorError):
-    """SNS will never take this alert: put it aside."""
-
-
 class NeverTaken(ProcessorError):
     """DynamoDB will not take this, however often it comes: let Lambda bisect the batch and keep what it cannot take."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from processor_lambda.errors import LostRace
-from processor_lambda.ports import QuarantineMessage, Stored
+from processor_lambda.ports import QuarantineMessage, RefusedAlert, Stored
 from processor_lambda.rows import Row
 from processor_lambda.state import Alert, LaneState, pack, unpack
 from quotes import to_iso
@@ -116,11 +116,13 @@ class MemoryTopic:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def publish(self, alert: Alert) -> None:
-        """See `ports.Topic`."""
-        self._world.fault("alerts.publish")
-        self._world.alerts.append(alert)
-        self._world.fault("alerts.publish done")
+    def publish(self, alerts: Sequence[Alert]) -> list[RefusedAlert]:
+        """See `ports.Topic`. A fault may strike between any two alerts."""
+        for alert in alerts:
+            self._world.fault("alerts.publish")
+            self._world.alerts.append(alert)
+            self._world.fault("alerts.publish done")
+        return []
 
 
 class MemoryQuarantine:

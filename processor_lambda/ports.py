@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -43,6 +43,13 @@ class QuarantineMessage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only
     """How many lines this message stands for."""
     object: str | None = None
     """Where in S3 the lines lie, each as a message like this one: gzip JSON Lines at `s3://bucket/key`."""
+
+
+class RefusedAlert(NamedTuple):
+    """An alert that can never be published, and why."""
+
+    alert: Alert
+    reason: str
 
 
 class Archive(Protocol):
@@ -85,8 +92,8 @@ class StateTable(Protocol):
 class Topic(Protocol):
     """The alerts' topic."""
 
-    def publish(self, alert: Alert) -> None:
-        """Publish an alert under its id. Raises `InvalidAlert` if it can never be taken."""
+    def publish(self, alerts: Sequence[Alert]) -> list[RefusedAlert]:
+        """Publish alerts, each under its id, at least once. Returns those that can never be taken."""
 
 
 class Quarantine(Protocol):

@@ -13,7 +13,7 @@ from datetime import datetime
 import msgspec
 
 from processor_lambda import archive
-from processor_lambda.errors import InvalidAlert, LostRace, Unavailable
+from processor_lambda.errors import LostRace, Unavailable
 from processor_lambda.fold import Arrived, Fold
 from processor_lambda.indicators import Indicators
 from processor_lambda.ports import Archive, BarTable, Quarantine, QuarantineMessage, StateTable, Stored, Table, Topic
@@ -203,16 +203,12 @@ class Processor:
         self._bars.put([bar_row(bar, self._settings.bar_ttl_days) for bar in bars])
         counts["bars"] += len(bars)
         for lane, items in due.items():
-            for item in items:
-                if item.alert is None:
-                    continue
-                try:
-                    self._alerts.publish(item.alert)
-                    counts["alerts"] += 1
-                except InvalidAlert as error:
-                    self._quarantine.put([message_of_alert(cause, item.alert, str(error))])
-                    counts["quarantined"] += 1
-            if items:  # at once: alerts are a call each, and many of them may outlast the function
+            alerts = [item.alert for item in items if item.alert]
+            refused = self._alerts.publish(alerts)
+            self._quarantine.put([message_of_alert(cause, alert, reason) for alert, reason in refused])
+            counts["alerts"] += len(alerts) - len(refused)
+            counts["quarantined"] += len(refused)
+            if items:  # at once: an alert repeats for each time that the function dies in between
                 self._states.raise_mark(lane, items[-1].number)
 
     def _minute_row(self, bar: Bar) -> list[Row]:

@@ -2,43 +2,98 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 from urllib.parse import urlencode
+from xml.etree import ElementTree as ET
 
-from processor_lambda.aws import Refused, Service
-from processor_lambda.errors import InvalidAlert
+from processor_lambda.aws import ATTEMPTS, Refused, Service, attempts
+from processor_lambda.batches import batches
+from processor_lambda.errors import Unavailable
+from processor_lambda.ports import RefusedAlert
 from processor_lambda.state import Alert, encode_alert
 
 _HEADERS = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
 _INVALID = frozenset({"InvalidParameter", "InvalidParameterValue", "ParameterValueInvalid"})
 
 
+class _Failure(NamedTuple):
+    code: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+
 class SnsTopic:
     """The alerts' topic. The message is the alert as JSON; `rule`, `severity`, `symbol` and `id` are attributes."""
 
-    def __init__(self, service: Service, arn: str) -> None:
-        self._service, self._arn = service, arn
+    def __init__(self, service: Service, arn: str, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._service, self._arn, self._sleep = service, arn, sleep
 
-    def publish(self, alert: Alert) -> None:
+    def publish(self, alerts: Sequence[Alert]) -> list[RefusedAlert]:
         """See `ports.Topic`."""
-        # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html: SNS speaks the query protocol alone.
-        form = {
-            "Action": "Publish",
-            "Version": "2010-03-31",
-            "TopicArn": self._arn,
-            "Subject": alert.subject,
-            "Message": encode_alert(alert).decode(),
-        }
-        attributes = {"id": alert.id, "rule": alert.rule, "severity": alert.severity, "symbol": alert.symbol}
-        for number, (name, value) in enumerate(attributes.items(), start=1):
-            entry = f"MessageAttributes.entry.{number}"
-            form |= {
-                f"{entry}.Name": name,
-                f"{entry}.Value.DataType": "String",
-                f"{entry}.Value.StringValue": value,
-            }
-        try:
-            self._service.send("Publish", _HEADERS, urlencode(form).encode())
-        except Refused as error:
-            if error.code in _INVALID:
-                raise InvalidAlert(str(error)) from error
-            raise
+        return [refused for batch in batches(alerts, _size) for refused in self._publish(batch)]
+
+    def _publish(self, alerts: list[Alert]) -> Iterator[RefusedAlert]:
+        """Publish a batch, and again what was left of it."""
+        failures: dict[str, _Failure] = {}
+        for _ in attempts(self._sleep):
+            try:
+                answer = self._service.send("PublishBatch", _HEADERS, _form(self._arn, alerts))
+            except Refused as error:
+                if error.code not in _INVALID:
+                    raise
+                if len(alerts) == 1:
+                    yield RefusedAlert(alerts[0], str(error))
+                    return
+                for alert in alerts:  # one of them spoils the batch
+                    yield from self._publish([alert])
+                return
+            failures = _failures(answer, len(alerts))
+            failed = [(alerts[int(number)], failure) for number, failure in failures.items()]
+            yield from (RefusedAlert(alert, str(failure)) for alert, failure in failed if failure.code in _INVALID)
+            alerts = [alert for alert, failure in failed if failure.code not in _INVALID]
+            if not alerts:
+                return
+        last = next(reversed(failures.values()))
+        raise Unavailable(f"sns PublishBatch left {len(alerts)} alerts {ATTEMPTS} times, at last with {last}")
+
+
+def _size(alert: Alert) -> int:
+    return sum(map(len, _fields(alert).values()))
+
+
+def _fields(alert: Alert) -> dict[str, str | bytes]:
+    attributes = {"id": alert.id, "rule": alert.rule, "severity": alert.severity, "symbol": alert.symbol}
+    fields: dict[str, str | bytes] = {"Subject": alert.subject, "Message": encode_alert(alert)}
+    for number, (name, value) in enumerate(attributes.items(), start=1):
+        entry = f"MessageAttributes.entry.{number}"
+        fields |= {f"{entry}.Name": name, f"{entry}.Value.DataType": "String", f"{entry}.Value.StringValue": value}
+    return fields
+
+
+def _form(arn: str, alerts: Sequence[Alert]) -> bytes:
+    # https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html: SNS speaks the query protocol alone.
+    form: dict[str, str | bytes] = {"Action": "PublishBatch", "Version": "2010-03-31", "TopicArn": arn}
+    for number, alert in enumerate(alerts):
+        entry = f"PublishBatchRequestEntries.member.{number + 1}"
+        form[f"{entry}.Id"] = str(number)
+        form |= {f"{entry}.{name}": value for name, value in _fields(alert).items()}
+    return urlencode(form).encode()
+
+
+def _failures(answer: bytes, count: int) -> dict[str, _Failure]:
+    """What of a batch of so many was not taken, by the ids in it. What the answer does not name was not."""
+    try:
+        result = ET.fromstring(answer)  # noqa: S314  (it is AWS's)
+    except ET.ParseError as error:
+        raise Unavailable(f"sns PublishBatch: an answer that is none: {error}") from error
+    failures = {str(number): _Failure("no result", "SNS says nothing of it") for number in range(count)}
+    for member in result.iterfind(".//{*}Failed/{*}member"):
+        if (number := member.findtext("{*}Id", "")) in failures:
+            failures[number] = _Failure(member.findtext("{*}Code", ""), member.findtext("{*}Message", ""))
+    for member in result.iterfind(".//{*}Successful/{*}member"):
+        failures.pop(member.findtext("{*}Id", ""), None)
+    return failures

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
 from processor_lambda.aws import Service
+from processor_lambda.batches import batches
 from processor_lambda.errors import Unavailable
 from processor_lambda.ports import QuarantineMessage
-
-BATCH_LIMIT = 10
-BATCH_BYTES = 256 * 1024
-"""The limit of before 2025, which holds in every emulator too; it is 1 MiB now:
-https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html"""
 
 _HEADERS = {"content-type": "application/x-amz-json-1.0", "x-amz-target": "AmazonSQS.SendMessageBatch"}
 
@@ -32,7 +28,7 @@ class SqsQuarantine:
 
     def put(self, messages: Sequence[QuarantineMessage]) -> None:
         """See `ports.Quarantine`."""
-        for batch in _batches([msgspec.json.encode(message).decode() for message in messages]):
+        for batch in batches([msgspec.json.encode(message).decode() for message in messages], len):
             entries = [{"Id": str(index), "MessageBody": body} for index, body in enumerate(batch)]
             request = msgspec.json.encode({"QueueUrl": self._url, "Entries": entries})
             answer = self._service.answer("SendMessageBatch", _HEADERS, request, _Answer)
@@ -43,16 +39,3 @@ class SqsQuarantine:
                 raise Unavailable(
                     f"SQS: {len(batch) - len(answer.Successful)} of {len(batch)} messages were not taken: {failed}"
                 )
-
-
-def _batches(bodies: list[str]) -> Iterator[list[str]]:
-    batch: list[str] = []
-    size = 0
-    for body in bodies:
-        if batch and (len(batch) == BATCH_LIMIT or size + len(body) > BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(body)
-        size += len(body)
-    if batch:
-        yield batch

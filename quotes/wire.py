@@ -187,6 +187,8 @@ _HEADER = msgspec.json.Decoder(_Header)
 
 def _decode_line(content: bytes) -> Line:
     line = _DECODER.decode(content)
+    if b"\r" in content:  # white space to JSON, and the end of a line to Athena and others that read the archive
+        raise Invalid("line", "has a carriage return")
     if isinstance(line, _HeartbeatIn):
         return Heartbeat(
             lane=line.lane, clock=line.clock, complete_to=None if line.complete_to is UNSET else line.complete_to

@@ -59,6 +59,7 @@ class Pipeline:
             deployment = Deployment(client("cloudformation"), client("s3"), PREFIX, self._report)
             overrides = {"MappingState": "Disabled", "Architecture": target.architecture, **self._parameters}
             self.outputs = deployment.deploy(package, overrides)
+            self._grant_batches()
             self.reader = Reader(
                 self.outputs,
                 KinesisStream(client("kinesis"), self.outputs["StreamArn"]),
@@ -90,6 +91,20 @@ class Pipeline:
             function_log=(event["message"] for page in pages for event in page["events"]),
             producer_log_bytes=producer_log_bytes,
             memory_mb=function["MemorySize"],
+        )
+
+    def _grant_batches(self) -> None:
+        """Let the function send batches: AWS allows them by the single call's name, MiniStack by names of their own."""
+        function = self.emulator.client("lambda").get_function_configuration(FunctionName=self.outputs["FunctionName"])
+        actions = {
+            "sns:PublishBatch": self.outputs["AlertsTopicArn"],
+            "sqs:SendMessageBatch": self.outputs["QuarantineQueueArn"],
+        }
+        statements = [{"Effect": "Allow", "Action": action, "Resource": arn} for action, arn in actions.items()]
+        self.emulator.client("iam").put_role_policy(
+            RoleName=function["Role"].rpartition("/")[2],
+            PolicyName="batches",
+            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}),
         )
 
     def _subscribe(self) -> str:

@@ -163,6 +163,8 @@ BAD_LINES = {
     "time of microseconds": (refused(event_time='"2026-11-23T12:00:00.123456Z"'), "more than milliseconds"),
     "time as a number": (refused(event_time="1763899200"), "event_time"),
     "quote from the future": (refused(event_time='"2026-11-23T12:01:00.124Z"'), "after ingest_time"),
+    "carriage return": (GOOD_LINE.replace(b",", b",\r", 1), "line has a carriage return"),
+    "carriage return at its end": (GOOD_LINE + b"\r", "line has a carriage return"),
     "time before any exchange": (refused(event_time='"0001-01-01T00:00:00Z"'), "between 1970 and 2200"),
 }
 

@@ -24,8 +24,8 @@ _SERVICES = {
     "AmazonAthena": "athena",
     "AWSGlue": "glue",
 }
-# Operations that AWS allows under the name of another: of SQS it knows no batch.
-_ACTIONS = {"sqs:SendMessageBatch": "sqs:SendMessage"}
+# Operations that AWS allows under the name of another: of these two it knows no batch.
+_ACTIONS = {"sqs:SendMessageBatch": "sqs:SendMessage", "sns:PublishBatch": "sns:Publish"}
 _S3 = {"PUT": "s3:PutObject", "GET": "s3:GetObject", "HEAD": "s3:GetObject", "DELETE": "s3:DeleteObject"}
 
 
@@ -59,7 +59,8 @@ def calls_of(request: Request) -> Iterator[Call]:
             yield Call(action, resource)
     elif b"Action=" in request.body:
         form = parse_qs(request.body.decode())
-        yield Call(f"sns:{form['Action'][0]}", form["TopicArn"][0])
+        action = f"sns:{form['Action'][0]}"
+        yield Call(_ACTIONS.get(action, action), form["TopicArn"][0])
     else:
         yield _s3(request)
 

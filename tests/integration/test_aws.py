@@ -4,27 +4,29 @@ import base64
 import json
 import select
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Protocol
 from urllib.parse import parse_qsl
 
 import pytest
+from msgspec.structs import replace
 
 from processor_lambda import aws, connection
 from processor_lambda.aws import ATTEMPTS, PATIENCE_SECONDS, Refused, Service
 from processor_lambda.credentials import credentials_of
 from processor_lambda.dynamodb import DynamoBarTable, DynamoStateTable, DynamoTable
-from processor_lambda.errors import InvalidAlert, LostRace, NeverTaken, SettingsError, Unavailable
-from processor_lambda.ports import QuarantineMessage
+from processor_lambda.errors import LostRace, NeverTaken, SettingsError, Unavailable
+from processor_lambda.ports import QuarantineMessage, RefusedAlert
 from processor_lambda.rows import Row
 from processor_lambda.s3 import S3Archive, url_of_bucket
 from processor_lambda.sns import SnsTopic
 from processor_lambda.sqs import SqsQuarantine
 from processor_lambda.state import Alert, LaneState, Position, pack
 from replica.emulator import REGION, Emulator
-from tests.integration.scripted_server import ScriptedServer, Step, answer
+from tests.integration.scripted_server import Request, ScriptedServer, Step, answer
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "first"}
 DONE = answer(200, b"{}")
@@ -447,7 +449,19 @@ ALERT = Alert(
     subject="A&B moved +5.20% to 105.2",
     values={"price": Decimal("105.2")},
 )
-PUBLISHED = b"<PublishResponse><PublishResult><MessageId>1</MessageId></PublishResult></PublishResponse>"
+
+
+def published(*taken: int, failed: Mapping[int, str] = MappingProxyType({})) -> bytes:
+    members = "".join(f"<member><Id>{number}</Id><MessageId>1</MessageId></member>" for number in taken)
+    errors = "".join(
+        f"<member><Id>{number}</Id><Code>{code}</Code><Message>why</Message><SenderFault>true</SenderFault></member>"
+        for number, code in failed.items()
+    )
+    body = (
+        '<PublishBatchResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><PublishBatchResult>'
+        f"<Failed>{errors}</Failed><Successful>{members}</Successful></PublishBatchResult></PublishBatchResponse>"
+    )
+    return answer(200, body.encode(), "Content-Type: text/xml")
 
 
 def sns_error(code: str) -> bytes:
@@ -455,31 +469,95 @@ def sns_error(code: str) -> bytes:
     return answer(400, body.encode(), "Content-Type: text/xml")
 
 
-def test_an_alert_is_a_form_with_attributes_to_filter_on(server: ScriptedServer, connect: Connect) -> None:
-    server.play(answer(200, PUBLISHED))
-    SnsTopic(connect("sns"), "arn:aws:sns:::alerts").publish(ALERT)
-    form = dict(parse_qsl(server.requests[0].body.decode(), strict_parsing=True))
-    assert (form["Action"], form["TopicArn"], form["Subject"]) == ("Publish", "arn:aws:sns:::alerts", ALERT.subject)
-    assert json.loads(form["Message"])["values"] == {"price": 105.2}
-    attributes = {
-        form[f"MessageAttributes.entry.{number}.Name"]: form[f"MessageAttributes.entry.{number}.Value.StringValue"]
-        for number in range(1, 5)
-    }
-    assert attributes == {"id": ALERT.id, "rule": "price_move", "severity": "warning", "symbol": "A&B"}
+def alert(number: int, content: str = "") -> Alert:
+    return replace(ALERT, id=f"price_move:A&B:{number}", timestamp=content or str(number))
 
 
-def test_an_alert_that_sns_never_takes_is_told_apart_from_one_it_may_take_later(
-    server: ScriptedServer, connect: Connect
+@pytest.fixture
+def topic(connect: Connect, clock: Clock) -> SnsTopic:
+    return SnsTopic(connect("sns"), "arn:aws:sns:::alerts", sleep=clock.sleep)
+
+
+def form_of(request: Request) -> dict[str, str]:
+    return dict(parse_qsl(request.body.decode(), strict_parsing=True))
+
+
+def timestamps_of(request: Request) -> list[str]:
+    messages = [value for name, value in form_of(request).items() if name.endswith(".Message")]
+    return [json.loads(message)["timestamp"] for message in messages]
+
+
+def test_alerts_are_a_form_with_attributes_to_filter_on(server: ScriptedServer, topic: SnsTopic) -> None:
+    server.play(published(0, 1))
+    assert topic.publish([alert(7), ALERT]) == []
+    form = form_of(server.requests[0])
+    assert (form["Action"], form["TopicArn"]) == ("PublishBatch", "arn:aws:sns:::alerts")
+    entry = "PublishBatchRequestEntries.member.2"
+    assert (form[f"{entry}.Id"], form[f"{entry}.Subject"]) == ("1", ALERT.subject)
+    assert json.loads(form[f"{entry}.Message"])["values"] == {"price": 105.2}
+    attributes = f"{entry}.MessageAttributes.entry"
+    assert {
+        form[f"{attributes}.{number}.Name"]: form[f"{attributes}.{number}.Value.StringValue"] for number in range(1, 5)
+    } == {"id": ALERT.id, "rule": "price_move", "severity": "warning", "symbol": "A&B"}
+
+
+def test_alerts_go_by_tens_and_by_what_a_request_takes(server: ScriptedServer, topic: SnsTopic) -> None:
+    server.play(published(*range(10)), published(0), published(0), published(0, 1), published(0))
+    topic.publish([alert(number) for number in range(11)])
+    topic.publish([alert(0, 250_000 * "x"), alert(1, 130_000 * "y"), alert(2, 130_000 * "z"), alert(3, 130_000 * "z")])
+    assert [len(timestamps_of(request)) for request in server.requests] == [10, 1, 1, 2, 1]
+
+
+def test_no_alerts_are_no_call(server: ScriptedServer, topic: SnsTopic) -> None:
+    assert topic.publish([]) == []
+    assert server.requests == []
+
+
+def test_alerts_that_sns_never_takes_are_told_apart_from_those_it_may_take_later(
+    server: ScriptedServer, topic: SnsTopic, clock: Clock
 ) -> None:
-    topic = SnsTopic(connect("sns"), "arn:aws:sns:::alerts")
-    server.play(sns_error("InvalidParameter"))
-    with pytest.raises(InvalidAlert, match="InvalidParameter: why"):
-        topic.publish(ALERT)
+    server.play(published(1, failed={0: "InvalidParameter", 2: "InternalError", 3: "Throttled"}), published(1, 0))
+    assert topic.publish([alert(number) for number in range(4)]) == [RefusedAlert(alert(0), "InvalidParameter: why")]
+    assert timestamps_of(server.requests[1]) == ["2", "3"]
+    assert len(clock.pauses) == 1
+
+
+def test_an_alert_that_spoils_its_batch_is_found(server: ScriptedServer, topic: SnsTopic) -> None:
+    server.play(sns_error("InvalidParameter"), published(0), sns_error("InvalidParameter"), published(0))
+    refused = topic.publish([alert(number) for number in range(3)])
+    assert refused == [RefusedAlert(alert(1), "sns PublishBatch: InvalidParameter: why")]
+    assert [timestamps_of(request) for request in server.requests] == [["0", "1", "2"], ["0"], ["1"], ["2"]]
+
+
+def test_a_topic_that_refuses_all_fails_the_batch(server: ScriptedServer, topic: SnsTopic) -> None:
     server.play(sns_error("AuthorizationError"))
     with pytest.raises(Unavailable, match="AuthorizationError"):
-        topic.publish(ALERT)
-    server.play(sns_error("Throttled"), answer(200, PUBLISHED))
-    topic.publish(ALERT)
+        topic.publish([ALERT])
+    server.play(sns_error("Throttled"), published(0))
+    assert topic.publish([ALERT]) == []
+
+
+@pytest.mark.parametrize(
+    ("last", "problem"),
+    [
+        (published(failed={0: "InternalError"}), "InternalError: why"),
+        (published(), "no result: SNS says nothing of it"),
+        (published(1, failed={2: "InvalidParameter"}), "no result"),
+    ],
+)
+def test_alerts_that_are_left_again_and_again_fail_the_batch(
+    last: bytes, problem: str, server: ScriptedServer, topic: SnsTopic, clock: Clock
+) -> None:
+    server.play(published(0), *[last] * (ATTEMPTS - 1))
+    with pytest.raises(Unavailable, match=f"left 1 alerts 6 times, at last with {problem}"):
+        topic.publish([alert(0), alert(1)])
+    assert len(clock.pauses) == ATTEMPTS - 1
+
+
+def test_an_answer_that_is_none_of_sns_s_fails_the_batch(server: ScriptedServer, topic: SnsTopic) -> None:
+    server.play(answer(200, b"<html>", "Content-Type: text/html"))
+    with pytest.raises(Unavailable, match="an answer that is none"):
+        topic.publish([ALERT])
 
 
 def message(number: int, size: int = 10) -> QuarantineMessage:
@@ -577,7 +655,7 @@ def test_an_emulator_that_checks_signatures_takes_what_every_adapter_sends(stric
     SqsQuarantine(service("sqs"), queue).put([message(number) for number in range(11)])
     depth = strict.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["ApproximateNumberOfMessages"])
     assert depth["Attributes"]["ApproximateNumberOfMessages"] == "11"
-    SnsTopic(service("sns"), strict.client("sns").create_topic(Name="alerts")["TopicArn"]).publish(ALERT)
+    SnsTopic(service("sns"), strict.client("sns").create_topic(Name="alerts")["TopicArn"]).publish([ALERT, alert(1)])
 
 
 def test_an_emulator_that_checks_signatures_refuses_another_s(strict: Emulator, connect: Connect) -> None:

@@ -65,7 +65,7 @@ WHAT_THE_EMULATOR_NAMES_OTHERWISE = {
             "Action": [
                 *("athena:GetQueryExecution", "athena:GetQueryResults", "athena:StopQueryExecution"),
                 *("athena:GetNamedQuery", "athena:BatchGetNamedQuery", "glue:GetDatabase", "glue:GetTable"),
-                "sqs:SendMessageBatch",
+                *("sqs:SendMessageBatch", "sns:PublishBatch"),
             ],
             "Resource": "*",
         }

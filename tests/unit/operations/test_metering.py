@@ -167,7 +167,7 @@ def test_calls_become_the_units_they_are_billed_in() -> None:
         Call("s3:PutObject", "/code/processor/x.zip", (1,)),
         Call("s3:ListObjectsV2", "undelivered/", (0,)),
         Call("s3:ListObjectsV2", "raw-data/", (0,)),
-        Call("sns:Publish", "", (9,)),
+        Call("sns:Publish", "", (9, 8)),
     ]
     log = [
         "START RequestId: 1 Version: $LATEST",
@@ -186,5 +186,5 @@ def test_calls_become_the_units_they_are_billed_in() -> None:
     assert (usage.quotes, usage.payload_units, usage.stream_bytes) == (7, 4, 50_301)
     assert (usage.row_writes, usage.bar_writes, usage.state_writes, usage.write_units) == (4, 1, 3, 8)
     assert (usage.read_units, usage.archive_puts, usage.archive_bytes, usage.other_puts) == (4, 1, 700, 2)
-    assert (usage.invocations, usage.gb_seconds, usage.alerts) == (1, 0.125, 1)
+    assert (usage.invocations, usage.gb_seconds, usage.alerts) == (1, 0.125, 2)
     assert usage.log_bytes == 1_000 + (len(log[1]) + 26) + (700 + 2 * 26)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
+from functools import partial
 
 from msgspec.structs import replace
 
-from processor_lambda.errors import InvalidAlert, LostRace, Unavailable
+from processor_lambda.errors import LostRace, Unavailable
 from processor_lambda.memory import MemoryArchive, MemoryQuarantine, MemoryStateTable, MemoryTable
-from processor_lambda.ports import QuarantineMessage, Stored
+from processor_lambda.ports import QuarantineMessage, RefusedAlert, Stored
 from processor_lambda.rows import Row, bar_row, quote_row
 from processor_lambda.state import Alert, LaneState
 from quotes import Quote, decode
@@ -52,12 +52,9 @@ class LateTopic(ChoosyTopic):
         super().__init__(cloud)
         self._calls = calls
 
-    def publish(self, alert: Alert) -> None:
-        self._calls.append(lambda: self._publish(alert))
-
-    def _publish(self, alert: Alert) -> None:
-        with suppress(InvalidAlert):
-            super().publish(alert)
+    def publish(self, alerts: Sequence[Alert]) -> list[RefusedAlert]:
+        self._calls += [partial(ChoosyTopic.publish, self, [alert]) for alert in alerts]
+        return []
 
 
 class LateMarks(TornStateTable):
@@ -125,8 +122,7 @@ class PublishesFirst(TornStateTable):
             if item.bar is not None:
                 self._world.bars.put([bar_row(item.bar, SETTINGS.bar_ttl_days)])
             if item.alert is not None:
-                with suppress(InvalidAlert):
-                    self._world.topic.publish(item.alert)
+                self._world.topic.publish([item.alert])
         return super().commit(lane, state, read)
 
 
@@ -175,22 +171,21 @@ class RemembersCommits(TornStateTable):
 
 
 class NamesAnew(ChoosyTopic):
-    def publish(self, alert: Alert) -> None:
-        super().publish(replace(alert, id=f"{alert.id}:{len(self._world.alerts)}"))
+    def publish(self, alerts: Sequence[Alert]) -> list[RefusedAlert]:
+        return super().publish([replace(alert, id=f"{alert.id}:{len(self._world.alerts)}") for alert in alerts])
 
 
 class HopesForInvalidAlerts(ChoosyTopic):
-    def publish(self, alert: Alert) -> None:
-        try:
-            super().publish(alert)
-        except InvalidAlert as error:
-            raise Unavailable(str(error)) from error
+    def publish(self, alerts: Sequence[Alert]) -> list[RefusedAlert]:
+        if refused := super().publish(alerts):
+            raise Unavailable(refused[0].reason)
+        return []
 
 
 class DropsInvalidAlerts(ChoosyTopic):
-    def publish(self, alert: Alert) -> None:
-        with suppress(InvalidAlert):
-            super().publish(alert)
+    def publish(self, alerts: Sequence[Alert]) -> list[RefusedAlert]:
+        super().publish(alerts)
+        return []
 
 
 class NumbersMessages(MemoryQuarantine):

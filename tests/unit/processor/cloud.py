@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import NamedTuple
 from zlib import crc32
 
-from processor_lambda.errors import InvalidAlert
 from processor_lambda.memory import MemoryStateTable, MemoryTopic, World
-from processor_lambda.ports import Stored
+from processor_lambda.ports import RefusedAlert, Stored
 from processor_lambda.processor import Processor
 from processor_lambda.rows import Row, bar_row, timestamp_of
 from processor_lambda.rules import (
@@ -111,11 +110,11 @@ class TornStateTable(MemoryStateTable):
 class ChoosyTopic(MemoryTopic):
     """Refuses some alerts, and the same ones always."""
 
-    def publish(self, alert: Alert) -> None:
+    def publish(self, alerts: Sequence[Alert]) -> list[RefusedAlert]:
         """See `ports.Topic`."""
-        if crc32(alert.id.encode()) % 5 == 0:
-            raise InvalidAlert("Invalid parameter: Subject")
-        super().publish(alert)
+        refused = [alert for alert in alerts if crc32(alert.id.encode()) % 5 == 0]
+        super().publish([alert for alert in alerts if alert not in refused])
+        return [RefusedAlert(alert, "Invalid parameter: Subject") for alert in refused]
 
 
 class Commit(NamedTuple):

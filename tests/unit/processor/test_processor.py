@@ -6,6 +6,8 @@ import gzip
 import json
 import random
 from base64 import b64decode
+from collections.abc import Sequence
+from datetime import timedelta
 from string import ascii_letters
 
 import pytest
@@ -13,12 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from processor_lambda.errors import InvalidAlert, Unavailable
+from processor_lambda.errors import Unavailable
 from processor_lambda.fold import MAX_SYMBOLS
 from processor_lambda.memory import World
+from processor_lambda.ports import RefusedAlert
 from processor_lambda.processor import Processor
+from processor_lambda.state import Alert
 from quotes import Line, encode, encode_line, lane_of, partition_key
-from tests.unit.processor.pipeline import LANES, SETTINGS, Shard, make_heartbeats, make_processor, make_quote
+from tests.unit.processor.pipeline import LANES, OPEN, SETTINGS, Shard, make_heartbeats, make_processor, make_quote
 
 AAPL = partition_key(lane_of("AAPL", LANES), LANES)
 
@@ -88,6 +92,7 @@ RUBBISH = {
     "empty record": b"",
     "of another lane": encode_line(make_quote("MSFT")),
     "from the future": encode_line(make_quote(second=3 * 3600)),
+    "received in the future": encode_line(replace(make_quote(), ingest_time=OPEN + timedelta(hours=3))),
 }
 
 
@@ -208,13 +213,14 @@ def test_a_record_under_a_foreign_partition_key_is_quarantined_whole(
     assert len(world.rows) == 1
 
 
+def refuse_all(alerts: Sequence[Alert]) -> list[RefusedAlert]:
+    return [RefusedAlert(alert, "Invalid parameter: Subject") for alert in alerts]
+
+
 def test_an_alert_that_sns_will_never_take_goes_to_quarantine_and_holds_nothing_up(
     world: World, shard: Shard, processor: Processor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_: object) -> None:
-        raise InvalidAlert("Invalid parameter: Subject")
-
-    monkeypatch.setattr(world.topic, "publish", refuse)
+    monkeypatch.setattr(world.topic, "publish", refuse_all)
     shard.put_lines([make_quote(price="110", previous_close="100")])
     processor.process(shard.records)
     [message] = world.messages
@@ -226,10 +232,7 @@ def test_an_alert_that_sns_will_never_take_goes_to_quarantine_and_holds_nothing_
 def test_a_refused_alert_beside_a_foreign_record_is_a_message_that_sqs_takes(
     world: World, shard: Shard, processor: Processor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_: object) -> None:
-        raise InvalidAlert("Invalid parameter: Subject")
-
-    monkeypatch.setattr(world.topic, "publish", refuse)
+    monkeypatch.setattr(world.topic, "publish", refuse_all)
     shard.put_lines([make_quote(price="110", previous_close="100")])
     shard.put(b"x", "\uffff\x00")
     processor.process(shard.records)
