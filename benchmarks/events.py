@@ -91,6 +91,19 @@ def market(minutes: int) -> Iterator[Line]:
                 yield Heartbeat(lane=partition_key(lane, LANES), clock=end, complete_to=end)
 
 
+def shortest(line: Line) -> Line:
+    """A quote with nothing but what it must have; a heartbeat as it is."""
+    if isinstance(line, Heartbeat):
+        return line
+    return Quote(
+        symbol=line.symbol,
+        event_time=line.event_time,
+        price=line.price,
+        source=line.source,
+        ingest_time=line.ingest_time,
+    )
+
+
 def events(lines: Iterator[Line], quotes: int) -> Iterator[bytes]:
     """The lines as events of so many quotes each, heartbeats besides, as JSON; what is left over is no event."""
     sequence = 0

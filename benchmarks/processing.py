@@ -21,7 +21,7 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.events import events, market, noise
+from benchmarks.events import events, market, noise, shortest
 from benchmarks.functions import Figures
 from benchmarks.sink import running
 from replica.package import Target, build
@@ -35,8 +35,8 @@ MEMORY_MEGABYTES = 256
 ZIP_BYTES = 1_500_000
 BATCH_SIZE, TIMEOUT_SECONDS, FUNCTION_MEGABYTES = 160, 120, 512
 """As `processor.yaml` has them."""
-QUOTES_OF_A_FULL_BATCH = 12_800
-"""Of our size, in so many packets as `BATCH_SIZE` says."""
+QUOTES_OF_A_FULL_BATCH = 28_000
+"""Of the shortest, as many as the 6 MB of an invocation hold."""
 HANDLER = "import processor_lambda.app"
 BOTO3 = "import boto3; boto3.client('dynamodb'); boto3.client('s3')"
 
@@ -112,7 +112,7 @@ def _starts(files: Mapping[int, Path], environment: Mapping[str, str], directory
 def _bounds(environment: Mapping[str, str], directory: Path) -> Iterator[Line]:
     """The largest batches that the mapping hands over, beside what the function is given for one."""
     worst = {
-        "quotes": next(events(market(1), QUOTES_OF_A_FULL_BATCH)),
+        "quotes": next(events(map(shortest, market(2)), QUOTES_OF_A_FULL_BATCH)),
         "newlines": noise(BATCH_SIZE),
     }
     for what, event in worst.items():

@@ -37,6 +37,14 @@ MAX_SUBJECT = 99
 _MINUTE_MS = 60_000
 
 
+class Silent(NamedTuple):
+    """A symbol that is silent, for how long, and from when on that is too long."""
+
+    symbol: str
+    minutes: float
+    limit: float
+
+
 class Band(NamedTuple):
     """Beyond `upper` or `lower` a signal is on; it goes off between `lower_end` and `upper_end`."""
 
@@ -60,7 +68,7 @@ def judged(flag: Flag | None, signal: Signal, now: datetime, cooldown: timedelta
     value, band = signal
     side = _side(0 if flag is None else flag.side, value, band)
     announced = 0 if flag is None or not side else flag.announced
-    raised_at = None if flag is None or flag.raised_at is None or now - flag.raised_at >= cooldown else flag.raised_at
+    raised_at = flag.raised_at if flag is not None and is_cooling(flag, now, cooldown) else None
     if side == announced:
         return _flag(flag, side, announced, raised_at), False
     if band.is_crossing and flag is None:
@@ -68,6 +76,11 @@ def judged(flag: Flag | None, signal: Signal, now: datetime, cooldown: timedelta
     if raised_at is not None:
         return _flag(flag, side, announced, raised_at), False
     return Flag(side, side, now), True
+
+
+def is_cooling(flag: Flag | None, now: datetime, cooldown: timedelta) -> bool:
+    """Whether an alert was raised so recently that there is no other yet."""
+    return flag is not None and flag.raised_at is not None and now - flag.raised_at < cooldown
 
 
 def quote_signal(rule: PriceMove, quote: Quote) -> Signal | None:
@@ -79,8 +92,8 @@ def quote_signal(rule: PriceMove, quote: Quote) -> Signal | None:
     return Signal(round(change, PERCENT_PLACES), _symmetric(rule.percent or 0.0, rule.rearm))
 
 
-def bar_signal(rule: BarRule, bar: Bar, minutes: float = 1) -> Signal | None:  # noqa: PLR0911  (one a kind)
-    """What a rule makes of a bar closed so many minutes after its last, and its indicators; None while not known."""
+def bar_signal(rule: BarRule, bar: Bar) -> Signal | None:  # noqa: PLR0911  (one a kind)
+    """What a rule makes of a closed bar and its indicators; None while they are not known."""
     values, close = bar.indicators, float(bar.close)
     match rule:
         case ZScore():
@@ -105,8 +118,7 @@ def bar_signal(rule: BarRule, bar: Bar, minutes: float = 1) -> Signal | None:  #
                 return None
             return Signal(histogram / close * 100, _crossing(rule.margin_percent))
         case VolumeSpike():
-            ratio = values.get("volume_ratio")
-            return None if ratio is None else Signal(ratio / minutes, _one_sided(rule.ratio, rule.rearm))
+            return _known(values.get("volume_ratio"), _one_sided(rule.ratio, rule.rearm))
 
 
 def stale_signal(rule: StaleFeed, state: SymbolState, clock: datetime) -> Signal:
@@ -135,22 +147,25 @@ def bar_alert(rule: BarRule, bar: Bar, signal: Signal) -> Alert:
         values[threshold] = significant(rule.above if signal.value > rule.below else rule.below)
     values |= {name: significant(bar.indicators[name]) for name in names if name in bar.indicators}
     if isinstance(rule, VolumeSpike) and bar.volume is not None:
-        values |= {"volume": Decimal(bar.volume), "volume_ratio": significant(signal.value)}
+        values["volume"] = Decimal(bar.volume)
     return _alert(rule, bar.symbol, to_iso(bar.minute), _bar_subject(rule, bar, signal), values)
 
 
-def stale_alert(rule: StaleFeed, lane: str, silent: Sequence[str], minutes: float, clock: datetime) -> Alert:
-    """One alert for all symbols of a lane that fell silent by the same heartbeat: an outage is one, not hundreds."""
+def stale_alert(rule: StaleFeed, lane: str, silent: Sequence[Silent], clock: datetime) -> Alert:
+    """One alert for all symbols of a lane that are silent by a heartbeat, with the least of their silences."""
+    least = min(silent, key=lambda each: each.minutes)
+    minutes = math.floor(least.minutes)
     values = {
-        "minutes": significant(math.floor(minutes)),
-        "threshold": significant(rule.minutes),
+        "minutes": significant(minutes),
+        "threshold": significant(least.limit),
         "count": Decimal(len(silent)),
     }
     if len(silent) == 1:
-        subject = f"{silent[0]} has had no new price for {math.floor(minutes)} minutes"
-        return _alert(rule, silent[0], to_iso(clock), subject, values)
-    subject = f"{len(silent)} symbols have had no new price for {math.floor(minutes)} minutes: {', '.join(silent)}"
-    return _alert(rule, lane, to_iso(clock), subject, values, symbols=tuple(silent))
+        subject = f"{least.symbol} has had no new price for {minutes} minutes"
+        return _alert(rule, least.symbol, to_iso(clock), subject, values)
+    symbols = sorted(each.symbol for each in silent)
+    subject = f"{len(silent)} symbols have had no new price for {minutes} minutes: {', '.join(symbols)}"
+    return _alert(rule, lane, to_iso(clock), subject, values, symbols=tuple(symbols))
 
 
 def split_alert(rule: Split, quote: Quote, last: Decimal, new_shares: float) -> Alert:
@@ -169,7 +184,7 @@ _CAUSES: Mapping[type, tuple[tuple[str, ...], str]] = {
     SmaCrossover: (("sma_5", "sma_20"), "margin_percent"),
     Rsi: (("rsi_14",), "threshold"),
     MacdCrossover: (("macd", "macd_signal", "macd_histogram"), "margin_percent"),
-    VolumeSpike: (("volume_mean",), "threshold"),
+    VolumeSpike: (("volume_mean", "volume_ratio"), "threshold"),
 }
 """Of each kind: the indicators that its alerts carry, and the name of the threshold there."""
 
@@ -193,7 +208,7 @@ def _bar_subject(rule: BarRule, bar: Bar, signal: Signal) -> str:
         case MacdCrossover():
             return f"{symbol}'s MACD {'rose above' if is_up else 'fell below'} its signal line, at {close}"
         case VolumeSpike():
-            return f"{symbol}'s volume is {signal.value:.1f} times its mean, at {close}"
+            return f"{symbol} traded {bar.volume} in a minute, {signal.value:.1f} times its mean, at {close}"
 
 
 def _alert(

@@ -7,6 +7,7 @@ absorbed exactly, and folding a lane's lines in one pass or in any batches gives
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -16,8 +17,10 @@ from msgspec.structs import replace
 
 from processor_lambda import indicators
 from processor_lambda.alerts import (
+    Silent,
     bar_alert,
     bar_signal,
+    is_cooling,
     judged,
     move_alert,
     quote_signal,
@@ -26,7 +29,7 @@ from processor_lambda.alerts import (
     stale_signal,
 )
 from processor_lambda.indicators import Indicators
-from processor_lambda.rules import Rules
+from processor_lambda.rules import Rules, StaleFeed, VolumeSpike
 from processor_lambda.splits import MAX_AGE, split_ratio
 from processor_lambda.state import Alert, Bar, Flag, LaneState, Position, Publication, SymbolState
 from quotes import Heartbeat, Line, Quote, encode_line
@@ -35,7 +38,10 @@ MINUTE = timedelta(minutes=1)
 NIGHT = timedelta(hours=1)
 """Between two quotes there is at least so much, if they are of two sessions with a close between them."""
 MILLISECOND = timedelta(milliseconds=1)
-HOUR_MS = 3_600_000
+REMEMBERED_MS = 30 * 3_600_000
+"""Of open market: how long a symbol's longest interval is remembered, which is a week of sessions."""
+MANY_MORE = 4
+"""A silence of so many times the symbols that were told of in a cooldown is told at once."""
 REGULAR = "REGULAR"
 """The market state of a regular session, as Yahoo says it."""
 FORGET_AFTER = timedelta(days=30)
@@ -195,12 +201,15 @@ class _Lane:
         """Close a symbol's minute: advance its indicators, show the bar with them, and judge it."""
         before = _unpacked(state.indicators)
         after = before.advanced(bar.minute, float(bar.close), bar.volume)
-        minutes = 1.0 if before.minute is None else (bar.minute - before.minute) / MINUTE
         bar = replace(bar, indicators=after.values())
         self.shown.append(bar)
         flags = state.flags
+        # The volume behind a gap of the feed is that of the gap too.
+        gap_ms = 0 if before.minute is None else (bar.minute - before.minute - MINUTE) // MILLISECOND
         for rule in self._rules.of(bar.symbol).bar:
-            signal = bar_signal(rule, bar, minutes)
+            if gap_ms > state.interval_ms and isinstance(rule, VolumeSpike):
+                continue
+            signal = bar_signal(rule, bar)
             if signal is None:
                 continue
             cooldown = timedelta(minutes=rule.cooldown_minutes)
@@ -228,11 +237,11 @@ class _Lane:
     def _silences(self, heartbeat: Heartbeat) -> Iterator[Alert]:
         """An alert for each rule by which symbols have fallen silent, once its cooldown in this lane is over.
 
-        What falls silent before that is told then, unless it has spoken.
+        What falls silent before that is told then, unless it has spoken; or at once, if it is many more than were told.
         """
-        told = self._last_raised()
-        silent: dict[str, list[tuple[str, float]]] = {}
-        rules = {}
+        told: Counter[str] = Counter()
+        silent: dict[str, list[Silent]] = {}
+        rules: dict[str, StaleFeed] = {}
         for symbol, state in self._symbols.items():
             for rule in self._rules.of(symbol).stale:
                 before = state.flags.get(rule.id)
@@ -240,23 +249,25 @@ class _Lane:
                     continue
                 signal = stale_signal(rule, state, heartbeat.clock)
                 cooldown = timedelta(minutes=rule.cooldown_minutes)
+                told[rule.id] += is_cooling(before, heartbeat.clock, cooldown)
                 flag, is_raised = judged(before, signal, heartbeat.clock, cooldown)
-                if is_raised and rule.id in told and heartbeat.clock - told[rule.id] < cooldown:
-                    flag, is_raised = Flag(1, 0, None), False
-                flags = _flagged(state.flags, rule.id, flag)
-                if flags is not state.flags:
-                    self._symbols[symbol] = replace(state, flags=flags)
                 if is_raised:
                     rules[rule.id] = rule
-                    silent.setdefault(rule.id, []).append((symbol, signal.value))
+                    silent.setdefault(rule.id, []).append(Silent(symbol, signal.value, signal.band.upper))
+                else:
+                    self._flag(symbol, rule.id, flag)
         for name, found in silent.items():
-            symbols = sorted(symbol for symbol, _ in found)
-            yield stale_alert(rules[name], heartbeat.lane, symbols, min(value for _, value in found), heartbeat.clock)
+            is_told = len(found) >= MANY_MORE * told[name]
+            for each in found:
+                self._flag(each.symbol, name, Flag(1, 1, heartbeat.clock) if is_told else Flag(1, 0, None))
+            if is_told:
+                yield stale_alert(rules[name], heartbeat.lane, found, heartbeat.clock)
 
-    def _last_raised(self) -> dict[str, datetime]:
-        """When each rule last raised an alert of a symbol of this lane, as far as a cooldown remembers it."""
-        raised = [(name, flag.raised_at) for state in self._symbols.values() for name, flag in state.flags.items()]
-        return dict(sorted((name, at) for name, at in raised if at is not None))
+    def _flag(self, symbol: str, rule: str, flag: Flag | None) -> None:
+        state = self._symbols[symbol]
+        flags = _flagged(state.flags, rule, flag)
+        if flags is not state.flags:
+            self._symbols[symbol] = replace(state, flags=flags)
 
 
 def _new(quote: Quote, warm: Indicators | None) -> SymbolState:
@@ -279,11 +290,14 @@ def _is_anew(before: SymbolState, quote: Quote) -> bool:
 
     A previous close that changes without a night before it is a correction.
     """
-    return quote.event_time - before.event_time > NIGHT and _has_another_close(before, quote)
+    if before.previous_close is None or quote.previous_close is None:
+        return False
+    return quote.previous_close != before.previous_close and quote.event_time - before.event_time > NIGHT
 
 
-def _has_another_close(before: SymbolState, quote: Quote) -> bool:
-    return before.previous_close not in (None, quote.previous_close) and quote.previous_close is not None
+def _is_next_date(before: SymbolState, quote: Quote) -> bool:
+    gap = quote.event_time - before.event_time
+    return gap > NIGHT and quote.event_time.date() != before.event_time.date()
 
 
 def _told(before: SymbolState, quote: Quote) -> SymbolState:
@@ -323,11 +337,15 @@ def _open_since(before: SymbolState, quote: Quote) -> datetime | None:
 
 
 def _interval_ms(before: SymbolState, quote: Quote) -> int:
-    """The usual interval after a quote. A long one counts for an hour, or an outage would be taken for a habit."""
+    """The longest usual interval after a quote: forgotten slowly, and learnt not at once, as it may be an outage."""
     if not before.is_open or quote.market_state != REGULAR:
         return before.interval_ms
-    gap = min((quote.event_time - before.silent_since) // MILLISECOND, HOUR_MS)
-    return (before.interval_ms * 15 + gap) // 16 if gap > 0 else before.interval_ms
+    gap = (quote.event_time - before.silent_since) // MILLISECOND
+    if gap <= 0:
+        return before.interval_ms
+    if gap < before.interval_ms:
+        return max(gap, before.interval_ms * (REMEMBERED_MS - gap) // REMEMBERED_MS)
+    return min(gap, before.interval_ms * 4)
 
 
 def _bar_after(before: SymbolState, quote: Quote, minute: datetime, line: bytes) -> Bar:
@@ -356,17 +374,17 @@ def _kept(quote: Quote, content: bytes) -> bytes:
 def _traded(before: SymbolState, quote: Quote) -> int | None:
     """What was traded since the last cumulative volume.
 
-    A new day starts from zero: that is one after a night, with another previous close or less volume, and a fall below
-    half at any time. A smaller fall is a correction, in which nothing traded. What came before the first quote ever is
-    unknown and counts as nothing.
+    A new day starts from zero. It is told by a fall below half of it; and after a night, in a session (before one the
+    volume is yesterday's still), by any fall, or by another previous close. Another fall is a correction, in which
+    nothing traded. What came before the first quote ever is unknown and counts as nothing.
     """
     now, last = quote.volume, before.volume
     if now is None:
         return None
     if last is None:
         return 0
-    is_after_night = quote.event_time - before.event_time > NIGHT
-    if now * 2 < last or (is_after_night and (now < last or _has_another_close(before, quote))):
+    is_session = quote.market_state in (REGULAR, None)
+    if now * 2 < last or (is_session and (_is_anew(before, quote) or (now < last and _is_next_date(before, quote)))):
         return now
     return max(now - last, 0)
 
@@ -377,7 +395,7 @@ def _unpacked(packed: bytes) -> Indicators:
 
 def _flagged(flags: dict[str, Flag], name: str, flag: Flag | None) -> dict[str, Flag]:
     """Flags with one of them as it is now; the same object if it was so before."""
-    if flags.get(name) is flag:
+    if flags.get(name) == flag:
         return flags
     others = {other: kept for other, kept in flags.items() if other != name}
     return others if flag is None else {**others, name: flag}

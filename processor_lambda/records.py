@@ -70,7 +70,7 @@ def admit(record: Record) -> Admitted:
     """Take a record apart and refuse the lines that do not belong.
 
     Those are lines that do not decode, that are not of the record's lane, or that run ahead of its arrival: a quote
-    from the future would freeze its symbol or expire too late, a heartbeat would freeze its lane.
+    from the future would freeze its symbol, a heartbeat its lane.
     """
     decoded = decode(record.data, max_lines=MAX_LINES)
     lanes = lanes_of_key(record.partition_key)
@@ -92,7 +92,7 @@ def _misfit(line: Line, key: str, lanes: int | None, latest: datetime) -> str | 
     if isinstance(line, Heartbeat):
         lane, time = line.lane, max(line.clock, line.complete_to or line.clock)
     else:
-        lane, time = _key_of(line.symbol, lanes), max(line.event_time, line.ingest_time)
+        lane, time = _key_of(line.symbol, lanes), line.event_time
     if lane != key:
         return f"a line of {lane} in a record of {key}"
     if time > latest:

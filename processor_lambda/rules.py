@@ -97,20 +97,20 @@ class MacdCrossover(_Common, frozen=True, kw_only=True, tag="macd_crossover"):
 class VolumeSpike(_Common, frozen=True, kw_only=True, tag="volume_spike"):
     """A minute's volume over `ratio` times its exponentially weighted mean.
 
-    What follows minutes without a bar counts as spread over them: after a gap of the feed it is the volume of them all.
+    What follows a gap of the feed, or a night, is not judged: it may be the volume of all of it.
     """
 
     ratio: Annotated[float, msgspec.Meta(gt=1, le=1e9)] = 10.0
 
 
 class StaleFeed(_Common, frozen=True, kw_only=True, tag="stale_feed"):
-    """No new quote for `minutes`, and for `intervals` times its usual interval, of a symbol whose market is open.
+    """No new quote for `minutes`, and for `intervals` times its longest usual interval, of a symbol in an open market.
 
     Judged at heartbeats. The cooldown is the lane's: an outage reaches every symbol, each at its own time.
     """
 
     minutes: Positive = 15.0
-    intervals: Annotated[float, msgspec.Meta(ge=0, le=1e9)] = 20.0
+    intervals: Annotated[float, msgspec.Meta(ge=0, le=1e9)] = 4.0
 
 
 class Split(_Common, frozen=True, kw_only=True, tag="split"):

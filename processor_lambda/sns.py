@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 from urllib.parse import urlencode
-from xml.etree import ElementTree as ET
 
 from processor_lambda.aws import ATTEMPTS, Refused, Service, attempts
 from processor_lambda.batches import batches
@@ -15,7 +14,7 @@ from processor_lambda.ports import RefusedAlert
 from processor_lambda.state import Alert, encode_alert
 
 _HEADERS = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
-_INVALID = frozenset({"InvalidParameter", "InvalidParameterValue", "ParameterValueInvalid"})
+_INVALID = frozenset({"InvalidParameter", "InvalidParameterValue", "ParameterValueInvalid", "ValidationException"})
 
 
 class _Failure(NamedTuple):
@@ -86,6 +85,8 @@ def _form(arn: str, alerts: Sequence[Alert]) -> bytes:
 
 def _failures(answer: bytes, count: int) -> dict[str, _Failure]:
     """What of a batch of so many was not taken, by the ids in it. What the answer does not name was not."""
+    from xml.etree import ElementTree as ET  # noqa: PLC0415  (a cold start with no alert is spared it)
+
     try:
         result = ET.fromstring(answer)  # noqa: S314  (it is AWS's)
     except ET.ParseError as error:

@@ -131,8 +131,8 @@ class SymbolState(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """By the names of the rules; those at rest are absent."""
     open_since: datetime | None = None
     """When the source first said that the market is open, by the producer's clock; None while it is not."""
-    interval_ms: int = 300_000
-    """Usual time between two quotes while the market is open, an exponential average. Five minutes are for a start."""
+    interval_ms: int = 225_000
+    """The longest usual time between two quotes in an open market, as far as it is remembered."""
 
     @property
     def silent_since(self) -> datetime:

@@ -102,7 +102,7 @@ def _read_lines(file: Path, symbols: frozenset[str], found: Recordings) -> None:
     try:
         with gzip.open(file) if file.name.endswith(".gz") else file.open("rb") as lines:
             for number, content in enumerate(lines, start=1):
-                decoded = decode(content)
+                decoded = decode(content.rstrip(b"\r\n"))  # a file may have been through Windows
                 for bad in decoded.bad:
                     found.skipped_lines += 1
                     found.first_skipped = found.first_skipped or f"{file}:{number}: {bad.reason}"

@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor_lambda.alerts import MAX_SUBJECT, Band, Signal, bar_alert, bar_signal, judged, quote_signal, stale_alert
+from processor_lambda.alerts import (
+    MAX_SUBJECT,
+    Band,
+    Signal,
+    Silent,
+    bar_alert,
+    bar_signal,
+    judged,
+    quote_signal,
+    stale_alert,
+)
 from processor_lambda.rows import change_percent_of
 from processor_lambda.rules import (
     BarRule,
@@ -130,7 +140,7 @@ CASES: list[tuple[BarRule, Bar, str]] = [
     (
         VolumeSpike(ratio=5),
         a_bar("101", volume=6000, volume_ratio=6.0, volume_mean=1000.0),
-        "AAPL's volume is 6.0 times its mean, at 101",
+        "AAPL traded 6000 in a minute, 6.0 times its mean, at 101",
     ),
 ]
 
@@ -183,15 +193,6 @@ def test_what_is_not_known_yet_is_no_signal(rule: BarRule) -> None:
     assert bar_signal(rule, a_bar("100")) is None
 
 
-def test_a_volume_counts_as_spread_over_the_minutes_without_a_bar_before_it() -> None:
-    """After a gap of the feed the first bar holds the volume of all of it."""
-    bar = a_bar("101", volume=60_000, volume_ratio=60.0, volume_mean=1000.0)
-    signal = bar_signal(VolumeSpike(ratio=15), bar, minutes=30)
-    assert signal is not None
-    assert signal.value == 2
-    assert not judged(None, signal, OPEN, timedelta())[1]
-
-
 def test_a_tick_after_a_flat_hour_is_many_deviations_and_no_alert() -> None:
     signal = bar_signal(ZScore(least_percent=0.2), a_bar("100.1", z_score=900.0, last_return=0.001))
     assert signal is not None
@@ -205,10 +206,12 @@ def test_flat_bands_and_prices_of_nothing_are_no_signal() -> None:
 
 
 def test_a_subject_is_cut_to_what_sns_takes() -> None:
-    alert = stale_alert(StaleFeed(), "lane-00-of-01", [f"SYMBOL{n}" for n in range(40)], 16.9, OPEN)
+    silent = [Silent(f"SYMBOL{n}", 16.9 + n, 15 + n) for n in range(40)]
+    alert = stale_alert(StaleFeed(), "lane-00-of-01", silent, OPEN)
     assert len(alert.subject) == MAX_SUBJECT
     assert alert.subject.startswith("40 symbols have had no new price for 16 minutes: SYMBOL0, ")
     assert len(alert.symbols) == 40
+    assert alert.values == {"minutes": 16, "threshold": 15, "count": 40}
 
 
 @given(st.decimals("0.01", 10_000, places=2), st.decimals("0.01", 10_000, places=2))

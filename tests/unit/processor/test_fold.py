@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from math import exp
 from random import Random
 
 import pytest
@@ -16,7 +18,7 @@ from msgspec.structs import replace
 from processor_lambda import fold as fold_
 from processor_lambda.fold import Arrived, Fold
 from processor_lambda.indicators import Indicators
-from processor_lambda.rules import PriceMove, Rule, Rules, SmaCrossover, Split, StaleFeed
+from processor_lambda.rules import PriceMove, Rule, Rules, SmaCrossover, Split, StaleFeed, VolumeSpike
 from processor_lambda.state import WHOLE, Alert, Bar, LaneState, Position, pack
 from quotes import Heartbeat, Line, decode, encode_line
 from tests.unit.processor.pipeline import make_heartbeats, make_quote
@@ -117,6 +119,32 @@ def test_a_day_starts_from_zero(volume: int, previous_close: str, traded: int) -
     monday = make_quote(second=3 * DAY, volume=volume, previous_close=previous_close)
     bars, _, _ = run([friday, monday, heartbeat(3 * DAY + 60)])
     assert [bar.volume for bar in bars] == [0, traded]
+
+
+def test_a_correction_after_an_hour_without_a_trade_is_no_new_day() -> None:
+    lines = [make_quote(volume=10_000, previous_close="98"), make_quote(second=5400, volume=9900, previous_close="98")]
+    assert [bar.volume for bar in run([*lines, heartbeat(5460)])[0]] == [0, 0]
+
+
+def test_before_the_open_the_volume_is_that_of_the_day_before() -> None:
+    evening = replace(make_quote(volume=500, previous_close="97"), market_state="POST")
+    morning = [
+        replace(make_quote(second=DAY / 2 + n, volume=510, previous_close="98"), market_state="PRE") for n in range(2)
+    ]
+    opening = replace(make_quote(second=DAY, volume=20, previous_close="98"), market_state="REGULAR")
+    bars, _, _ = run([evening, *morning, opening, heartbeat(DAY + 60)])
+    assert [bar.volume for bar in bars] == [0, 10, 20]
+
+
+def test_the_volume_behind_a_gap_is_no_spike() -> None:
+    """After an outage a bar holds what was traded in all of it; a symbol that trades each half an hour has no gap."""
+    for step, gap, is_spike in ((60, 60, True), (60, 3600, False), (1800, 1800, True)):
+        times = [n * step for n in range(30)]
+        times.append(times[-1] + gap)
+        lines = [regular("AAPL", time, volume=100 * n) for n, time in enumerate(times[:-1])]
+        lines.append(regular("AAPL", times[-1], volume=2_900 + 5_000))
+        _, alerts, _ = run([*lines, heartbeat(times[-1] + 60)], rules=[VolumeSpike()])
+        assert bool(alerts) is is_spike
 
 
 def test_volume_between_two_bars_belongs_to_the_later() -> None:
@@ -297,12 +325,22 @@ def test_a_feed_that_came_back_and_stops_again_is_stale_again_after_the_cooldown
     assert [alert.timestamp[11:16] for alert in alerts] == ["14:46", "15:46"]
 
 
-def test_an_outage_is_one_alert_of_a_lane_in_a_cooldown() -> None:
-    """Each symbol falls silent at its own time; those that do after the alert are told at the end of its cooldown."""
+def test_an_outage_is_few_alerts_of_a_lane_and_a_large_one_does_not_wait_for_the_cooldown() -> None:
+    """Each symbol falls silent at its own time: many more than were told are told at once, the rest at its end."""
     quiet = [regular(f"S{n}", n * 60) for n in range(30)]
     lines = sorted([*quiet, *(heartbeat(minute * 60 + 1) for minute in range(1, 180))], key=_time_of)
     _, alerts, _ = run(lines, rules=[STALE])
-    assert [(alert.timestamp[11:16], len(alert.symbols)) for alert in alerts] == [("14:45", 0), ("15:45", 29)]
+    told = [(alert.timestamp[11:16], int(alert.values["count"])) for alert in alerts]
+    assert told == [("14:45", 1), ("14:49", 4), ("15:09", 20), ("16:09", 5)]
+
+
+def test_one_silent_symbol_does_not_hide_an_outage() -> None:
+    quotes = [regular("HALT", n) for n in range(60)]
+    quotes += [regular(f"S{n}", second) for n in range(100) for second in range(n % 7, 20 * 60, 10)]
+    lines = sorted([*quotes, *(heartbeat(minute * 60 + 1) for minute in range(1, 50))], key=_time_of)
+    halt, outage = run(lines, rules=[StaleFeed()])[1]
+    assert halt.subject == "HALT has had no new price for 15 minutes"
+    assert (outage.timestamp[11:16], len(outage.symbols)) == ("15:05", 100)
 
 
 @pytest.mark.parametrize(("spoke", "told"), [(False, ["AAPL", "MSFT"]), (True, ["AAPL"])])
@@ -312,38 +350,48 @@ def test_of_the_silences_in_a_cooldown_those_are_told_that_outlast_it(spoke: boo
     assert [alert.symbol for alert in run(lines, rules=[STALE])[1]] == told
 
 
-def test_a_symbol_is_stale_by_its_own_usual_interval() -> None:
-    """Of one that trades every ten minutes, or every ten seconds."""
-    rule = StaleFeed(minutes=15, intervals=20)
-    for seconds, limit in ((600, 200), (10, 15)):
-        quotes = [regular("AAPL", n * seconds) for n in range(200)]
-        last = 199 * seconds
-        beats = [heartbeat(last + minute * 60) for minute in range(1, 400)]
-        [alert] = run([*quotes, *beats], rules=[rule])[1]
-        assert int(alert.values["minutes"]) == pytest.approx(limit, abs=1)
+INTERVALS = {
+    "1 s": ([1] * 900, 15),
+    "a poll a minute": ([60] * 60, 15),
+    "five minutes": ([300] * 50, 20),
+    "half an hour": ([1800] * 30, 120),
+    "bursts, and 40 minutes between them": (([5] * 40 + [2400]) * 9, 160),
+    "a few at first": ([10] * 5, 15),
+}
 
 
-def test_a_night_and_an_outage_are_no_interval() -> None:
-    first = [regular("AAPL", n * 10) for n in range(200)]
-    closing = regular("AAPL", 1990, revision=1, market_state="CLOSED")
-    opening = regular("AAPL", 1990, revision=2, ingest_time=make_quote(second=DAY).ingest_time)
+@pytest.mark.parametrize(("intervals", "minutes"), INTERVALS.values(), ids=INTERVALS)
+def test_a_symbol_is_stale_by_its_own_usual_interval(intervals: list[int], minutes: int) -> None:
+    times = [0, *accumulate(intervals)]
+    beats = [heartbeat(times[-1] + minute * 60) for minute in range(1, 400)]
+    [alert] = run([*(regular("AAPL", time) for time in times), *beats], rules=[StaleFeed()])[1]
+    assert alert.values["minutes"] == pytest.approx(minutes, rel=0.1)
+    assert alert.values["threshold"] == pytest.approx(minutes, rel=0.1)
+
+
+def test_a_night_is_no_interval_and_an_outage_is_hardly_one() -> None:
+    first = [regular("AAPL", n * 10) for n in range(8000)]
+    closing = regular("AAPL", 79990, revision=1, market_state="CLOSED")
+    opening = regular("AAPL", 79990, revision=2, ingest_time=make_quote(second=DAY).ingest_time)
     second = [regular("AAPL", DAY + n * 10) for n in range(1, 10)]
-    _, _, state = run([*first, closing, opening, *second])
-    assert state.symbols["AAPL"].interval_ms == pytest.approx(10_000, rel=0.01)
-    _, _, state = run([*first, regular("AAPL", 5 * DAY)])
-    assert state.symbols["AAPL"].interval_ms < 240_000
+    before = run(first)[2].symbols["AAPL"].interval_ms
+    assert before == pytest.approx(225_000 * exp(-8 / 9 * 25 / 30), rel=0.3)
+    assert run([*first, closing, opening, *second])[2].symbols["AAPL"].interval_ms == pytest.approx(before, rel=0.01)
+    assert run([*first, regular("AAPL", 79990 + 7200)])[2].symbols["AAPL"].interval_ms == pytest.approx(4 * before)
 
 
-def test_rare_traders_raise_nothing_in_an_hour_without_a_fault() -> None:
-    """500 symbols that trade every 5 to 600 seconds on average, at random, and the rule as it is by default."""
+def test_rare_traders_raise_nothing_once_they_are_known() -> None:
+    """100 symbols that trade every 5 s to an hour on average, at random, through 30 hours; by the rule's defaults."""
     chance = Random(8)
     lines: list[Line] = []
-    for n in range(500):
-        mean, second = chance.uniform(5, 600), 0.0
-        while (second := second + chance.expovariate(1 / mean)) < 2 * 3600:
+    for n in range(100):
+        mean, second = 5 * 720 ** chance.random(), 0.0
+        while (second := second + max(30, chance.expovariate(1 / mean))) < 30 * 3600:
             lines.append(regular(f"S{n}", round(second, 3)))
-    lines += [heartbeat(minute * 60) for minute in range(1, 121)]
-    assert run(sorted(lines, key=_time_of), rules=[StaleFeed()])[1] == []
+    lines += [heartbeat(minute * 60) for minute in range(1, 30 * 60 + 1)]
+    hours = Counter(alert.timestamp[:13] for alert in run(sorted(lines, key=_time_of), rules=[StaleFeed()])[1])
+    assert hours.total() <= 8
+    assert max(hours) < "2026-11-23T22"  # in their first day
 
 
 def _time_of(line: Line) -> datetime:

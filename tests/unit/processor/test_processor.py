@@ -7,7 +7,6 @@ import json
 import random
 from base64 import b64decode
 from collections.abc import Sequence
-from datetime import timedelta
 from string import ascii_letters
 
 import pytest
@@ -22,7 +21,7 @@ from processor_lambda.ports import RefusedAlert
 from processor_lambda.processor import Processor
 from processor_lambda.state import Alert
 from quotes import Line, encode, encode_line, lane_of, partition_key
-from tests.unit.processor.pipeline import LANES, OPEN, SETTINGS, Shard, make_heartbeats, make_processor, make_quote
+from tests.unit.processor.pipeline import LANES, SETTINGS, Shard, make_heartbeats, make_processor, make_quote
 
 AAPL = partition_key(lane_of("AAPL", LANES), LANES)
 
@@ -92,7 +91,6 @@ RUBBISH = {
     "empty record": b"",
     "of another lane": encode_line(make_quote("MSFT")),
     "from the future": encode_line(make_quote(second=3 * 3600)),
-    "received in the future": encode_line(replace(make_quote(), ingest_time=OPEN + timedelta(hours=3))),
 }
 
 

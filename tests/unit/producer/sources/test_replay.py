@@ -172,6 +172,15 @@ def test_counts_the_lines_it_skipped(tmp_path: Path) -> None:
     assert ReplaySource(tmp_path).skipped_lines == 1
 
 
+def test_a_recording_that_has_been_through_windows_plays(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(encode([quote("AAPL", FIRST), quote("MSFT", FIRST)]).replace(b"\n", b"\r\n"))
+
+    source = ReplaySource(tmp_path)
+
+    assert source.skipped_lines == 0
+    assert [played.symbol for played in source.fetch(["AAPL", "MSFT"], NOW).quotes] == ["AAPL", "MSFT"]
+
+
 @given(
     times=st.lists(st.tuples(st.sampled_from("ABC"), st.integers(0, 50)), min_size=1, max_size=60),
     speed=st.sampled_from([0, 1, 7]),
