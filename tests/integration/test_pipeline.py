@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import json
 import os
@@ -16,19 +15,19 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from msgspec.structs import replace
 
 from producer_service import ledger
-from quotes import Quote, encode_line, lane_of, partition_key, to_iso, whole_milliseconds
+from quotes import Quote, encode_line, lane_of, partition_key, whole_milliseconds
 from replica.audit import audit
 from replica.package import ROOT
 from replica.pipeline import Pipeline
 from replica.producer import ProducerProcess
 from replica.producer import environment as producer_environment
 from tests import same_results
+from tests.recorded import PRICES, recorded_bars
 
 PATIENCE = 120.0
 LANES = 4
@@ -86,22 +85,11 @@ def test_real_minute_bars_come_out_as_they_went_in(
         running.stop()
     assert_nothing_lost(pipeline, tmp_path / "ledger.jsonl")
     stored = {
-        (item["symbol"]["S"], item["minute"]["S"]): tuple(
-            Decimal(item[name]["N"]) for name in ("open", "high", "low", "close", "volume")
-        )
+        (item["symbol"]["S"], item["minute"]["S"]): tuple(Decimal(item[name]["N"]) for name in PRICES)
         for item in scan(pipeline, "BarsTable")
         if item["symbol"]["S"] in REAL_SYMBOLS and item["minute"]["S"] < "2020"
     }
-    assert stored == {bar: values for symbol in REAL_SYMBOLS for bar, values in recorded(folder, symbol)}
-
-
-def recorded(folder: Path, symbol: str) -> Iterator[tuple[tuple[str, str], tuple[Decimal, ...]]]:
-    """A recording's bars, keyed as the table keys them: by the minute's start in UTC. The recording says its end."""
-    with (folder / f"{symbol}_1min.csv").open(newline="") as file:
-        for row in csv.DictReader(file):
-            end = datetime.fromisoformat(row["datetime"]).replace(tzinfo=ZoneInfo("America/New_York")).astimezone(UTC)
-            prices = tuple(Decimal(row[name]) for name in ("open", "high", "low", "close", "volume"))
-            yield (symbol, to_iso(end - timedelta(minutes=1))), prices
+    assert stored == {bar: values for symbol in REAL_SYMBOLS for bar, values in recorded_bars(folder, symbol)}
 
 
 def test_rubbish_on_the_stream_is_quarantined_line_by_line_and_its_neighbours_are_stored(pipeline: Pipeline) -> None:
