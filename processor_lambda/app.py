@@ -53,7 +53,10 @@ _processor = wire(_settings, read(DEFAULT_FILE, _settings.anomaly_percent), os.e
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, list[dict[str, str]]]:  # noqa: ARG001  (Lambda's signature)
-    """Process a Kinesis batch. A transient failure fails it at its first record; bad input never does."""
+    """Process a Kinesis batch. A transient failure fails it at its first record; bad input never does.
+
+    Any other error is a bug, or what DynamoDB will never take: it is raised, so that Lambda halves the batch.
+    """
     started = time.perf_counter()
     records = records_of(event)
     if not records:
@@ -63,6 +66,9 @@ def handler(event: dict[str, Any], context: object) -> dict[str, list[dict[str, 
     except Unavailable as error:
         _log(metrics.failed(str(error), records[-1], records=len(records), now=datetime.now(UTC)))
         return {"batchItemFailures": [{"itemIdentifier": event["Records"][0]["kinesis"]["sequenceNumber"]}]}
+    except Exception as error:
+        _log(metrics.died(f"{type(error).__name__}: {error}", records[-1], records=len(records)))
+        raise
     _log(metrics.processed(report, records[-1], seconds=time.perf_counter() - started, now=datetime.now(UTC)))
     return {"batchItemFailures": []}
 

@@ -47,6 +47,19 @@ def failed(reason: str, last: Record, *, records: int, now: datetime) -> dict[st
     return line | {"records": records, "reason": reason}
 
 
+def died(reason: str, last: Record, *, records: int) -> dict[str, Any]:
+    """The line of a batch that ends in an error, of which Lambda keeps the traceback and the count."""
+    return {
+        "level": "ERROR",
+        "event": "batch_died",
+        DIMENSION: last.stream,
+        "shard": last.shard,
+        "last_sequence_number": str(last.sequence_number),
+        "records": records,
+        "reason": reason,
+    }
+
+
 def _line(level: str, event: str, last: Record, values: dict[str, float], now: datetime) -> dict[str, Any]:
     metrics = [{"Name": name, "Unit": _unit(name)} for name in values]
     directive = {"Namespace": NAMESPACE, "Dimensions": [[DIMENSION]], "Metrics": metrics}

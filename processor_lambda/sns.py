@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 from urllib.parse import urlencode
 
+import msgspec
+
 from processor_lambda.aws import ATTEMPTS, Refused, Service, attempts
 from processor_lambda.batches import batches
 from processor_lambda.errors import Unavailable
@@ -26,7 +28,7 @@ class _Failure(NamedTuple):
 
 
 class SnsTopic:
-    """The alerts' topic. The message is the alert as JSON; `rule`, `severity`, `symbol` and `id` are attributes."""
+    """The alerts' topic. The message is the alert as JSON; what subscriptions filter on are its attributes."""
 
     def __init__(self, service: Service, arn: str, sleep: Callable[[float], None] = time.sleep) -> None:
         self._service, self._arn, self._sleep = service, arn, sleep
@@ -65,11 +67,18 @@ def _size(alert: Alert) -> int:
 
 
 def _fields(alert: Alert) -> dict[str, str | bytes]:
-    attributes = {"id": alert.id, "rule": alert.rule, "severity": alert.severity, "symbol": alert.symbol}
+    symbols = msgspec.json.encode(alert.symbols or (alert.symbol,))
+    attributes: list[tuple[str, str, str | bytes]] = [
+        ("id", "String", alert.id),
+        ("rule", "String", alert.rule),
+        ("severity", "String", alert.severity),
+        ("symbol", "String", alert.symbol),
+        ("symbols", "String.Array", symbols),
+    ]
     fields: dict[str, str | bytes] = {"Subject": alert.subject, "Message": encode_alert(alert)}
-    for number, (name, value) in enumerate(attributes.items(), start=1):
+    for number, (name, kind, value) in enumerate(attributes, start=1):
         entry = f"MessageAttributes.entry.{number}"
-        fields |= {f"{entry}.Name": name, f"{entry}.Value.DataType": "String", f"{entry}.Value.StringValue": value}
+        fields |= {f"{entry}.Name": name, f"{entry}.Value.DataType": kind, f"{entry}.Value.StringValue": value}
     return fields
 
 

@@ -497,8 +497,8 @@ def test_alerts_are_a_form_with_attributes_to_filter_on(server: ScriptedServer, 
     assert json.loads(form[f"{entry}.Message"])["values"] == {"price": 105.2}
     attributes = f"{entry}.MessageAttributes.entry"
     assert {
-        form[f"{attributes}.{number}.Name"]: form[f"{attributes}.{number}.Value.StringValue"] for number in range(1, 5)
-    } == {"id": ALERT.id, "rule": "price_move", "severity": "warning", "symbol": "A&B"}
+        form[f"{attributes}.{number}.Name"]: form[f"{attributes}.{number}.Value.StringValue"] for number in range(1, 6)
+    } == {"id": ALERT.id, "rule": "price_move", "severity": "warning", "symbol": "A&B", "symbols": '["A&B"]'}
 
 
 def test_alerts_go_by_tens_and_by_what_a_request_takes(server: ScriptedServer, topic: SnsTopic) -> None:
@@ -656,6 +656,29 @@ def test_an_emulator_that_checks_signatures_takes_what_every_adapter_sends(stric
     depth = strict.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["ApproximateNumberOfMessages"])
     assert depth["Attributes"]["ApproximateNumberOfMessages"] == "11"
     SnsTopic(service("sns"), strict.client("sns").create_topic(Name="alerts")["TopicArn"]).publish([ALERT, alert(1)])
+
+
+def test_a_subscription_that_filters_on_a_symbol_hears_of_alerts_about_several(
+    strict: Emulator, connect: Connect
+) -> None:
+    environment = strict.environment({})
+    service = connect("sns", strict.endpoint_url, environment, environment["AWS_CA_BUNDLE"])
+    sns, sqs = strict.client("sns"), strict.client("sqs")
+    topic, queue = sns.create_topic(Name="filtered")["TopicArn"], sqs.create_queue(QueueName="filtered")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    send = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": arn}
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps({"Statement": [send]})})
+    policy = {"symbols": ["MSFT"], "severity": ["critical", "warning"]}
+    sns.subscribe(
+        TopicArn=topic,
+        Protocol="sqs",
+        Endpoint=arn,
+        Attributes={"RawMessageDelivery": "true", "FilterPolicy": json.dumps(policy)},
+    )
+    several = replace(ALERT, id="several", symbol="lane-00-of-04", symbols=("AAPL", "MSFT"))
+    SnsTopic(service, topic).publish([ALERT, several, replace(several, id="mild", severity="info")])
+    [received] = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=2)["Messages"]
+    assert json.loads(received["Body"])["id"] == "several"
 
 
 def test_an_emulator_that_checks_signatures_refuses_another_s(strict: Emulator, connect: Connect) -> None:

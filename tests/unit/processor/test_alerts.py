@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
@@ -18,7 +19,9 @@ from processor_lambda.alerts import (
     bar_alert,
     bar_signal,
     judged,
+    move_alert,
     quote_signal,
+    split_alert,
     stale_alert,
 )
 from processor_lambda.rows import change_percent_of
@@ -29,11 +32,13 @@ from processor_lambda.rules import (
     PriceMove,
     Rsi,
     SmaCrossover,
+    Split,
     StaleFeed,
     VolumeSpike,
     ZScore,
 )
-from processor_lambda.state import Bar, Flag
+from processor_lambda.state import Alert, Bar, Flag
+from replica.package import ROOT
 from tests.unit.processor.pipeline import OPEN, make_quote
 
 BAND = Band(10, 8, -10, -8)
@@ -212,6 +217,29 @@ def test_a_subject_is_cut_to_what_sns_takes() -> None:
     assert alert.subject.startswith("40 symbols have had no new price for 16 minutes: SYMBOL0, ")
     assert len(alert.symbols) == 40
     assert alert.values == {"minutes": 16, "threshold": 15, "count": 40}
+
+
+def alerts_of_every_kind() -> list[Alert]:
+    names = (
+        *("sma_5", "sma_20", "bollinger_upper", "bollinger_lower", "rsi_14", "macd", "macd_signal", "macd_histogram"),
+        *("z_score", "last_return", "return_mean", "return_deviation", "volume_mean", "volume_ratio"),
+    )
+    bar = a_bar("100", 500, **{name: float(100 + place) for place, name in enumerate(names)})
+    rules: list[BarRule] = [ZScore(), BollingerBreakout(), SmaCrossover(), Rsi(), MacdCrossover(), VolumeSpike()]
+    quote = make_quote(price="110", previous_close="100")
+    return [
+        move_alert(PriceMove(percent=5), quote, Signal(10, BAND)),
+        *(bar_alert(rule, bar, Signal(11, BAND)) for rule in rules),
+        stale_alert(StaleFeed(), "lane-00-of-01", [Silent("AAPL", 16, 15)], OPEN),
+        split_alert(Split(), quote, Decimal(220), 2.0),
+    ]
+
+
+def test_the_document_names_the_values_of_each_kind() -> None:
+    text = (ROOT / "docs" / "alerts.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", text.partition("What `values` holds:")[2], re.MULTILINE)
+    documented = {kind: set(re.findall(r"`(\w+)`", values)) for kind, values in rows}
+    assert {alert.rule: set(alert.values) for alert in alerts_of_every_kind()} == documented
 
 
 @given(st.decimals("0.01", 10_000, places=2), st.decimals("0.01", 10_000, places=2))
