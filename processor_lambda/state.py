@@ -175,7 +175,7 @@ _STATE = msgspec.msgpack.Decoder(LaneState)
 
 
 def pack(state: LaneState) -> bytes:
-    """The bytes of a state: under 640 a symbol when all its indicators are known.
+    """The bytes of a state: under 640 a symbol when all its indicators are known, under a kilobyte of one alone.
 
     What a commit publishes is bounded (`fold.MAX_PUBLICATIONS`), so that all of it stays under DynamoDB's 400 KB.
     """

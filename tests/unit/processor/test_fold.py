@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import accumulate, pairwise
 from math import exp
 from random import Random
+from types import MappingProxyType
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from processor_lambda import fold as fold_
 from processor_lambda.fold import Arrived, Fold
 from processor_lambda.indicators import Indicators
-from processor_lambda.rules import PriceMove, Rule, Rules, SmaCrossover, Split, StaleFeed, VolumeSpike
+from processor_lambda.rules import PriceMove, Rsi, Rule, Rules, SmaCrossover, Split, StaleFeed, VolumeSpike
 from processor_lambda.state import WHOLE, Alert, Bar, LaneState, Position, pack
 from quotes import Heartbeat, Line, decode, encode_line
-from tests.unit.processor.pipeline import make_heartbeats, make_quote
+from tests.unit.processor.pipeline import OPEN, make_heartbeats, make_quote
 
 MOVE = PriceMove(percent=5, cooldown_minutes=0)
 DAY = 86_400
@@ -31,7 +32,9 @@ def arrived(lines: Sequence[Line], sequence: int = 0) -> list[Arrived]:
     return [Arrived(Position(sequence, number), encode_line(line)[:-1], line) for number, line in enumerate(lines, 1)]
 
 
-def run(*batches: Sequence[Line], rules: Sequence[Rule] = (MOVE,)) -> tuple[list[Bar], list[Alert], LaneState]:
+def run(
+    *batches: Sequence[Line], rules: Sequence[Rule] = (MOVE,), warm: Mapping[str, Indicators] = MappingProxyType({})
+) -> tuple[list[Bar], list[Alert], LaneState]:
     """Everything that some batches show, in order, and the state they leave."""
     fold = Fold(Rules(replace(rule, name=rule.id) for rule in rules))
     state = LaneState()
@@ -40,7 +43,7 @@ def run(*batches: Sequence[Line], rules: Sequence[Rule] = (MOVE,)) -> tuple[list
     for sequence, lines in enumerate(batches):
         left = arrived(lines, sequence)
         while left or state.position < Position(sequence, WHOLE):
-            folded = fold(state, left, Position(sequence, WHOLE), {})
+            folded = fold(state, left, Position(sequence, WHOLE), warm)
             state, left = folded.state, left[folded.count :]
             bars += [item.bar for item in state.pending if item.bar]
             alerts += [item.alert for item in state.pending if item.alert]
@@ -442,30 +445,76 @@ def test_a_late_quote_of_a_forgotten_symbol_moves_nothing() -> None:
     assert state.symbols == {}
 
 
+def a_quote(
+    symbol: str, second: float, price: int, volume: int | None, revision: int, *, is_open: bool, split: bool
+) -> Line:
+    """From the third minute on, prices may be in the shares of after a split."""
+    is_split = split and second > 120
+    made = make_quote(
+        symbol,
+        second,
+        f"{price / 2 if is_split else price}",
+        volume=volume,
+        revision=revision,
+        previous_close="50" if is_split else "100",
+    )
+    return replace(made, market_state="REGULAR" if is_open else "CLOSED")
+
+
+def _after_minutes(count: int) -> Indicators:
+    indicators = Indicators()
+    for minute in range(-count, 0):
+        indicators = indicators.advanced(OPEN + timedelta(minutes=minute), 100 + minute % 7 / 10, 100)
+    return indicators
+
+
 quotes = st.builds(
-    make_quote,
+    a_quote,
     symbol=st.sampled_from(["AAPL", "MSFT"]),
     second=st.integers(0, 200),
-    price=st.integers(80, 120).map(str),
+    price=st.integers(80, 120),
     volume=st.integers(0, 1000) | st.none(),
     revision=st.integers(0, 1),
-    previous_close=st.just("100") | st.none(),
+    is_open=st.sampled_from([True, True, True, False]),
+    split=st.booleans(),
 )
 lines = st.lists(quotes | st.integers(0, 240).map(heartbeat), max_size=40)
-EVERY_RULE: Sequence[Rule] = (MOVE, SmaCrossover(), StaleFeed(minutes=0.5, intervals=0.1, cooldown_minutes=1), Split())
+EVERY_RULE: Sequence[Rule] = (
+    MOVE,
+    SmaCrossover(margin_percent=0),
+    Rsi(above=55, below=45, cooldown_minutes=1),
+    VolumeSpike(ratio=1.1, cooldown_minutes=1),
+    StaleFeed(minutes=0.5, intervals=0.1, cooldown_minutes=1),
+    Split(),
+)
+WARM = dict.fromkeys(("AAPL", "MSFT"), _after_minutes(60))
+"""Known from the first bar on, or a story of four minutes would judge none of them."""
+
+
+def test_the_stories_raise_alerts_of_every_rule() -> None:
+    """Else what is said of them below would be said of nothing."""
+    seen: set[str] = set()
+
+    @given(lines)
+    @settings(max_examples=300, database=None, derandomize=True)
+    def tell(lines: list[Line]) -> None:
+        seen.update(alert.rule for alert in run(sorted(lines, key=_time_of), rules=EVERY_RULE, warm=WARM)[1])
+
+    tell()
+    assert seen == {rule.id for rule in EVERY_RULE}
 
 
 @given(lines, st.lists(st.integers(0, 40), max_size=5))
 def test_batches_make_no_difference(lines: list[Line], cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(lines)]
-    whole = run(lines, rules=EVERY_RULE)
-    cut = run(*(lines[a:b] for a, b in pairwise(edges)), rules=EVERY_RULE)
+    whole = run(lines, rules=EVERY_RULE, warm=WARM)
+    cut = run(*(lines[a:b] for a, b in pairwise(edges)), rules=EVERY_RULE, warm=WARM)
     assert whole[:2] == cut[:2]
     assert whole[2].symbols == cut[2].symbols
 
 
 @given(lines)
 def test_a_packet_that_was_sent_twice_is_absorbed(lines: list[Line]) -> None:
-    once, twice = run(lines, rules=EVERY_RULE), run(lines, lines, rules=EVERY_RULE)
+    once, twice = run(lines, rules=EVERY_RULE, warm=WARM), run(lines, lines, rules=EVERY_RULE, warm=WARM)
     assert once[:2] == twice[:2]
     assert once[2].symbols == twice[2].symbols

@@ -22,18 +22,20 @@ MINUTES = 60
 SEQUENCE = 49590338271490256608559692538361571095921575989136588898
 
 
-def busy_lane(*, keep_lines: bool) -> LaneState:
-    """A lane as full as it may be, an hour after the open: all indicators known, a minute under way in each symbol."""
+def busy_lane(*, keep_lines: bool, symbols: int = SYMBOLS, places: int = 2) -> LaneState:
+    """A lane an hour after the open: all indicators known, a minute under way in each symbol."""
     fold = Fold(read(DEFAULT_FILE, Decimal(5)), keep_lines=keep_lines)
     chance = Random(7)
-    prices = [chance.uniform(5, 900) for _ in range(SYMBOLS)]
+    prices = [chance.uniform(5, 900) for _ in range(symbols)]
     state = LaneState()
     for minute in range(MINUTES):
         time = OPEN + timedelta(minutes=minute, milliseconds=chance.randrange(1000))
         quotes = []
         for number, price in enumerate(prices):
             prices[number] = price * (1 + chance.gauss(0, 0.0007))
-            quotes.append(a_quote(number, time, round(prices[number], 2), chance.randrange(10**6) + minute * 10**6))
+            quotes.append(
+                a_quote(number, time, round(prices[number], places), chance.randrange(10**6) + minute * 10**6)
+            )
         lines: list[Line] = [
             *quotes,
             Heartbeat(lane="lane-00-of-01", clock=time, complete_to=OPEN + timedelta(minutes=minute)),
@@ -69,12 +71,20 @@ def a_quote(number: int, time: datetime, price: float, volume: int) -> Quote:
     )
 
 
+@pytest.mark.parametrize("places", [2, 8])
+@pytest.mark.parametrize("symbols", [5, 25, SYMBOLS])
 @pytest.mark.parametrize("keep_lines", [False, True], ids=["every quote a row", "a row a minute"])
-def test_a_symbol_takes_under_640_bytes_with_all_that_is_known_of_it(*, keep_lines: bool) -> None:
-    state = busy_lane(keep_lines=keep_lines)
-    quiet = msgspec.structs.replace(state, pending=())
+def test_a_symbol_takes_under_640_bytes_with_all_that_is_known_of_it(
+    *, keep_lines: bool, symbols: int, places: int
+) -> None:
+    quiet = msgspec.structs.replace(busy_lane(keep_lines=keep_lines, symbols=symbols, places=places), pending=())
     assert unpack(pack(quiet)) == quiet
-    assert len(pack(quiet)) / SYMBOLS < 640
+    assert len(pack(quiet)) / symbols < 640
+
+
+def test_a_lane_of_one_symbol_is_an_item_of_one_write_unit() -> None:
+    quiet = msgspec.structs.replace(busy_lane(keep_lines=True, symbols=1, places=8), pending=())
+    assert len(pack(quiet)) < 1_000
 
 
 @pytest.mark.parametrize("keep_lines", [False, True], ids=["every quote a row", "a row a minute"])
