@@ -1,3 +1,4 @@
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -5,8 +6,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from processor_lambda.rows import Row, quote_row, significant, timestamp_of
-from tests.unit.processor.pipeline import make_quote
+from operations.shape import item_bytes
+from processor_lambda.indicators import Indicators
+from processor_lambda.rows import Row, bar_row, quote_row, significant, timestamp_of
+from processor_lambda.state import Bar
+from tests.unit.processor.pipeline import OPEN, make_quote
 
 THRESHOLD = Decimal(5)
 
@@ -112,3 +116,25 @@ def test_every_number_of_a_row_fits_dynamodb(price: Decimal, previous_close: Dec
 )
 def test_a_computed_number_is_written_as_dynamodb_takes_it(value: float, written: str) -> None:
     assert format(significant(value), "f") == written
+
+
+def test_the_bars_of_a_whole_day_are_one_page_of_a_query() -> None:
+    """Of one that trades round the clock, with all indicators: DynamoDB answers a mebibyte at once."""
+    indicators = Indicators()
+    for minute in range(60):
+        indicators = indicators.advanced(OPEN + timedelta(minutes=minute), 1607.5301 + minute % 7 / 3, 427_888 + minute)
+    price = Decimal("60123.45678901")
+    bar = Bar(
+        symbol="BTC-USD",
+        minute=OPEN,
+        open=price,
+        high=price,
+        low=price,
+        close=price,
+        volume=10**10 + 1,
+        quotes=60,
+        ingest_time=OPEN,
+        indicators=indicators.values(),
+    )
+    assert len(bar.indicators) > 15
+    assert 24 * 60 * item_bytes(bar_row(bar, 365)) < 2**20

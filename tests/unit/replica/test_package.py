@@ -104,6 +104,10 @@ def test_holds_our_modules_the_wheels_and_their_licenses_alone(source: Path, tmp
     assert [name for name in names if "dist-info" in name and not name.endswith("LICENSE")] == []
 
 
+def test_the_zip_that_is_deployed_is_small(tmp_path: Path) -> None:
+    assert build(Target(), tmp_path).stat().st_size < 1_500_000
+
+
 def test_brings_the_byte_code_of_every_module_which_python_takes_without_looking_at_its_source(
     source: Path, tmp_path: Path
 ) -> None:
