@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -13,13 +15,13 @@ from msgspec.structs import replace
 from processor_lambda.memory import World
 from processor_lambda.rows import timestamp_of
 from processor_lambda.settings import Resolution
-from quotes import Line, Quote, encode_line, lane_of, partition_key
-from tests.unit.processor.pipeline import LANES, SETTINGS, Shard, make_heartbeats, make_processor, make_quote
+from producer_service.sources.yahoo_quotes import parse
+from quotes import Quote, encode_line, lane_of, partition_key
+from tests.unit.processor.pipeline import LANES, OPEN, SETTINGS, Shard, make_heartbeats, make_processor, make_quote
 
 RECORDS, LINES = 100, 100
 """Of each of ten runs."""
 GOOD_SHARE = 0.05
-AAPL = partition_key(lane_of("AAPL", LANES), LANES)
 FULL = replace(
     make_quote(price="171.62", volume=12_345_678, previous_close="170.1"),
     currency="USD",
@@ -93,31 +95,61 @@ def lines_of(body: bytes) -> list[bytes]:
 HOSTILE: list[Callable[[bytes, Random], bytes]] = [flipped, cut, doubled, with_another_value, shuffled, noise]
 
 
-@pytest.mark.parametrize("resolution", ["every", "minute"])
-@pytest.mark.parametrize("seed", range(5))
-def test_no_hostile_line_fails_a_batch_or_is_lost_or_costs_a_neighbour(seed: int, resolution: Resolution) -> None:
-    chance = Random(f"{seed}{resolution}")
-    lines: list[Line] = [FULL, make_quote(), *make_heartbeats(30)]
-    real = [encode_line(line)[:-1] for line in lines]
+def put_through(real: Sequence[Quote], chance: Random, resolution: Resolution, records: int) -> None:
+    """Packets of mutated lines of some quotes, and good lines among them."""
+    by_lane: dict[str, list[Quote]] = {}
+    for quote in real:
+        by_lane.setdefault(partition_key(lane_of(quote.symbol, LANES), LANES), []).append(quote)
+    beats = [encode_line(beat)[:-1] for beat in make_heartbeats(30)]
+    lines = {key: [*(encode_line(quote)[:-1] for quote in quotes), *beats] for key, quotes in by_lane.items()}
     shard, world = Shard(), World()
     good: list[Quote] = []
-    for _ in range(RECORDS):
+    for _ in range(records):
+        key = chance.choice(list(by_lane))
         packet: list[bytes] = []
         for _ in range(LINES):
-            packet.append(chance.choice(HOSTILE)(chance.choice(real), chance).replace(b"\n", b" "))
+            packet.append(chance.choice(HOSTILE)(chance.choice(lines[key]), chance).replace(b"\n", b" "))
             if chance.random() < GOOD_SHARE:
-                good.append(replace(FULL, event_time=FULL.event_time + timedelta(milliseconds=30_000 + len(good))))
+                moved = timedelta(milliseconds=30_000 + len(good))
+                quote = chance.choice(by_lane[key])
+                good.append(replace(quote, event_time=quote.event_time + moved, ingest_time=quote.ingest_time + moved))
                 packet.append(encode_line(good[-1])[:-1])
-        shard.put(b"\n".join(packet) + b"\n", AAPL)
+        shard.put(b"\n".join(packet) + b"\n", key)
     processor = make_processor(world, settings=replace(SETTINGS, row_resolution=resolution))
-    for start in range(0, RECORDS, 10):
+    for start in range(0, records, 10):
         processor.process(shard.records[start : start + 10])
 
     archived = [line for key, body in world.objects.items() if key.startswith("raw") for line in lines_of(body)]
-    assert len(archived) == RECORDS * LINES + len(good)
+    assert len(archived) == records * LINES + len(good)
     assert {encode_line(quote)[:-1] for quote in good} <= set(archived)
     refused = sum(line.startswith(b'{"kind":"quarantined"') for line in archived)
-    assert refused == sum(message.lines for message in world.messages) > RECORDS * LINES * 0.9
+    assert refused == sum(message.lines for message in world.messages) > records * LINES * 0.9
     if resolution == "every":
         for quote in good:
-            assert world.rows["AAPL", timestamp_of(quote)]["price"] == FULL.price
+            assert world.rows[quote.symbol, timestamp_of(quote)]["price"] == quote.price
+
+
+@pytest.mark.parametrize("resolution", ["every", "minute"])
+@pytest.mark.parametrize("seed", range(5))
+def test_no_hostile_line_fails_a_batch_or_is_lost_or_costs_a_neighbour(seed: int, resolution: Resolution) -> None:
+    real = [make_quote(), *(replace(FULL, symbol=symbol) for symbol in ("AAPL", "MSFT", "BTC-USD", "^GSPC", "BRK-B"))]
+    put_through(real, Random(f"{seed}{resolution}"), resolution, RECORDS)
+
+
+@pytest.mark.parametrize("resolution", ["every", "minute"])
+def test_nor_does_a_mutated_line_of_a_recorded_quote(recordings: Path, resolution: Resolution) -> None:
+    real = recorded_quotes(recordings)
+    assert len({quote.symbol for quote in real}) > 5
+    put_through(real, Random(resolution), resolution, RECORDS)
+
+
+def recorded_quotes(recordings: Path) -> list[Quote]:
+    """What Yahoo once said, of the processor's present."""
+    found: dict[str, Quote] = {}
+    for file in sorted(recordings.glob("yahoo/**/*.json")):
+        recorded = json.loads(file.read_bytes())
+        document = recorded.get("response", recorded).get("bodyJson", recorded)
+        symbols = [row["symbol"] for row in document.get("quoteResponse", {}).get("result", [])]
+        for quote in parse(json.dumps(document).encode(), symbols, OPEN).quotes if symbols else ():
+            found[quote.symbol] = replace(quote, ingest_time=max(OPEN, quote.event_time))
+    return list(found.values())
