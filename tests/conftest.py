@@ -10,6 +10,8 @@ import pytest
 
 from tests.integration import yahoo_standin
 
+pytest.register_assert_rewrite("tests.same_results", "tests.queues")
+
 RECORDINGS = "STOCKSTREAM_RECORDINGS"
 
 

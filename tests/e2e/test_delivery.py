@@ -59,7 +59,7 @@ def test_what_is_accepted_is_stored_once_and_in_order(stack: Stack) -> None:
     assert_sound(stack.audited())
 
 
-def test_the_function_in_its_container_stores_what_the_processor_in_memory_stores(stack: Stack) -> None:
+def test_the_function_in_its_container_does_what_the_processor_in_memory_does(stack: Stack) -> None:
     same_results.assert_same(stack.session.client, stack.outputs["FunctionName"], stack.outputs)
 
 

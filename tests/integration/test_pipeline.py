@@ -271,6 +271,5 @@ def test_the_demo_tells_what_is_wrong_with_its_settings(replica_python: str) -> 
     assert "Traceback" not in output
 
 
-def test_the_packaged_function_stores_what_the_processor_in_memory_stores(pipeline: Pipeline) -> None:
-    client: Callable[[str], Any] = pipeline.emulator.client
-    same_results.assert_same(client, pipeline.outputs["FunctionName"], pipeline.outputs)
+def test_the_packaged_function_does_what_the_processor_in_memory_does(pipeline: Pipeline) -> None:
+    same_results.assert_same(pipeline.emulator.client, pipeline.outputs["FunctionName"], pipeline.outputs)
