@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -19,6 +20,7 @@ from quotes import Heartbeat, Line, Quote, encode, lane_of, partition_key, to_is
 from replica.emulator import Emulator
 from replica.stacks import Outputs
 from tests.integration.fault_proxy import Answer, FaultProxy, Request
+from tests.queues import subscribed, take
 
 HANDLER = """
 import json, sys
@@ -253,18 +255,38 @@ def test_items_that_stay_unprocessed_fail_the_batch_at_its_first_record_and_the_
     assert_stored_once(emulator, deployed, batch)
 
 
-@pytest.mark.parametrize("target", ["", "DynamoDB_20120810.BatchGetItem", "DynamoDB_20120810.PutItem"])
+@pytest.mark.parametrize("action", ["PutObject", "BatchGetItem", "SendMessageBatch", "PutItem", "PublishBatch"])
 def test_a_service_that_fails_fails_the_batch_and_the_repeat_mends_it(
-    emulator: Emulator, deployed: Outputs, proxy: FaultProxy, start: Any, target: str
+    emulator: Emulator, deployed: Outputs, proxy: FaultProxy, start: Any, action: str
 ) -> None:
-    batch = Batch(f"F{target[-12:].replace('.', '')}")
-    proxy.fault = lambda request: Answer(500, b'{"__type":"InternalServerError"}') if request.target == target else None
+    batch = Batch(f"F{action}")
+    records = batch.event["Records"]
+    records.append(_record(batch.key, len(records), partition_key(0, LANES), b"rubbish"))
+
+    def fail(request: Request) -> Answer | None:
+        return Answer(500, b'{"__type":"InternalServerError"}') if _action_of(request) == action else None
+
+    proxy.fault = fail
     function = start()
-    assert function.invoke(batch.event) == [batch.event["Records"][0]["kinesis"]["sequenceNumber"]]
-    assert rows_of(emulator, deployed["BarsTable"], batch, "minute") == []  # nothing that depends on state was shown
-    proxy.fault = lambda _: None
-    assert function.invoke(batch.event) == []
+    with subscribed(emulator.client, deployed["AlertsTopicArn"]) as inbox:
+        assert function.invoke(batch.event) == [records[0]["kinesis"]["sequenceNumber"]]
+        if action != "PublishBatch":  # which comes after the commit; before it nothing that depends on state is shown
+            assert rows_of(emulator, deployed["BarsTable"], batch, "minute") == []
+        proxy.fault = lambda _: None
+        assert function.invoke(batch.event) == []
+        alerts = take(emulator.client("sqs"), inbox, lambda alert: alert["symbol"] in batch.symbols, len(batch.symbols))
     assert_stored_once(emulator, deployed, batch)
+    assert set(alerts) == {f"price_move:{symbol}:{to_iso(MINUTE + timedelta(seconds=1))}" for symbol in batch.symbols}
+    shard, queue = f"shardId-{batch.key}", deployed["QuarantineQueueUrl"]
+    [line] = take(emulator.client("sqs"), queue, lambda line: line.get("shard") == shard, 1).values()
+    assert base64.b64decode(json.loads(line.body)["content"]) == b"rubbish"
+
+
+def _action_of(request: Request) -> str:
+    """The action's name: DynamoDB and SQS have it in a header, SNS in its form, and S3 is put to alone."""
+    if request.method == "PUT":
+        return "PutObject"
+    return request.target.rpartition(".")[2] or dict(parse_qsl(request.body.decode()))["Action"]
 
 
 def test_a_missing_environment_is_told_whole(environment: dict[str, str]) -> None:
