@@ -85,6 +85,8 @@ class Function:
         self._process = subprocess.Popen(
             [sys.executable, "-c", HANDLER], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
+        self.log: list[str] = []
+        """The lines that the handler printed."""
 
     def invoke(self, event: object) -> list[str]:
         """The sequence numbers that the function reports as failed."""
@@ -93,6 +95,7 @@ class Function:
         for line in self._process.stdout:
             if line.startswith("ANSWER "):
                 return [failure["itemIdentifier"] for failure in json.loads(line[7:])["batchItemFailures"]]
+            self.log.append(line)
         raise AssertionError("the function died")
 
     def send(self, event: object) -> None:
@@ -287,6 +290,27 @@ def _action_of(request: Request) -> str:
     if request.method == "PUT":
         return "PutObject"
     return request.target.rpartition(".")[2] or dict(parse_qsl(request.body.decode()))["Action"]
+
+
+def test_a_batch_is_one_line_of_log_that_holds_its_metrics(proxy: FaultProxy, start: Any) -> None:
+    batch, function = Batch("LOGGED"), start()
+    proxy.fault = lambda request: Answer(500, b"") if _action_of(request) == "PutObject" else None
+    function.invoke(batch.event)
+    proxy.fault = lambda _: None
+    function.invoke(batch.event)
+    failed, processed = map(json.loads, function.log)
+    assert (failed["event"], _metrics_of(failed)) == ("batch_failed", {"BatchesFailed": 1})
+    assert processed["event"] == "batch_processed"
+    metrics, symbols = _metrics_of(processed), len(batch.symbols)
+    counts = {"Quotes": 2 * symbols, "Late": 0, "Repeated": 0, "Quarantined": 0, "Bars": symbols, "Alerts": symbols}
+    assert {name: metrics.pop(name) for name in counts} == counts
+    assert set(metrics) == {"LargestStateBytes", "BatchSeconds", "IteratorAgeSeconds", "EndToEndSeconds"}
+
+
+def _metrics_of(line: dict[str, Any]) -> dict[str, float]:
+    """The metrics that CloudWatch reads from a line of log, by name."""
+    [directive] = line["_aws"]["CloudWatchMetrics"]
+    return {metric["Name"]: line[metric["Name"]] for metric in directive["Metrics"]}
 
 
 def test_a_missing_environment_is_told_whole(environment: dict[str, str]) -> None:
