@@ -136,7 +136,13 @@ def _alerts(world: World) -> dict[str, Message]:
     return {
         alert.id: Message(
             encode_alert(alert).decode(),
-            {"id": alert.id, "rule": alert.rule, "severity": alert.severity, "symbol": alert.symbol},
+            {
+                "id": alert.id,
+                "rule": alert.rule,
+                "severity": alert.severity,
+                "symbol": alert.symbol,
+                "symbols": json.dumps([alert.symbol]),
+            },
         )
         for alert in world.alerts
     }

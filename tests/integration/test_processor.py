@@ -307,6 +307,20 @@ def test_a_batch_is_one_line_of_log_that_holds_its_metrics(proxy: FaultProxy, st
     assert set(metrics) == {"LargestStateBytes", "BatchSeconds", "IteratorAgeSeconds", "EndToEndSeconds"}
 
 
+def test_a_batch_that_ends_in_an_error_is_one_line_of_log_and_an_error_for_lambda(
+    proxy: FaultProxy, start: Any
+) -> None:
+    refusal = b'{"__type":"com.amazon.coral.validate#ValidationException","message":"Item size"}'
+    proxy.fault = lambda request: Answer(400, refusal) if _action_of(request) == "PutItem" else None
+    function, batch = start(), Batch("DIED")
+    with pytest.raises(AssertionError, match="the function died"):
+        function.invoke(batch.event)
+    [line] = map(json.loads, function.log)
+    assert (line["level"], line["event"], line["records"]) == ("ERROR", "batch_died", len(batch.event["Records"]))
+    assert line["reason"] == "NeverTaken: dynamodb PutItem: ValidationException: Item size"
+    assert line["last_sequence_number"] == batch.event["Records"][-1]["kinesis"]["sequenceNumber"]
+
+
 def _metrics_of(line: dict[str, Any]) -> dict[str, float]:
     """The metrics that CloudWatch reads from a line of log, by name."""
     [directive] = line["_aws"]["CloudWatchMetrics"]
