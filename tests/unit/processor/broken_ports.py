@@ -11,7 +11,7 @@ from processor_lambda.errors import LostRace, Unavailable
 from processor_lambda.memory import MemoryArchive, MemoryQuarantine, MemoryStateTable, MemoryTable
 from processor_lambda.ports import QuarantineMessage, RefusedAlert, Stored
 from processor_lambda.rows import Row, bar_row, quote_row
-from processor_lambda.state import Alert, LaneState
+from processor_lambda.state import Alert, LaneState, unpack
 from quotes import Quote, decode
 from tests.unit.processor.cloud import ChoosyTopic, Cloud, TornStateTable
 from tests.unit.processor.pipeline import SETTINGS
@@ -186,6 +186,25 @@ class DropsInvalidAlerts(ChoosyTopic):
     def publish(self, alerts: Sequence[Alert]) -> list[RefusedAlert]:
         super().publish(alerts)
         return []
+
+
+class MarksByCount(ChoosyTopic):
+    """What was taken of a batch that failed is taken for its first alerts, and marked."""
+
+    def publish(self, alerts: Sequence[Alert]) -> list[RefusedAlert]:
+        before = len(self._world.alerts)
+        try:
+            return super().publish(alerts)
+        except Unavailable:
+            taken = self._world.alerts[before:]
+            self._mark(alerts[: sum(alert in taken for alert in alerts)])
+            raise
+
+    def _mark(self, alerts: Sequence[Alert]) -> None:
+        for lane, packed in self._world.states.items():
+            for item in unpack(packed).pending:
+                if item.alert in alerts:
+                    self._world.marks[lane] = max(self._world.marks.get(lane, 0), item.number)
 
 
 class NumbersMessages(MemoryQuarantine):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import get_args
 from unittest.mock import patch
 
+from processor_lambda.batches import BATCH_LIMIT
 from processor_lambda.records import Record
 from replica.event_source.mapping import UNLIMITED, EventSourceMapping
-from tests.unit.processor.lambda_model import Blow, BlowKind, Instance, Invocation
+from tests.unit.processor.lambda_model import CALLS, Blow, BlowKind, Instance, Invocation
 from tests.unit.processor.runs import REAL, Build, Run, play
 from tests.unit.processor.streams import random_story
 
-ALL_KINDS: tuple[BlowKind, ...] = ("killed", "failed", "abandoned", "abandoned", "unheard")
+ALL_KINDS: tuple[BlowKind, ...] = (*get_args(BlowKind), "abandoned", "served in part")
 
 
 class Chance:
@@ -22,7 +24,9 @@ class Chance:
         self._rng = rng
         self._risk = rng.choice((0.2, 0.4, 0.7))
         self._faults_left = rng.randint(0, 9)
-        self._kinds: tuple[BlowKind, ...] = rng.choice((ALL_KINDS, ALL_KINDS, ("abandoned",)))
+        self._kinds: tuple[BlowKind, ...] = rng.choice(
+            (ALL_KINDS, ALL_KINDS, ALL_KINDS, ("abandoned",), ("served in part",))
+        )
         self._haste = rng.choice((0.0, 0.03, 0.15))
         """How likely an abandoned invocation is to act, at each point of another."""
         self._max_instances = rng.randint(1, 4)
@@ -47,8 +51,10 @@ class Chance:
         if self._faults_left == 0 or self._rng.random() > self._risk:
             return ()
         self._faults_left -= 1
-        point = self._rng.randrange(6 + 8 * len(records))
-        blows = [Blow(point, self._rng.choice(self._kinds))]
+        kind = self._rng.choice(self._kinds)
+        call = self._rng.choice(CALLS[kind]) if kind in CALLS else None
+        point = self._rng.randrange(6 + 8 * len(records) if call is None else 8)
+        blows = [Blow(point, kind, call, holes=self._rng.getrandbits(BATCH_LIMIT))]
         while blows[-1].kind not in ("killed", "failed") and self._rng.random() < 0.3:
             point += self._rng.randrange(10)
             blows.append(Blow(point, self._rng.choice(("killed", "failed"))))

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from zlib import crc32
 
-from processor_lambda.memory import MemoryStateTable, MemoryTopic, World
-from processor_lambda.ports import RefusedAlert, Stored
+from processor_lambda.errors import Unavailable
+from processor_lambda.memory import (
+    MemoryBarTable,
+    MemoryQuarantine,
+    MemoryStateTable,
+    MemoryTable,
+    MemoryTopic,
+    World,
+)
+from processor_lambda.ports import QuarantineMessage, RefusedAlert, Stored
 from processor_lambda.processor import Processor
 from processor_lambda.rows import Row, bar_row, timestamp_of
 from processor_lambda.rules import (
@@ -64,8 +72,36 @@ _OLD_BARS: dict[tuple[str, ...], Row] = {
 }
 
 
+T = TypeVar("T")
+BATCHED = ("rows.put", "bars.put", "alerts.publish", "quarantine.put")
+"""The calls of which AWS may do a part, and not the first part alone."""
+
+
+class InPart(Unavailable):
+    """AWS leaves this one of a batch, and of the ones behind it those that bits of `holes` stand for."""
+
+    def __init__(self, call: str, holes: int) -> None:
+        super().__init__(call)
+        self.holes = holes | 1
+
+
+def take_in_part(take: Callable[[Sequence[T]], object], batch: Sequence[T]) -> None:
+    """Have a batch taken, one by one. If any is left the call fails, once the others were taken."""
+    holes, call, answer = 0, "", ""
+    for one in batch:
+        if not holes & 1:
+            try:
+                take([one])
+            except InPart as fault:
+                holes, call = holes | fault.holes, str(fault)
+        answer += "-" if holes & 1 else "+"
+        holes >>= 1
+    if "-" in answer:
+        raise Unavailable(f"{call} took {answer}")
+
+
 class Cloud(World):
-    """A world in which a read of two items is two reads, and SNS refuses one alert in five for ever.
+    """A world in which a read of two items is two reads, a batch may be taken with holes, and SNS refuses some alerts.
 
     It has bars of a symbol of each lane from before, and some minutes beyond the stories' beginning, as when the
     states were lost.
@@ -76,13 +112,36 @@ class Cloud(World):
         self.bar_rows |= _OLD_BARS
         self.settings = SETTINGS
         self.marks_read_first = False
+        self.quotes = PartlyTable(self, "rows", self.rows, ("symbol", "timestamp"))
+        self.bars = PartlyBarTable(self, "bars", self.bar_rows, ("symbol", "minute"))
         self.state_table: MemoryStateTable = TornStateTable(self)
         self.topic: MemoryTopic = ChoosyTopic(self)
+        self.quarantine = PartlyQuarantine(self)
 
 
 def processor_of(cloud: Cloud) -> Processor:
     """A processor over a world, with rules that raise many alerts."""
     return make_processor(cloud, settings=cloud.settings, rules=RULES)
+
+
+class PartlyTable(MemoryTable):
+    """BatchWriteItem may leave any of the rows."""
+
+    def put(self, rows: Sequence[Row]) -> None:
+        """See `ports.Table`."""
+        take_in_part(super().put, rows)
+
+
+class PartlyBarTable(PartlyTable, MemoryBarTable):
+    """As may that of bars."""
+
+
+class PartlyQuarantine(MemoryQuarantine):
+    """SendMessageBatch may leave any of the messages."""
+
+    def put(self, messages: Sequence[QuarantineMessage]) -> None:
+        """See `ports.Quarantine`."""
+        take_in_part(super().put, messages)
 
 
 class TornStateTable(MemoryStateTable):
@@ -108,12 +167,12 @@ class TornStateTable(MemoryStateTable):
 
 
 class ChoosyTopic(MemoryTopic):
-    """Refuses some alerts, and the same ones always."""
+    """Refuses some alerts, the same ones always, and PublishBatch may leave any of the others."""
 
     def publish(self, alerts: Sequence[Alert]) -> list[RefusedAlert]:
         """See `ports.Topic`."""
         refused = [alert for alert in alerts if crc32(alert.id.encode()) % 5 == 0]
-        super().publish([alert for alert in alerts if alert not in refused])
+        take_in_part(super().publish, [alert for alert in alerts if alert not in refused])
         return [RefusedAlert(alert, "Invalid parameter: Subject") for alert in refused]
 
 

@@ -14,7 +14,7 @@ from processor_lambda.errors import LostRace, Unavailable
 from processor_lambda.records import Record
 from replica.event_source.records import Record as KinesisRecord
 from replica.event_source.response import Failed, Outcome, PartlyFailed, Succeeded
-from tests.unit.processor.cloud import Cloud, Journal
+from tests.unit.processor.cloud import BATCHED, Cloud, InPart, Journal
 
 MAX_INVOCATIONS = 300
 """Of one run: what has not come to an end by then never does."""
@@ -29,17 +29,24 @@ class Endless(Exception):
     """A batch comes again and again."""
 
 
-BlowKind = Literal["killed", "failed", "abandoned", "unheard"]
+BlowKind = Literal["killed", "failed", "abandoned", "unheard", "served in part"]
+CALLS: dict[BlowKind, Sequence[str]] = {"unheard": (COMMITTED,), "served in part": BATCHED}
+"""Those that a kind befalls; any if it is not here."""
 
 
 class Blow(NamedTuple):
     """What befalls an invocation at one of the points before and after its calls.
 
     `unheard`: the next commit takes effect, its answer is lost, and boto3 asks again and is told that the race is lost.
+    `served in part`: the next batch of rows, alerts or messages is taken with holes, and the call fails.
     """
 
     point: int
     kind: BlowKind
+    call: str | None = None
+    """It waits for this one."""
+    holes: int = 1
+    """Which of the batch are left, bit by bit from the next one on: that one always is."""
 
 
 class Processing(Protocol):
@@ -209,7 +216,7 @@ class Function:
                 invocation.turn -= 1
         invocation.points.append(call)
         while invocation.blows and invocation.blows[0].point < len(invocation.points):
-            if invocation.blows[0].kind == "unheard" and call != COMMITTED:
+            if invocation.blows[0].call not in (None, call):
                 return
             self._strike(invocation, invocation.blows.pop(0), call)
 
@@ -223,6 +230,8 @@ class Function:
             raise Killed
         if blow.kind == "failed":
             raise Unavailable(call)
+        if blow.kind == "served in part":
+            raise InPart(call, blow.holes)
         assert invocation.course is not None
         invocation.course.wait()
 

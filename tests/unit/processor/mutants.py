@@ -32,6 +32,7 @@ from tests.unit.processor.broken_ports import (
     LateQuarantine,
     LateRows,
     LateTopic,
+    MarksByCount,
     MarksFirst,
     NamesAnew,
     NeverReadsAgain,
@@ -266,6 +267,7 @@ MUTANTS = {
         _cloud_with(state_table=WritesMinutesFirst), promises.nothing_is_shown_before_its_commit
     ),
     "mark after publishing": Mutant(_cloud_with(state_table=MarksFirst), promises.no_alert_is_lost),
+    "mark when all was published": Mutant(_cloud_with(topic=MarksByCount), promises.no_alert_is_lost),
     "mark upwards only": Mutant(_cloud_with(state_table=SetsMarks), promises.the_published_mark_never_falls),
     "a race lost on a fresh read fails the batch": Mutant(
         Build(processing=_TakesALostRaceForSuccess), promises.bars_equal_one_undisturbed_pass

@@ -6,17 +6,20 @@ A seed is replayed by `STOCKSTREAM_SEED=<seed>`; `STOCKSTREAM_SEEDS=<count>` tri
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import count, product
+from typing import get_args
 
 import pytest
 
 from processor_lambda.records import Record
 from replica.event_source.mapping import UNLIMITED, EventSourceMapping
 from tests.unit.processor.chance import mapping_of, play_seed
-from tests.unit.processor.lambda_model import COMMITTED, Blow, BlowKind, Instance, Invocation
+from tests.unit.processor.cloud import BATCHED
+from tests.unit.processor.lambda_model import CALLS, Blow, BlowKind, Instance, Invocation
 from tests.unit.processor.mutants import MUTANTS, Mutant
 from tests.unit.processor.pipeline import make_quote
 from tests.unit.processor.promises import broken_promises
@@ -114,14 +117,14 @@ BISECT = pytest.mark.parametrize("bisect", [False, True], ids=["whole", "bisecte
 
 @BISECT
 @pytest.mark.parametrize("retries", [UNLIMITED, 0], ids=["retried", "redriven"])
-@pytest.mark.parametrize("kind", ["killed", "failed", "unheard"])
+@pytest.mark.parametrize("kind", ["killed", "failed", "unheard", "served in part"])
 @pytest.mark.parametrize(("first", "then"), list(product(ROLES, ROLES)))
 def test_a_batch_that_ends_before_or_after_any_call_breaks_no_promise(
     first: str, then: str, kind: BlowKind, retries: int, *, bisect: bool
 ) -> None:
     mapping = mapping_of(bisect=bisect, retries=retries)
     for point, call in enumerate(points_of_the_batch(first)):
-        if kind == "unheard" and call != COMMITTED:
+        if call not in CALLS.get(kind, (call,)):
             continue
         run = play_script(Script(first, then, Blow(point, kind)), mapping)
         assert_kept(run, f"{kind} at {call}")
@@ -156,8 +159,10 @@ def test_no_course_of_thousands_breaks_a_promise() -> None:
         assert set(happened) == HAPPENINGS
 
 
+KINDS = get_args(BlowKind)
 HAPPENINGS = {
-    *("killed", "failed", "unheard", "abandoned"),
+    *KINDS,
+    *(f"holes in {call}" for call in BATCHED),
     *("lost a race", "went on when given up", "redrove", "repeated an alert", "put an alert aside"),
     *("RecordAgeExceeded", "RetryAttemptsExhausted"),
 }
@@ -166,7 +171,8 @@ HAPPENINGS = {
 
 def happenings(run: Run) -> Iterator[str]:
     trace = "\n".join(run.trace)
-    yield from (kind for kind in ("killed", "failed", "unheard", "abandoned") if f" is {kind} at " in trace)
+    yield from (kind for kind in KINDS if f" is {kind} at " in trace)
+    yield from (f"holes in {call}" for call in re.findall(r"(\S+) took \S*-\+", trace))
     yield from (why for why in ("RecordAgeExceeded", "RetryAttemptsExhausted") if why in trace)
     if "another invocation is at work" in trace:
         yield "lost a race"
