@@ -63,6 +63,13 @@ class Instance:
         self.number, self.processing = number, processing
 
 
+class Trouble(NamedTuple):
+    """A moment: the marks, and how many alerts all invocations had published by then."""
+
+    marks: dict[str, int]
+    alerts: int
+
+
 class Invocation:
     """One call of the function with a batch."""
 
@@ -77,8 +84,8 @@ class Invocation:
         """None while it is under way."""
         self.undisturbed = True
         """Nothing befell it, and no other invocation acted while it was under way."""
-        self.marks_in_trouble: dict[str, int] | None = None
-        """The marks at the moment in which it was first killed, failed or given up."""
+        self.trouble: Trouble | None = None
+        """The moment in which it was first killed, failed or given up."""
         self.course: _Course | None = None
 
 
@@ -237,8 +244,8 @@ class Function:
 
     def _trouble(self, invocation: Invocation, what: str) -> None:
         self.trace.append(f"    invocation {invocation.number} {what}")
-        if invocation.marks_in_trouble is None:
-            invocation.marks_in_trouble = dict(self._cloud.marks)
+        if invocation.trouble is None:
+            invocation.trouble = Trouble(dict(self._cloud.marks), len(self._cloud.alerts))
 
 
 class _Course:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from copy import copy
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from msgspec.structs import replace
@@ -220,6 +220,25 @@ class _IsWarmTooSoon:
             self._processor._warm |= self._states.committed
 
 
+class _MarksAtLast:
+    """All lanes' marks are raised behind all their alerts."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._marks: Calls = []
+        self._processor = _processor_with(cloud, state_table=LateMarks(cloud, self._marks))
+        self._publish = self._processor._publish
+        self._processor._publish = self._publish_and_mark  # type: ignore[method-assign]
+
+    def process(self, records: Sequence[Record]) -> None:
+        self._processor.process(records)
+
+    def _publish_and_mark(self, *states: Any, **marks: Any) -> None:
+        self._marks.clear()
+        self._publish(*states, **marks)
+        for mark in self._marks:
+            mark()
+
+
 class _SwallowsFailures:
     def __init__(self, cloud: Cloud) -> None:
         self._processor = processor_of(cloud)
@@ -267,6 +286,10 @@ MUTANTS = {
         _cloud_with(state_table=WritesMinutesFirst), promises.nothing_is_shown_before_its_commit
     ),
     "mark after publishing": Mutant(_cloud_with(state_table=MarksFirst), promises.no_alert_is_lost),
+    "raise the marks lane by lane": Mutant(
+        Build(processing=_MarksAtLast),
+        promises.an_alert_repeats_once_per_invocation_that_ended_before_its_mark,
+    ),
     "mark when all was published": Mutant(_cloud_with(topic=MarksByCount), promises.no_alert_is_lost),
     "mark upwards only": Mutant(_cloud_with(state_table=SetsMarks), promises.the_published_mark_never_falls),
     "a race lost on a fresh read fails the batch": Mutant(

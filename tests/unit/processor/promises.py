@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
-from tests.unit.processor.lambda_model import Invocation
 from tests.unit.processor.runs import Run, is_of_alert
 
 Judge = Callable[[Run], Iterable[str]]
@@ -39,17 +38,19 @@ def an_alert_is_the_same_under_its_id_whenever_it_is_published(run: Run) -> Iter
 
 
 def an_alert_repeats_once_per_invocation_that_ended_before_its_mark(run: Run) -> Iterator[str]:
-    """Ended means: was killed, failed or was abandoned."""
+    """Ended means: was killed, failed or was abandoned. The mark is due before an alert of another lane."""
     by_id: dict[str, list[int]] = defaultdict(list)
-    for published in run.journal.alerts:
-        by_id[published.alert.id].append(published.invocation)
-        if by_id[published.alert.id].count(published.invocation) > 1:
-            yield f"invocation {published.invocation} published {published.alert.id} twice"
-    places = {published.alert.id: published.place for published in run.journal.alerts}
-    for id_, publishers in by_id.items():
-        unexcused = [number for number in publishers if not _ended_before(run.invocations[number], places[id_])]
-        if len(unexcused) > 1:
-            yield f"invocations {unexcused} published {id_}, and nothing befell them before its mark"
+    unexcused: dict[str, list[int]] = defaultdict(list)
+    for index, published in enumerate(run.journal.alerts):
+        id_, number = published.alert.id, published.invocation
+        if number in by_id[id_]:
+            yield f"invocation {number} published {id_} twice"
+        by_id[id_].append(number)
+        if not _ended_before_the_mark(run, index):
+            unexcused[id_].append(number)
+    for id_, numbers in unexcused.items():
+        if len(numbers) > 1:
+            yield f"invocations {numbers} published {id_}, and nothing befell them before its mark was due"
 
 
 def nothing_is_shown_before_its_commit(run: Run) -> Iterator[str]:
@@ -105,7 +106,7 @@ def no_batch_fails_without_a_fault(run: Run) -> Iterator[str]:
     if run.endless:
         yield "a batch came again without end"
     for invocation in run.invocations:
-        if invocation.undisturbed and invocation.marks_in_trouble is not None:
+        if invocation.undisturbed and invocation.trouble is not None:
             yield f"invocation {invocation.number} failed, and nothing befell it"
 
 
@@ -135,9 +136,18 @@ def _differences(found: Mapping[Key, object], expected: Mapping[Key, object]) ->
             yield f"{key}: {found.get(key)} instead of {expected.get(key)}"
 
 
-def _ended_before(invocation: Invocation, place: tuple[str, int] | None) -> bool:
-    """Whether an invocation was killed, failed or was abandoned before the mark stood at a publication's number."""
-    if place is None or invocation.marks_in_trouble is None:
+def _ended_before_the_mark(run: Run, index: int) -> bool:
+    """Whether who published an alert was killed, failed or was abandoned before the mark stood at its number.
+
+    Not so if it had gone on to another lane's alerts by then.
+    """
+    published = run.journal.alerts[index]
+    trouble = run.invocations[published.invocation].trouble
+    if published.place is None or trouble is None:
         return False
-    lane, number = place
-    return invocation.marks_in_trouble.get(lane, 0) < number
+    lane, number = published.place
+    went_on = any(
+        later.invocation == published.invocation and later.place is not None and later.place[0] != lane
+        for later in run.journal.alerts[index + 1 : trouble.alerts]
+    )
+    return trouble.marks.get(lane, 0) < number and not went_on
