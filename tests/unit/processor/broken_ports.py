@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
 from functools import partial
 
 from msgspec.structs import replace
@@ -13,7 +14,7 @@ from processor_lambda.ports import QuarantineMessage, RefusedAlert, Stored
 from processor_lambda.rows import Row, bar_row, quote_row
 from processor_lambda.state import Alert, LaneState, unpack
 from quotes import Quote, decode
-from tests.unit.processor.cloud import ChoosyTopic, Cloud, TornStateTable
+from tests.unit.processor.cloud import ChoosyTopic, Cloud, PartlyBarTable, TornStateTable
 from tests.unit.processor.pipeline import SETTINGS
 
 Calls = list[Callable[[], object]]
@@ -27,6 +28,11 @@ class LateArchive(MemoryArchive):
     def put(self, key: str, body: bytes) -> str:
         self._calls.append(lambda: MemoryArchive.put(self, key, body))
         return f"s3://memory/{key}"
+
+
+class LateOverflows(LateArchive):
+    def put(self, key: str, body: bytes) -> str:
+        return super().put(key, body) if key.startswith("quarantine/") else MemoryArchive.put(self, key, body)
 
 
 class LateRows(MemoryTable):
@@ -64,6 +70,14 @@ class LateMarks(TornStateTable):
 
     def raise_mark(self, lane: str, published: int) -> None:
         self._calls.append(lambda: MemoryStateTable.raise_mark(self, lane, published))
+
+
+class ForgetsBars(PartlyBarTable):
+    def __init__(self, cloud: Cloud) -> None:
+        super().__init__(cloud, "bars", cloud.bar_rows, ("symbol", "minute"))
+
+    def before(self, symbol: str, minute: datetime, count: int) -> list[Row]:  # noqa: ARG002  (that is the clause)
+        return []
 
 
 class TakesAllForPublished(TornStateTable):

@@ -200,6 +200,14 @@ class PublishedAlert(NamedTuple):
     """The lane and number under which a commit had decided it; None if none had."""
 
 
+class Pointer(NamedTuple):
+    """A message that points to an object."""
+
+    message: QuarantineMessage
+    body: bytes | None
+    """The object, as it was when the message arrived; None if it was not there."""
+
+
 class Journal:
     """What became visible in a world, in its order, and who did it. To be asked after each effect."""
 
@@ -210,12 +218,14 @@ class Journal:
         self.minute_rows: list[Shown] = []
         """The rows of quotes, where there is one a minute."""
         self.alerts: list[PublishedAlert] = []
+        self.pointers: list[Pointer] = []
         self.fallen_marks: list[str] = []
         self._states: dict[str, bytes] = {}
         self._positions: dict[str, Position] = {}
         self._bar_rows = dict(cloud.bar_rows)
         self._rows: dict[tuple[str, ...], Row] = {}
         self._marks: dict[str, int] = {}
+        self._messages = 0
         self._decided: set[tuple[str, ...]] = set()
         """The keys of bars and of minutes' rows."""
         self._decided_alerts: dict[str, tuple[str, int]] = {}
@@ -233,6 +243,10 @@ class Journal:
             self._rows = dict(cloud.rows)
         for alert in cloud.alerts[len(self.alerts) :]:
             self.alerts.append(PublishedAlert(invocation, alert, self._decided_alerts.get(alert.id)))
+        for message in cloud.messages[self._messages :]:
+            if message.object is not None:
+                self.pointers.append(Pointer(message, cloud.objects.get(message.object.removeprefix("s3://memory/"))))
+        self._messages = len(cloud.messages)
         if cloud.marks != self._marks:
             self.fallen_marks += [
                 f"invocation {invocation} lowered {lane} from {mark} to {cloud.marks[lane]}"

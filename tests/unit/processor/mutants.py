@@ -26,9 +26,11 @@ from tests.unit.processor.broken_ports import (
     Calls,
     CommitsWhateverWasRead,
     DropsInvalidAlerts,
+    ForgetsBars,
     HopesForInvalidAlerts,
     LateArchive,
     LateMarks,
+    LateOverflows,
     LateQuarantine,
     LateRows,
     LateTopic,
@@ -254,6 +256,9 @@ MUTANTS = {
     "quarantine before the commit": Mutant(
         _late(quarantine=LateQuarantine), promises.refused_lines_arrive_under_one_id
     ),
+    "an overflow's object before its message": Mutant(
+        _late(archive=LateOverflows), promises.what_a_message_points_to_is_there
+    ),
     "publish a commit before the next one": Mutant(
         _late(topic=LateTopic, state_table=LateMarks), promises.no_alert_is_lost
     ),
@@ -273,6 +278,9 @@ MUTANTS = {
     ),
     "heartbeats move the clock forward only": Mutant(
         _forgetting(_what_time_it_is), promises.bars_equal_one_undisturbed_pass
+    ),
+    "a new symbol begins with its stored bars": Mutant(
+        _cloud_with(bars=ForgetsBars), promises.bars_equal_one_undisturbed_pass
     ),
     "a closed minute stays closed": Mutant(_forgetting(_what_is_closed), promises.bars_equal_one_undisturbed_pass),
     "a commit may end within a record": Mutant(_folding(_TakesRecordsWhole), promises.bars_equal_one_undisturbed_pass),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -80,6 +81,15 @@ def refused_lines_arrive_under_one_id(run: Run) -> Iterator[str]:
             yield f"{message} did not arrive"
 
 
+def what_a_message_points_to_is_there(run: Run) -> Iterator[str]:
+    """When it arrives: an object with the lines that it stands for."""
+    for message, body in run.journal.pointers:
+        lines = [] if body is None else gzip.decompress(body).splitlines()
+        found = [json.loads(line)["id"].rpartition("/")[0] for line in lines]
+        if found != [message.id] * message.lines:
+            yield f"{message} arrived, and at {message.object} was {found}"
+
+
 def the_archive_is_complete(run: Run) -> Iterator[str]:
     """What was shown of a batch before it was given up stands in the archive as well, redriven or not."""
     numbers = {str(number) for number in run.discarded}
@@ -119,6 +129,7 @@ JUDGES: tuple[Judge, ...] = (
     an_alert_repeats_once_per_invocation_that_ended_before_its_mark,
     nothing_is_shown_before_its_commit,
     refused_lines_arrive_under_one_id,
+    what_a_message_points_to_is_there,
     the_archive_is_complete,
     the_published_mark_never_falls,
 )

@@ -9,6 +9,7 @@ from functools import cache
 
 from msgspec.structs import replace
 
+from processor_lambda.quarantine import MAX_LINES
 from processor_lambda.records import Record
 from quotes import Heartbeat, Line, Quote, encode, lane_of, partition_key
 from replica.event_source.records import Record as KinesisRecord
@@ -23,6 +24,8 @@ SYMBOLS = {
     key: tuple(symbol for symbol in ("AAPL", "MSFT", "NVDA", "TSLA", "^GSPC") if lane_of(symbol, LANES) == lane)
     for lane, key in enumerate(KEYS)
 }
+RUBBISH = (b"rubbish\n", b"\n\xff\n", b"rubbish\n\xff\n", b"rubbish\n" * (MAX_LINES + 1))
+"""The last is too many lines for the queue."""
 FOREIGN_KEY = "AAPL"
 """A partition key that is no lane's."""
 
@@ -145,7 +148,7 @@ class _Teller:
         key = self.rng.choice(KEYS)
         match self.rng.choices(("quotes", "heartbeat", "again", "foreign", "reshard"), (52, 20, 20, 3, 5))[0]:
             case "quotes":
-                rubbish = self.rng.choice((b"rubbish\n", b"\n\xff\n")) if self.rng.random() < 0.15 else b""
+                rubbish = self.rng.choice(RUBBISH) if self.rng.random() < 0.2 else b""
                 self._send(key, packet(key, *self._quotes(key), rubbish=rubbish))
             case "heartbeat":
                 self._send(key, packet(key, heartbeat(key, self._second, self.rng.choice((0, 0, 30)))))

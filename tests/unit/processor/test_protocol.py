@@ -163,7 +163,7 @@ KINDS = get_args(BlowKind)
 HAPPENINGS = {
     *KINDS,
     *(f"holes in {call}" for call in BATCHED),
-    *("lost a race", "went on when given up", "redrove", "repeated an alert", "put an alert aside"),
+    *("lost a race", "went on when given up", "redrove", "repeated an alert", "put an alert aside", "pointed to lines"),
     *("RecordAgeExceeded", "RetryAttemptsExhausted"),
 }
 """What has to come about among the seeds: else they try less than they seem to."""
@@ -184,6 +184,8 @@ def happenings(run: Run) -> Iterator[str]:
         yield "repeated an alert"
     if any(is_of_alert(message) for message in run.cloud.messages):
         yield "put an alert aside"
+    if run.journal.pointers:
+        yield "pointed to lines"
 
 
 @pytest.mark.parametrize("mutant", MUTANTS.values(), ids=MUTANTS)
