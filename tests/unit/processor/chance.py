@@ -15,8 +15,9 @@ from tests.unit.processor.runs import REAL, Build, Run, play
 from tests.unit.processor.streams import random_story
 
 ALL_KINDS: tuple[BlowKind, ...] = (*get_args(BlowKind), "abandoned", "served in part")
-LATE_CALLS = (None, None, "states.raise_mark")
-"""One blow in three is kept for a mark: what befalls a batch of two lanes there is rare among all its calls."""
+FATAL: tuple[BlowKind, ...] = ("killed", "failed")
+AIMS: dict[BlowKind, Sequence[str | None]] = {"abandoned": (None,), **dict.fromkeys(FATAL, (None, "states.raise_mark"))}
+"""One in two is kept for a mark: of a batch's calls few stand between the marks of its lanes."""
 
 
 class Chance:
@@ -27,7 +28,7 @@ class Chance:
         self._risk = rng.choice((0.2, 0.4, 0.7))
         self._faults_left = rng.randint(0, 9)
         self._kinds: tuple[BlowKind, ...] = rng.choice(
-            (ALL_KINDS, ALL_KINDS, ALL_KINDS, ("abandoned",), ("served in part",))
+            (ALL_KINDS, ALL_KINDS, ("abandoned",), ("abandoned",), ("served in part",))
         )
         self._haste = rng.choice((0.0, 0.03, 0.15))
         """How likely an abandoned invocation is to act, at each point of another."""
@@ -54,12 +55,12 @@ class Chance:
             return ()
         self._faults_left -= 1
         kind = self._rng.choice(self._kinds)
-        call = self._rng.choice(CALLS.get(kind, LATE_CALLS))
+        call = self._rng.choice((AIMS | CALLS)[kind])
         point = self._rng.randrange(6 + 8 * len(records) if call is None else self._rng.choice((8, 8 * len(records))))
         blows = [Blow(point, kind, call, holes=self._rng.getrandbits(BATCH_LIMIT))]
-        while blows[-1].kind not in ("killed", "failed") and self._rng.random() < 0.3:
+        while blows[-1].kind not in FATAL and self._rng.random() < 0.3:
             point += self._rng.randrange(10)
-            blows.append(Blow(point, self._rng.choice(("killed", "failed"))))
+            blows.append(Blow(point, self._rng.choice(FATAL)))
         return blows
 
     def meanwhile(self, waiting: Sequence[Invocation], call: str) -> tuple[Invocation, int | None] | None:  # noqa: ARG002  (chance does not look)

@@ -155,6 +155,11 @@ def _forgetting(forget: Callable[[LaneState, Line], LaneState]) -> Build:
     return _folding(Forgetful)
 
 
+def _going_on_when_it_forgot() -> AbstractContextManager[object]:
+    never = property(lambda _: False, lambda *_: None)
+    return patch("processor_lambda.fold._Lane.has_forgotten", never, create=True)
+
+
 class _TakesRecordsWhole(Fold):
     """What is committed of a record counts for all of it."""
 
@@ -283,6 +288,9 @@ MUTANTS = {
         _cloud_with(bars=ForgetsBars), promises.bars_equal_one_undisturbed_pass
     ),
     "a closed minute stays closed": Mutant(_forgetting(_what_is_closed), promises.bars_equal_one_undisturbed_pass),
+    "a commit ends behind the heartbeat that forgets symbols": Mutant(
+        Build(patched=_going_on_when_it_forgot), promises.bars_equal_one_undisturbed_pass
+    ),
     "a commit may end within a record": Mutant(_folding(_TakesRecordsWhole), promises.bars_equal_one_undisturbed_pass),
     "commit on condition": Mutant(
         _cloud_with(state_table=CommitsWhateverWasRead), promises.bars_equal_one_undisturbed_pass

@@ -32,8 +32,8 @@ from tests.unit.processor.pipeline import SETTINGS
 from tests.unit.processor.streams import KEYS, Story, handed_over, heartbeat
 
 END_SECONDS = (3500, 3560)
-"""When the heartbeats are that end a story: after all its quotes, and not after the records' arrival. They may
-themselves close bars and raise alerts: hence two of each lane."""
+"""When the heartbeats are that end a story, but for its silence: after all its quotes, and not after the records'
+arrival. They may themselves close bars and raise alerts: hence two of each lane."""
 
 
 class Effects(NamedTuple):
@@ -141,7 +141,7 @@ def play(
                 if second is not None:
                     function.end(kill=True) if kill_at_last else None
                     for key in KEYS:
-                        stream.put(key, encode([heartbeat(key, second)]))
+                        stream.put(key, encode([heartbeat(key, stream.silence + second)]))
         except Endless:
             endless = True
         finally:

@@ -9,6 +9,7 @@ from functools import cache
 
 from msgspec.structs import replace
 
+from processor_lambda.fold import FORGET_AFTER
 from processor_lambda.quarantine import MAX_LINES
 from processor_lambda.records import Record
 from quotes import Heartbeat, Line, Quote, encode, lane_of, partition_key
@@ -26,6 +27,7 @@ SYMBOLS = {
 }
 RUBBISH = (b"rubbish\n", b"\n\xff\n", b"rubbish\n\xff\n", b"rubbish\n" * (MAX_LINES + 1))
 """The last is too many lines for the queue."""
+MONTH = round((FORGET_AFTER + timedelta(days=1)).total_seconds())
 FOREIGN_KEY = "AAPL"
 """A partition key that is no lane's."""
 
@@ -51,6 +53,8 @@ class Stream:
         self.closed: set[str] = set()
         self.seconds = 0
         """The time, counted from an hour after the open: a second later with each record."""
+        self.silence = 0
+        """How much of it nothing was told."""
         self._owners: dict[str, str] = {}
         self._open(KEYS)
 
@@ -84,6 +88,11 @@ class Stream:
         self.closed.update(parents)
         for keys in [(key,) for key in KEYS] if len(parents) == 1 else [KEYS]:
             self._open(keys, parents)
+
+    def fall_silent(self) -> None:
+        """Let a month and a day pass: symbols are forgotten then."""
+        self.seconds += MONTH
+        self.silence += MONTH
 
     def _open(self, keys: tuple[str, ...], parents: tuple[str, ...] = ()) -> None:
         shard = Shard(shard_id=f"shardId-{len(self.shards):012}", parents=parents)
@@ -127,7 +136,10 @@ class Story:
 
 @cache
 def random_story(seed: int) -> Story:
-    """Quotes that move, revise, come late and raise alerts, heartbeats, rubbish, packets sent twice, and reshards."""
+    """Quotes that move, revise, come late and raise alerts, heartbeats, rubbish, packets sent twice, and reshards.
+
+    In some a month passes: the first heartbeat after it has a lane forget its symbols, which may be back behind it.
+    """
     teller = _Teller(random.Random(seed))
     for _ in range(teller.rng.randint(6, 12)):
         teller.go_on()
@@ -146,7 +158,9 @@ class _Teller:
 
     def go_on(self) -> None:
         key = self.rng.choice(KEYS)
-        match self.rng.choices(("quotes", "heartbeat", "again", "foreign", "reshard"), (52, 20, 20, 3, 5))[0]:
+        match self.rng.choices(("quotes", "heartbeat", "again", "foreign", "reshard", "month"), (52, 20, 20, 3, 5, 2))[
+            0
+        ]:
             case "quotes":
                 rubbish = self.rng.choice(RUBBISH) if self.rng.random() < 0.2 else b""
                 self._send(key, packet(key, *self._quotes(key), rubbish=rubbish))
@@ -159,6 +173,10 @@ class _Teller:
                 self.tellings.append(packet(FOREIGN_KEY, make_quote(second=self._second)))
             case "reshard":
                 self.tellings.append(Stream.reshard)
+            case "month":
+                self._second += MONTH
+                self.tellings.append(Stream.fall_silent)
+                self._send(key, packet(key, heartbeat(key, self._second), *self._quotes(key)))
 
     def _send(self, key: str, sent: Telling) -> None:
         self._sent[key].append(sent)
