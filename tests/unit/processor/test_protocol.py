@@ -27,7 +27,7 @@ from tests.unit.processor.promises import broken_promises
 from tests.unit.processor.runs import END_SECONDS, REAL, Run, is_of_alert, play
 from tests.unit.processor.streams import KEYS, SYMBOLS, Story, heartbeat, packet
 
-SEEDS = int(os.environ.get("STOCKSTREAM_SEEDS", "1500"))
+SEEDS = int(os.environ.get("STOCKSTREAM_SEEDS", "4000"))
 ONE_SEED = os.environ.get("STOCKSTREAM_SEED")
 SEEDS_OF_A_MUTANT = 2_000
 """Within so many, the model has to find what is wrong. It takes twenty or so, and rarely more than a hundred; what
