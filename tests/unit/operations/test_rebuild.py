@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gzip
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -36,6 +37,8 @@ class Market:
         self.settings = settings
         self._processor = make_processor(self.world, settings=settings)
         self._number = 0
+        self.told: dict[str, tuple[int, int]] = {}
+        """What the last rebuild told of its progress: how much was done of each step, and of how much."""
 
     def arrive(self, lines: Sequence[Line], at: datetime, *, batches: int = 1) -> None:
         """Lines arrive in one record a lane, in one batch or more."""
@@ -76,9 +79,15 @@ class Market:
         objects.objects = {f"s3://{BUCKET}/{key}": body for key, body in self.world.objects.items()}
         self.bars = MemoryBars(self.world.bar_rows)
         quotes = MemoryRows(self.world.rows, ("symbol", "timestamp"))
-        rebuilder = Rebuilder(objects, BUCKET, self.bars, quotes, self.settings)
+        rebuilder = Rebuilder(objects, BUCKET, self.bars, quotes, self.settings, progress=self._progress)
         span = span_of(day.date(), now)
         return list(rebuilder.rebuild(span, symbols, now=now, arrived_until=arrived_until, dry_run=dry_run))
+
+    @contextmanager
+    def _progress(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
+        done: list[int] = []
+        yield done.append
+        self.told[what] = (sum(done), total)
 
 
 def lane(line: Line) -> str:
@@ -317,6 +326,14 @@ def test_a_batch_of_a_backlog_is_found_though_it_lies_under_an_hour_of_the_day_b
             del market.world.bar_rows[key]
     market.rebuild()
     assert market.world.bar_rows == expected
+
+
+def test_progress_of_each_step_comes_to_its_end(day: list[Quote]) -> None:
+    market = undisturbed(day, CLOSE)
+    market.rebuild()
+    objects = sum(key.startswith("raw-data/") for key in market.world.objects)
+    assert market.told.pop("warming up") == market.told.pop("rebuilding 2026-11-23") == (2, 2)
+    assert market.told.pop("reading the archive") == (objects, objects)
 
 
 def test_minutes_younger_than_an_hour_are_not_touched(day: list[Quote]) -> None:
