@@ -35,8 +35,8 @@ from processor_lambda.state import Alert, Bar, Flag, LaneState, Position, Public
 from quotes import Heartbeat, Line, Quote, encode_line
 
 MINUTE = timedelta(minutes=1)
-NIGHT = timedelta(hours=1)
-"""Between two quotes there is at least so much, if they are of two sessions with a close between them."""
+NIGHT = timedelta(hours=6)
+"""Between two quotes there is at least so much, if they are of two days of a market that closes."""
 MILLISECOND = timedelta(milliseconds=1)
 REMEMBERED_MS = 30 * 3_600_000
 """Of open market: how long a symbol's longest interval is remembered, which is a week of sessions."""
@@ -237,9 +237,11 @@ class _Lane:
     def _silences(self, heartbeat: Heartbeat) -> Iterator[Alert]:
         """An alert for each rule by which symbols have fallen silent, once its cooldown in this lane is over.
 
-        What falls silent before that is told then, unless it has spoken; or at once, if it is many more than were told.
+        What falls silent before that is told then, unless it has spoken; or at once, if it is many more than were told,
+        or half of all whose market is open.
         """
         told: Counter[str] = Counter()
+        watched: Counter[str] = Counter()
         silent: dict[str, list[Silent]] = {}
         rules: dict[str, StaleFeed] = {}
         for symbol, state in self._symbols.items():
@@ -250,6 +252,7 @@ class _Lane:
                 signal = stale_signal(rule, state, heartbeat.clock)
                 cooldown = timedelta(minutes=rule.cooldown_minutes)
                 told[rule.id] += is_cooling(before, heartbeat.clock, cooldown)
+                watched[rule.id] += state.is_open
                 flag, is_raised = judged(before, signal, heartbeat.clock, cooldown)
                 if is_raised:
                     rules[rule.id] = rule
@@ -257,7 +260,7 @@ class _Lane:
                 else:
                     self._flag(symbol, rule.id, flag)
         for name, found in silent.items():
-            is_told = len(found) >= MANY_MORE * told[name]
+            is_told = len(found) >= min(MANY_MORE * told[name], watched[name] / 2)
             for each in found:
                 self._flag(each.symbol, name, Flag(1, 1, heartbeat.clock) if is_told else Flag(1, 0, None))
             if is_told:
@@ -288,16 +291,18 @@ def _new(quote: Quote, warm: Indicators | None) -> SymbolState:
 def _is_anew(before: SymbolState, quote: Quote) -> bool:
     """Whether a quote is the first against another day's close: then a move that was announced is another one now.
 
-    A previous close that changes without a night before it is a correction.
+    A previous close that changes within a day is a correction. The days of a market that never closes are UTC's.
     """
-    if before.previous_close is None or quote.previous_close is None:
-        return False
-    return quote.previous_close != before.previous_close and quote.event_time - before.event_time > NIGHT
+    is_next = _is_behind_night(before, quote) or quote.event_time.date() != before.event_time.date()
+    return is_next and _has_another_close(before, quote)
 
 
-def _is_next_date(before: SymbolState, quote: Quote) -> bool:
-    gap = quote.event_time - before.event_time
-    return gap > NIGHT and quote.event_time.date() != before.event_time.date()
+def _is_behind_night(before: SymbolState, quote: Quote) -> bool:
+    return quote.event_time - before.event_time > NIGHT
+
+
+def _has_another_close(before: SymbolState, quote: Quote) -> bool:
+    return before.previous_close not in (None, quote.previous_close) and quote.previous_close is not None
 
 
 def _told(before: SymbolState, quote: Quote) -> SymbolState:
@@ -337,15 +342,15 @@ def _open_since(before: SymbolState, quote: Quote) -> datetime | None:
 
 
 def _interval_ms(before: SymbolState, quote: Quote) -> int:
-    """The longest usual interval after a quote: forgotten slowly, and learnt not at once, as it may be an outage."""
+    """The longest usual interval after a quote: forgotten slowly, and learnt by doubling, as it may be an outage."""
     if not before.is_open or quote.market_state != REGULAR:
         return before.interval_ms
     gap = (quote.event_time - before.silent_since) // MILLISECOND
     if gap <= 0:
         return before.interval_ms
     if gap < before.interval_ms:
-        return max(gap, before.interval_ms * (REMEMBERED_MS - gap) // REMEMBERED_MS)
-    return min(gap, before.interval_ms * 4)
+        return max(gap, before.interval_ms - before.interval_ms * gap // REMEMBERED_MS)
+    return min(gap, before.interval_ms * 2)
 
 
 def _bar_after(before: SymbolState, quote: Quote, minute: datetime, line: bytes) -> Bar:
@@ -374,8 +379,8 @@ def _kept(quote: Quote, content: bytes) -> bytes:
 def _traded(before: SymbolState, quote: Quote) -> int | None:
     """What was traded since the last cumulative volume.
 
-    A new day starts from zero. It is told by a fall below half of it; and after a night, in a session (before one the
-    volume is yesterday's still), by any fall, or by another previous close. Another fall is a correction, in which
+    A new day starts from zero. It is told by a fall below half of it; and at the beginning of a session (before it the
+    volume is yesterday's still) by any fall, or by another previous close. Another fall is a correction, in which
     nothing traded. What came before the first quote ever is unknown and counts as nothing.
     """
     now, last = quote.volume, before.volume
@@ -383,10 +388,14 @@ def _traded(before: SymbolState, quote: Quote) -> int | None:
         return None
     if last is None:
         return 0
-    is_session = quote.market_state in (REGULAR, None)
-    if now * 2 < last or (is_session and (_is_anew(before, quote) or (now < last and _is_next_date(before, quote)))):
-        return now
-    return max(now - last, 0)
+    is_another_day = (now < last or _has_another_close(before, quote)) and _begins_session(before, quote)
+    return now if now * 2 < last or is_another_day else max(now - last, 0)
+
+
+def _begins_session(before: SymbolState, quote: Quote) -> bool:
+    if quote.market_state == REGULAR and not before.is_open:
+        return True
+    return quote.market_state in (REGULAR, None) and _is_behind_night(before, quote)
 
 
 def _unpacked(packed: bytes) -> Indicators:

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from producer_service.acceptance import MAX_DIGESTS, Memory, decide
 from quotes import Quote, decode
@@ -33,6 +34,15 @@ def test_content_seen_before_at_that_time_is_suppressed_though_another_came_betw
 ) -> None:
     decision = decide({}, [make_quote(price="100"), make_quote(price="101"), make_quote(price="100")])
     assert (len(decision.accepted), decision.suppressed) == (2, 1)
+
+
+def test_what_was_said_at_the_close_is_news_at_the_next_days_open(make_quote: Callable[..., Quote]) -> None:
+    """Without a trade since, only its market is another; or it would be taken for closed, and no silence be told."""
+    states = ("REGULAR", "POST", "CLOSED", "PRE", "REGULAR", "REGULAR")
+    received = (0, 60, 3600, 70_000, 80_000, 80_060)
+    said = [replace(make_quote(received=at), market_state=state) for state, at in zip(states, received, strict=True)]
+    decision = decide({}, said)
+    assert [accepted.quote.market_state for accepted in decision.accepted] == list(states[:5])
 
 
 def test_a_quote_older_than_its_symbols_newest_is_late_and_not_accepted(make_quote: Callable[..., Quote]) -> None:
