@@ -182,16 +182,14 @@ class _Lane:
     def _judged(self, before: SymbolState, quote: Quote) -> dict[str, Flag]:
         """The symbol's flags after the rules of quotes have judged one."""
         flags = before.flags
-        is_anew = _is_anew(before, quote)
         for rule in self._rules.of(quote.symbol).quote:
             signal = quote_signal(rule, quote)
             if signal is None:
                 continue
-            cooldown = timedelta(minutes=rule.cooldown_minutes)
             flag = flags.get(rule.id)
-            if is_anew and flag is not None:
+            if flag is not None and _is_anew(before, quote):
                 flag = Flag(0, 0, flag.raised_at)
-            flag, is_raised = judged(flag, signal, quote.event_time, cooldown)
+            flag, is_raised = judged(flag, signal, quote.event_time, rule.cooldown)
             flags = _flagged(flags, rule.id, flag)
             if is_raised:
                 self.shown.append(move_alert(rule, quote, signal))
@@ -212,8 +210,7 @@ class _Lane:
             signal = bar_signal(rule, bar)
             if signal is None:
                 continue
-            cooldown = timedelta(minutes=rule.cooldown_minutes)
-            flag, is_raised = judged(flags.get(rule.id), signal, bar.minute, cooldown)
+            flag, is_raised = judged(flags.get(rule.id), signal, bar.minute, rule.cooldown)
             flags = _flagged(flags, rule.id, flag)
             if is_raised:
                 self.shown.append(bar_alert(rule, bar, signal))
@@ -250,10 +247,9 @@ class _Lane:
                 if not state.is_open and before is None:
                     continue
                 signal = stale_signal(rule, state, heartbeat.clock)
-                cooldown = timedelta(minutes=rule.cooldown_minutes)
-                told[rule.id] += is_cooling(before, heartbeat.clock, cooldown)
+                told[rule.id] += is_cooling(before, heartbeat.clock, rule.cooldown)
                 watched[rule.id] += state.is_open
-                flag, is_raised = judged(before, signal, heartbeat.clock, cooldown)
+                flag, is_raised = judged(before, signal, heartbeat.clock, rule.cooldown)
                 if is_raised:
                     rules[rule.id] = rule
                     silent.setdefault(rule.id, []).append(Silent(symbol, signal.value, signal.band.upper))
@@ -293,8 +289,9 @@ def _is_anew(before: SymbolState, quote: Quote) -> bool:
 
     A previous close that changes within a day is a correction. The days of a market that never closes are UTC's.
     """
-    is_next = _is_behind_night(before, quote) or quote.event_time.date() != before.event_time.date()
-    return is_next and _has_another_close(before, quote)
+    if not _has_another_close(before, quote):
+        return False
+    return _is_behind_night(before, quote) or quote.event_time.date() != before.event_time.date()
 
 
 def _is_behind_night(before: SymbolState, quote: Quote) -> bool:
@@ -388,6 +385,8 @@ def _traded(before: SymbolState, quote: Quote) -> int | None:
         return None
     if last is None:
         return 0
+    if now >= last and quote.previous_close == before.previous_close:
+        return now - last
     is_another_day = (now < last or _has_another_close(before, quote)) and _begins_session(before, quote)
     return now if now * 2 < last or is_another_day else max(now - last, 0)
 

