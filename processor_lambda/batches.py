@@ -19,10 +19,11 @@ def batches(messages: Iterable[T], size: Callable[[T], int]) -> Iterator[list[T]
     batch: list[T] = []
     total = 0
     for message in messages:
-        if batch and (len(batch) == BATCH_LIMIT or total + size(message) > BATCH_BYTES):
+        more = size(message)
+        if batch and (len(batch) == BATCH_LIMIT or total + more > BATCH_BYTES):
             yield batch
             batch, total = [], 0
         batch.append(message)
-        total += size(message)
+        total += more
     if batch:
         yield batch

@@ -28,22 +28,19 @@ from processor_lambda.alerts import (
     stale_alert,
     stale_signal,
 )
+from processor_lambda.days import is_new_day, traded
 from processor_lambda.indicators import Indicators
 from processor_lambda.rules import Rules, StaleFeed, VolumeSpike
 from processor_lambda.splits import MAX_AGE, split_ratio
 from processor_lambda.state import Alert, Bar, Flag, LaneState, Position, Publication, SymbolState
-from quotes import Heartbeat, Line, Quote, encode_line
+from quotes import REGULAR, Heartbeat, Line, Quote, encode_line
 
 MINUTE = timedelta(minutes=1)
-NIGHT = timedelta(hours=6)
-"""Between two quotes there is at least so much, if they are of two days of a market that closes."""
 MILLISECOND = timedelta(milliseconds=1)
 REMEMBERED_MS = 30 * 3_600_000
 """Of open market: how long a symbol's longest interval is remembered, which is a week of sessions."""
 MANY_MORE = 4
 """A silence of so many times the symbols that were told of in a cooldown is told at once."""
-REGULAR = "REGULAR"
-"""The market state of a regular session, as Yahoo says it."""
 FORGET_AFTER = timedelta(days=30)
 """A symbol that has said nothing for so long is taken for gone, or a lane would grow with all that was ever watched. By
 then all that is remembered is over: cooldowns (`rules`), splits (`splits`), and minutes that are still open."""
@@ -187,8 +184,8 @@ class _Lane:
             if signal is None:
                 continue
             flag = flags.get(rule.id)
-            if flag is not None and _is_anew(before, quote):
-                flag = Flag(0, 0, flag.raised_at)
+            if flag is not None and is_new_day(before, quote):
+                flag = Flag(0, 0, flag.raised_at)  # a move that was announced is another one now
             flag, is_raised = judged(flag, signal, quote.event_time, rule.cooldown)
             flags = _flagged(flags, rule.id, flag)
             if is_raised:
@@ -284,24 +281,6 @@ def _new(quote: Quote, warm: Indicators | None) -> SymbolState:
     )
 
 
-def _is_anew(before: SymbolState, quote: Quote) -> bool:
-    """Whether a quote is the first against another day's close: then a move that was announced is another one now.
-
-    A previous close that changes within a day is a correction. The days of a market that never closes are UTC's.
-    """
-    if not _has_another_close(before, quote):
-        return False
-    return _is_behind_night(before, quote) or quote.event_time.date() != before.event_time.date()
-
-
-def _is_behind_night(before: SymbolState, quote: Quote) -> bool:
-    return quote.event_time - before.event_time > NIGHT
-
-
-def _has_another_close(before: SymbolState, quote: Quote) -> bool:
-    return before.previous_close not in (None, quote.previous_close) and quote.previous_close is not None
-
-
 def _told(before: SymbolState, quote: Quote) -> SymbolState:
     """The state after a quote that is newer than its last, but of a closed minute: the market's state is news."""
     return replace(
@@ -352,7 +331,7 @@ def _interval_ms(before: SymbolState, quote: Quote) -> int:
 
 def _bar_after(before: SymbolState, quote: Quote, minute: datetime, line: bytes) -> Bar:
     """The minute under way after a quote."""
-    traded = _traded(before, quote)
+    more = traded(before, quote)
     bar = before.bar
     return Bar(
         symbol=quote.symbol,
@@ -361,7 +340,7 @@ def _bar_after(before: SymbolState, quote: Quote, minute: datetime, line: bytes)
         high=quote.price if bar is None else max(bar.high, quote.price),
         low=quote.price if bar is None else min(bar.low, quote.price),
         close=quote.price,
-        volume=traded if bar is None else bar.volume if traded is None else traded + (bar.volume or 0),
+        volume=more if bar is None else bar.volume if more is None else more + (bar.volume or 0),
         quotes=1 if bar is None else bar.quotes + 1,
         ingest_time=quote.ingest_time,
         line=line,
@@ -371,30 +350,6 @@ def _bar_after(before: SymbolState, quote: Quote, minute: datetime, line: bytes)
 def _kept(quote: Quote, content: bytes) -> bytes:
     """The line of a quote as a bar keeps it. Blanks and repeated fields make a good line of any length."""
     return content if len(content) <= MAX_LINE_BYTES else encode_line(quote)[:-1]
-
-
-def _traded(before: SymbolState, quote: Quote) -> int | None:
-    """What was traded since the last cumulative volume.
-
-    A new day starts from zero. It is told by a fall below half of it; and at the beginning of a session (before it the
-    volume is yesterday's still) by any fall, or by another previous close. Another fall is a correction, in which
-    nothing traded. What came before the first quote ever is unknown and counts as nothing.
-    """
-    now, last = quote.volume, before.volume
-    if now is None:
-        return None
-    if last is None:
-        return 0
-    if now >= last and quote.previous_close == before.previous_close:
-        return now - last
-    is_another_day = (now < last or _has_another_close(before, quote)) and _begins_session(before, quote)
-    return now if now * 2 < last or is_another_day else max(now - last, 0)
-
-
-def _begins_session(before: SymbolState, quote: Quote) -> bool:
-    if quote.market_state == REGULAR and not before.is_open:
-        return True
-    return quote.market_state in (REGULAR, None) and _is_behind_night(before, quote)
 
 
 def _unpacked(packed: bytes) -> Indicators:

@@ -60,7 +60,7 @@ class _Common(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", forbi
 
     @property
     def cooldown(self) -> timedelta:
-        """As long as that."""
+        """`cooldown_minutes` as a duration."""
         return _minutes(self.cooldown_minutes)
 
 

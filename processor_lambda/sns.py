@@ -27,6 +27,12 @@ class _Failure(NamedTuple):
         return f"{self.code}: {self.message}"
 
 
+class _Message(NamedTuple):
+    alert: Alert
+    fields: dict[str, str | bytes]
+    """Of its entry in a request."""
+
+
 class SnsTopic:
     """The alerts' topic. The message is the alert as JSON; what subscriptions filter on are its attributes."""
 
@@ -35,35 +41,36 @@ class SnsTopic:
 
     def publish(self, alerts: Sequence[Alert]) -> list[RefusedAlert]:
         """See `ports.Topic`."""
-        return [refused for batch in batches(alerts, _size) for refused in self._publish(batch)]
+        messages = [_Message(alert, _fields(alert)) for alert in alerts]
+        return [refused for batch in batches(messages, _size) for refused in self._publish(batch)]
 
-    def _publish(self, alerts: list[Alert]) -> Iterator[RefusedAlert]:
+    def _publish(self, messages: list[_Message]) -> Iterator[RefusedAlert]:
         """Publish a batch, and again what was left of it."""
         failures: dict[str, _Failure] = {}
         for _ in attempts(self._sleep):
             try:
-                answer = self._service.send("PublishBatch", _HEADERS, _form(self._arn, alerts))
+                answer = self._service.send("PublishBatch", _HEADERS, _form(self._arn, messages))
             except Refused as error:
                 if error.code not in _INVALID:
                     raise
-                if len(alerts) == 1:
-                    yield RefusedAlert(alerts[0], str(error))
+                if len(messages) == 1:
+                    yield RefusedAlert(messages[0].alert, str(error))
                     return
-                for alert in alerts:  # one of them spoils the batch
-                    yield from self._publish([alert])
+                for message in messages:  # one of them spoils the batch
+                    yield from self._publish([message])
                 return
-            failures = _failures(answer, len(alerts))
-            failed = [(alerts[int(number)], failure) for number, failure in failures.items()]
-            yield from (RefusedAlert(alert, str(failure)) for alert, failure in failed if failure.code in _INVALID)
-            alerts = [alert for alert, failure in failed if failure.code not in _INVALID]
-            if not alerts:
+            failures = _failures(answer, len(messages))
+            failed = [(messages[int(number)], failure) for number, failure in failures.items()]
+            yield from (RefusedAlert(each.alert, str(failure)) for each, failure in failed if failure.code in _INVALID)
+            messages = [message for message, failure in failed if failure.code not in _INVALID]
+            if not messages:
                 return
         last = next(reversed(failures.values()))
-        raise Unavailable(f"sns PublishBatch left {len(alerts)} alerts {ATTEMPTS} times, at last with {last}")
+        raise Unavailable(f"sns PublishBatch left {len(messages)} alerts {ATTEMPTS} times, at last with {last}")
 
 
-def _size(alert: Alert) -> int:
-    return sum(map(len, _fields(alert).values()))
+def _size(message: _Message) -> int:
+    return sum(map(len, message.fields.values()))
 
 
 def _fields(alert: Alert) -> dict[str, str | bytes]:
@@ -82,13 +89,13 @@ def _fields(alert: Alert) -> dict[str, str | bytes]:
     return fields
 
 
-def _form(arn: str, alerts: Sequence[Alert]) -> bytes:
+def _form(arn: str, messages: Sequence[_Message]) -> bytes:
     # https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html: SNS speaks the query protocol alone.
     form: dict[str, str | bytes] = {"Action": "PublishBatch", "Version": "2010-03-31", "TopicArn": arn}
-    for number, alert in enumerate(alerts):
+    for number, message in enumerate(messages):
         entry = f"PublishBatchRequestEntries.member.{number + 1}"
         form[f"{entry}.Id"] = str(number)
-        form |= {f"{entry}.{name}": value for name, value in _fields(alert).items()}
+        form |= {f"{entry}.{name}": value for name, value in message.fields.items()}
     return urlencode(form).encode()
 
 

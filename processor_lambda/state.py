@@ -132,7 +132,10 @@ class SymbolState(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     open_since: datetime | None = None
     """When the source first said that the market is open, by the producer's clock; None while it is not."""
     interval_ms: int = 225_000
-    """The longest usual time between two quotes in an open market, as far as it is remembered."""
+    """The longest usual time between two quotes in an open market, as far as it is remembered.
+
+    A new symbol's is a quarter of `StaleFeed.minutes`, which is then what counts.
+    """
 
     @property
     def silent_since(self) -> datetime:

@@ -8,7 +8,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from quotes import Identity, Quote, encode_content, encode_receipt, to_iso
+from quotes import Identity, Quote, encode_content, encode_receipt
 
 DIGEST_BYTES = 8
 MAX_DIGESTS = 64
@@ -42,10 +42,7 @@ class Decision(msgspec.Struct, frozen=True):
 
     accepted: tuple[Accepted, ...]
     suppressed: int
-    """Content that was accepted before at the same event time, on the same day of the producer's clock (UTC).
-
-    What comes again the next day may say that its market has opened, without a trade as yet.
-    """
+    """Content that was accepted before at the same event time, and in the same session (`Quote.session`)."""
     late: int
     """Older than the newest accepted quote of its symbol."""
     memories: dict[str, Memory]
@@ -65,19 +62,15 @@ def decide(memories: Mapping[str, Memory], quotes: Iterable[Quote]) -> Decision:
     accepted: list[Accepted] = []
     changed: dict[str, Memory] = {}
     suppressed = late = 0
-    received, receipt, day = None, b"", b""  # the last ones: a poll's quotes were mostly received together
+    received, receipt = None, b""  # the last ones: a poll's quotes were mostly received together
     for quote in quotes:
         symbol, event_time = quote.symbol, quote.event_time
         memory = changed.get(symbol) or memories.get(symbol)
         if memory is not None and event_time < memory.event_time:
             late += 1
             continue
-        ingest_time = quote.ingest_time
-        if ingest_time != received:
-            received, receipt = ingest_time, encode_receipt(ingest_time, 0)
-            day = to_iso(ingest_time)[:10].encode()
         content = encode_content(quote)
-        digest = blake2b(content, digest_size=DIGEST_BYTES, salt=day).digest()
+        digest = blake2b(content, digest_size=DIGEST_BYTES, salt=quote.session.encode()).digest()
         if memory is None or event_time > memory.event_time:
             revision = 0
             changed[symbol] = Memory(event_time, 0, (digest,))
@@ -87,6 +80,9 @@ def decide(memories: Mapping[str, Memory], quotes: Iterable[Quote]) -> Decision:
         else:
             revision = memory.revision + 1
             changed[symbol] = Memory(event_time, revision, (*memory.digests[1 - MAX_DIGESTS :], digest))
+        ingest_time = quote.ingest_time
+        if ingest_time != received:
+            received, receipt = ingest_time, encode_receipt(ingest_time, 0)
         line = content + (encode_receipt(ingest_time, revision) if revision else receipt)
         accepted.append(Accepted(quote, revision, line))
     return Decision(tuple(accepted), suppressed, late, changed)

@@ -5,7 +5,18 @@ symbol belongs to. Both programs import this package and neither imports the oth
 """
 
 from quotes.lanes import MAX_LANES, lane_of, lanes_of_key, partition_key
-from quotes.model import MAX_CLOCK_SKEW, PRICE_PLACES, Heartbeat, Identity, Invalid, Line, Quote, is_symbol, price
+from quotes.model import (
+    MAX_CLOCK_SKEW,
+    PRICE_PLACES,
+    REGULAR,
+    Heartbeat,
+    Identity,
+    Invalid,
+    Line,
+    Quote,
+    is_symbol,
+    price,
+)
 from quotes.times import from_iso, to_iso, whole_milliseconds
 from quotes.wire import (
     MAX_LINES,
@@ -26,6 +37,7 @@ __all__ = [
     "MAX_LANES",
     "MAX_LINES",
     "PRICE_PLACES",
+    "REGULAR",
     "VERSION",
     "BadLine",
     "Decoded",

@@ -13,6 +13,8 @@ import msgspec
 PRICE_PLACES = 8
 MAX_PRICE = Decimal(10) ** 15
 MAX_VOLUME = 2**63 - 1
+REGULAR = "REGULAR"
+"""The market state of a regular session, as Yahoo says it."""
 MAX_CLOCK_SKEW = timedelta(seconds=60)
 """How far a quote's event time, or a heartbeat, may run ahead of the clock that received it."""
 
@@ -113,6 +115,14 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def identity(self) -> Identity:
         """The key under which everything downstream is idempotent."""
         return Identity(self.symbol, self.event_time, self.revision)
+
+    @property
+    def session(self) -> str:
+        """The day of the producer's clock (UTC) on which the market is said to be open; empty while it is not.
+
+        The same content of another session is news: that market has opened, and nothing was traded yet.
+        """
+        return self.ingest_time.date().isoformat() if self.market_state == REGULAR else ""
 
 
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from quotes import Identity, Quote, content_of, decode, from_iso
+from quotes import GoodLine, Identity, Quote, content_of, decode, from_iso
 from replica.event_source import Position, StreamReader
 
 _RECEIVE_LIMIT = 10
@@ -22,7 +22,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     rows: frozenset[Identity]
     bars: int
     archived: Mapping[Identity, frozenset[bytes]]
-    """The contents under each identity: all of a line but when it was received and its revision."""
+    """What each identity says, as `contents_of` has it: all of a line but when it was received and its revision."""
     quarantined: Mapping[str, int]
     """How many lines each quarantine message stands for, by its id."""
     alerts: frozenset[str]
@@ -37,7 +37,7 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     lost: int
     """Accepted, and not a row or not in the archive."""
     duplicated: int
-    """The same content of one symbol and time under a second revision."""
+    """The same content of one symbol, time and session under a second revision."""
     out_of_order: int
     """First arrivals on the stream that came after a later quote of their symbol."""
     quarantined: int
@@ -57,6 +57,16 @@ def audit(accepted: Collection[Identity], evidence: Evidence) -> Findings:
         alerts=len(evidence.alerts),
         bars=evidence.bars,
     )
+
+
+def contents_of(lines: Iterable[GoodLine]) -> dict[Identity, frozenset[bytes]]:
+    """What lines say under each identity: contents, with their sessions. Pure."""
+    found: dict[Identity, set[bytes]] = {}
+    for good in lines:
+        if isinstance(good.line, Quote):
+            content = content_of(good.content) + good.line.session.encode()
+            found.setdefault(good.line.identity, set()).add(content)
+    return {identity: frozenset(contents) for identity, contents in found.items()}
 
 
 def _duplicated(archived: Mapping[Identity, frozenset[bytes]]) -> int:
@@ -104,7 +114,7 @@ class Reader:
             stream=tuple(self._on_stream()),
             rows=frozenset(map(_row_identity, self._scan(self._outputs["QuotesTable"], "#symbol, #timestamp"))),
             bars=sum(1 for _ in self._scan(self._outputs["BarsTable"], "#symbol")),
-            archived=self._archived(),
+            archived=contents_of(self._archived()),
             quarantined=dict(self._quarantined),
             alerts=frozenset(self._alerts),
         )
@@ -140,16 +150,12 @@ class Reader:
         for page in pages:
             yield from page["Items"]
 
-    def _archived(self) -> dict[Identity, frozenset[bytes]]:
-        found: dict[Identity, set[bytes]] = {}
+    def _archived(self) -> Iterator[GoodLine]:
         bucket = self._outputs["ArchiveBucket"]
         for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="raw-data/"):
             for listed in page.get("Contents", []):
                 body = self._s3.get_object(Bucket=bucket, Key=listed["Key"])["Body"].read()
-                for good in decode(gzip.decompress(body)).good:
-                    if isinstance(good.line, Quote):
-                        found.setdefault(good.line.identity, set()).add(content_of(good.content))
-        return {identity: frozenset(contents) for identity, contents in found.items()}
+                yield from decode(gzip.decompress(body)).good
 
     def _drain(self, url: str) -> Iterator[str]:
         while messages := self._sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=_RECEIVE_LIMIT).get("Messages"):

@@ -72,11 +72,8 @@ class Meter:
         elif service.startswith("AmazonSQS") and operation == "SendMessage":
             yield "sqs:SendMessage", "", [len(body)]
         elif b"Action=Publish" in body[:2000]:
-            yield (
-                "sns:Publish",
-                "",
-                [len(value) for name, value in urllib.parse.parse_qsl(body) if name.endswith(b"Message")],
-            )
+            form = urllib.parse.parse_qsl(body)
+            yield "sns:Publish", "", [len(value) for name, value in form if name.endswith(b"Message")]
         elif "/s3/" in headers.get("authorization", ""):
             query = urllib.parse.parse_qs(scope["query_string"].decode("latin-1"))
             if scope["method"] == "PUT" and not query:

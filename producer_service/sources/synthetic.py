@@ -10,12 +10,11 @@ from random import Random
 
 from producer_service.errors import ConfigurationError
 from producer_service.sources import FetchResult, Rejected
-from quotes import Invalid, Quote, whole_milliseconds
+from quotes import REGULAR, Invalid, Quote, whole_milliseconds
 
 SOURCE = "synthetic"
 EXCHANGE = "SYN"
 CURRENCY = "USD"
-MARKET_STATE = "REGULAR"
 
 SYMBOLS = (
     *("AAPL", "AMD", "AMZN", "BAC", "BRK-B", "CSCO", "DIS", "GOOG", "INTC", "JNJ", "JPM", "KO"),
@@ -116,7 +115,7 @@ class _Market:
             volume=self._volume,
             currency=CURRENCY,
             exchange=EXCHANGE,
-            market_state=MARKET_STATE,
+            market_state=REGULAR,
             delay_minutes=0,
         )
         return self._last

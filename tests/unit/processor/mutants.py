@@ -234,7 +234,7 @@ class _MarksAtLast:
         self._marks: Calls = []
         self._processor = _processor_with(cloud, state_table=LateMarks(cloud, self._marks))
         self._publish = self._processor._publish
-        self._processor._publish = self._publish_and_mark  # type: ignore[method-assign]
+        self._processor._publish = self._publish_and_mark  # type: ignore[method-assign]  # that is the clause
 
     def process(self, records: Sequence[Record]) -> None:
         self._processor.process(records)

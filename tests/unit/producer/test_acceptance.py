@@ -45,6 +45,14 @@ def test_what_was_said_at_the_close_is_news_at_the_next_days_open(make_quote: Ca
     assert [accepted.quote.market_state for accepted in decision.accepted] == list(states[:5])
 
 
+def test_a_market_that_rests_says_nothing_new_on_another_day(make_quote: Callable[..., Quote]) -> None:
+    said = [
+        replace(make_quote(received=day * 86_400), market_state=state) for day in range(3) for state in ("CLOSED", None)
+    ]
+    decision = decide({}, said)
+    assert (len(decision.accepted), decision.suppressed) == (2, 4)
+
+
 def test_a_quote_older_than_its_symbols_newest_is_late_and_not_accepted(make_quote: Callable[..., Quote]) -> None:
     decision = decide({}, [make_quote(second=10), make_quote(second=9), make_quote("MSFT", second=9)])
     assert [accepted.quote.symbol for accepted in decision.accepted] == ["AAPL", "MSFT"]

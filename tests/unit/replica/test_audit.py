@@ -2,12 +2,13 @@
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from msgspec.structs import replace
 
-from quotes import Identity
-from replica.audit import Evidence, audit
+from quotes import Identity, Quote, decode, encode
+from replica.audit import Evidence, audit, contents_of
 from replica.monitor import percentile
 
 START = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
@@ -44,6 +45,25 @@ def test_a_quote_that_is_no_row_or_not_in_the_archive_is_lost_once() -> None:
 def test_one_content_under_two_revisions_is_a_duplicate() -> None:
     archived = {**WHOLE.archived, identity(2, 1): WHOLE.archived[identity(2)]}
     assert audit(ACCEPTED, replace(WHOLE, archived=archived)).duplicated == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "days", "duplicates"),
+    [("REGULAR", 1, 0), ("REGULAR", 0, 1), ("CLOSED", 1, 1), (None, 1, 1)],
+    ids=["another session", "the same session", "another day of a closed market", "another day of one unknown"],
+)
+def test_the_same_content_is_a_duplicate_but_in_another_session(state: str | None, days: int, duplicates: int) -> None:
+    said = Quote(
+        symbol="AAPL",
+        event_time=START,
+        price=Decimal(1),
+        source="yahoo",
+        ingest_time=START,
+        market_state=state,
+    )
+    again = replace(said, revision=1, ingest_time=START + timedelta(days=days))
+    archived = contents_of(decode(encode([said, again])).good)
+    assert audit([], replace(WHOLE, archived=archived)).duplicated == duplicates
 
 
 def test_a_packet_sent_twice_is_neither_a_duplicate_nor_out_of_order() -> None:
