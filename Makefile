@@ -43,10 +43,10 @@ demo: $(VENV)/$(STAMP) ## the whole pipeline on this machine: SECONDS=20 SOURCE=
 
 sql: export SQL_QUERY = $(value QUERY)
 sql: $(VENV)/$(STAMP) ## ask the last demo's archive as Athena would be: QUERY="select …" or a saved query's name ARCHIVE=dir
-	@$(VENV)/bin/python -m replica sql $(if $(ARCHIVE),--archive '$(ARCHIVE)') $(SQL_ARGS) $${SQL_QUERY:+"$$SQL_QUERY"}
+	@$(VENV)/bin/python -m analytics sql $(if $(ARCHIVE),--archive '$(ARCHIVE)') $(SQL_ARGS) $${SQL_QUERY:+"$$SQL_QUERY"}
 
 bill: $(VENV)/$(STAMP) ## what a month on AWS costs, line by line: BILL_ARGS="--symbols 100 --interval 1 --hours market"
-	@$(VENV)/bin/python -m operations bill $(BILL_ARGS)
+	@$(VENV)/bin/python -m costs $(BILL_ARGS)
 
 test: $(DEV)/$(STAMP) $(VENV)/$(STAMP) ## every test that needs no container engine
 	@STOCKSTREAM_REPLICA_PYTHON="$(CURDIR)/$(VENV)/bin/python" $(DEV)/bin/python -m pytest $(PYTEST_ARGS)
@@ -74,16 +74,16 @@ format: $(DEV)/$(STAMP) ## write the format and the lint fixes that `make check`
 	@$(DEV)/bin/ruff check --fix .
 
 package: $(VENV)/$(STAMP) ## the Lambda zip: PACKAGE_PYTHON=3.13 PACKAGE_ARCHITECTURE=arm64|x86_64
-	@$(VENV)/bin/python -m replica package --python $(PACKAGE_PYTHON) --architecture $(PACKAGE_ARCHITECTURE)
+	@$(VENV)/bin/python -m deployment package --python $(PACKAGE_PYTHON) --architecture $(PACKAGE_ARCHITECTURE)
 
 deploy: $(VENV)/$(STAMP) ## everything to AWS: STAGE=dev PARAMETERS="Source=yahoo Symbols=AAPL,MSFT" IMAGE=uri; DRY_RUN=1 shows what would change
-	@$(VENV)/bin/python -m replica deploy --whole --stage '$(STAGE)' --architecture $(PACKAGE_ARCHITECTURE) \
+	@$(VENV)/bin/python -m deployment deploy --whole --stage '$(STAGE)' --architecture $(PACKAGE_ARCHITECTURE) \
 	  $(if $(wildcard infra/stages/$(STAGE).env),--parameters-file infra/stages/$(STAGE).env) \
 	  $(foreach parameter,$(PARAMETERS),--parameter '$(parameter)') \
 	  $(if $(IMAGE),--image '$(IMAGE)') $(if $(DRY_RUN),--dry-run)
 
 destroy: $(VENV)/$(STAMP) ## what `make deploy` made, but for the tables and the archive: STAGE=dev
-	@$(VENV)/bin/python -m replica destroy --stage '$(STAGE)'
+	@$(VENV)/bin/python -m deployment destroy --stage '$(STAGE)'
 
 lock: $(DEV)/$(STAMP) ## write requirements/*.txt anew from pyproject.toml, with hashes and without addresses
 	@for group in producer processor replica dev checkov; do \

@@ -36,7 +36,7 @@ def stockstream(warm_up: Sequence[Quote], quotes: Sequence[Quote]) -> float:
     from prometheus_client import CollectorRegistry  # noqa: PLC0415  (async-kinesis lives in an environment without)
 
     from producer_service import logs  # noqa: PLC0415  (see above)
-    from producer_service.acceptance import decide  # noqa: PLC0415  (see above)
+    from producer_service.deduplication import decide  # noqa: PLC0415  (see above)
     from producer_service.health import Health  # noqa: PLC0415  (see above)
     from producer_service.journal import Journal  # noqa: PLC0415  (see above)
     from producer_service.kinesis import KinesisStream  # noqa: PLC0415  (see above)

@@ -25,7 +25,7 @@ import msgspec
 
 from benchmarks.contenders import LANES, SYMBOLS
 from benchmarks.delivery import Line
-from producer_service.acceptance import DIGEST_BYTES, Memory, decide
+from producer_service.deduplication import DIGEST_BYTES, Memory, decide
 from producer_service.journal import Journal
 from producer_service.kinesis import KinesisStream
 from producer_service.outbox import Outbox

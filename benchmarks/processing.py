@@ -24,7 +24,8 @@ import msgspec
 from benchmarks.events import events, market, noise, shortest
 from benchmarks.functions import Figures
 from benchmarks.sink import running
-from replica.package import Target, build
+from deployment.functions import PROCESSOR
+from deployment.package import Target, build
 
 ROUNDS = 3
 """Of each function, in turn; the least is reported, since what disturbs a process only adds."""
@@ -95,13 +96,13 @@ def _starts(files: Mapping[int, Path], environment: Mapping[str, str], directory
     """What a fresh process takes: memory for one batch, time to import what is deployed, and the size of that."""
     memory = min(_run("fresh", files[10_000], environment).memory_megabytes for _ in range(ROUNDS))
     unpacked = directory / "unpacked"
-    with zipfile.ZipFile(build(Target.of_this_interpreter(), directory)) as archive:
+    with zipfile.ZipFile(build(PROCESSOR, Target.of_this_interpreter(), directory)) as archive:
         archive.extractall(unpacked)
     ours, theirs = (
         min(_import_milliseconds(statements, unpacked, environment) for _ in range(IMPORTS))
         for statements in (HANDLER, BOTO3)
     )
-    size = build(Target(), directory).stat().st_size
+    size = build(PROCESSOR, Target(), directory).stat().st_size
     return [
         _ratio("memory_of_10000_quotes_in_one_batch", memory, "MB", MEMORY_MEGABYTES),
         _ratio("import_beside_boto3_and_two_clients", ours, "ms", theirs),

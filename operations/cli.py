@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from operations import bill_cli, kinesis, quarantine_cli, redrive
+from aws_limits import KIB
+from operations import exporter, kinesis, quarantine_cli, redrive
 from operations.archive import READERS
 from operations.aws import client
 from operations.console import (
@@ -21,18 +22,16 @@ from operations.console import (
     progress,
     say,
 )
-from operations.delivery import Courier
-from operations.due import Due
 from operations.dynamodb import DynamoBars, DynamoRows
 from operations.errors import WrongUsage
 from operations.kinesis import KinesisStream
+from operations.ordered_writer import Courier
 from operations.outputs import named, settings_of
 from operations.rebuild import Rebuilder, Rebuilt, span_of
+from operations.rebuild_hints import Due
 from operations.s3 import S3Objects
 from processor_lambda.records import Record
 from quotes import is_symbol
-
-KILOBYTE = 1000
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -43,7 +42,19 @@ app = typer.Typer(
     "SDK's own way: AWS_ENDPOINT_URL, AWS_DEFAULT_REGION, AWS_PROFILE, …",
 )
 app.add_typer(quarantine_cli.app, name="quarantine")
-app.command("bill", epilog=bill_cli.EXAMPLES)(bill_cli.show)
+
+
+@app.command(epilog=epilog("export --outputs-file outputs.env --port 9100"))
+def export(
+    stack_prefix: StackPrefixOption = "stockstream",
+    stage: StageOption = "dev",
+    outputs_file: OutputsFileOption = None,
+    host: Annotated[str, typer.Option(help="The address of /metrics; 0.0.0.0 in a container.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="The port of /metrics.")] = 9100,
+) -> None:
+    """Serve metrics of what is stored and quarantined to Prometheus, until stopped."""
+    with errors_told():
+        exporter.serve(outputs_of(stack_prefix, stage, outputs_file), host, port)
 
 
 @app.command(
@@ -75,13 +86,13 @@ def redrive_(  # noqa: PLR0917  (options, by name)
         for reason in found.unreadable.values():
             say(f"left alone: {reason}")
         records, size = found.records, sum(batch.bytes for batch in found.batches)
-        say(f"{len(found.batches)} objects with {records} records, {size / KILOBYTE:.0f} kB")
+        say(f"{len(found.batches)} objects with {records} records, {size / KIB:.0f} kB")
         if dry_run:
             for batch in found.batches:
                 typer.echo(f"{batch.address}  {batch.records} records")
             raise typer.Exit(NOT_DONE if found.unreadable else 0)
         stream = KinesisStream(client("kinesis", **kinesis.SETTINGS), named(names, "StreamName"))
-        courier = Courier(stream, bytes_per_second=kilobytes_per_second * KILOBYTE)
+        courier = Courier(stream, bytes_per_second=kilobytes_per_second * KIB)
         due = Due()
         with progress("redriving records", records) as told:
 

@@ -29,7 +29,7 @@ StageOption = Annotated[str, typer.Option("--stage", help="The second part of th
 OutputsFileOption = Annotated[
     Path | None,
     typer.Option(
-        "--outputs-file", dir_okay=False, help="What `replica deploy` wrote there, instead of asking the stacks."
+        "--outputs-file", dir_okay=False, help="What `deployment deploy` wrote there, instead of asking the stacks."
     ),
 ]
 

@@ -10,12 +10,12 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
+from aws_limits import DYNAMODB_BATCH_WRITE_ITEMS
 from operations.aws import answered
 from operations.errors import Unavailable
 from processor_lambda.rows import Row
 from quotes import to_iso
 
-WRITE_LIMIT = 25
 """Items of one BatchWriteItem: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html"""
 ATTEMPTS = 8
 """Of one batch while DynamoDB leaves items unprocessed: some 25 s of waiting at the most."""
@@ -33,11 +33,11 @@ class DynamoRows:
 
     def put(self, rows: Sequence[Row]) -> None:
         """See `ports.Rows`."""
-        for start in range(0, len(rows), WRITE_LIMIT):
+        for start in range(0, len(rows), DYNAMODB_BATCH_WRITE_ITEMS):
             self._write(
                 [
                     {"PutRequest": {"Item": {name: _serialize(value) for name, value in row.items()}}}
-                    for row in rows[start : start + WRITE_LIMIT]
+                    for row in rows[start : start + DYNAMODB_BATCH_WRITE_ITEMS]
                 ]
             )
 

@@ -38,7 +38,7 @@ def of_stacks(cloudformation: Any, prefix: str) -> Outputs:
 
 
 def of_file(path: Path) -> Outputs:
-    """The outputs as `replica deploy --outputs-file` wrote them: NAME=VALUE, a line each. Raises `WrongUsage`."""
+    """The outputs as `deployment deploy --outputs-file` wrote them: NAME=VALUE, a line each. Raises `WrongUsage`."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeError) as error:
@@ -47,7 +47,9 @@ def of_file(path: Path) -> Outputs:
     for number, line in enumerate(lines, start=1):
         name, separator, value = line.partition("=")
         if not (name and separator):
-            raise WrongUsage(f"{path}: line {number} is not NAME=VALUE, as `replica deploy --outputs-file` writes them")
+            raise WrongUsage(
+                f"{path}: line {number} is not NAME=VALUE, as `deployment deploy --outputs-file` writes them"
+            )
         outputs[name] = value
     return outputs
 

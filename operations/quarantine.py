@@ -13,7 +13,7 @@ import msgspec
 from operations.errors import Unreadable
 from operations.ports import Held
 from processor_lambda.ports import QuarantineMessage
-from processor_lambda.records import Record, admit
+from processor_lambda.records import Record, parse_record
 from quotes import Heartbeat, decode, from_iso, lane_of, lanes_of_key, partition_key
 
 _DECODER = msgspec.json.Decoder(QuarantineMessage)
@@ -131,7 +131,7 @@ def judge(content: bytes, key: str, lanes: int | None, now: datetime) -> list[Wa
 def _refused(line: bytes, lane: str, now: datetime) -> str | None:
     """Why the processor would refuse a line that arrived now; None if it would not."""
     record = Record(stream="", shard="", sequence_number=0, partition_key=lane, arrival=now, data=line)
-    refused = admit(record).refused
+    refused = parse_record(record).refused
     return refused[0].reason if refused else None
 
 

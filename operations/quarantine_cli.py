@@ -26,15 +26,15 @@ from operations.console import (
     progress,
     say,
 )
-from operations.delivery import Courier
-from operations.due import Due
 from operations.errors import NotThere, WrongUsage
 from operations.kinesis import KinesisStream
+from operations.ordered_writer import Courier
 from operations.outputs import Outputs, named
 from operations.quarantine import Entry, Selection, harmless
+from operations.queue_snapshot import Sweep
+from operations.rebuild_hints import Due
 from operations.s3 import S3Objects
 from operations.sqs import HIDDEN_SECONDS, SqsQueue
-from operations.sweep import Sweep
 from quotes import MAX_LANES
 
 _PEEK = (

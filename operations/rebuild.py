@@ -12,18 +12,18 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import msgspec
 
+from lane_state import Bar
 from operations import archive
 from operations.archive import HOUR, Pick
-from operations.collation import Collation
 from operations.errors import WrongUsage
 from operations.ports import Bars, Objects, Rows
+from operations.quote_sorter import Collation
 from operations.refolding import refold
-from processor_lambda.fold import MINUTE
 from processor_lambda.indicators import Indicators
 from processor_lambda.rows import Row, bar_row, quote_row
 from processor_lambda.settings import Settings
-from processor_lambda.state import Bar
-from processor_lambda.warming import warmed
+from processor_lambda.symbol_state import MINUTE
+from processor_lambda.warmup import warmed_up
 from quotes import Quote, decode
 
 DAY = timedelta(days=1)
@@ -109,7 +109,7 @@ class Rebuilder:
             warm: dict[str, Indicators] = {}
             with self._progress("warming up", len(found)) as told:
                 for symbol in found:
-                    warm[symbol] = warmed(self._bars.before(symbol, span.start, WARMING_BARS))
+                    warm[symbol] = warmed_up(self._bars.before(symbol, span.start, WARMING_BARS))
                     told(1)
             self._read_before(span, warm, set(addresses), collation)
             with self._progress(f"rebuilding {span.start:%Y-%m-%d}", len(found)) as told:

@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from operations.delivery import Courier
 from operations.errors import NotThere, Unreadable
+from operations.ordered_writer import Courier
 from operations.ports import Objects, Packet
 from processor_lambda.records import Record, records_of
 

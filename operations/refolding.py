@@ -7,11 +7,11 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
+from lane_state import Bar, LaneState, Position
 from processor_lambda import indicators
-from processor_lambda.fold import FORGET_AFTER, Arrived, Fold
+from processor_lambda.alerts import Rules
+from processor_lambda.fold import FORGET_AFTER, Fold, PositionedLine
 from processor_lambda.indicators import Indicators
-from processor_lambda.rules import Rules
-from processor_lambda.state import Bar, LaneState, Position
 from quotes import GoodLine, Heartbeat, Quote
 
 _LANE = "lane-00-of-01"
@@ -41,12 +41,12 @@ def refold(
         if first - state.event_time <= FORGET_AFTER  # else the lane had forgotten it by then
     }
     closing = Heartbeat(lane=_LANE, clock=end, complete_to=end)
-    lines = [_arrived(quote) for quote in quotes] + [Arrived(_END, b"", closing)]
+    lines = [_arrived(quote) for quote in quotes] + [PositionedLine(_END, b"", closing)]
     return _folded(fold, LaneState(symbols=known), lines, {symbol: warm})[1]
 
 
 def _folded(
-    fold: Fold, state: LaneState, lines: Sequence[Arrived], warm: Mapping[str, Indicators]
+    fold: Fold, state: LaneState, lines: Sequence[PositionedLine], warm: Mapping[str, Indicators]
 ) -> tuple[LaneState, list[Bar]]:
     bars: list[Bar] = []
     while lines:
@@ -57,5 +57,5 @@ def _folded(
     return state, bars
 
 
-def _arrived(quote: GoodLine) -> Arrived:
-    return Arrived(_END, quote.content, quote.line)
+def _arrived(quote: GoodLine) -> PositionedLine:
+    return PositionedLine(_END, quote.content, quote.line)

@@ -8,14 +8,14 @@ from datetime import datetime
 
 import msgspec
 
-from operations.delivery import Courier
+from aws_limits import KINESIS_PAYLOAD_UNIT_BYTES
 from operations.errors import OperationsError, Unreadable
+from operations.ordered_writer import Courier
 from operations.ports import Objects, Packet
 from operations.quarantine import Entry, Refusal, Wanted, judge, lines_in
-from operations.sweep import Sweep
+from operations.queue_snapshot import Sweep
 from processor_lambda.ports import QuarantineMessage
 
-PACKET_BYTES = 25 * 1024
 """What Kinesis bills as one unit, and the mapping's batch size counts with. A longer line is a packet by itself."""
 
 
@@ -138,7 +138,7 @@ class _Packing:
         """Add a line of an entry."""
         packet = self._open.get(line.partition_key)
         size = 0 if packet is None else sum(len(content) + 1 for content in packet[1])
-        if packet is None or size + len(line.content) >= PACKET_BYTES:
+        if packet is None or size + len(line.content) >= KINESIS_PAYLOAD_UNIT_BYTES:
             packet = self._open[line.partition_key] = (line.partition_key, [], set())
             self._packets.append(packet)
         packet[1].append(line.content)

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from aws_limits import MESSAGE_BATCH
 from operations.aws import answered
 from operations.errors import Unavailable
 from operations.ports import Held
 
 HIDDEN_SECONDS = 120
 """A command that is killed leaves its messages hidden for so long, and no longer."""
-BATCH_LIMIT = 10
 """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html"""
 _WAIT_SECONDS = 1
 """Any wait at all asks every server of the queue; none asks a sample, which may be the wrong one:
@@ -32,7 +32,7 @@ class SqsQueue:
         with answered(f"queue {self._url}"):
             answer = self._client.receive_message(
                 QueueUrl=self._url,
-                MaxNumberOfMessages=BATCH_LIMIT,
+                MaxNumberOfMessages=MESSAGE_BATCH,
                 VisibilityTimeout=HIDDEN_SECONDS,
                 WaitTimeSeconds=_WAIT_SECONDS,
             )
@@ -63,8 +63,8 @@ class SqsQueue:
 
 
 def _batches(messages: Sequence[Held]) -> Iterator[Sequence[Held]]:
-    for start in range(0, len(messages), BATCH_LIMIT):
-        yield messages[start : start + BATCH_LIMIT]
+    for start in range(0, len(messages), MESSAGE_BATCH):
+        yield messages[start : start + MESSAGE_BATCH]
 
 
 def _entries(batch: Sequence[Held]) -> list[dict[str, Any]]:

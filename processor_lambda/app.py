@@ -1,4 +1,4 @@
-"""The Lambda's entry point: `processor_lambda.app.handler`. Wires at import, since a warm start is the point of it."""
+"""The function's entry point: `processor_lambda.app.handler`. It wires at import, for warm starts."""
 
 from __future__ import annotations
 
@@ -11,23 +11,21 @@ from typing import Any
 
 import msgspec
 
+from aws_requests import Service, Unavailable, credentials_of, endpoint_of, region_of
 from processor_lambda import metrics
-from processor_lambda.aws import Service
-from processor_lambda.credentials import credentials_of
-from processor_lambda.dynamodb import DynamoBarTable, DynamoStateTable, DynamoTable
-from processor_lambda.endpoints import endpoint_of, region_of
-from processor_lambda.errors import Unavailable
+from processor_lambda.adapters.dynamodb import DynamoBarTable, DynamoStateTable, DynamoTable
+from processor_lambda.adapters.s3 import S3Archive, url_of_bucket
+from processor_lambda.adapters.sns import SnsTopic
+from processor_lambda.adapters.sqs import SqsQuarantine
+from processor_lambda.alerts import Rules
+from processor_lambda.alerts.rules_file import DEFAULT_FILE, read
 from processor_lambda.processor import Processor
 from processor_lambda.records import records_of
-from processor_lambda.rules import DEFAULT_FILE, Rules, read
-from processor_lambda.s3 import S3Archive, url_of_bucket
 from processor_lambda.settings import Settings, from_environment
-from processor_lambda.sns import SnsTopic
-from processor_lambda.sqs import SqsQuarantine
 
 
 def wire(settings: Settings, rules: Rules, environment: Mapping[str, str]) -> Processor:
-    """The processor on AWS; endpoints, region, credentials and certificates come the SDK's own way."""
+    """The processor on AWS. Endpoints, region, credentials and certificates are found as the AWS SDK finds them."""
     region, credentials = region_of(environment), credentials_of(environment)
 
     def service(name: str, url: str | None = None) -> Service:
@@ -53,9 +51,9 @@ _processor = wire(_settings, read(DEFAULT_FILE, _settings.anomaly_percent), os.e
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, list[dict[str, str]]]:  # noqa: ARG001  (Lambda's signature)
-    """Process a Kinesis batch. A transient failure fails it at its first record; bad input never does.
+    """Process a Kinesis batch. A transient failure fails it at its first record, and bad input never fails it.
 
-    Any other error is a bug, or what DynamoDB will never take: it is raised, so that Lambda halves the batch.
+    Any other error is a bug, or an item that DynamoDB will never accept. It is raised, so Lambda bisects the batch.
     """
     started = time.perf_counter()
     records = records_of(event)
@@ -74,6 +72,6 @@ def handler(event: dict[str, Any], context: object) -> dict[str, list[dict[str, 
 
 
 def _log(line: dict[str, Any]) -> None:
-    """One JSON line; the runtime's JSON log format takes it as it is."""
+    """Write one JSON line. The runtime's JSON log format passes it on unchanged."""
     sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
     sys.stdout.flush()

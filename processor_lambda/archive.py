@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from processor_lambda.records import Admitted
+from processor_lambda.records import ParsedRecord
 
 _GZIP = 31
 """zlib's own gzip format, which holds no time: a batch that comes again is the same bytes."""
@@ -26,7 +26,7 @@ class _Refused(msgspec.Struct, frozen=True, tag="quarantined", tag_field="kind")
     content: bytes
 
 
-def key_of(batch: Sequence[Admitted]) -> str:
+def key_of(batch: Sequence[ParsedRecord]) -> str:
     """`raw-data/dt=2026-11-23/hour=14/<shard>-<first>-<last sequence number>.jsonl.gz`.
 
     The hour is that of the first record's arrival (UTC), so a batch that comes again is the same object.
@@ -36,24 +36,24 @@ def key_of(batch: Sequence[Admitted]) -> str:
     return f"raw-data/{partition}/{first.shard}-{first.sequence_number}-{last.sequence_number}.jsonl.gz"
 
 
-def body_of(batch: Sequence[Admitted]) -> bytes:
+def body_of(batch: Sequence[ParsedRecord]) -> bytes:
     """The object's bytes: the lines in the order of the stream."""
     compressor = zlib.compressobj(6, wbits=_GZIP)
     # Record by record: what refused lines become may be a hundred times what they were.
-    return b"".join([*(compressor.compress(_lines_of(admitted)) for admitted in batch), compressor.flush()])
+    return b"".join([*(compressor.compress(_lines_of(parsed)) for parsed in batch), compressor.flush()])
 
 
-def _lines_of(admitted: Admitted) -> bytes:
-    if not admitted.refused:  # then the packet is its lines already
-        data = admitted.record.data
+def _lines_of(parsed: ParsedRecord) -> bytes:
+    if not parsed.refused:  # then the packet is its lines already
+        data = parsed.record.data
         return data if data.endswith(b"\n") else data + b"\n"
-    numbered = [(good.number, good.content) for good in admitted.good]
-    numbered += [(refused.number, _refused(admitted, index)) for index, refused in enumerate(admitted.refused)]
+    numbered = [(good.number, good.content) for good in parsed.good]
+    numbered += [(refused.number, _refused(parsed, index)) for index, refused in enumerate(parsed.refused)]
     return b"".join(content + b"\n" for _, content in sorted(numbered))
 
 
-def _refused(admitted: Admitted, index: int) -> bytes:
-    line, record = admitted.refused[index], admitted.record
+def _refused(parsed: ParsedRecord, index: int) -> bytes:
+    line, record = parsed.refused[index], parsed.record
     return msgspec.json.encode(
         _Refused(1, record.shard, str(record.sequence_number), line.number, line.reason, line.content)
     )

@@ -1,21 +1,20 @@
-"""What can go wrong in the processor, by what the caller should do."""
+"""What can go wrong in the processor, by what the caller should do.
+
+Adapters raise `aws_requests.Unavailable` when AWS did not do all of what was asked: fail the batch, it comes again.
+"""
 
 
 class ProcessorError(Exception):
-    """The base of all errors of the processor."""
+    """The base of the processor's own errors."""
 
 
 class SettingsError(ProcessorError):
-    """The function's environment is incomplete or wrong: deploy it again with what the message asks for."""
+    """The function's environment or its rules are wrong. Deploy again with what the message asks for."""
 
 
-class Unavailable(ProcessorError):
-    """AWS did not do what was asked, or did only a part, and may the next time: fail the batch, it comes again."""
+class CommitConflict(ProcessorError):
+    """Another invocation committed this lane after it was read. Read it again."""
 
 
-class LostRace(ProcessorError):
-    """Another invocation has committed this lane since it was read: read it again."""
-
-
-class NeverTaken(ProcessorError):
-    """DynamoDB will not take this, however often it comes: let Lambda bisect the batch and keep what it cannot take."""
+class PermanentFailure(ProcessorError):
+    """DynamoDB will never accept this item. Let Lambda bisect the batch and keep the record."""

@@ -1,4 +1,4 @@
-"""A batch as one line of log that CloudWatch reads metrics from (embedded metric format). Pure.
+"""One log line for each batch, from which CloudWatch reads metrics (embedded metric format). Pure.
 
 Format: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 """
@@ -8,19 +8,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from processor_lambda.processor import Report
 from processor_lambda.records import Record
+from processor_lambda.report import Report
 
 NAMESPACE = "Stockstream"
 DIMENSION = "Stream"
 
 
 def processed(report: Report, last: Record, *, seconds: float, now: datetime) -> dict[str, Any]:
-    """The line of a batch that was processed; `last` is its last record, `now` when it was done.
+    """The line of a processed batch. `last` is its last record, and `now` is when the processing ended.
 
-    `Late` counts all quotes that moved no bar, those of packets that were sent twice too, `Repeated` records.
-    `EndToEndSeconds` is from the producer's receipt of the oldest quote until now, `IteratorAgeSeconds` from Kinesis's
-    receipt of the last record.
+    `Late` counts the quotes that changed no bar, including those of packets that arrived twice. `Repeated` counts
+    records. `EndToEndSeconds` is the time since the producer received the oldest quote, and `IteratorAgeSeconds` the
+    time since Kinesis received the last record.
     """
     values: dict[str, float] = {
         "Quotes": report.quotes,
@@ -37,18 +37,18 @@ def processed(report: Report, last: Record, *, seconds: float, now: datetime) ->
         values["EndToEndSeconds"] = round((now - report.oldest_ingest_time).total_seconds(), 3)
     return _line("INFO", "batch_processed", last, values, now) | {
         "records": report.records,
-        "lost_races": report.lost_races,
+        "commit_conflicts": report.commit_conflicts,
     }
 
 
 def failed(reason: str, last: Record, *, records: int, now: datetime) -> dict[str, Any]:
-    """The line of a batch that will come again."""
+    """The line of a batch that failed and will come again."""
     line = _line("WARNING", "batch_failed", last, {"BatchesFailed": 1}, now)
     return line | {"records": records, "reason": reason}
 
 
 def died(reason: str, last: Record, *, records: int) -> dict[str, Any]:
-    """The line of a batch that ends in an error, of which Lambda keeps the traceback and the count."""
+    """The line of a batch that ends in an error. Lambda logs the traceback and counts the error."""
     return {
         "level": "ERROR",
         "event": "batch_died",

@@ -12,8 +12,8 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from lane_state import Alert, LaneState
 from processor_lambda.rows import Row
-from processor_lambda.state import Alert, LaneState
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -80,7 +80,7 @@ class StateTable(Protocol):
         """Each lane as it is now (a strongly consistent read); a lane never seen is the empty state."""
 
     def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
-        """Put a lane's state on condition that its position is what was read. Raises `LostRace` if not.
+        """Put a lane's state on condition that its position is what was read. Raises `CommitConflict` if not.
 
         Returns the bytes that it takes.
         """

@@ -6,9 +6,9 @@ import gzip
 
 import msgspec
 
+from lane_state import Alert, encode_alert
 from processor_lambda.ports import QuarantineMessage
-from processor_lambda.records import Admitted, Record
-from processor_lambda.state import Alert, encode_alert
+from processor_lambda.records import ParsedRecord, Record
 from quotes import BadLine, to_iso
 
 MAX_LINE_BYTES = 64 * 1024
@@ -24,9 +24,9 @@ class Overflow(msgspec.Struct, frozen=True):
     message: QuarantineMessage
 
 
-def messages_of(admitted: Admitted) -> list[QuarantineMessage] | Overflow:
+def messages_of(parsed: ParsedRecord) -> list[QuarantineMessage] | Overflow:
     """The messages of a record's refused lines, in their order; none if there are none."""
-    record, refused = admitted.record, admitted.refused
+    record, refused = parsed.record, parsed.refused
     messages = [_message(record, line) for line in refused]
     if len(refused) <= MAX_LINES and all(len(line.content) <= MAX_LINE_BYTES for line in refused):
         return messages

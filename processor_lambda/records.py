@@ -38,7 +38,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     data: bytes
 
 
-class Admitted(msgspec.Struct, frozen=True):
+class ParsedRecord(msgspec.Struct, frozen=True):
     """A record taken apart. Every line of it is in exactly one of the two."""
 
     record: Record
@@ -66,7 +66,7 @@ def records_of(event: Mapping[str, Any]) -> tuple[Record, ...]:
     )
 
 
-def admit(record: Record) -> Admitted:
+def parse_record(record: Record) -> ParsedRecord:
     """Take a record apart and refuse the lines that do not belong.
 
     Those are lines that do not decode, that are not of the record's lane, or that run ahead of its arrival: a quote
@@ -83,7 +83,7 @@ def admit(record: Record) -> Admitted:
             good.append(line)
         else:
             refused.append(BadLine(line.number, line.content, problem))
-    return Admitted(record, tuple(good), tuple(sorted(refused, key=lambda line: line.number)))
+    return ParsedRecord(record, tuple(good), tuple(sorted(refused, key=lambda line: line.number)))
 
 
 def _misfit(line: Line, key: str, lanes: int | None, latest: datetime) -> str | None:

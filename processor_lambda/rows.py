@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
-from processor_lambda.state import Bar
+from lane_state import Bar
 from quotes import Quote, to_iso
 
 Attribute = str | int | Decimal

@@ -17,11 +17,11 @@ from producer_service.calendars import Calendar
 from producer_service.daemon import Daemon
 from producer_service.errors import ConfigurationError, JournalError, StreamUnreachable
 from producer_service.exchanges import ALWAYS
+from producer_service.group_state import calendars_of_group
 from producer_service.hours import Hours
 from producer_service.http import Server
 from producer_service.settings import PREFIX, VARIABLES, Configuration, Settings, configuration
 from producer_service.sources import Source
-from producer_service.watch import calendars_of_group
 from producer_service.wiring import Parts, Plan, make_stream, now, plan
 
 EXIT_FAILED = 1
@@ -142,11 +142,11 @@ def make_source(settings: Settings) -> Source:
     """The source that the settings name. Each is imported when it is wanted: yfinance alone takes most of a second."""
     match settings.source:
         case "yahoo":
-            from producer_service.sources.yahoo import YahooSource  # noqa: PLC0415
+            from producer_service.sources.yahoo.source import YahooSource  # noqa: PLC0415
 
             return YahooSource(cache_directory=settings.yahoo_cache_dir, extended_hours=settings.yahoo_extended_hours)
         case "replay":
-            from producer_service.sources.replay import ReplaySource  # noqa: PLC0415
+            from producer_service.sources.replay.source import ReplaySource  # noqa: PLC0415
 
             assert settings.replay_path is not None  # noqa: S101  (the settings checked it)
             return ReplaySource(settings.replay_path, symbols=settings.symbols, speed=settings.replay_speed)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import structlog
 
-from producer_service.depot import Depot, Leftover
 from producer_service.errors import HandoverUnavailable, JournalError
+from producer_service.handover_store import Depot, Leftover
 from producer_service.outbox import Outbox
 
 Adopt = Callable[[str, Leftover], int | None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from producer_service.watch import Watch
+from producer_service.group_state import Watch
 from quotes import Heartbeat, lane_of, partition_key
 
 _STEP = timedelta(milliseconds=1)

@@ -8,15 +8,15 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from producer_service.acceptance import Decision, decide
-from producer_service.depot import Leftover
+from producer_service.accepted_log import Ledger
+from producer_service.deduplication import Decision, decide
 from producer_service.errors import JournalError
+from producer_service.group_state import Progress, Watch
+from producer_service.handover_store import Leftover
 from producer_service.heartbeats import Heartbeats
-from producer_service.ledger import Ledger
 from producer_service.metrics import Metrics
 from producer_service.outbox import Outbox
 from producer_service.sources import FetchResult
-from producer_service.watch import Progress, Watch
 
 log = structlog.get_logger(__name__)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from producer_service.acceptance import Memory
+from producer_service.deduplication import Memory
 from producer_service.errors import JournalError
 from producer_service.packing import Row
 

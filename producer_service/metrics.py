@@ -13,9 +13,9 @@ from typing import get_args
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
-from producer_service.books import Bookkeeper, BooksCollector
 from producer_service.freshness import Freshness
 from producer_service.kinesis import PutFailure
+from producer_service.quote_counts import Bookkeeper, BooksCollector
 from producer_service.sources import FailureReason
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)

@@ -14,9 +14,9 @@ from functools import cache, partial
 
 import msgspec
 
-from producer_service.acceptance import Accepted, Decision, Memory, merged
-from producer_service.depot import Leftover
+from producer_service.deduplication import Accepted, Decision, Memory, merged
 from producer_service.errors import JournalError
+from producer_service.handover_store import Leftover
 from producer_service.journal import Journal
 from producer_service.packing import Packet, Row, chunks, fits, head
 from quotes import Heartbeat, encode_line, lane_of, partition_key

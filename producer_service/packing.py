@@ -9,13 +9,14 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-MAX_RECORDS = 500
-MAX_REQUEST_BYTES = 5 * 2**20
-"""Data and partition keys of a request together."""
-MAX_RECORD_BYTES = 2**20
-"""Data and partition key of a record together."""
-PACKET_BYTES = 25_000
-"""What is billed as one PUT payload unit (25 KB, rounded up per record); a fuller packet costs a second one."""
+from aws_limits import (
+    KINESIS_PAYLOAD_UNIT_BYTES,
+    KINESIS_REQUEST_BYTES,
+    KINESIS_REQUEST_RECORDS,
+)
+
+PACKET_BYTES = KINESIS_PAYLOAD_UNIT_BYTES
+"""A fuller packet would cost a second payload unit."""
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
@@ -88,4 +89,4 @@ def head(rows: Iterable[Row]) -> int:
 
 def fits(packets: Sequence[Packet], size: int, packet: Packet) -> bool:
     """Whether a request of some packets, of `size` bytes together, takes another one."""
-    return len(packets) < MAX_RECORDS and size + packet.size <= MAX_REQUEST_BYTES
+    return len(packets) < KINESIS_REQUEST_RECORDS and size + packet.size <= KINESIS_REQUEST_BYTES

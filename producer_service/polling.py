@@ -12,12 +12,12 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
-from producer_service.acceptance import Decision
+from producer_service.deduplication import Decision
+from producer_service.group_state import Watch
 from producer_service.intake import Intake
 from producer_service.metrics import Metrics
 from producer_service.outbox import Outbox
 from producer_service.sources import Failure, FetchResult, Source
-from producer_service.watch import Watch
 
 WAIT_SECONDS = 1.0
 """How often a poll that waits says that it is alive, and looks whether it shall stop."""

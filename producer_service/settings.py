@@ -15,11 +15,9 @@ from producer_service import calendars, watchlist
 from producer_service.errors import ConfigurationError
 from producer_service.exchanges import AUTO
 from producer_service.watchlist import MAX_INTERVAL_SECONDS, MIN_INTERVAL_SECONDS, SourceKind, WatchGroup
-from quotes import MAX_LANES, is_symbol, lane_of
+from quotes import MAX_LANES, MAX_SYMBOLS_PER_LANE, is_symbol, lane_of
 
 PREFIX = "PRODUCER_"
-MAX_SYMBOLS_A_LANE = 400
-"""A lane's state is one DynamoDB item of at most 400 KB."""
 
 
 class Settings(BaseSettings):
@@ -57,7 +55,7 @@ class Settings(BaseSettings):
         4,
         ge=1,
         le=MAX_LANES,
-        description=f"units of order, fixed for the life of a stream; at most {MAX_SYMBOLS_A_LANE} symbols each",
+        description=f"units of order, fixed for the life of a stream; at most {MAX_SYMBOLS_PER_LANE} symbols each",
     )
     journal_dir: Path | None = Field(
         None, description="directory of the journal, which keeps accepted quotes over a crash; unset: memory alone"
@@ -182,9 +180,11 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
 def check_lanes(symbols: tuple[str, ...], lanes: int) -> list[str]:
     """The mistakes in a number of lanes for some symbols: none, or one that says how many it takes."""
     fullest = _fullest(symbols, lanes)
-    if fullest <= MAX_SYMBOLS_A_LANE:
+    if fullest <= MAX_SYMBOLS_PER_LANE:
         return []
-    enough = next((more for more in range(lanes, MAX_LANES + 1) if _fullest(symbols, more) <= MAX_SYMBOLS_A_LANE), None)
+    enough = next(
+        (more for more in range(lanes, MAX_LANES + 1) if _fullest(symbols, more) <= MAX_SYMBOLS_PER_LANE), None
+    )
     advice = f"{enough} lanes are enough" if enough else "they are too many for one stream"
     return [f"{PREFIX}LANES: a lane of {lanes} would hold {fullest} of the {len(symbols)} symbols, and {advice}"]
 

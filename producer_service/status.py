@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from producer_service.acceptance import Memory
+from producer_service.deduplication import Memory
 from producer_service.metrics import Tally
 from producer_service.outbox import Books, LaneLevel, Outbox
 from producer_service.polling import Poller

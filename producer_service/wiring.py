@@ -16,16 +16,17 @@ import msgspec
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from producer_service import calendars
+from producer_service.accepted_log import Ledger
 from producer_service.calendars import Market
-from producer_service.depot import S3Depot
 from producer_service.errors import ConfigurationError
+from producer_service.group_state import Watch, calendars_of_group
 from producer_service.handover import Handover
+from producer_service.handover_store import S3Depot
 from producer_service.health import Health
 from producer_service.heartbeats import Heartbeats
 from producer_service.intake import Intake
 from producer_service.journal import Journal
 from producer_service.kinesis import KinesisStream, Stream
-from producer_service.ledger import Ledger
 from producer_service.metrics import Metrics
 from producer_service.outbox import Outbox
 from producer_service.polling import Feed, Poller
@@ -33,7 +34,6 @@ from producer_service.sender import Sender
 from producer_service.settings import Configuration, Settings, check_lanes
 from producer_service.sources import Source
 from producer_service.status import Status
-from producer_service.watch import Watch, calendars_of_group
 from producer_service.watchlist import SourceKind, WatchGroup
 from quotes import VERSION as WIRE_VERSION
 from quotes import whole_milliseconds

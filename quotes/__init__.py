@@ -4,7 +4,7 @@
 symbol belongs to. Both programs import this package and neither imports the other.
 """
 
-from quotes.lanes import MAX_LANES, lane_of, lanes_of_key, partition_key
+from quotes.lanes import MAX_LANES, MAX_SYMBOLS_PER_LANE, lane_of, lanes_of_key, partition_key
 from quotes.model import (
     MAX_CLOCK_SKEW,
     PRICE_PLACES,
@@ -36,6 +36,7 @@ __all__ = [
     "MAX_CLOCK_SKEW",
     "MAX_LANES",
     "MAX_LINES",
+    "MAX_SYMBOLS_PER_LANE",
     "PRICE_PLACES",
     "REGULAR",
     "VERSION",

@@ -1,13 +1,16 @@
 """Lanes: the unit of order from end to end, and the key of the processor's state.
 
-A symbol's lane is fixed by the number of lanes alone, so its quotes travel under one partition key and in one order.
+A symbol's lane depends only on the symbol and the number of lanes, so all its quotes have one partition key and keep
+their order.
 """
 
 import re
 from zlib import crc32
 
 MAX_LANES = 99
-"""Partition keys hold two digits."""
+"""A partition key has two digits for the lane."""
+MAX_SYMBOLS_PER_LANE = 400
+"""The most symbols that a producer puts into one lane. The lane's state is one DynamoDB item of limited size."""
 
 _KEY = re.compile(r"lane-(\d{2})-of-(\d{2})", re.ASCII)
 

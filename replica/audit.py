@@ -8,10 +8,9 @@ from typing import Any
 
 import msgspec
 
+from aws_limits import MESSAGE_BATCH
 from quotes import GoodLine, Identity, Quote, content_of, decode, from_iso
 from replica.event_source import Position, StreamReader
-
-_RECEIVE_LIMIT = 10
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,7 +157,7 @@ class Reader:
                 yield from decode(gzip.decompress(body)).good
 
     def _drain(self, url: str) -> Iterator[str]:
-        while messages := self._sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=_RECEIVE_LIMIT).get("Messages"):
+        while messages := self._sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=MESSAGE_BATCH).get("Messages"):
             for message in messages:
                 yield message["Body"]
                 self._sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])

@@ -12,15 +12,15 @@ from types import FrameType
 
 import msgspec
 
-from operations import prices
-from operations.usage import Usage, items, per_million
-from producer_service import ledger
-from replica import kept
+from analytics import local_archive
+from costs import prices
+from costs.usage import Usage, items, per_million
+from producer_service import accepted_log as ledger
 from replica.audit import Findings, audit
 from replica.errors import ReplicaError
 from replica.monitor import Snapshot
 from replica.pipeline import Pipeline
-from replica.producer import ProducerProcess, environment
+from replica.producer_process import ProducerProcess, environment
 from replica.view import PRICES, View
 
 DRAIN = {"DRAIN_SECONDS": "110"}
@@ -63,7 +63,7 @@ def run(
     Raises `ReplicaError` when something does not start or stop as it should; the findings may be bad without that.
     """
     interrupted = _interrupts()
-    kept.prepare(archive)
+    local_archive.prepare(archive)
     with (
         tempfile.TemporaryDirectory(prefix="stockstream-demo-") as scratch,
         Pipeline(view.say, policies_enforced=policies_enforced) as pipeline,
@@ -85,7 +85,7 @@ def run(
             usage = pipeline.usage(pipeline.monitor.snapshot(0).stored, producer.log_bytes)
             view.say("reading back the stream, the tables, the archive and the queues")
             findings = audit(list(ledger.read(directory / "ledger.jsonl")), pipeline.reader.read())
-            kept.keep(pipeline.emulator.client("s3"), pipeline.outputs["ArchiveBucket"], archive)
+            local_archive.download(pipeline.emulator.client("s3"), pipeline.outputs["ArchiveBucket"], archive)
         snapshot = pipeline.monitor.snapshot(PRICES)
         summary = _summary(findings, snapshot, took, usage)
         view.close(findings, snapshot, usage, summary.usd_per_million_quotes)

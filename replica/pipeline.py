@@ -9,16 +9,17 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
-from operations.metering import Tables, calls_of, metered
-from operations.usage import Usage
+from costs.metering import Tables, calls_of, metered
+from costs.usage import Usage
+from deployment.deployer import Deployment
+from deployment.functions import PROCESSOR
+from deployment.package import Target, build
+from deployment.stacks import Outputs
 from replica.audit import Reader
-from replica.deployment import Deployment
 from replica.emulator import Emulator
 from replica.event_source import EventSourceRunner
 from replica.event_source.aws import KinesisStream, connect
 from replica.monitor import Monitor
-from replica.package import Target, build
-from replica.stacks import Outputs
 
 PREFIX = "stockstream-demo"
 INBOX = "stockstream-demo-inbox"
@@ -52,13 +53,13 @@ class Pipeline:
         with ExitStack() as stack:
             target = Target.of_this_interpreter()
             self._report("packaging the function")
-            package = build(target)
+            package = build(PROCESSOR, target)
             self._report("starting the emulator")
             stack.enter_context(self.emulator)
             client: Callable[..., Any] = self.emulator.client
             deployment = Deployment(client("cloudformation"), client("s3"), PREFIX, self._report)
             overrides = {"MappingState": "Disabled", "Architecture": target.architecture, **self._parameters}
-            self.outputs = deployment.deploy(package, overrides)
+            self.outputs = deployment.deploy({PROCESSOR.name: package}, overrides)
             self._grant_batches()
             self.reader = Reader(
                 self.outputs,

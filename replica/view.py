@@ -13,7 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from operations.usage import Usage
+from costs.usage import Usage
 from replica.audit import Findings
 from replica.monitor import Snapshot
 

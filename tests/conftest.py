@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration import yahoo_standin
 
-pytest.register_assert_rewrite("tests.same_results", "tests.queues")
+pytest.register_assert_rewrite("tests.support.same_results", "tests.support.queues")
 
 RECORDINGS = "STOCKSTREAM_RECORDINGS"
 

@@ -10,15 +10,15 @@ reported from its first record on is bisected like a failed one; each discarded 
 windows, enhanced fan-out.
 """
 
-from replica.event_source.deliverer import Clock, InvocationReport
 from replica.event_source.delivery import Condition, Discarded
 from replica.event_source.destination import Destination, DestinationUnavailable, FakeDestination
-from replica.event_source.fake_stream import FakeStream
 from replica.event_source.function import FakeFunction, Function, Invocation, NotInvoked
+from replica.event_source.invoker import Clock, InvocationReport
 from replica.event_source.mapping import EventSourceMapping, UnsupportedMapping
 from replica.event_source.records import Record
 from replica.event_source.runner import EventSourceRunner, RunnerFailed, full_jitter
 from replica.event_source.shards import IteratorExpired, Page, Position, Shard, StreamReader, StreamUnavailable
+from tests.fakes.event_stream import FakeStream
 
 __all__ = [
     "Clock",

@@ -8,10 +8,11 @@ from typing import Any, Protocol, TypeAlias, TypedDict, Unpack
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from replica.event_source.deliverer import InvocationReport
+from aws_limits import KINESIS_GET_RECORDS
 from replica.event_source.delivery import Discarded
 from replica.event_source.destination import Destination, DestinationUnavailable
 from replica.event_source.function import Invocation, NotInvoked
+from replica.event_source.invoker import InvocationReport
 from replica.event_source.mapping import EventSourceMapping, UnsupportedMapping
 from replica.event_source.records import Record
 from replica.event_source.runner import EventSourceRunner
@@ -20,7 +21,6 @@ from replica.event_source.shards import IteratorExpired, Page, Position, Shard, 
 Client: TypeAlias = Any
 """A boto3 client: made at run time from a service model, so no checker knows its methods."""
 
-_GET_RECORDS_LIMIT = 10_000
 _FATAL = frozenset(
     {"AccessDeniedException", "InvalidArgumentException", "ResourceNotFoundException", "ValidationException"}
 )
@@ -115,7 +115,7 @@ class KinesisStream:
         """GetRecords."""
         try:
             response = self._kinesis.get_records(
-                StreamARN=self._stream_arn, ShardIterator=iterator, Limit=_GET_RECORDS_LIMIT
+                StreamARN=self._stream_arn, ShardIterator=iterator, Limit=KINESIS_GET_RECORDS
             )
         except (ClientError, BotoCoreError) as error:
             if _code(error) == "ExpiredIteratorException":
@@ -134,7 +134,7 @@ class KinesisStream:
             for record in response["Records"]
         )
         # A full page may have left records of this very millisecond behind.
-        at_tip = response.get("MillisBehindLatest", 0) == 0 and len(records) < _GET_RECORDS_LIMIT
+        at_tip = response.get("MillisBehindLatest", 0) == 0 and len(records) < KINESIS_GET_RECORDS
         return Page(records=records, next_iterator=response.get("NextShardIterator"), at_tip=at_tip)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from aws_limits import LAMBDA_PAYLOAD_BYTES
 from replica.event_source.records import Record
 
-MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
 """Lambda's limit on the payload of a synchronous invocation. It cannot be modified."""
 
 _ENVELOPE_BYTES = len(b'{"Records":[]}')
@@ -28,7 +28,7 @@ class Gathering:
     expires at once: such a batch is what is there. A record that is over the payload limit alone makes a batch alone.
     """
 
-    def __init__(self, batch_size: int, window_seconds: float, max_payload_bytes: int = MAX_PAYLOAD_BYTES) -> None:
+    def __init__(self, batch_size: int, window_seconds: float, max_payload_bytes: int = LAMBDA_PAYLOAD_BYTES) -> None:
         self._batch_size = batch_size
         self._window_seconds = window_seconds
         self._room = max_payload_bytes - _ENVELOPE_BYTES

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 from zlib import crc32
 
-from replica.event_source.batching import MAX_PAYLOAD_BYTES, Gathered, Gathering
-from replica.event_source.deliverer import Clock, Deliverer
+from aws_limits import LAMBDA_PAYLOAD_BYTES
+from replica.event_source.batching import Gathered, Gathering
+from replica.event_source.invoker import Clock, Deliverer
 from replica.event_source.mapping import EventSourceMapping
 from replica.event_source.progress import Progress
 from replica.event_source.records import EventFormat, Record
@@ -39,7 +40,7 @@ class _Backlog:
             self._size -= self.records.popleft().size
 
     def holds_a_batch(self, batch_size: int) -> bool:
-        return len(self.records) >= batch_size or self._size >= MAX_PAYLOAD_BYTES
+        return len(self.records) >= batch_size or self._size >= LAMBDA_PAYLOAD_BYTES
 
 
 class ShardPoller:

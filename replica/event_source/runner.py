@@ -10,10 +10,10 @@ from functools import partial
 from typing import Self
 
 from replica.errors import ReplicaError
-from replica.event_source.deliverer import Clock, Deliverer, InvocationReport
 from replica.event_source.delivery import Discarded
 from replica.event_source.destination import Destination
 from replica.event_source.function import Function
+from replica.event_source.invoker import Clock, Deliverer, InvocationReport
 from replica.event_source.mapping import EventSourceMapping
 from replica.event_source.poller import ShardPoller
 from replica.event_source.records import EventFormat

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from processor_lambda.archive import body_of
 from processor_lambda.quarantine import Overflow, messages_of
-from processor_lambda.records import Admitted, Record, admit
+from processor_lambda.records import ParsedRecord, Record, parse_record
 from processor_lambda.rows import quote_row
 from quotes import Heartbeat, Quote, encode_line
 
@@ -123,10 +123,10 @@ def record_of(data: bytes) -> Record:
 
 @pytest.mark.parametrize("seed", range(SLICES))
 def test_no_packet_raises_or_loses_a_neighbour(seed: int) -> None:
-    batch: list[Admitted] = []
+    batch: list[ParsedRecord] = []
     refused = 0
     for packet in packets(seed, INPUTS // SLICES):
-        admitted = admit(record_of(packet))
+        admitted = parse_record(record_of(packet))
         batch.append(admitted)
         first, last = admitted.good[0], admitted.good[-1]
         lines = packet.split(b"\n")[:-1]

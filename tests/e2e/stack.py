@@ -17,7 +17,7 @@ from typing import Any
 
 from localstack_client.session import Session
 
-from producer_service import ledger
+from producer_service import accepted_log as ledger
 from quotes import Identity
 from replica.audit import Findings, Reader, audit
 from replica.event_source.aws import KinesisStream

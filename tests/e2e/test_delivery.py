@@ -11,8 +11,8 @@ import pytest
 
 from quotes import Identity, Quote, encode, lane_of, partition_key, whole_milliseconds
 from replica.audit import Findings
-from tests import same_results
 from tests.e2e.stack import Stack, docker, wait_until
+from tests.support import same_results
 
 pytestmark = pytest.mark.e2e
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from replica.deployment import PIPELINE, Deployment
+from deployment.deployer import PIPELINE, Deployment
 from tests.e2e.stack import Stack
 
 pytestmark = pytest.mark.e2e
@@ -40,16 +40,16 @@ def test_stacks_are_previewed_made_left_as_they_are_changed_and_gone_again(stack
     deployment = Deployment(
         client("cloudformation"), client("s3"), "templates", reports.append, stacks=STACKS, tags={"stage": "e2e"}
     )
-    assert all(lines for lines in deployment.preview(idle, PARAMETERS).values())
+    assert all(lines for lines in deployment.preview({"processor": idle}, PARAMETERS).values())
 
-    outputs = deployment.deploy(idle, PARAMETERS)
+    outputs = deployment.deploy({"processor": idle}, PARAMETERS)
     assert outputs["StreamName"] in client("kinesis").list_streams()["StreamNames"]
 
     reports.clear()
-    assert deployment.deploy(idle, PARAMETERS) == outputs
+    assert deployment.deploy({"processor": idle}, PARAMETERS) == outputs
     assert [line for line in reports if "updating" in line or "creating" in line] == []
 
-    deployment.deploy(idle, PARAMETERS | {"RetentionHours": "48"})
+    deployment.deploy({"processor": idle}, PARAMETERS | {"RetentionHours": "48"})
     assert [line for line in reports if "updating" in line] == ["updating templates-stream"]
 
     deployment.destroy()

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from processor_lambda import metrics
-from processor_lambda.processor import Report
 from processor_lambda.records import Record
+from processor_lambda.report import Report
 from producer_service.polling import PollReport
-from tests.infra.templates import ALL, default, properties, resources
+from tests.support.templates import ALL, default, properties, resources
 
 ROOT = Path(__file__).parents[2]
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from processor_lambda import archive
-from processor_lambda.records import Admitted, Record
+from processor_lambda.records import ParsedRecord, Record
 from quotes import Heartbeat, Quote
-from tests.infra.templates import ALL, default, properties, statements
+from tests.support.templates import ALL, default, properties, statements
 
 TABLE: dict[str, Any] = properties("analytics", "Lines")["TableInput"]
 COLUMNS = {column["Name"]: column["Type"] for column in TABLE["StorageDescriptor"]["Columns"]}
@@ -48,7 +48,7 @@ def test_partitions_are_projected_from_the_keys_that_the_processor_writes() -> N
         arrival=datetime(2026, 11, 23, 4, 30, tzinfo=UTC),
         data=b"",
     )
-    key = archive.key_of([Admitted(record, (), ())])
+    key = archive.key_of([ParsedRecord(record, (), ())])
     template = PARAMETERS["storage.location.template"]["Fn::Sub"]
     location = re.sub(r"\$\{!(\w+)\}", lambda match: {"dt": "2026-11-23", "hour": "04"}[match[1]], template)
     assert key.startswith(location.removeprefix("s3://${ArchiveBucket}/"))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime
 
-from operations import bill
-from operations.expectation import Setup
+from costs import bill
+from costs.expected_usage import Setup
 from processor_lambda import metrics
-from processor_lambda.processor import Report
 from processor_lambda.records import Record
-from tests.infra.templates import default, resources
+from processor_lambda.report import Report
+from tests.support.templates import default, resources
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 RECORD = Record(stream="s", shard="0", sequence_number=1, partition_key="k", arrival=NOW, data=b"")

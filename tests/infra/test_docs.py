@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from replica.deployment import WHOLE
-from tests.infra.templates import ALL
+from deployment.deployer import ALL_STACKS
+from tests.support.templates import ALL
 
 ROOT = Path(__file__).parents[2]
 GUIDES = {
@@ -38,7 +38,7 @@ class TestGuide:
 
 def test_the_deployment_guide_lists_the_stacks_in_their_order() -> None:
     rows = re.findall(r"^\| ([\w-]+) \| ", GUIDES["deploy.md"].partition("| stack |")[2], re.MULTILINE)
-    assert tuple(rows[: len(WHOLE)]) == WHOLE
+    assert tuple(rows[: len(ALL_STACKS)]) == ALL_STACKS
 
 
 def test_the_deployment_guide_counts_the_alarms() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from producer_service.settings import PREFIX, VARIABLES
-from tests.infra.templates import ALL, branches, default, properties
+from tests.support.templates import ALL, branches, default, properties
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"][

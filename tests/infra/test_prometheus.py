@@ -14,9 +14,9 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from processor_lambda.state import LaneState, SymbolState, pack
+from lane_state import LaneState, SymbolState, pack
+from operations.exporter import PipelineCollector
 from producer_service.metrics import Metrics
-from replica.exporter import PipelineCollector
 from tests.unit.producer.test_endpoints import FakeBookkeeper
 
 ROOT = Path(__file__).parents[2]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.infra.templates import as_list, grants, properties, resources, statements
+from tests.support.templates import as_list, grants, properties, resources, statements
 
 GRANTS = {
     ("processor", "Role"): [

@@ -13,13 +13,14 @@ import sqlglot
 from cfnlint.decode.cfn_yaml import load  # type: ignore[import-untyped]
 from sqlglot.optimizer.annotate_types import annotate_types
 
-from operations import prices
+from analytics import catalog
+from analytics import templates as queries_template
+from analytics.catalog import Catalog, Statement
+from analytics.duckdb_engine import Answer, Engine
+from costs import prices
+from deployment.deployer import TEMPLATES
 from producer_service.sources.synthetic import SyntheticSource
 from quotes import Heartbeat, Line, encode_line
-from replica import catalog, queries_template
-from replica.catalog import Catalog, Statement
-from replica.deployment import TEMPLATES
-from replica.engine import Answer, Engine
 
 CATALOG: Catalog = catalog.read()
 STATEMENTS = [*CATALOG.views, *CATALOG.queries]
@@ -52,7 +53,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 @pytest.mark.parametrize("name", ["views.yaml", "queries.yaml"])
 def test_the_templates_hold_the_sql_of_the_files(name: str) -> None:
     text = (TEMPLATES / name).read_text(encoding="utf-8")
-    assert text == queries_template.render(CATALOG)[name], "run `.venv/bin/python -m replica queries`"
+    assert text == queries_template.render(CATALOG)[name], "run `.venv/bin/python -m analytics templates`"
 
 
 def test_every_saved_query_and_view_is_in_a_template_with_its_text() -> None:

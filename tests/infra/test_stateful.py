@@ -13,7 +13,7 @@ from typing import Any
 
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER  # type: ignore[import-untyped]
 
-from tests.infra.templates import resources
+from tests.support.templates import resources
 
 RECORDED = Path(__file__).with_name("stateful.json")
 STATEFUL = (

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from cfnlint.api import ManualArgs, lint  # type: ignore[import-untyped]
 
-from replica.deployment import PIPELINE, WHOLE
-from tests.infra.templates import ALL, PATHS, default, properties, resources
+from deployment.deployer import ALL_STACKS, PIPELINE
+from tests.support.templates import ALL, PATHS, default, properties, resources
 
 BUCKETS = [("storage", "Archive"), ("storage", "Code"), ("analytics", "Results")]
 TABLES = ("Quotes", "Bars", "State")
@@ -22,11 +22,11 @@ def test_cfn_lint_has_no_finding(path: Path) -> None:
 
 
 def test_every_template_is_deployed_and_the_replica_deploys_what_quotes_flow_through() -> None:
-    assert set(WHOLE) == ALL.keys()
-    assert [name for name in WHOLE if name in PIPELINE] == list(PIPELINE)
+    assert set(ALL_STACKS) == ALL.keys()
+    assert [name for name in ALL_STACKS if name in PIPELINE] == list(PIPELINE)
 
 
-@pytest.mark.parametrize("stacks", [PIPELINE, WHOLE], ids=["pipeline", "whole"])
+@pytest.mark.parametrize("stacks", [PIPELINE, ALL_STACKS], ids=["pipeline", "whole"])
 def test_what_one_template_puts_out_a_later_one_takes_under_the_same_name(stacks: tuple[str, ...]) -> None:
     known = set(MADE_BY_THE_DEPLOYMENT)
     for name in stacks:
@@ -336,7 +336,7 @@ class TestRegistry:
         assert rule["action"] == {"type": "expire"}
 
     def test_is_there_before_anything_pulls_from_it(self) -> None:
-        assert WHOLE.index("registry") < WHOLE.index("producer")
+        assert ALL_STACKS.index("registry") < ALL_STACKS.index("producer")
 
 
 class TestNetwork:

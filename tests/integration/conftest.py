@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from replica.deployment import Deployment
+from deployment.deployer import Deployment
+from deployment.functions import PROCESSOR
+from deployment.package import Target, build
+from deployment.stacks import Outputs
 from replica.emulator import Emulator
-from replica.package import Target, build
-from replica.stacks import Outputs
 
 
 @pytest.fixture(scope="session")
@@ -31,11 +32,11 @@ def emulator(replica_python: str) -> Iterator[Emulator]:
 @pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The processor's zip, for the interpreter that the emulator runs functions with."""
-    return build(Target.of_this_interpreter(), tmp_path_factory.mktemp("package"))
+    return build(PROCESSOR, Target.of_this_interpreter(), tmp_path_factory.mktemp("package"))
 
 
 @pytest.fixture(scope="session")
 def deployed(emulator: Emulator, package: Path) -> Outputs:
     """The outputs of the whole pipeline, deployed; nothing but the test itself reads the stream."""
     deployment = Deployment(emulator.client("cloudformation"), emulator.client("s3"), prefix="deployed")
-    return deployment.deploy(package, {"MappingState": "Disabled"})
+    return deployment.deploy({"processor": package}, {"MappingState": "Disabled"})

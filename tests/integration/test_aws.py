@@ -14,19 +14,20 @@ from urllib.parse import parse_qsl
 import pytest
 from msgspec.structs import replace
 
-from processor_lambda import aws, connection
-from processor_lambda.aws import ATTEMPTS, PATIENCE_SECONDS, Refused, Service
-from processor_lambda.credentials import credentials_of
-from processor_lambda.dynamodb import DynamoBarTable, DynamoStateTable, DynamoTable
-from processor_lambda.errors import LostRace, NeverTaken, SettingsError, Unavailable
+from aws_requests import Refused, Unavailable, WrongEnvironment, connection
+from aws_requests import service as aws
+from aws_requests.credentials import credentials_of
+from aws_requests.service import ATTEMPTS, PATIENCE_SECONDS, Service
+from lane_state import Alert, LaneState, Position, pack
+from processor_lambda.adapters.dynamodb import DynamoBarTable, DynamoStateTable, DynamoTable
+from processor_lambda.adapters.s3 import S3Archive, url_of_bucket
+from processor_lambda.adapters.sns import SnsTopic
+from processor_lambda.adapters.sqs import SqsQuarantine
+from processor_lambda.errors import CommitConflict, PermanentFailure
 from processor_lambda.ports import QuarantineMessage, RefusedAlert
 from processor_lambda.rows import Row
-from processor_lambda.s3 import S3Archive, url_of_bucket
-from processor_lambda.sns import SnsTopic
-from processor_lambda.sqs import SqsQuarantine
-from processor_lambda.state import Alert, LaneState, Position, pack
 from replica.emulator import REGION, Emulator
-from tests.integration.scripted_server import Request, ScriptedServer, Step, answer
+from tests.fakes.scripted_server import Request, ScriptedServer, Step, answer
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "first"}
 DONE = answer(200, b"{}")
@@ -221,7 +222,7 @@ def test_nobody_at_the_endpoint_is_told(connect: Connect) -> None:
 
 @pytest.mark.parametrize("url", ["localhost:4566", "ftp://here", "https://", ""])
 def test_an_endpoint_that_is_no_url_is_told(url: str, connect: Connect) -> None:
-    with pytest.raises(SettingsError, match="the endpoint of dynamodb, "):
+    with pytest.raises(WrongEnvironment, match="the endpoint of dynamodb, "):
         connect(url=url)
 
 
@@ -346,7 +347,7 @@ def test_what_dynamodb_never_takes_leaves_the_function_so_that_lambda_bisects(
     server: ScriptedServer, table: DynamoTable
 ) -> None:
     server.play(error("ValidationException", message="Item size has exceeded the maximum allowed size"))
-    with pytest.raises(NeverTaken, match="Item size") as raised:
+    with pytest.raises(PermanentFailure, match="Item size") as raised:
         table.put(ROWS[:5])
     assert not isinstance(raised.value, Unavailable)
 
@@ -395,7 +396,7 @@ def test_a_commit_names_what_was_read_and_loses_the_race_to_another(
 ) -> None:
     server.play(DONE, error("ConditionalCheckFailedException", message="The conditional request failed"))
     assert states.commit("a", STATE, LaneState()) == len(pack(STATE))
-    with pytest.raises(LostRace, match="a"):
+    with pytest.raises(CommitConflict, match="a"):
         states.commit("a", LaneState(position=Position(9, 3)), STATE)
     first, second = (json.loads(request.body) for request in server.requests)
     assert first["ConditionExpression"] == "attribute_not_exists(lane)"
@@ -648,7 +649,7 @@ def test_an_emulator_that_checks_signatures_takes_what_every_adapter_sends(stric
     states.raise_mark("a", 3)
     states.raise_mark("a", 2)
     assert (states.read(["a"])["a"].state, states.read(["a"])["a"].published) == (STATE, 3)
-    with pytest.raises(LostRace):
+    with pytest.raises(CommitConflict):
         states.commit("a", STATE, LaneState())
 
     queue = strict.client("sqs").create_queue(QueueName="quarantine")["QueueUrl"]

@@ -19,12 +19,12 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from producer_service.acceptance import decide
+from producer_service.accepted_log import Ledger, read
+from producer_service.deduplication import decide
 from producer_service.errors import JournalError
 from producer_service.health import Health
 from producer_service.journal import FILE, Journal
 from producer_service.kinesis import KinesisStream
-from producer_service.ledger import Ledger, read
 from producer_service.metrics import Metrics
 from producer_service.outbox import Outbox
 from producer_service.packing import Row

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from replica.deployment import TEMPLATES, Deployment
+from deployment.deployer import TEMPLATES, Deployment
+from deployment.errors import DeploymentError
+from deployment.stacks import Outputs
 from replica.emulator import Emulator
-from replica.errors import DeploymentError, EmulatorError
-from replica.stacks import Outputs
+from replica.errors import EmulatorError
 
 CALLS = """
 import os, boto3
@@ -157,9 +158,9 @@ def test_outputs_cannot_be_changed(deployed: Outputs) -> None:
 
 
 def test_deploying_the_same_again_changes_nothing(deployment: Deployment, reports: list[str], idle: Path) -> None:
-    outputs = deployment.deploy(idle)
+    outputs = deployment.deploy({"processor": idle})
     reports.clear()
-    assert deployment.deploy(idle) == outputs
+    assert deployment.deploy({"processor": idle}) == outputs
     prefix = deployment.prefix
     assert [line for line in reports if prefix in line] == [
         f"{prefix}-stream is up to date",
@@ -171,10 +172,10 @@ def test_deploying_the_same_again_changes_nothing(deployment: Deployment, report
 def test_a_changed_parameter_updates_its_stack_alone(
     emulator: Emulator, deployment: Deployment, reports: list[str], idle: Path
 ) -> None:
-    outputs = deployment.deploy(idle, {"MappingState": "Disabled"})
+    outputs = deployment.deploy({"processor": idle}, {"MappingState": "Disabled"})
     reports.clear()
     changed = {"MappingState": "Disabled", "BatchSize": "7", "BisectBatchOnFunctionError": "false"}
-    assert deployment.deploy(idle, changed) == outputs
+    assert deployment.deploy({"processor": idle}, changed) == outputs
     assert [line for line in reports if line.startswith("updating")] == [f"updating {deployment.prefix}-processor"]
     found = mapping(emulator, outputs)
     assert (found["BatchSize"], found["BisectBatchOnFunctionError"]) == (7, False)
@@ -183,9 +184,9 @@ def test_a_changed_parameter_updates_its_stack_alone(
 def test_new_code_reaches_the_function(
     emulator: Emulator, deployment: Deployment, idle: Path, function_zip: Zip
 ) -> None:
-    outputs = deployment.deploy(idle)
+    outputs = deployment.deploy({"processor": idle})
     assert invoke(emulator, outputs) == "first"
-    deployment.deploy(function_zip("def handler(event, context): return 'second'\n"))
+    deployment.deploy({"processor": function_zip("def handler(event, context): return 'second'\n")})
     assert invoke(emulator, outputs) == "second"
 
 
@@ -195,14 +196,14 @@ def test_a_parameter_of_no_template_is_refused_before_anything_is_deployed(
     with pytest.raises(
         DeploymentError, match=r"no template has a parameter Batchsize, Nonsense; they have: .*BatchSize"
     ):
-        deployment.deploy(idle, {"Nonsense": "1", "Batchsize": "1"})
+        deployment.deploy({"processor": idle}, {"Nonsense": "1", "Batchsize": "1"})
     stacks = emulator.client("cloudformation").describe_stacks()["Stacks"]
     assert [stack["StackName"] for stack in stacks if stack["StackName"].startswith(deployment.prefix)] == []
 
 
 def test_a_parameter_out_of_its_range_is_told(deployment: Deployment, idle: Path) -> None:
     with pytest.raises(DeploymentError, match=r"-stream is refused: .*RetentionHours.* 24"):
-        deployment.deploy(idle, {"RetentionHours": "1"})
+        deployment.deploy({"processor": idle}, {"RetentionHours": "1"})
 
 
 def test_a_resource_that_cannot_be_made_is_named_and_the_next_deployment_starts_afresh(
@@ -211,14 +212,14 @@ def test_a_resource_that_cannot_be_made_is_named_and_the_next_deployment_starts_
     right = edit(templates / "processor.yaml", " Principal: {Service", " NotPrincipal: {Service")
     deployment = deployment_to(emulator, "no-role", reports, templates)
     with pytest.raises(DeploymentError) as failure:
-        deployment.deploy(idle)
+        deployment.deploy({"processor": idle})
     first, second, *rest = str(failure.value).splitlines()
     assert first == "no-role-processor ended as ROLLBACK_COMPLETE"
     assert second.startswith("  Role (AWS::IAM::Role): ")
     assert "NotPrincipal" in second
     assert rest == []
     (templates / "processor.yaml").write_text(right)
-    assert invoke(emulator, deployment.deploy(idle)) == "first"
+    assert invoke(emulator, deployment.deploy({"processor": idle})) == "first"
     deployment.destroy()
 
 
@@ -230,7 +231,7 @@ def test_a_resource_that_is_refused_before_it_is_made_is_named(
     edit(templates / "storage.yaml", versioned, versioned + "\n      BucketName: taken-by-another")
     deployment = deployment_to(emulator, "taken", reports, templates)
     with pytest.raises(DeploymentError) as failure:
-        deployment.deploy(idle)
+        deployment.deploy({"processor": idle})
     first, second, *rest = str(failure.value).splitlines()
     assert first == "taken-storage ended as ROLLBACK_COMPLETE"
     assert second.startswith("  Archive (AWS::S3::Bucket): ")
@@ -242,7 +243,7 @@ def test_a_resource_that_is_refused_before_it_is_made_is_named(
 def test_destroy_keeps_tables_and_archive_and_says_so(
     emulator: Emulator, deployment: Deployment, reports: list[str], idle: Path
 ) -> None:
-    outputs = deployment.deploy(idle)
+    outputs = deployment.deploy({"processor": idle})
     emulator.client("s3").put_object(Bucket=outputs["ArchiveBucket"], Key="raw-data/1", Body=b"{}")
     deployment.destroy()
     kept = {line.split()[-1] for line in reports if line.startswith("kept")}
@@ -260,7 +261,9 @@ def test_destroy_keeps_tables_and_archive_and_says_so(
 
 def test_the_role_allows_the_calls_that_the_function_makes_and_no_other(replica_python: str, function_zip: Zip) -> None:
     with Emulator(python=replica_python, policies_enforced=True) as strict:
-        outputs = deployment_to(strict, "strict", []).deploy(function_zip(CALLS), {"MappingState": "Disabled"})
+        outputs = deployment_to(strict, "strict", []).deploy(
+            {"processor": function_zip(CALLS)}, {"MappingState": "Disabled"}
+        )
         answer = invoke(strict, outputs)
     refused = {
         "get state",
@@ -279,7 +282,9 @@ class TestEmulator:
     def test_leaves_no_process_and_no_file_behind(self, replica_python: str, function_zip: Zip) -> None:
         with Emulator(python=replica_python) as started:
             code = "import os\ndef handler(event, context): return [os.getpid(), os.getcwd()]\n"
-            outputs = deployment_to(started, "worker", []).deploy(function_zip(code), {"MappingState": "Disabled"})
+            outputs = deployment_to(started, "worker", []).deploy(
+                {"processor": function_zip(code)}, {"MappingState": "Disabled"}
+            )
             worker, directory = invoke(started, outputs)
             os.kill(worker, 0)
             assert Path(directory).is_dir()

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from producer_service.acceptance import Memory
-from producer_service.depot import Leftover, S3Depot
+from deployment.stacks import Outputs
+from producer_service.deduplication import Memory
 from producer_service.errors import HandoverUnavailable
+from producer_service.handover_store import Leftover, S3Depot
 from producer_service.packing import Row
 from replica.emulator import Emulator
-from replica.stacks import Outputs
 
 LEFTOVER = Leftover(
     4,

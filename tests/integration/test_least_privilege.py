@@ -21,16 +21,16 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from replica.deployment import Deployment
+from deployment.deployer import Deployment
+from deployment.stacks import Outputs
 from replica.emulator import REGION, Emulator
 from replica.event_source.aws import connect
-from replica.producer import ProducerProcess
-from replica.producer import environment as producer_environment
-from replica.stacks import Outputs
-from tests.integration.fault_proxy import FaultProxy, Request
-from tests.integration.grants import Call, Grant, calls_of, grants_of
+from replica.producer_process import ProducerProcess
+from replica.producer_process import environment as producer_environment
+from tests.fakes.fault_proxy import FaultProxy, Request
 from tests.integration.test_processor import Batch, Function, _record
-from tests.integration.whole import QUIET, templates_for_ministack, whole_deployment
+from tests.support.grants import Call, Grant, calls_of, grants_of
+from tests.support.whole_deployment import QUIET, templates_for_ministack, whole_deployment
 
 PATIENCE = 60.0
 PREFIX = "least"
@@ -82,7 +82,7 @@ def strict(replica_python: str) -> Iterator[Emulator]:
 @pytest.fixture(scope="module")
 def outputs(strict: Emulator, package: Path, tmp_path_factory: pytest.TempPathFactory) -> Outputs:
     templates = templates_for_ministack(tmp_path_factory.mktemp("whole"))
-    return whole_deployment(strict, PREFIX, [], templates).deploy(package, QUIET | {"DesiredCount": "0"})
+    return whole_deployment(strict, PREFIX, [], templates).deploy({"processor": package}, QUIET | {"DesiredCount": "0"})
 
 
 class Principal:
@@ -210,7 +210,7 @@ def give_up_a_batch(strict: Emulator, principal: Principal, proxy: FaultProxy, f
         archive.writestr("processor_lambda/__init__.py", "")
         archive.writestr("processor_lambda/app.py", "def handler(event, context): raise ValueError\n")
     whole = Deployment(strict.client("cloudformation"), strict.client("s3"), PREFIX)
-    outputs = whole.deploy(path, {"MappingState": "Disabled", "MaximumRetryAttempts": "0"})
+    outputs = whole.deploy({"processor": path}, {"MappingState": "Disabled", "MaximumRetryAttempts": "0"})
     strict.client("kinesis").put_record(StreamName=outputs["StreamName"], Data=b"x", PartitionKey="lane-00-of-02")
 
     def client(service_name: str, *, config: Config) -> Any:

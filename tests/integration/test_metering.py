@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from operations.expectation import Setup, expected
-from operations.usage import UNIT_BYTES
-from producer_service import ledger
+from aws_limits import KINESIS_PAYLOAD_UNIT_BYTES
+from costs.expected_usage import Setup, expected
+from deployment.functions import ROOT
+from producer_service import accepted_log as ledger
 from replica.event_source import Position
 from replica.event_source.aws import KinesisStream
-from replica.package import ROOT
 from replica.pipeline import Pipeline
-from replica.producer import ProducerProcess, environment
+from replica.producer_process import ProducerProcess, environment
 
 PATIENCE = 60.0
 SYMBOLS = [f"M{number}" for number in range(60)]
@@ -50,7 +50,7 @@ def test_what_is_metered_is_what_went_through_and_what_was_expected(replica_pyth
 
     assert usage.row_writes == len(evidence.rows) == accepted
     assert usage.bar_writes == evidence.bars
-    assert usage.payload_units == sum(math.ceil(size / UNIT_BYTES) for size in records)
+    assert usage.payload_units == sum(math.ceil(size / KINESIS_PAYLOAD_UNIT_BYTES) for size in records)
     assert usage.stream_bytes == sum(records)
     assert usage.archive_puts == len(objects) == usage.invocations == snapshot.batches
     assert usage.archive_bytes == sum(objects)

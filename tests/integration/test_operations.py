@@ -19,20 +19,20 @@ from uuid import uuid4
 import pytest
 from msgspec.structs import replace
 
+from deployment.deployer import Deployment
+from deployment.functions import ROOT
 from operations.dynamodb import DynamoBars
-from processor_lambda.memory import World
-from processor_lambda.records import Record as Arrived
+from processor_lambda.records import Record as PositionedLine
 from processor_lambda.rows import Row
 from quotes import Heartbeat, Quote, encode, lane_of, partition_key
-from replica.deployment import Deployment
 from replica.emulator import Emulator
 from replica.event_source import Clock, EventSourceMapping, FakeFunction, Record
 from replica.event_source.aws import connect, on_failure_destination
-from replica.event_source.deliverer import Deliverer
+from replica.event_source.invoker import Deliverer
 from replica.event_source.records import EventFormat
-from replica.package import ROOT
-from tests.integration.fault_proxy import Answer, FaultProxy, Request
-from tests.unit.processor.pipeline import make_processor
+from tests.fakes.fault_proxy import Answer, FaultProxy, Request
+from tests.fakes.pipeline import make_processor
+from tests.fakes.processor_ports import World
 
 PREFIX, STAGE = "operations", "test"
 LANES = 4
@@ -46,7 +46,7 @@ class Operator:
         self.emulator = emulator
         self.client = emulator.client
         deployment = Deployment(self.client("cloudformation"), self.client("s3"), prefix=f"{PREFIX}-{STAGE}")
-        self.outputs = deployment.deploy(package, {"MappingState": "Disabled"})
+        self.outputs = deployment.deploy({"processor": package}, {"MappingState": "Disabled"})
 
     def start(self, *arguments: str, endpoint: str | None = None) -> subprocess.Popen[str]:
         where = () if "--stage" in arguments else ("--stack-prefix", PREFIX, "--stage", STAGE)
@@ -570,7 +570,7 @@ def packets_of_yesterday(symbols: Sequence[str]) -> list[list[Quote]]:
 def bars_of_an_undisturbed_pass(symbols: Sequence[str]) -> dict[tuple[str, ...], Row]:
     world = World()
     records = [
-        Arrived(
+        PositionedLine(
             stream="quotes",
             shard="shardId-000000000000",
             sequence_number=number,

@@ -19,15 +19,15 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from producer_service import ledger
+from deployment.functions import ROOT
+from producer_service import accepted_log as ledger
 from quotes import Quote, encode_line, lane_of, partition_key, whole_milliseconds
 from replica.audit import audit
-from replica.package import ROOT
 from replica.pipeline import Pipeline
-from replica.producer import ProducerProcess
-from replica.producer import environment as producer_environment
-from tests import same_results
-from tests.recorded import PRICES, recorded_bars
+from replica.producer_process import ProducerProcess
+from replica.producer_process import environment as producer_environment
+from tests.support import same_results
+from tests.support.recorded_bars import PRICES, recorded_bars
 
 PATIENCE = 120.0
 LANES = 4

@@ -16,11 +16,11 @@ from urllib.parse import parse_qsl
 
 import pytest
 
+from deployment.stacks import Outputs
 from quotes import Heartbeat, Line, Quote, encode, lane_of, partition_key, to_iso
 from replica.emulator import Emulator
-from replica.stacks import Outputs
-from tests.integration.fault_proxy import Answer, FaultProxy, Request
-from tests.queues import subscribed, take
+from tests.fakes.fault_proxy import Answer, FaultProxy, Request
+from tests.support.queues import subscribed, take
 
 HANDLER = """
 import json, sys
@@ -317,7 +317,7 @@ def test_a_batch_that_ends_in_an_error_is_one_line_of_log_and_an_error_for_lambd
         function.invoke(batch.event)
     [line] = map(json.loads, function.log)
     assert (line["level"], line["event"], line["records"]) == ("ERROR", "batch_died", len(batch.event["Records"]))
-    assert line["reason"] == "NeverTaken: dynamodb PutItem: ValidationException: Item size"
+    assert line["reason"] == "PermanentFailure: dynamodb PutItem: ValidationException: Item size"
     assert line["last_sequence_number"] == batch.event["Records"][-1]["kinesis"]["sequenceNumber"]
 
 

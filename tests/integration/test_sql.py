@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from analytics import catalog
+from analytics import local_archive as kept
+from deployment.functions import ROOT
 from quotes import Heartbeat, Line, Quote, encode_line, lane_of, partition_key, to_iso
-from replica import catalog, kept
-from replica.package import ROOT
 from replica.pipeline import Pipeline
 
 PATIENCE = 60.0
@@ -82,7 +83,7 @@ def archive(replica_python: str, tmp_path_factory: pytest.TempPathFactory) -> It
             )
             assert pipeline.runner.wait_until_caught_up(PATIENCE)
         directory = tmp_path_factory.mktemp("archive")
-        assert kept.keep(pipeline.emulator.client("s3"), pipeline.outputs["ArchiveBucket"], directory) >= 3
+        assert kept.download(pipeline.emulator.client("s3"), pipeline.outputs["ArchiveBucket"], directory) >= 3
         yield directory
 
 

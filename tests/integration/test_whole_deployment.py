@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from replica.deployment import WHOLE, Deployment
+from deployment.deployer import ALL_STACKS, Deployment
+from deployment.errors import DeploymentError
+from deployment.functions import ROOT
+from deployment.stacks import Outputs
 from replica.emulator import Emulator
-from replica.errors import DeploymentError
-from replica.package import ROOT
-from replica.stacks import Outputs
-from tests.integration.whole import IMAGE, QUIET, templates_for_ministack, whole_deployment
+from tests.support.whole_deployment import IMAGE, QUIET, templates_for_ministack, whole_deployment
 
 PATIENCE = 60.0
 
@@ -67,16 +67,16 @@ def task(emulator: Emulator, outputs: Outputs) -> tuple[dict[str, Any], dict[str
 def test_everything_is_made_left_as_it_is_changed_and_gone_again(
     emulator: Emulator, deployment: Deployment, reports: list[str], idle: Path
 ) -> None:
-    outputs = deployment.deploy(idle, QUIET)
-    names = [f"{deployment.prefix}-{name}" for name in WHOLE]
+    outputs = deployment.deploy({"processor": idle}, QUIET)
+    names = [f"{deployment.prefix}-{name}" for name in ALL_STACKS]
     assert [line for line in reports if line.startswith("creating")] == [f"creating {name}" for name in names]
 
     reports.clear()
-    assert deployment.deploy(idle, QUIET) == outputs
+    assert deployment.deploy({"processor": idle}, QUIET) == outputs
     assert [line for line in reports if "uploaded" not in line] == [f"{name} is up to date" for name in names]
 
     reports.clear()
-    deployment.deploy(idle, QUIET | {"Source": "yahoo", "Symbols": "AAPL", "DesiredCount": "0"})
+    deployment.deploy({"processor": idle}, QUIET | {"Source": "yahoo", "Symbols": "AAPL", "DesiredCount": "0"})
     changed = [f"updating {deployment.prefix}-{name}" for name in ("producer", "producer-alarms")]
     assert [line for line in reports if line.startswith("updating")] == changed
     service, definition = task(emulator, outputs)
@@ -95,7 +95,7 @@ def test_everything_is_made_left_as_it_is_changed_and_gone_again(
 def test_the_task_is_given_what_the_other_stacks_put_out(
     emulator: Emulator, deployment: Deployment, idle: Path
 ) -> None:
-    outputs = deployment.deploy(idle, QUIET)
+    outputs = deployment.deploy({"processor": idle}, QUIET)
     service, definition = task(emulator, outputs)
     (container,) = definition["containerDefinitions"]
     environment = {entry["name"]: entry["value"] for entry in container["environment"]}
@@ -108,8 +108,8 @@ def test_the_task_is_given_what_the_other_stacks_put_out(
 
 
 def test_everything_bears_the_deployment_s_tags(emulator: Emulator, deployment: Deployment, idle: Path) -> None:
-    deployment.deploy(idle, QUIET)
-    for name in WHOLE:
+    deployment.deploy({"processor": idle}, QUIET)
+    for name in ALL_STACKS:
         (stack,) = emulator.client("cloudformation").describe_stacks(StackName=f"{deployment.prefix}-{name}")["Stacks"]
         assert {tag["Key"]: tag["Value"] for tag in stack["Tags"]} == deployment.tags
 
@@ -117,8 +117,8 @@ def test_everything_bears_the_deployment_s_tags(emulator: Emulator, deployment: 
 def test_a_preview_names_every_resource_and_leaves_nothing(
     emulator: Emulator, deployment: Deployment, reports: list[str], idle: Path
 ) -> None:
-    previews = deployment.preview(idle, QUIET)
-    assert list(previews) == [f"{deployment.prefix}-{name}" for name in WHOLE]
+    previews = deployment.preview({"processor": idle}, QUIET)
+    assert list(previews) == [f"{deployment.prefix}-{name}" for name in ALL_STACKS]
     assert "add Stream (AWS::Kinesis::Stream)" in previews[f"{deployment.prefix}-stream"]
     assert all(line.startswith("add ") for lines in previews.values() for line in lines)
     assert stacks(emulator, deployment.prefix) == []
@@ -128,12 +128,12 @@ def test_a_preview_names_every_resource_and_leaves_nothing(
 def test_a_preview_shows_what_a_deployment_would_change_and_changes_nothing(
     emulator: Emulator, deployment: Deployment, templates: Path, idle: Path
 ) -> None:
-    outputs = deployment.deploy(idle, QUIET)
-    assert set(deployment.preview(idle, QUIET).values()) == {()}
+    outputs = deployment.deploy({"processor": idle}, QUIET)
+    assert set(deployment.preview({"processor": idle}, QUIET).values()) == {()}
 
     stream = templates / "stream.yaml"
     stream.write_text(stream.read_text().replace("    Properties:\n", "    Properties:\n      Name: another\n", 1))
-    previews = deployment.preview(idle, QUIET | {"DesiredCount": "0"})
+    previews = deployment.preview({"processor": idle}, QUIET | {"DesiredCount": "0"})
     changed = {stack.removeprefix(deployment.prefix + "-"): lines for stack, lines in previews.items() if lines}
     assert changed["stream"] == ("modify, or replace, Stream (AWS::Kinesis::Stream)",)  # AWS would be sure of it
     assert any("Service (AWS::ECS::Service)" in line for line in changed["producer"])
@@ -143,7 +143,7 @@ def test_a_preview_shows_what_a_deployment_would_change_and_changes_nothing(
 
 
 def test_private_subnets_have_no_way_in_and_no_address(emulator: Emulator, deployment: Deployment, idle: Path) -> None:
-    outputs = deployment.deploy(idle, QUIET | {"Network": "private"})
+    outputs = deployment.deploy({"processor": idle}, QUIET | {"Network": "private"})
     ec2 = emulator.client("ec2")
     assert outputs["AssignPublicIp"] == "DISABLED"
     subnets = ec2.describe_subnets(SubnetIds=outputs["SubnetIds"].split(","))["Subnets"]
@@ -160,7 +160,7 @@ def test_a_vpc_that_is_there_is_used_and_left_alone(emulator: Emulator, deployme
     vpc = ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.1.0.0/24")["Subnet"]["SubnetId"]
     theirs = {"Network": "existing", "ExistingVpcId": vpc, "ExistingSubnetIds": subnet}
-    outputs = deployment.deploy(idle, QUIET | theirs)
+    outputs = deployment.deploy({"processor": idle}, QUIET | theirs)
     assert (outputs["SubnetIds"], outputs["AssignPublicIp"]) == (subnet, "DISABLED")
     (group,) = ec2.describe_security_groups(GroupIds=[outputs["SecurityGroupId"]])["SecurityGroups"]
     assert group["VpcId"] == vpc
@@ -180,20 +180,23 @@ def test_what_does_not_go_together_is_told(
     deployment: Deployment, idle: Path, wrong: dict[str, str], told: str
 ) -> None:
     with pytest.raises(DeploymentError, match=told):
-        deployment.deploy(idle, QUIET | wrong)
+        deployment.deploy({"processor": idle}, QUIET | wrong)
 
 
 def test_tables_that_were_on_demand_can_be_given_capacities(
     emulator: Emulator, deployment: Deployment, idle: Path
 ) -> None:
-    outputs = deployment.deploy(idle, QUIET)
-    assert deployment.deploy(idle, QUIET | {"TableBilling": "PROVISIONED", "QuotesWriteCapacity": "400"}) == outputs
+    outputs = deployment.deploy({"processor": idle}, QUIET)
+    assert (
+        deployment.deploy({"processor": idle}, QUIET | {"TableBilling": "PROVISIONED", "QuotesWriteCapacity": "400"})
+        == outputs
+    )
     table = emulator.client("dynamodb").describe_table(TableName=outputs["QuotesTable"])["Table"]
     assert int(table["ProvisionedThroughput"]["WriteCapacityUnits"]) == 400
 
 
 def test_an_alarm_reaches_the_operators(emulator: Emulator, deployment: Deployment, idle: Path) -> None:
-    outputs = deployment.deploy(idle, QUIET)
+    outputs = deployment.deploy({"processor": idle}, QUIET)
     sqs = emulator.client("sqs")
     queue = sqs.create_queue(QueueName=f"{deployment.prefix}-operators")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -219,7 +222,7 @@ def test_an_alarm_reaches_the_operators(emulator: Emulator, deployment: Deployme
 
 
 class TestCommand:
-    """`python -m replica deploy`, as `make deploy` calls it."""
+    """`python -m deployment deploy`, as `make deploy` calls it."""
 
     def run(self, emulator: Emulator, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "replica", "deploy", "--architecture", "native", *arguments]

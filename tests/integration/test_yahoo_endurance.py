@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from producer_service.sources.yahoo import MAX_IN_FLIGHT
+from producer_service.sources.yahoo.source import MAX_IN_FLIGHT
 from tests.integration.yahoo_standin import YahooStandin
 
 ROOT = Path(__file__).parents[2]
@@ -97,9 +97,9 @@ def _slope(points: list[tuple[float, float]]) -> float:
 
 def main(polls: int, cache: Path) -> None:
     """Poll so many times, a simulated minute apart, and print what the process holds after every few."""
-    from producer_service.sources.missing import Absences  # noqa: PLC0415  (after the measurement's own imports)
-    from producer_service.sources.yahoo import YahooSource  # noqa: PLC0415
-    from producer_service.sources.yahoo_client import COOKIE_FILE  # noqa: PLC0415
+    from producer_service.sources.yahoo.client import COOKIE_FILE  # noqa: PLC0415
+    from producer_service.sources.yahoo.inactive_symbols import Absences  # noqa: PLC0415  (after the measurement's own imports)
+    from producer_service.sources.yahoo.source import YahooSource  # noqa: PLC0415
 
     def tell(text: str) -> None:
         print(text, flush=True)  # noqa: T201

@@ -22,10 +22,10 @@ from structlog.testing import capture_logs
 from producer_service.errors import ConfigurationError
 from producer_service.sources import FetchResult
 from producer_service.sources.token_bucket import TokenBucket
-from producer_service.sources.yahoo import MAX_BATCH, MAX_IN_FLIGHT, MAX_STALENESS, YahooSource
-from producer_service.sources.yahoo_client import COOKIE_FILE
-from producer_service.sources.yahoo_gate import Gate, Trouble
-from producer_service.sources.yahoo_session import open_session
+from producer_service.sources.yahoo.client import COOKIE_FILE
+from producer_service.sources.yahoo.request_limiter import Gate, Trouble
+from producer_service.sources.yahoo.session import open_session
+from producer_service.sources.yahoo.source import MAX_BATCH, MAX_IN_FLIGHT, MAX_STALENESS, YahooSource
 from tests.integration.yahoo_standin import YahooStandin
 
 OPEN = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)  # a Monday, half an hour into New York's session
@@ -470,7 +470,7 @@ def test_a_cache_that_cannot_be_written_is_a_mistake_at_the_start(tmp_path: Path
 def test_yfinance_is_imported_by_the_first_yahoo_source_alone() -> None:
     program = """
 import sys
-import producer_service.sources.yahoo, producer_service.sources.replay, producer_service.sources.synthetic
+import producer_service.sources.yahoo.source, producer_service.sources.replay.source, producer_service.sources.synthetic
 sys.exit(any(name in sys.modules for name in ("yfinance", "pandas", "curl_cffi")))
 """
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -18,9 +18,10 @@ from contextlib import suppress
 
 import msgspec
 
+from aws_limits import KINESIS_REQUEST_BYTES
 from tests.trials.arrivals import Request
 from tests.trials.faults import Fate, Faults
-from tests.trials.faulty_stream import MAX_REQUEST_BYTES, FaultyStream
+from tests.trials.faulty_stream import FaultyStream
 
 HOST = "127.0.0.1"
 
@@ -49,7 +50,7 @@ class FaultyKinesis:
         await asyncio.gather(*conversations)
 
     async def _listen(self) -> None:
-        self._listener = await asyncio.start_server(self._converse, HOST, self._port, limit=2 * MAX_REQUEST_BYTES)
+        self._listener = await asyncio.start_server(self._converse, HOST, self._port, limit=2 * KINESIS_REQUEST_BYTES)
         self._port = self._listener.sockets[0].getsockname()[1]
 
     def _leave(self, seconds: float) -> None:

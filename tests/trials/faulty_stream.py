@@ -11,15 +11,13 @@ from typing import Any
 
 import msgspec
 
+from aws_limits import KINESIS_RECORD_BYTES, KINESIS_REQUEST_BYTES, KINESIS_REQUEST_RECORDS
 from tests.trials.arrivals import Arrivals, Request, Verdict
 from tests.trials.faults import Dice, Fate, Faults
 
 SHARDS = (2, 4, 3)
 """How many there are, from one reshard to the next."""
 # Kinesis's limits, written down once more: a mistake in the producer's constants shows here.
-MAX_RECORDS = 500
-MAX_REQUEST_BYTES = 5 * 2**20
-MAX_RECORD_BYTES = 2**20
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,13 +122,16 @@ class FaultyStream:
 
 def _mistake(records: list[_Record]) -> tuple[str, str] | None:
     """Why Kinesis would not look at a request; None if it would."""
-    if not 1 <= len(records) <= MAX_RECORDS:
-        return "ValidationException", f"Value at 'records' must have length less than or equal to {MAX_RECORDS}"
+    if not 1 <= len(records) <= KINESIS_REQUEST_RECORDS:
+        return (
+            "ValidationException",
+            f"Value at 'records' must have length less than or equal to {KINESIS_REQUEST_RECORDS}",
+        )
     sizes = [len(record.data) + len(record.partition_key) for record in records]
-    if max(sizes) > MAX_RECORD_BYTES:
-        return "ValidationException", f"'data' must have length less than or equal to {MAX_RECORD_BYTES}"
-    if sum(sizes) > MAX_REQUEST_BYTES:
-        return "InvalidArgumentException", f"Records size exceeds {MAX_REQUEST_BYTES} bytes"
+    if max(sizes) > KINESIS_RECORD_BYTES:
+        return "ValidationException", f"'data' must have length less than or equal to {KINESIS_RECORD_BYTES}"
+    if sum(sizes) > KINESIS_REQUEST_BYTES:
+        return "InvalidArgumentException", f"Records size exceeds {KINESIS_REQUEST_BYTES} bytes"
     return None
 
 

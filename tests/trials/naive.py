@@ -12,7 +12,7 @@ import msgspec
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from producer_service.packing import MAX_RECORDS
+from aws_limits import KINESIS_REQUEST_RECORDS
 from quotes import encode_line
 from tests.trials.load import Load
 from tests.trials.producer import READ_TIMEOUT_SECONDS
@@ -73,8 +73,8 @@ class _Queue:
 
     def take(self) -> list[_Record]:
         with self._lock:
-            batch = [self._again.popleft() for _ in range(min(MAX_RECORDS, len(self._again)))]
-            while len(batch) < MAX_RECORDS and (record := next(self._records, None)) is not None:
+            batch = [self._again.popleft() for _ in range(min(KINESIS_REQUEST_RECORDS, len(self._again)))]
+            while len(batch) < KINESIS_REQUEST_RECORDS and (record := next(self._records, None)) is not None:
                 batch.append(record)
             return batch
 

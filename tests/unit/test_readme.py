@@ -1,7 +1,7 @@
 """The README says what is true of the settings."""
 
+from deployment.functions import ROOT
 from producer_service.settings import VARIABLES
-from replica.package import ROOT
 
 
 def test_the_readme_has_every_setting_with_its_default_and_meaning() -> None:

@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 import msgspec
 import pytest
 
-from operations.delivery import Clock, Courier
-from operations.memory import MemoryObjects, MemoryQueue, MemoryStream
+from operations.ordered_writer import Clock, Courier
 from operations.ports import Packet
 from operations.quarantine import Entry
-from processor_lambda.memory import World
 from processor_lambda.records import Record
-from tests.unit.processor.pipeline import OPEN, Shard, make_processor
+from tests.fakes.operations_ports import MemoryObjects, MemoryQueue, MemoryStream
+from tests.fakes.pipeline import OPEN, Shard, make_processor
+from tests.fakes.processor_ports import World
 
 NOW: datetime = OPEN + timedelta(hours=3)
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import typer
 
+from deployment.functions import ROOT
 from operations.cli import app
-from replica.package import ROOT
 
 PROGRAM: Any = typer.main.get_command(app)  # of typer's own copy of click
 SHOWN = re.compile(r"^ *(?:\.venv/bin/)?python -m operations (.+)$", re.MULTILINE)

@@ -14,14 +14,14 @@ from msgspec.structs import replace
 
 from operations.archive import Pick, arrived_between, in_order, read
 from operations.errors import Unreadable, WrongUsage
-from operations.memory import MemoryBars, MemoryObjects, MemoryRows
 from operations.rebuild import Rebuilder, Rebuilt, Span, span_of
-from processor_lambda.memory import World
 from processor_lambda.records import Record
 from processor_lambda.rows import Row
 from processor_lambda.settings import Settings
 from quotes import Heartbeat, Line, Quote, encode, encode_line, lane_of, partition_key
-from tests.unit.processor.pipeline import SETTINGS, make_processor
+from tests.fakes.operations_ports import MemoryBars, MemoryObjects, MemoryRows
+from tests.fakes.pipeline import SETTINGS, make_processor
+from tests.fakes.processor_ports import World
 
 LANES = 2
 MONDAY = datetime(2026, 11, 23, tzinfo=UTC)

@@ -7,18 +7,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from operations.delivery import Clock, Courier
-from operations.due import Due
 from operations.errors import Unavailable
-from operations.memory import MemoryObjects, MemoryStream
+from operations.ordered_writer import Clock, Courier
 from operations.ports import Packet
+from operations.rebuild_hints import Due
 from operations.redrive import redrive, survey
 from quotes import encode
 from replica.event_source import Discarded, Record
 from replica.event_source.destination import invocation_record, object_key
 from replica.event_source.mapping import EventSourceMapping
 from replica.event_source.records import EventFormat
-from tests.unit.processor.pipeline import make_quote
+from tests.fakes.operations_ports import MemoryObjects, MemoryStream
+from tests.fakes.pipeline import make_quote
 
 BUCKET = "archive"
 BEGAN = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)

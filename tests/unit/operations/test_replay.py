@@ -10,11 +10,11 @@ from msgspec.structs import replace
 from operations.errors import Unavailable
 from operations.ports import Packet
 from operations.quarantine import Selection
+from operations.queue_snapshot import Sweep
 from operations.replay import Plan, Replayed, plan, replay
-from operations.sweep import Sweep
 from quotes import encode, encode_line, from_iso, lane_of, partition_key
+from tests.fakes.pipeline import LANES, make_heartbeats, make_quote
 from tests.unit.operations.conftest import NOW, Quarantined, entry_with
-from tests.unit.processor.pipeline import LANES, make_heartbeats, make_quote
 
 AAPL = partition_key(lane_of("AAPL", LANES), LANES)
 MSFT = partition_key(lane_of("MSFT", LANES), LANES)

@@ -8,13 +8,13 @@ import pytest
 from rich.console import Console
 
 from operations.quarantine import Refusal, harmless
+from operations.queue_snapshot import Sweep
 from operations.replay import contents_of
-from operations.sweep import Sweep
 from operations.view import SHOWN_BYTES, age_of, contents_shown, description_of, json_of, refusals_of, table_of
 from quotes import encode
+from tests.fakes.pipeline import make_quote
 from tests.unit.operations.conftest import NOW, Quarantined
 from tests.unit.operations.test_replay import AAPL
-from tests.unit.processor.pipeline import make_quote
 
 
 def shown(quarantined: Quarantined, content: bytes) -> list[str]:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from processor_lambda.memory import World
 from processor_lambda.processor import Processor
-from tests.unit.processor.pipeline import Shard, make_processor
+from tests.fakes.pipeline import Shard, make_processor
+from tests.fakes.processor_ports import World
 
 
 @pytest.fixture

@@ -11,21 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aws_limits import SNS_SUBJECT_LENGTH
+from deployment.functions import ROOT
+from lane_state import Alert, AlertState, Bar
 from processor_lambda.alerts import (
-    MAX_SUBJECT,
-    Band,
-    Signal,
-    Silent,
-    bar_alert,
-    bar_signal,
-    judged,
-    move_alert,
-    quote_signal,
-    split_alert,
-    stale_alert,
-)
-from processor_lambda.rows import change_percent_of
-from processor_lambda.rules import (
     BarRule,
     BollingerBreakout,
     MacdCrossover,
@@ -37,9 +26,10 @@ from processor_lambda.rules import (
     VolumeSpike,
     ZScore,
 )
-from processor_lambda.state import Alert, Bar, Flag
-from replica.package import ROOT
-from tests.unit.processor.pipeline import OPEN, make_quote
+from processor_lambda.alerts.signals import Band, Signal, evaluate
+from processor_lambda.alerts.stale_feed import StaleSymbol
+from processor_lambda.rows import change_percent_of
+from tests.fakes.pipeline import OPEN, make_quote
 
 BAND = Band(10, 8, -10, -8)
 CROSSING = Band(1, 1, -1, -1, is_crossing=True)
@@ -47,11 +37,11 @@ CROSSING = Band(1, 1, -1, -1, is_crossing=True)
 
 def raised(values: Sequence[float], band: Band = BAND, cooldown: int = 0) -> list[int]:
     """At which of some values, a minute apart, an alert is raised."""
-    flag: Flag | None = None
+    flag: AlertState | None = None
     found = []
     for minute, value in enumerate(values):
         now = OPEN + timedelta(minutes=minute)
-        flag, is_raised = judged(flag, Signal(value, band), now, timedelta(minutes=cooldown))
+        flag, is_raised = evaluate(flag, Signal(value, band), now, timedelta(minutes=cooldown))
         found += [minute] * is_raised
     return found
 
@@ -97,10 +87,10 @@ def test_a_crossing_is_raised_on_each_new_side_but_not_on_the_first(values: list
 
 
 def test_a_flag_at_rest_is_not_remembered() -> None:
-    flag, _ = judged(None, Signal(11, BAND), OPEN, timedelta(minutes=5))
-    flag, _ = judged(flag, Signal(0, BAND), OPEN + timedelta(minutes=1), timedelta(minutes=5))
-    assert flag == Flag(0, 0, OPEN)
-    assert judged(flag, Signal(0, BAND), OPEN + timedelta(minutes=5), timedelta(minutes=5)) == (None, False)
+    flag, _ = evaluate(None, Signal(11, BAND), OPEN, timedelta(minutes=5))
+    flag, _ = evaluate(flag, Signal(0, BAND), OPEN + timedelta(minutes=1), timedelta(minutes=5))
+    assert flag == AlertState(0, 0, OPEN)
+    assert evaluate(flag, Signal(0, BAND), OPEN + timedelta(minutes=5), timedelta(minutes=5)) == (None, False)
 
 
 def a_bar(close: str, volume: int | None = 500, **indicators: float) -> Bar:
@@ -152,10 +142,10 @@ CASES: list[tuple[BarRule, Bar, str]] = [
 
 @pytest.mark.parametrize(("rule", "bar", "subject"), CASES, ids=[subject for *_, subject in CASES])
 def test_a_bar_beyond_a_rules_band_says_why(rule: BarRule, bar: Bar, subject: str) -> None:
-    signal = bar_signal(rule, bar)
+    signal = rule.signal(bar, follows_gap=False)
     assert signal is not None
-    assert judged(None, signal, OPEN, timedelta())[1]
-    alert = bar_alert(rule, bar, signal)
+    assert evaluate(None, signal, OPEN, timedelta())[1]
+    alert = rule.alert(bar, signal)
     assert alert.subject == subject
     assert alert.id == f"{rule.id}:AAPL:2026-11-23T14:30:00.000Z"
     assert alert.values["close"] == bar.close
@@ -182,38 +172,41 @@ def test_a_bar_beyond_a_rules_band_says_why(rule: BarRule, bar: Bar, subject: st
 def test_a_crossover_is_raised_when_the_sides_change(
     rule: BarRule, below: dict[str, float], above: dict[str, float], subject: str
 ) -> None:
-    first, then = bar_signal(rule, a_bar("100", 500, **below)), bar_signal(rule, a_bar("100", 500, **above))
+    first, then = (
+        rule.signal(a_bar("100", 500, **below), follows_gap=False),
+        rule.signal(a_bar("100", 500, **above), follows_gap=False),
+    )
     assert first is not None
     assert then is not None
-    flag, was_raised = judged(None, first, OPEN, timedelta())
+    flag, was_raised = evaluate(None, first, OPEN, timedelta())
     assert not was_raised
-    assert judged(flag, then, OPEN, timedelta())[1]
-    assert bar_alert(rule, a_bar("100", 500, **above), then).subject == subject
+    assert evaluate(flag, then, OPEN, timedelta())[1]
+    assert rule.alert(a_bar("100", 500, **above), then).subject == subject
 
 
 @pytest.mark.parametrize(
     "rule", [ZScore(), BollingerBreakout(), SmaCrossover(), Rsi(), MacdCrossover(), VolumeSpike()], ids=lambda r: r.id
 )
 def test_what_is_not_known_yet_is_no_signal(rule: BarRule) -> None:
-    assert bar_signal(rule, a_bar("100")) is None
+    assert rule.signal(a_bar("100"), follows_gap=False) is None
 
 
 def test_a_tick_after_a_flat_hour_is_many_deviations_and_no_alert() -> None:
-    signal = bar_signal(ZScore(least_percent=0.2), a_bar("100.1", z_score=900.0, last_return=0.001))
+    signal = ZScore(least_percent=0.2).signal(a_bar("100.1", z_score=900.0, last_return=0.001), follows_gap=False)
     assert signal is not None
     assert signal.value == 0
 
 
 def test_flat_bands_and_prices_of_nothing_are_no_signal() -> None:
-    assert bar_signal(BollingerBreakout(), a_bar("100", sma_20=100.0, bollinger_upper=100.0)) is None
-    assert bar_signal(SmaCrossover(), a_bar("-3", sma_5=-1.0, sma_20=-2.0)) is None
-    assert bar_signal(MacdCrossover(), a_bar("0", macd_histogram=1.0)) is None
+    assert BollingerBreakout().signal(a_bar("100", sma_20=100.0, bollinger_upper=100.0), follows_gap=False) is None
+    assert SmaCrossover().signal(a_bar("-3", sma_5=-1.0, sma_20=-2.0), follows_gap=False) is None
+    assert MacdCrossover().signal(a_bar("0", macd_histogram=1.0), follows_gap=False) is None
 
 
 def test_a_subject_is_cut_to_what_sns_takes() -> None:
-    silent = [Silent(f"SYMBOL{n}", 16.9 + n, 15 + n) for n in range(40)]
-    alert = stale_alert(StaleFeed(), "lane-00-of-01", silent, OPEN)
-    assert len(alert.subject) == MAX_SUBJECT
+    silent = [StaleSymbol(f"SYMBOL{n}", 16.9 + n, 15 + n) for n in range(40)]
+    alert = StaleFeed().alert("lane-00-of-01", silent, OPEN)
+    assert len(alert.subject) == SNS_SUBJECT_LENGTH
     assert alert.subject.startswith("40 symbols have had no new price for 16 minutes: SYMBOL0, ")
     assert len(alert.symbols) == 40
     assert alert.values == {"minutes": 16, "threshold": 15, "count": 40}
@@ -228,10 +221,10 @@ def alerts_of_every_kind() -> list[Alert]:
     rules: list[BarRule] = [ZScore(), BollingerBreakout(), SmaCrossover(), Rsi(), MacdCrossover(), VolumeSpike()]
     quote = make_quote(price="110", previous_close="100")
     return [
-        move_alert(PriceMove(percent=5), quote, Signal(10, BAND)),
-        *(bar_alert(rule, bar, Signal(11, BAND)) for rule in rules),
-        stale_alert(StaleFeed(), "lane-00-of-01", [Silent("AAPL", 16, 15)], OPEN),
-        split_alert(Split(), quote, Decimal(220), 2.0),
+        PriceMove(percent=5).alert(quote, Signal(10, BAND)),
+        *(rule.alert(bar, Signal(11, BAND)) for rule in rules),
+        StaleFeed().alert("lane-00-of-01", [StaleSymbol("AAPL", 16, 15)], OPEN),
+        Split().alert(quote, Decimal(220), 2.0),
     ]
 
 
@@ -245,7 +238,7 @@ def test_the_document_names_the_values_of_each_kind() -> None:
 @given(st.decimals("0.01", 10_000, places=2), st.decimals("0.01", 10_000, places=2))
 def test_a_move_is_judged_by_the_percentage_of_its_row(price: Decimal, previous_close: Decimal) -> None:
     quote = make_quote(price=str(price), previous_close=str(previous_close))
-    signal, change = quote_signal(PriceMove(percent=5), quote), change_percent_of(quote)
+    signal, change = PriceMove(percent=5).signal(quote), change_percent_of(quote)
     assert signal is not None
     assert change is not None
     assert signal.value == pytest.approx(float(change), rel=1e-12, abs=1e-6)

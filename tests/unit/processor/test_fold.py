@@ -16,20 +16,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from lane_state import WHOLE, Alert, Bar, LaneState, Position, pack
 from processor_lambda import fold as fold_
-from processor_lambda.fold import Arrived, Fold
+from processor_lambda.alerts import PriceMove, Rsi, Rule, Rules, SmaCrossover, Split, StaleFeed, VolumeSpike
+from processor_lambda.fold import Fold, PositionedLine
 from processor_lambda.indicators import Indicators
-from processor_lambda.rules import PriceMove, Rsi, Rule, Rules, SmaCrossover, Split, StaleFeed, VolumeSpike
-from processor_lambda.state import WHOLE, Alert, Bar, LaneState, Position, pack
 from quotes import Heartbeat, Line, decode, encode_line
-from tests.unit.processor.pipeline import OPEN, make_heartbeats, make_quote
+from tests.fakes.pipeline import OPEN, make_heartbeats, make_quote
 
 MOVE = PriceMove(percent=5, cooldown_minutes=0)
 DAY = 86_400
 
 
-def arrived(lines: Sequence[Line], sequence: int = 0) -> list[Arrived]:
-    return [Arrived(Position(sequence, number), encode_line(line)[:-1], line) for number, line in enumerate(lines, 1)]
+def arrived(lines: Sequence[Line], sequence: int = 0) -> list[PositionedLine]:
+    return [
+        PositionedLine(Position(sequence, number), encode_line(line)[:-1], line) for number, line in enumerate(lines, 1)
+    ]
 
 
 def run(
@@ -240,7 +242,9 @@ def test_of_a_line_that_is_stuffed_only_what_it_says_is_kept() -> None:
     quote = make_quote()
     line = encode_line(quote)[:-1]
     stuffing = b"".join(b'"revision":%d,' % number for number in range(10_000))
-    arrived = Arrived(Position(0, 1), line.replace(b'"ingest_time"', stuffing + b'"revision":0,"ingest_time"'), quote)
+    arrived = PositionedLine(
+        Position(0, 1), line.replace(b'"ingest_time"', stuffing + b'"revision":0,"ingest_time"'), quote
+    )
     assert decode(arrived.content).good[0].line == quote
     state = Fold(Rules(()), keep_lines=True)(LaneState(), [arrived], Position(0, WHOLE), {}).state
     assert state.symbols["AAPL"].bar is not None
@@ -426,7 +430,7 @@ def test_a_market_that_closes_ends_the_silence() -> None:
         rules=[STALE],
     )
     assert len(alerts) == 1
-    assert state.symbols["AAPL"].flags == {}
+    assert state.symbols["AAPL"].alert_states == {}
 
 
 def test_a_market_that_opens_gives_its_symbols_time_for_their_first_price() -> None:

@@ -12,12 +12,12 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 
-from processor_lambda.memory import World
 from processor_lambda.rows import timestamp_of
 from processor_lambda.settings import Resolution
-from producer_service.sources.yahoo_quotes import parse
+from producer_service.sources.yahoo.parsing import parse
 from quotes import Quote, encode_line, lane_of, partition_key
-from tests.unit.processor.pipeline import LANES, OPEN, SETTINGS, Shard, make_heartbeats, make_processor, make_quote
+from tests.fakes.pipeline import LANES, OPEN, SETTINGS, Shard, make_heartbeats, make_processor, make_quote
+from tests.fakes.processor_ports import World
 
 RECORDS, LINES = 100, 100
 """Of each of ten runs."""

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from processor_lambda.indicators import NAMES, RETURN_MAX_GAP, VERSION, Indicators, pack, unpack
-from producer_service.sources.bars import read_bars
+from producer_service.sources.replay.bars import read_bars
 
 Bar = tuple[datetime, float, int | None]
 Series = NDArray[np.float64]

@@ -7,8 +7,8 @@ from datetime import timedelta
 import msgspec
 
 from processor_lambda import metrics
-from processor_lambda.processor import Report
-from tests.unit.processor.pipeline import OPEN, Shard
+from processor_lambda.report import Report
+from tests.fakes.pipeline import OPEN, Shard
 
 RECORD = Shard().put(b"", "lane-00-of-01")
 """It arrived an hour after the open."""

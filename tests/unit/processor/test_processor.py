@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from processor_lambda.errors import Unavailable
+from aws_requests import Unavailable
+from lane_state import Alert
 from processor_lambda.fold import MAX_SYMBOLS
-from processor_lambda.memory import World
 from processor_lambda.ports import RefusedAlert
 from processor_lambda.processor import Processor
-from processor_lambda.state import Alert
 from quotes import Line, encode, encode_line, lane_of, partition_key
-from tests.unit.processor.pipeline import LANES, SETTINGS, Shard, make_heartbeats, make_processor, make_quote
+from tests.fakes.pipeline import LANES, SETTINGS, Shard, make_heartbeats, make_processor, make_quote
+from tests.fakes.processor_ports import World
 
 AAPL = partition_key(lane_of("AAPL", LANES), LANES)
 
@@ -267,7 +267,7 @@ def test_a_lost_race_on_a_warm_copy_is_folded_again_in_the_same_invocation(world
     shard.put_lines([make_quote(second=10, price="120")])
     other.process(shard.records[1:2])
     shard.put_lines([make_quote(second=61)])
-    assert one.process(shard.records[1:]).lost_races == 1
+    assert one.process(shard.records[1:]).commit_conflicts == 1
     [bar] = world.bar_rows.values()
     assert (bar["high"], bar["quotes"]) == (120, 2)
 
@@ -281,7 +281,7 @@ def test_a_stale_warm_copy_does_not_fail_a_batch_that_is_committed_in_parts(
     stale = make_processor(world)
     stale.process(shard.records[:1])
     make_processor(world).process(shard.records[:3])
-    assert stale.process(shard.records[1:]).lost_races == 1
+    assert stale.process(shard.records[1:]).commit_conflicts == 1
     assert_same_effects(world, one_pass(shard))
 
 

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
-from processor_lambda.memory import World
-from producer_service.sources.replay import ReplaySource
+from producer_service.sources.replay.source import ReplaySource
 from quotes import Heartbeat, partition_key
-from tests.recorded import PRICES, recorded_bars
-from tests.unit.processor.pipeline import LANES, Shard, make_processor
+from tests.fakes.pipeline import LANES, Shard, make_processor
+from tests.fakes.processor_ports import World
+from tests.support.recorded_bars import PRICES, recorded_bars
 
 NOW = datetime(2026, 11, 23, 14, tzinfo=UTC)
 

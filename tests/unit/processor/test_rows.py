@@ -6,11 +6,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from operations.shape import item_bytes
+from costs.sizes import item_bytes
+from lane_state import Bar
 from processor_lambda.indicators import Indicators
 from processor_lambda.rows import Row, bar_row, quote_row, significant, timestamp_of
-from processor_lambda.state import Bar
-from tests.unit.processor.pipeline import OPEN, make_quote
+from tests.fakes.pipeline import OPEN, make_quote
 
 THRESHOLD = Decimal(5)
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from processor_lambda.alerts import PriceMove, Rsi, Rules
+from processor_lambda.alerts.rules_file import DEFAULT_FILE, read
 from processor_lambda.errors import SettingsError
-from processor_lambda.rules import DEFAULT_FILE, PriceMove, Rsi, Rules, read
 
 
 def rules_of(tmp_path: Path, text: str) -> Rules:
@@ -29,7 +30,7 @@ def test_the_default_file_has_a_rule_of_each_kind_for_every_symbol() -> None:
     rules = read(DEFAULT_FILE, Decimal(5)).of("ANY")
     assert [rule.percent for rule in rules.quote] == [5]
     assert len(rules.bar) == 6
-    assert len(rules.stale) == len(rules.split) == 1
+    assert len(rules.silence) == len(rules.split) == 1
 
 
 def test_a_rule_that_names_a_symbol_takes_the_place_of_those_of_its_kind_that_name_none(tmp_path: Path) -> None:
@@ -85,22 +86,22 @@ def test_every_mistake_of_a_file_is_told_with_its_rule(tmp_path: Path) -> None:
         kind = "split"
         """,
     ) == [
-        "colour: unknown; there can be [groups] and [[rule]]",
+        "colour: unknown key; a rules file has [groups] and [[rule]]",
         "group odd: 'A B' is not a symbol",
         "rule 1 (rsi): Expected `float` > 50.0, in above",
         "rule 2 (unheard_of): Invalid value 'unheard_of', in kind",
         "rule 3 (no kind): Object missing required field `kind`",
         "rule 4 (z_score): Object contains unknown field `treshold`",
         "rule 5 (macd_crossover): '' is not a symbol",
-        "rule 5 (macd_crossover): no group 'none' in [groups]",
-        "rule 7 (split): rule 6 is called split too; give one of them a name",
+        "rule 5 (macd_crossover): there is no group 'none' in [groups]",
+        "rule 7 (split): rule 6 is also called split; give one of them a name",
     ]
 
 
 def test_a_group_that_was_emptied_does_not_make_its_rules_hold_for_all(tmp_path: Path) -> None:
     text = '[groups]\ncoins = []\n[[rule]]\nkind = "rsi"\ngroups = ["coins"]'
     assert mistakes(tmp_path, text) == [
-        "group coins: has no symbols, and a rule for none would be one for all: take it and its rules out"
+        "group coins: is empty, and a rule for an empty group would hold for all symbols: remove both"
     ]
 
 
@@ -108,9 +109,9 @@ def test_a_group_that_was_emptied_does_not_make_its_rules_hold_for_all(tmp_path:
     ("text", "problem"),
     [
         ("[[rule", "Expected"),
-        ("rule = 1", "groups is a table and rule a list of tables: write [groups] and [[rule]]"),
+        ("rule = 1", "groups must be a table and rule a list of tables: write [groups] and [[rule]]"),
         ("rule = [1]", "rule 1: Expected `object`, got `int`"),
-        ("[[rule]]\nkind = 'rsi'\n" * 51, "51 rules, and there can be 50"),
+        ("[[rule]]\nkind = 'rsi'\n" * 51, "there are 51 rules, and the most is 50"),
     ],
 )
 def test_a_file_of_another_shape_is_told_so(tmp_path: Path, text: str, problem: str) -> None:

@@ -14,7 +14,7 @@ from producer_service.errors import ConfigurationError
 from producer_service.exchanges import NAMES
 from producer_service.hours import FOREVER, Hours, Session
 from producer_service.wiring import Plan
-from tests.unit.producer.bench import group
+from tests.fakes.producer_bench import group
 
 
 def on(text: str) -> datetime:

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer_service.acceptance import Memory, decide, merged
-from producer_service.depot import Leftover, MemoryDepot
+from producer_service.deduplication import Memory, decide, merged
 from producer_service.errors import HandoverUnavailable, JournalError
 from producer_service.handover import Handover
+from producer_service.handover_store import Leftover, MemoryDepot
 from producer_service.journal import Journal
 from producer_service.outbox import Outbox
 from quotes import Quote, decode

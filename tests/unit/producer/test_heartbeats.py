@@ -9,10 +9,10 @@ import pytest
 from msgspec.structs import replace
 
 from producer_service.calendars import OPEN_ALWAYS, Calendar, Market
+from producer_service.group_state import Progress, Watch
 from producer_service.heartbeats import Heartbeats, complete_to
-from producer_service.watch import Progress, Watch
 from quotes import lane_of, partition_key
-from tests.unit.producer.bench import LANES, calendar, group
+from tests.fakes.producer_bench import LANES, calendar, group
 from tests.unit.producer.conftest import OPEN
 
 MINUTE = timedelta(minutes=1)

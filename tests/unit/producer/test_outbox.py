@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from producer_service.acceptance import decide
+from aws_limits import KINESIS_RECORD_BYTES, KINESIS_REQUEST_BYTES, KINESIS_REQUEST_RECORDS
+from producer_service.deduplication import decide
 from producer_service.errors import JournalError
 from producer_service.journal import FILE, Journal
 from producer_service.outbox import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Outbox, pause
-from producer_service.packing import MAX_RECORD_BYTES, MAX_RECORDS, MAX_REQUEST_BYTES, PACKET_BYTES, Packet, chunks
+from producer_service.packing import PACKET_BYTES, Packet, chunks
 from quotes import Heartbeat, Quote, decode, from_iso, lane_of
 
 LANES = 4
@@ -183,9 +184,9 @@ def test_a_request_keeps_to_the_limits_of_kinesis(
     accept(outbox, [make_quote(f"S{number}", second) for number in range(800) for second in range(20)])
     sizes = []
     while packets := outbox.take(0):
-        assert len(packets) <= MAX_RECORDS
-        assert sum(packet.size for packet in packets) <= MAX_REQUEST_BYTES
-        assert max(packet.size for packet in packets) <= MAX_RECORD_BYTES
+        assert len(packets) <= KINESIS_REQUEST_RECORDS
+        assert sum(packet.size for packet in packets) <= KINESIS_REQUEST_BYTES
+        assert max(packet.size for packet in packets) <= KINESIS_RECORD_BYTES
         assert len({packet.lane for packet in packets}) == len(packets)
         sizes += [len(packet.data) for packet in packets]
         acknowledge(outbox, packets)

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from producer_service import ledger
+from producer_service import accepted_log as ledger
 from producer_service.polling import PollReport, total
 from producer_service.sources import Failure, FetchResult, Rejected
 from quotes import Heartbeat, Quote
-from tests.unit.producer.bench import LANES, Bench, FakeSource, calendar, group
+from tests.fakes.producer_bench import LANES, Bench, FakeSource, calendar, group
 from tests.unit.producer.conftest import OPEN
 
 MakeQuote = Callable[..., Quote]

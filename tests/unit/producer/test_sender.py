@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
-from producer_service.acceptance import decide
+from producer_service.deduplication import decide
 from producer_service.freshness import Freshness
 from producer_service.health import Health
 from producer_service.journal import Journal

@@ -8,11 +8,11 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
-from producer_service.acceptance import Memory
+from producer_service.deduplication import Memory
 from producer_service.sources import Failure, FetchResult
 from producer_service.status import MAX_LISTED, STALEST, stalest
 from quotes import Quote
-from tests.unit.producer.bench import Bench, FakeSource, calendar, group
+from tests.fakes.producer_bench import Bench, FakeSource, calendar, group
 from tests.unit.producer.conftest import OPEN
 
 MakeQuote = Callable[..., Quote]

@@ -16,7 +16,7 @@ from producer_service.calendars import Calendar
 from producer_service.hours import EVER, Hours, is_due
 from producer_service.sources import FetchResult
 from quotes import Quote, lane_of, partition_key
-from tests.unit.producer.bench import LANES, Bench, FakeSource, group
+from tests.fakes.producer_bench import LANES, Bench, FakeSource, group
 
 SUNDAY = datetime(2026, 11, 22, tzinfo=UTC)
 BEFORE, AFTER = timedelta(minutes=5), timedelta(minutes=10)

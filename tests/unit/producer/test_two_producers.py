@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer_service.acceptance import decide
+from producer_service.deduplication import decide
 from producer_service.journal import Journal
 from producer_service.outbox import Outbox
 from producer_service.packing import Packet

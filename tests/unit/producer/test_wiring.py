@@ -7,7 +7,7 @@ import pytest
 from producer_service.errors import ConfigurationError
 from producer_service.settings import Configuration, Settings
 from producer_service.wiring import plan
-from tests.unit.producer.bench import FakeSource, group
+from tests.fakes.producer_bench import FakeSource, group
 
 
 class Workshop:

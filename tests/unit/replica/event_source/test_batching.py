@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from replica.event_source.batching import MAX_PAYLOAD_BYTES, Gathered, Gathering
+from aws_limits import LAMBDA_PAYLOAD_BYTES
+from replica.event_source.batching import Gathered, Gathering
 from tests.unit.replica.event_source.conftest import MakeRecords
 
 
@@ -39,7 +40,7 @@ def test_without_a_window_a_batch_is_what_is_there(make_records: MakeRecords) ->
 
 def test_a_batch_is_whole_before_its_payload_is_over_six_megabytes(make_records: MakeRecords) -> None:
     gathering = Gathering(batch_size=10, window_seconds=300)
-    half = MAX_PAYLOAD_BYTES // 2
+    half = LAMBDA_PAYLOAD_BYTES // 2
     taken = [gathering.offer(Gathered(record, half), now=0) for record in make_records(2)]
 
     assert taken == [True, False]  # the two halves and the envelope are over it
@@ -56,7 +57,7 @@ def test_no_smaller_record_overtakes_the_one_that_had_no_room(make_records: Make
     assert not gathering.offer(Gathered(small, 1), now=0)
 
 
-@pytest.mark.parametrize("size", [MAX_PAYLOAD_BYTES, 2 * MAX_PAYLOAD_BYTES])
+@pytest.mark.parametrize("size", [LAMBDA_PAYLOAD_BYTES, 2 * LAMBDA_PAYLOAD_BYTES])
 def test_a_record_over_the_limit_makes_a_batch_alone(make_records: MakeRecords, size: int) -> None:
     large, small = make_records(2)
     gathering = Gathering(batch_size=10, window_seconds=300)

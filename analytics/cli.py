@@ -1,0 +1,92 @@
+"""The commands of `python -m analytics`."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import boto3
+import typer
+from botocore.exceptions import BotoCoreError
+from rich.console import Console
+
+from analytics import catalog, local_archive, templates
+from analytics.duckdb_engine import Engine
+from analytics.errors import AnalyticsError
+from analytics.formatting import Form
+from analytics.prompt import Session
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Ask the archive by SQL.")
+
+PIPE_WIDTH = 240
+"""Columns of a table that goes into a pipe, where no terminal limits it."""
+
+
+@app.command()
+def sql(
+    query: Annotated[
+        str | None,
+        typer.Argument(help="SQL, or the name of a saved query. Without it: a prompt, or SQL from a pipe."),
+    ] = None,
+    archive: Annotated[
+        str, typer.Option(help="A directory that holds raw-data/, or s3://BUCKET.", show_default="the last demo's")
+    ] = str(local_archive.DIRECTORY),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,  # noqa: FBT002  (an option, by name)
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print the answer as CSV.")] = False,  # noqa: FBT002  (an option, by name)
+) -> None:
+    r"""Ask the archive by SQL, with the tables, views and saved queries that Athena gets.
+
+    `\d` lists them. An archive in S3 is downloaded first, all of it, from where the AWS SDK's environment points.
+    """
+    if as_json and as_csv:
+        raise typer.BadParameter("choose one of the two", param_hint="--json --csv")
+    with _reported_errors(), _archive_at(archive) as directory:
+        known = catalog.read()
+        engine = Engine(known, directory)
+        last = local_archive.last_day(directory)
+        if last is not None and local_archive.is_old(last, datetime.now(UTC).date()):
+            typer.echo(f"note: the archive ends on {last}, and saved queries look at the last seven days", err=True)
+        form: Form = "json" if as_json else "csv" if as_csv else "table"
+        session = Session(known, engine, Console(width=None if sys.stdout.isatty() else PIPE_WIDTH), form)
+        if query is None:
+            session.prompt()
+        else:
+            session.ask(query)
+
+
+@app.command("templates")
+def write_templates() -> None:
+    """Write the CloudFormation templates of the views and saved queries from the SQL in infra/athena."""
+    with _reported_errors():
+        for name, text in templates.render(catalog.read()).items():
+            path = catalog.TEMPLATES / name
+            path.write_text(text, encoding="utf-8")
+            typer.echo(str(path))
+
+
+@contextmanager
+def _archive_at(place: str) -> Iterator[Path]:
+    """A directory that holds the archive. A bucket's archive is downloaded, and removed when the block ends."""
+    if not place.startswith("s3://"):
+        yield local_archive.found(Path(place))
+        return
+    bucket = place.removeprefix("s3://").strip("/")
+    with tempfile.TemporaryDirectory(prefix="stockstream-archive-") as scratch:
+        objects = local_archive.download(boto3.Session().client("s3"), bucket, Path(scratch))
+        typer.echo(f"downloaded {objects:,} objects of {bucket}", err=True)
+        yield Path(scratch)
+
+
+@contextmanager
+def _reported_errors() -> Iterator[None]:
+    """End with status 1 and a message for what a person can fix. A bug of ours keeps its traceback."""
+    try:
+        yield
+    except (AnalyticsError, BotoCoreError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error

@@ -1,0 +1,209 @@
+"""A month's bill, line by line: what is paid whatever comes, what quotes cost, and the naive design beside it. Pure."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import msgspec
+
+from costs.expected_usage import HEADROOM, MONTH_HOURS, Hours, Setup, month, shape_of
+from costs.prices import Prices
+from costs.sizes import ITEM_OVERHEAD_BYTES
+from costs.usage import GIGABYTE, Usage, items, per_million
+
+Kind = Literal["fixed", "quotes"]
+Mode = Literal["provisioned", "on-demand"]
+
+MONTH_DAYS = 365 / 12
+SHARD_RECORDS = 1_000
+"""A second."""
+UTILISATION = 0.7
+"""Of provisioned write units: what is left takes bursts and retries."""
+READ_CAPACITY = 35
+"""Read units of the three tables, as the template provisions them."""
+BUSY = 0.7
+"""Of its time a shard's function may be at work, so that it catches up after a pause."""
+COLD_BYTES = 128 * 1024
+"""S3 moves no smaller object to a colder class."""
+METRICS, ALARMS, DASHBOARDS, CUSTOMER_KEYS = 13, 14, 2, 1
+"""Of the templates; the metrics are those in the function's log lines, and what is counted of the producer's."""
+IMAGES_GB = 1.0
+KMS_REQUESTS_A_SHARD, KMS_REQUESTS_OF_TABLES = 3, 3
+"""Every five minutes: a data key and its decryption by either side; one a table."""
+SAMPLES_A_MINUTE = 2 * 80
+"""Of the collector: the producer's series, twice a minute."""
+COMPRESSION_OF_LOGS = 0.2
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What the bill depends on besides the setup."""
+
+    hours: Hours
+    tables: Mode = "on-demand"
+    stream: Mode = "provisioned"
+    architecture: Literal["arm64", "x86_64"] = "arm64"
+    task_vcpu: float = 0.25
+    task_gb: float = 0.5
+    collector: bool = False
+    row_days: int = 30
+    bar_days: int = 365
+    archive_days: int = 1095
+    cold_after_days: int = 90
+    log_days: int = 30
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the bill, for a month."""
+
+    name: str
+    kind: Kind
+    quantity: float
+    unit: str
+    usd: float
+
+
+class Bill(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole of it."""
+
+    quotes: float
+    """In the month."""
+    lines: tuple[Line, ...]
+    naive: tuple[Line, ...]
+    """The same quotes through one PutRecord, one PutItem and one PutObject each."""
+    parallelization: int
+    """The ParallelizationFactor that the function's time asks for; above 10 it takes more shards."""
+
+    @property
+    def usd(self) -> float:
+        """Of the month."""
+        return total(self.lines)
+
+    @property
+    def per_million(self) -> float | None:
+        """Dollars per million quotes, everything but network egress."""
+        return per_million(self.usd, self.quotes)
+
+
+def total(lines: tuple[Line, ...], kind: Kind | None = None) -> float:
+    """The dollars of all lines, or of those of one kind."""
+    return sum(line.usd for line in lines if kind in (None, line.kind))
+
+
+def bill(setup: Setup, plan: Plan, prices: Prices) -> Bill:
+    """A month of this setup and plan."""
+    usage = month(setup, plan.hours)
+    lines = (*_fixed(setup, plan, prices), *_of_quotes(setup, plan, usage, prices), *_kept(setup, plan, usage, prices))
+    polled = usage.quotes / (setup.symbols * setup.news) * setup.interval_seconds
+    busy = usage.gb_seconds / (setup.memory_mb / 1024) / polled / setup.shards
+    return Bill(
+        quotes=usage.quotes,
+        lines=lines,
+        naive=_naive(setup, plan, usage, prices),
+        parallelization=math.ceil(busy / BUSY),
+    )
+
+
+def _line(kind: Kind, name: str, quantity: float, price: str, prices: Prices) -> Line:
+    found = prices.prices[price]
+    return Line(name=name, kind=kind, quantity=quantity, unit=found.unit, usd=quantity * found.usd)
+
+
+def _fixed(setup: Setup, plan: Plan, prices: Prices) -> list[Line]:
+    kms = (KMS_REQUESTS_A_SHARD * setup.shards + KMS_REQUESTS_OF_TABLES) * MONTH_HOURS * 12
+    stream = (
+        ("Kinesis shards", setup.shards * MONTH_HOURS, "kinesis_shard_hour")
+        if plan.stream == "provisioned"
+        else ("Kinesis stream", MONTH_HOURS, "kinesis_on_demand_hour")
+    )
+    parts: list[tuple[str, float, str]] = [
+        stream,
+        ("Fargate CPU", plan.task_vcpu * MONTH_HOURS, f"fargate_vcpu_hour_{plan.architecture}"),
+        ("Fargate memory", plan.task_gb * MONTH_HOURS, f"fargate_gb_hour_{plan.architecture}"),
+        ("Public IPv4 address", MONTH_HOURS, "ipv4_hour"),
+        ("CloudWatch metrics", METRICS, "metric"),
+        ("CloudWatch alarms", ALARMS, "alarm"),
+        ("CloudWatch dashboards", DASHBOARDS, "dashboard"),
+        ("Key of the operators' topic", CUSTOMER_KEYS, "kms_key"),
+        ("KMS requests", kms, "kms_request"),
+        ("Container images", IMAGES_GB, "ecr_gb"),
+    ]
+    if plan.collector:
+        parts.append(("Managed Prometheus", SAMPLES_A_MINUTE * 60 * MONTH_HOURS, "prometheus_sample"))
+    if plan.tables == "provisioned":
+        parts.append(("DynamoDB read capacity", READ_CAPACITY * MONTH_HOURS, "dynamodb_read_capacity_hour"))
+    return [_line("fixed", name, quantity, price, prices) for name, quantity, price in parts]
+
+
+def _of_quotes(setup: Setup, plan: Plan, usage: Usage, prices: Prices) -> list[Line]:
+    """What is billed by the call, and write capacity where it is provisioned for the calls."""
+    by_call = [
+        Line(name=item.name, kind="quotes", quantity=item.quantity, unit=item.unit, usd=item.usd)
+        for item in items(usage, prices, plan.architecture)
+        if not (plan.tables == "provisioned" and item.name.startswith("DynamoDB"))
+        and not (plan.stream == "on-demand" and item.name == "Kinesis payload")
+    ]
+    if plan.stream == "on-demand":
+        in_gb = max(usage.stream_bytes, usage.payload_units * 1024) / GIGABYTE
+        by_call.append(_line("quotes", "Kinesis in", in_gb, "kinesis_on_demand_in_gb", prices))
+        by_call.append(
+            _line("quotes", "Kinesis out", usage.stream_bytes / GIGABYTE, "kinesis_on_demand_out_gb", prices)
+        )
+    if plan.tables == "provisioned":
+        polled = usage.quotes / (setup.symbols * setup.news) * setup.interval_seconds
+        by_call += [
+            _line(
+                "quotes",
+                name,
+                math.ceil(units / polled / UTILISATION) * MONTH_HOURS,
+                "dynamodb_write_capacity_hour",
+                prices,
+            )
+            for name, units in (
+                ("DynamoDB rows", usage.row_writes),
+                ("DynamoDB bars", usage.bar_writes),
+                ("DynamoDB states and marks", usage.state_writes),
+            )
+        ]
+    return by_call
+
+
+def _kept(setup: Setup, plan: Plan, usage: Usage, prices: Prices) -> list[Line]:
+    """What it costs to keep a month's data for as long as it is kept: in the long run the storage of a month's bill."""
+    shape = shape_of(setup)
+    rows = usage.row_writes / math.ceil(shape.row / 1024) * (shape.row + ITEM_OVERHEAD_BYTES) * plan.row_days
+    bars = usage.bar_writes / math.ceil(shape.bar / 1024) * (shape.bar + ITEM_OVERHEAD_BYTES) * plan.bar_days
+    table_gb = (rows + bars) / MONTH_DAYS / GIGABYTE
+    archive_gb = usage.archive_bytes / GIGABYTE
+    moves = usage.archive_bytes / usage.archive_puts >= COLD_BYTES
+    warm_days = min(plan.archive_days, plan.cold_after_days) if moves else plan.archive_days
+    cold_days = plan.archive_days - warm_days
+    logs_gb = usage.log_bytes / GIGABYTE * COMPRESSION_OF_LOGS * plan.log_days / MONTH_DAYS
+    parts = [
+        ("DynamoDB storage", table_gb, "dynamodb_storage_gb"),
+        ("DynamoDB recovery", table_gb, "dynamodb_recovery_gb"),
+        ("S3 storage", archive_gb * warm_days / MONTH_DAYS, "s3_storage_gb"),
+        ("S3 colder storage", archive_gb * cold_days / MONTH_DAYS, "s3_cold_storage_gb"),
+        ("S3 moves to colder", usage.archive_puts if cold_days else 0, "s3_transition"),
+        ("Logs kept", logs_gb, "logs_storage_gb"),
+    ]
+    return [_line("quotes", name, quantity, price, prices) for name, quantity, price in parts]
+
+
+def _naive(setup: Setup, plan: Plan, usage: Usage, prices: Prices) -> tuple[Line, ...]:
+    """One PutRecord, PutItem and PutObject a quote; Lambda's default batch of 100, 128 MB, 35 ms a quote."""
+    quotes, shape = usage.quotes, shape_of(setup)
+    shards = max(1, math.ceil(setup.symbols / setup.interval_seconds * HEADROOM / SHARD_RECORDS))
+    parts: list[tuple[Kind, str, float, str]] = [
+        ("fixed", "Kinesis shards", shards * MONTH_HOURS, "kinesis_shard_hour"),
+        ("fixed", "Fargate CPU", plan.task_vcpu * MONTH_HOURS, f"fargate_vcpu_hour_{plan.architecture}"),
+        ("fixed", "Fargate memory", plan.task_gb * MONTH_HOURS, f"fargate_gb_hour_{plan.architecture}"),
+        ("fixed", "Public IPv4 address", MONTH_HOURS, "ipv4_hour"),
+        ("quotes", "Kinesis payload", quotes, "kinesis_payload_unit"),
+        ("quotes", "Lambda requests", quotes / 100, "lambda_request"),
+        ("quotes", "Lambda time", quotes * 0.035 / 8, f"lambda_gb_second_{plan.architecture}"),
+        ("quotes", "DynamoDB rows", quotes, "dynamodb_write_on_demand"),
+        ("quotes", "S3 requests", quotes, "s3_put"),
+        ("quotes", "S3 storage", quotes * shape.line / GIGABYTE * plan.archive_days / MONTH_DAYS, "s3_storage_gb"),
+    ]
+    return tuple(_line(kind, name, quantity, price, prices) for kind, name, quantity, price in parts)

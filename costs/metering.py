@@ -1,0 +1,105 @@
+"""From the calls that were seen to what AWS would bill of them. Pure."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+from aws_limits import (
+    DYNAMODB_READ_UNIT_BYTES,
+    DYNAMODB_WRITE_UNIT_BYTES,
+    KIB,
+    KINESIS_PAYLOAD_UNIT_BYTES,
+)
+from costs.expected_usage import EVENT_LOG_BYTES, PLATFORM_LOG_BYTES
+from costs.usage import Usage
+
+ARCHIVE = "/raw-data/"
+OTHERS = ("quarantine/", "undelivered/")
+"""What else the function and the producer put and list; the zip's upload and the like are no part of the bill."""
+_REPORT = re.compile(r"^REPORT RequestId.*\tBilled Duration: (\d+) ms\t")
+
+
+class Call(msgspec.Struct, frozen=True):
+    """A call that succeeded: what it was, on what, and the bytes of each of its parts."""
+
+    action: str
+    """As policies name it: `dynamodb:PutItem`."""
+    place: str
+    """The stream, the table, or the path of an object."""
+    sizes: tuple[int, ...]
+
+
+class Tables(msgspec.Struct, frozen=True, kw_only=True):
+    """The names of the three tables."""
+
+    quotes: str
+    bars: str
+    state: str
+
+
+def calls_of(lines: bytes) -> Iterator[Call]:
+    """The calls that a meter wrote, one a line."""
+    decoder = msgspec.json.Decoder(Call)
+    return map(decoder.decode, lines.splitlines())
+
+
+def metered(
+    calls: Iterable[Call],
+    tables: Tables,
+    *,
+    quotes: int,
+    function_log: Iterable[str],
+    producer_log_bytes: int,
+    memory_mb: int,
+) -> Usage:
+    """The usage that these calls and logs are.
+
+    The function's time is what the emulator reports of each invocation. What Lambda itself would log of it is counted
+    in AWS's form, since the emulator has one of its own.
+    """
+    count: dict[str, float] = dict.fromkeys(Usage.__struct_fields__, 0)
+    writes = {tables.quotes: "row_writes", tables.bars: "bar_writes", tables.state: "state_writes"}
+    for call in calls:
+        _add(count, call, writes)
+    milliseconds = 0
+    for line in function_log:
+        if line.startswith(("START ", "END ")):
+            continue
+        if report := _REPORT.match(line):
+            count["invocations"] += 1
+            milliseconds += int(report[1])
+            count["log_bytes"] += PLATFORM_LOG_BYTES + 2 * EVENT_LOG_BYTES
+        else:
+            count["log_bytes"] += len(line.encode()) + EVENT_LOG_BYTES
+    count["log_bytes"] += producer_log_bytes
+    count["gb_seconds"] = milliseconds / 1000 * memory_mb / KIB
+    count["quotes"] = quotes
+    return Usage(**count)
+
+
+def _add(count: dict[str, float], call: Call, writes: Mapping[str, str]) -> None:
+    match call.action:
+        case "kinesis:PutRecords":
+            count["payload_units"] += _units(call.sizes, KINESIS_PAYLOAD_UNIT_BYTES)
+            count["stream_bytes"] += sum(call.sizes)
+        case "dynamodb:PutItem" | "dynamodb:BatchWriteItem":
+            if call.place in writes:
+                count[writes[call.place]] += _units(call.sizes, DYNAMODB_WRITE_UNIT_BYTES)
+        case "dynamodb:BatchGetItem" | "dynamodb:Query" if call.place in writes:
+            count["read_units"] += _units(call.sizes, DYNAMODB_READ_UNIT_BYTES)
+        case "s3:PutObject" if ARCHIVE in call.place:
+            count["archive_puts"] += 1
+            count["archive_bytes"] += sum(call.sizes)
+        case "s3:PutObject" | "s3:ListObjectsV2" if any(prefix in call.place for prefix in OTHERS):
+            count["other_puts"] += 1
+        case "sns:Publish":
+            count["alerts"] += len(call.sizes)
+
+
+def _units(sizes: Iterable[int], unit: int) -> int:
+    """At least one for each, as every one is billed by itself."""
+    return sum(max(1, math.ceil(size / unit)) for size in sizes)

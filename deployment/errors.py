@@ -1,0 +1,13 @@
+"""What can go wrong in a deployment. Each message is for the person who started it."""
+
+
+class DeploymentError(Exception):
+    """A stack is not as its template asks. The message names each resource that failed, and why."""
+
+
+class PackageError(DeploymentError):
+    """A function's zip could not be built."""
+
+
+class ImageError(DeploymentError):
+    """The producer's image could not be built or pushed."""

@@ -1,0 +1,187 @@
+"""A function's zip: our packages and the wheels they need, for one interpreter and CPU, the same bytes every time.
+
+Lambda mounts the zip read-only, so Python cannot store byte code beside it and would compile it at every cold start,
+which is a third of the import time. So the zip holds the byte code, if the target's Python is installed here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from deployment.errors import PackageError
+from deployment.functions import ROOT, Function
+
+Architecture = Literal["arm64", "x86_64"]
+
+_ARCHITECTURES: dict[str, Architecture] = {
+    "aarch64": "arm64",
+    "amd64": "x86_64",
+    "arm64": "arm64",
+    "x86_64": "x86_64",
+}
+_MACHINES: dict[Architecture, str] = {"arm64": "aarch64", "x86_64": "x86_64"}
+# What Amazon Linux 2023 (glibc 2.34) can load. pip takes each tag literally, so the older ones are listed too.
+_PLATFORMS = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014")
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The earliest time that a zip can store."""
+_MODE = 0o100644  # Lambda reads the files as another user
+_UNIX = 3
+_ROOT_IN_LAMBDA = "/var/task"
+_INSTALL_TIMEOUT_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a zip is built for: a minor version of Python and a CPU. The defaults are those of the templates."""
+
+    python: str = "3.13"
+    architecture: Architecture = "arm64"
+    native: bool = False
+    """For this machine's operating system, where an emulator runs the function, instead of Lambda's."""
+
+    @classmethod
+    def of_this_interpreter(cls) -> Target:
+        """The target of an emulator that runs functions with this interpreter. Raises `PackageError`."""
+        machine = platform.machine().lower()
+        if machine not in _ARCHITECTURES:
+            raise PackageError(f"Lambda runs on {' and '.join(_MACHINES)}, but this machine's CPU is {machine}")
+        major, minor = sys.version_info[:2]
+        return cls(python=f"{major}.{minor}", architecture=_ARCHITECTURES[machine], native=True)
+
+    @property
+    def name(self) -> str:
+        """`3.13-arm64`, or `3.11-x86_64-native`."""
+        return f"{self.python}-{self.architecture}" + ("-native" if self.native else "")
+
+
+def build(
+    function: Function,
+    target: Target,
+    output_dir: Path = ROOT / "build",
+    *,
+    source: Path = ROOT,
+    replaced: Mapping[str, Path] = MappingProxyType({}),
+) -> Path:
+    """Build `<function>-<target>.zip` in the output directory from a source tree, and return its path.
+
+    `replaced` maps names in the zip to files that replace them, such as alert rules of one's own. Two builds of one
+    source, for one target and by one interpreter, are the same, byte for byte. The wheels are installed once for each
+    target and lock file, so a second build needs no package index. Raises `PackageError`.
+    """
+    wheels = _installed_wheels(target, source / function.requirements, output_dir / "wheels")
+    paths = dict(_sources(source, function.packages)) | dict(_wheel_files(wheels)) | dict(replaced)
+    files = {name: path.read_bytes() for name, path in paths.items()}
+    files |= _byte_code({name: content for name, content in files.items() if name.endswith(".py")}, target)
+    output_dir.mkdir(parents=True, exist_ok=True)
+    path = output_dir / f"{function.name}-{target.name}.zip"
+    partial = path.with_suffix(f".{os.getpid()}")
+    with zipfile.ZipFile(partial, "w") as archive:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name, _EPOCH)
+            entry.create_system = _UNIX
+            entry.external_attr = _MODE << 16
+            archive.writestr(entry, files[name], zipfile.ZIP_DEFLATED, compresslevel=9)
+    return partial.replace(path)
+
+
+def _sources(source: Path, packages: Iterable[str]) -> Iterator[tuple[str, Path]]:
+    for package in packages:
+        modules = sorted(path for path in (source / package).rglob("*") if path.suffix in {".py", ".toml"})
+        if not modules:
+            raise PackageError(f"{source} holds no package {package}")
+        yield from ((module.relative_to(source).as_posix(), module) for module in modules)
+
+
+def _wheel_files(wheels: Path) -> Iterator[tuple[str, Path]]:
+    """What the function imports, and the licenses. No stubs, scripts, byte code or installation records."""
+    for path in sorted(wheels.rglob("*")):
+        name = path.relative_to(wheels)
+        if not path.is_file() or path.suffix in {".pyc", ".pyi"} or name.parts[0] == "bin":
+            continue
+        if name.parts[0].endswith(".dist-info") and not path.name.startswith(("LICENSE", "NOTICE")):
+            continue
+        yield name.as_posix(), path
+
+
+def _byte_code(modules: Mapping[str, bytes], target: Target) -> dict[str, bytes]:
+    """The byte code of the modules; none if no interpreter of the target's version is found."""
+    python = _interpreter(target.python)
+    if python is None:
+        return {}
+    with tempfile.TemporaryDirectory(prefix="stockstream-package-") as directory:
+        root = Path(directory)
+        for name, content in modules.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_bytes(content)
+        # Unchecked, because by default byte code holds the age of its source, which a zip does not keep.
+        command = [python, "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+        try:
+            subprocess.run(  # noqa: S603  (no shell)
+                [*command, "-s", directory, "-p", _ROOT_IN_LAMBDA, directory],
+                check=True,
+                capture_output=True,
+                text=True,
+                timeout=_INSTALL_TIMEOUT_SECONDS,
+            )
+        except subprocess.CalledProcessError as error:
+            raise PackageError(f"Python {target.python} cannot compile the function:\n{error.stdout}") from error
+        return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*.pyc")}
+
+
+def _interpreter(version: str) -> str | None:
+    """An interpreter of a minor version: this one, or a working one on the path."""
+    if version == f"{sys.version_info.major}.{sys.version_info.minor}":
+        return sys.executable
+    found = shutil.which(f"python{version}")
+    if found is None:
+        return None
+    # Version managers put names on the path that they refuse to run.
+    said = subprocess.run([found, "--version"], capture_output=True, text=True, check=False)  # noqa: S603  (no shell)
+    return found if said.stdout.startswith(f"Python {version}.") else None
+
+
+def _installed_wheels(target: Target, lock: Path, cache: Path) -> Path:
+    try:
+        digest = hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
+    except OSError as error:
+        raise PackageError(f"the lock file cannot be read: {error}") from error
+    installed = cache / f"{target.name}-{digest}"
+    if not installed.is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        # Renamed when complete, so that an interrupted or concurrent build leaves no half installation.
+        with tempfile.TemporaryDirectory(dir=cache, prefix=".") as scratch:
+            _install(target, lock, Path(scratch, "wheels"))
+            try:
+                Path(scratch, "wheels").rename(installed)
+            except OSError:
+                if not installed.is_dir():
+                    raise
+    return installed
+
+
+def _install(target: Target, lock: Path, directory: Path) -> None:
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
+    command += ["--no-compile", "--no-deps", "--only-binary", ":all:", "--require-hashes"]
+    command += ["--requirement", str(lock), "--target", str(directory)]
+    if not target.native:
+        machine = _MACHINES[target.architecture]
+        command += ["--implementation", "cp", "--python-version", target.python]
+        command += [option for tag in _PLATFORMS for option in ("--platform", f"{tag}_{machine}")]
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=_INSTALL_TIMEOUT_SECONDS)  # noqa: S603  (no shell)
+    except subprocess.CalledProcessError as error:
+        raise PackageError(f"pip found no wheels of {lock} for {target.name}:\n{error.stderr.strip()}") from error
+    except subprocess.TimeoutExpired as error:
+        raise PackageError(f"pip took over {_INSTALL_TIMEOUT_SECONDS} s to install {lock}") from error

@@ -1,0 +1,33 @@
+"""The state of a lane: what the stream function remembers between batches, and its bytes.
+
+The stream function reads and writes it, with `lane_state.codec` for the bytes and `processor_lambda.fold` for the rules
+by which it changes. Other programs may only read it. They import this package, and nothing of the function.
+"""
+
+from lane_state.codec import encode_alert, pack, unpack
+from lane_state.model import (
+    START,
+    WHOLE,
+    Alert,
+    AlertState,
+    Bar,
+    LaneState,
+    Position,
+    Publication,
+    SymbolState,
+)
+
+__all__ = [
+    "START",
+    "WHOLE",
+    "Alert",
+    "AlertState",
+    "Bar",
+    "LaneState",
+    "Position",
+    "Publication",
+    "SymbolState",
+    "encode_alert",
+    "pack",
+    "unpack",
+]

@@ -1,0 +1,224 @@
+"""DynamoDB: rows in batches, lanes' states on condition, both with bounded retries of what was left unprocessed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import msgspec
+
+from aws_limits import DYNAMODB_BATCH_GET_KEYS, DYNAMODB_BATCH_WRITE_ITEMS
+from aws_requests import ATTEMPTS, Refused, Service, Unavailable, attempts
+from lane_state import START, LaneState, pack, unpack
+from processor_lambda.errors import CommitConflict, PermanentFailure
+from processor_lambda.ports import Stored
+from processor_lambda.rows import Row
+from quotes import to_iso
+
+MARK_SUFFIX = "#published"
+
+T = TypeVar("T")
+
+_encode = msgspec.json.Encoder(decimal_format="string").encode
+
+
+# Attributes and requests as structs, not dictionaries: a row is written in half the time.
+class _Text(msgspec.Struct, frozen=True, gc=False):
+    S: str
+
+
+class _Number(msgspec.Struct, frozen=True, gc=False):
+    N: str
+
+
+class _Exact(msgspec.Struct, frozen=True, gc=False):
+    N: Decimal
+
+
+class _Bytes(msgspec.Struct, frozen=True, gc=False):
+    B: bytes
+
+
+_Item = dict[str, _Text | _Number | _Bytes]
+
+
+class _Put(msgspec.Struct, frozen=True):
+    Item: dict[str, _Text | _Number | _Exact]
+
+
+class _Write(msgspec.Struct, frozen=True):
+    PutRequest: _Put
+
+
+class _Written(msgspec.Struct, frozen=True):
+    UnprocessedItems: dict[str, list[msgspec.Raw]]
+
+
+class _StateItem(msgspec.Struct, frozen=True):
+    """A lane's state, or its published mark."""
+
+    lane: _Text
+    state: _Bytes | None = None
+    published: _Number | None = None
+
+
+class _Keys(msgspec.Struct, frozen=True):
+    Keys: list[dict[str, _Text]]
+    ConsistentRead: bool = True
+
+
+class _Read(msgspec.Struct, frozen=True):
+    Responses: dict[str, list[_StateItem]]
+    UnprocessedKeys: dict[str, _Keys] = {}
+
+
+class _StoredAttribute(msgspec.Struct, frozen=True):
+    S: str | None = None
+    N: Decimal | None = None
+
+
+class _Found(msgspec.Struct, frozen=True):
+    Items: list[dict[str, _StoredAttribute]]
+
+
+class _Done(msgspec.Struct, frozen=True):
+    """An answer that says nothing but that it was done."""
+
+
+class DynamoTable:
+    """A table of rows with a hash and a range key."""
+
+    def __init__(
+        self, service: Service, name: str, key: tuple[str, str], sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._service, self._name, self._key, self._sleep = service, name, key, sleep
+
+    def put(self, rows: Sequence[Row]) -> None:
+        """See `ports.Table`."""
+        # DynamoDB refuses a batch that names one key twice, and a packet may have been sent twice.
+        first, second = self._key
+        unique = list({(row[first], row[second]): row for row in rows}.values())
+        for start in range(0, len(unique), DYNAMODB_BATCH_WRITE_ITEMS):
+            self._write([_Write(_Put(_item(row))) for row in unique[start : start + DYNAMODB_BATCH_WRITE_ITEMS]])
+
+    def _write(self, requests: Sequence[_Write | msgspec.Raw]) -> None:
+        for _ in attempts(self._sleep):
+            answer = _called(self._service, "BatchWriteItem", {"RequestItems": {self._name: requests}}, _Written)
+            requests = answer.UnprocessedItems.get(self._name, [])
+            if not requests:
+                return
+        raise Unavailable(f"{self._name}: {len(requests)} rows were left unprocessed {ATTEMPTS} times")
+
+
+class DynamoBarTable(DynamoTable):
+    """The table of bars."""
+
+    def before(self, symbol: str, minute: datetime, count: int) -> list[Row]:
+        """See `ports.BarTable`."""
+        request = {
+            "TableName": self._name,
+            "KeyConditionExpression": "symbol = :symbol AND #minute < :minute",
+            "ExpressionAttributeNames": {"#minute": "minute"},
+            "ExpressionAttributeValues": {":symbol": _Text(symbol), ":minute": _Text(to_iso(minute))},
+            "ScanIndexForward": False,
+            "Limit": count,
+        }
+        return [_row(item) for item in reversed(_called(self._service, "Query", request, _Found).Items)]
+
+
+class DynamoStateTable:
+    """The lanes' states: an item of each, and its published mark as an item beside it."""
+
+    def __init__(self, service: Service, name: str, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._service, self._name, self._sleep = service, name, sleep
+
+    def read(self, lanes: Collection[str]) -> dict[str, Stored]:
+        """See `ports.StateTable`."""
+        keys = [key for lane in lanes for key in (lane, lane + MARK_SUFFIX)]
+        states: dict[str, bytes] = {}
+        marks: dict[str, int] = {}
+        for start in range(0, len(keys), DYNAMODB_BATCH_GET_KEYS):
+            for item in self._read(keys[start : start + DYNAMODB_BATCH_GET_KEYS]):
+                if item.state is not None:
+                    states[item.lane.S] = item.state.B
+                if item.published is not None:
+                    marks[item.lane.S] = int(item.published.N)
+        return {
+            lane: Stored(unpack(states[lane]) if lane in states else LaneState(), marks.get(lane + MARK_SUFFIX, 0))
+            for lane in lanes
+        }
+
+    def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
+        """See `ports.StateTable`."""
+        packed = pack(state)
+        item: _Item = {
+            "lane": _Text(lane),
+            "last_sequence": _Text(str(state.position)),
+            "state": _Bytes(packed),
+        }
+        if read.position == START:
+            taken = self._put(item, "attribute_not_exists(lane)")
+        else:
+            taken = self._put(item, "last_sequence = :read", {":read": _Text(str(read.position))})
+        if not taken:
+            raise CommitConflict(lane)
+        return len(packed)
+
+    def raise_mark(self, lane: str, published: int) -> None:
+        """See `ports.StateTable`."""
+        mark = _Number(str(published))
+        self._put(
+            {"lane": _Text(lane + MARK_SUFFIX), "published": mark},
+            "attribute_not_exists(lane) OR published < :published",
+            {":published": mark},
+        )
+
+    def _put(self, item: _Item, condition: str, values: _Item | None = None) -> bool:
+        """Put an item on condition; False if that does not hold."""
+        request: dict[str, Any] = {"TableName": self._name, "Item": item, "ConditionExpression": condition}
+        if values is not None:
+            request["ExpressionAttributeValues"] = values
+        try:
+            _called(self._service, "PutItem", request, _Done)
+        except Refused as error:
+            if error.code == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
+
+    def _read(self, keys: Sequence[str]) -> Iterator[_StateItem]:
+        left = _Keys([{"lane": _Text(key)} for key in keys])
+        for _ in attempts(self._sleep):
+            answer = _called(self._service, "BatchGetItem", {"RequestItems": {self._name: left}}, _Read)
+            yield from answer.Responses.get(self._name, [])
+            unread = answer.UnprocessedKeys.get(self._name)
+            if unread is None:
+                return
+            left = _Keys(unread.Keys)
+        raise Unavailable(f"{self._name}: {len(left.Keys)} items were left unread {ATTEMPTS} times")
+
+
+def _called(service: Service, operation: str, request: dict[str, Any], kind: type[T]) -> T:
+    headers = {"content-type": "application/x-amz-json-1.0", "x-amz-target": f"DynamoDB_20120810.{operation}"}
+    try:
+        return service.answer(operation, headers, _encode(request), kind)
+    except Refused as error:
+        if error.code == "ValidationException":
+            raise PermanentFailure(str(error)) from error
+        raise
+
+
+def _item(row: Row) -> dict[str, _Text | _Number | _Exact]:
+    return {
+        name: _Text(value) if type(value) is str else _Exact(value) if type(value) is Decimal else _Number(str(value))
+        for name, value in row.items()
+    }
+
+
+def _row(item: dict[str, _StoredAttribute]) -> Row:
+    """An item as it was written: of the two kinds that our rows have."""
+    values = {name: value.N if value.S is None else value.S for name, value in item.items()}
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,46 @@
+"""`price_move`: the price is far from the previous close."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from msgspec.structs import replace
+
+from lane_state import Alert
+from processor_lambda.alerts.rule import AlertRule, Positive, Share
+from processor_lambda.alerts.signals import Signal, symmetric
+from processor_lambda.rows import PERCENT_PLACES, significant, timestamp_of
+from quotes import Quote
+
+
+class PriceMove(AlertRule, frozen=True, kw_only=True, tag="price_move"):
+    """The price is further than `percent` from the previous close. Evaluated at every quote."""
+
+    percent: Positive | None = None
+    """The default is the function's `ANOMALY_PERCENT`."""
+    rearm: Share = 0.9
+
+    def completed(self, anomaly_percent: float) -> Self:
+        """The rule with its `percent`."""
+        return self if self.percent is not None else replace(self, percent=anomaly_percent)
+
+    def signal(self, quote: Quote) -> Signal | None:
+        """The distance from the previous close in percent. None if the previous close is unknown or zero."""
+        if not quote.previous_close:
+            return None
+        # Floats take a quarter of the time of the row's exact `change_percent`, and this runs for every quote.
+        change = float(quote.price - quote.previous_close) * 100 / abs(float(quote.previous_close))
+        return Signal(round(change, PERCENT_PLACES), symmetric(self.percent or 0.0, self.rearm))
+
+    def alert(self, quote: Quote, signal: Signal) -> Alert:
+        """The alert about a quote."""
+        return self.build(
+            quote.symbol,
+            timestamp_of(quote),
+            f"{quote.symbol} moved {signal.value:+.2f}% to {quote.price:f}",
+            {
+                "price": quote.price,
+                "change_percent": significant(signal.value),
+                "threshold": significant(self.percent or 0.0),
+            },
+        )

@@ -1,0 +1,43 @@
+"""A set of rules, and the rules that hold for one symbol. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from processor_lambda.alerts.kinds import BarRule, QuoteRule, Rule, SilenceRule, SplitRule
+
+
+class SymbolRules(msgspec.Struct, frozen=True):
+    """The rules of one symbol, by the event at which they are evaluated."""
+
+    quote: tuple[QuoteRule, ...]
+    bar: tuple[BarRule, ...]
+    silence: tuple[SilenceRule, ...]
+    split: tuple[SplitRule, ...]
+
+
+class Rules:
+    """A set of rules, and the selection of those that hold for a symbol."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self.rules = tuple(rules)
+        self._of: dict[str, SymbolRules] = {}
+
+    def of(self, symbol: str) -> SymbolRules:
+        """The rules of a symbol. Of each kind: those that name the symbol, or else those that name no symbol."""
+        if symbol not in self._of:
+            self._of[symbol] = self._matching(symbol)
+        return self._of[symbol]
+
+    def _matching(self, symbol: str) -> SymbolRules:
+        named = [rule for rule in self.rules if symbol in rule.symbols]
+        kinds = {type(rule) for rule in named}
+        rules = named + [rule for rule in self.rules if not rule.symbols and type(rule) not in kinds]
+        return SymbolRules(
+            tuple(rule for rule in rules if isinstance(rule, QuoteRule)),
+            tuple(rule for rule in rules if isinstance(rule, BarRule)),
+            tuple(rule for rule in rules if isinstance(rule, SilenceRule)),
+            tuple(rule for rule in rules if isinstance(rule, SplitRule)),
+        )

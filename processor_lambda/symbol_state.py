@@ -1,0 +1,112 @@
+"""How one quote changes the state and the current bar of its symbol. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from lane_state import AlertState, Bar, SymbolState
+from processor_lambda import indicators
+from processor_lambda.indicators import Indicators
+from processor_lambda.trading_day import traded
+from quotes import REGULAR, Quote, encode_line
+
+MINUTE = timedelta(minutes=1)
+MILLISECOND = timedelta(milliseconds=1)
+MAX_LINE_BYTES = 1024
+"""The longest line that a bar keeps as it is. Our encoder's lines have under 800 bytes."""
+REMEMBERED_MS = 30 * 3_600_000
+"""How long a symbol's longest interval is remembered: 30 hours of open market, a week of sessions."""
+
+
+def new(quote: Quote, warm: Indicators | None) -> SymbolState:
+    """The state of a symbol before its first quote."""
+    return SymbolState(
+        event_time=quote.event_time,
+        revision=-1,
+        price=None,
+        previous_close=None,
+        volume=None,
+        is_open=False,
+        delay_minutes=0,
+        bar=None,
+        indicators=b"" if warm is None else indicators.pack(warm),
+    )
+
+
+def after(before: SymbolState, quote: Quote, bar: Bar, alert_states: dict[str, AlertState]) -> SymbolState:
+    """The state after a quote that changed the bar."""
+    return SymbolState(
+        event_time=quote.event_time,
+        revision=quote.revision,
+        price=quote.price,
+        previous_close=before.previous_close if quote.previous_close is None else quote.previous_close,
+        volume=before.volume if quote.volume is None else quote.volume,
+        is_open=quote.market_state == REGULAR,
+        delay_minutes=quote.delay_minutes or 0,
+        open_since=_open_since(before, quote),
+        bar=bar,
+        indicators=before.indicators,
+        alert_states=alert_states,
+        interval_ms=_interval_ms(before, quote),
+    )
+
+
+def with_market_state(before: SymbolState, quote: Quote) -> SymbolState:
+    """The state after a new quote whose minute is already closed: only its time and the market's state change."""
+    return replace(
+        before,
+        event_time=quote.event_time,
+        revision=quote.revision,
+        is_open=quote.market_state == REGULAR,
+        delay_minutes=quote.delay_minutes or 0,
+        open_since=_open_since(before, quote),
+    )
+
+
+def bar_after(before: SymbolState, quote: Quote, minute: datetime, line: bytes) -> Bar:
+    """The current minute after a quote."""
+    volume = traded(before, quote)
+    bar = before.bar
+    return Bar(
+        symbol=quote.symbol,
+        minute=minute,
+        open=quote.price if bar is None else bar.open,
+        high=quote.price if bar is None else max(bar.high, quote.price),
+        low=quote.price if bar is None else min(bar.low, quote.price),
+        close=quote.price,
+        volume=volume if bar is None else bar.volume if volume is None else volume + (bar.volume or 0),
+        quotes=1 if bar is None else bar.quotes + 1,
+        ingest_time=quote.ingest_time,
+        line=line,
+    )
+
+
+def stored_line(quote: Quote, content: bytes) -> bytes:
+    """The line of a quote as a bar stores it. Blanks and repeated fields can make a valid line arbitrarily long."""
+    return content if len(content) <= MAX_LINE_BYTES else encode_line(quote)[:-1]
+
+
+def unpacked(packed: bytes) -> Indicators:
+    """The indicators of a symbol's state."""
+    return indicators.unpack(packed) if packed else Indicators()
+
+
+def _open_since(before: SymbolState, quote: Quote) -> datetime | None:
+    """When the market opened. At the open the last quote is a day old, so silence counts from the open."""
+    if quote.market_state != REGULAR:
+        return None
+    return before.open_since if before.is_open else quote.ingest_time
+
+
+def _interval_ms(before: SymbolState, quote: Quote) -> int:
+    """The longest usual interval after a quote. It at most doubles at once, since a long interval may be an outage."""
+    if not before.is_open or quote.market_state != REGULAR:
+        return before.interval_ms
+    gap = (quote.event_time - before.silent_since) // MILLISECOND
+    if gap <= 0:
+        return before.interval_ms
+    if gap < before.interval_ms:
+        return max(gap, before.interval_ms - before.interval_ms * gap // REMEMBERED_MS)
+    return min(gap, before.interval_ms * 2)

@@ -1,0 +1,1 @@
+"""Recorded quotes as a source: minute bars and archived JSON Lines."""

@@ -1,0 +1,139 @@
+"""The ports in memory: what the tests run the processor against, with AWS's semantics and none of its calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
+
+from lane_state import Alert, LaneState, pack, unpack
+from processor_lambda.errors import CommitConflict
+from processor_lambda.ports import QuarantineMessage, RefusedAlert, Stored
+from processor_lambda.rows import Row
+from quotes import to_iso
+
+
+def _no_fault(call: str) -> None:
+    """A world in which every call succeeds."""
+
+
+class World:
+    """Every port at once, and what they hold. Outlives the processors that act on it.
+
+    `fault` is told the name of each call twice, before it (`rows.put`) and after it took effect (`rows.put done`), and
+    may raise: `Unavailable` as AWS would, or anything else to end the processor there.
+    """
+
+    def __init__(self) -> None:
+        self.fault: Callable[[str], None] = _no_fault
+        self.objects: dict[str, bytes] = {}
+        self.rows: dict[tuple[str, ...], Row] = {}
+        self.bar_rows: dict[tuple[str, ...], Row] = {}
+        self.states: dict[str, bytes] = {}
+        self.marks: dict[str, int] = {}
+        self.alerts: list[Alert] = []
+        self.messages: list[QuarantineMessage] = []
+        self.archive = MemoryArchive(self)
+        self.quotes = MemoryTable(self, "rows", self.rows, ("symbol", "timestamp"))
+        self.bars = MemoryBarTable(self, "bars", self.bar_rows, ("symbol", "minute"))
+        self.state_table = MemoryStateTable(self)
+        self.topic = MemoryTopic(self)
+        self.quarantine = MemoryQuarantine(self)
+
+
+class MemoryArchive:
+    """See `ports.Archive`."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def put(self, key: str, body: bytes) -> str:
+        """See `ports.Archive`."""
+        self._world.fault("archive.put")
+        self._world.objects[key] = body
+        self._world.fault("archive.put done")
+        return f"s3://memory/{key}"
+
+
+class MemoryTable:
+    """See `ports.Table`."""
+
+    def __init__(self, world: World, name: str, rows: dict[tuple[str, ...], Row], key: tuple[str, str]) -> None:
+        self._world, self._name, self._rows, self._key = world, name, rows, key
+
+    def put(self, rows: Sequence[Row]) -> None:
+        """See `ports.Table`. A fault may strike between any two rows."""
+        for row in rows:
+            self._world.fault(f"{self._name}.put")
+            self._rows[tuple(str(row[name]) for name in self._key)] = row
+            self._world.fault(f"{self._name}.put done")
+
+
+class MemoryBarTable(MemoryTable):
+    """See `ports.BarTable`."""
+
+    def before(self, symbol: str, minute: datetime, count: int) -> list[Row]:
+        """See `ports.BarTable`."""
+        self._world.fault("bars.before")
+        end = to_iso(minute)
+        found = sorted(key for key in self._rows if key[0] == symbol and key[1] < end)
+        return [self._rows[key] for key in found[-count:]]
+
+
+class MemoryStateTable:
+    """See `ports.StateTable`. Holds packed states, so what does not survive packing does not survive here."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def read(self, lanes: Collection[str]) -> dict[str, Stored]:
+        """See `ports.StateTable`."""
+        self._world.fault("states.read")
+        return {lane: Stored(self._state(lane), self._world.marks.get(lane, 0)) for lane in lanes}
+
+    def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
+        """See `ports.StateTable`."""
+        self._world.fault("states.commit")
+        if self._state(lane).position != read.position:
+            raise CommitConflict(lane)
+        self._world.states[lane] = pack(state)
+        self._world.fault("states.commit done")
+        return len(self._world.states[lane])
+
+    def raise_mark(self, lane: str, published: int) -> None:
+        """See `ports.StateTable`."""
+        self._world.fault("states.raise_mark")
+        self._world.marks[lane] = max(self._world.marks.get(lane, 0), published)
+        self._world.fault("states.raise_mark done")
+
+    def _state(self, lane: str) -> LaneState:
+        packed = self._world.states.get(lane)
+        return LaneState() if packed is None else unpack(packed)
+
+
+class MemoryTopic:
+    """See `ports.Topic`."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def publish(self, alerts: Sequence[Alert]) -> list[RefusedAlert]:
+        """See `ports.Topic`. A fault may strike between any two alerts."""
+        for alert in alerts:
+            self._world.fault("alerts.publish")
+            self._world.alerts.append(alert)
+            self._world.fault("alerts.publish done")
+        return []
+
+
+class MemoryQuarantine:
+    """See `ports.Quarantine`."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def put(self, messages: Sequence[QuarantineMessage]) -> None:
+        """See `ports.Quarantine`."""
+        for message in messages:
+            self._world.fault("quarantine.put")
+            self._world.messages.append(message)
+            self._world.fault("quarantine.put done")

@@ -1,0 +1,137 @@
+"""Pollers with everything around them, and source, clock and hours under the test's hand."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from producer_service.accepted_log import Ledger
+from producer_service.calendars import OPEN_ALWAYS, Calendar, Market
+from producer_service.group_state import Watch
+from producer_service.heartbeats import Heartbeats
+from producer_service.hours import FOREVER, Session
+from producer_service.intake import Intake
+from producer_service.journal import Journal
+from producer_service.metrics import Metrics
+from producer_service.outbox import Outbox
+from producer_service.polling import Feed, Poller
+from producer_service.sources import FetchResult
+from producer_service.status import Status
+from producer_service.watchlist import SourceKind, WatchGroup
+from quotes import Heartbeat, Quote, decode
+from tests.unit.producer.conftest import OPEN
+
+LANES = 2
+
+
+class FakeSource:
+    """Answers each fetch with the next of its results, or as its `answer` says."""
+
+    symbols = ("AAPL", "MSFT")
+
+    def __init__(self, *results: FetchResult) -> None:
+        self.results = list(results)
+        self.during: Callable[[], None] = lambda: None
+        self.answer: Callable[[Sequence[str], datetime], FetchResult] = lambda _symbols, _now: self.results.pop(0)
+        self.is_closed = False
+
+    def fetch(self, symbols: Sequence[str], now: datetime) -> FetchResult:
+        self.during()
+        return self.answer(symbols, now)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def group(
+    name: str = "us",
+    symbols: Sequence[str] = FakeSource.symbols,
+    *,
+    calendar: str = "always",
+    source: SourceKind = "yahoo",
+    interval_seconds: float = 10,
+) -> WatchGroup:
+    return WatchGroup(
+        name=name, symbols=tuple(symbols), interval_seconds=interval_seconds, calendar=calendar, source=source
+    )
+
+
+def calendar(name: str, *sessions: tuple[datetime, datetime]) -> Calendar:
+    return Calendar(name, "UTC", tuple(Session(*session) for session in sessions), FOREVER)
+
+
+class Bench:
+    """One poller for each group, over one source."""
+
+    def __init__(
+        self,
+        source: FakeSource,
+        path: Path,
+        *groups: WatchGroup,
+        max_bytes: int = 2**20,
+        calendars: Mapping[str, Calendar] | None = None,
+    ) -> None:
+        self.now = OPEN
+        self.beats = 0
+        self.stopping = threading.Event()
+        self.registry = CollectorRegistry()
+        self.metrics = Metrics(self.registry)
+        self.ledger_path = path / "ledger.jsonl"
+        self._ledger = Ledger(self.ledger_path)
+        self.outbox = Outbox(
+            Journal(None, LANES),
+            lanes=LANES,
+            max_bytes=max_bytes,
+            linger_seconds=0,
+            clock=lambda: 0.0,
+            monotonic=lambda: 0.0,
+            jitter=lambda: 0.0,
+        )
+        known = {"always": OPEN_ALWAYS, **(calendars or {})}
+        self.market = Market(known, lambda name, _now: known[name], OPEN)
+        self.watches = [
+            Watch(each, self.market, before_open=timedelta(), after_close=timedelta()) for each in groups or [group()]
+        ]
+        self.intake = Intake(
+            self.outbox, self._ledger, Heartbeats(self.watches, LANES), self.metrics, now=lambda: self.now
+        )
+        self.feed = Feed(source, self.metrics, now=lambda: self.now, stopping=self.stopping)
+        self.pollers = [
+            Poller(
+                watch,
+                self.feed,
+                self.intake,
+                self.outbox,
+                self.metrics,
+                now=lambda: self.now,
+                stopping=self.stopping,
+                advance=self.advance,
+            )
+            for watch in self.watches
+        ]
+        self.poller = self.pollers[0]
+        self.status = Status(self.pollers, self.outbox, {"wire": "1"}, now=lambda: self.now)
+        self.metrics.watch_groups(self.status.tally)
+        self.metrics.watch_outbox(self.outbox, lambda: 0.0, limit_bytes=max_bytes)
+
+    def close(self) -> None:
+        self._ledger.close()
+        self.outbox.close()
+
+    def advance(self) -> None:
+        self.beats += 1
+
+    def count(self, name: str, **labels: str) -> float:
+        return self.registry.get_sample_value(f"stockstream_{name}", labels) or 0.0
+
+    def sent(self) -> list[Quote | Heartbeat]:
+        """Everything pending, taken and acknowledged."""
+        lines: list[Quote | Heartbeat] = []
+        while packets := self.outbox.take(0):
+            lines += [good.line for packet in packets for good in decode(packet.data).good]
+            self.outbox.settle(packets, [True] * len(packets))
+        return lines

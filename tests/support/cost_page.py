@@ -1,0 +1,32 @@
+"""The blocks of docs/cost.md, and what their commands print. `python -m tests.support.cost_page` writes them anew."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+from typer.testing import CliRunner
+
+from costs.cli import app
+from deployment.functions import ROOT
+
+PAGE = ROOT / "docs" / "cost.md"
+COMMAND = "$ python -m costs "
+BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
+
+
+def told(block: str) -> str:
+    """A block with its commands' output as it is now."""
+    commands = [line for line in block.splitlines() if line.startswith(COMMAND)]
+    return "".join(f"{command}\n{_output_of(command)}" for command in commands)
+
+
+def _output_of(command: str) -> str:
+    result = CliRunner().invoke(app, shlex.split(command.removeprefix(COMMAND)))
+    assert result.exit_code == 0, result.output
+    return "".join(f"{line.rstrip()}\n" for line in result.stdout.splitlines())
+
+
+if __name__ == "__main__":
+    page = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(BLOCK.sub(lambda found: f"```console\n{told(found[1])}```", page), encoding="utf-8")

@@ -1,0 +1,115 @@
+"""Calls of AWS as they came over the wire, and the policies that are to allow them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+
+from replica.emulator import REGION
+from tests.fakes.fault_proxy import Request
+
+ACCOUNT = "000000000000"
+ANY = "*"
+"""A resource that a request does not name itself: a query's result is asked for by the query's id."""
+
+_SERVICES = {
+    "Kinesis_20131202": "kinesis",
+    "DynamoDB_20120810": "dynamodb",
+    "AmazonSQS": "sqs",
+    "AmazonAthena": "athena",
+    "AWSGlue": "glue",
+}
+# Operations that AWS allows under the name of another: of these two it knows no batch.
+_ACTIONS = {"sqs:SendMessageBatch": "sqs:SendMessage", "sns:PublishBatch": "sns:Publish"}
+_S3 = {"PUT": "s3:PutObject", "GET": "s3:GetObject", "HEAD": "s3:GetObject", "DELETE": "s3:DeleteObject"}
+
+
+class Call(msgspec.Struct, frozen=True, order=True):
+    """An action of IAM, and the ARN of what it is on."""
+
+    action: str
+    resource: str
+
+
+class Grant(msgspec.Struct, frozen=True, order=True):
+    """An action that a policy allows, and a pattern of ARNs."""
+
+    action: str
+    resource: str
+
+    def covers(self, call: Call) -> bool:
+        """Whether it allows a call. Conditions are the emulator's to judge."""
+        on_it = call.resource == ANY or fnmatchcase(call.resource, self.resource)
+        return self.action == call.action and on_it
+
+
+def calls_of(request: Request) -> Iterator[Call]:
+    """What a request asks for, one call for each resource that it names."""
+    if request.target:
+        api, _, operation = request.target.partition(".")
+        service = _SERVICES[api.rpartition(".")[2] if api not in _SERVICES else api]
+        body = json.loads(request.body or b"{}")
+        action = _ACTIONS.get(f"{service}:{operation}", f"{service}:{operation}")
+        for resource in _resources(service, operation, body):
+            yield Call(action, resource)
+    elif b"Action=" in request.body:
+        form = parse_qs(request.body.decode())
+        action = f"sns:{form['Action'][0]}"
+        yield Call(_ACTIONS.get(action, action), form["TopicArn"][0])
+    else:
+        yield _s3(request)
+
+
+def _resources(service: str, operation: str, body: Mapping[str, Any]) -> list[str]:
+    match service:
+        case "kinesis":
+            return [body.get("StreamARN") or _arn("kinesis", f"stream/{body['StreamName']}")]
+        case "dynamodb":
+            tables = body.get("RequestItems") or {body["TableName"]: None}
+            return [_arn("dynamodb", f"table/{table}") for table in tables]
+        case "sqs":
+            return [_arn("sqs", body["QueueUrl"].rpartition("/")[2])]
+        case "athena":
+            return [_arn("athena", f"workgroup/{body['WorkGroup']}") if "WorkGroup" in body else ANY]
+        case "glue":
+            # AWS asks for the catalogue and the database too, above what is named.
+            database = body["Name" if operation == "GetDatabase" else "DatabaseName"]
+            of_all = [_arn("glue", "catalog"), _arn("glue", f"database/{database}")]
+            if operation == "GetDatabase":
+                return of_all
+            table = body.get("TableName", body.get("Name", "all-of-them"))
+            return [*of_all, _arn("glue", f"table/{database}/{table}")]
+    raise AssertionError(f"{service}:{operation} is not known here")
+
+
+def _s3(request: Request) -> Call:
+    path = urlsplit(request.path)
+    bucket, _, key = path.path.lstrip("/").partition("/")
+    if not key:
+        assert request.method == "GET", request
+        return Call("s3:GetBucketLocation" if "location" in path.query else "s3:ListBucket", f"arn:aws:s3:::{bucket}")
+    return Call(_S3[request.method], f"arn:aws:s3:::{bucket}/{key}")
+
+
+def _arn(service: str, resource: str) -> str:
+    return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"
+
+
+def grants_of(documents: list[dict[str, Any]]) -> list[Grant]:
+    """What policies grant, each action on each resource."""
+    return [
+        Grant(action, resource)
+        for document in documents
+        for statement in document["Statement"]
+        for action in _listed(statement["Action"])
+        for resource in _listed(statement["Resource"])
+    ]
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

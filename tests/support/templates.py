@@ -1,0 +1,79 @@
+"""The templates, as dictionaries, and what tests ask of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from cfnlint.decode.cfn_yaml import load  # type: ignore[import-untyped]
+
+from deployment.deployer import TEMPLATES
+
+Template = dict[str, Any]
+
+PATHS = {path.stem: path for path in sorted(TEMPLATES.glob("*.yaml"))}
+ALL: dict[str, Template] = {name: load(str(path)) for name, path in PATHS.items()}
+
+
+def properties(template: str, name: str) -> dict[str, Any]:
+    """The properties of a resource."""
+    found: dict[str, Any] = ALL[template]["Resources"][name].get("Properties", {})
+    return found
+
+
+def default(template: str, parameter: str) -> Any:
+    """The default of a parameter."""
+    return ALL[template]["Parameters"][parameter]["Default"]
+
+
+def resources(*types: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Template, name and text of every resource, or of those of some types."""
+    for template, text in ALL.items():
+        for name, resource in text["Resources"].items():
+            if not types or resource["Type"] in types:
+                yield template, name, resource
+
+
+def as_list(value: object) -> list[Any]:
+    """A value, or the values of a list."""
+    return value if isinstance(value, list) else [value]
+
+
+def branches(value: object) -> Iterator[Any]:
+    """The values that a list's entries may take: both sides of an Fn::If, without AWS::NoValue."""
+    for entry in as_list(value):
+        match entry:
+            case {"Fn::If": [_, yes, no]}:
+                yield from branches([yes, no])
+            case {"Ref": "AWS::NoValue"}:
+                pass
+            case _:
+                yield entry
+
+
+def statements(template: str, role: str) -> Iterator[dict[str, Any]]:
+    """The statements of a role's inline policies, or of a managed policy; those of every branch."""
+    stated = properties(template, role)
+    documents = [policy["PolicyDocument"] for policy in branches(stated.get("Policies", []))]
+    for document in documents or [stated["PolicyDocument"]]:
+        yield from document["Statement"]
+
+
+def grants(template: str, role: str) -> list[tuple[str, str]]:
+    """Each action that a role is granted, and on what."""
+    return sorted(
+        (action, resource_name(resource))
+        for statement in statements(template, role)
+        for action in as_list(statement["Action"])
+        for resource in as_list(statement["Resource"])
+    )
+
+
+def resource_name(resource: Any) -> str:
+    """What a grant is on: a parameter, a resource of the template, or a pattern of them."""
+    match resource:
+        case {"Ref": str(name)} | {"Fn::Sub": str(name)} | str(name):
+            return str(name)
+        case {"Fn::GetAtt": [name, attribute]}:
+            return f"{name}.{attribute}"
+    raise AssertionError(f"a grant on {resource!r}, which is none of our resources")

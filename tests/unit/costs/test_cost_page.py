@@ -1,0 +1,10 @@
+"""docs/cost.md shows what the commands in it print."""
+
+from tests.support.cost_page import BLOCK, PAGE, told
+
+
+def test_every_block_is_what_its_commands_print() -> None:
+    blocks = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
+    assert len(blocks) >= 5
+    for block in blocks:
+        assert block == told(block), "run `.venv-dev/bin/python -m tests.support.cost_page`, and read what it changed"

@@ -1,0 +1,190 @@
+"""Metered calls, and the expectation held against what the pipeline's own code does in three minutes."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Collection, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from aws_limits import KINESIS_PAYLOAD_UNIT_BYTES
+from costs.expected_usage import Setup, expected, lanes_for
+from costs.item_size import item_size
+from costs.metering import Call, Tables, calls_of, metered
+from costs.sizes import item_bytes, symbol_name
+from lane_state import LaneState, pack
+from processor_lambda.alerts import Rules
+from processor_lambda.ports import Stored
+from processor_lambda.processor import Processor
+from processor_lambda.records import Record
+from processor_lambda.rows import Row
+from processor_lambda.settings import Settings
+from producer_service import packing
+from producer_service.sources.synthetic import SyntheticSource
+from quotes import Heartbeat, encode_line, lane_of, partition_key, to_iso
+from tests.fakes.processor_ports import MemoryStateTable, MemoryTable, World
+
+START = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
+POLLS, MINUTES = 180, 3
+SETTINGS = Settings(
+    quotes_table="",
+    bars_table="",
+    state_table="",
+    archive_bucket="",
+    alerts_topic_arn="",
+    quarantine_queue_url="",
+)
+
+
+class Counting:
+    """Counts the write units of what goes into a table."""
+
+    def __init__(self, table: MemoryTable) -> None:
+        self._table = table
+        self.units = 0
+
+    def put(self, rows: Sequence[Row]) -> None:
+        self.units += sum(math.ceil(item_bytes(row) / 1024) for row in rows)
+        self._table.put(rows)
+
+    def before(self, symbol: str, minute: datetime, count: int) -> list[Row]:
+        """Bars of the hour before, so that all indicators are known from the start, as they are after an hour."""
+        chance = random.Random(symbol)
+        return [
+            {
+                "symbol": symbol,
+                "minute": to_iso(minute - timedelta(minutes=ago)),
+                "close": Decimal(chance.randint(9_000, 11_000)) / 100,
+                "volume": chance.randint(1_000, 90_000),
+            }
+            for ago in range(min(count, 70), 0, -1)
+        ]
+
+
+class CountingStates:
+    """Counts the write units of states and marks."""
+
+    def __init__(self, states: MemoryStateTable) -> None:
+        self._states = states
+        self.units = 0
+
+    def read(self, lanes: Collection[str]) -> dict[str, Stored]:
+        return self._states.read(lanes)
+
+    def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
+        item = {"lane": {"S": lane}, "last_sequence": {"S": str(state.position)}}
+        self.units += math.ceil((item_size(item) + len("state") + len(pack(state))) / 1024)
+        return self._states.commit(lane, state, read)
+
+    def raise_mark(self, lane: str, published: int) -> None:
+        self.units += 1
+        self._states.raise_mark(lane, published)
+
+
+def packets_of(symbols: int, lanes: int) -> Iterator[tuple[datetime, int, list[tuple[str, bytes]]]]:
+    """Of each second: how many quotes are new, and the packets that the producer's code makes of them."""
+    source, names = SyntheticSource(), [symbol_name(number) for number in range(symbols)]
+    seen = set()
+    keys = [partition_key(lane, lanes) for lane in range(lanes)]
+    for second in range(POLLS + 1):
+        now = START + timedelta(seconds=second)
+        lines: dict[str, list[bytes]] = {}
+        for quote in source.fetch(names, now).quotes if second < POLLS else ():
+            if quote.identity not in seen:
+                seen.add(quote.identity)
+                lines.setdefault(keys[lane_of(quote.symbol, lanes)], []).append(encode_line(quote))
+        packets = [(key, data) for key, of in lines.items() for data, _ in packing.chunks(of)]
+        if second and second % 60 == 0:
+            packets += [(key, encode_line(Heartbeat(lane=key, clock=now, complete_to=now))) for key in keys]
+        yield now, sum(map(len, lines.values())), packets
+
+
+@pytest.mark.parametrize("symbols", [24, 100, 400])
+def test_the_expected_counts_are_those_of_the_pipelines_own_code(symbols: int) -> None:
+    """A poll a second, packed by the producer's code and processed in batches of two seconds, as a window of one is."""
+    setup = Setup(symbols=symbols, interval_seconds=1, lanes=lanes_for(symbols), shards=1)
+    world = World()
+    quotes, bars, states = Counting(world.quotes), Counting(world.bars), CountingStates(world.state_table)
+    processor = Processor(
+        archive=world.archive,
+        quotes=quotes,
+        bars=bars,
+        states=states,
+        alerts=world.topic,
+        quarantine=world.quarantine,
+        settings=SETTINGS,
+        rules=Rules(()),
+    )
+    units = accepted = sequence = 0
+    batch: list[Record] = []
+    for second, (now, new, packets) in enumerate(packets_of(symbols, setup.lanes)):
+        accepted += new
+        for key, data in packets:
+            sequence += 1
+            units += math.ceil((len(data) + len(key)) / KINESIS_PAYLOAD_UNIT_BYTES)
+            batch.append(
+                Record(
+                    stream="stream",
+                    shard="shardId-000000000000",
+                    sequence_number=10**55 + sequence,
+                    partition_key=key,
+                    arrival=now,
+                    data=data,
+                )
+            )
+        if second % 2 or second == POLLS:
+            processor.process(batch)
+            batch = []
+
+    told = msgspec.structs.replace(setup, news=accepted / symbols / POLLS)
+    usage = expected(told, polls=POLLS, minutes=MINUTES)
+    assert usage.quotes == pytest.approx(accepted)
+    assert usage.row_writes == pytest.approx(quotes.units)
+    assert usage.bar_writes == bars.units == symbols * MINUTES
+    assert usage.archive_puts == usage.invocations == pytest.approx(len(world.objects), rel=0.02)
+    # A lane whose poll is near 25 KB is one packet or two by chance, and a state of 7 KB seven units or eight.
+    assert usage.payload_units == pytest.approx(units, rel=0.05)
+    assert usage.state_writes == pytest.approx(states.units, rel=0.15)
+    # The quotes that sizes are measured with are more random than the simulated market.
+    assert usage.archive_bytes == pytest.approx(sum(map(len, world.objects.values())), rel=0.3)
+
+
+def test_calls_become_the_units_they_are_billed_in() -> None:
+    calls = [
+        Call("kinesis:PutRecords", "stream", (300, 25_000, 25_001)),
+        Call("dynamodb:BatchWriteItem", "q", (400, 1024, 1025)),
+        Call("dynamodb:BatchWriteItem", "b", (90,)),
+        Call("dynamodb:PutItem", "s", (2_500,)),
+        Call("dynamodb:PutItem", "another", (1,)),
+        Call("dynamodb:BatchGetItem", "s", (0, 5_000)),
+        Call("dynamodb:Query", "b", (0,)),
+        Call("s3:PutObject", "/archive/raw-data/dt=2026-11-23/x.gz", (700,)),
+        Call("s3:PutObject", "/archive/quarantine/x.gz", (1,)),
+        Call("s3:PutObject", "/code/processor/x.zip", (1,)),
+        Call("s3:ListObjectsV2", "undelivered/", (0,)),
+        Call("s3:ListObjectsV2", "raw-data/", (0,)),
+        Call("sns:Publish", "", (9, 8)),
+    ]
+    log = [
+        "START RequestId: 1 Version: $LATEST",
+        '{"event":"batch_processed"}',
+        "END RequestId: 1",
+        "REPORT RequestId: 1\tDuration: 250 ms\tBilled Duration: 250 ms\tMemory Size: 512 MB\tMax Memory Used: 90 MB",
+    ]
+    usage = metered(
+        calls_of(b"\n".join(map(msgspec.json.encode, calls))),
+        Tables(quotes="q", bars="b", state="s"),
+        quotes=7,
+        function_log=log,
+        producer_log_bytes=1_000,
+        memory_mb=512,
+    )
+    assert (usage.quotes, usage.payload_units, usage.stream_bytes) == (7, 4, 50_301)
+    assert (usage.row_writes, usage.bar_writes, usage.state_writes, usage.write_units) == (4, 1, 3, 8)
+    assert (usage.read_units, usage.archive_puts, usage.archive_bytes, usage.other_puts) == (4, 1, 700, 2)
+    assert (usage.invocations, usage.gb_seconds, usage.alerts) == (1, 0.125, 2)
+    assert usage.log_bytes == 1_000 + (len(log[1]) + 26) + (700 + 2 * 26)

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import gzip
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+from producer_service.sources.replay.recordings import load
+from quotes import Heartbeat, Quote, encode, encode_line
+
+START = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
+BARS = "datetime,open,high,low,close,volume\n2026-11-23 10:01:00,1,2,0.5,1.5,7\n"
+
+
+def quote(symbol: str = "AAPL", seconds: float = 0, price: str = "171.62", revision: int = 0) -> Quote:
+    return Quote(
+        symbol=symbol,
+        event_time=START + timedelta(seconds=seconds),
+        revision=revision,
+        price=Decimal(price),
+        source="yahoo",
+        ingest_time=START + timedelta(seconds=seconds),
+    )
+
+
+def test_finds_the_archive_as_it_lies(tmp_path: Path) -> None:
+    hour = tmp_path / "raw-data/dt=2026-11-23/hour=15"
+    hour.mkdir(parents=True)
+    (hour / "shardId-000000000000-1-2.jsonl.gz").write_bytes(
+        gzip.compress(encode([quote("MSFT", 2), quote("AAPL", 1)]))
+    )
+    (hour / "more.jsonl").write_bytes(encode_line(quote("AAPL", 0)))
+    (tmp_path / "SPY_1min.csv").write_text(BARS)
+    (tmp_path / "README.md").write_text("not a recording")
+
+    found = load(tmp_path)
+
+    assert found.mistakes == []
+    assert found.by_symbol["AAPL"].quotes == [quote("AAPL", 0), quote("AAPL", 1)]
+    assert found.by_symbol["MSFT"].quotes == [quote("MSFT", 2)]
+    assert [bar.volume for bar in found.by_symbol["SPY"].bars] == [7]
+
+
+def test_revisions_of_one_time_keep_their_order(tmp_path: Path) -> None:
+    revised = [quote(price=str(revision), revision=revision) for revision in (2, 0, 1)]
+    (tmp_path / "a.jsonl").write_bytes(encode(revised))
+
+    assert [each.price for each in load(tmp_path).by_symbol["AAPL"].quotes] == [0, 1, 2]
+
+
+def test_skips_and_counts_what_is_no_quote(tmp_path: Path) -> None:
+    heartbeat = Heartbeat(lane="lane-00-of-04", clock=START)
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(
+        encode([heartbeat, quote()])
+        + b'{"kind":"undecodable","v":1,"content":"AAAA"}\n'
+        + b'{"kind":"quote","v":2}\n\n'
+        + encode_line(quote(seconds=1))
+        + b'{"kind":"quo'
+    )
+
+    found = load(path)
+
+    assert found.by_symbol["AAPL"].quotes == [quote(), quote(seconds=1)]
+    assert found.skipped_lines == 4
+    assert found.first_skipped == f"{path}:3: unknown kind 'undecodable'"
+    assert found.mistakes == []
+
+
+def test_keeps_the_symbols_that_were_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(encode([quote("AAPL"), quote("MSFT")]))
+    (tmp_path / "SPY_1min.csv").write_text(BARS)
+    (tmp_path / "QQQ_1min.csv").write_text("broken, and of no interest")
+
+    found = load(tmp_path, ["SPY", "MSFT"])
+
+    assert sorted(found.by_symbol) == ["MSFT", "SPY"]
+    assert found.mistakes == []
+
+
+def test_bars_of_one_symbol_may_lie_in_several_files(tmp_path: Path) -> None:
+    for folder, row in (("a", "2026-11-23 10:02:00,1,1,1,1,1"), ("b", "2026-11-23 10:01:00,3,3,3,3,3")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "SPY_1min.csv").write_text(f"{BARS}{row}\n")
+
+    assert [bar.volume for bar in load(tmp_path).by_symbol["SPY"].bars] == [3, 1]
+
+
+def test_tells_a_path_that_is_not_there(tmp_path: Path) -> None:
+    assert load(tmp_path / "nowhere").mistakes == [f"{tmp_path}/nowhere: No such file or directory"]
+
+
+def test_tells_a_path_without_recordings(tmp_path: Path) -> None:
+    other = tmp_path / "SPY.csv"
+    other.write_text(BARS)
+    told = "no recordings: neither SYMBOL_1min.csv nor *.jsonl nor *.jsonl.gz"
+
+    assert load(tmp_path).mistakes == [f"{tmp_path}: {told}"]
+    assert load(other).mistakes == [f"{other}: {told}"]
+
+
+def test_tells_recordings_without_a_quote(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(encode_line(Heartbeat(lane="lane-00-of-04", clock=START)))
+
+    assert load(tmp_path).mistakes == [f"{tmp_path}: its recordings hold no quote"]
+
+
+def test_tells_every_mistake_of_every_file(tmp_path: Path) -> None:
+    (tmp_path / "A_1min.csv").write_text("datetime,open,high,low,close\n")
+    (tmp_path / "B_1min.csv").write_text(BARS + "soon,1,1,1,1,1\n")
+    (tmp_path / "C_1min.csv").write_text(BARS.splitlines()[0])
+    (tmp_path / "a b_1min.csv").write_text(BARS)
+    (tmp_path / "d.jsonl.gz").write_bytes(gzip.compress(encode([quote()] * 1000))[:-30])
+    (tmp_path / "e.jsonl.gz").write_bytes(b"not gzip")
+
+    mistakes = load(tmp_path).mistakes
+
+    assert [mistake.removeprefix(f"{tmp_path}/")[:22] for mistake in mistakes] == [
+        "A_1min.csv:1: no colum",
+        "B_1min.csv:3: datetime",
+        "C_1min.csv: no rows",
+        "a b_1min.csv: 'a b' is",
+        "d.jsonl.gz: not a whol",
+        "e.jsonl.gz: not a whol",
+    ]
+
+
+def test_tells_the_symbols_that_are_not_recorded(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(encode([quote("MSFT"), quote("AAPL")]))
+
+    assert load(tmp_path, ["MSFT", "IBM", "GE"]).mistakes == [
+        f"{tmp_path}: nothing recorded of IBM, but of MSFT",
+        f"{tmp_path}: nothing recorded of GE, but of MSFT",
+    ]
