@@ -204,7 +204,7 @@ class DynamoStateTable:
 def _called(service: Service, operation: str, request: dict[str, Any], kind: type[T]) -> T:
     headers = {"content-type": "application/x-amz-json-1.0", "x-amz-target": f"DynamoDB_20120810.{operation}"}
     try:
-        return service.answer(operation, headers, _encode(request), kind)
+        return service.call(operation, headers, _encode(request), kind)
     except Refused as error:
         if error.code == "ValidationException":
             raise PermanentFailure(str(error)) from error

@@ -30,7 +30,7 @@ class SqsQuarantine:
         for batch in batches([msgspec.json.encode(message).decode() for message in messages], len):
             entries = [{"Id": str(index), "MessageBody": body} for index, body in enumerate(batch)]
             request = msgspec.json.encode({"QueueUrl": self._url, "Entries": entries})
-            answer = self._service.answer("SendMessageBatch", _HEADERS, request, _Answer)
+            answer = self._service.call("SendMessageBatch", _HEADERS, request, _Answer)
             if len(answer.Successful) != len(batch):
                 failed = (
                     bytes(answer.Failed[0]).decode(errors="replace") if answer.Failed else "SQS says nothing of them"
