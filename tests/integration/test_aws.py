@@ -307,7 +307,7 @@ def test_rows_go_in_batches_and_what_was_left_unprocessed_again(
 
 def test_rows_that_stay_unprocessed_fail_the_batch(server: ScriptedServer, table: DynamoTable) -> None:
     server.play(*[unprocessed(3)] * ATTEMPTS)
-    with pytest.raises(Unavailable, match="quotes: 1 rows were left unprocessed 6 times"):
+    with pytest.raises(Unavailable, match="quotes: 1 rows are still unprocessed after 6 attempts"):
         table.put(ROWS[:5])
 
 
@@ -387,7 +387,7 @@ def test_lanes_are_read_together_consistently_and_what_was_left_again(
 def test_lanes_that_stay_unread_fail_the_batch(server: ScriptedServer, states: DynamoStateTable) -> None:
     left = {"Responses": {}, "UnprocessedKeys": {"state": {"Keys": [{"lane": {"S": "a"}}]}}}
     server.play(*[answer(200, json.dumps(left).encode())] * ATTEMPTS)
-    with pytest.raises(Unavailable, match="state: 1 items were left unread 6 times"):
+    with pytest.raises(Unavailable, match="state: 1 items are still unread after 6 attempts"):
         states.read(["a"])
 
 
@@ -542,7 +542,7 @@ def test_a_topic_that_refuses_all_fails_the_batch(server: ScriptedServer, topic:
     ("last", "problem"),
     [
         (published(failed={0: "InternalError"}), "InternalError: why"),
-        (published(), "no result: SNS says nothing of it"),
+        (published(), "no result: it is not in the response"),
         (published(1, failed={2: "InvalidParameter"}), "no result"),
     ],
 )
@@ -550,14 +550,14 @@ def test_alerts_that_are_left_again_and_again_fail_the_batch(
     last: bytes, problem: str, server: ScriptedServer, topic: SnsTopic, clock: Clock
 ) -> None:
     server.play(published(0), *[last] * (ATTEMPTS - 1))
-    with pytest.raises(Unavailable, match=f"left 1 alerts 6 times, at last with {problem}"):
+    with pytest.raises(Unavailable, match=f"1 alerts are left after 6 attempts; the last error was {problem}"):
         topic.publish([alert(0), alert(1)])
     assert len(clock.pauses) == ATTEMPTS - 1
 
 
 def test_an_answer_that_is_none_of_sns_s_fails_the_batch(server: ScriptedServer, topic: SnsTopic) -> None:
     server.play(answer(200, b"<html>", "Content-Type: text/html"))
-    with pytest.raises(Unavailable, match="an answer that is none"):
+    with pytest.raises(Unavailable, match="invalid response"):
         topic.publish([ALERT])
 
 
@@ -595,8 +595,8 @@ def test_messages_go_in_batches_that_sqs_takes(server: ScriptedServer, connect: 
 @pytest.mark.parametrize(
     ("raw", "problem"),
     [
-        (taken(1, failed=1), "SQS: 1 of 2 messages were not taken: .*InternalError"),
-        (answer(200, b"{}"), "SQS: 2 of 2 messages were not taken"),
+        (taken(1, failed=1), "SQS did not accept 1 of 2 messages: .*InternalError"),
+        (answer(200, b"{}"), "SQS did not accept 2 of 2 messages: no reason given"),
         (answer(400, b'{"__type":"com.amazonaws.sqs#QueueDoesNotExist"}'), "sqs SendMessageBatch: QueueDoesNotExist"),
     ],
 )
