@@ -1,8 +1,9 @@
 """A small signed HTTPS client for AWS, shared by the Lambda functions.
 
-It replaces boto3 in their hot path: importing boto3 is three quarters of a cold start, and its serializers are most of
-the CPU of a stored row (`python -m benchmarks.processing`). It knows no operation, no service and no quote. It signs a
-request, sends it over a connection that stays open, retries what is worth retrying, and says what became of it.
+It replaces boto3 there. Importing boto3 takes three quarters of a cold start, and its serializers take most of the CPU
+of a request (`python -m benchmarks.processing` measures both). The client knows no service and no operation. It signs
+a request, sends it over a connection that stays open, retries if that can help, and returns the response or raises one
+of the errors in `aws_requests.errors`.
 """
 
 from aws_requests.credentials import Credentials, credentials_of

@@ -1,4 +1,4 @@
-"""The keys that requests are signed with: Lambda's, from the environment, or whatever the SDK's own chain finds."""
+"""The keys that sign requests. They come from Lambda's environment, or from the credential chain of the AWS SDK."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from aws_requests.signature import Keys
 
 
 class Credentials(Protocol):
-    """Where keys come from."""
+    """A source of keys."""
 
     def keys(self) -> Keys:
-        """The keys of now. Raises `Unavailable` if there are none."""
+        """The current keys. Raises `Unavailable` if there are none."""
 
     def renew(self) -> None:
-        """Look again where they came from: AWS says that they have expired."""
+        """Load the keys again, because AWS says that they have expired."""
 
 
 class EnvironmentCredentials:
-    """`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, as Lambda sets them."""
+    """The keys in `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`, as Lambda sets them."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
@@ -41,21 +41,26 @@ class EnvironmentCredentials:
 
 
 class ChainCredentials:
-    """botocore's chain: a profile, a container's endpoint (so under SnapStart), a role. It refreshes them."""
+    """The keys that botocore's chain finds: of a profile, a container's endpoint (as with SnapStart), or a role.
+
+    botocore refreshes them.
+    """
 
     def __init__(self) -> None:
         self._found: Any = None
 
     def keys(self) -> Keys:
         """See `Credentials`."""
-        from botocore.exceptions import BotoCoreError  # noqa: PLC0415  (most of what a cold start would cost)
+        from botocore.exceptions import BotoCoreError  # noqa: PLC0415  (importing it takes longer than a cold start)
         from botocore.session import get_session  # noqa: PLC0415  (so does this)
 
         try:
             if self._found is None:
                 self._found = get_session().get_credentials()
             if self._found is None:
-                raise Unavailable("no AWS credentials: neither in the environment nor anywhere that the SDK looks")
+                raise Unavailable(
+                    "no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or another source of the SDK"
+                )
             frozen = self._found.get_frozen_credentials()
         except BotoCoreError as error:
             raise Unavailable(f"AWS credentials: {error}") from error
@@ -67,7 +72,7 @@ class ChainCredentials:
 
 
 def credentials_of(environment: Mapping[str, str]) -> Credentials:
-    """Where the keys come from in an environment, which is read again when they expire."""
+    """The source of keys that an environment names. The environment is read again when the keys expire."""
     if environment.get("AWS_ACCESS_KEY_ID") and environment.get("AWS_SECRET_ACCESS_KEY"):
         return EnvironmentCredentials(environment)
     return ChainCredentials()

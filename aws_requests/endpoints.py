@@ -1,4 +1,4 @@
-"""Where AWS's services answer: in the usual regions by their pattern, anywhere else as botocore's tables have it."""
+"""The URLs of AWS's services. In most regions they follow a pattern, and botocore's tables have the others."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ _USUAL_REGION = re.compile(r"(cn|us-gov|af|ap|ca|eu|il|me|mx|sa|us)-[a-z]+-\d+")
 
 
 def region_of(environment: Mapping[str, str]) -> str:
-    """The region that an environment names, as Lambda's does. Raises `WrongEnvironment`."""
+    """The region of an environment. Lambda always sets one. Raises `WrongEnvironment` if there is none."""
     region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
     if not region:
-        raise WrongEnvironment("the function's environment is wrong:\nAWS_REGION: missing")
+        raise WrongEnvironment("AWS_REGION: missing; set it to a region such as eu-west-1")
     return region
 
 
 def endpoint_of(service: str, region: str, environment: Mapping[str, str]) -> str:
-    """The URL of a service, found as the SDK does it: `AWS_ENDPOINT_URL_<SERVICE>`, `AWS_ENDPOINT_URL`, the region's.
+    """The URL of a service: `AWS_ENDPOINT_URL_<SERVICE>`, else `AWS_ENDPOINT_URL`, else the region's (as in the SDK).
 
-    Raises `WrongEnvironment` for a region that nobody knows.
+    Raises `WrongEnvironment` if the region is unknown.
     """
     if not _is_true(environment, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"):
         configured = environment.get(f"AWS_ENDPOINT_URL_{service.upper()}") or environment.get("AWS_ENDPOINT_URL")
@@ -38,12 +38,14 @@ def _is_true(environment: Mapping[str, str], name: str) -> bool:
 
 
 def _endpoint_of_botocore(service: str, region: str, *, fips: bool, dualstack: bool) -> str:
-    from botocore.regions import EndpointResolver  # noqa: PLC0415  (importing it is most of a cold start)
-    from botocore.session import get_session  # noqa: PLC0415  (so is this)
+    from botocore.regions import EndpointResolver  # noqa: PLC0415  (importing it takes longer than a cold start)
+    from botocore.session import get_session  # noqa: PLC0415  (so does this)
 
     found = EndpointResolver(get_session().get_data("endpoints")).construct_endpoint(
         service, region, use_fips_endpoint=fips, use_dualstack_endpoint=dualstack
     )
     if not found:
-        raise WrongEnvironment(f"AWS_REGION: {region!r} is no region with {service}; if it is, set AWS_ENDPOINT_URL")
+        raise WrongEnvironment(
+            f"AWS_REGION: {region!r} is not a known region of {service}; correct it, or set AWS_ENDPOINT_URL"
+        )
     return f"https://{found['hostname']}"

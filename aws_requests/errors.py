@@ -6,15 +6,15 @@ class RequestError(Exception):
 
 
 class WrongEnvironment(RequestError):
-    """The environment names no region, or an endpoint that is none. Deploy again with what the message asks for."""
+    """The environment has no region, or an endpoint that cannot be used. Deploy again as the message says."""
 
 
 class Unavailable(RequestError):
-    """AWS did not do what was asked, or did only a part of it, and may do it next time. Try again later."""
+    """AWS did not do all of what was asked, and may do it next time. Try again later."""
 
 
 class Refused(Unavailable):
-    """AWS refused the request, and another attempt would not change that. `code` is AWS's error code."""
+    """AWS refused the request, and sending the same request again would not help. `code` is AWS's error code."""
 
     def __init__(self, request: str, code: str, message: str) -> None:
         super().__init__(f"{request}: {code}: {message}" if message else f"{request}: {code}")

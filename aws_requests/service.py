@@ -1,7 +1,6 @@
-"""A service of AWS: signed requests over a connection that is kept, with bounded retries of its own.
+"""A service of AWS: signed requests over a persistent connection, with bounded retries.
 
-It stands in boto3's place because of what that costs: most of the CPU of a row, and three quarters of a cold start
-(`benchmarks/processing.py`). It knows no operation and no shape; the adapters write their bodies.
+It knows no operation. Its callers write the bodies of requests, and say what the responses look like.
 """
 
 from __future__ import annotations
@@ -16,15 +15,15 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from aws_requests.connection import Answer, Connection
+from aws_requests.connection import Connection, Response
 from aws_requests.credentials import Credentials
 from aws_requests.errors import Refused, Unavailable, WrongEnvironment
 from aws_requests.signature import Scope, signed
 
 ATTEMPTS = 6
 FIRST_PAUSE_SECONDS = 0.05
-PATIENCE_SECONDS = 6.0
-"""No attempt begins later; what the last one takes is bounded by the connection's timeouts, and then Lambda retries."""
+RETRY_SECONDS = 6.0
+"""No attempt starts later than this after the first. The connection's timeouts bound the last attempt."""
 
 _THROTTLED = frozenset(
     {
@@ -43,7 +42,7 @@ _THROTTLED = frozenset(
         "TransactionInProgressException",
     }
 )
-"""Answers of 400 that are worth another attempt: what botocore's standard mode retries."""
+"""The error codes of status 400 that are retried, the same as in botocore's standard mode."""
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
 _FIRST_ERROR = 300
 _TOO_MANY_REQUESTS = 429
@@ -55,7 +54,7 @@ T = TypeVar("T")
 
 
 class _JsonError(msgspec.Struct):
-    """`{"__type": "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException", "message": …}`."""
+    """An error such as `{"__type": "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException", "message": …}`."""
 
     type: str = msgspec.field(name="__type")
     message: str | None = None
@@ -63,9 +62,9 @@ class _JsonError(msgspec.Struct):
 
 
 class Service:
-    """One service at its endpoint, for one thread: a function works at one batch at a time.
+    """One service at its endpoint, for use by one thread.
 
-    Every request may be sent more than once, so each must be harmless twice, or have a condition.
+    A request may be sent more than once. So it must be idempotent, or have a condition.
     """
 
     def __init__(
@@ -85,7 +84,7 @@ class Service:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise WrongEnvironment(
-                f"the endpoint of {name}, {url!r}, is not a URL like https://{name}.eu-west-1.amazonaws.com"
+                f"the endpoint of {name}, {url!r}, is not a URL such as https://{name}.eu-west-1.amazonaws.com"
             )
         self._host, self._prefix = parts.netloc.rpartition("@")[2], parts.path.rstrip("/")
         self._connection = Connection(parts.scheme, parts.hostname, parts.port, ca_bundle)
@@ -93,47 +92,51 @@ class Service:
     def send(
         self, action: str, headers: dict[str, str], body: bytes, *, method: str = "POST", path: str = "/"
     ) -> bytes:
-        """Send a request until it is answered, and return the answer's body. `headers` are in lower case.
+        """Send a request, with retries, and return the body of its response. The names in `headers` are in lower case.
 
-        Raises `Refused` for what will be refused again, `Unavailable` if nothing else came in time.
+        Raises `Refused` if AWS refuses the request permanently, and `Unavailable` if no attempt succeeded in time.
         """
         request, problem = f"{self._scope.service} {action}", ""
         renewed = False
         started = self._monotonic()
         for attempt, pause in enumerate(pauses(), start=1):
             try:
-                answer = self._exchange(method, self._prefix + path, headers, body)
+                response = self._exchange(method, self._prefix + path, headers, body)
             except OSError as error:
                 problem = f"{type(error).__name__}: {error}"
             else:
-                if answer.status < _FIRST_ERROR:
-                    return answer.body
-                code, message = _error_of(answer)
+                if response.status < _FIRST_ERROR:
+                    return response.body
+                code, message = _error_of(response)
                 problem = f"{code}: {message}" if message else code
                 if code in _EXPIRED and not renewed:
                     renewed = True
                     self._credentials.renew()
                     continue
-                if answer.status < _SERVER_ERROR and answer.status != _TOO_MANY_REQUESTS and code not in _THROTTLED:
+                is_transient = response.status >= _SERVER_ERROR or response.status == _TOO_MANY_REQUESTS
+                if not is_transient and code not in _THROTTLED:
                     raise Refused(request, code, message)
-            if attempt == ATTEMPTS or self._monotonic() + pause - started > PATIENCE_SECONDS:
+            if attempt == ATTEMPTS or self._monotonic() + pause - started > RETRY_SECONDS:
                 break
             self._sleep(pause)
-        raise Unavailable(f"{request} failed {attempt} times, at last with {problem}")
+        raise Unavailable(f"{request} failed {attempt} times; the last error was {problem}")
 
-    def answer(self, action: str, headers: dict[str, str], body: bytes, kind: type[T]) -> T:
-        """Send a request, and return its JSON answer. Raises as `send` does, and `Unavailable` for another shape."""
+    def call(self, action: str, headers: dict[str, str], body: bytes, kind: type[T]) -> T:
+        """Send a request and decode its JSON response.
+
+        Raises what `send` raises, and `Unavailable` if the response is not of the given kind.
+        """
         content = self.send(action, headers, body)
         try:
             return msgspec.json.decode(content, type=kind)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-            raise Unavailable(f"{self._scope.service} {action}: an answer that is none: {error}") from error
+            raise Unavailable(f"{self._scope.service} {action}: invalid response: {error}") from error
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         self._connection.close()
 
-    def _exchange(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
+    def _exchange(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Response:
         headers = signed(
             method,
             path,
@@ -147,27 +150,27 @@ class Service:
 
 
 def pauses() -> Iterator[float]:
-    """How long to wait after each attempt, the last included."""
+    """The seconds to wait after each attempt, including the last."""
     # Full jitter: https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
-    return (random.uniform(0, FIRST_PAUSE_SECONDS * 2**attempt) for attempt in range(ATTEMPTS))  # noqa: S311  (no secret)
+    return (random.uniform(0, FIRST_PAUSE_SECONDS * 2**attempt) for attempt in range(ATTEMPTS))  # noqa: S311  (not a secret)
 
 
 def attempts(sleep: Callable[[float], None]) -> Iterator[int]:
-    """The numbers of the attempts that there are, from 1, with a pause between each two: for what is done in parts."""
+    """Count `ATTEMPTS` from 1, with a pause between two of them. For requests of which AWS may do only a part."""
     for attempt, pause in enumerate(pauses(), start=1):
         yield attempt
         if attempt < ATTEMPTS:
             sleep(pause)
 
 
-def _error_of(answer: Answer) -> tuple[str, str]:
-    """The code and the message of an error, from JSON or from XML; what is neither has its status for a code."""
+def _error_of(response: Response) -> tuple[str, str]:
+    """The code and the message of an error, from JSON or XML. If it is neither, its status is the code."""
     try:
-        error = msgspec.json.decode(answer.body, type=_JsonError)
+        error = msgspec.json.decode(response.body, type=_JsonError)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        code, message = _CODE.search(answer.body), _MESSAGE.search(answer.body)
+        code, message = _CODE.search(response.body), _MESSAGE.search(response.body)
         return (
-            code[1].decode(errors="replace") if code else f"HTTP {answer.status}",
+            code[1].decode(errors="replace") if code else f"HTTP {response.status}",
             message[1].decode(errors="replace") if message else "",
         )
     return error.type.rpartition("#")[2], error.message or error.Message or ""

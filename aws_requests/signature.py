@@ -1,7 +1,8 @@
-"""AWS Signature Version 4, for requests without a query. Pure.
+"""AWS Signature Version 4, for requests without a query string. Pure.
 
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html. botocore has it too, but
-`botocore.auth` takes longer to import than all of the function may; the tests hold this against it.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+
+Importing `botocore.auth` takes longer than a whole cold start may take. The tests compare our signatures with its own.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ _ALGORITHM = "AWS4-HMAC-SHA256"
 
 
 class Keys(msgspec.Struct, frozen=True):
-    """What a request is signed with."""
+    """The keys that sign a request."""
 
     access_key: str
     secret_key: str
     token: str | None = None
-    """Of temporary credentials, as a function has."""
+    """The session token of temporary credentials, such as those of a Lambda function."""
 
 
 class Scope(msgspec.Struct, frozen=True):
-    """What a signature is good for, besides its day."""
+    """What a signature is valid for, within one day."""
 
     region: str
     service: str
@@ -35,9 +36,9 @@ class Scope(msgspec.Struct, frozen=True):
 def signed(
     method: str, path: str, headers: dict[str, str], body: bytes, *, scope: Scope, keys: Keys, now: datetime
 ) -> dict[str, str]:
-    """The headers of a request, in lower case, with those that sign them all. `headers` holds `host`.
+    """The given headers, and those that sign the request. `headers` contains `host`, and all names are in lower case.
 
-    The path is percent-encoded already, and needs no second encoding: it is `/`, or S3's, which knows none.
+    `path` is already percent-encoded. It is not encoded a second time, which is right for `/` and for the paths of S3.
     """
     time = now.strftime("%Y%m%dT%H%M%SZ")
     digest = hashlib.sha256(body).hexdigest()

@@ -1,4 +1,4 @@
-"""A market's minutes as Lambda hands them over: Kinesis events of packets as the producer packs them."""
+"""A simulated market as Kinesis events, in the form in which Lambda hands them to the function."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ OPEN = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
 VOLATILITY = 0.0002
-"""Standard deviation of a second's return: 3 % a day."""
+"""The standard deviation of the return of one second. It makes 3 % a day."""
 
 _FIRST_SEQUENCE = 49590338271490256608559692538361571095921575989136588898
 
 
 def start_price(symbol: str) -> Decimal:
-    """Where a symbol's walk begins: 10 to 600."""
+    """The first price of a symbol, from 10 to 600."""
     return Decimal(1_000 + crc32(symbol.encode()) % 59_000) / 100
 
 
 def stored_bars(symbol: str, count: int) -> list[dict[str, dict[str, str]]]:
-    """What the bars table holds of a symbol before the market opens here, as DynamoDB's items, newest first.
+    """The bars of a symbol before `OPEN` as items of DynamoDB, newest first.
 
-    So the indicators are warm, and the states as large as they are after an hour.
+    They warm up the indicators, so that the states are as large as after an hour of trading.
     """
-    chance = Random(symbol)  # noqa: S311  (no secret)
+    random = Random(symbol)  # noqa: S311  (not a secret)
     price = float(start_price(symbol))
     items = []
     for back in range(1, count + 1):
@@ -47,28 +47,28 @@ def stored_bars(symbol: str, count: int) -> list[dict[str, dict[str, str]]]:
                 "symbol": {"S": symbol},
                 "minute": {"S": to_iso(OPEN - back * MINUTE)},
                 "close": {"N": f"{price:.2f}"},
-                "volume": {"N": str(sum(chance.randrange(2_000) for _ in range(60)))},
+                "volume": {"N": str(sum(random.randrange(2_000) for _ in range(60)))},
             }
         )
-        price *= 1 + chance.gauss(0, VOLATILITY * math.sqrt(60))
+        price *= 1 + random.gauss(0, VOLATILITY * math.sqrt(60))
     return items
 
 
 def market(minutes: int) -> Iterator[Line]:
-    """Every second a quote of every symbol, every minute a heartbeat of every lane; the same each time."""
-    chance = Random(1)  # noqa: S311  (no secret)
+    """A quote of every symbol each second, and a heartbeat of every lane each minute. The lines are always the same."""
+    random = Random(1)  # noqa: S311  (not a secret)
     symbols = [f"SYM{number:05d}" for number in range(SYMBOLS)]
     start = {symbol: start_price(symbol) for symbol in symbols}
     prices = {symbol: float(price) for symbol, price in start.items()}
     highs, lows, volumes = dict(start), dict(start), dict.fromkeys(symbols, 0)
-    previous = {symbol: round(price * Decimal(chance.uniform(0.99, 1.01)), 2) for symbol, price in start.items()}
+    previous = {symbol: round(price * Decimal(random.uniform(0.99, 1.01)), 2) for symbol, price in start.items()}
     for second in range(60 * minutes):
         time = OPEN + second * SECOND
         for symbol in symbols:
-            prices[symbol] *= 1 + chance.gauss(0, VOLATILITY)
+            prices[symbol] *= 1 + random.gauss(0, VOLATILITY)
             price = Decimal(round(prices[symbol] * 100)) / 100
             highs[symbol], lows[symbol] = max(price, highs[symbol]), min(price, lows[symbol])
-            volumes[symbol] += chance.randrange(2_000)
+            volumes[symbol] += random.randrange(2_000)
             yield Quote(
                 symbol=symbol,
                 event_time=time,
@@ -85,14 +85,14 @@ def market(minutes: int) -> Iterator[Line]:
                 market_state="REGULAR",
                 delay_minutes=0,
             )
-        if second % 60 == 59:  # noqa: PLR2004  (of a minute)
+        if second % 60 == 59:  # noqa: PLR2004  (the last second of a minute)
             end = time + SECOND
             for lane in range(LANES):
                 yield Heartbeat(lane=partition_key(lane, LANES), clock=end, complete_to=end)
 
 
 def shortest(line: Line) -> Line:
-    """A quote with nothing but what it must have; a heartbeat as it is."""
+    """The same quote without its optional fields. A heartbeat stays as it is."""
     if isinstance(line, Heartbeat):
         return line
     return Quote(
@@ -105,7 +105,7 @@ def shortest(line: Line) -> Line:
 
 
 def events(lines: Iterator[Line], quotes: int) -> Iterator[bytes]:
-    """The lines as events of so many quotes each, heartbeats besides, as JSON; what is left over is no event."""
+    """Events as JSON, with `quotes` quotes each and the heartbeats between them. An incomplete event is left out."""
     sequence = 0
     batch: list[Line] = []
     count = 0
@@ -120,7 +120,7 @@ def events(lines: Iterator[Line], quotes: int) -> Iterator[bytes]:
 
 
 def noise(packets: int) -> bytes:
-    """An event of so many packets of newlines alone, each as large as the producer makes one: the dearest bytes."""
+    """An event of packets as large as a producer's that hold only newlines, the bytes that cost the most CPU."""
     key = partition_key(0, LANES)
     records = [_record(key, b"\n" * PACKET_BYTES, number, OPEN) for number in range(packets)]
     return msgspec.json.encode({"Records": records})

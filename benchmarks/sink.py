@@ -1,10 +1,10 @@
-"""AWS as a sink: it takes every row, object, alert and message at once, and counts the requests.
+"""A local server in place of AWS. It accepts every row, object, alert and message at once, and counts the requests.
 
     python -m benchmarks.sink
 
-It runs in a process of its own, so that its CPU is not the function's; it prints its port, and ends with its standard
-input. `GET /counts` says how many requests of each operation came so far. It stores nothing: every lane reads
-as new, and the bars of each symbol as they were before the market of `events` opened.
+It runs in a process of its own, so that its CPU does not count as the function's. It prints its port, and ends when its
+standard input ends. `GET /counts` returns the number of requests of each operation. It stores nothing: every lane reads
+as new, and every symbol has the stored bars that `events` gives it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TARGET = re.compile(rb"\r\nx-amz-target: *\w+\.(\w+)", re.IGNORECASE)
 _ACTION = re.compile(rb"Action=(\w+)")
 _ENTRY_ID = re.compile(rb"&PublishBatchRequestEntries\.member\.\d+\.Id=(\d+)")
 _TABLE = re.compile(rb'"sink-(\w+)"')
-_ANSWERS = {
+_RESPONSES = {
     "BatchGetItem": b'{"Responses":{},"UnprocessedKeys":{}}',
     "BatchWriteItem": b'{"UnprocessedItems":{}}',
 }
@@ -46,19 +46,19 @@ class _Query(msgspec.Struct):
     Limit: int
 
 
-class _Conversation(asyncio.Protocol):
-    """One connection, kept."""
+class _Connection(asyncio.Protocol):
+    """One persistent connection."""
 
     def __init__(self, counts: Counter[str]) -> None:
         self._counts = counts
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember where to answer."""
+        """Keep the transport for the responses."""
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        """Answer every request that is complete."""
+        """Respond to every request that is complete."""
         self._received += data
         while True:
             head, end, rest = self._received.partition(b"\r\n\r\n")
@@ -67,21 +67,21 @@ class _Conversation(asyncio.Protocol):
             found = _LENGTH.search(head)
             length = int(found[1]) if found else 0
             if len(rest) < length:
-                if b"100-continue" in head and not rest:  # boto3 asks before it sends an object
+                if b"100-continue" in head and not rest:  # boto3 asks for this before it sends an object
                     self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
                 return
             self._received = rest[length:]
-            answer = self._answer(head, rest[:length])
-            self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(answer), answer))
+            response = self._response(head, rest[:length])
+            self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(response), response))
 
-    def _answer(self, head: bytes, body: bytes) -> bytes:
+    def _response(self, head: bytes, body: bytes) -> bytes:
         if head.startswith(b"GET /counts "):
             return msgspec.json.encode(self._counts)
         found = _TARGET.search(head) or _ACTION.search(body)
         operation = found[1].decode() if found else "PutObject"
         table = _TABLE.search(body)
-        what = "mark" if b'#published"' in body[:200] else table[1].decode() if table else ""
-        self._counts[f"{operation} {what}".strip()] += 1
+        target = "mark" if b'#published"' in body[:200] else table[1].decode() if table else ""
+        self._counts[f"{operation} {target}".strip()] += 1
         if operation == "Query":
             query = msgspec.json.decode(body, type=_Query)
             items = stored_bars(query.ExpressionAttributeValues[":symbol"]["S"], query.Limit)
@@ -92,23 +92,23 @@ class _Conversation(asyncio.Protocol):
         if operation == "PublishBatch":
             members = b"".join(b"<member><Id>%s</Id></member>" % entry for entry in _ENTRY_ID.findall(body))
             return b"<PublishBatchResponse><Successful>%s</Successful></PublishBatchResponse>" % members
-        return _ANSWERS.get(operation, b"" if operation == "PutObject" else b"{}")
+        return _RESPONSES.get(operation, b"" if operation == "PutObject" else b"{}")
 
 
 async def serve() -> None:
-    """Listen on a free port, print it, and answer until standard input ends."""
+    """Listen on a free port, print it, and respond until standard input ends."""
     counts: Counter[str] = Counter()
-    server = await asyncio.get_running_loop().create_server(lambda: _Conversation(counts), HOST, 0)
+    server = await asyncio.get_running_loop().create_server(lambda: _Connection(counts), HOST, 0)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
-    # Whoever started it holds the other end, so it never outlives them, however they end.
+    # The process that started this one holds the other end. So this one ends with it, however that ends.
     await asyncio.to_thread(sys.stdin.read)
     server.close()
 
 
 @contextmanager
 def running() -> Iterator[Mapping[str, str]]:
-    """Start the sink, end it at last. Yields what a function needs in its environment for its AWS to be this one."""
+    """Start the sink, and end it after the block. Yields the environment that makes a function use it."""
     with subprocess.Popen(
         [sys.executable, "-m", "benchmarks.sink"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
@@ -124,7 +124,7 @@ def running() -> Iterator[Mapping[str, str]]:
                 "AWS_DEFAULT_REGION": "us-east-1",
                 "AWS_ACCESS_KEY_ID": "test",
                 "AWS_SECRET_ACCESS_KEY": "test",
-                "AWS_SESSION_TOKEN": "a token, as a function has",
+                "AWS_SESSION_TOKEN": "a token, as every function has",
                 "AWS_EC2_METADATA_DISABLED": "true",
                 "AWS_CONFIG_FILE": "/dev/null",
                 "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
@@ -134,7 +134,7 @@ def running() -> Iterator[Mapping[str, str]]:
 
 
 def counts(endpoint: str) -> Counter[str]:
-    """The requests that the sink at an endpoint has answered, by operation and table."""
+    """How many requests the sink at an endpoint has received, by operation and table."""
     open_ = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
     with open_(f"{endpoint}/counts", timeout=10) as response:
         return Counter(msgspec.json.decode(response.read(), type=dict[str, int]))

@@ -1,1 +1,1 @@
-"""The Lambda: Kinesis batches in; rows, bars, archive, alerts and quarantine out, each quote's effect exactly once."""
+"""The stream function: turns Kinesis batches into rows, bars, an archive, alerts and a quarantine, exactly once."""

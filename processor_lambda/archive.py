@@ -1,7 +1,7 @@
 """The archive object of a batch: every line of every record, as gzip JSON Lines. Pure.
 
-A good line stands there byte for byte. A refused one stands as `{"kind":"quarantined",…}` with its bytes in base64, so
-that the object stays JSON Lines whatever was on the stream, and lacks nothing.
+A good line is stored byte for byte. A refused line is stored as `{"kind":"quarantined",…}` with its bytes in base64. So
+the object is complete, and it is JSON Lines whatever was on the stream.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 from processor_lambda.records import ParsedRecord
 
 _GZIP = 31
-"""zlib's own gzip format, which holds no time: a batch that comes again is the same bytes."""
+"""zlib's `wbits` for gzip. This format holds no time, so a batch that is processed again gives the same bytes."""
 
 
 class _Refused(msgspec.Struct, frozen=True, tag="quarantined", tag_field="kind"):
@@ -27,9 +27,9 @@ class _Refused(msgspec.Struct, frozen=True, tag="quarantined", tag_field="kind")
 
 
 def key_of(batch: Sequence[ParsedRecord]) -> str:
-    """`raw-data/dt=2026-11-23/hour=14/<shard>-<first>-<last sequence number>.jsonl.gz`.
+    """The key of the object: `raw-data/dt=2026-11-23/hour=14/<shard>-<first>-<last sequence number>.jsonl.gz`.
 
-    The hour is that of the first record's arrival (UTC), so a batch that comes again is the same object.
+    The hour is the UTC hour in which the first record arrived. So a batch that is processed again has the same key.
     """
     first, last = batch[0].record, batch[-1].record
     partition = f"dt={first.arrival:%Y-%m-%d}/hour={first.arrival:%H}"
@@ -37,14 +37,14 @@ def key_of(batch: Sequence[ParsedRecord]) -> str:
 
 
 def body_of(batch: Sequence[ParsedRecord]) -> bytes:
-    """The object's bytes: the lines in the order of the stream."""
+    """The bytes of the object: the lines in the order of the stream."""
     compressor = zlib.compressobj(6, wbits=_GZIP)
-    # Record by record: what refused lines become may be a hundred times what they were.
+    # Compressed record by record, because refused lines may become a hundred times as long.
     return b"".join([*(compressor.compress(_lines_of(parsed)) for parsed in batch), compressor.flush()])
 
 
 def _lines_of(parsed: ParsedRecord) -> bytes:
-    if not parsed.refused:  # then the packet is its lines already
+    if not parsed.refused:  # the packet's bytes are its lines
         data = parsed.record.data
         return data if data.endswith(b"\n") else data + b"\n"
     numbered = [(good.number, good.content) for good in parsed.good]

@@ -1,8 +1,8 @@
-"""The technical indicators of one symbol, advanced by each closed minute. Pure.
+"""The technical indicators of one symbol. Each closed bar advances them. Pure.
 
-Every average starts as the plain mean of its first N values. From then on an exponential one gives its newest value the
-weight 2 / (N + 1), and Wilder's, in the RSI, 1 / N (New Concepts in Technical Trading Systems, 1978). TA-Lib's EMA and
-RSI do the same. Windows are summed anew each time, so nothing drifts.
+Every average starts as the plain mean of its first N values. After that, an exponential average gives each new value
+the weight 2 / (N + 1). Wilder's average, which the RSI uses, gives it 1 / N (New Concepts in Technical Trading Systems,
+1978). TA-Lib's EMA and RSI do the same. Windows are summed again for each bar, so rounding errors do not add up.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ NAMES = (
     "volume_mean",
     "volume_ratio",
 )
-"""Of all values, in the order to show them."""
+"""The names of all indicators, in the order in which to show them."""
 
 WINDOW = 50
-"""Closes kept. Everything that starts from closes has started by then, so their count up to here is all it needs."""
+"""How many closes are remembered. Every indicator has its first value by then, so no other count is needed."""
 SMA_SIZES = (5, 20, 50)
 BOLLINGER_SIZE = 20
 BOLLINGER_WIDTHS = 2
@@ -44,53 +44,57 @@ FAST_SPAN, SLOW_SPAN, SIGNAL_SPAN = 12, 26, 9
 RSI_SPAN = 14
 RETURN_SPAN = 60
 RETURNS_NEEDED = 20
-"""Before there is a mean and a deviation of returns, and a score against them."""
+"""How many returns it takes until their mean and deviation are known, and until returns have a z-score."""
 VOLUME_SPAN = 20
 RETURN_MAX_GAP = timedelta(hours=1)
-"""Between two closes of one return: a move over night is no return of a minute."""
+"""The longest time between the two closes of a return. A move over night is not the return of a minute."""
 MAX_RETURN = 1e6
-"""A larger one is no market's, and its square would hide all others for days: it is not counted."""
+"""A larger return is not counted. It cannot be real, and its square would dominate the variance for days."""
 MIN_DEVIATION = 1e-12
-"""Of returns, relative to 1 + their mean. What is below it is the rounding of a division, and nothing scores on it."""
+"""The smallest deviation of returns that gives a z-score, relative to 1 + their mean. Less is a rounding error."""
 MAX_DIVISOR = 1e6
+"""The largest number of new shares for an old one in a split, or of old shares for a new one."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _HEAD = struct.Struct("<4Bq10d")
-"""Version, counts of closes, returns and volumes, the last minute, the averages; the closes follow. Little-endian."""
+"""Version, counts of closes, returns and volumes, last minute, averages. The closes follow. Little-endian."""
 
 
 class Indicators(msgspec.Struct, frozen=True, gc=False):
-    """What is remembered of a symbol's closed minutes; `Indicators()` before the first. Equal by value."""
+    """What is remembered of a symbol's closed bars. `Indicators()` is the state before the first. Equal by value."""
 
     minute: datetime | None = None
-    """Of the last bar."""
+    """The minute of the last bar."""
     closes: tuple[float, ...] = ()
-    """The last of them, oldest first."""
+    """The last closes, at most `WINDOW`, oldest first."""
     fast_ema: float = 0.0
+    """The exponential average of closes over `FAST_SPAN`."""
     slow_ema: float = 0.0
+    """The exponential average of closes over `SLOW_SPAN`."""
     signal: float = 0.0
+    """The signal line: the exponential average of MACD over `SIGNAL_SPAN`."""
     gain: float = 0.0
     """Wilder's average of the rises from close to close."""
     loss: float = 0.0
-    """Of the falls, as a positive number."""
+    """Wilder's average of the falls from close to close, as a positive number."""
     returns: int = 0
-    """How many were counted, up to one more than their span."""
+    """How many returns were counted, up to `RETURN_SPAN` + 1."""
     return_mean: float = 0.0
     return_variance: float = 0.0
     z_score: float | None = None
-    """Of the last bar's return, in deviations from the mean, both as they were before it."""
+    """The last bar's return, in deviations from the mean. Mean and deviation are those of the returns before it."""
     volumes: int = 0
-    """How many were known, up to one more than their span."""
+    """How many volumes were counted, up to `VOLUME_SPAN` + 1."""
     volume_mean: float = 0.0
     volume_ratio: float | None = None
-    """Of the last bar's volume to the mean before it."""
+    """The last bar's volume, divided by the mean of the volumes before it."""
 
     def advanced(self, minute: datetime, close: float, volume: int | None) -> Indicators:
-        """The state after one more closed bar, later than all before it.
+        """The state after another closed bar, which is later than all bars before it.
 
-        Closes are finite and up to 1e15 either way, volumes counts up to 2**63 - 1, as the contract has them: then
-        nothing here raises, and every value stays finite. None is a volume that is not known.
+        Closes are finite numbers between -1e15 and 1e15, and volumes are counts up to 2**63 - 1, as in the contract.
+        Within these bounds nothing raises and every value stays finite. A volume of None is unknown.
         """
         closes = (*self.closes[1 - WINDOW :], close)
         count = len(closes)
@@ -109,7 +113,8 @@ class Indicators(msgspec.Struct, frozen=True, gc=False):
             newest = _return_between(self.closes[-1], close, minute - self.minute)
             if newest is not None:
                 z_score = self._z_score_of(newest)
-                # Finch, Incremental calculation of weighted mean and variance (2009), section 9: never below zero.
+                # The variance is never negative this way: Finch, Incremental calculation of weighted mean and variance
+                # (2009), section 9.
                 returns = min(returns + 1, RETURN_SPAN + 1)
                 weight = _weight(returns, RETURN_SPAN)
                 difference = newest - mean
@@ -139,12 +144,12 @@ class Indicators(msgspec.Struct, frozen=True, gc=False):
         )
 
     def rescaled(self, divisor: float) -> Indicators:
-        """The state as if every price had been divided and every volume multiplied: a split of `divisor` for one.
+        """The state after a split of `divisor` new shares for one: prices are divided by it, and volumes multiplied.
 
-        Returns, scores and ratios are as they were. ValueError if no split is like that.
+        Returns, z-scores and ratios stay the same. Raises ValueError if the divisor is not within `MAX_DIVISOR`.
         """
         if not 1 / MAX_DIVISOR <= divisor <= MAX_DIVISOR:
-            msg = f"a split of {divisor!r} for one: it must be between {1 / MAX_DIVISOR:g} and {MAX_DIVISOR:g}"
+            msg = f"a split must be between {1 / MAX_DIVISOR:g} and {MAX_DIVISOR:g} new shares for one, not {divisor!r}"
             raise ValueError(msg)
         return msgspec.structs.replace(
             self,
@@ -158,7 +163,7 @@ class Indicators(msgspec.Struct, frozen=True, gc=False):
         )
 
     def values(self) -> dict[str, float]:
-        """What is known after the last bar, by name (`NAMES`). Always finite."""
+        """The indicators that are known after the last bar, by name (`NAMES`). All values are finite."""
         count = len(self.closes)
         values = _of_window(self.closes)
         if count >= FAST_SPAN:
@@ -192,11 +197,11 @@ class Indicators(msgspec.Struct, frozen=True, gc=False):
         if self.volumes < VOLUME_SPAN or self.volume_mean <= 0:
             return None
         ratio = volume / self.volume_mean
-        return ratio if math.isfinite(ratio) else None  # a mean of nothing but zeros since long ago
+        return ratio if math.isfinite(ratio) else None  # infinite if the mean has decayed to almost zero
 
 
 def pack(indicators: Indicators) -> bytes:
-    """The bytes of a state, 92 and 8 for each close kept: 492 when all is known. Exact."""
+    """The bytes of a state: 92, and 8 for each close, so at most 492. `unpack` restores the same state."""
     minute = 0 if indicators.minute is None else (indicators.minute - _EPOCH) // _MICROSECOND
     closes = indicators.closes
     return _HEAD.pack(
@@ -219,13 +224,13 @@ def pack(indicators: Indicators) -> bytes:
 
 
 def unpack(packed: bytes) -> Indicators:
-    """The state that `pack` wrote. ValueError if a newer version of this program wrote it, or none did."""
+    """The state that `pack` wrote. Raises ValueError if a newer version wrote it, or if the bytes are damaged."""
     if packed and packed[0] > VERSION:
-        msg = f"the indicators are of version {packed[0]} and this program reads up to {VERSION}: deploy the newer one"
+        msg = f"the indicators have version {packed[0]}, but this program reads up to {VERSION}: deploy the newer one"
         raise ValueError(msg)
     if not packed or packed[0] < 1 or len(packed) < _HEAD.size or len(packed) != _HEAD.size + 8 * packed[1]:
         msg = (
-            f"{len(packed)} bytes from {packed[:4].hex() or 'nothing'} on are no packed indicators, or not all of them"
+            f"{len(packed)} bytes that start with {packed[:4].hex() or 'nothing'} are not packed indicators, or not all"
         )
         raise ValueError(msg)
     _, count, returns, volumes, minute, *averages = _HEAD.unpack_from(packed)
@@ -239,12 +244,12 @@ def unpack(packed: bytes) -> Indicators:
         or math.isinf(z_score)
         or math.isinf(volume_ratio)
     ):
-        msg = f"packed indicators of {count} closes hold what no bars leave: they are damaged"
+        msg = f"the packed indicators of {count} closes hold impossible values: they are damaged"
         raise ValueError(msg)
     try:
         last = _EPOCH + minute * _MICROSECOND if count else None
     except OverflowError as error:
-        msg = f"packed indicators of {minute} microseconds after 1970: they are damaged"
+        msg = f"the packed indicators have an impossible time, {minute} microseconds after 1970: they are damaged"
         raise ValueError(msg) from error
     return Indicators(
         last,
@@ -265,7 +270,7 @@ def unpack(packed: bytes) -> Indicators:
 
 
 def _return_between(last: float, close: float, gap: timedelta) -> float | None:
-    """The return from one close to the next, None if it does not count. Futures have closed below zero."""
+    """The return from one close to the next. None if it does not count, as after a close below zero (a future's)."""
     if gap > RETURN_MAX_GAP or last <= 0:
         return None
     newest = (close - last) / last
@@ -273,7 +278,7 @@ def _return_between(last: float, close: float, gap: timedelta) -> float | None:
 
 
 def _of_window(closes: tuple[float, ...]) -> dict[str, float]:
-    """The simple averages, and Bollinger's bands around the one over 20: two population deviations either way."""
+    """The simple averages, and the Bollinger bands: two population deviations above and below the average over 20."""
     count = len(closes)
     values = {f"sma_{size}": math.fsum(closes[-size:]) / size for size in SMA_SIZES if count >= size}
     if count >= BOLLINGER_SIZE:
@@ -285,10 +290,10 @@ def _of_window(closes: tuple[float, ...]) -> dict[str, float]:
 
 
 def _moved(average: float, value: float, count: int, span: int) -> float:
-    """An exponential average after its value number `count`."""
+    """An exponential average after `value`, which is its value number `count`."""
     return average + (value - average) * _weight(count, span)
 
 
 def _weight(count: int, span: int) -> float:
-    """Of value number `count`: an equal share until there are `span` of them."""
+    """The weight of value number `count`. The first `span` values have equal weights."""
     return 1 / count if count <= span else 2 / (span + 1)

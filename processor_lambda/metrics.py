@@ -1,4 +1,4 @@
-"""One log line for each batch, from which CloudWatch reads metrics (embedded metric format). Pure.
+"""The log line of a batch, from which CloudWatch reads metrics (embedded metric format). Pure.
 
 Format: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 """

@@ -1,7 +1,7 @@
-"""What the processor needs of the world, one small protocol each. Every call is idempotent by its keys.
+"""The services that the processor needs, as protocols. Every call is idempotent by its keys.
 
-The adapters are named after their technology (`dynamodb`, `s3`, `sns`, `sqs`); `memory` holds the fakes. All of them
-raise `Unavailable` when AWS did not do, or not do all of, what was asked.
+The modules in `adapters` implement them on AWS. All of them raise `aws_requests.Unavailable` if AWS did not do all of
+what was asked.
 """
 
 from __future__ import annotations
@@ -21,83 +21,84 @@ class Stored(msgspec.Struct, frozen=True):
 
     state: LaneState
     published: int
-    """The lane's published mark: publications up to this number have been shown."""
+    """The lane's published mark: publications up to this number have been published."""
 
 
 class QuarantineMessage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A refused line, or a record's too many or too long ones: what, where from, why. The body of an SQS message."""
+    """The body of an SQS message. It is about one refused line, all refused lines of a record, or an alert."""
 
     id: str
-    """The same however often it is sent: `stream/shard/sequence number/line`, without the line for a whole record."""
+    """`stream/shard/sequence number/line`, without the line for a whole record, or `stream/alert/id`. So a message that
+    is sent again has the same id."""
     stream: str
     shard: str
     sequence_number: str
     partition_key: str
     arrival: str
     line: int | None = None
-    """Its place in the record, from 1; None where `object` holds several."""
+    """The line's number in the record, from 1. None if the message is about a whole record or an alert."""
     reason: str
     content: bytes | None = None
-    """Its bytes (base64 in JSON); None where `object` holds them."""
+    """The bytes of the line or alert (JSON holds them in base64). None if they are in `object`."""
     lines: int = 1
     """How many lines this message stands for."""
     object: str | None = None
-    """Where in S3 the lines lie, each as a message like this one: gzip JSON Lines at `s3://bucket/key`."""
+    """The address of a gzip JSON Lines object, `s3://bucket/key`. It has a message like this one for each line."""
 
 
 class RefusedAlert(NamedTuple):
-    """An alert that can never be published, and why."""
+    """An alert that can never be published, and the reason."""
 
     alert: Alert
     reason: str
 
 
 class Archive(Protocol):
-    """Objects in S3."""
+    """The bucket of the archive."""
 
     def put(self, key: str, body: bytes) -> str:
-        """Write an object, over what may be there. Returns its `s3://` address."""
+        """Write or replace an object. Returns its `s3://` address."""
 
 
 class Table(Protocol):
     """A table of rows."""
 
     def put(self, rows: Sequence[Row]) -> None:
-        """Write rows, over what may be there. Of rows with one key the last counts."""
+        """Write or replace rows. If several rows have the same key, the last one is stored."""
 
 
 class BarTable(Table, Protocol):
     """The table of bars."""
 
     def before(self, symbol: str, minute: datetime, count: int) -> list[Row]:
-        """A symbol's last rows before a minute, so many at the most, oldest first."""
+        """The last rows of a symbol before a minute, at most `count`, oldest first."""
 
 
 class StateTable(Protocol):
-    """The lanes' states."""
+    """The table of the lanes' states and published marks."""
 
     def read(self, lanes: Collection[str]) -> dict[str, Stored]:
-        """Each lane as it is now (a strongly consistent read); a lane never seen is the empty state."""
+        """Read lanes with strong consistency. A lane that was never committed has the empty state."""
 
     def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
-        """Put a lane's state on condition that its position is what was read. Raises `CommitConflict` if not.
+        """Store a lane's state if the stored position is still that of `read`. Raises `CommitConflict` otherwise.
 
-        Returns the bytes that it takes.
+        Returns the size of the stored state in bytes.
         """
 
     def raise_mark(self, lane: str, published: int) -> None:
-        """Raise a lane's published mark to a number; a mark that is higher stays."""
+        """Raise a lane's published mark to a number. A mark that is higher stays as it is."""
 
 
 class Topic(Protocol):
-    """The alerts' topic."""
+    """The topic of the alerts."""
 
     def publish(self, alerts: Sequence[Alert]) -> list[RefusedAlert]:
-        """Publish alerts, each under its id, at least once. Returns those that can never be taken."""
+        """Publish each alert at least once. Returns those that can never be published."""
 
 
 class Quarantine(Protocol):
-    """The queue of what was refused."""
+    """The queue of refused lines and alerts."""
 
     def put(self, messages: Sequence[QuarantineMessage]) -> None:
-        """Send messages; each arrives at least once."""
+        """Send messages. Each arrives at least once."""

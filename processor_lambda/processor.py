@@ -64,37 +64,37 @@ class Processor:
         batch = [parse_record(record) for record in records]
         self._archive.put(archive.key_of(batch), archive.body_of(batch))
         lanes: dict[str, list[ParsedRecord]] = {}
-        strays: list[ParsedRecord] = []
+        without_lane: list[ParsedRecord] = []
         for parsed in batch:
             key = parsed.record.partition_key
-            (strays if lanes_of_key(key) is None else lanes.setdefault(key, [])).append(parsed)
+            (without_lane if lanes_of_key(key) is None else lanes.setdefault(key, [])).append(parsed)
 
         counts: Counter[str] = Counter(records=len(batch))
         read = self._warm | self._read_and_publish(
             [lane for lane in lanes if lane not in self._warm], records[-1], counts
         )
-        fresh = {lane: _beyond(read[lane].state, of_lane) for lane, of_lane in lanes.items()}
-        counts["repeated_records"] = len(batch) - len(strays) - sum(map(len, fresh.values()))
-        oldest = self._write(strays + [parsed for of_lane in fresh.values() for parsed in of_lane], counts)
+        new = {lane: _beyond(read[lane].state, of_lane) for lane, of_lane in lanes.items()}
+        counts["repeated_records"] = len(batch) - len(without_lane) - sum(map(len, new.values()))
+        oldest = self._write(without_lane + [parsed for of_lane in new.values() for parsed in of_lane], counts)
 
-        lost: set[str] = set()
-        due = {lane: of_lane for lane, of_lane in fresh.items() if of_lane}
-        while due:
+        conflicted: set[str] = set()
+        remaining = {lane: of_lane for lane, of_lane in new.items() if of_lane}
+        while remaining:
             committed: dict[str, LaneState] = {}
-            for lane, of_lane in due.items():
+            for lane, of_lane in remaining.items():
                 warm = self._warm.pop(lane, None)
                 try:
                     committed[lane] = self._commit(lane, (warm or read[lane]).state, of_lane, counts)
                 except CommitConflict:
                     counts["commit_conflicts"] += 1
                     if warm is None or not self._commit_again(lane, of_lane, records[-1], counts, committed):
-                        lost.add(lane)
+                        conflicted.add(lane)
             self._publish(committed, records[-1], counts)
             self._warm.update((lane, Stored(state, state.last_number)) for lane, state in committed.items())
-            beyond = {lane: _beyond(state, due[lane]) for lane, state in committed.items()}
-            due = {lane: of_lane for lane, of_lane in beyond.items() if of_lane}
-        if lost:
-            raise Unavailable(f"another invocation is processing {', '.join(sorted(lost))}")
+            beyond = {lane: _beyond(state, remaining[lane]) for lane, state in committed.items()}
+            remaining = {lane: of_lane for lane, of_lane in beyond.items() if of_lane}
+        if conflicted:
+            raise Unavailable(f"another invocation is processing {', '.join(sorted(conflicted))}")
         return Report(**counts, oldest_ingest_time=oldest)
 
     def _read_and_publish(self, lanes: Iterable[str], cause: Record, counts: Counter[str]) -> dict[str, Stored]:
@@ -160,15 +160,15 @@ class Processor:
         counts: Counter[str],
         committed: dict[str, LaneState],
     ) -> bool:
-        """Read a lane whose warm copy was stale, and commit what is still due. False if that conflicts as well.
+        """Read a lane whose warm copy was stale, and commit the remaining records. False if that conflicts as well.
 
-        The stale copy had seen fewer records than the stored state, so every row that is due is already written.
+        The stale copy had seen fewer records than the stored state, so the rows of all remaining records are written.
         """
         state = self._read_and_publish([lane], cause, counts)[lane].state
-        due = _beyond(state, records)
+        remaining = _beyond(state, records)
         try:
-            if due:
-                committed[lane] = self._commit(lane, state, due, counts)
+            if remaining:
+                committed[lane] = self._commit(lane, state, remaining, counts)
         except CommitConflict:
             return False
         return True
@@ -177,22 +177,22 @@ class Processor:
         self, states: dict[str, LaneState], cause: Record, counts: Counter[str], marks: dict[str, int] | None = None
     ) -> None:
         """Publish what is pending in committed states beyond the lanes' marks, then raise each lane's mark."""
-        due: dict[str, list[Publication]] = {
+        unpublished: dict[str, list[Publication]] = {
             lane: [item for item in state.pending if marks is None or item.number > marks[lane]]
             for lane, state in states.items()
         }
-        bars = [item.bar for items in due.values() for item in items if item.bar]
+        bars = [item.bar for items in unpublished.values() for item in items if item.bar]
         self._quotes.put([row for bar in bars if bar.line for row in self._minute_row(bar)])
         self._bars.put([bar_row(bar, self._settings.bar_ttl_days) for bar in bars])
         counts["bars"] += len(bars)
-        for lane, items in due.items():
+        for lane, items in unpublished.items():
             alerts = [item.alert for item in items if item.alert]
             refused = self._alerts.publish(alerts)
             self._quarantine.put([message_of_alert(cause, alert, reason) for alert, reason in refused])
             counts["alerts"] += len(alerts) - len(refused)
             counts["quarantined"] += len(refused)
             if items:
-                # At once: if the function dies before this, the lane's alerts are published again.
+                # Before the next lane's alerts: if the function dies first, this lane's are published again.
                 self._states.raise_mark(lane, items[-1].number)
 
     def _minute_row(self, bar: Bar) -> list[Row]:

@@ -1,4 +1,4 @@
-"""What a record's refused lines become: messages that carry the bytes, or one that points to them. Pure."""
+"""The messages about refused lines and alerts. A message contains the bytes, or points to an object with them. Pure."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import gzip
 
 import msgspec
 
+from aws_limits import KIB
 from lane_state import Alert, encode_alert
 from processor_lambda.ports import QuarantineMessage
 from processor_lambda.records import ParsedRecord, Record
 from quotes import BadLine, to_iso
 
-MAX_LINE_BYTES = 64 * 1024
+MAX_LINE_BYTES = 64 * KIB
+"""The longest line that a message contains. Messages hold it in base64, so it has to fit `MESSAGE_BATCH_BYTES`."""
 MAX_LINES = 20
-"""Beyond either the lines of the record go to S3, and one message points there: SQS takes 256 KB a batch."""
+"""The most messages about one record. Beyond either limit, the lines go to S3 and one message points to them."""
 
 
 class Overflow(msgspec.Struct, frozen=True):
-    """Refused lines that are too long or too many for the queue: an object to write before its message is sent."""
+    """Refused lines that are too long or too many for messages. Write the object before sending the message."""
 
     key: str
     body: bytes
@@ -25,7 +27,7 @@ class Overflow(msgspec.Struct, frozen=True):
 
 
 def messages_of(parsed: ParsedRecord) -> list[QuarantineMessage] | Overflow:
-    """The messages of a record's refused lines, in their order; none if there are none."""
+    """One message for each refused line of a record, in the order of the lines, or an `Overflow`."""
     record, refused = parsed.record, parsed.refused
     messages = [_message(record, line) for line in refused]
     if len(refused) <= MAX_LINES and all(len(line.content) <= MAX_LINE_BYTES for line in refused):
@@ -40,14 +42,14 @@ def messages_of(parsed: ParsedRecord) -> list[QuarantineMessage] | Overflow:
             sequence_number=str(record.sequence_number),
             partition_key=_ascii(record.partition_key),
             arrival=to_iso(record.arrival),
-            reason=_ascii(f"{len(refused)} lines, the first: {refused[0].reason}"),
+            reason=_ascii(f"{len(refused)} lines; the first: {refused[0].reason}"),
             lines=len(refused),
         ),
     )
 
 
 def message_of_alert(record: Record, alert: Alert, reason: str) -> QuarantineMessage:
-    """The message of an alert that SNS will not take; the record is the last of the batch that published it."""
+    """The message about an alert that SNS refuses. `record` is the last record of the batch that published it."""
     return QuarantineMessage(
         id=f"{record.stream}/alert/{alert.id}",
         stream=record.stream,
@@ -75,5 +77,5 @@ def _message(record: Record, line: BadLine) -> QuarantineMessage:
 
 
 def _ascii(text: str) -> str:
-    """SQS refuses a message for ever that holds a character XML has no place for, and both texts may quote any."""
+    """The text in ASCII. SQS refuses a message with a character that XML does not allow, and the text may quote any."""
     return text.encode("ascii", "backslashreplace").decode()

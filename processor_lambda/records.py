@@ -1,4 +1,4 @@
-"""What Lambda hands over: the records of one shard, taken apart and judged by when and where they arrived."""
+"""Kinesis records as Lambda hands them over, and which of their lines are accepted. Pure."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from quotes import (
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """A Kinesis record as it reached the function."""
+    """A Kinesis record as the function receives it."""
 
     stream: str
     shard: str
-    """`shardId-000000000000`."""
+    """The shard's id, such as `shardId-000000000000`."""
     sequence_number: int
-    """A number of up to 56 digits: as text it does not sort."""
+    """The number has up to 56 digits, so it does not sort as text."""
     partition_key: str
     arrival: datetime
-    """When Kinesis received it, aware UTC."""
+    """When Kinesis received the record, in aware UTC."""
     data: bytes
 
 
 class ParsedRecord(msgspec.Struct, frozen=True):
-    """A record taken apart. Every line of it is in exactly one of the two."""
+    """A record and its lines. Every line is either in `good` or in `refused`, in the order of the record."""
 
     record: Record
     good: tuple[GoodLine, ...]
@@ -47,12 +47,12 @@ class ParsedRecord(msgspec.Struct, frozen=True):
 
     @property
     def lines(self) -> list[Line]:
-        """What the good lines say, in their order."""
+        """The decoded good lines, in the order of the record."""
         return [good.line for good in self.good]
 
 
 def records_of(event: Mapping[str, Any]) -> tuple[Record, ...]:
-    """The records of a Kinesis event, in its order."""
+    """The records of a Kinesis event, in the order of the event."""
     return tuple(
         Record(
             stream=entry["eventSourceARN"].rpartition("/")[2],
@@ -67,10 +67,11 @@ def records_of(event: Mapping[str, Any]) -> tuple[Record, ...]:
 
 
 def parse_record(record: Record) -> ParsedRecord:
-    """Take a record apart and refuse the lines that do not belong.
+    """Decode the lines of a record.
 
-    Those are lines that do not decode, that are not of the record's lane, or that run ahead of its arrival: a quote
-    from the future would freeze its symbol, a heartbeat its lane.
+    A line is refused if it cannot be decoded, if it belongs to another lane than the record, or if its time is ahead of
+    the record's arrival. A quote from the future would block every later quote of its symbol, and a heartbeat from the
+    future every quote of its lane.
     """
     decoded = decode(record.data, max_lines=MAX_LINES)
     lanes = lanes_of_key(record.partition_key)
@@ -78,7 +79,7 @@ def parse_record(record: Record) -> ParsedRecord:
     good: list[GoodLine] = []
     refused = list(decoded.bad)
     for line in decoded.good:
-        problem = _misfit(line.line, record.partition_key, lanes, latest)
+        problem = _problem_of(line.line, record.partition_key, lanes, latest)
         if problem is None:
             good.append(line)
         else:
@@ -86,17 +87,17 @@ def parse_record(record: Record) -> ParsedRecord:
     return ParsedRecord(record, tuple(good), tuple(sorted(refused, key=lambda line: line.number)))
 
 
-def _misfit(line: Line, key: str, lanes: int | None, latest: datetime) -> str | None:
+def _problem_of(line: Line, key: str, lanes: int | None, latest: datetime) -> str | None:
     if lanes is None:
-        return f"partition key {key!r:.60} is not that of a lane"
+        return f"partition key {key!r:.60} is not the key of a lane"
     if isinstance(line, Heartbeat):
         lane, time = line.lane, max(line.clock, line.complete_to or line.clock)
     else:
         lane, time = _key_of(line.symbol, lanes), line.event_time
     if lane != key:
-        return f"a line of {lane} in a record of {key}"
+        return f"the line belongs to {lane}, but the record to {key}"
     if time > latest:
-        return f"a time over {MAX_CLOCK_SKEW} ahead of the record's arrival"
+        return f"its time is more than {MAX_CLOCK_SKEW} ahead of the record's arrival"
     return None
 
 

@@ -1,6 +1,6 @@
-"""A quote's row and a bar's row, as values: attribute names and exact numbers, no client in sight.
+"""The rows of quotes and bars: attribute names and exact numbers. Pure.
 
-A quote's row is a function of the quote alone, so writing it twice is harmless, in whatever order.
+A quote's row depends only on the quote. So rows can be written twice and in any order.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ from quotes import Quote, to_iso
 
 Attribute = str | int | Decimal
 Row = dict[str, Attribute]
-"""Attributes of a table's item; what is not known is absent."""
+"""The attributes of an item of a table. Unknown values are absent."""
 
 _DAY_SECONDS = 86_400
 _LEAST = 1e-30
 PERCENT_PLACES = 6
 _PERCENT_QUANTUM = Decimal(1).scaleb(-PERCENT_PLACES)
 _CONTEXT = Context(prec=38, rounding=ROUND_HALF_EVEN)
-"""DynamoDB's precision. The contract's prices make a percentage of 32 digits at the most, and the default has 28."""
+"""DynamoDB's precision of 38 digits. A percentage of two prices has up to 32 digits, and Python's default is 28."""
 
 
 def timestamp_of(quote: Quote) -> str:
-    """The range key of a quote: its event time, and `#n` for a later revision. Sorts as identities do below #10."""
+    """The range key of a quote: its event time, and `#n` for revision n. Keys sort like identities up to revision 9."""
     time = to_iso(quote.event_time)
     return f"{time}#{quote.revision}" if quote.revision else time
 
 
 def change_percent_of(quote: Quote) -> Decimal | None:
-    """How far the price is from the previous close, in percent, to 6 places; None where that is unknown or zero.
+    """The change from the previous close in percent, with 6 places. None if the previous close is unknown or zero.
 
-    In percent of its size, whatever its sign: a price above the previous close is up.
+    The divisor is the absolute value of the previous close. So a price above a negative previous close is a rise.
     """
     if not quote.previous_close:
         return None
@@ -40,7 +40,7 @@ def change_percent_of(quote: Quote) -> Decimal | None:
     return change.quantize(_PERCENT_QUANTUM, context=_CONTEXT)
 
 
-def quote_row(quote: Quote, anomaly_percent: Decimal, ttl_days: int) -> Row:  # noqa: C901  (a loop costs a fifth more)
+def quote_row(quote: Quote, anomaly_percent: Decimal, ttl_days: int) -> Row:  # noqa: C901  (a loop takes a fifth longer)
     """The row of a quote. `moving_average` is (open + high + low + price) / 4, as in the tutorial this grew from."""
     row: Row = {
         "symbol": quote.symbol,
@@ -81,7 +81,7 @@ def quote_row(quote: Quote, anomaly_percent: Decimal, ttl_days: int) -> Row:  # 
 
 
 def bar_row(bar: Bar, ttl_days: int) -> Row:
-    """The row of a closed one-minute bar, keyed by the minute's start, with the indicators that are known by then."""
+    """The row of a closed one-minute bar, with the indicators that are known. Its key is the start of the minute."""
     attributes: dict[str, Attribute | None] = {
         "symbol": bar.symbol,
         "minute": to_iso(bar.minute),
@@ -98,13 +98,13 @@ def bar_row(bar: Bar, ttl_days: int) -> Row:
 
 
 def significant(value: float) -> Decimal:
-    """A computed number as it is written down: 12 significant digits, no exponent; 0 for less than 1e-30.
+    """A computed number as it is stored: 12 significant digits and no exponent. A number smaller than 1e-30 is 0.
 
-    DynamoDB refuses what is closer to 0 than 1e-130, and an average that decays gets there.
+    DynamoDB refuses numbers smaller than 1e-130, and a decaying average becomes that small.
     """
     return Decimal(format(Decimal(format(value, ".12g")), "f")) if abs(value) >= _LEAST else Decimal(0)
 
 
 def _expiry(arrival: datetime, ttl_days: int) -> int | None:
-    """Counted from arrival, not from the event: a replay of old quotes must not expire as it is written."""
+    """When a row expires. It is counted from the arrival, so that a replay of old quotes does not expire at once."""
     return int(arrival.timestamp()) + ttl_days * _DAY_SECONDS if ttl_days else None

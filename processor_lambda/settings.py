@@ -1,4 +1,4 @@
-"""The function's settings, read once from its environment."""
+"""The settings of the function. `app` reads them once from the environment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import msgspec
 from processor_lambda.errors import SettingsError
 
 MAX_DAYS = 36_500
+"""The longest lifetime of a row or bar."""
 Resolution = Literal["every", "minute"]
+"""Which quotes become rows: every quote, or the last quote of each symbol and minute."""
 
 _REQUIRED = (
     "QUOTES_TABLE",
@@ -24,7 +26,7 @@ _REQUIRED = (
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the function writes to, and its few parameters."""
+    """The names of the tables, bucket, topic and queue, and the parameters of the function."""
 
     quotes_table: str
     bars_table: str
@@ -33,23 +35,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     alerts_topic_arn: str
     quarantine_queue_url: str
     anomaly_percent: Decimal = Decimal(5)
-    """A price further than this from the previous close is an anomaly, and the first of them an alert."""
+    """A quote is an anomaly if its price is further than this from the previous close. Rules may use it as well."""
     row_resolution: Resolution = "every"
-    """Whether every quote is a row, or the last of each symbol and minute; the archive holds every one."""
+    """Which quotes become rows. The archive holds every quote in either case."""
     quote_ttl_days: int = 30
-    """Rows expire this long after their quote was received; 0 keeps them."""
+    """Rows expire this many days after their quote was received. 0 keeps them forever."""
     bar_ttl_days: int = 365
-    """Bars expire this long after their last quote was received; 0 keeps them."""
+    """Bars expire this many days after their last quote was received. 0 keeps them forever."""
 
 
 def from_environment(environment: Mapping[str, str]) -> Settings:
-    """The settings that an environment holds. Raises `SettingsError` with every mistake, one a line."""
+    """The settings in an environment. Raises `SettingsError` with all mistakes, one a line."""
     mistakes = [f"{name}: missing" for name in _REQUIRED if not environment.get(name)]
     values: dict[str, Any] = {name.lower(): environment.get(name) for name in _REQUIRED}
     for name, parse, wanted in (
         ("ANOMALY_PERCENT", _positive, "a positive number"),
-        ("QUOTE_TTL_DAYS", _count, f"a count of days up to {MAX_DAYS}"),
-        ("BAR_TTL_DAYS", _count, f"a count of days up to {MAX_DAYS}"),
+        ("QUOTE_TTL_DAYS", _count, f"a number of days from 0 to {MAX_DAYS}"),
+        ("BAR_TTL_DAYS", _count, f"a number of days from 0 to {MAX_DAYS}"),
     ):
         text = environment.get(name)
         if not text:
@@ -60,7 +62,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         values[name.lower()] = value
     if resolution := environment.get("ROW_RESOLUTION"):
         if resolution not in get_args(Resolution):
-            mistakes.append(f"ROW_RESOLUTION: {resolution!r} is not every or minute")
+            mistakes.append(f"ROW_RESOLUTION: {resolution!r} is neither every nor minute")
         values["row_resolution"] = resolution
     if mistakes:
         raise SettingsError("the function's environment is wrong:\n" + "\n".join(mistakes))

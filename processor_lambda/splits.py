@@ -1,4 +1,4 @@
-"""Stock splits, told from the first quote after one: its previous close is in new shares, what is remembered in old."""
+"""Detects stock splits. In the first quote after a split, the previous close is for new shares. Pure."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ from datetime import timedelta
 from fractions import Fraction
 
 WHOLE = (2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 25, 30, 40, 50, 100)
-"""New shares for one, or old shares for one in a reverse split."""
+"""The whole ratios: new shares for an old one, or old shares for a new one in a reverse split."""
 PARTS = (Fraction(3, 2), Fraction(4, 3), Fraction(5, 4))
+"""The other ratios, in the same sense."""
 WHOLE_TOLERANCE = 0.01
-"""How far the last price that was seen may be from the official close, relative."""
+"""How far the last price may be from the official close, as a fraction of it."""
 PARTS_TOLERANCE = 0.0025
-"""Less, as a market can fall by a fifth or a third by itself."""
+"""The tolerance for `PARTS`. It is smaller, because a price can fall by a fifth or a third without a split."""
 MAX_AGE = timedelta(days=10)
-"""Of the last price: over more time a price may halve without a split."""
+"""The oldest last price that a split is detected from. Over a longer time, a price may halve without a split."""
 
 _RATIOS = [(Fraction(ratio), WHOLE_TOLERANCE) for ratio in WHOLE] + [(ratio, PARTS_TOLERANCE) for ratio in PARTS]
 
 
 def split_ratio(last: float, previous_close: float, price: float) -> Fraction | None:
-    """New shares for each old one, if a split is what sets a quote apart from the last price before it.
+    """How many new shares there are for an old one, if a quote is the first after a split. None if it is not.
 
-    `last` is that price; `previous_close` and `price` are the quote's. Both must tell of the split: one alone is a
-    wrong number, of which Yahoo has some. Below 1 for a reverse split; None if there was none.
+    `last` is the last price before the quote; `previous_close` and `price` are the quote's. Both must show the split.
+    If only one of them does, it is a wrong number, and Yahoo has some of those. A reverse split has a ratio below 1.
     """
     if min(last, previous_close, price) <= 0:
         return None

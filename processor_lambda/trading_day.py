@@ -1,4 +1,4 @@
-"""Where a day of a market begins, as a symbol's quotes tell it, and what was traded since. Pure."""
+"""Where a trading day begins, judging by a symbol's quotes, and the volume between two quotes. Pure."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ from lane_state import SymbolState
 from quotes import REGULAR, Quote
 
 NIGHT = timedelta(hours=6)
-"""Between two quotes there is at least so much, if they are of two days of a market that closes."""
+"""The shortest time between the last quote of a day and the first of the next, in a market that closes."""
 
 
 def is_new_day(before: SymbolState, quote: Quote) -> bool:
-    """Whether a quote is the first against another day's close.
+    """Whether a quote is the first with the previous close of a new day.
 
-    A previous close that changes within a day is a correction. The days of a market that never closes are UTC's.
+    A previous close that changes within a day is a correction. A market that never closes has UTC days.
     """
     if not _has_another_close(before, quote):
         return False
-    return _is_behind_night(before, quote) or quote.event_time.date() != before.event_time.date()
+    return _follows_night(before, quote) or quote.event_time.date() != before.event_time.date()
 
 
 def traded(before: SymbolState, quote: Quote) -> int | None:
-    """What was traded since the last cumulative volume.
+    """The volume traded since the last quote. None if the quote has no volume.
 
-    A new day starts from zero. It is told by a fall below half of it; and at the beginning of a session (before it the
-    volume is yesterday's still) by any fall, or by another previous close. Another fall is a correction, in which
-    nothing traded. What came before the first quote ever is unknown and counts as nothing.
+    The source gives the cumulative volume of the day, which starts from zero on a new day. The day is new if the volume
+    fell below half of the last. At the beginning of a session, any fall or another previous close is enough (before the
+    session, the source still gives the volume of the day before). Any other fall is a correction, and nothing was
+    traded. The volume before the first quote of a symbol is unknown and counts as zero.
     """
     now, last = quote.volume, before.volume
     if now is None:
@@ -40,10 +41,10 @@ def traded(before: SymbolState, quote: Quote) -> int | None:
 def _begins_session(before: SymbolState, quote: Quote) -> bool:
     if quote.market_state == REGULAR and not before.is_open:
         return True
-    return quote.market_state in (REGULAR, None) and _is_behind_night(before, quote)
+    return quote.market_state in (REGULAR, None) and _follows_night(before, quote)
 
 
-def _is_behind_night(before: SymbolState, quote: Quote) -> bool:
+def _follows_night(before: SymbolState, quote: Quote) -> bool:
     return quote.event_time - before.event_time > NIGHT
 
 

@@ -1,4 +1,4 @@
-"""Warm-up: the first indicators of a symbol that the state does not know, from its stored bars. Pure."""
+"""Warm-up: computes the indicators of a symbol that the state does not know from its stored bars. Pure."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from processor_lambda.symbol_state import MINUTE
 from quotes import Heartbeat, from_iso
 
 BARS_NEEDED = 250
-"""How many stored bars are read. The oldest of them weighs less than 1e-8 in every average of prices and 2e-4 in that
-of returns, and one page of a query holds them all."""
+"""How many stored bars are read. The weight of the oldest is below 1e-8 in averages of prices, and below 2e-4 in those
+of returns. One page of a query holds them all."""
 
 
 def first_minutes(state: LaneState, lines: Iterable[PositionedLine]) -> dict[str, datetime]:
-    """The minute of the first quote of each symbol that the fold will add, wherever the lines are cut into commits."""
+    """The minute of the first quote of each symbol that the fold will add, however the lines are cut into commits."""
     minutes: dict[str, datetime] = {}
     clock, complete_to, room = state.clock, state.complete_to, MAX_SYMBOLS - len(state.symbols)
     for _, _, line in lines:
@@ -33,7 +33,7 @@ def first_minutes(state: LaneState, lines: Iterable[PositionedLine]) -> dict[str
 
 
 def warmed_up(rows: Sequence[Row]) -> Indicators:
-    """The indicators after some rows of the bars table, oldest first. A split between them looks like a price move."""
+    """The indicators after some rows of the bars table, oldest first. A split between them counts as a price move."""
     indicators = Indicators()
     for row in rows:
         volume = row.get("volume")

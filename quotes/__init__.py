@@ -1,7 +1,7 @@
 """The contract between producer and processor: what a quote is, and its bytes.
 
-`model` says what a quote and a heartbeat are, `wire` how a packet of them looks on the stream, `lanes` which lane a
-symbol belongs to. Both programs import this package and neither imports the other.
+`model` defines quotes and heartbeats, `wire` encodes and decodes packets of them, and `lanes` tells the lane of a
+symbol. Both programs import this package, and neither imports the other.
 """
 
 from quotes.lanes import MAX_LANES, MAX_SYMBOLS_PER_LANE, lane_of, lanes_of_key, partition_key

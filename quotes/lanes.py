@@ -1,4 +1,4 @@
-"""Lanes: the unit of order from end to end, and the key of the processor's state.
+"""Lanes: the unit of order from end to end, and the key of the processor's state. Pure.
 
 A symbol's lane depends only on the symbol and the number of lanes, so all its quotes have one partition key and keep
 their order.
@@ -26,7 +26,7 @@ def partition_key(lane: int, lanes: int) -> str:
 
 
 def lanes_of_key(key: str) -> int | None:
-    """The number of lanes that a partition key names; None if it is not the key of a lane."""
+    """The number of lanes that a partition key names; None if it is not the partition key of a lane."""
     match = _KEY.fullmatch(key)
     if match is None or not int(match[1]) < int(match[2]):
         return None

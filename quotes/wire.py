@@ -1,12 +1,12 @@
-"""The bytes of a packet: JSON Lines, each line versioned; one encoder, one strict decoder.
+"""The bytes of a packet: JSON Lines, each line with a version. One encoder and one strict decoder. Pure.
 
-A Kinesis record holds one packet, a packet the lines of one lane:
+A Kinesis record holds one packet, and a packet holds lines of one lane:
 
     {"kind":"quote","v":1,"symbol":"AAPL","event_time":"2026-11-23T14:30:00.000Z","price":171.62,…,"ingest_time":…}
     {"kind":"heartbeat","v":1,"lane":"lane-03-of-16","clock":"2026-11-23T14:31:00.000Z",…}
 
-What a source did not say is absent. A new field is a new version: the decoder takes no field it does not know, so the
-processor is rolled out before the producer.
+A field that the source did not give is absent. The decoder refuses fields that it does not know, so a new field needs a
+new version, and the processor is deployed before the producer.
 """
 
 from __future__ import annotations
@@ -24,23 +24,25 @@ from quotes.times import to_iso
 
 VERSION = 1
 MAX_LINES = 10_000
-"""Of a packet. A mebibyte of quotes holds 9,000 at the most; one of newlines would take a gigabyte to tell apart."""
+"""The most lines of a packet. A mebibyte holds at most 9,000 quotes. Without the limit, decoding a mebibyte of newlines
+would take a gigabyte of memory."""
 MAX_REASON = 200
-"""Characters; a reason may quote the line."""
+"""The most characters of a reason, because a reason may quote the line."""
 
 
 class BadLine(msgspec.Struct, frozen=True, gc=False):
     """A line that the decoder refused."""
 
     number: int
-    """Its place in the packet, from 1."""
+    """The number of the line in the packet, from 1."""
     content: bytes
-    """Its bytes as received, without the newline."""
+    """The bytes of the line as received, without the newline."""
     reason: str
+    """Why the line was refused, for a person."""
 
 
 class GoodLine(msgspec.Struct, frozen=True, gc=False):
-    """A line that the decoder understood, with the bytes that said it."""
+    """A line that the decoder accepted, with its bytes."""
 
     number: int
     content: bytes
@@ -48,19 +50,19 @@ class GoodLine(msgspec.Struct, frozen=True, gc=False):
 
 
 class Decoded(msgspec.Struct, frozen=True):
-    """A packet taken apart. Every line of it is in exactly one of the two, in the order of the packet."""
+    """A decoded packet. Every line is in exactly one of the two tuples, which keep the order of the packet."""
 
     good: tuple[GoodLine, ...]
     bad: tuple[BadLine, ...]
 
 
 def encode(lines: Iterable[Line]) -> bytes:
-    """The packet of some lines, in their order, each ended by a newline."""
+    """The packet of some lines, in their order, with a newline after each."""
     return b"".join(encode_line(line) for line in lines)
 
 
 def encode_line(line: Line) -> bytes:
-    r"""One line with its newline. Equal lines have equal bytes; a packet is the concatenation of its lines."""
+    """One line with its newline. Equal lines have equal bytes, and a packet is the concatenation of its lines."""
     if isinstance(line, Heartbeat):
         complete_to = None if line.complete_to is None else to_iso(line.complete_to)
         return _ENCODER.encode(_HeartbeatOut(VERSION, line.lane, to_iso(line.clock), complete_to)) + b"\n"
@@ -68,7 +70,7 @@ def encode_line(line: Line) -> bytes:
 
 
 def encode_content(quote: Quote) -> bytes:
-    """The beginning of a quote's line, which is its content: all but when it was received, and its revision."""
+    """The first part of a quote's line, its content: everything but the ingest time and the revision."""
     line = _ENCODER.encode(
         _QuoteOut(
             VERSION,
@@ -87,13 +89,13 @@ def encode_content(quote: Quote) -> bytes:
             quote.delay_minutes,
         )
     )
-    return line[:-1]  # the brace, which is the receipt's
+    return line[:-1]  # the closing brace belongs to the receipt
 
 
 def encode_receipt(ingest_time: datetime, revision: int) -> bytes:
-    """The rest of a quote's line: when it was received, and its revision unless it is 0. Of a poll they are mostly one.
+    """The second part of a quote's line, its receipt: the ingest time, and the revision unless it is 0.
 
-    A line is content and receipt, so the producer writes a poll's receipt once, and one that it revises not anew.
+    The quotes of one poll usually share their receipt, so the producer encodes it once and reuses it.
     """
     revised = f',"revision":{revision:d}' if revision else ""
     return f'{_INGEST_TIME}"{to_iso(ingest_time)}"{revised}}}\n'.encode()
@@ -105,10 +107,10 @@ def content_of(line: bytes) -> bytes:
 
 
 def decode(packet: bytes, *, max_lines: int = -1) -> Decoded:
-    """Take a packet apart, line by line. Never raises, whatever the bytes; a bad line never spoils its neighbours.
+    """Decode a packet line by line. It never raises, whatever the bytes are, and a bad line does not affect the others.
 
-    An empty packet is one bad line, as is an empty line anywhere but behind the last newline. With
-    `max_lines`, what comes behind so many is one bad line, newlines and all; a packet from outside wants `MAX_LINES`.
+    An empty packet is one bad line. So is an empty line, except after the last newline. With `max_lines`, everything
+    after that many lines is one bad line, newlines included. Decode packets from the stream with `MAX_LINES`.
     """
     good: list[GoodLine] = []
     bad: list[BadLine] = []
@@ -147,7 +149,7 @@ class _HeartbeatOut(msgspec.Struct, frozen=True, omit_defaults=True, tag="heartb
     complete_to: str | None = None
 
 
-# Prices come in as Any: msgspec would take a Decimal from a string too ("NaN" among them), and the wire has numbers.
+# Prices are JSON numbers. Their type here is Any, because msgspec also accepts strings such as "NaN" for a Decimal.
 class _QuoteIn(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag="quote", tag_field="kind"):
     v: Literal[1]
     symbol: str
@@ -187,13 +189,13 @@ _HEADER = msgspec.json.Decoder(_Header)
 
 def _decode_line(content: bytes) -> Line:
     line = _DECODER.decode(content)
-    if b"\r" in content:  # white space to JSON, and the end of a line to Athena and others that read the archive
+    if b"\r" in content:  # JSON's white space, but a line end for Athena and other readers of the archive
         raise Invalid("line", "has a carriage return")
     if isinstance(line, _HeartbeatIn):
         return Heartbeat(
             lane=line.lane, clock=line.clock, complete_to=None if line.complete_to is UNSET else line.complete_to
         )
-    # No helper function for what is absent: nine calls of one are a seventh of a decoded line.
+    # Written without a helper function for absent fields: nine calls would be a seventh of the CPU of decoding a line.
     return Quote(
         symbol=line.symbol,
         event_time=line.event_time,
@@ -222,7 +224,7 @@ def _number(field: str, value: object) -> Decimal:
 
 
 def _reason(content: bytes, error: Exception) -> str:
-    """Why a line was refused, in words for a person: the version and the kind first, then the field."""
+    """Why a line was refused, for a person. A wrong kind or version is named first, then a wrong field."""
     try:
         header = _HEADER.decode(content)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -232,5 +234,5 @@ def _reason(content: bytes, error: Exception) -> str:
     if header.v != VERSION or isinstance(header.v, bool):
         return f"version {header.v!r:.40} is not {VERSION}"
     if isinstance(error, ArithmeticError):
-        return "a number with an exponent beyond all bounds"
+        return "a number has an exponent that is too large"
     return f"not UTF-8: {error}" if isinstance(error, UnicodeError) else str(error)

@@ -1,1 +1,1 @@
-"""The ports on AWS, one module for each service, over `aws_requests`."""
+"""The implementations of `processor_lambda.ports` on AWS, one module for each service. They use `aws_requests`."""

@@ -1,4 +1,4 @@
-"""Messages in batches, as SNS and SQS take them."""
+"""Divides messages into batches that SNS and SQS accept."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ T = TypeVar("T")
 
 
 def batches(messages: Iterable[T], size: Callable[[T], int]) -> Iterator[list[T]]:
-    """Messages in their order, in as few batches as can be; `size` says the bytes of one."""
+    """The messages in their order, in batches as large as possible. `size` gives the bytes of a message."""
     batch: list[T] = []
-    total = 0
+    batch_bytes = 0
     for message in messages:
-        more = size(message)
-        if batch and (len(batch) == MESSAGE_BATCH or total + more > MESSAGE_BATCH_BYTES):
+        message_bytes = size(message)
+        if batch and (len(batch) == MESSAGE_BATCH or batch_bytes + message_bytes > MESSAGE_BATCH_BYTES):
             yield batch
-            batch, total = [], 0
+            batch, batch_bytes = [], 0
         batch.append(message)
-        total += more
+        batch_bytes += message_bytes
     if batch:
         yield batch

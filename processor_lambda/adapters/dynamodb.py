@@ -1,4 +1,4 @@
-"""DynamoDB: rows in batches, lanes' states on condition, both with bounded retries of what was left unprocessed."""
+"""DynamoDB: writes rows in batches, and commits lanes' states with a condition. Unprocessed items are retried."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from processor_lambda.rows import Row
 from quotes import to_iso
 
 MARK_SUFFIX = "#published"
+"""The key of a lane's published mark is the lane's key with this suffix."""
 
 T = TypeVar("T")
 
 _encode = msgspec.json.Encoder(decimal_format="string").encode
 
 
-# Attributes and requests as structs, not dictionaries: a row is written in half the time.
+# Attributes and requests are structs, not dictionaries, because that halves the CPU of a row.
 class _Text(msgspec.Struct, frozen=True, gc=False):
     S: str
 
@@ -45,20 +46,20 @@ class _Bytes(msgspec.Struct, frozen=True, gc=False):
 _Item = dict[str, _Text | _Number | _Bytes]
 
 
-class _Put(msgspec.Struct, frozen=True):
+class _PutRequest(msgspec.Struct, frozen=True):
     Item: dict[str, _Text | _Number | _Exact]
 
 
-class _Write(msgspec.Struct, frozen=True):
-    PutRequest: _Put
+class _WriteRequest(msgspec.Struct, frozen=True):
+    PutRequest: _PutRequest
 
 
-class _Written(msgspec.Struct, frozen=True):
+class _BatchWriteResponse(msgspec.Struct, frozen=True):
     UnprocessedItems: dict[str, list[msgspec.Raw]]
 
 
 class _StateItem(msgspec.Struct, frozen=True):
-    """A lane's state, or its published mark."""
+    """An item of the state table: a lane's state, or its published mark."""
 
     lane: _Text
     state: _Bytes | None = None
@@ -70,7 +71,7 @@ class _Keys(msgspec.Struct, frozen=True):
     ConsistentRead: bool = True
 
 
-class _Read(msgspec.Struct, frozen=True):
+class _BatchGetResponse(msgspec.Struct, frozen=True):
     Responses: dict[str, list[_StateItem]]
     UnprocessedKeys: dict[str, _Keys] = {}
 
@@ -80,12 +81,12 @@ class _StoredAttribute(msgspec.Struct, frozen=True):
     N: Decimal | None = None
 
 
-class _Found(msgspec.Struct, frozen=True):
+class _QueryResponse(msgspec.Struct, frozen=True):
     Items: list[dict[str, _StoredAttribute]]
 
 
-class _Done(msgspec.Struct, frozen=True):
-    """An answer that says nothing but that it was done."""
+class _PutResponse(msgspec.Struct, frozen=True):
+    """The response to PutItem. Nothing in it matters."""
 
 
 class DynamoTable:
@@ -98,19 +99,21 @@ class DynamoTable:
 
     def put(self, rows: Sequence[Row]) -> None:
         """See `ports.Table`."""
-        # DynamoDB refuses a batch that names one key twice, and a packet may have been sent twice.
+        # A packet may have been sent twice, and DynamoDB refuses a batch with the same key twice.
         first, second = self._key
         unique = list({(row[first], row[second]): row for row in rows}.values())
         for start in range(0, len(unique), DYNAMODB_BATCH_WRITE_ITEMS):
-            self._write([_Write(_Put(_item(row))) for row in unique[start : start + DYNAMODB_BATCH_WRITE_ITEMS]])
+            batch = unique[start : start + DYNAMODB_BATCH_WRITE_ITEMS]
+            self._write([_WriteRequest(_PutRequest(_item(row))) for row in batch])
 
-    def _write(self, requests: Sequence[_Write | msgspec.Raw]) -> None:
+    def _write(self, requests: Sequence[_WriteRequest | msgspec.Raw]) -> None:
         for _ in attempts(self._sleep):
-            answer = _called(self._service, "BatchWriteItem", {"RequestItems": {self._name: requests}}, _Written)
-            requests = answer.UnprocessedItems.get(self._name, [])
+            request = {"RequestItems": {self._name: requests}}
+            response = _call(self._service, "BatchWriteItem", request, _BatchWriteResponse)
+            requests = response.UnprocessedItems.get(self._name, [])
             if not requests:
                 return
-        raise Unavailable(f"{self._name}: {len(requests)} rows were left unprocessed {ATTEMPTS} times")
+        raise Unavailable(f"{self._name}: {len(requests)} rows are still unprocessed after {ATTEMPTS} attempts")
 
 
 class DynamoBarTable(DynamoTable):
@@ -126,11 +129,12 @@ class DynamoBarTable(DynamoTable):
             "ScanIndexForward": False,
             "Limit": count,
         }
-        return [_row(item) for item in reversed(_called(self._service, "Query", request, _Found).Items)]
+        response = _call(self._service, "Query", request, _QueryResponse)
+        return [_row(item) for item in reversed(response.Items)]
 
 
 class DynamoStateTable:
-    """The lanes' states: an item of each, and its published mark as an item beside it."""
+    """The table of the lanes' states. A lane has two items, its state and its published mark."""
 
     def __init__(self, service: Service, name: str, sleep: Callable[[float], None] = time.sleep) -> None:
         self._service, self._name, self._sleep = service, name, sleep
@@ -160,10 +164,10 @@ class DynamoStateTable:
             "state": _Bytes(packed),
         }
         if read.position == START:
-            taken = self._put(item, "attribute_not_exists(lane)")
+            is_stored = self._put(item, "attribute_not_exists(lane)")
         else:
-            taken = self._put(item, "last_sequence = :read", {":read": _Text(str(read.position))})
-        if not taken:
+            is_stored = self._put(item, "last_sequence = :read", {":read": _Text(str(read.position))})
+        if not is_stored:
             raise CommitConflict(lane)
         return len(packed)
 
@@ -177,12 +181,12 @@ class DynamoStateTable:
         )
 
     def _put(self, item: _Item, condition: str, values: _Item | None = None) -> bool:
-        """Put an item on condition; False if that does not hold."""
+        """Put an item if a condition holds. Returns whether it does."""
         request: dict[str, Any] = {"TableName": self._name, "Item": item, "ConditionExpression": condition}
         if values is not None:
             request["ExpressionAttributeValues"] = values
         try:
-            _called(self._service, "PutItem", request, _Done)
+            _call(self._service, "PutItem", request, _PutResponse)
         except Refused as error:
             if error.code == "ConditionalCheckFailedException":
                 return False
@@ -190,21 +194,22 @@ class DynamoStateTable:
         return True
 
     def _read(self, keys: Sequence[str]) -> Iterator[_StateItem]:
-        left = _Keys([{"lane": _Text(key)} for key in keys])
+        remaining = _Keys([{"lane": _Text(key)} for key in keys])
         for _ in attempts(self._sleep):
-            answer = _called(self._service, "BatchGetItem", {"RequestItems": {self._name: left}}, _Read)
-            yield from answer.Responses.get(self._name, [])
-            unread = answer.UnprocessedKeys.get(self._name)
-            if unread is None:
+            request = {"RequestItems": {self._name: remaining}}
+            response = _call(self._service, "BatchGetItem", request, _BatchGetResponse)
+            yield from response.Responses.get(self._name, [])
+            unprocessed = response.UnprocessedKeys.get(self._name)
+            if unprocessed is None:
                 return
-            left = _Keys(unread.Keys)
-        raise Unavailable(f"{self._name}: {len(left.Keys)} items were left unread {ATTEMPTS} times")
+            remaining = _Keys(unprocessed.Keys)
+        raise Unavailable(f"{self._name}: {len(remaining.Keys)} items are still unread after {ATTEMPTS} attempts")
 
 
-def _called(service: Service, operation: str, request: dict[str, Any], kind: type[T]) -> T:
+def _call(service: Service, operation: str, request: dict[str, Any], kind: type[T]) -> T:
     headers = {"content-type": "application/x-amz-json-1.0", "x-amz-target": f"DynamoDB_20120810.{operation}"}
     try:
-        return service.answer(operation, headers, _encode(request), kind)
+        return service.call(operation, headers, _encode(request), kind)
     except Refused as error:
         if error.code == "ValidationException":
             raise PermanentFailure(str(error)) from error
@@ -219,6 +224,6 @@ def _item(row: Row) -> dict[str, _Text | _Number | _Exact]:
 
 
 def _row(item: dict[str, _StoredAttribute]) -> Row:
-    """An item as it was written: of the two kinds that our rows have."""
+    """The row that an item was written from. Rows have two types of attributes, texts and numbers."""
     values = {name: value.N if value.S is None else value.S for name, value in item.items()}
     return {name: value for name, value in values.items() if value is not None}

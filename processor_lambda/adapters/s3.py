@@ -1,4 +1,4 @@
-"""S3: objects of the archive bucket."""
+"""S3: writes objects to the archive bucket."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _HEADERS = {"content-type": "application/x-ndjson", "content-encoding": "gzip"}
 
 
 class S3Archive:
-    """A bucket of gzip JSON Lines objects. The service is that of the bucket, at `url_of_bucket`."""
+    """A bucket of gzip JSON Lines objects. `service` has the URL that `url_of_bucket` gives."""
 
     def __init__(self, service: Service, bucket: str) -> None:
         self._service, self._bucket = service, bucket
@@ -24,9 +24,10 @@ class S3Archive:
 
 
 def url_of_bucket(bucket: str, endpoint: str) -> str:
-    """Where a bucket answers: under its own host name at Amazon, under a path elsewhere, as the SDK has it.
+    """The URL of a bucket, as the SDK chooses it: a host name at Amazon, a path at other endpoints.
 
-    A name with a dot has no certificate as a host's: https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
+    A bucket with a dot in its name has no certificate for its host name, so it has a path at Amazon too:
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
     """
     host = urlsplit(endpoint).netloc
     if "." in bucket or _AMAZON.fullmatch(host) is None:

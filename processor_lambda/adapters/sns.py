@@ -1,4 +1,4 @@
-"""SNS: alerts as JSON, with attributes that subscriptions can filter on."""
+"""SNS: publishes alerts as JSON, with message attributes that subscriptions can filter on."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class _Failure(NamedTuple):
 class _Message(NamedTuple):
     alert: Alert
     fields: dict[str, str | bytes]
-    """Of its entry in a request."""
+    """The form fields of its entry in a request."""
 
 
 class SnsTopic:
-    """The alerts' topic. The message is the alert as JSON; what subscriptions filter on are its attributes."""
+    """The topic of the alerts. The body of a message is the alert as JSON."""
 
     def __init__(self, service: Service, arn: str, sleep: Callable[[float], None] = time.sleep) -> None:
         self._service, self._arn, self._sleep = service, arn, sleep
@@ -44,28 +44,30 @@ class SnsTopic:
         return [refused for batch in batches(messages, _size) for refused in self._publish(batch)]
 
     def _publish(self, messages: list[_Message]) -> Iterator[RefusedAlert]:
-        """Publish a batch, and again what was left of it."""
+        """Publish a batch, and publish again what SNS did not accept. Yields the alerts that it refuses permanently."""
         failures: dict[str, _Failure] = {}
         for _ in attempts(self._sleep):
             try:
-                answer = self._service.send("PublishBatch", _HEADERS, _form(self._arn, messages))
+                response = self._service.send("PublishBatch", _HEADERS, _form(self._arn, messages))
             except Refused as error:
                 if error.code not in _INVALID:
                     raise
                 if len(messages) == 1:
                     yield RefusedAlert(messages[0].alert, str(error))
                     return
-                for message in messages:  # one of them spoils the batch
+                for message in messages:  # one of them makes the whole batch invalid
                     yield from self._publish([message])
                 return
-            failures = _failures(answer, len(messages))
+            failures = _failures(response, len(messages))
             failed = [(messages[int(number)], failure) for number, failure in failures.items()]
             yield from (RefusedAlert(each.alert, str(failure)) for each, failure in failed if failure.code in _INVALID)
             messages = [message for message, failure in failed if failure.code not in _INVALID]
             if not messages:
                 return
         last = next(reversed(failures.values()))
-        raise Unavailable(f"sns PublishBatch left {len(messages)} alerts {ATTEMPTS} times, at last with {last}")
+        raise Unavailable(
+            f"sns PublishBatch: {len(messages)} alerts are left after {ATTEMPTS} attempts; the last error was {last}"
+        )
 
 
 def _size(message: _Message) -> int:
@@ -89,7 +91,7 @@ def _fields(alert: Alert) -> dict[str, str | bytes]:
 
 
 def _form(arn: str, messages: Sequence[_Message]) -> bytes:
-    # https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html: SNS speaks the query protocol alone.
+    # SNS has no JSON protocol, only the query protocol: https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html
     form: dict[str, str | bytes] = {"Action": "PublishBatch", "Version": "2010-03-31", "TopicArn": arn}
     for number, message in enumerate(messages):
         entry = f"PublishBatchRequestEntries.member.{number + 1}"
@@ -98,15 +100,15 @@ def _form(arn: str, messages: Sequence[_Message]) -> bytes:
     return urlencode(form).encode()
 
 
-def _failures(answer: bytes, count: int) -> dict[str, _Failure]:
-    """What of a batch of so many was not taken, by the ids in it. What the answer does not name was not."""
-    from xml.etree import ElementTree as ET  # noqa: PLC0415  (a cold start with no alert is spared it)
+def _failures(response: bytes, count: int) -> dict[str, _Failure]:
+    """The failures in a batch of `count` messages, by message id. A message that is not in the response has failed."""
+    from xml.etree import ElementTree as ET  # noqa: PLC0415  (a cold start without alerts does not import it)
 
     try:
-        result = ET.fromstring(answer)  # noqa: S314  (it is AWS's)
+        result = ET.fromstring(response)  # noqa: S314  (it comes from AWS)
     except ET.ParseError as error:
-        raise Unavailable(f"sns PublishBatch: an answer that is none: {error}") from error
-    failures = {str(number): _Failure("no result", "SNS says nothing of it") for number in range(count)}
+        raise Unavailable(f"sns PublishBatch: invalid response: {error}") from error
+    failures = {str(number): _Failure("no result", "it is not in the response") for number in range(count)}
     for member in result.iterfind(".//{*}Failed/{*}member"):
         if (number := member.findtext("{*}Id", "")) in failures:
             failures[number] = _Failure(member.findtext("{*}Code", ""), member.findtext("{*}Message", ""))

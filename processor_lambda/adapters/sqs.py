@@ -1,4 +1,4 @@
-"""SQS: the quarantine queue."""
+"""SQS: sends messages to the quarantine queue."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from processor_lambda.ports import QuarantineMessage
 _HEADERS = {"content-type": "application/x-amz-json-1.0", "x-amz-target": "AmazonSQS.SendMessageBatch"}
 
 
-class _Answer(msgspec.Struct):
-    # AWS leaves out whichever of the two is empty, and an answer without either is none of SQS's.
+class _Response(msgspec.Struct):
+    # AWS leaves out an empty list.
     Successful: list[msgspec.Raw] = []
     Failed: list[msgspec.Raw] = []
 
 
 class SqsQuarantine:
-    """The queue. A message's body is a `QuarantineMessage` as JSON."""
+    """The quarantine queue. The body of a message is a `QuarantineMessage` as JSON."""
 
     def __init__(self, service: Service, url: str) -> None:
         self._service, self._url = service, url
@@ -30,11 +30,8 @@ class SqsQuarantine:
         for batch in batches([msgspec.json.encode(message).decode() for message in messages], len):
             entries = [{"Id": str(index), "MessageBody": body} for index, body in enumerate(batch)]
             request = msgspec.json.encode({"QueueUrl": self._url, "Entries": entries})
-            answer = self._service.answer("SendMessageBatch", _HEADERS, request, _Answer)
-            if len(answer.Successful) != len(batch):
-                failed = (
-                    bytes(answer.Failed[0]).decode(errors="replace") if answer.Failed else "SQS says nothing of them"
-                )
-                raise Unavailable(
-                    f"SQS: {len(batch) - len(answer.Successful)} of {len(batch)} messages were not taken: {failed}"
-                )
+            response = self._service.call("SendMessageBatch", _HEADERS, request, _Response)
+            not_sent = len(batch) - len(response.Successful)
+            if not_sent:
+                reason = bytes(response.Failed[0]).decode(errors="replace") if response.Failed else "no reason given"
+                raise Unavailable(f"SQS did not accept {not_sent} of {len(batch)} messages: {reason}")

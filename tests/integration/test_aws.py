@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from aws_requests import Refused, Unavailable, WrongEnvironment, connection
 from aws_requests import service as aws
 from aws_requests.credentials import credentials_of
-from aws_requests.service import ATTEMPTS, PATIENCE_SECONDS, Service
+from aws_requests.service import ATTEMPTS, RETRY_SECONDS, Service
 from lane_state import Alert, LaneState, Position, pack
 from processor_lambda.adapters.dynamodb import DynamoBarTable, DynamoStateTable, DynamoTable
 from processor_lambda.adapters.s3 import S3Archive, url_of_bucket
@@ -154,16 +154,16 @@ def test_a_connection_that_was_closed_while_it_was_idle_costs_no_attempt(
     ("step", "problem"),
     [
         (Step(b"", "reset"), "ConnectionResetError"),
-        (Step(b"", "close"), "closed before an answer"),
+        (Step(b"", "close"), "closed before a response"),
         (Step(b"HTTP/1.1 200 OK\r\nContent-Le", "close"), "cut off"),
-        (Step(answer(200, b'{"Unprocess')[:-4], "close"), "7 bytes of an answer of 11"),
-        (Step(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n{}", "close"), "2 bytes of an answer of 8"),
+        (Step(answer(200, b'{"Unprocess')[:-4], "close"), "ended after 7 of 11 bytes"),
+        (Step(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n{}", "close"), "ended after 2 of 8 bytes"),
         (Step(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{}\r\n0\r\n\r\n", "close"), "longer than it"),
-        (Step(b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n", "close"), "b'many' is not a number"),
-        (Step(b"HTTP/1.1 200 OK\r\n\r\n", "close"), "without a length"),
-        (Step(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "close"), "b'-1' is not a number"),
-        (Step(b"SSH-2.0-OpenSSH\r\n", "close"), "no HTTP: b'SSH-2.0"),
-        (Step(b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 500, "close"), "over 200 headers"),
+        (Step(b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n", "close"), "b'many' is neither a number"),
+        (Step(b"HTTP/1.1 200 OK\r\n\r\n", "close"), "the response has no length"),
+        (Step(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "close"), "b'-1' is neither a number"),
+        (Step(b"SSH-2.0-OpenSSH\r\n", "close"), "is not HTTP: b'SSH-2.0"),
+        (Step(b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 500, "close"), "more than 200 headers"),
         (Step(answer(500), "keep"), "HTTP 500"),
         (Step(answer(503, b"<html>busy</html>"), "keep"), "HTTP 503"),
         (Step(error("InternalServerError", 500), "keep"), "InternalServerError: why"),
@@ -181,7 +181,7 @@ def test_what_passes_is_tried_again_and_told_if_it_does_not(
     assert all(0 <= pause <= 0.05 * 2**attempt for attempt, pause in enumerate(clock.pauses))
 
     server.play(*[step] * ATTEMPTS)
-    with pytest.raises(Unavailable, match="dynamodb PutItem failed 6 times, at last with ") as raised:
+    with pytest.raises(Unavailable, match="dynamodb PutItem failed 6 times; the last error was ") as raised:
         dynamodb.send("PutItem", {}, b"")
     assert problem in str(raised.value)
     server.play(DONE)
@@ -190,7 +190,7 @@ def test_what_passes_is_tried_again_and_told_if_it_does_not(
 
 def test_no_attempt_begins_when_patience_is_over(server: ScriptedServer, dynamodb: Service, clock: Clock) -> None:
     def hang() -> None:
-        clock.now += PATIENCE_SECONDS
+        clock.now += RETRY_SECONDS
 
     server.during = hang
     server.play(answer(503), DONE)
@@ -228,7 +228,7 @@ def test_an_endpoint_that_is_no_url_is_told(url: str, connect: Connect) -> None:
 
 def test_a_certificate_file_that_is_not_there_is_told(connect: Connect, server: ScriptedServer) -> None:
     service = connect(url=server.url.replace("http:", "https:"), ca="/nowhere.pem")
-    with pytest.raises(Unavailable, match=r"no file '/nowhere\.pem', which AWS_CA_BUNDLE names"):
+    with pytest.raises(Unavailable, match=r"AWS_CA_BUNDLE names the file '/nowhere\.pem', which does not exist"):
         service.send("PutObject", {}, b"")
 
 
@@ -307,7 +307,7 @@ def test_rows_go_in_batches_and_what_was_left_unprocessed_again(
 
 def test_rows_that_stay_unprocessed_fail_the_batch(server: ScriptedServer, table: DynamoTable) -> None:
     server.play(*[unprocessed(3)] * ATTEMPTS)
-    with pytest.raises(Unavailable, match="quotes: 1 rows were left unprocessed 6 times"):
+    with pytest.raises(Unavailable, match="quotes: 1 rows are still unprocessed after 6 attempts"):
         table.put(ROWS[:5])
 
 
@@ -318,7 +318,7 @@ def test_an_answer_that_does_not_say_what_was_left_fails_the_batch(
     server: ScriptedServer, table: DynamoTable, body: bytes
 ) -> None:
     server.play(answer(200, body))
-    with pytest.raises(Unavailable, match="dynamodb BatchWriteItem: an answer that is none"):
+    with pytest.raises(Unavailable, match="dynamodb BatchWriteItem: invalid response"):
         table.put(ROWS[:5])
 
 
@@ -387,7 +387,7 @@ def test_lanes_are_read_together_consistently_and_what_was_left_again(
 def test_lanes_that_stay_unread_fail_the_batch(server: ScriptedServer, states: DynamoStateTable) -> None:
     left = {"Responses": {}, "UnprocessedKeys": {"state": {"Keys": [{"lane": {"S": "a"}}]}}}
     server.play(*[answer(200, json.dumps(left).encode())] * ATTEMPTS)
-    with pytest.raises(Unavailable, match="state: 1 items were left unread 6 times"):
+    with pytest.raises(Unavailable, match="state: 1 items are still unread after 6 attempts"):
         states.read(["a"])
 
 
@@ -542,7 +542,7 @@ def test_a_topic_that_refuses_all_fails_the_batch(server: ScriptedServer, topic:
     ("last", "problem"),
     [
         (published(failed={0: "InternalError"}), "InternalError: why"),
-        (published(), "no result: SNS says nothing of it"),
+        (published(), "no result: it is not in the response"),
         (published(1, failed={2: "InvalidParameter"}), "no result"),
     ],
 )
@@ -550,14 +550,14 @@ def test_alerts_that_are_left_again_and_again_fail_the_batch(
     last: bytes, problem: str, server: ScriptedServer, topic: SnsTopic, clock: Clock
 ) -> None:
     server.play(published(0), *[last] * (ATTEMPTS - 1))
-    with pytest.raises(Unavailable, match=f"left 1 alerts 6 times, at last with {problem}"):
+    with pytest.raises(Unavailable, match=f"1 alerts are left after 6 attempts; the last error was {problem}"):
         topic.publish([alert(0), alert(1)])
     assert len(clock.pauses) == ATTEMPTS - 1
 
 
 def test_an_answer_that_is_none_of_sns_s_fails_the_batch(server: ScriptedServer, topic: SnsTopic) -> None:
     server.play(answer(200, b"<html>", "Content-Type: text/html"))
-    with pytest.raises(Unavailable, match="an answer that is none"):
+    with pytest.raises(Unavailable, match="invalid response"):
         topic.publish([ALERT])
 
 
@@ -595,8 +595,8 @@ def test_messages_go_in_batches_that_sqs_takes(server: ScriptedServer, connect: 
 @pytest.mark.parametrize(
     ("raw", "problem"),
     [
-        (taken(1, failed=1), "SQS: 1 of 2 messages were not taken: .*InternalError"),
-        (answer(200, b"{}"), "SQS: 2 of 2 messages were not taken"),
+        (taken(1, failed=1), "SQS did not accept 1 of 2 messages: .*InternalError"),
+        (answer(200, b"{}"), "SQS did not accept 2 of 2 messages: no reason given"),
         (answer(400, b'{"__type":"com.amazonaws.sqs#QueueDoesNotExist"}'), "sqs SendMessageBatch: QueueDoesNotExist"),
     ],
 )

@@ -1,3 +1,5 @@
+"""Keys come from the environment, or from the credential chain of the AWS SDK."""
+
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from aws_requests.signature import Keys
 
 @pytest.fixture
 def sdk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file of credentials, which is all that the SDK's chain can find."""
+    """A credentials file, the only source of keys that the SDK's chain can find here."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     path = tmp_path / "credentials"
@@ -19,7 +21,7 @@ def sdk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_the_environment_s_keys_are_taken_and_read_again_when_they_expire() -> None:
+def test_keys_are_read_from_the_environment_and_again_when_they_expire() -> None:
     environment = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_SESSION_TOKEN": "c"}
     credentials = credentials_of(environment)
     assert credentials.keys() == Keys("a", "b", "c")
@@ -29,7 +31,7 @@ def test_the_environment_s_keys_are_taken_and_read_again_when_they_expire() -> N
     assert credentials.keys() == Keys("d", "b", None)
 
 
-def test_without_keys_in_the_environment_the_sdk_s_chain_is_asked(sdk: Path) -> None:
+def test_without_keys_in_the_environment_the_sdk_s_chain_is_used(sdk: Path) -> None:
     sdk.write_text("[default]\naws_access_key_id = a\naws_secret_access_key = b\n")
     credentials = credentials_of({"AWS_ACCESS_KEY_ID": "a key without its secret"})
     assert credentials.keys() == Keys("a", "b")
@@ -38,7 +40,7 @@ def test_without_keys_in_the_environment_the_sdk_s_chain_is_asked(sdk: Path) -> 
     assert credentials.keys() == Keys("c", "d", "e")
 
 
-def test_no_keys_at_all_fail_the_batch(sdk: Path) -> None:
+def test_no_keys_at_all_are_reported(sdk: Path) -> None:
     with pytest.raises(Unavailable, match="no AWS credentials"):
         credentials_of({}).keys()
     sdk.write_text("[default]\naws_access_key_id = a\n")

@@ -1,4 +1,4 @@
-"""Held against botocore's own signer, which AWS wrote."""
+"""Our signatures equal those of botocore's signer, which AWS wrote."""
 
 import string
 from datetime import UTC, datetime

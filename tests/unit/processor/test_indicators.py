@@ -260,12 +260,12 @@ def test_packs_within_its_bytes_and_tells_what_it_cannot_read() -> None:
     assert unpack(packed) == state
     assert hash(unpack(packed)) == hash(state)
     for length in range(len(packed)):
-        with pytest.raises(ValueError, match="are no packed indicators"):
+        with pytest.raises(ValueError, match="are not packed indicators"):
             unpack(packed[:length])
     for foreign in (packed + b"\0", b"\0" + packed[1:], b"\x01\x00"):
-        with pytest.raises(ValueError, match="are no packed indicators"):
+        with pytest.raises(ValueError, match="are not packed indicators"):
             unpack(foreign)
-    with pytest.raises(ValueError, match=f"of version {VERSION + 1} and this program reads up to {VERSION}: deploy"):
+    with pytest.raises(ValueError, match=f"have version {VERSION + 1}, but this program reads up to {VERSION}: deploy"):
         unpack(bytes([VERSION + 1]) + packed[1:])
 
 
@@ -301,7 +301,7 @@ def test_bytes_are_the_same_on_every_machine() -> None:
 
 @pytest.mark.parametrize("divisor", [0.0, -2.0, math.nan, math.inf, 1e7, 1e-7])
 def test_tells_a_split_that_is_none(divisor: float) -> None:
-    with pytest.raises(ValueError, match="for one: it must be between 1e-06 and 1e\\+06"):
+    with pytest.raises(ValueError, match="a split must be between 1e-06 and 1e\\+06 new shares for one"):
         Indicators().rescaled(divisor)
 
 
