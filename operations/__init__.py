@@ -1,1 +1,4 @@
-"""The operator's commands, on AWS and on any emulator of it: `python -m operations --help`."""
+"""The operator's commands: quarantine, redrive, rebuild, and the metrics exporter.
+
+They work on AWS and on any emulator of it. `python -m operations --help` describes them.
+"""

@@ -4,7 +4,7 @@ import signal
 
 from operations.cli import app
 
-# Whoever stops it stops it alike: what is under way ends, what is held is let go, and the exit code says so.
+# SIGTERM stops a command as Ctrl-C does: it releases the messages that it hides, and exits with status 130.
 for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, signal.default_int_handler)
 

@@ -1,4 +1,4 @@
-"""boto3's clients and boto3's errors, in our words."""
+"""Clients of boto3, and its errors translated into those of the commands."""
 
 from __future__ import annotations
 
@@ -20,8 +20,13 @@ from botocore.exceptions import (
 from operations.errors import Unavailable, WrongUsage
 
 _CONFIG = Config(connect_timeout=3, read_timeout=30, retries={"mode": "standard", "max_attempts": 5})
-_NOBODY = {"UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId", "ExpiredToken"}
-_NOT_THERE = {
+_INVALID_CREDENTIALS = {
+    "UnrecognizedClientException",
+    "InvalidClientTokenId",
+    "InvalidAccessKeyId",
+    "ExpiredToken",
+}
+_MISSING_RESOURCE = {
     "ResourceNotFoundException",
     "NoSuchBucket",
     "AWS.SimpleQueueService.NonExistentQueue",
@@ -30,23 +35,23 @@ _NOT_THERE = {
 
 
 def client(service: str, **settings: Any) -> Any:
-    """A client of one service. Endpoint, region and credentials come the SDK's own way. Raises `WrongUsage`."""
-    with answered(service):
+    """A client of a service. The SDK finds endpoint, region and credentials. Raises `WrongUsage`."""
+    with translated_errors(service):
         return boto3.client(service, config=_CONFIG.merge(Config(**settings)))
 
 
 @contextmanager
-def answered(what: str) -> Iterator[None]:
-    """Turn what boto3 raises into `WrongUsage` or `Unavailable`, which name `what` it was about."""
+def translated_errors(resource: str) -> Iterator[None]:
+    """Raise what boto3 raises as `WrongUsage` or `Unavailable`, with the name of the resource in the message."""
     try:
         yield
     except ClientError as error:
         code = error.response["Error"]["Code"]
-        kind = WrongUsage if code in _NOBODY | _NOT_THERE else Unavailable
-        raise kind(f"{what}: {error}") from error
+        kind = WrongUsage if code in _INVALID_CREDENTIALS | _MISSING_RESOURCE else Unavailable
+        raise kind(f"{resource}: {error}") from error
     except NoRegionError as error:
-        raise WrongUsage("no region: set AWS_DEFAULT_REGION, or AWS_PROFILE to a profile that has one") from error
+        raise WrongUsage("no region: set AWS_DEFAULT_REGION, or set AWS_PROFILE to a profile with a region") from error
     except (NoCredentialsError, PartialCredentialsError, ProfileNotFound) as error:
         raise WrongUsage(f"{error}: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY") from error
-    except (BotoCoreError, ValueError) as error:  # a ValueError is a wrong endpoint URL
-        raise Unavailable(f"{what}: {error}") from error
+    except (BotoCoreError, ValueError) as error:  # boto3 raises a ValueError for an invalid endpoint URL
+        raise Unavailable(f"{resource}: {error}") from error

@@ -1,4 +1,4 @@
-"""The commands of `python -m operations`."""
+"""The commands of `python -m operations`, except those of the quarantine."""
 
 from __future__ import annotations
 
@@ -9,27 +9,29 @@ import typer
 
 from aws_limits import KIB
 from operations import exporter, kinesis, quarantine_cli, redrive
-from operations.archive import READERS
+from operations.archive_reader import READERS
 from operations.aws import client
-from operations.console import (
+from operations.command_line import (
     NOT_DONE,
+    DryRunOption,
     OutputsFileOption,
     StackPrefixOption,
     StageOption,
     epilog,
-    errors_told,
     outputs_of,
     progress,
+    reported_errors,
     say,
+    say_rebuilds,
 )
-from operations.dynamodb import DynamoBars, DynamoRows
+from operations.dynamodb import DynamoBarTable, DynamoTable
 from operations.errors import WrongUsage
 from operations.kinesis import KinesisStream
-from operations.ordered_writer import Courier
-from operations.outputs import named, settings_of
-from operations.rebuild import Rebuilder, Rebuilt, span_of
-from operations.rebuild_hints import Due
-from operations.s3 import S3Objects
+from operations.ordered_writer import OrderedWriter
+from operations.outputs import function_settings, required
+from operations.rebuild import Rebuilder, RebuildResult, span_of
+from operations.rebuild_hints import RebuildHints
+from operations.s3 import S3ObjectStore
 from processor_lambda.records import Record
 from quotes import is_symbol
 
@@ -38,8 +40,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="The operator's commands, on AWS and on any emulator of it. AWS endpoint, region and credentials come the "
-    "SDK's own way: AWS_ENDPOINT_URL, AWS_DEFAULT_REGION, AWS_PROFILE, …",
+    help="The operator's commands. They work on AWS and on any emulator of it. Set AWS_ENDPOINT_URL, "
+    "AWS_DEFAULT_REGION, AWS_PROFILE and so on, as for every program that uses the AWS SDK.",
 )
 app.add_typer(quarantine_cli.app, name="quarantine")
 
@@ -49,11 +51,13 @@ def export(
     stack_prefix: StackPrefixOption = "stockstream",
     stage: StageOption = "dev",
     outputs_file: OutputsFileOption = None,
-    host: Annotated[str, typer.Option(help="The address of /metrics; 0.0.0.0 in a container.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65_535, help="The port of /metrics.")] = 9100,
+    host: Annotated[
+        str, typer.Option(help="The address that serves /metrics. In a container, use 0.0.0.0.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="The port that serves /metrics.")] = 9100,
 ) -> None:
-    """Serve metrics of what is stored and quarantined to Prometheus, until stopped."""
-    with errors_told():
+    """Serve metrics of the stored quotes and the quarantine to Prometheus, until stopped."""
+    with reported_errors():
         exporter.serve(outputs_of(stack_prefix, stage, outputs_file), host, port)
 
 
@@ -61,51 +65,57 @@ def export(
     "redrive", epilog=epilog("redrive --dry-run", "redrive", "redrive --stage prod --kilobytes-per-second 200")
 )
 def redrive_(  # noqa: PLR0917  (options, by name)
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,  # noqa: FBT002
+    dry_run: DryRunOption = False,  # noqa: FBT002
     again: Annotated[  # noqa: FBT002
-        bool, typer.Option("--again", help="Redrive what was redriven before, from redriven/, where it stays.")
+        bool,
+        typer.Option("--again", help="Redrive the batches that were redriven before. They stay under redriven/."),
     ] = False,
     kilobytes_per_second: Annotated[
-        int, typer.Option(min=0, help="Leave the rest of the shards to the live producer; 0 is as fast as it goes.")
+        int,
+        typer.Option(
+            min=0,
+            help="How much to put on the stream. The live producer needs the rest of the shards' capacity. 0 means no "
+            "limit.",
+        ),
     ] = 500,
     stack_prefix: StackPrefixOption = "stockstream",
     stage: StageOption = "dev",
     outputs_file: OutputsFileOption = None,
 ) -> None:
-    """Put back on the stream what Lambda gave up: batches that used up their retries or grew too old.
+    """Put the batches that Lambda discarded back on the stream.
 
-    They lie in the archive bucket under aws/lambda/. Their records go back as they are, under their own partition
-    keys and in their order, one of a key at a time. An object whose records Kinesis has acknowledged moves to
-    redriven/. Repeating it, or interrupting it, changes nothing downstream: each quote is one row.
+    Lambda discards a batch that has used up its retries or has become too old, and writes it to aws/lambda/ in the
+    archive bucket. The records go back with their own partition keys and in their order. An object moves to redriven/
+    when Kinesis has acknowledged all of its records. You may interrupt and repeat this command: a quote that arrives
+    twice is still one row.
     """
-    with errors_told():
+    with reported_errors():
         names = outputs_of(stack_prefix, stage, outputs_file)
-        objects, bucket = S3Objects(client("s3")), named(names, "ArchiveBucket")
-        with progress("reading what was given up", None) as told:
-            found = redrive.survey(objects, bucket, told, again=again)
+        store, bucket = S3ObjectStore(client("s3")), required(names, "ArchiveBucket")
+        with progress("reading the discarded batches", None) as on_progress:
+            found = redrive.find_discarded(store, bucket, on_progress, again=again)
         for reason in found.unreadable.values():
-            say(f"left alone: {reason}")
+            say(f"skipped: {reason}")
         records, size = found.records, sum(batch.bytes for batch in found.batches)
-        say(f"{len(found.batches)} objects with {records} records, {size / KIB:.0f} kB")
+        say(f"{len(found.batches)} objects with {records} records, {size / KIB:.0f} KB")
         if dry_run:
             for batch in found.batches:
                 typer.echo(f"{batch.address}  {batch.records} records")
             raise typer.Exit(NOT_DONE if found.unreadable else 0)
-        stream = KinesisStream(client("kinesis", **kinesis.SETTINGS), named(names, "StreamName"))
-        courier = Courier(stream, bytes_per_second=kilobytes_per_second * KIB)
-        due = Due()
-        with progress("redriving records", records) as told:
+        stream = KinesisStream(client("kinesis", **kinesis.SETTINGS), required(names, "StreamName"))
+        writer = OrderedWriter(stream, bytes_per_second=kilobytes_per_second * KIB)
+        hints = RebuildHints()
+        with progress("redriving records", records) as on_progress:
 
-            def finished(batch: tuple[Record, ...]) -> None:
-                due.add(record.data for record in batch)
-                told(len(batch))
+            def on_batch(batch: tuple[Record, ...]) -> None:
+                hints.add(record.data for record in batch)
+                on_progress(len(batch))
 
-            done = redrive.redrive(objects, found.batches, bucket, courier, finished)
-        typer.echo(f"redriven {done.records} records; {done.batches} of {len(found.batches)} objects are done with")
-        for command in due.commands(datetime.now(UTC)):
-            say(f"their minutes may be closed; an hour after them, correct the bars: {command}")
+            done = redrive.redrive(store, found.batches, bucket, writer, on_batch)
+        typer.echo(f"redriven {done.records} records; {done.batches} of {len(found.batches)} objects are complete")
+        say_rebuilds(hints, datetime.now(UTC))
         if done.failure:
-            say(f"stopped: {done.failure}; it and what lies behind it are where they were")
+            say(f"stopped: {done.failure}; this batch and all later ones are where they were before")
         if done.failure or found.unreadable:
             raise typer.Exit(NOT_DONE)
 
@@ -125,31 +135,36 @@ def _symbol(text: str) -> str:
     ),
 )
 def rebuild_(  # noqa: PLR0917  (options, by name)
-    day: Annotated[list[datetime], typer.Option(formats=["%Y-%m-%d"], help="A day, UTC; repeat for more.")],
-    symbol: Annotated[list[str] | None, typer.Option(parser=_symbol, metavar="SYMBOL", help="Repeat for more.")] = None,
-    all_symbols: Annotated[bool, typer.Option("--all-symbols", help="Every symbol with a quote of that day.")] = False,  # noqa: FBT002
+    day: Annotated[list[datetime], typer.Option(formats=["%Y-%m-%d"], help="A day in UTC. Repeat for more.")],
+    symbol: Annotated[
+        list[str] | None, typer.Option(parser=_symbol, metavar="SYMBOL", help="A symbol. Repeat for more.")
+    ] = None,
+    all_symbols: Annotated[  # noqa: FBT002
+        bool, typer.Option("--all-symbols", help="Rebuild every symbol that has a quote on the day.")
+    ] = False,
     arrived_until: Annotated[
         datetime | None,
         typer.Option(
             formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"],
-            help="Read quotes that arrived until then, UTC: later than the end of the next day, if they were redriven "
-            "or replayed later.",
+            help="Use the quotes that arrived up to this time (UTC). By default, that is the end of the next day. Set "
+            "a later time if quotes were redriven or replayed later.",
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,  # noqa: FBT002
+    dry_run: DryRunOption = False,  # noqa: FBT002
     stack_prefix: StackPrefixOption = "stockstream",
     stage: StageOption = "dev",
     outputs_file: OutputsFileOption = None,
 ) -> None:
-    """Fold a day's quotes anew from the archive, and write the bars that differ over the stored ones.
+    """Compute a day's bars again from the archive, and write those that differ from the stored ones.
 
-    For after a bug, a redrive, a replay or quotes that came late. Bars and indicators become those of one undisturbed
-    pass. Only minutes that ended over an hour ago are touched. Indicators start from the bars stored before the day, so
-    rebuild from the first damaged day on. Running it again changes nothing.
+    Use it after a bug, a redrive, a replay, or quotes that came late. The bars and indicators become what they would be
+    if every quote had arrived once and in order. Only minutes that ended over an hour ago are changed. The indicators
+    start from the bars that are stored before the day, so start with the first damaged day. You may run it again: it
+    then changes nothing.
     """
-    with errors_told():
+    with reported_errors():
         if bool(symbol) == all_symbols:
-            raise WrongUsage("name symbols with --symbol, or take --all-symbols: one of the two")
+            raise WrongUsage("use either --symbol or --all-symbols")
         now = datetime.now(UTC)
         until = None if arrived_until is None else arrived_until.replace(tzinfo=UTC)
         spans = [span_of(each, now) for each in sorted({each.date() for each in day})]
@@ -158,41 +173,41 @@ def rebuild_(  # noqa: PLR0917  (options, by name)
         names = outputs_of(stack_prefix, stage, outputs_file)
         dynamodb = client("dynamodb")
         rebuilder = Rebuilder(
-            S3Objects(client("s3", max_pool_connections=READERS)),
-            named(names, "ArchiveBucket"),
-            DynamoBars(dynamodb, named(names, "BarsTable")),
-            DynamoRows(dynamodb, named(names, "QuotesTable")),
-            settings_of(client("lambda"), named(names, "FunctionName")),
+            S3ObjectStore(client("s3", max_pool_connections=READERS)),
+            required(names, "ArchiveBucket"),
+            DynamoBarTable(dynamodb, required(names, "BarsTable")),
+            DynamoTable(dynamodb, required(names, "QuotesTable")),
+            function_settings(client("lambda"), required(names, "FunctionName")),
             progress=progress,
         )
         missing = False
         for span in spans:
-            if not span.is_whole:
+            if not span.is_whole_day:
                 say(f"minutes from {span.end:%Y-%m-%dT%H:%M} on are younger than an hour, and stay as they are")
-            asked = frozenset(symbol) if symbol else None
-            done: list[Rebuilt] = []
+            wanted = frozenset(symbol) if symbol else None
+            done: list[RebuildResult] = []
             try:
-                for rebuilt in rebuilder.rebuild(span, asked, now=now, arrived_until=until, dry_run=dry_run):
-                    done.append(rebuilt)  # noqa: PERF402  (what is done is told, though the rest be interrupted)
+                for result in rebuilder.rebuild(span, wanted, now=now, arrived_until=until, dry_run=dry_run):
+                    done.append(result)  # noqa: PERF402  (what is done is printed even if the rest is interrupted)
             finally:
-                for rebuilt in done:
-                    typer.echo(f"{span.start:%Y-%m-%d} {_told(rebuilt, dry_run=dry_run)}")
-            for absent in sorted((asked or frozenset()) - {rebuilt.symbol for rebuilt in done}):
+                for result in done:
+                    typer.echo(f"{span.start:%Y-%m-%d} {_summary(result, dry_run=dry_run)}")
+            for absent in sorted((wanted or frozenset()) - {result.symbol for result in done}):
                 missing = True
                 say(f"{span.start:%Y-%m-%d} {absent}: the archive has no quote of it, and nothing was changed")
-            if asked is None and not done:
+            if wanted is None and not done:
                 missing = True
-                say(f"{span.start:%Y-%m-%d}: the archive has no quote of that day, and nothing was changed")
+                say(f"{span.start:%Y-%m-%d}: the archive has no quote of this day, and nothing was changed")
         if missing:
             raise typer.Exit(NOT_DONE)
 
 
-def _told(rebuilt: Rebuilt, *, dry_run: bool) -> str:
+def _summary(result: RebuildResult, *, dry_run: bool) -> str:
     would = "would be " if dry_run else ""
-    same = rebuilt.bars - rebuilt.added - rebuilt.corrected - rebuilt.expired
-    parts = [f"{rebuilt.corrected} {would}corrected", f"{rebuilt.added} {would}added", f"{same} as they were"]
-    if rebuilt.expired:
-        parts.append(f"{rebuilt.expired} past their time to live")
-    if rebuilt.without_quotes:
-        parts.append(f"{rebuilt.without_quotes} stored without a quote in the archive, left alone")
-    return f"{rebuilt.symbol}: {rebuilt.bars} bars: {', '.join(parts)}"
+    unchanged = result.bars - result.added - result.corrected - result.expired
+    parts = [f"{result.corrected} {would}corrected", f"{result.added} {would}added", f"{unchanged} unchanged"]
+    if result.expired:
+        parts.append(f"{result.expired} not written because their time to live is over")
+    if result.without_quotes:
+        parts.append(f"{result.without_quotes} stored bars have no quote in the archive and stay")
+    return f"{result.symbol}: {result.bars} bars: {', '.join(parts)}"

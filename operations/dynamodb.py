@@ -1,4 +1,4 @@
-"""DynamoDB: the tables of bars and of quotes."""
+"""DynamoDB: the tables of quotes and of bars."""
 
 from __future__ import annotations
 
@@ -11,28 +11,30 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from aws_limits import DYNAMODB_BATCH_WRITE_ITEMS
-from operations.aws import answered
+from operations.aws import translated_errors
 from operations.errors import Unavailable
 from processor_lambda.rows import Row
 from quotes import to_iso
 
-"""Items of one BatchWriteItem: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html"""
 ATTEMPTS = 8
-"""Of one batch while DynamoDB leaves items unprocessed: some 25 s of waiting at the most."""
+"""How often a batch is written while DynamoDB leaves items unprocessed. The pauses add up to at most 25 s."""
 _FIRST_PAUSE_SECONDS = 0.1
 
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
 
 
-class DynamoRows:
-    """A table that rows are put into."""
+class DynamoTable:
+    """A table to which rows are written.
+
+    It does not use boto3's `batch_writer`, which repeats unprocessed items at once and without a limit.
+    """
 
     def __init__(self, client: Any, name: str, sleep: Callable[[float], None] = time.sleep) -> None:
         self._client, self._name, self._sleep = client, name, sleep
 
     def put(self, rows: Sequence[Row]) -> None:
-        """See `ports.Rows`."""
+        """See `ports.Table`."""
         for start in range(0, len(rows), DYNAMODB_BATCH_WRITE_ITEMS):
             self._write(
                 [
@@ -43,7 +45,7 @@ class DynamoRows:
 
     def _write(self, requests: list[Any]) -> None:
         for attempt in range(ATTEMPTS):
-            with answered(f"table {self._name}"):
+            with translated_errors(f"table {self._name}"):
                 answer = self._client.batch_write_item(RequestItems={self._name: requests})
             requests = answer.get("UnprocessedItems", {}).get(self._name, [])
             if not requests:
@@ -53,21 +55,21 @@ class DynamoRows:
         raise Unavailable(f"table {self._name}: {len(requests)} rows were left unprocessed {ATTEMPTS} times")
 
 
-class DynamoBars(DynamoRows):
-    """The table of bars, read consistently: what was just put is seen."""
+class DynamoBarTable(DynamoTable):
+    """The table of bars. All reads are strongly consistent."""
 
     def before(self, symbol: str, minute: datetime, count: int) -> list[Row]:
-        """See `ports.Bars`. One page: 1 MB holds the thousand that anybody asks for."""
+        """See `ports.BarTable`. It reads one page of at most 1 MB, which holds the 1,000 rows that `rebuild` needs."""
         query = self._query(symbol, "#minute < :end", {":end": minute})
-        with answered(f"table {self._name}"):
+        with translated_errors(f"table {self._name}"):
             answer = self._client.query(**query, ScanIndexForward=False, Limit=count)
         return [_row(item) for item in reversed(answer["Items"])]
 
     def between(self, symbol: str, start: datetime, end: datetime) -> list[Row]:
-        """See `ports.Bars`."""
-        last = end - timedelta(milliseconds=1)  # both ends of BETWEEN are included
+        """See `ports.BarTable`."""
+        last = end - timedelta(milliseconds=1)  # BETWEEN includes both ends
         query = self._query(symbol, "#minute BETWEEN :start AND :end", {":start": start, ":end": last})
-        with answered(f"table {self._name}"):
+        with translated_errors(f"table {self._name}"):
             pages = self._client.get_paginator("query").paginate(**query)
             return [_row(item) for page in pages for item in page["Items"]]
 

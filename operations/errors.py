@@ -1,4 +1,4 @@
-"""What can go wrong in a command, by what its user should do."""
+"""The errors of the commands. The class says what the user can do about it."""
 
 
 class OperationsError(Exception):
@@ -6,16 +6,16 @@ class OperationsError(Exception):
 
 
 class WrongUsage(OperationsError):
-    """What was asked names something that is not there, or the environment leads to no AWS: ask otherwise."""
+    """The command names something that does not exist, or the environment does not lead to AWS. Change the command."""
 
 
 class Unavailable(OperationsError):
-    """AWS did not do what was asked. What the command was about is still where it was: run it again."""
+    """AWS did not do what the command asked for. Nothing is lost: run the command again."""
 
 
-class NotThere(Unavailable):
-    """What something points to, or what was named, is not there, or not now."""
+class NotFound(Unavailable):
+    """An object or a message does not exist, or cannot be seen at the moment."""
 
 
 class Unreadable(OperationsError):
-    """Something that was found is not what belongs there. It stays where it is."""
+    """An object or a message is not in the expected format. It stays where it is."""

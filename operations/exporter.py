@@ -1,6 +1,7 @@
-"""What the far end of the pipeline shows, for Prometheus: the newest quote stored, and what lies in quarantine.
+"""The metrics exporter: the newest stored quote and the size of the quarantine, for Prometheus.
 
-On AWS CloudWatch has such figures. An emulator has not, so the tables and the queue are asked, once a scrape.
+On AWS, CloudWatch has such figures. An emulator does not, so the exporter asks the state table and the queue at each
+scrape.
 """
 
 from __future__ import annotations
@@ -10,26 +11,26 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from lane_state import unpack
+from operations.aws import client
+from operations.errors import WrongUsage
 
-_CONFIG = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 1})
-"""A scrape that fails shows as `up == 0`, and soon: Prometheus gives it 10 s."""
+_SETTINGS = {"connect_timeout": 2, "read_timeout": 3, "retries": {"total_max_attempts": 1}}
+"""A failed scrape must end before Prometheus's timeout of 10 s. It then shows as `up == 0`."""
 
 
 class PipelineCollector(Collector):
-    """Asks anew at each scrape. A service that does not answer fails the scrape: an old figure would be a lie."""
+    """Reads the figures at each scrape. If a service does not answer the scrape fails, because old figures mislead."""
 
     def __init__(self, outputs: Mapping[str, str], *, dynamodb: Any, sqs: Any) -> None:
         self._outputs, self._dynamodb, self._sqs = outputs, dynamodb, sqs
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        """The gauges as they are now; that of the newest quote is missing before the first one."""
+        """The current gauges. Before the first quote is stored, there is no gauge of the newest quote."""
         yield GaugeMetricFamily(
             "stockstream_quarantine_messages", "Messages that wait in the quarantine queue.", value=self._quarantined()
         )
@@ -47,19 +48,24 @@ class PipelineCollector(Collector):
         return sum(int(answer["Attributes"][name]) for name in names)
 
     def _event_times(self) -> Iterator[datetime]:
+        """The time of the last quote of each symbol."""
         for page in self._dynamodb.get_paginator("scan").paginate(TableName=self._outputs["StateTable"]):
             for item in page["Items"]:
-                if "state" in item:  # the published marks lie beside the states
+                if "state" in item:  # the other items are the lanes' published marks
                     yield from (symbol.event_time for symbol in unpack(item["state"]["B"]).symbols.values())
 
 
 def serve(outputs: Mapping[str, str], host: str, port: int) -> None:
-    """Serve /metrics of the pipeline with these outputs until SIGTERM or Ctrl-C."""
+    """Serve /metrics of the pipeline with these outputs, until SIGTERM or Ctrl-C. Raises `WrongUsage`."""
     registry = CollectorRegistry()
-    clients = {name: boto3.client(name, config=_CONFIG) for name in ("dynamodb", "sqs")}
+    clients = {name: client(name, **_SETTINGS) for name in ("dynamodb", "sqs")}
     registry.register(PipelineCollector(outputs, **clients))
     signals = {signal.SIGTERM, signal.SIGINT}
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # before the threads of the server, which inherit it
-    server, _ = start_http_server(port, host, registry)
+    # The server's threads inherit the mask, so it is set before they start.
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        server, _ = start_http_server(port, host, registry)
+    except OSError as error:
+        raise WrongUsage(f"/metrics cannot be served at {host}:{port}: {error}") from error
     signal.sigwait(signals)
     server.shutdown()

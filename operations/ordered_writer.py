@@ -1,4 +1,4 @@
-"""Delivers packets to the stream in the order of their keys, however many of them fail at first."""
+"""Writes packets to the stream and keeps the order of each partition key, however many of them fail at first."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aws_limits import KINESIS_REQUEST_BYTES, KINESIS_REQUEST_RECORDS
 from operations.ports import Packet, Stream
 
 ATTEMPTS = 10
-"""Of one packet: with the pauses below, about half a minute of a stream that takes nothing of its key."""
+"""How often a packet is sent. With the pauses below, it takes about half a minute to give up a key."""
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 10.0
 
@@ -22,18 +22,19 @@ P = TypeVar("P", bound=Packet)
 
 
 class Clock(msgspec.Struct, frozen=True, kw_only=True):
-    """Time, as functions."""
+    """The functions that tell the time and wait."""
 
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
 
-class Courier:
-    """Delivers packets to a stream.
+class OrderedWriter:
+    """Writes packets to a stream.
 
-    A request holds at most one packet of a key, and a packet that failed is sent again before the next of its key: so
-    no packet overtakes another of its key, though PutRecords takes some records of a request and not others. No more
-    than `bytes_per_second` go out (0: no limit), since the live producer writes to the same shards.
+    A request holds at most one packet of each partition key, and a packet that failed is sent again before the next one
+    of its key. PutRecords may store some records of a request and not others, but no packet overtakes another one of
+    its key. No more than `bytes_per_second` are sent (0 means no limit), because the live producer writes to the same
+    shards.
     """
 
     def __init__(self, stream: Stream, *, bytes_per_second: float = 0, clock: Clock | None = None) -> None:
@@ -41,13 +42,13 @@ class Courier:
         self._bytes_per_second = bytes_per_second
         self._clock = clock or Clock()
 
-    def deliver(
-        self, packets: Iterable[P], acknowledged: Callable[[Sequence[P]], None] = lambda _: None
+    def write(
+        self, packets: Iterable[P], on_acknowledged: Callable[[Sequence[P]], None] = lambda _: None
     ) -> Mapping[str, str]:
-        """Deliver packets; return why the stream did not take those of some keys, by key: empty when all arrived.
+        """Write packets. Returns the keys that were given up, with the reason; it is empty if all packets arrived.
 
-        `acknowledged` is told the packets that Kinesis has acknowledged, after each request. A packet that failed
-        `ATTEMPTS` times gives its key up, and what stands behind it is not sent.
+        After each request, `on_acknowledged` is called with the packets that Kinesis acknowledged. A key is given up
+        when one of its packets has failed `ATTEMPTS` times. The packets after that one are not sent.
         """
         waiting: dict[str, deque[P]] = {}
         for packet in packets:
@@ -55,14 +56,14 @@ class Courier:
         failures: Counter[str] = Counter()
         given_up: dict[str, str] = {}
         while waiting:
-            request = _request(queue[0] for queue in waiting.values())
-            began = self._clock.monotonic()
+            request = _next_request(queue[0] for queue in waiting.values())
+            started = self._clock.monotonic()
             outcomes = self._stream.put(request)
-            taken: list[P] = []
+            acknowledged: list[P] = []
             for packet, failure in zip(request, outcomes, strict=True):
                 key = packet.partition_key
                 if failure is None:
-                    taken.append(packet)
+                    acknowledged.append(packet)
                     failures.pop(key, None)
                     waiting[key].popleft()
                     if not waiting[key]:
@@ -72,13 +73,14 @@ class Courier:
                 if failures[key] == ATTEMPTS:
                     given_up[key] = failure
                     del waiting[key], failures[key]
-            if taken:
-                acknowledged(taken)
-            self._wait(sum(map(_size, request)), self._clock.monotonic() - began, max(failures.values(), default=0))
+            if acknowledged:
+                on_acknowledged(acknowledged)
+            self._wait(sum(map(_size, request)), self._clock.monotonic() - started, max(failures.values(), default=0))
         return given_up
 
-    def _wait(self, sent: int, took: float, failures: int) -> None:
-        pause = sent / self._bytes_per_second - took if self._bytes_per_second else 0.0
+    def _wait(self, sent_bytes: int, seconds: float, failures: int) -> None:
+        """Wait as long as the rate limit and the number of failures in a row ask for."""
+        pause = sent_bytes / self._bytes_per_second - seconds if self._bytes_per_second else 0.0
         if failures:
             # Full jitter: https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
             longest = min(_FIRST_PAUSE_SECONDS * 2**failures, _LONGEST_PAUSE_SECONDS)
@@ -87,7 +89,8 @@ class Courier:
             self._clock.sleep(pause)
 
 
-def _request(packets: Iterable[P]) -> list[P]:
+def _next_request(packets: Iterable[P]) -> list[P]:
+    """As many of the packets as one request can hold."""
     request: list[P] = []
     size = 0
     for packet in packets:

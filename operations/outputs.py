@@ -1,4 +1,4 @@
-"""Where a deployment's resources are: what its stacks put out, by the names in the templates."""
+"""The outputs of a deployment's stacks, which name its resources."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from operations.aws import answered
+from operations.aws import translated_errors
 from operations.errors import WrongUsage
 from processor_lambda.errors import SettingsError
 from processor_lambda.settings import Settings, from_environment
 
 Outputs = Mapping[str, str]
-"""`StreamName`, `ArchiveBucket`, `QuarantineQueueUrl`, …"""
+"""Values by the names that the templates give them: `StreamName`, `ArchiveBucket`, `QuarantineQueueUrl`, …"""
 
 STACKS = ("stream", "storage", "processor")
 
 
-def of_stacks(cloudformation: Any, prefix: str) -> Outputs:
-    """The outputs of the stacks `<prefix>-stream`, `-storage` and `-processor`, all together. Raises `WrongUsage`."""
+def read_stacks(cloudformation: Any, prefix: str) -> Outputs:
+    """The outputs of the stacks `<prefix>-stream`, `-storage` and `-processor` together. Raises `WrongUsage`."""
     outputs: dict[str, str] = {}
     for name in (f"{prefix}-{stack}" for stack in STACKS):
-        with answered(f"stack {name}"):
+        with translated_errors(f"stack {name}"):
             try:
                 stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
             except ClientError as error:
                 if "does not exist" not in str(error):
                     raise
                 raise WrongUsage(
-                    f"there is no stack {name} in {cloudformation.meta.region_name}: name what was deployed with "
-                    "--stack-prefix and --stage, or where `deploy` wrote its outputs with --outputs-file"
+                    f"there is no stack {name} in {cloudformation.meta.region_name}: set --stack-prefix and --stage to "
+                    "those of the deployment, or set --outputs-file to the file that `deployment deploy` wrote"
                 ) from error
         outputs |= {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", ())}
     return outputs
 
 
-def of_file(path: Path) -> Outputs:
-    """The outputs as `deployment deploy --outputs-file` wrote them: NAME=VALUE, a line each. Raises `WrongUsage`."""
+def read_file(path: Path) -> Outputs:
+    """The outputs that `deployment deploy --outputs-file` wrote, one NAME=VALUE a line. Raises `WrongUsage`."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeError) as error:
@@ -48,25 +48,29 @@ def of_file(path: Path) -> Outputs:
         name, separator, value = line.partition("=")
         if not (name and separator):
             raise WrongUsage(
-                f"{path}: line {number} is not NAME=VALUE, as `deployment deploy --outputs-file` writes them"
+                f"{path}: line {number} is not NAME=VALUE, the format that `deployment deploy --outputs-file` writes"
             )
         outputs[name] = value
     return outputs
 
 
-def named(outputs: Outputs, name: str) -> str:
-    """One of them. Raises `WrongUsage` if it is missing."""
+def required(outputs: Outputs, name: str) -> str:
+    """The value of an output. Raises `WrongUsage` if there is none."""
     try:
         return outputs[name]
     except KeyError:
-        raise WrongUsage(f"the outputs have no {name}: they are of another deployment, or of an older one") from None
+        raise WrongUsage(
+            f"the outputs have no {name}: they belong to another deployment, or to an older version of this one"
+        ) from None
 
 
-def settings_of(lambda_: Any, function: str) -> Settings:
-    """The settings that the deployed function has. Raises `WrongUsage`."""
-    with answered(f"function {function}"):
-        deployed = lambda_.get_function_configuration(FunctionName=function)
+def function_settings(lambda_client: Any, function: str) -> Settings:
+    """The settings of the deployed function. Raises `WrongUsage`."""
+    with translated_errors(f"function {function}"):
+        deployed = lambda_client.get_function_configuration(FunctionName=function)
     try:
         return from_environment(deployed.get("Environment", {}).get("Variables", {}))
     except SettingsError as error:
-        raise WrongUsage(f"function {function} is of another version than these commands: {error}") from error
+        raise WrongUsage(
+            f"the settings of function {function} are not those that this version of the commands knows: {error}"
+        ) from error

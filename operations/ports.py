@@ -1,7 +1,7 @@
-"""What the commands need of the world, one small protocol each.
+"""What the commands need of AWS, as one small protocol for each service.
 
-The adapters are named after their technology (`kinesis`, `sqs`, `s3`, `dynamodb`); `memory` holds the fakes. All of
-them raise `Unavailable` when AWS did not do what was asked, and `WrongUsage` when what is asked for cannot be there.
+The adapters are named after their service: `kinesis`, `sqs`, `s3` and `dynamodb`. Every call raises `Unavailable` if
+AWS did not do what was asked, and `WrongUsage` if the resource does not exist or the credentials are not valid.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from processor_lambda.rows import Row
 
 
 class Packet(msgspec.Struct, frozen=True):
-    """A record for the stream."""
+    """A record to put on the stream."""
 
     partition_key: str
     data: bytes
 
 
-class Held(msgspec.Struct, frozen=True):
-    """A message of a queue, hidden from everybody else for a while."""
+class ReceivedMessage(msgspec.Struct, frozen=True):
+    """A message that was received from a queue. It is hidden from all other readers for a while."""
 
     id: str
     receipt: str
@@ -31,56 +31,60 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class Stream(Protocol):
-    """Where packets go."""
+    """A Kinesis data stream."""
 
     def put(self, packets: Sequence[Packet]) -> list[str | None]:
-        """One PutRecords request. Says for each packet why it was not taken, or None where it was acknowledged.
+        """Send one PutRecords request. Returns one entry for each packet: None if Kinesis acknowledged it.
 
-        What failed in a way that may pass is told so; what never passes is raised.
+        The entry of a packet that was not stored, and that may be sent again, is the reason. An error that sending
+        again does not cure is raised.
         """
 
 
 class Queue(Protocol):
-    """A queue of messages, in no order. Whoever receives one hides it; nobody can only look."""
+    """An SQS queue. Its messages are in no order, and no reader can look at a message without hiding it."""
 
-    def receive(self) -> list[Held]:
-        """Some messages that nobody hides now, hidden from now on; none if there seem to be none."""
+    def receive(self) -> list[ReceivedMessage]:
+        """Receive some visible messages, and hide them. An empty list means that there seem to be no more."""
 
-    def release(self, messages: Sequence[Held]) -> None:
-        """Show them to everybody again."""
+    def release(self, messages: Sequence[ReceivedMessage]) -> None:
+        """Make messages visible to all readers again."""
 
-    def delete(self, messages: Sequence[Held]) -> None:
-        """Delete them for good."""
+    def delete(self, messages: Sequence[ReceivedMessage]) -> None:
+        """Delete messages."""
 
     def count(self) -> int:
-        """About how many there are that nobody hides."""
+        """The approximate number of visible messages."""
 
 
-class Objects(Protocol):
-    """Objects of S3, each under an address `s3://bucket/key`."""
+class ObjectStore(Protocol):
+    """Objects of S3. Each has an address, `s3://bucket/key`."""
 
     def list(self, prefix: str, *, written_since: datetime | None = None) -> Iterator[str]:
-        """The addresses that begin so, in the order of their text; of those written since a time, and maybe others."""
+        """The addresses that start with a prefix, in alphabetical order.
+
+        With `written_since`, it may leave out objects that were written before that time.
+        """
 
     def get(self, address: str) -> bytes:
-        """An object's bytes. Raises `NotThere`."""
+        """The bytes of an object. Raises `NotFound`."""
 
     def move(self, address: str, to: str) -> None:
-        """Copy an object, over what may be there, then delete it. Again is no error."""
+        """Copy an object, replacing what is at the target, then delete it. Does nothing if it was moved before."""
 
 
-class Rows(Protocol):
-    """A table of rows."""
+class Table(Protocol):
+    """A DynamoDB table."""
 
     def put(self, rows: Sequence[Row]) -> None:
-        """Write rows, over what may be there."""
+        """Write rows. A row replaces the stored row with the same key."""
 
 
-class Bars(Rows, Protocol):
-    """The table of bars. What was put is seen at once."""
+class BarTable(Table, Protocol):
+    """The table of bars. Reads are consistent: they return every row that was written before."""
 
     def before(self, symbol: str, minute: datetime, count: int) -> list[Row]:
-        """A symbol's last rows before a minute, so many at the most, oldest first."""
+        """The last rows of a symbol before a minute, at most `count`, oldest first."""
 
     def between(self, symbol: str, start: datetime, end: datetime) -> list[Row]:
-        """A symbol's rows from a minute to before another, oldest first."""
+        """The rows of a symbol from the minute `start` up to but not including `end`, oldest first."""

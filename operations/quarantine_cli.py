@@ -12,42 +12,45 @@ from typing import Annotated
 
 import typer
 
-from operations import kinesis, replay, view
+from operations import kinesis, quarantine_view, replay
 from operations.aws import client
-from operations.console import (
+from operations.command_line import (
     NOT_DONE,
+    DryRunOption,
     OutputsFileOption,
     StackPrefixOption,
     StageOption,
     epilog,
-    errors_told,
     out,
     outputs_of,
     progress,
+    reported_errors,
     say,
+    say_rebuilds,
 )
-from operations.errors import NotThere, WrongUsage
+from operations.errors import NotFound, WrongUsage
 from operations.kinesis import KinesisStream
-from operations.ordered_writer import Courier
-from operations.outputs import Outputs, named
-from operations.quarantine import Entry, Selection, harmless
-from operations.queue_snapshot import Sweep
-from operations.rebuild_hints import Due
-from operations.s3 import S3Objects
+from operations.ordered_writer import OrderedWriter
+from operations.outputs import Outputs, required
+from operations.quarantine import Entry, Selection, escaped
+from operations.queue_snapshot import QueueSnapshot
+from operations.rebuild_hints import RebuildHints
+from operations.s3 import S3ObjectStore
 from operations.sqs import HIDDEN_SECONDS, SqsQueue
 from quotes import MAX_LANES
 
-_PEEK = (
-    "SQS has no peek: while a command looks, the messages are hidden from everybody else; it shows them again when it "
-    f"ends. If it is killed, they come back by themselves after {HIDDEN_SECONDS} seconds."
+_EPILOG = (
+    "SQS cannot show a message without hiding it from all other readers. So while a command runs, the messages that it "
+    "reads are hidden. They become visible again when it ends, or, if it is killed, after "
+    f"{HIDDEN_SECONDS} seconds."
 )
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Look at refused lines, put them back on the stream, or drop them.",
-    epilog=_PEEK,
+    help="Look at refused lines, put them back on the stream, or delete them.",
+    epilog=_EPILOG,
 )
 
 
@@ -59,21 +62,25 @@ def _duration(text: str) -> timedelta:
 
 
 IdsArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="ID", help="Ids as `list` shows them, short or whole.")
+    list[str] | None, typer.Argument(metavar="ID", help="Ids that `list` shows, in their short or long form.")
 ]
-AllOption = Annotated[bool, typer.Option("--all", help="Every message that the filters let through.")]
-ReasonOption = Annotated[str | None, typer.Option(help="Only messages whose reason holds this text, in any case.")]
+AllOption = Annotated[bool, typer.Option("--all", help="All messages, or all that --reason and --older select.")]
+ReasonOption = Annotated[
+    str | None, typer.Option(help="Only messages whose reason contains this text, whatever its case.")
+]
 OlderOption = Annotated[
     timedelta | None,
-    typer.Option(parser=_duration, metavar="AGE", help="Only what arrived longer ago: 90s, 30m, 2h, 3d."),
+    typer.Option(parser=_duration, metavar="AGE", help="Only messages that arrived longer ago: 90s, 30m, 2h, 3d."),
 ]
-LimitOption = Annotated[int, typer.Option(min=1, help="Look at so many messages at the most.")]
+LimitOption = Annotated[int, typer.Option(min=1, help="Read at most this many messages.")]
 DEFAULT_LIMIT = 10_000
 
 
 @app.command("list", epilog=epilog("quarantine list", "quarantine list --reason price --older 2h --json | jq .reason"))
 def list_(  # noqa: PLR0917  (options, by name)
-    json: Annotated[bool, typer.Option("--json", help="A line of JSON a message, bytes in base64.")] = False,  # noqa: FBT002
+    json: Annotated[  # noqa: FBT002
+        bool, typer.Option("--json", help="Print each message as a line of JSON. Bytes are in base64.")
+    ] = False,
     reason: ReasonOption = None,
     older: OlderOption = None,
     limit: LimitOption = DEFAULT_LIMIT,
@@ -81,48 +88,50 @@ def list_(  # noqa: PLR0917  (options, by name)
     stage: StageOption = "dev",
     outputs_file: OutputsFileOption = None,
 ) -> None:
-    """List what is in quarantine, the oldest first."""
-    with errors_told():
+    """List the messages in quarantine, oldest first."""
+    with reported_errors():
         now = datetime.now(UTC)
-        chosen = Selection(reason=reason, arrived_before=_before(now, older))
-        with _swept(outputs_of(stack_prefix, stage, outputs_file), limit) as sweep:
-            entries = chosen.of(sweep.entries)
+        selection = Selection(reason=reason, arrived_before=_before(now, older))
+        with _snapshot(outputs_of(stack_prefix, stage, outputs_file), limit) as snapshot:
+            entries = selection.of(snapshot.entries)
         if json:
             for entry in entries:
-                typer.echo(view.json_of(entry))
+                typer.echo(quarantine_view.json_of(entry))
         elif entries:
-            out.print(view.table_of(entries, now))
-        say(f"{len(entries)} messages" + ("" if sweep.complete else "; there may be more: --limit looks further"))
+            out.print(quarantine_view.table_of(entries, now))
+        say(f"{len(entries)} messages" + ("" if snapshot.complete else "; there may be more: set a higher --limit"))
 
 
 @app.command(epilog=epilog("quarantine show 3f9a0c51e2", "quarantine show 3f9a0c51e2 --raw > line.json"))
 def show(  # noqa: PLR0917  (options, by name)
-    id_: Annotated[str, typer.Argument(metavar="ID", help="An id as `list` shows it, short or whole.")],
-    raw: Annotated[bool, typer.Option("--raw", help="The bytes alone, whole, a newline behind each line.")] = False,  # noqa: FBT002
+    id_: Annotated[str, typer.Argument(metavar="ID", help="An id that `list` shows, in its short or long form.")],
+    raw: Annotated[  # noqa: FBT002
+        bool, typer.Option("--raw", help="Print only the bytes, all of them, with a newline after each line.")
+    ] = False,
     limit: LimitOption = DEFAULT_LIMIT,
     stack_prefix: StackPrefixOption = "stockstream",
     stage: StageOption = "dev",
     outputs_file: OutputsFileOption = None,
 ) -> None:
-    """Show one message: what it is, where it came from, why it was refused, and its bytes.
+    """Show a message: where it came from, why it was refused, and its bytes.
 
-    Bytes are shown as text where a terminal can show them, in hexadecimal otherwise. Lines that lie in S3 are read
-    from there.
+    Bytes are shown as text if a terminal can show it, and in hexadecimal otherwise. Lines that are stored in S3 are
+    read from there.
     """
-    with errors_told():
-        with _swept(outputs_of(stack_prefix, stage, outputs_file), limit) as sweep:
-            (entry,) = _chosen(sweep, Selection(ids=(id_,)))
+    with reported_errors():
+        with _snapshot(outputs_of(stack_prefix, stage, outputs_file), limit) as snapshot:
+            (entry,) = _selected(snapshot, Selection(ids=(id_,)))
         if not raw:
-            for line in view.description_of(entry, datetime.now(UTC)):
-                typer.echo(harmless(line))
+            for line in quarantine_view.description_of(entry, datetime.now(UTC)):
+                typer.echo(escaped(line))
         if entry.message is None:
             typer.echo(entry.copies[0].body)
             return
-        contents = list(replay.contents_of(entry, S3Objects(client("s3"))))
+        contents = list(replay.contents_of(entry, S3ObjectStore(client("s3"))))
         if raw:
             sys.stdout.buffer.write(b"".join(content + b"\n" for _, content in contents))
             return
-        for line in view.contents_shown(contents):
+        for line in quarantine_view.describe_contents(contents):
             typer.echo(line)
 
 
@@ -140,14 +149,21 @@ def replay_(  # noqa: PLR0917  (options, by name)
     fixed: Annotated[
         Path | None,
         typer.Option(
-            exists=True, dir_okay=False, help="Put the lines of this file back in place of the one message's."
+            exists=True,
+            dir_okay=False,
+            help="Replay the lines in this file instead of the message's. If one of them is refused, none is replayed.",
         ),
     ] = None,
     lanes: Annotated[
         int | None,
-        typer.Option(min=1, max=MAX_LANES, help="The stream's number of lanes; else what the partition key names."),
+        typer.Option(
+            min=1,
+            max=MAX_LANES,
+            help="The stream's number of lanes.",
+            show_default="the number in the record's partition key",
+        ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,  # noqa: FBT002
+    dry_run: DryRunOption = False,  # noqa: FBT002
     reason: ReasonOption = None,
     older: OlderOption = None,
     limit: LimitOption = DEFAULT_LIMIT,
@@ -155,35 +171,37 @@ def replay_(  # noqa: PLR0917  (options, by name)
     stage: StageOption = "dev",
     outputs_file: OutputsFileOption = None,
 ) -> None:
-    """Put refused lines back on the stream, if the processor would take them now.
+    """Put refused lines back on the stream, if the processor would accept them now.
 
-    Each line is judged by the processor's own code and goes under the key of its symbol's lane. What would be refused
-    again stays, with its reason, and so does the whole message that it is of. A message is deleted only when Kinesis
-    has acknowledged all its lines. Replaying twice changes nothing downstream.
+    The processor's own code decides, line by line. An accepted line goes to the lane of its symbol. A line that would
+    be refused again stays in quarantine with the reason, and its message stays whole. A message is deleted only when
+    Kinesis has acknowledged all of its lines. Replaying a line twice has no effect downstream.
     """
-    with errors_told():
+    with reported_errors():
         now = datetime.now(UTC)
-        chosen = _selection(ids, reason, _before(now, older), all_=all_)
-        if fixed is not None and len(chosen.ids) != 1:
-            raise WrongUsage("--fixed stands in for one message: name one ID")
+        selection = _selection(ids, reason, _before(now, older), all_=all_)
+        if fixed is not None and len(selection.ids) != 1:
+            raise WrongUsage("--fixed replaces the lines of one message: name exactly one ID")
         names = outputs_of(stack_prefix, stage, outputs_file)
-        with _swept(names, limit) as sweep:
-            entries = _chosen(sweep, chosen)
+        with _snapshot(names, limit) as snapshot:
+            entries = _selected(snapshot, selection)
             content = None if fixed is None else fixed.read_bytes()
-            plan = replay.plan(entries, S3Objects(client("s3")), lanes=lanes, now=now, fixed=content)
-            for line in view.refusals_of(plan.refused, entries):
+            plan = replay.plan(entries, S3ObjectStore(client("s3")), lanes=lanes, now=now, fixed=content)
+            for line in quarantine_view.describe_refusals(plan.refused, entries):
                 say(line)
             if dry_run:
                 typer.echo(f"would replay {plan.lines} lines in {len(plan.packets)} packets")
                 raise typer.Exit(NOT_DONE if plan.refused else 0)
-            stream = KinesisStream(client("kinesis", **kinesis.SETTINGS), named(names, "StreamName"))
-            with progress("replaying", len(plan.packets)) as told:
-                done = replay.replay(sweep, plan, Courier(stream), told)
+            stream = KinesisStream(client("kinesis", **kinesis.SETTINGS), required(names, "StreamName"))
+            with progress("replaying", len(plan.packets)) as on_progress:
+                done = replay.replay(snapshot, plan, OrderedWriter(stream), on_progress)
             refused = {name: why for name, why in done.refused.items() if name not in plan.refused}
-            for line in view.refusals_of(refused, entries):
+            for line in quarantine_view.describe_refusals(refused, entries):
                 say(line)
         typer.echo(f"replayed {done.lines} lines; {done.deleted} of {len(entries)} messages left the quarantine")
-        _tell_due(plan, now)
+        hints = RebuildHints()
+        hints.add(packet.data for packet in plan.packets)
+        say_rebuilds(hints, now)
         if done.refused:
             raise typer.Exit(NOT_DONE)
 
@@ -192,7 +210,7 @@ def replay_(  # noqa: PLR0917  (options, by name)
 def drop(  # noqa: PLR0917  (options, by name)
     ids: IdsArgument = None,
     all_: AllOption = False,  # noqa: FBT002
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,  # noqa: FBT002
+    yes: Annotated[bool, typer.Option("--yes", help="Delete without asking for confirmation.")] = False,  # noqa: FBT002
     reason: ReasonOption = None,
     older: OlderOption = None,
     limit: LimitOption = DEFAULT_LIMIT,
@@ -200,49 +218,42 @@ def drop(  # noqa: PLR0917  (options, by name)
     stage: StageOption = "dev",
     outputs_file: OutputsFileOption = None,
 ) -> None:
-    """Delete messages from the quarantine. The bytes of their lines stay in the archive, as long as it is kept."""
-    with errors_told():
-        chosen = _selection(ids, reason, _before(datetime.now(UTC), older), all_=all_)
-        with _swept(outputs_of(stack_prefix, stage, outputs_file), limit) as sweep:
-            entries = _chosen(sweep, chosen)
+    """Delete messages from the quarantine. The archive keeps the bytes of their lines until it expires."""
+    with reported_errors():
+        selection = _selection(ids, reason, _before(datetime.now(UTC), older), all_=all_)
+        with _snapshot(outputs_of(stack_prefix, stage, outputs_file), limit) as snapshot:
+            entries = _selected(snapshot, selection)
             if entries and not yes:
-                out.print(view.table_of(entries, datetime.now(UTC)))
-                typer.confirm(f"Delete these {len(entries)} messages for good?", abort=True, err=True)
-            sweep.delete(entries)
+                out.print(quarantine_view.table_of(entries, datetime.now(UTC)))
+                typer.confirm(f"Delete these {len(entries)} messages?", abort=True, err=True)
+            snapshot.delete(entries)
         typer.echo(f"dropped {len(entries)} messages")
 
 
 @contextmanager
-def _swept(names: Outputs, limit: int) -> Iterator[Sweep]:
-    queue = SqsQueue(client("sqs"), named(names, "QuarantineQueueUrl"))
+def _snapshot(names: Outputs, limit: int) -> Iterator[QueueSnapshot]:
+    queue = SqsQueue(client("sqs"), required(names, "QuarantineQueueUrl"))
     with ExitStack() as stack:
-        with progress("reading the queue", min(queue.count(), limit)) as seen:
-            sweep = stack.enter_context(Sweep(queue, limit, seen))
-        yield sweep
+        with progress("reading the queue", min(queue.count(), limit)) as on_progress:
+            snapshot = stack.enter_context(QueueSnapshot(queue, limit, on_progress))
+        yield snapshot
 
 
 def _selection(ids: list[str] | None, reason: str | None, arrived_before: datetime | None, *, all_: bool) -> Selection:
     if bool(ids) == all_:
-        raise WrongUsage("name messages by ID, or take --all of them: one of the two")
+        raise WrongUsage("name messages by ID, or use --all, but not both")
     if ids and (reason is not None or arrived_before is not None):
-        raise WrongUsage("--reason and --older choose among --all, not among named IDs")
+        raise WrongUsage("--reason and --older need --all: they do not apply to messages that are named by ID")
     return Selection(ids=tuple(ids or ()), reason=reason, arrived_before=arrived_before)
 
 
-def _chosen(sweep: Sweep, chosen: Selection) -> list[Entry]:
-    """The entries that are meant. Raises `NotThere` if one of the ids is none of theirs."""
-    if missing := chosen.not_found(sweep.entries):
-        more = "" if sweep.complete else "; not all of it was seen: --limit looks further"
-        raise NotThere(f"not in the quarantine, or hidden by another reader: {', '.join(missing)}{more}")
-    return chosen.of(sweep.entries)
+def _selected(snapshot: QueueSnapshot, selection: Selection) -> list[Entry]:
+    """The selected entries. Raises `NotFound` if there is none with one of the ids."""
+    if missing := selection.not_found(snapshot.entries):
+        more = "" if snapshot.complete else "; not all messages were read: set a higher --limit"
+        raise NotFound(f"not in quarantine, or hidden by another reader: {', '.join(missing)}{more}")
+    return selection.of(snapshot.entries)
 
 
 def _before(now: datetime, age: timedelta | None) -> datetime | None:
     return None if age is None else now - age
-
-
-def _tell_due(plan: replay.Plan, now: datetime) -> None:
-    due = Due()
-    due.add(packet.data for packet in plan.packets)
-    for command in due.commands(now):
-        say(f"their minutes may be closed; an hour after them, correct the bars: {command}")

@@ -1,7 +1,7 @@
-"""A sweep through the quarantine queue: everything in it, held for as long as a `with` block lasts.
+"""A snapshot of the quarantine queue: all of its messages, hidden from other readers while a `with` block lasts.
 
-SQS has no peek: to see a message is to hide it from everybody else. So what is seen is shown again at the end of the
-block, also after an interruption; if the program is killed, SQS shows it by itself after a while.
+SQS cannot show a message without hiding it from all other readers. The messages become visible again at the end of the
+block, also after an interruption. If the program is killed, SQS shows them when their visibility timeout ends.
 """
 
 from __future__ import annotations
@@ -11,21 +11,24 @@ from types import TracebackType
 from typing import Self
 
 from operations.errors import Unavailable
-from operations.ports import Held, Queue
+from operations.ports import Queue, ReceivedMessage
 from operations.quarantine import Entry, entries_of
 
 
-class Sweep:
-    """Holds at most `limit` messages, or the few more that came with the last of them."""
+class QueueSnapshot:
+    """Takes at most `limit` messages, and the few more that are received together with the last of them.
 
-    def __init__(self, queue: Queue, limit: int, seen: Callable[[int], None] = lambda _: None) -> None:
+    `on_progress` is called with the number of messages of each receive.
+    """
+
+    def __init__(self, queue: Queue, limit: int, on_progress: Callable[[int], None] = lambda _: None) -> None:
         self._queue = queue
         self._limit = limit
-        self._seen = seen
-        self._held: dict[str, Held] = {}
+        self._on_progress = on_progress
+        self._messages: dict[str, ReceivedMessage] = {}
         self.entries: list[Entry] = []
         self.complete = False
-        """Whether the queue had nothing more that it would show."""
+        """Whether the queue had no more visible messages."""
 
     def __enter__(self) -> Self:
         try:
@@ -33,7 +36,7 @@ class Sweep:
         except BaseException:
             self._release()
             raise
-        self.entries = entries_of(self._held.values())
+        self.entries = entries_of(self._messages.values())
         return self
 
     def __exit__(
@@ -42,25 +45,26 @@ class Sweep:
         self._release()
 
     def delete(self, entries: Iterable[Entry]) -> None:
-        """Delete entries from the queue, with every copy that is held."""
-        held = [self._held[copy.id] for entry in entries for copy in entry.copies if copy.id in self._held]
-        self._queue.delete(held)
-        for each in held:
-            del self._held[each.id]
+        """Delete entries from the queue, with all copies that the snapshot holds."""
+        messages = [self._messages[copy.id] for entry in entries for copy in entry.copies if copy.id in self._messages]
+        self._queue.delete(messages)
+        for message in messages:
+            del self._messages[message.id]
 
     def _receive(self) -> None:
-        while len(self._held) < self._limit:
+        while len(self._messages) < self._limit:
             received = self._queue.receive()
-            fresh = sum(each.id not in self._held for each in received)
-            if not fresh:
-                self.complete = not received  # else it took so long that what was hidden first shows again
+            new = sum(message.id not in self._messages for message in received)
+            if not new:
+                # If the queue repeats a message, reading took so long that the first ones are visible again.
+                self.complete = not received
                 return
-            self._held |= {each.id: each for each in received}
-            self._seen(fresh)
+            self._messages |= {message.id: message for message in received}
+            self._on_progress(new)
 
     def _release(self) -> None:
-        held, self._held = self._held, {}
+        messages, self._messages = self._messages, {}
         try:
-            self._queue.release(list(held.values()))
+            self._queue.release(list(messages.values()))
         except Unavailable:
-            return  # SQS shows them by itself; whatever made it fail is told where it mattered
+            return  # SQS shows them by itself, and a failure that matters is reported where it happened

@@ -1,6 +1,7 @@
-"""Brings the archive's quotes into order: by symbol, event time and revision, each identity once.
+"""Sorts the archive's quotes by symbol, event time and revision, and removes duplicates.
 
-SQLite does it, in a temporary file of its own that goes with the process: a day of many symbols need not fit memory.
+SQLite sorts them in a temporary file that disappears with the process, because the quotes of a day may not fit into
+memory.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
-from operations.archive import Archived
+from operations.archive_reader import ArchivedQuote
 from quotes import GoodLine, decode
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -21,13 +22,13 @@ CREATE TABLE quotes (symbol TEXT, event_time INTEGER, revision INTEGER, line BLO
 """
 
 
-class Collation:
-    """Quotes in order. Close it, or use it in a `with` block."""
+class QuoteSorter:
+    """Quotes in sorted order, one for each identity (symbol, event time and revision). Close it after use."""
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.execute(_TABLE)
-        self._database.execute("BEGIN")  # never committed: it is not meant to last
+        self._database.execute("BEGIN")  # it is never committed, because the file is temporary
 
     def __enter__(self) -> Self:
         return self
@@ -37,21 +38,24 @@ class Collation:
     ) -> None:
         self._database.close()
 
-    def add(self, quotes: Iterable[Archived]) -> None:
-        """Add quotes that arrived behind all before them: of two with one identity the last counts, as in the row."""
+    def add(self, quotes: Iterable[ArchivedQuote]) -> None:
+        """Add quotes that arrived after all that were added before. They replace quotes of the same identity.
+
+        So the last arrival counts, as it does in the quotes table.
+        """
         self._insert("REPLACE", quotes)
 
-    def add_earlier(self, quotes: Iterable[Archived]) -> None:
-        """Add quotes that arrived before others that are here: what is here counts."""
+    def add_earlier(self, quotes: Iterable[ArchivedQuote]) -> None:
+        """Add quotes that arrived before some that were added already. They replace none of them."""
         self._insert("IGNORE", quotes)
 
     def symbols(self, start: datetime, end: datetime) -> list[str]:
-        """The symbols that have a quote between two times, the first included."""
+        """The symbols that have a quote from `start` up to but not including `end`, sorted."""
         query = "SELECT DISTINCT symbol FROM quotes WHERE event_time >= ? AND event_time < ? ORDER BY symbol"
         return [symbol for (symbol,) in self._database.execute(query, (_milliseconds(start), _milliseconds(end)))]
 
     def quotes(self, symbol: str, start: datetime | None, end: datetime) -> list[GoodLine]:
-        """A symbol's quotes between two times, the first included, in their order."""
+        """The quotes of a symbol from `start` (None: from the first) up to but not including `end`, in their order."""
         since = 0 if start is None else _milliseconds(start)
         query = (
             "SELECT line FROM quotes WHERE symbol = ? AND event_time >= ? AND event_time < ?"
@@ -60,9 +64,9 @@ class Collation:
         rows = self._database.execute(query, (symbol, since, _milliseconds(end)))
         return [good for (line,) in rows for good in decode(line).good]
 
-    def _insert(self, on_conflict: str, quotes: Iterable[Archived]) -> None:
+    def _insert(self, on_conflict: str, quotes: Iterable[ArchivedQuote]) -> None:
         self._database.executemany(
-            f"INSERT OR {on_conflict} INTO quotes VALUES (?, ?, ?, ?)",  # noqa: S608  (one of two words above)
+            f"INSERT OR {on_conflict} INTO quotes VALUES (?, ?, ?, ?)",  # noqa: S608  (one of the two words above)
             ((quote.symbol, _milliseconds(quote.event_time), quote.revision, quote.line) for quote in quotes),
         )
 

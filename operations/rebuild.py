@@ -1,7 +1,7 @@
-"""Rebuilds a day's bars from the archive: after a bug, a redrive, or quotes that came late.
+"""Rebuilds a day's bars from the archive, after a bug, a redrive, a replay, or quotes that came late.
 
-Idempotent, and safe to interrupt: a bar is a function of what the archive holds and of the bars before its day, and
-only what differs is written. Days are rebuilt in their order, since each starts where the one before it ends.
+It can be repeated and interrupted. A bar depends only on the archive and on the stored bars before its day, and only
+bars that differ are written. Days are rebuilt in order, because each starts from the bars of the one before.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from datetime import UTC, date, datetime, time, timedelta
 import msgspec
 
 from lane_state import Bar
-from operations import archive
-from operations.archive import HOUR, Pick
+from operations import archive_reader
+from operations.archive_reader import HOUR, ArchivedQuote, QuoteFilter
+from operations.bar_computation import compute_bars
 from operations.errors import WrongUsage
-from operations.ports import Bars, Objects, Rows
-from operations.quote_sorter import Collation
-from operations.refolding import refold
+from operations.ports import BarTable, ObjectStore, Table
+from operations.quote_sorter import QuoteSorter
 from processor_lambda.indicators import Indicators
 from processor_lambda.rows import Row, bar_row, quote_row
 from processor_lambda.settings import Settings
@@ -28,43 +28,47 @@ from quotes import Quote, decode
 
 DAY = timedelta(days=1)
 MIN_AGE = timedelta(hours=1)
-"""Of a minute: the live path may still be at work on a younger one."""
-WARMING_BARS = 1000
-"""Stored bars that the indicators start from: what lies before weighs less than 1e-14 in the slowest of them."""
+"""How long ago a minute must have ended. The processor may still be working on a younger one."""
+WARMUP_BARS = 1000
+"""How many stored bars the indicators start from. Older bars weigh less than 1e-14 in the slowest indicator."""
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+"""Shows the progress of a step with this name and number of parts. The function is called when parts are done."""
 
 
 class Span(msgspec.Struct, frozen=True):
-    """The minutes of a day that are rebuilt: from `start` on, those that end by `end`."""
+    """The minutes of a day that are rebuilt: those that start at or after `start` and end at or before `end`."""
 
     start: datetime
     end: datetime
 
     @property
-    def is_whole(self) -> bool:
-        """Whether it is the whole day."""
+    def is_whole_day(self) -> bool:
+        """Whether it covers the whole day."""
         return self.end == self.start + DAY
 
 
-class Rebuilt(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a symbol's day."""
+class RebuildResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done to one day of a symbol."""
 
     symbol: str
     bars: int
+    """The number of bars that follow from the archive."""
     added: int
+    """The number of bars that were missing in the table."""
     corrected: int
+    """The number of bars that were different in the table."""
     without_quotes: int
-    """Bars that are stored and that the archive has no quote for. They stay."""
+    """The number of stored bars for which the archive has no quote. They stay as they are."""
     expired: int
-    """Bars that were not written, since their time to live is over."""
+    """The number of bars that were not written because their time to live is over."""
 
 
 def span_of(day: date, now: datetime) -> Span:
-    """The part of a day (UTC) that is old enough. Raises `WrongUsage` if none of it is."""
+    """The part of a day (UTC) that is old enough. Raises `WrongUsage` if there is none."""
     start = datetime.combine(day, time(), UTC)
     end = min(start + DAY, (now - MIN_AGE).replace(second=0, microsecond=0))
     if end <= start:
-        raise WrongUsage(f"{day}: only minutes that ended over an hour ago can be rebuilt, and it has none")
+        raise WrongUsage(f"{day} has no minute that ended over an hour ago: younger minutes cannot be rebuilt")
     return Span(start, end)
 
 
@@ -73,15 +77,15 @@ class Rebuilder:
 
     def __init__(
         self,
-        objects: Objects,
+        store: ObjectStore,
         bucket: str,
-        bars: Bars,
-        quotes: Rows,
+        bars: BarTable,
+        quotes: Table,
         settings: Settings,
         *,
         progress: Progress = lambda *_: nullcontext(lambda _: None),
     ) -> None:
-        self._objects, self._bucket = objects, bucket
+        self._store, self._bucket = store, bucket
         self._bars, self._quotes = bars, quotes
         self._settings = settings
         self._progress = progress
@@ -94,73 +98,79 @@ class Rebuilder:
         now: datetime,
         arrived_until: datetime | None = None,
         dry_run: bool = False,
-    ) -> Iterator[Rebuilt]:
-        """Rebuild a day of some symbols, or of all (None); one after the other, those without a quote left out.
+    ) -> Iterator[RebuildResult]:
+        """Rebuild a day of some symbols (None: of all), one after the other. Symbols without a quote are left out.
 
-        Quotes count that arrived until a time, which is the end of the next day if it is not given. Raises
-        `OperationsError`; before the first symbol is done, nothing has been written.
+        It uses the quotes that arrived up to `arrived_until`, or up to the end of the next day. Raises
+        `OperationsError`. Nothing is written before the whole archive has been read.
         """
-        with Collation() as collation:
+        with QuoteSorter() as sorter:
             last = min(now, arrived_until or span.start + 2 * DAY - timedelta(microseconds=1))
-            # From an hour before, which has the last quotes of most symbols that are quoted round the clock.
-            addresses = archive.arrived_between(self._objects, self._bucket, span.start - HOUR, last)
-            self._read(addresses, Pick(symbols=symbols, before=span.end), collation.add)
-            found = collation.symbols(span.start, span.end)
+            # The hour before the day holds the last quotes of most symbols that trade round the clock.
+            addresses = archive_reader.find_objects(self._store, self._bucket, span.start - HOUR, last)
+            self._read(addresses, QuoteFilter(symbols=symbols, before=span.end), sorter.add)
+            found = sorter.symbols(span.start, span.end)
             warm: dict[str, Indicators] = {}
-            with self._progress("warming up", len(found)) as told:
+            with self._progress("warming up", len(found)) as on_progress:
                 for symbol in found:
-                    warm[symbol] = warmed_up(self._bars.before(symbol, span.start, WARMING_BARS))
-                    told(1)
-            self._read_before(span, warm, set(addresses), collation)
-            with self._progress(f"rebuilding {span.start:%Y-%m-%d}", len(found)) as told:
+                    warm[symbol] = warmed_up(self._bars.before(symbol, span.start, WARMUP_BARS))
+                    on_progress(1)
+            self._read_earlier(span, warm, set(addresses), sorter)
+            with self._progress(f"rebuilding {span.start:%Y-%m-%d}", len(found)) as on_progress:
                 for symbol in found:
-                    bars = refold(
+                    bars = compute_bars(
                         symbol,
-                        collation.quotes(symbol, span.start, span.end),
+                        sorter.quotes(symbol, span.start, span.end),
                         span.end,
-                        earlier=collation.quotes(symbol, None, span.start),
+                        earlier=sorter.quotes(symbol, None, span.start),
                         warm=warm[symbol],
                         keep_lines=self._settings.row_resolution == "minute",
                     )
-                    yield self._put(symbol, span, bars, now, dry_run=dry_run)
-                    told(1)
+                    yield self._write(symbol, span, bars, now, dry_run=dry_run)
+                    on_progress(1)
 
     def _read(
-        self, found: Iterable[str], pick: Pick, add: Callable[[list[archive.Archived]], None], what: str = "reading"
+        self,
+        found: Iterable[str],
+        wanted: QuoteFilter,
+        add: Callable[[list[ArchivedQuote]], None],
+        step: str = "reading the archive",
     ) -> None:
-        addresses = archive.in_order(found)
-        with self._progress(f"{what} the archive", len(addresses)) as told:
-            for quotes in archive.read(self._objects, addresses, pick, told):
+        addresses = archive_reader.in_stream_order(found)
+        with self._progress(step, len(addresses)) as on_progress:
+            for quotes in archive_reader.read_quotes(self._store, addresses, wanted, on_progress):
                 add(quotes)
 
-    def _read_before(self, span: Span, warm: dict[str, Indicators], known: set[str], collation: Collation) -> None:
-        """Find the last quotes before the day of symbols that had none in the hours before it.
+    def _read_earlier(self, span: Span, warm: dict[str, Indicators], known: set[str], sorter: QuoteSorter) -> None:
+        """Read the last quotes before the day of the symbols that had none in the hour before it.
 
-        They are those of the last stored bar, and arrived in its hour, or in the next, as some are delayed.
+        They are the quotes of the symbol's last stored bar. They arrived in the hour of that bar, or in the next one if
+        the source delays its quotes.
         """
         wanted: dict[datetime, set[str]] = {}
         for symbol, minute in ((symbol, indicators.minute) for symbol, indicators in warm.items()):
-            if minute is not None and not collation.quotes(symbol, minute, span.start):
+            if minute is not None and not sorter.quotes(symbol, minute, span.start):
                 wanted.setdefault(minute.replace(minute=0), set()).add(symbol)
         if not wanted:
             return
         addresses = {
             address
             for hour in wanted
-            for address in archive.arrived_between(self._objects, self._bucket, hour, hour + 2 * HOUR - MINUTE)
+            for address in archive_reader.find_objects(self._store, self._bucket, hour, hour + 2 * HOUR - MINUTE)
         }
-        pick = Pick(symbols=frozenset().union(*wanted.values()), before=span.start)
-        self._read(addresses - known, pick, collation.add_earlier, "looking back in")
+        quote_filter = QuoteFilter(symbols=frozenset().union(*wanted.values()), before=span.start)
+        self._read(addresses - known, quote_filter, sorter.add_earlier, "reading earlier days of the archive")
 
-    def _put(self, symbol: str, span: Span, bars: list[Bar], now: datetime, *, dry_run: bool) -> Rebuilt:
+    def _write(self, symbol: str, span: Span, bars: list[Bar], now: datetime, *, dry_run: bool) -> RebuildResult:
+        """Write the bars that differ from the stored ones."""
         stored = {row["minute"]: row for row in self._bars.between(symbol, span.start, span.end)}
         rows = {row["minute"]: row for row in (bar_row(bar, self._settings.bar_ttl_days) for bar in bars)}
         living = {minute: row for minute, row in rows.items() if not _is_expired(row, now)}
         different = {minute: row for minute, row in living.items() if stored.get(minute) != row}
         if not dry_run:
-            self._quotes.put([row for bar in bars if bar.line for row in self._minute_row(bar)])
+            self._quotes.put([row for bar in bars if bar.line for row in self._minute_rows(bar)])
             self._bars.put(list(different.values()))
-        return Rebuilt(
+        return RebuildResult(
             symbol=symbol,
             bars=len(bars),
             added=len(different.keys() - stored.keys()),
@@ -169,7 +179,8 @@ class Rebuilder:
             expired=len(rows) - len(living),
         )
 
-    def _minute_row(self, bar: Bar) -> list[Row]:
+    def _minute_rows(self, bar: Bar) -> list[Row]:
+        """The row of a bar's last quote, which is the row of the minute."""
         settings = self._settings
         return [
             quote_row(good.line, settings.anomaly_percent, settings.quote_ttl_days)

@@ -1,4 +1,4 @@
-"""What is still due after lines were put back late: the bars of their minutes, which the fold had closed. Pure."""
+"""Which rebuilds correct the bars after lines were put back late, when their minutes were closed already. Pure."""
 
 from __future__ import annotations
 
@@ -7,33 +7,34 @@ from datetime import date, datetime, timedelta
 
 from quotes import Quote, decode
 
-_NAMED_SYMBOLS = 10
+_MAX_NAMED_SYMBOLS = 10
 
 
-class Due:
-    """Gathers which symbols' days were touched."""
+class RebuildHints:
+    """Collects the symbols and days of the quotes that were put back."""
 
     def __init__(self) -> None:
         self._symbols: dict[date, set[str]] = {}
 
     def add(self, packets: Iterable[bytes]) -> None:
-        """Take note of the quotes in packets."""
+        """Add the quotes of some packets."""
         for packet in packets:
             for good in decode(packet).good:
                 if isinstance(good.line, Quote):
                     self._symbols.setdefault(good.line.event_time.date(), set()).add(good.line.symbol)
 
     def commands(self, now: datetime) -> list[str]:
-        """The commands that correct the bars, a day each; what is put back now arrives now."""
+        """The commands that correct the bars, one for each day. `now` is when the quotes were put back."""
         tomorrow = now.date() + timedelta(days=1)
         commands = []
         for day, symbols in sorted(self._symbols.items()):
+            # By default, `rebuild` reads what arrived by the end of the next day.
             arrived = "" if day + timedelta(days=2) >= tomorrow else f" --arrived-until {tomorrow:%Y-%m-%d}"
-            commands.append(f"python -m operations rebuild --day {day:%Y-%m-%d}{arrived} {_named(symbols)}")
+            commands.append(f"python -m operations rebuild --day {day:%Y-%m-%d}{arrived} {_symbol_options(symbols)}")
         return commands
 
 
-def _named(symbols: set[str]) -> str:
-    if len(symbols) > _NAMED_SYMBOLS:
+def _symbol_options(symbols: set[str]) -> str:
+    if len(symbols) > _MAX_NAMED_SYMBOLS:
         return "--all-symbols"
     return " ".join(f"--symbol {symbol}" if symbol.isalnum() else f"--symbol '{symbol}'" for symbol in sorted(symbols))

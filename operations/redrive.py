@@ -1,7 +1,8 @@
-"""Redrives what Lambda gave up: the records of its on-failure objects go back on the stream, the objects aside.
+"""Redrives the batches that Lambda discarded: puts their records back on the stream and sets their objects aside.
 
-An object lies under `aws/lambda/` in the archive bucket and holds an invocation record, whose `payload` is the whole
-event: https://docs.aws.amazon.com/lambda/latest/dg/kinesis-on-failure-destination.html
+Lambda discards a batch that has used up its retries or has become too old. The batch becomes an object under
+`aws/lambda/` in the archive bucket. The object holds an invocation record, whose `payload` is the whole event:
+https://docs.aws.amazon.com/lambda/latest/dg/kinesis-on-failure-destination.html
 """
 
 from __future__ import annotations
@@ -11,115 +12,123 @@ from typing import Any
 
 import msgspec
 
-from operations.errors import NotThere, Unreadable
-from operations.ordered_writer import Courier
-from operations.ports import Objects, Packet
+from operations.errors import NotFound, Unreadable
+from operations.ordered_writer import OrderedWriter
+from operations.ports import ObjectStore, Packet
 from processor_lambda.records import Record, records_of
 
-GIVEN_UP = "aws/lambda/"
+DISCARDED = "aws/lambda/"
+"""The prefix under which Lambda writes the batches that it discards."""
 REDRIVEN = "redriven/"
-"""Where an object goes when Kinesis has acknowledged every record of it; it keeps its key behind the prefix."""
+"""The prefix to which an object moves once Kinesis has acknowledged all of its records. Its old key follows."""
 
 
-class Batch(msgspec.Struct, frozen=True, kw_only=True):
-    """An object of records that were given up together."""
+class DiscardedBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """An object with the records of one batch."""
 
     address: str
-    place: tuple[float, int]
-    """When its first record arrived, and that record's sequence number: the order in which batches are redriven."""
+    position: tuple[float, int]
+    """When the first record arrived, and its sequence number. Batches are redriven in this order."""
     records: int
+    """The number of records."""
     bytes: int
+    """The size of the records' data."""
 
 
-class Survey(msgspec.Struct, frozen=True, kw_only=True):
-    """What there is to redrive."""
+class Discarded(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that can be redriven."""
 
-    batches: list[Batch]
-    """In the order in which their records were on the stream."""
+    batches: list[DiscardedBatch]
+    """The batches, in the order in which their records were on the stream."""
     unreadable: dict[str, str]
-    """Addresses of what is no batch, and why."""
+    """The objects that are not batches, with the reason, by address."""
 
     @property
     def records(self) -> int:
-        """Of all the batches."""
+        """The number of records in all batches."""
         return sum(batch.records for batch in self.batches)
 
 
-class Redriven(msgspec.Struct, frozen=True, kw_only=True):
+class RedriveResult(msgspec.Struct, frozen=True, kw_only=True):
     """What a redrive did."""
 
     batches: int
+    """The number of batches that were redriven completely."""
     records: int
-    """That Kinesis has acknowledged, those of a batch that was not finished among them."""
+    """The number of records that Kinesis acknowledged, including those of an incomplete batch."""
     failure: str | None = None
-    """Why it stopped before the end: that batch and those behind it are where they were."""
+    """Why the redrive stopped early. The incomplete batch and all later ones are still where they were."""
 
 
-def survey(
-    objects: Objects, bucket: str, told: Callable[[int], None] = lambda _: None, *, again: bool = False
-) -> Survey:
-    """Read every object that was given up; with `again`, every one that was redriven before.
+def find_discarded(
+    store: ObjectStore, bucket: str, on_progress: Callable[[int], None] = lambda _: None, *, again: bool = False
+) -> Discarded:
+    """Find every batch that Lambda discarded. With `again`, find those that were redriven before.
 
-    They are read once more to be redriven: the names sort by the second alone, and a bisected batch leaves several
-    objects in one.
+    The objects are read to find their order. Their names do not tell it, because they have a resolution of a second,
+    and a bisected batch becomes several objects in one second. `on_progress` is called with 1 after each object.
     """
-    prefix = f"s3://{bucket}/{REDRIVEN if again else ''}{GIVEN_UP}"
-    batches: list[Batch] = []
+    prefix = f"s3://{bucket}/{REDRIVEN if again else ''}{DISCARDED}"
+    batches: list[DiscardedBatch] = []
     unreadable: dict[str, str] = {}
-    for address in objects.list(prefix):
+    for address in store.list(prefix):
         try:
-            records = records_in(objects.get(address), address)
-        except NotThere:  # somebody else has redriven it meanwhile
+            records = records_in(store.get(address), address)
+        except NotFound:  # another command has redriven it in the meantime
             continue
         except Unreadable as error:
             unreadable[address] = str(error)
         else:
             batches.append(
-                Batch(
+                DiscardedBatch(
                     address=address,
-                    place=(records[0].arrival.timestamp(), records[0].sequence_number),
+                    position=(records[0].arrival.timestamp(), records[0].sequence_number),
                     records=len(records),
                     bytes=sum(len(record.data) for record in records),
                 )
             )
-        told(1)
-    return Survey(batches=sorted(batches, key=lambda batch: batch.place), unreadable=unreadable)
+        on_progress(1)
+    return Discarded(batches=sorted(batches, key=lambda batch: batch.position), unreadable=unreadable)
 
 
 def redrive(
-    objects: Objects,
-    batches: Sequence[Batch],
+    store: ObjectStore,
+    batches: Sequence[DiscardedBatch],
     bucket: str,
-    courier: Courier,
-    told: Callable[[tuple[Record, ...]], None] = lambda _: None,
-) -> Redriven:
-    """Put the records of batches back, under their own keys and in their order, a batch after the other.
+    writer: OrderedWriter,
+    on_batch: Callable[[tuple[Record, ...]], None] = lambda _: None,
+) -> RedriveResult:
+    """Put the records of batches back on the stream, under their own partition keys and in their order.
 
-    A batch is moved aside only when every record of it is acknowledged. A batch that cannot be finished ends it, since
-    what lies behind may be of the same key. Safe to interrupt and to repeat: a record that arrives twice changes
-    nothing downstream. `told` hears the records of each finished batch.
+    A batch is moved to `REDRIVEN` when Kinesis has acknowledged all of its records. If that fails, the redrive stops,
+    because later batches may hold records of the same keys. It may be interrupted and repeated: a record that arrives
+    twice has no effect downstream. `on_batch` is called with the records of each completed batch.
     """
-    finished = arrived = 0
+    completed = acknowledged = 0
 
-    def acknowledged(packets: Sequence[Packet]) -> None:
-        nonlocal arrived
-        arrived += len(packets)
+    def on_acknowledged(packets: Sequence[Packet]) -> None:
+        nonlocal acknowledged
+        acknowledged += len(packets)
 
     for batch in batches:
         try:
-            records = records_in(objects.get(batch.address), batch.address)
-        except NotThere:  # somebody else has redriven it meanwhile
+            records = records_in(store.get(batch.address), batch.address)
+        except NotFound:  # another command has redriven it in the meantime
             continue
-        given_up = courier.deliver([Packet(each.partition_key, each.data) for each in records], acknowledged)
+        given_up = writer.write([Packet(each.partition_key, each.data) for each in records], on_acknowledged)
         if given_up:
             reasons = "; ".join(f"{key}: {reason}" for key, reason in sorted(given_up.items()))
-            return Redriven(batches=finished, records=arrived, failure=f"{batch.address}: the stream took no {reasons}")
+            return RedriveResult(
+                batches=completed,
+                records=acknowledged,
+                failure=f"{batch.address}: the stream did not accept records of these partition keys: {reasons}",
+            )
         key = batch.address.removeprefix(f"s3://{bucket}/").removeprefix(REDRIVEN)
-        if batch.address != (aside := f"s3://{bucket}/{REDRIVEN}{key}"):
-            objects.move(batch.address, aside)
-        finished += 1
-        told(records)
-    return Redriven(batches=finished, records=arrived)
+        if batch.address != (target := f"s3://{bucket}/{REDRIVEN}{key}"):
+            store.move(batch.address, target)
+        completed += 1
+        on_batch(records)
+    return RedriveResult(batches=completed, records=acknowledged)
 
 
 class _InvocationRecord(msgspec.Struct, frozen=True):
@@ -130,14 +139,14 @@ _DECODER = msgspec.json.Decoder(_InvocationRecord)
 
 
 def records_in(body: bytes, address: str) -> tuple[Record, ...]:
-    """The records of an on-failure object, in their order. Raises `Unreadable`."""
+    """The records of an object that Lambda wrote, in their order. Raises `Unreadable`."""
     try:
         payload: Any = msgspec.json.decode(_DECODER.decode(body).payload)
-        # The event is a string in the document, as AWS's example has it.
+        # In AWS's example, the event is a string inside the document.
         event = msgspec.json.decode(payload) if isinstance(payload, str) else payload
         records = records_of(event)
     except (msgspec.MsgspecError, LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise Unreadable(f"{address} holds no batch that Lambda gave up: {error}") from error
+        raise Unreadable(f"{address} is not a batch that Lambda discarded: {error}") from error
     if not records:
         raise Unreadable(f"{address} holds no records")
     return records

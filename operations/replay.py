@@ -1,4 +1,4 @@
-"""Replays quarantined lines: back on the stream under their lane's key, and off the queue when Kinesis has them."""
+"""Replays quarantined lines: puts them back on the stream, and deletes a message once Kinesis has all of its lines."""
 
 from __future__ import annotations
 
@@ -8,143 +8,96 @@ from datetime import datetime
 
 import msgspec
 
-from aws_limits import KINESIS_PAYLOAD_UNIT_BYTES
 from operations.errors import OperationsError, Unreadable
-from operations.ordered_writer import Courier
-from operations.ports import Objects, Packet
-from operations.quarantine import Entry, Refusal, Wanted, judge, lines_in
-from operations.queue_snapshot import Sweep
+from operations.ordered_writer import OrderedWriter
+from operations.ports import ObjectStore
+from operations.quarantine import AcceptedLine, Entry, Refusal, check_lines, lines_in
+from operations.queue_snapshot import QueueSnapshot
+from operations.replay_plan import PlannedPacket, ReplayPlan, replay_plan
 from processor_lambda.ports import QuarantineMessage
 
-"""What Kinesis bills as one unit, and the mapping's batch size counts with. A longer line is a packet by itself."""
 
-
-class Lines(Packet, frozen=True):
-    """A packet of lines that were in quarantine."""
-
-    lines: int
-    entries: frozenset[str]
-    """The ids of the entries that they come from."""
-
-
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a replay will do."""
-
-    packets: tuple[Lines, ...]
-    """Within each key, in the order in which their lines arrived first."""
-    refused: dict[str, list[Refusal]]
-    """What stays, by the entry's id."""
-
-    @property
-    def lines(self) -> int:
-        """How many lines are put back."""
-        return sum(packet.lines for packet in self.packets)
-
-
-class Replayed(msgspec.Struct, frozen=True, kw_only=True):
+class ReplayResult(msgspec.Struct, frozen=True, kw_only=True):
     """What a replay did."""
 
     lines: int
-    """Lines that Kinesis has acknowledged."""
+    """The number of lines that Kinesis acknowledged."""
     deleted: int
-    """Entries that left the queue."""
+    """The number of entries that were deleted from the queue."""
     refused: dict[str, list[Refusal]]
-    """What stayed, and why, by the entry's id."""
+    """What stays in quarantine and why, by the id of the entry."""
 
 
-def contents_of(entry: Entry, objects: Objects) -> Iterator[tuple[QuarantineMessage, bytes]]:
-    """The lines that an entry stands for, with their bytes; from S3, if they lie there. Raises `OperationsError`."""
+def contents_of(entry: Entry, store: ObjectStore) -> Iterator[tuple[QuarantineMessage, bytes]]:
+    """The lines of an entry with their bytes, which may have to be read from S3. Raises `OperationsError`."""
     message = entry.message
     if message is None:
-        raise Unreadable("it is no message of the processor's: drop it")
-    lines = [message] if message.object is None else lines_in(objects.get(message.object), message.object)
+        raise Unreadable("it is not a message of the processor: drop it")
+    lines = [message] if message.object is None else lines_in(store.get(message.object), message.object)
     yield from ((line, line.content) for line in lines if line.content is not None)
 
 
 def plan(
-    entries: Iterable[Entry], objects: Objects, *, lanes: int | None, now: datetime, fixed: bytes | None = None
-) -> Plan:
-    """Decide line by line. `fixed` stands in for the bytes of a single entry, and is taken whole or not at all."""
-    packing = _Packing()
-    refused: dict[str, list[Refusal]] = {}
-    for entry in entries:
-        try:
-            if fixed is None or entry.message is None:
-                judged = _judged(entry, objects, lanes, now)
-            else:
-                judged = judge(fixed, entry.message.partition_key, lanes, now)
-        except OperationsError as error:
-            judged = [Refusal(None, str(error))]
-        if refusals := [each for each in judged if isinstance(each, Refusal)]:
-            refused[entry.id] = refusals
-            if fixed is not None:
-                continue
-        for each in judged:
-            if isinstance(each, Wanted):
-                packing.add(each, entry.id)
-    return Plan(packets=tuple(packing.packets()), refused=refused)
+    entries: Iterable[Entry], store: ObjectStore, *, lanes: int | None, now: datetime, fixed: bytes | None = None
+) -> ReplayPlan:
+    """Plan the replay of some entries, line by line. `lanes` is as in `check_lines`.
 
-
-def replay(sweep: Sweep, plan: Plan, courier: Courier, told: Callable[[int], None] = lambda _: None) -> Replayed:
-    """Deliver a plan, and delete each entry as soon as Kinesis has acknowledged every line of it.
-
-    An entry with a refused line stays whole: the next replay repeats its other lines, which changes nothing
-    downstream. `told` hears of packets that have arrived. Raises `OperationsError`; what is not acknowledged by then
-    is still in the queue.
+    `fixed` replaces the bytes of a single entry. Its lines are replayed only if all of them are accepted.
     """
-    by_id = {entry.id: entry for entry in sweep.entries}
+    checked = ((entry, _check(entry, store, lanes, now, fixed)) for entry in entries)
+    return replay_plan(checked, all_or_nothing=fixed is not None)
+
+
+def replay(
+    snapshot: QueueSnapshot,
+    plan: ReplayPlan,
+    writer: OrderedWriter,
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> ReplayResult:
+    """Carry out a plan. An entry is deleted as soon as Kinesis has acknowledged every line of it.
+
+    An entry with a refused line stays whole, and the next replay repeats its other lines, which has no effect
+    downstream. `on_progress` is called with the number of packets that have arrived since the last call. Raises
+    `OperationsError`. What Kinesis has not acknowledged by then is still in the queue.
+    """
+    by_id = {entry.id: entry for entry in snapshot.entries}
     outstanding = Counter(name for packet in plan.packets for name in packet.entries)
     lines = deleted = 0
 
-    def acknowledged(packets: Sequence[Lines]) -> None:
+    def on_acknowledged(packets: Sequence[PlannedPacket]) -> None:
         nonlocal lines, deleted
         lines += sum(packet.lines for packet in packets)
         outstanding.subtract(name for packet in packets for name in packet.entries)
         done = {name for packet in packets for name in packet.entries if not outstanding[name]} - plan.refused.keys()
-        sweep.delete(by_id[name] for name in done)
+        snapshot.delete(by_id[name] for name in done)
         deleted += len(done)
-        told(len(packets))
+        on_progress(len(packets))
 
-    given_up = courier.deliver(plan.packets, acknowledged)
+    given_up = writer.write(plan.packets, on_acknowledged)
     refused = dict(plan.refused)
     for packet in plan.packets:
         if reason := given_up.get(packet.partition_key):
             for name in packet.entries:
                 if outstanding[name]:
-                    refused.setdefault(name, [Refusal(None, f"the stream did not take it: {reason}")])
-    return Replayed(lines=lines, deleted=deleted, refused=refused)
+                    refused.setdefault(name, [Refusal(None, f"the stream did not accept it: {reason}")])
+    return ReplayResult(lines=lines, deleted=deleted, refused=refused)
 
 
-def _judged(entry: Entry, objects: Objects, lanes: int | None, now: datetime) -> list[Wanted | Refusal]:
-    judged: list[Wanted | Refusal] = []
-    for message, content in contents_of(entry, objects):
-        if message.line is None:
-            return [Refusal(None, "it is an alert that SNS refused, and no line of the stream: drop it")]
-        judged += (
-            msgspec.structs.replace(each, line=message.line) if isinstance(each, Refusal) else each
-            for each in judge(content, message.partition_key, lanes, now)
-        )
-    return judged
-
-
-class _Packing:
-    """Gathers lines into packets, within each key in the order in which they come."""
-
-    def __init__(self) -> None:
-        self._packets: list[tuple[str, list[bytes], set[str]]] = []
-        self._open: dict[str, tuple[str, list[bytes], set[str]]] = {}
-
-    def add(self, line: Wanted, entry: str) -> None:
-        """Add a line of an entry."""
-        packet = self._open.get(line.partition_key)
-        size = 0 if packet is None else sum(len(content) + 1 for content in packet[1])
-        if packet is None or size + len(line.content) >= KINESIS_PAYLOAD_UNIT_BYTES:
-            packet = self._open[line.partition_key] = (line.partition_key, [], set())
-            self._packets.append(packet)
-        packet[1].append(line.content)
-        packet[2].add(entry)
-
-    def packets(self) -> Iterator[Lines]:
-        """The packets, in the order of their first lines."""
-        for key, contents, entries in self._packets:
-            yield Lines(key, b"\n".join(contents) + b"\n", len(contents), frozenset(entries))
+def _check(
+    entry: Entry, store: ObjectStore, lanes: int | None, now: datetime, fixed: bytes | None
+) -> list[AcceptedLine | Refusal]:
+    """The result for each line of an entry, or for each line of the bytes that replace them."""
+    try:
+        if fixed is not None and entry.message is not None:
+            return check_lines(fixed, entry.message.partition_key, lanes, now)
+        results: list[AcceptedLine | Refusal] = []
+        for message, content in contents_of(entry, store):
+            if message.line is None:
+                return [Refusal(None, "it is an alert that SNS refused, not a line of the stream: drop it")]
+            results += (
+                msgspec.structs.replace(each, line=message.line) if isinstance(each, Refusal) else each
+                for each in check_lines(content, message.partition_key, lanes, now)
+            )
+    except OperationsError as error:
+        return [Refusal(None, str(error))]
+    return results

@@ -1,4 +1,4 @@
-"""S3: objects under their addresses."""
+"""S3: objects by their addresses."""
 
 from __future__ import annotations
 
@@ -8,54 +8,55 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from operations.aws import answered
-from operations.errors import NotThere, Unreadable
+from operations.aws import translated_errors
+from operations.errors import NotFound, Unreadable
 
 _SCHEME = "s3://"
 
 
-class S3Objects:
-    """Objects of any bucket that the credentials reach."""
+class S3ObjectStore:
+    """The objects of every bucket that the credentials can reach."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
 
     def list(self, prefix: str, *, written_since: datetime | None = None) -> Iterator[str]:
-        """See `ports.Objects`."""
-        bucket, start = _parts(prefix)
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=start)
-        with answered(prefix):
+        """See `ports.ObjectStore`."""
+        bucket, key_prefix = _split(prefix)
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key_prefix)
+        with translated_errors(prefix):
             for page in pages:
                 for found in page.get("Contents", ()):
                     if written_since is None or found["LastModified"] >= written_since:
                         yield f"{_SCHEME}{bucket}/{found['Key']}"
 
     def get(self, address: str) -> bytes:
-        """See `ports.Objects`."""
-        bucket, key = _parts(address)
-        with answered(address):
+        """See `ports.ObjectStore`."""
+        bucket, key = _split(address)
+        with translated_errors(address):
             try:
                 body: bytes = self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
             except ClientError as error:
                 if error.response["Error"]["Code"] == "NoSuchKey":
-                    raise NotThere(f"{address} does not exist") from error
+                    raise NotFound(f"{address} does not exist") from error
                 raise
         return body
 
     def move(self, address: str, to: str) -> None:
-        """See `ports.Objects`."""
-        (bucket, key), (to_bucket, to_key) = _parts(address), _parts(to)
-        with answered(address):
+        """See `ports.ObjectStore`."""
+        (bucket, key), (to_bucket, to_key) = _split(address), _split(to)
+        with translated_errors(address):
             try:
                 self._client.copy_object(Bucket=to_bucket, Key=to_key, CopySource={"Bucket": bucket, "Key": key})
             except ClientError as error:
-                if error.response["Error"]["Code"] == "NoSuchKey":  # moved before
+                if error.response["Error"]["Code"] == "NoSuchKey":  # it was moved before
                     return
                 raise
             self._client.delete_object(Bucket=bucket, Key=key)
 
 
-def _parts(address: str) -> tuple[str, str]:
+def _split(address: str) -> tuple[str, str]:
+    """The bucket and the key of an address."""
     bucket, slash, key = address.removeprefix(_SCHEME).partition("/")
     if not (address.startswith(_SCHEME) and bucket and slash):
         raise Unreadable(f"{address!r} is not an address like s3://bucket/key")

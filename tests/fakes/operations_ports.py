@@ -1,58 +1,58 @@
-"""The ports in memory: what the tests run the commands against, with AWS's semantics and none of its calls."""
+"""The ports of `operations` in memory. They behave as the AWS services do, without a call."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
-from operations.errors import NotThere
-from operations.ports import Held, Packet
+from operations.errors import NotFound
+from operations.ports import Packet, ReceivedMessage
 from processor_lambda.rows import Row
 from quotes import to_iso
 
 RECEIVE_LIMIT = 10
 
 
-def _every_packet_taken(_: Packet) -> str | None:
+def _accept(_: Packet) -> str | None:
     return None
 
 
 class MemoryStream:
-    """See `ports.Stream`. `fault` says of each packet why it is not taken, or raises."""
+    """See `ports.Stream`. `fault` returns why a packet fails, or None to accept it. It may also raise."""
 
     def __init__(self) -> None:
-        self.fault: Callable[[Packet], str | None] = _every_packet_taken
+        self.fault: Callable[[Packet], str | None] = _accept
         self.requests: list[tuple[Packet, ...]] = []
-        self.taken: list[Packet] = []
+        self.accepted: list[Packet] = []
 
     def put(self, packets: Sequence[Packet]) -> list[str | None]:
         """See `ports.Stream`."""
         self.requests.append(tuple(packets))
         outcomes = [self.fault(packet) for packet in packets]
-        self.taken += [packet for packet, failure in zip(packets, outcomes, strict=True) if failure is None]
+        self.accepted += [packet for packet, failure in zip(packets, outcomes, strict=True) if failure is None]
         return outcomes
 
 
 class MemoryQueue:
-    """See `ports.Queue`. A message that was received is hidden until it is released."""
+    """See `ports.Queue`. A received message is hidden until it is released."""
 
     def __init__(self, bodies: Sequence[str] = ()) -> None:
         self.bodies = {f"message-{number}": body for number, body in enumerate(bodies)}
         self.hidden: set[str] = set()
-        self._receipts = 0
+        self._receives = 0
 
-    def receive(self) -> list[Held]:
+    def receive(self) -> list[ReceivedMessage]:
         """See `ports.Queue`."""
         found = [name for name in self.bodies if name not in self.hidden][:RECEIVE_LIMIT]
         self.hidden |= set(found)
-        self._receipts += 1
-        return [Held(name, f"{name}/{self._receipts}", self.bodies[name]) for name in found]
+        self._receives += 1
+        return [ReceivedMessage(name, f"{name}/{self._receives}", self.bodies[name]) for name in found]
 
-    def release(self, messages: Sequence[Held]) -> None:
+    def release(self, messages: Sequence[ReceivedMessage]) -> None:
         """See `ports.Queue`."""
         self.hidden -= {message.id for message in messages}
 
-    def delete(self, messages: Sequence[Held]) -> None:
+    def delete(self, messages: Sequence[ReceivedMessage]) -> None:
         """See `ports.Queue`."""
         for message in messages:
             self.bodies.pop(message.id, None)
@@ -62,55 +62,55 @@ class MemoryQueue:
         return len(self.bodies.keys() - self.hidden)
 
 
-class MemoryObjects:
-    """See `ports.Objects`."""
+class MemoryObjectStore:
+    """See `ports.ObjectStore`. It ignores when an object was written."""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
 
-    def list(self, prefix: str, *, written_since: datetime | None = None) -> Iterator[str]:  # noqa: ARG002  (no times)
-        """See `ports.Objects`."""
+    def list(self, prefix: str, *, written_since: datetime | None = None) -> Iterator[str]:  # noqa: ARG002
+        """See `ports.ObjectStore`."""
         return iter(sorted(address for address in self.objects if address.startswith(prefix)))
 
     def get(self, address: str) -> bytes:
-        """See `ports.Objects`."""
+        """See `ports.ObjectStore`."""
         try:
             return self.objects[address]
         except KeyError:
-            raise NotThere(f"{address} does not exist") from None
+            raise NotFound(f"{address} does not exist") from None
 
     def move(self, address: str, to: str) -> None:
-        """See `ports.Objects`."""
+        """See `ports.ObjectStore`."""
         if address in self.objects:
             self.objects[to] = self.objects.pop(address)
 
 
-class MemoryRows:
-    """See `ports.Rows`. Counts what is put, and may share its rows with the processor's own fake."""
+class MemoryTable:
+    """See `ports.Table`. Counts the rows that are put, and may share its rows with the processor's own fake."""
 
     def __init__(self, rows: dict[tuple[str, ...], Row], key: tuple[str, str]) -> None:
         self.rows, self._key = rows, key
         self.puts = 0
 
     def put(self, rows: Sequence[Row]) -> None:
-        """See `ports.Rows`."""
+        """See `ports.Table`."""
         self.puts += len(rows)
         self.rows.update((tuple(str(row[name]) for name in self._key), row) for row in rows)
 
 
-class MemoryBars(MemoryRows):
-    """See `ports.Bars`."""
+class MemoryBarTable(MemoryTable):
+    """See `ports.BarTable`."""
 
     def __init__(self, rows: dict[tuple[str, ...], Row]) -> None:
         super().__init__(rows, ("symbol", "minute"))
 
     def before(self, symbol: str, minute: datetime, count: int) -> list[Row]:
-        """See `ports.Bars`."""
-        return self._found(symbol, "", to_iso(minute))[-count:]
+        """See `ports.BarTable`."""
+        return self._between(symbol, "", to_iso(minute))[-count:]
 
     def between(self, symbol: str, start: datetime, end: datetime) -> list[Row]:
-        """See `ports.Bars`."""
-        return self._found(symbol, to_iso(start), to_iso(end))
+        """See `ports.BarTable`."""
+        return self._between(symbol, to_iso(start), to_iso(end))
 
-    def _found(self, symbol: str, start: str, end: str) -> list[Row]:
+    def _between(self, symbol: str, start: str, end: str) -> list[Row]:
         return [self.rows[key] for key in sorted(self.rows) if key[0] == symbol and start <= key[1] < end]

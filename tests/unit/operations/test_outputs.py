@@ -1,3 +1,5 @@
+"""The outputs that name a deployment's resources."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -5,22 +7,22 @@ from pathlib import Path
 import pytest
 
 from operations.errors import WrongUsage
-from operations.outputs import named, of_file
+from operations.outputs import read_file, required
 
 
-def test_outputs_are_read_as_deploy_wrote_them(tmp_path: Path) -> None:
+def test_outputs_are_read_as_deployment_wrote_them(tmp_path: Path) -> None:
     path = tmp_path / "outputs"
     path.write_text("StreamName=quotes\nQuarantineQueueUrl=http://queue?a=b\n")
-    outputs = of_file(path)
-    assert named(outputs, "QuarantineQueueUrl") == "http://queue?a=b"
+    outputs = read_file(path)
+    assert required(outputs, "QuarantineQueueUrl") == "http://queue?a=b"
     with pytest.raises(WrongUsage, match="the outputs have no ArchiveBucket"):
-        named(outputs, "ArchiveBucket")
+        required(outputs, "ArchiveBucket")
 
 
-def test_another_file_is_refused_by_its_line(tmp_path: Path) -> None:
+def test_a_file_in_another_format_is_refused_with_the_line(tmp_path: Path) -> None:
     path = tmp_path / "outputs"
     path.write_text("StreamName=quotes\nrubbish\n")
     with pytest.raises(WrongUsage, match="line 2 is not NAME=VALUE"):
-        of_file(path)
+        read_file(path)
     with pytest.raises(WrongUsage, match="cannot be read"):
-        of_file(tmp_path / "none")
+        read_file(tmp_path / "none")

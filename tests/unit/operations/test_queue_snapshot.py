@@ -1,4 +1,4 @@
-"""Looking into a queue that has no peek."""
+"""Looking at a queue whose messages cannot be seen without hiding them."""
 
 from __future__ import annotations
 
@@ -7,57 +7,57 @@ import json
 import pytest
 
 from operations.errors import Unavailable
-from operations.ports import Held
-from operations.queue_snapshot import Sweep
-from operations.view import json_of
+from operations.ports import ReceivedMessage
+from operations.quarantine_view import json_of
+from operations.queue_snapshot import QueueSnapshot
 from tests.fakes.operations_ports import MemoryQueue
 
 
-def test_everything_is_seen_once_held_and_shown_again() -> None:
+def test_every_message_is_in_the_snapshot_once_and_visible_again_afterwards() -> None:
     queue = MemoryQueue([f"body {number}" for number in range(35)])
-    seen: list[int] = []
-    with Sweep(queue, 1000, seen.append) as sweep:
-        assert len(sweep.entries) == 35
+    received: list[int] = []
+    with QueueSnapshot(queue, 1000, received.append) as snapshot:
+        assert len(snapshot.entries) == 35
         assert queue.count() == 0
-        assert sweep.complete
+        assert snapshot.complete
     assert queue.count() == 35
-    assert sum(seen) == 35
+    assert sum(received) == 35
 
 
-def test_a_limit_ends_it_and_says_that_there_may_be_more() -> None:
-    with Sweep(MemoryQueue(["x"] * 35), 15) as sweep:
-        assert len(sweep.entries) == 20
-        assert not sweep.complete
+def test_a_snapshot_that_reaches_its_limit_is_not_complete() -> None:
+    with QueueSnapshot(MemoryQueue(["x"] * 35), 15) as snapshot:
+        assert len(snapshot.entries) == 20
+        assert not snapshot.complete
 
 
-def test_messages_that_are_hidden_no_longer_are_not_seen_twice_and_end_the_sweep() -> None:
-    class Forgetful(MemoryQueue):
-        def receive(self) -> list[Held]:
+def test_messages_that_became_visible_again_are_not_counted_twice_and_end_the_snapshot() -> None:
+    class TimedOut(MemoryQueue):
+        def receive(self) -> list[ReceivedMessage]:
             self.hidden.clear()
             return super().receive()
 
-    with Sweep(Forgetful(["x"] * 15), 1000) as sweep:
-        assert len(sweep.entries) == 10
-        assert not sweep.complete
+    with QueueSnapshot(TimedOut(["x"] * 15), 1000) as snapshot:
+        assert len(snapshot.entries) == 10
+        assert not snapshot.complete
 
 
-def test_what_is_held_is_shown_again_though_the_sweep_fails() -> None:
+def test_messages_are_visible_again_after_a_failed_receive() -> None:
     class Failing(MemoryQueue):
-        def receive(self) -> list[Held]:
+        def receive(self) -> list[ReceivedMessage]:
             if self.hidden:
                 raise Unavailable("the queue does not answer")
             return super().receive()
 
     queue = Failing(["x"] * 15)
-    with pytest.raises(Unavailable), Sweep(queue, 1000):
+    with pytest.raises(Unavailable), QueueSnapshot(queue, 1000):
         pass
     assert queue.count() == 15
 
 
-def test_what_was_deleted_is_gone_and_the_rest_is_shown_again() -> None:
+def test_deleted_messages_are_gone_and_the_others_are_visible_again() -> None:
     queue = MemoryQueue(["a", "b", "c"])
-    with Sweep(queue, 1000) as sweep:
-        sweep.delete([entry for entry in sweep.entries if entry.copies[0].body == "b"])
+    with QueueSnapshot(queue, 1000) as snapshot:
+        snapshot.delete([entry for entry in snapshot.entries if entry.copies[0].body == "b"])
     assert list(queue.bodies.values()) == ["a", "c"]
     assert queue.count() == 2
 
@@ -84,9 +84,9 @@ MESSAGE = {
         json.dumps(MESSAGE | {"content": None}),
     ],
 )
-def test_what_is_no_message_of_the_processors_is_an_entry_all_the_same(body: str) -> None:
-    with Sweep(MemoryQueue([body]), 10) as sweep:
-        (entry,) = sweep.entries
+def test_a_message_that_the_processor_did_not_write_is_an_entry_too(body: str) -> None:
+    with QueueSnapshot(MemoryQueue([body]), 10) as snapshot:
+        (entry,) = snapshot.entries
     assert entry.message is None
     assert entry.id == "message-0"
-    assert '"reason":"not a message of the processor\'s"' in json_of(entry)
+    assert '"reason":"not a message of the processor"' in json_of(entry)

@@ -1,4 +1,4 @@
-"""Folds a symbol's quotes anew, through the processor's own fold. Pure."""
+"""Computes the bars of a symbol from its quotes, with the processor's own fold. Pure."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from processor_lambda.indicators import Indicators
 from quotes import GoodLine, Heartbeat, Quote
 
 _LANE = "lane-00-of-01"
-_END = Position(0, 0)
+_POSITION = Position(0, 0)
+"""The fold needs a position, but the result does not depend on it."""
 
 
-def refold(
+def compute_bars(
     symbol: str,
     quotes: Sequence[GoodLine],
     end: datetime,
@@ -27,35 +28,36 @@ def refold(
     warm: Indicators,
     keep_lines: bool,
 ) -> list[Bar]:
-    """The bars that an undisturbed pass over a symbol's quotes makes, all of them closed by `end`, and no alerts.
+    """The bars of a symbol if its quotes had arrived once each and in order. All bars are closed at `end`.
 
-    `quotes` are in their order. `earlier` are the symbol's last quotes before them, which know the volume, the price
-    and the previous close that the first bar starts from; `warm` are the indicators after the last bar before them.
+    `quotes` are in order. `earlier` are the last quotes before them, from which the first bar gets the volume, the
+    price and the previous close. `warm` are the indicators after the last bar before them. No alert is raised.
     """
     fold = Fold(Rules(()), keep_lines=keep_lines)
-    before, _ = _folded(fold, LaneState(), [_arrived(quote) for quote in earlier], {})
+    before, _ = _folded(fold, LaneState(), [_positioned(quote) for quote in earlier], {})
     first = next((quote.line.event_time for quote in quotes if isinstance(quote.line, Quote)), end)
     known = {
         name: replace(state, bar=None, indicators=indicators.pack(warm))
         for name, state in before.symbols.items()
-        if first - state.event_time <= FORGET_AFTER  # else the lane had forgotten it by then
+        if first - state.event_time <= FORGET_AFTER  # otherwise the processor had forgotten the symbol by then
     }
     closing = Heartbeat(lane=_LANE, clock=end, complete_to=end)
-    lines = [_arrived(quote) for quote in quotes] + [PositionedLine(_END, b"", closing)]
+    lines = [_positioned(quote) for quote in quotes] + [PositionedLine(_POSITION, b"", closing)]
     return _folded(fold, LaneState(symbols=known), lines, {symbol: warm})[1]
 
 
 def _folded(
     fold: Fold, state: LaneState, lines: Sequence[PositionedLine], warm: Mapping[str, Indicators]
 ) -> tuple[LaneState, list[Bar]]:
+    """The state and the closed bars after all of the lines. The fold may take only some of them at a time."""
     bars: list[Bar] = []
     while lines:
-        folded = fold(state, lines, _END, warm)
+        folded = fold(state, lines, _POSITION, warm)
         state = folded.state
-        bars += [shown.bar for shown in state.pending if shown.bar is not None]
+        bars += [publication.bar for publication in state.pending if publication.bar is not None]
         lines = lines[folded.count :]
     return state, bars
 
 
-def _arrived(quote: GoodLine) -> PositionedLine:
-    return PositionedLine(_END, quote.content, quote.line)
+def _positioned(quote: GoodLine) -> PositionedLine:
+    return PositionedLine(_POSITION, quote.content, quote.line)

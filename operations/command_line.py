@@ -1,0 +1,100 @@
+"""What all commands share: options, exit codes, error messages and progress bars."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from operations import outputs
+from operations.aws import client
+from operations.errors import OperationsError, WrongUsage
+from operations.outputs import Outputs
+from operations.rebuild_hints import RebuildHints
+
+NOT_DONE = 1
+WRONG_USAGE = 2
+INTERRUPTED = 130
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 something could not be done, and it is where it was before; 2 wrong usage; 130 interrupted, "
+    "and what was not finished is where it was before."
+)
+
+StackPrefixOption = Annotated[str, typer.Option("--stack-prefix", help="The first part of the stacks' names.")]
+StageOption = Annotated[str, typer.Option("--stage", help="The second part of the stacks' names.")]
+OutputsFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--outputs-file",
+        dir_okay=False,
+        help="Read the stacks' outputs from this file, which `deployment deploy --outputs-file` wrote. Without it, the "
+        "stacks are asked.",
+    ),
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be done. Change nothing.")]
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def epilog(*examples: str) -> str:
+    """The end of a command's help: examples, then the exit codes."""
+    lines = "\n".join(f"  python -m operations {example}" for example in examples)
+    return f"\b\nExamples:\n{lines}\n\n{EXIT_CODES}"
+
+
+def outputs_of(prefix: str, stage: str, file: Path | None) -> Outputs:
+    """The outputs of the deployment that the options name. Raises `WrongUsage`."""
+    if file is not None:
+        return outputs.read_file(file)
+    return outputs.read_stacks(client("cloudformation"), f"{prefix}-{stage}")
+
+
+@contextmanager
+def reported_errors() -> Iterator[None]:
+    """End with an exit code and a message for what a person can fix. A bug of ours keeps its traceback."""
+    try:
+        yield
+    except OperationsError as error:
+        say(f"error: {error}")
+        raise typer.Exit(WRONG_USAGE if isinstance(error, WrongUsage) else NOT_DONE) from error
+    except KeyboardInterrupt as error:
+        say("interrupted: what was not finished is where it was before; run the command again to finish it")
+        raise typer.Exit(INTERRUPTED) from error
+
+
+def say(text: str) -> None:
+    """Print a line on stderr for the person at the terminal. Only results go to stdout."""
+    typer.echo(text, err=True)
+
+
+def say_rebuilds(hints: RebuildHints, now: datetime) -> None:
+    """Print the commands that correct the bars after quotes were put back at `now`."""
+    for command in hints.commands(now):
+        say(f"bars that are closed did not change; correct them when their minutes are over an hour old: {command}")
+
+
+@contextmanager
+def progress(step: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar on stderr. Call the function that it yields with the number of parts that were done since.
+
+    `total` is the number of parts, or None if it is unknown.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    # With redirection, rich would write to stderr what is printed to stdout meanwhile.
+    with Progress(
+        *columns,
+        console=err,
+        transient=True,
+        disable=not err.is_terminal,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ) as bar:
+        task = bar.add_task(step, total=total)
+        yield lambda parts: bar.advance(task, parts)

@@ -1,0 +1,19 @@
+"""The commands that correct the bars after quotes were put back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from operations.rebuild_hints import RebuildHints
+from quotes import encode
+from tests.fakes.pipeline import make_quote
+
+
+def test_there_is_one_rebuild_for_each_day() -> None:
+    hints = RebuildHints()
+    hints.add([encode([make_quote("^GSPC"), make_quote(), make_quote(second=86_400)]), b"rubbish"])
+    hints.add([encode([make_quote(f"S{number}", second=86_400) for number in range(20)])])
+    assert hints.commands(datetime(2026, 11, 25, 12, tzinfo=UTC)) == [
+        "python -m operations rebuild --day 2026-11-23 --arrived-until 2026-11-26 --symbol AAPL --symbol '^GSPC'",
+        "python -m operations rebuild --day 2026-11-24 --all-symbols",
+    ]

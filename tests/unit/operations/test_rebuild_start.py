@@ -1,0 +1,94 @@
+"""What a rebuilt day starts from: the bars and quotes before it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from quotes import Quote
+from tests.fakes.archived_market import CLOSE, MONDAY, ArchivedMarket, quotes_of, undisturbed
+
+
+def test_a_day_starts_from_the_volume_and_the_indicators_of_the_day_before() -> None:
+    """Round the clock: the volume goes on over midnight, and the first minutes already have every indicator."""
+    whole = quotes_of("BTC-USD", MONDAY - timedelta(hours=3), 6 * 60)
+    market = undisturbed(whole, MONDAY + timedelta(hours=4))
+    expected = market.copied_bars()
+    assert "z_score" in expected["BTC-USD", "2026-11-23T00:00:00.000Z"]
+    market.delete_bars_since("2026-11-23")
+    (rebuilt,) = market.rebuild()
+    assert rebuilt.added == 180
+    assert market.world.bar_rows == expected
+
+
+def test_a_day_after_a_weekend_starts_from_the_last_quotes_of_friday() -> None:
+    friday = quotes_of("AAPL", MONDAY - timedelta(days=3) + timedelta(hours=20), 60)
+    last = friday[-1].volume
+    assert last is not None
+    monday = quotes_of("AAPL", MONDAY + timedelta(hours=14), 30, seed=2, volume=last)
+    market = undisturbed(friday + monday, CLOSE)
+    expected = market.copied_bars()
+    first = expected["AAPL", "2026-11-23T14:00:00.000Z"]
+    assert first["volume"] != 0
+    first_key = ("AAPL", "2026-11-23T14:00:00.000Z")
+    market.world.bar_rows[first_key] = {**first, "volume": Decimal(0), "sma_50": Decimal(1)}
+    (rebuilt,) = market.rebuild()
+    assert rebuilt.corrected == 1
+    assert market.world.bar_rows == expected
+
+
+def test_a_symbol_that_the_processor_had_forgotten_starts_as_it_did_there() -> None:
+    """Live, its first bar did not know the volume of a month before; nor may the rebuilt one."""
+    before = quotes_of("AAPL", MONDAY - timedelta(days=40), 60)
+    market = ArchivedMarket()
+    market.arrive_in_order(before)
+    market.close(MONDAY)
+    after = quotes_of("AAPL", MONDAY + timedelta(hours=14), 30, seed=2, volume=10**6)
+    market.arrive_in_order(after)
+    market.close(CLOSE)
+    expected = market.copied_bars()
+    assert int(expected["AAPL", "2026-11-23T14:00:00.000Z"]["volume"]) < 1_000
+    market.delete_bars_since("2026-11-23")
+    (rebuilt,) = market.rebuild()
+    assert rebuilt.added == 30
+    assert market.world.bar_rows == expected
+
+
+def test_consecutive_days_are_rebuilt_as_in_one_pass() -> None:
+    whole = quotes_of("BTC-USD", MONDAY - timedelta(hours=2), 28 * 60, every=60)
+    market = undisturbed(whole, MONDAY + timedelta(hours=30))
+    expected = market.copied_bars()
+    for row in market.world.bar_rows.values():
+        row["sma_20"] = Decimal(1)
+    for offset in (-1, 0, 1):
+        market.rebuild(MONDAY + timedelta(days=offset))
+    assert market.world.bar_rows == expected
+
+
+def test_a_symbol_without_earlier_quotes_starts_as_it_did(day: list[Quote]) -> None:
+    market = undisturbed(day, CLOSE)
+    expected = market.copied_bars()
+    market.world.bar_rows.clear()
+    market.rebuild()
+    assert market.world.bar_rows == expected
+
+
+def test_a_split_before_the_day_rescales_the_indicators_as_it_did() -> None:
+    sunday = quotes_of("BTC-USD", MONDAY - timedelta(hours=2), 120)
+    split = [
+        replace(
+            quote,
+            price=quote.price / 4,
+            previous_close=Decimal(str(round(sunday[-1].price / 4, 2))),
+        )
+        for quote in quotes_of("BTC-USD", MONDAY, 30, seed=2)
+    ]
+    split = [replace(quote, price=Decimal(str(round(quote.price, 2)))) for quote in split]
+    market = undisturbed(sunday + split, CLOSE)
+    expected = market.copied_bars()
+    assert expected["BTC-USD", "2026-11-23T00:00:00.000Z"]["sma_50"] < 30  # type: ignore[operator]  # a number
+    market.delete_bars_since("2026-11-23")
+    market.rebuild()
+    assert market.world.bar_rows == expected
