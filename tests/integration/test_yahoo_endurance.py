@@ -98,7 +98,7 @@ def _slope(points: list[tuple[float, float]]) -> float:
 def main(polls: int, cache: Path) -> None:
     """Poll so many times, a simulated minute apart, and print what the process holds after every few."""
     from producer_service.sources.yahoo.client import COOKIE_FILE  # noqa: PLC0415
-    from producer_service.sources.yahoo.inactive_symbols import Absences  # noqa: PLC0415  (after the measurement's own imports)
+    from producer_service.sources.yahoo.inactive_symbols import InactiveSymbols  # noqa: PLC0415  (after the measurement's own imports)
     from producer_service.sources.yahoo.source import YahooSource  # noqa: PLC0415
 
     def tell(text: str) -> None:
@@ -110,7 +110,7 @@ def main(polls: int, cache: Path) -> None:
         extended_hours=True,
         requests_per_second=1e6,
         requests_burst=1000,
-        absences=Absences(misses=10, days=1),
+        inactive_symbols=InactiveSymbols(min_misses=10, min_days=1),
         jitter=lambda: 0.0,
     )
     quotes, outcomes = 0, dict[str, int]()

@@ -23,7 +23,8 @@ from producer_service.errors import ConfigurationError
 from producer_service.sources import FetchResult
 from producer_service.sources.token_bucket import TokenBucket
 from producer_service.sources.yahoo.client import COOKIE_FILE
-from producer_service.sources.yahoo.request_limiter import Gate, Trouble
+from producer_service.sources.yahoo.errors import SourceError
+from producer_service.sources.yahoo.request_limiter import RequestLimiter
 from producer_service.sources.yahoo.session import open_session
 from producer_service.sources.yahoo.source import MAX_BATCH, MAX_IN_FLIGHT, MAX_STALENESS, YahooSource
 from tests.integration.yahoo_standin import YahooStandin
@@ -312,9 +313,9 @@ def test_an_answer_that_ends_early_is_malformed() -> None:
 
         thread = threading.Thread(target=serve)
         thread.start()
-        gate = Gate(TokenBucket(1, 1), 5)
-        gate.begin(5)
-        with open_session(gate) as session, pytest.raises(Trouble) as caught:
+        limiter = RequestLimiter(TokenBucket(1, 1), 5)
+        limiter.start_poll(5)
+        with open_session(limiter) as session, pytest.raises(SourceError) as caught:
             session.get(f"http://127.0.0.1:{server.getsockname()[1]}/", proxies={})
         thread.join()
 
@@ -463,7 +464,7 @@ def _let_answer(yahoo: YahooStandin, requests: int) -> None:
 def test_a_cache_that_cannot_be_written_is_a_mistake_at_the_start(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    with pytest.raises(ConfigurationError, match="caches cannot be kept there"):
+    with pytest.raises(ConfigurationError, match="yfinance cannot keep its caches there"):
         YahooSource(cache_directory=tmp_path / "file")
 
 

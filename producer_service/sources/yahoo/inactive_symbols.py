@@ -1,6 +1,7 @@
-"""Which symbols are worth asking for: those without a price for days are set aside, and tried again once a day.
+"""Decides which symbols to request: those without a price for days become inactive, and are retried once a day.
 
-No single miss says that a symbol is dead: Yahoo leaves out living ones on holidays and by mistake (yfinance #2835).
+A single miss does not mean that a symbol is dead. Yahoo omits living symbols on holidays and by mistake
+(yfinance #2835).
 """
 
 from __future__ import annotations
@@ -10,66 +11,68 @@ from datetime import date, datetime, timedelta
 
 import msgspec
 
-MISSES = 10
-DAYS = 3
+MIN_MISSES = 10
+MIN_DAYS = 3
 RETRY_AFTER = timedelta(days=1)
 
 
-class Absence(msgspec.Struct, frozen=True):
-    """How long a symbol has been without a price, answer after answer."""
+class Misses(msgspec.Struct, frozen=True):
+    """The responses in a row that had no price for a symbol."""
 
-    misses: int
+    count: int
     days: int
-    """The distinct days (UTC) on which it was missed."""
+    """The number of distinct UTC days on which the symbol was missing."""
     last_day: date
     retry_at: datetime | None = None
-    """When a symbol that was set aside is asked for again."""
+    """When to request the symbol again. None while it is active."""
 
 
-class Absences:
-    """The symbols that were missing in their last answer. Not thread-safe; times are aware UTC.
+class InactiveSymbols:
+    """Counts the misses of each symbol. Not thread-safe. Times are aware UTC.
 
-    A symbol is set aside once it was missed `misses` times in a row on at least `days` distinct days, and is back with
-    its first price. All of it lies in memory: after a restart every symbol is asked for again in each poll, and a dead
-    one costs its place in a batch until it is set aside anew.
+    A symbol becomes inactive after at least `min_misses` misses in a row on at least `min_days` distinct days. Its
+    next price makes it active again. The counts are in memory alone: after a restart every symbol is active, and a
+    dead one takes a place in a batch until it is inactive again.
     """
 
-    def __init__(self, *, misses: int = MISSES, days: int = DAYS, retry_after: timedelta = RETRY_AFTER) -> None:
-        self._misses = misses
-        self._days = days
+    def __init__(
+        self, *, min_misses: int = MIN_MISSES, min_days: int = MIN_DAYS, retry_after: timedelta = RETRY_AFTER
+    ) -> None:
+        self._min_misses = min_misses
+        self._min_days = min_days
         self._retry_after = retry_after
-        self._absences: dict[str, Absence] = {}
+        self._misses: dict[str, Misses] = {}
 
-    def due(self, symbols: Iterable[str], now: datetime) -> tuple[str, ...]:
-        """Those to be asked for in a poll at this time, in their order."""
-        return tuple(symbol for symbol in symbols if self._is_due(symbol, now))
+    def to_request(self, symbols: Iterable[str], now: datetime) -> tuple[str, ...]:
+        """The symbols to request in a poll at this time, in their order: active ones, and those due for a retry."""
+        return tuple(symbol for symbol in symbols if self._is_requested(symbol, now))
 
-    def set_aside(self, symbols: Iterable[str]) -> tuple[str, ...]:
-        """Those that are set aside, in their order."""
+    def inactive(self, symbols: Iterable[str]) -> tuple[str, ...]:
+        """The inactive symbols among these, in their order."""
         return tuple(symbol for symbol in symbols if self._retry_at(symbol) is not None)
 
-    def note(self, missing: Sequence[str], present: Iterable[str], now: datetime) -> None:
-        """What a poll's answers said. A symbol that was not asked for, or whose request failed, is in neither."""
-        for symbol in present:
-            self._absences.pop(symbol, None)
+    def record(self, missing: Sequence[str], priced: Iterable[str], now: datetime) -> None:
+        """Record the responses of a poll. A symbol that was not requested, or whose request failed, is in neither."""
+        for symbol in priced:
+            self._misses.pop(symbol, None)
         for symbol in missing:
-            self._absences[symbol] = self._missed(self._absences.get(symbol), now)
+            self._misses[symbol] = self._after_miss(self._misses.get(symbol), now)
 
-    def _missed(self, before: Absence | None, now: datetime) -> Absence:
+    def _after_miss(self, before: Misses | None, now: datetime) -> Misses:
         day = now.date()
         if before is None:
-            absence = Absence(1, 1, day)
+            misses = Misses(1, 1, day)
         else:
-            absence = Absence(before.misses + 1, before.days + (day != before.last_day), day)
-        if absence.misses >= self._misses and absence.days >= self._days:
-            return msgspec.structs.replace(absence, retry_at=now + self._retry_after)
-        return absence
+            misses = Misses(before.count + 1, before.days + (day != before.last_day), day)
+        if misses.count >= self._min_misses and misses.days >= self._min_days:
+            return msgspec.structs.replace(misses, retry_at=now + self._retry_after)
+        return misses
 
-    def _is_due(self, symbol: str, now: datetime) -> bool:
+    def _is_requested(self, symbol: str, now: datetime) -> bool:
         retry_at = self._retry_at(symbol)
-        # The second: a clock that was set back must not put the retry off beyond its day.
+        # The last condition: a clock that was set back must not delay the retry by more than `retry_after`.
         return retry_at is None or now >= retry_at or now < retry_at - self._retry_after
 
     def _retry_at(self, symbol: str) -> datetime | None:
-        absence = self._absences.get(symbol)
-        return None if absence is None else absence.retry_at
+        misses = self._misses.get(symbol)
+        return None if misses is None else misses.retry_at

@@ -1,6 +1,6 @@
-"""What an answer of Yahoo's v7 quote endpoint says, as quotes. Pure.
+"""Turns a response of Yahoo's v7 quote endpoint into quotes. Pure.
 
-Yahoo documents none of this; each rule was read off recorded answers.
+Yahoo does not document the endpoint. Each rule here comes from recorded responses.
 """
 
 from __future__ import annotations
@@ -32,75 +32,78 @@ FIELDS = (
     "exchangeDataDelayedBy",
     "quoteType",
 )
-"""What a quote is made of, and why a price may be absent. Asking for these alone makes an answer a tenth as long."""
+"""The fields of a quote, and `quoteType`, which tells why a price is absent. Requesting only these makes a response ten
+times shorter."""
 
 EXTENDED_FIELDS = ("preMarketPrice", "preMarketTime", "postMarketPrice", "postMarketTime")
-"""Beside those, for prices before and after the regular session. Yahoo leaves out what a symbol does not have."""
+"""The additional fields for prices before and after the regular session. Yahoo omits those that a symbol lacks."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_SECONDS = 2**33
 _MAX_VOLUME = 2**63 - 1
-_MAX_DELAY_MINUTES = 7 * 24 * 60  # complete_to counts on it, and a week is beyond any exchange's
+_MAX_DELAY_MINUTES = 7 * 24 * 60  # longer than any exchange's delay; `complete_to` must not go back arbitrarily far
 _MAX_LABEL = 40
-_SESSIONS = (("PRE", "preMarket"), ("POST", "postMarket"))
+_EXTENDED_SESSIONS = (("PRE", "preMarket"), ("POST", "postMarket"))
 
 
-class Malformed(ValueError):
-    """An answer that is not a list of quotes: an HTML page, half a document, an error in disguise."""
+class MalformedResponse(ValueError):
+    """The response is not a list of quotes: an HTML page, half a document, or an error with status 200."""
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """What an answer says of the symbols that were asked for; each of them is in exactly one of the three."""
+class ParsedResponse(msgspec.Struct, frozen=True):
+    """The content of a response. Each requested symbol is in exactly one of the three fields."""
 
     quotes: tuple[Quote, ...]
     rejected: tuple[Rejected, ...]
     missing: tuple[str, ...]
 
     @property
-    def present(self) -> tuple[str, ...]:
-        """The symbols of which Yahoo has a price, usable or not."""
+    def priced(self) -> tuple[str, ...]:
+        """The symbols that have a price, usable or not."""
         return (*(quote.symbol for quote in self.quotes), *(rejected.symbol for rejected in self.rejected))
 
 
-def fields(*, extended_hours: bool) -> tuple[str, ...]:
-    """The fields to ask for."""
+def requested_fields(*, extended_hours: bool) -> tuple[str, ...]:
+    """The fields to request."""
     return (*FIELDS, *EXTENDED_FIELDS) if extended_hours else FIELDS
 
 
-def failure_of(status: int) -> FailureReason | None:
-    """What an HTTP status means to a poll; None if the body is to be read."""
+def failure_reason(status: int) -> FailureReason | None:
+    """Why a response with this HTTP status is a failure. None if its body should be parsed."""
     match status:
         case 200:
             return None
-        case 429 | 999:  # 999 is Yahoo's own, older than 429
+        case 429 | 999:  # 999 is a status of Yahoo's own, older than 429
             return "rate_limited"
         case 401 | 403:
             return "unauthorized"
-        case _ if status >= 500:  # noqa: PLR2004  (HTTP's own)
+        case _ if status >= 500:  # noqa: PLR2004  (defined by HTTP)
             return "server_error"
         case _:
             return "malformed"
 
 
-def parse(body: bytes, asked: Sequence[str], received: datetime, *, extended_hours: bool = False) -> Answer:
-    """The quotes of the symbols asked for, under the names they were asked by, whatever case Yahoo answers in.
+def parse(body: bytes, symbols: Sequence[str], received: datetime, *, extended_hours: bool = False) -> ParsedResponse:
+    """The quotes of the requested symbols. Letter case does not matter: a quote has the name that was requested.
 
-    A symbol is missing if it is not in the answer, or is there without a price (`quoteType: NONE`, or a type and no
-    price: both are how Yahoo shows the delisted). It is rejected if its price or time is there and unusable. An
-    optional field that is unusable is absent from its quote. `received` is aware UTC of whole milliseconds. Raises
-    `Malformed`, and nothing else whatever the bytes.
+    - A symbol is missing if the response omits it, or has it without a price. Yahoo shows delisted symbols in three
+      ways: it omits them, it gives them `quoteType: NONE`, or it gives them a type and no price.
+    - A symbol is rejected if its price or time is present and unusable.
+    - An unusable optional field is absent from the quote.
 
-    With `extended_hours` a quote has the newest of the symbol's prices by their own times, be it of the regular session
-    or from before or after it; then `market_state` is PRE or POST, for as long as there is no newer one. (Yahoo's own
-    state goes on to POSTPOST and CLOSED while the price stays; to go back to the regular one with it would be to go
-    back in time.) Open, high, low and volume stay those of the regular session; the previous close of a price from
-    before it is the close of the last one, against which Yahoo counts `preMarketChange` too.
+    `received` is aware UTC in whole milliseconds. Raises `MalformedResponse` and nothing else, whatever the bytes.
+
+    With `extended_hours` a quote has the newest of the symbol's prices: that of the regular session, or one from before
+    or after it. In the latter case `market_state` is PRE or POST until a newer price appears. Yahoo's own state moves
+    on to POSTPOST and CLOSED while the price stays; returning to the regular price then would be a step back in time.
+    Open, high, low and volume stay those of the regular session. The previous close of a price from before the session
+    is the close of the last session, to which Yahoo's `preMarketChange` refers too.
     """
     rows = _rows(body)
     quotes: list[Quote] = []
     rejected: list[Rejected] = []
     missing: list[str] = []
-    for symbol in asked:
+    for symbol in symbols:
         row = rows.get(symbol.upper())
         if row is None or row.get("regularMarketPrice") is None:
             missing.append(symbol)
@@ -109,16 +112,16 @@ def parse(body: bytes, asked: Sequence[str], received: datetime, *, extended_hou
             quotes.append(_quote(symbol, row, received, extended_hours=extended_hours))
         except Invalid as error:
             rejected.append(Rejected(symbol, str(error)))
-    return Answer(tuple(quotes), tuple(rejected), tuple(missing))
+    return ParsedResponse(tuple(quotes), tuple(rejected), tuple(missing))
 
 
 def _rows(body: bytes) -> dict[str, Mapping[str, Any]]:
-    """The rows of an answer by their symbol in capitals. A row that is not one is as if it were not there."""
+    """The rows of a response by their symbol in capitals. Anything that is not a row is ignored."""
     try:
-        # The standard decoder, since it takes NaN and Infinity: one such price must not cost its 49 neighbours.
+        # The standard decoder accepts NaN and Infinity: one such price must not fail the other 49 symbols.
         document = json.loads(body, parse_float=_decimal, parse_constant=Decimal)
     except (ValueError, RecursionError) as error:
-        raise Malformed(f"not JSON: {error}") from error
+        raise MalformedResponse(f"the body is not JSON: {error}") from error
     match document:
         case {"quoteResponse": {"result": [*rows]}}:
             named = (row for row in rows if isinstance(row, dict) and isinstance(row.get("symbol"), str))
@@ -126,14 +129,14 @@ def _rows(body: bytes) -> dict[str, Mapping[str, Any]]:
         case {"quoteResponse": {"error": {"code": code, "description": description}}} | {
             "finance": {"error": {"code": code, "description": description}}
         }:
-            raise Malformed(f"{code}: {description}")
-    raise Malformed("no quoteResponse.result")
+            raise MalformedResponse(f"{code}: {description}")
+    raise MalformedResponse("the body has no quoteResponse.result")
 
 
 def _quote(symbol: str, row: Mapping[str, Any], received: datetime, *, extended_hours: bool) -> Quote:
     quote = _regular(symbol, row, received)
     if extended_hours:
-        for state, field in _SESSIONS:
+        for state, field in _EXTENDED_SESSIONS:
             time, amount = _optional_time(row.get(f"{field}Time"), received), _optional_price(row.get(f"{field}Price"))
             if time is not None and amount is not None and time > quote.event_time:
                 close = row["regularMarketPrice"] if state == "PRE" else row.get("regularMarketPreviousClose")
@@ -156,7 +159,7 @@ def _regular(symbol: str, row: Mapping[str, Any], received: datetime) -> Quote:
         previous_close=_optional_price(row.get("regularMarketPreviousClose")),
         volume=_optional_count(row.get("regularMarketVolume"), _MAX_VOLUME),
         currency=_optional_label(row.get("currency")),
-        exchange=_optional_label(row.get("exchange")),  # the code; fullExchangeName is for people, and gets reworded
+        exchange=_optional_label(row.get("exchange")),  # the code is stable; the wording of fullExchangeName is not
         market_state=_optional_label(row.get("marketState")),
         delay_minutes=_optional_count(row.get("exchangeDataDelayedBy"), _MAX_DELAY_MINUTES),
     )
@@ -164,14 +167,14 @@ def _regular(symbol: str, row: Mapping[str, Any], received: datetime) -> Quote:
 
 def _time(field: str, value: object) -> datetime:
     if not _is_number(value):
-        raise Invalid(field, "is not said" if value is None else f"{value!r:.40} is not a number")
+        raise Invalid(field, "is missing" if value is None else f"{value!r:.40} is not a number")
     if not 0 <= value < _MAX_SECONDS:
-        raise Invalid(field, f"{value!r:.40} is not in seconds since 1970")
+        raise Invalid(field, f"{value!r:.40} is not a time in seconds since 1970")
     return _EPOCH + timedelta(milliseconds=int(value * 1000))
 
 
 def _optional_time(value: object, received: datetime) -> datetime | None:
-    """A time that a quote received then may have: one in the future must not cost it the price of the session."""
+    """A usable time of extended hours, or None. A time in the future is unusable, and the regular price is used."""
     try:
         time = _time("", value)
     except Invalid:
@@ -180,12 +183,12 @@ def _optional_time(value: object, received: datetime) -> datetime | None:
 
 
 def _price(field: str, value: object) -> Decimal:
-    """A price that is not zero, since Yahoo writes zero for none: an index without an open, a suspended share."""
+    """A price other than zero. Yahoo writes zero for no price, as for the open of some indexes or a suspended share."""
     if not _is_number(value):
         raise Invalid(field, f"{value!r:.40} is not a finite number")
     amount = price(value)
     if amount == 0:
-        raise Invalid(field, "is 0, which is Yahoo's word for none")
+        raise Invalid(field, "is 0, which Yahoo writes for no price")
     return amount
 
 
@@ -203,7 +206,7 @@ def _optional_count(value: object, most: int) -> int | None:
 
 
 def _optional_label(value: object) -> str | None:
-    """A text that the contract takes as a label."""
+    """The text if the quote contract accepts it as a label, or None."""
     if not isinstance(value, str) or not value.isascii() or not value.isprintable() or value != value.strip():
         return None
     return value if 0 < len(value) <= _MAX_LABEL else None
@@ -218,5 +221,5 @@ def _is_number(value: object) -> TypeGuard[int | Decimal]:
 def _decimal(text: str) -> Decimal:
     try:
         return Decimal(text)
-    except ArithmeticError:  # an exponent of twenty digits
+    except ArithmeticError:  # an exponent with too many digits
         return Decimal("NaN")

@@ -1,4 +1,4 @@
-"""What every HTTP request to Yahoo passes, for quotes, cookie or crumb: may it go, and how long may it take."""
+"""Limits the HTTP requests to Yahoo, for quotes, cookies and crumbs: when they may be sent, and how long they take."""
 
 from __future__ import annotations
 
@@ -8,22 +8,14 @@ from collections.abc import Callable
 
 from producer_service.sources import FailureReason
 from producer_service.sources.token_bucket import TokenBucket
+from producer_service.sources.yahoo.errors import SourceError
 
 
-class Trouble(Exception):
-    """Yahoo gave no reply, for a reason that a poll reports."""
+class RequestLimiter:
+    """Lets a request through when the bucket has a token for it and its poll has time left. Thread-safe.
 
-    def __init__(self, reason: FailureReason, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
-
-
-class Gate:
-    """Lets a request through when the bucket has a token for it and its poll goes on. Thread-safe.
-
-    A refusal (429) shuts it for the rest of the poll: the requests that other threads had in mind are not sent, nor
-    those by which yfinance would mend what it takes for a bad crumb.
+    A refusal by Yahoo blocks all requests for the rest of the poll: those that other threads are about to send, and
+    those that yfinance would send to renew a crumb that it takes for invalid.
     """
 
     def __init__(
@@ -41,36 +33,36 @@ class Gate:
         self._refusal: FailureReason | None = None
         self._stopped = False
 
-    def begin(self, seconds: float) -> None:
-        """A poll begins, whose requests shall all have ended so many seconds from now. Earlier refusals are over."""
+    def start_poll(self, seconds: float) -> None:
+        """Start a poll whose requests must end within this many seconds. Earlier refusals no longer count."""
         with self._changed:
             self._deadline = self._monotonic() + seconds
             self._refusal = None
 
-    def refuse(self, reason: FailureReason) -> None:
-        """Let nothing more through in this poll, for a reason that Yahoo gave."""
+    def block(self, reason: FailureReason) -> None:
+        """Let no more requests of this poll through, because Yahoo refused one of them."""
         with self._changed:
             self._refusal = self._refusal or reason
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """Let nothing more through, ever."""
+        """Let no request through ever again."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
 
-    def enter(self) -> float:
-        """Wait for a token and return the seconds that the request may take. Raises `Trouble` if it must not go."""
+    def acquire(self) -> float:
+        """Wait for a token, and return the timeout of the request in seconds. Raises `SourceError` if it may not go."""
         with self._changed:
             while True:
                 now = self._monotonic()
                 left = self._deadline - now
                 if self._stopped:
-                    raise Trouble("stopped", "not sent, as the source is closed")
+                    raise SourceError("stopped", "not sent because the source is closed")
                 if self._refusal is not None:
-                    raise Trouble(self._refusal, "not sent, as Yahoo refused another request of this poll")
+                    raise SourceError(self._refusal, "not sent because Yahoo refused another request of this poll")
                 if left <= 0:
-                    raise Trouble("timeout", "not sent, as the time of the poll is up")
+                    raise SourceError("timeout", "not sent because the poll ran out of time")
                 wait = self._bucket.take(now)
                 if wait == 0:
                     return min(self._timeout_seconds, left)

@@ -1,4 +1,4 @@
-"""The requests of a poll, on threads that outlive it."""
+"""Sends the requests of a poll on threads that outlive it."""
 
 from __future__ import annotations
 
@@ -10,67 +10,68 @@ from functools import partial
 from queue import Empty, SimpleQueue
 
 from producer_service.sources import Failure
-from producer_service.sources.yahoo.batch_policy import Course
-from producer_service.sources.yahoo.parsing import Answer
+from producer_service.sources.yahoo.batch_policy import BatchPolicy
+from producer_service.sources.yahoo.parsing import ParsedResponse
 
-Outcome = Answer | Failure
+BatchResult = ParsedResponse | Failure
 Batch = tuple[str, ...]
-_Arrivals = SimpleQueue[tuple[int, Future[Outcome]] | None]
+_Finished = SimpleQueue[tuple[int, Future[BatchResult]] | None]
 
 
-class Volleys:
-    """Asks the batches of one poll after another, on at most `threads` threads.
+class RequestPool:
+    """Requests the batches of one poll after another, on at most `threads` threads.
 
-    A connection belongs to the thread that opened it, so the threads stay, and with them their connections. One volley
-    at a time; `stop` is for any thread.
+    A connection belongs to the thread that opened it, so the threads stay, and their connections with them. One `run`
+    at a time. `stop` may be called from any thread.
     """
 
     def __init__(self, threads: int, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="yahoo")
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="yahoo")
         self._monotonic = monotonic
         self._stopped = threading.Event()
-        self._arrivals: _Arrivals = SimpleQueue()
+        self._finished: _Finished = SimpleQueue()
 
-    def fire(
-        self, batches: Sequence[Batch], ask: Callable[[Batch], Outcome], course: Course, seconds: float
-    ) -> dict[int, Outcome]:
-        """What came of the batches that the course had asked, by their numbers.
+    def run(
+        self, batches: Sequence[Batch], request: Callable[[Batch], BatchResult], policy: BatchPolicy, seconds: float
+    ) -> dict[int, BatchResult]:
+        """Request the batches that the policy selects, and return the results by batch number.
 
-        Ends with the course; after so many seconds, which the course then knows as `timeout`; or at once when stopped.
-        What is under way by then ends by itself, unheard.
+        Returns when the policy has no more batches. Returns early after this many seconds, with the policy stopped for
+        `timeout`, and at once on `stop`. Requests in flight then end by themselves, and their results are dropped.
         """
         deadline = self._monotonic() + seconds
-        outcomes: dict[int, Outcome] = {}
-        # Before the look at `_stopped`: whoever stops does it the other way round, so that one of the two is seen.
-        arrivals: _Arrivals = SimpleQueue()
-        self._arrivals = arrivals
+        results: dict[int, BatchResult] = {}
+        # Replace the queue before checking `_stopped`. `stop` does the same two steps in the opposite order, so this
+        # thread sees either the flag or the entry in the queue.
+        finished: _Finished = SimpleQueue()
+        self._finished = finished
         while not self._stopped.is_set():
-            while (number := course.next()) is not None:
-                future = self._pool.submit(ask, batches[number])
-                future.add_done_callback(partial(_arrive, arrivals, number))
-            if not course.under_way:
-                return outcomes
+            while (number := policy.next_batch()) is not None:
+                future = self._executor.submit(request, batches[number])
+                future.add_done_callback(partial(_enqueue, finished, number))
+            if not policy.in_flight:
+                return results
             try:
-                arrival = arrivals.get(timeout=max(0.0, deadline - self._monotonic()))
+                entry = finished.get(timeout=max(0.0, deadline - self._monotonic()))
             except Empty:
-                course.end("timeout")
-                return outcomes
-            if arrival is not None:
-                number, future = arrival
-                outcome = outcomes[number] = future.result()
-                course.note(outcome.reason if isinstance(outcome, Failure) else None)
-        course.end("stopped")
-        return outcomes
+                policy.stop("timeout")
+                return results
+            if entry is not None:
+                number, future = entry
+                result = results[number] = future.result()
+                policy.record(result.reason if isinstance(result, Failure) else None)
+        policy.stop("stopped")
+        return results
 
     def stop(self) -> None:
-        """Make the volley under way return, and those to come ask nothing."""
+        """Make the current `run` return at once, and later ones request nothing."""
         self._stopped.set()
-        self._arrivals.put(None)
+        self._finished.put(None)
 
     def close(self) -> None:
-        """Let the threads go, once what they ask has ended. Not while a volley is under way."""
-        self._pool.shutdown(wait=False)
+        """Let the threads end after their requests. Must not be called during `run`."""
+        self._executor.shutdown(wait=False)
 
 
-def _arrive(arrivals: _Arrivals, number: int, done: Future[Outcome]) -> None:
-    arrivals.put((number, done))
+def _enqueue(finished: _Finished, number: int, done: Future[BatchResult]) -> None:
+    finished.put((number, done))

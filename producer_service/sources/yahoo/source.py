@@ -1,6 +1,6 @@
-"""Yahoo as a source: batches of symbols, one request each, and when to leave Yahoo alone.
+"""Yahoo Finance as a source of quotes: requests batches of symbols, and backs off when Yahoo refuses them.
 
-Yahoo's terms leave its API to personal use.
+Yahoo's terms limit its API to personal use.
 """
 
 from __future__ import annotations
@@ -17,50 +17,59 @@ import structlog
 from producer_service.sources import Failure, FetchResult
 from producer_service.sources.breaker import Breaker, BreakerPolicy
 from producer_service.sources.token_bucket import TokenBucket
-from producer_service.sources.yahoo.batch_policy import Course, outcome_of
+from producer_service.sources.yahoo.batch_policy import BatchPolicy, poll_outcome
 from producer_service.sources.yahoo.client import QuoteClient, YfinanceClient
-from producer_service.sources.yahoo.inactive_symbols import Absences
-from producer_service.sources.yahoo.parsing import Answer, Malformed, failure_of, fields, parse
-from producer_service.sources.yahoo.request_limiter import Gate, Trouble
-from producer_service.sources.yahoo.request_pool import Batch, Outcome, Volleys
+from producer_service.sources.yahoo.errors import SourceError
+from producer_service.sources.yahoo.inactive_symbols import InactiveSymbols
+from producer_service.sources.yahoo.parsing import (
+    MalformedResponse,
+    ParsedResponse,
+    failure_reason,
+    parse,
+    requested_fields,
+)
+from producer_service.sources.yahoo.request_limiter import RequestLimiter
+from producer_service.sources.yahoo.request_pool import Batch, BatchResult, RequestPool
 from quotes import whole_milliseconds
 
 MAX_BATCH = 50
-"""Symbols a request. Yahoo fails above 99 (quantmod #433), and has answered 429 from 65 on (ticker #303)."""
+"""The most symbols in a request. Yahoo fails above 99 (quantmod #433), and sometimes answers 429 from 65 on (ticker
+#303)."""
 
 MAX_IN_FLIGHT = 4
-"""Requests at a time, as yahoo-finance2 has it, which was refused for more (#338)."""
+"""The most requests at a time. yahoo-finance2 uses this limit, because Yahoo refused more (#338)."""
 
 TIMEOUT_SECONDS = 5.0
 POLL_SECONDS = 30.0
 REQUESTS_PER_SECOND = 2.0
-"""In the long run: 1,000 symbols every 10 seconds. Yahoo publishes no limit; `requests_burst` is for one such poll."""
+"""The average rate of requests: enough for 1,000 symbols every 10 seconds. Yahoo does not publish its limit."""
 REQUESTS_BURST = 20
+"""The most requests at once: one poll of 1,000 symbols."""
 
 MAX_STALENESS = timedelta(seconds=10)
-"""Yahoo's caches may answer with what was true so long ago: `max-age=1, stale-while-revalidate=9`."""
+"""The oldest state that Yahoo's caches may return. Responses say `max-age=1, stale-while-revalidate=9`."""
 
 _GRACE_SECONDS = 1.0
-"""How much longer than its requests may take a poll waits for them."""
+"""How much longer a poll waits for its requests than they may take."""
 
 log = structlog.get_logger(__name__)
 
 
 class YahooSource:
-    """Polls Yahoo's v7 quotes through yfinance: one request per 50 symbols, at most four at a time.
+    """Polls Yahoo's v7 quotes through yfinance: one request for 50 symbols, and at most four requests at a time.
 
-    - A poll ends within `poll_seconds`, and gives up earlier once Yahoo refuses it (429; 401 after the crumb was
-      renewed) or two batches in a row fail: the batches not asked are failures for the same reason, and the first to be
-      asked in the next poll. After a 429 nothing more is sent.
-    - A breaker leaves Yahoo alone for minutes after a refusal, or polls that fail: see `breaker`. Polls then ask
-      nothing; the first one after that asks one batch, and the others if it was answered.
-    - Symbols without a price for days are set aside and tried once a day: see `missing`. A failed batch is no miss.
-    - `extended_hours`: prices before and after the regular session, see `yahoo_quotes`.
+    - A poll ends within `poll_seconds`. It stops early when Yahoo refuses it (429, or 401 after the crumb was renewed),
+      or when two batches in a row fail. The batches that it did not request fail for the same reason, and the next poll
+      starts with them. After a 429 nothing more is sent.
+    - After a refusal, or after several failed polls, a breaker pauses the source for minutes: see `breaker`. Polls
+      during the pause request nothing. The first poll after it requests one batch, and the others if that succeeds.
+    - Symbols without a price for days are requested once a day: see `inactive_symbols`. A failed batch is not a miss.
+    - With `extended_hours`, quotes include prices from before and after the regular session: see `parsing`.
 
-    Breaker, bucket and absences are in memory: a restart begins anew. One instance a process, since Yahoo counts by
-    address and yfinance's caches are global; polls of several threads take turns. `close` may be called at any time
-    from any thread: a fetch under way returns at once, and the requests in flight, whose answers nobody wants, end
-    within `timeout_seconds`.
+    The state of breaker, bucket and inactive symbols is in memory, and a restart resets it. Use one instance in a
+    process, because Yahoo counts requests by address and yfinance's caches are global. Polls from several threads take
+    turns. `close` may be called at any time from any thread. A fetch in progress then returns at once. Its requests end
+    within `timeout_seconds`, and their responses are dropped.
     """
 
     symbols: tuple[str, ...] = ()
@@ -76,35 +85,35 @@ class YahooSource:
         requests_per_second: float = REQUESTS_PER_SECOND,
         requests_burst: int = REQUESTS_BURST,
         breaker_policy: BreakerPolicy | None = None,
-        absences: Absences | None = None,
+        inactive_symbols: InactiveSymbols | None = None,
         client: QuoteClient | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self._in_flight = max(1, min(max_in_flight, MAX_IN_FLIGHT))
+        self._max_in_flight = max(1, min(max_in_flight, MAX_IN_FLIGHT))
         self._extended_hours = extended_hours
         self._poll_seconds = poll_seconds
         self._monotonic = monotonic
         self._jitter = jitter
         self._breaker = Breaker(policy=breaker_policy or BreakerPolicy())
-        self._absences = absences or Absences()
+        self._inactive_symbols = inactive_symbols or InactiveSymbols()
         self._client = client or YfinanceClient(
             cache_directory,
-            Gate(TokenBucket(requests_per_second, requests_burst), timeout_seconds),
-            fields(extended_hours=extended_hours),
+            RequestLimiter(TokenBucket(requests_per_second, requests_burst), timeout_seconds),
+            requested_fields(extended_hours=extended_hours),
         )
-        self._volleys = Volleys(self._in_flight, monotonic)
+        self._pool = RequestPool(self._max_in_flight, monotonic)
         self._turn = threading.Lock()
         self._delays: dict[str, int] = {}
-        """Minutes: the longest that each symbol ever declared."""
-        self._resume: str | None = None
-        """The symbol whose batch is the first to be asked, since the last poll did not come to it."""
+        """The longest delay in minutes that each symbol ever declared."""
+        self._start_with: str | None = None
+        """The symbol whose batch the next poll requests first, because the last poll stopped before it."""
 
     def fetch(self, symbols: Sequence[str], now: datetime) -> FetchResult:
-        """The quotes of some symbols as Yahoo has them now; unchanged ones come again. Trouble with Yahoo is a value.
+        """The quotes that Yahoo has for some symbols, in their order, unchanged ones included. Failures are values.
 
-        In the order of the symbols. Complete to the start of the poll less the staleness of caches and the longest
-        delay that any of the symbols ever declared: one that is missing today may come delayed in the next poll.
+        The result is complete up to the start of the poll, minus the staleness of Yahoo's caches and minus the longest
+        delay that any of the symbols ever declared. A delayed symbol that is missing today may return in the next poll.
         """
         started = self._monotonic()
 
@@ -114,62 +123,68 @@ class YahooSource:
         with self._turn:
             permission = self._breaker.permits(clock())
             if permission == "none":
-                return FetchResult(paused_until=self._breaker.paused_until, set_aside=self._absences.set_aside(symbols))
-            due = self._absences.due(symbols, clock())
-            batches = [tuple(due[first : first + MAX_BATCH]) for first in range(0, len(due), MAX_BATCH)]
-            course = Course(
-                len(batches), in_flight=self._in_flight, first=self._first(batches), probe=permission == "probe"
+                inactive = self._inactive_symbols.inactive(symbols)
+                return FetchResult(paused_until=self._breaker.paused_until, set_aside=inactive)
+            requested = self._inactive_symbols.to_request(symbols, clock())
+            batches = [tuple(requested[first : first + MAX_BATCH]) for first in range(0, len(requested), MAX_BATCH)]
+            policy = BatchPolicy(
+                len(batches),
+                max_in_flight=self._max_in_flight,
+                first=self._first_batch(batches),
+                probe=permission == "probe",
             )
-            outcomes = self._fire(batches, course, clock)
-            self._resume = batches[course.unasked[0]][0] if course.unasked else None
-            self._judge(outcomes, clock())
-            missing = self._note_missing(symbols, outcomes, now)
-            answers = [outcome for outcome in outcomes if isinstance(outcome, Answer)]
-            failures = tuple(outcome for outcome in outcomes if isinstance(outcome, Failure))
+            results = self._request_all(batches, policy, clock)
+            self._start_with = batches[policy.waiting[0]][0] if policy.waiting else None
+            self._update_breaker(results, clock())
+            responses = [result for result in results if isinstance(result, ParsedResponse)]
+            failures = tuple(result for result in results if isinstance(result, Failure))
+            missing = self._record_missing(symbols, responses, now)
             return FetchResult(
-                quotes=tuple(quote for answer in answers for quote in answer.quotes),
-                rejected=tuple(rejected for answer in answers for rejected in answer.rejected),
+                quotes=tuple(quote for response in responses for quote in response.quotes),
+                rejected=tuple(rejected for response in responses for rejected in response.rejected),
                 missing=missing,
-                set_aside=self._absences.set_aside(symbols),
+                set_aside=self._inactive_symbols.inactive(symbols),
                 failures=failures,
                 paused_until=self._breaker.paused_until,
-                complete_to=None if failures else self._complete_to(symbols, answers, now),
+                complete_to=None if failures else self._complete_to(symbols, responses, now),
             )
 
-    def _complete_to(self, symbols: Sequence[str], answers: Sequence[Answer], now: datetime) -> datetime:
-        for answer in answers:
-            for quote in answer.quotes:
+    def _complete_to(self, symbols: Sequence[str], responses: Sequence[ParsedResponse], now: datetime) -> datetime:
+        for response in responses:
+            for quote in response.quotes:
                 self._delays[quote.symbol] = max(self._delays.get(quote.symbol, 0), quote.delay_minutes or 0)
         longest = max((self._delays.get(symbol, 0) for symbol in symbols), default=0)
         return whole_milliseconds(now) - MAX_STALENESS - timedelta(minutes=longest)
 
-    def _first(self, batches: Sequence[Batch]) -> int:
-        return next((number for number, batch in enumerate(batches) if self._resume in batch), 0)
+    def _first_batch(self, batches: Sequence[Batch]) -> int:
+        return next((number for number, batch in enumerate(batches) if self._start_with in batch), 0)
 
-    def _fire(self, batches: Sequence[Batch], course: Course, clock: Callable[[], datetime]) -> list[Outcome]:
-        """Ask the batches. One outcome each, in their order."""
-        self._client.begin(self._poll_seconds)
-        outcomes = self._volleys.fire(
-            batches, lambda batch: self._ask(batch, clock), course, self._poll_seconds + _GRACE_SECONDS
+    def _request_all(
+        self, batches: Sequence[Batch], policy: BatchPolicy, clock: Callable[[], datetime]
+    ) -> list[BatchResult]:
+        """Request the batches. The results are in the order of the batches, one for each."""
+        self._client.start_poll(self._poll_seconds)
+        results = self._pool.run(
+            batches, lambda batch: self._request(batch, clock), policy, self._poll_seconds + _GRACE_SECONDS
         )
-        return [outcomes.get(number) or _unheard(batch, course, number) for number, batch in enumerate(batches)]
+        return [results.get(number) or _unanswered(batch, policy, number) for number, batch in enumerate(batches)]
 
-    def _ask(self, batch: Batch, clock: Callable[[], datetime]) -> Outcome:
+    def _request(self, batch: Batch, clock: Callable[[], datetime]) -> BatchResult:
         try:
-            reply = self._client.get(batch)
-        except Trouble as trouble:
-            return Failure(trouble.reason, trouble.detail, batch)
-        reason = failure_of(reply.status)
+            response = self._client.get(batch)
+        except SourceError as error:
+            return Failure(error.reason, error.detail, batch)
+        reason = failure_reason(response.status)
         if reason is not None:
-            return Failure(reason, f"HTTP {reply.status} {reply.body[:100]!r}", batch)
+            return Failure(reason, f"HTTP {response.status} {response.body[:100]!r}", batch)
         try:
-            return parse(reply.body, batch, whole_milliseconds(clock()), extended_hours=self._extended_hours)
-        except Malformed as error:
-            return Failure("malformed", f"{error}: {reply.body[:100]!r}", batch)
+            return parse(response.body, batch, whole_milliseconds(clock()), extended_hours=self._extended_hours)
+        except MalformedResponse as error:
+            return Failure("malformed", f"{error}: {response.body[:100]!r}", batch)
 
-    def _judge(self, outcomes: Sequence[Outcome], ended: datetime) -> None:
-        """Move the breaker, and say so."""
-        outcome = outcome_of([each.reason if isinstance(each, Failure) else None for each in outcomes])
+    def _update_breaker(self, results: Sequence[BatchResult], ended: datetime) -> None:
+        """Record the poll in the breaker, and log when it opens or closes."""
+        outcome = poll_outcome([result.reason if isinstance(result, Failure) else None for result in results])
         if outcome is None:
             return
         before, self._breaker = self._breaker, self._breaker.after(outcome, ended, self._jitter())
@@ -179,32 +194,34 @@ class YahooSource:
             else:
                 log.warning("yahoo_paused", why=outcome, until=self._breaker.paused_until.isoformat())
 
-    def _note_missing(self, symbols: Sequence[str], outcomes: Sequence[Outcome], now: datetime) -> tuple[str, ...]:
-        """Count the misses, say who is set aside or back, and return the missing."""
-        before = {*self._absences.set_aside(symbols)}
-        answers = [outcome for outcome in outcomes if isinstance(outcome, Answer)]
-        missing = tuple(symbol for answer in answers for symbol in answer.missing)
-        self._absences.note(missing, [symbol for answer in answers for symbol in answer.present], now)
-        after = {*self._absences.set_aside(symbols)}
+    def _record_missing(
+        self, symbols: Sequence[str], responses: Sequence[ParsedResponse], now: datetime
+    ) -> tuple[str, ...]:
+        """Count the misses, log which symbols became inactive or active, and return the missing symbols."""
+        before = {*self._inactive_symbols.inactive(symbols)}
+        missing = tuple(symbol for response in responses for symbol in response.missing)
+        priced = [symbol for response in responses for symbol in response.priced]
+        self._inactive_symbols.record(missing, priced, now)
+        after = {*self._inactive_symbols.inactive(symbols)}
         if after - before:
-            log.warning("symbols_set_aside", symbols=sorted(after - before), action="asked for once a day from now on")
+            log.warning("symbols_set_aside", symbols=sorted(after - before), action="requested once a day from now on")
         if before - after:
             log.info("symbols_back", symbols=sorted(before - after))
         return missing
 
     def close(self) -> None:
-        """End a fetch under way, close the connections, and remove a temporary cache. A later fetch asks nothing."""
-        self._volleys.stop()
+        """End a fetch in progress, close connections, and remove a temporary cache. Later fetches request nothing."""
+        self._pool.stop()
         self._client.stop()
         with self._turn:
-            self._volleys.close()
+            self._pool.close()
             self._client.close()
 
 
-def _unheard(batch: Batch, course: Course, number: int) -> Failure:
-    """The failure of a batch that has no outcome, for the reason that ended the poll."""
-    assert course.ended_by is not None  # noqa: S101  (or each has one)
-    if number not in course.unasked:
-        return Failure(course.ended_by, "no answer by the end of the poll", batch)
-    why = "the source is closed" if course.ended_by == "stopped" else "an earlier batch failed"
-    return Failure(course.ended_by, f"not asked, as {why}", batch)
+def _unanswered(batch: Batch, policy: BatchPolicy, number: int) -> Failure:
+    """The failure of a batch without a result. Its reason is what stopped the poll."""
+    assert policy.stopped_by is not None  # noqa: S101  (otherwise every batch has a result)
+    if number not in policy.waiting:
+        return Failure(policy.stopped_by, "no response by the end of the poll", batch)
+    why = "the source is closed" if policy.stopped_by == "stopped" else "an earlier batch failed"
+    return Failure(policy.stopped_by, f"not requested because {why}", batch)

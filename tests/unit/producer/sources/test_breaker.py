@@ -28,7 +28,7 @@ def after(*outcomes: PollOutcome, now: datetime = NOW) -> Breaker:
         (["unauthorized"], False),
         (["unauthorized", "unauthorized"], True),
         (["unauthorized", "answered", "unauthorized"], False),
-        (["unauthorized", "failed", "unauthorized"], True),  # three polls that brought nothing
+        (["unauthorized", "failed", "unauthorized"], True),  # three failed polls
         (["failed", "failed"], False),
         (["failed", "failed", "failed"], True),
         (["failed", "failed", "answered", "failed"], False),
@@ -38,7 +38,7 @@ def test_opens_on_a_refusal_and_on_failures_in_a_row(outcomes: list[PollOutcome]
     assert after(*outcomes).permits(NOW) == ("none" if opens else "all")
 
 
-def test_lets_one_request_try_when_the_pause_is_over() -> None:
+def test_permits_one_probe_after_the_pause() -> None:
     breaker = after("rate_limited")
 
     assert breaker.paused_until == NOW + MINUTE
@@ -48,7 +48,7 @@ def test_lets_one_request_try_when_the_pause_is_over() -> None:
 
 
 @pytest.mark.parametrize("failure", ["rate_limited", "unauthorized", "failed"])
-def test_a_try_that_fails_doubles_the_pause_up_to_the_longest(failure: PollOutcome) -> None:
+def test_a_failed_probe_doubles_the_pause_up_to_the_longest(failure: PollOutcome) -> None:
     breaker, now, pauses = Breaker(), NOW, []
     for outcome in ("rate_limited", *[failure] * 7):
         breaker = breaker.after(outcome, now, 0)
@@ -59,7 +59,7 @@ def test_a_try_that_fails_doubles_the_pause_up_to_the_longest(failure: PollOutco
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
-def test_a_try_that_is_answered_closes_it_and_forgets() -> None:
+def test_an_answered_probe_closes_it_and_resets_the_pause() -> None:
     assert after("rate_limited", "rate_limited", "answered") == Breaker()
 
 
@@ -78,10 +78,10 @@ outcomes_at = st.lists(
 
 
 @given(outcomes_at)
-def test_whatever_happens_pauses_are_bounded_and_end_in_one_try(
+def test_pauses_are_bounded_and_end_in_a_probe_whatever_happens(
     history: list[tuple[PollOutcome, timedelta, float]],
 ) -> None:
-    """A model of the polls: what is permitted happens, time passes, and each pause is judged as it begins."""
+    """Polls whenever it is permitted, lets time pass, and checks each pause when it starts."""
     policy = BreakerPolicy()
     breaker, now, previous = Breaker(policy=policy), NOW, timedelta(0)
     for outcome, passed, jitter in history:

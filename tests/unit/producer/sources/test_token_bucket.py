@@ -10,7 +10,7 @@ from producer_service.errors import ConfigurationError
 from producer_service.sources.token_bucket import TokenBucket
 
 
-def test_a_burst_passes_and_the_next_waits_for_its_token() -> None:
+def test_a_burst_passes_and_the_next_request_waits_for_its_token() -> None:
     bucket = TokenBucket(per_second=2, burst=3)
 
     assert [bucket.take(100.0) for _ in range(4)] == [0, 0, 0, 0.5]
@@ -18,7 +18,7 @@ def test_a_burst_passes_and_the_next_waits_for_its_token() -> None:
     assert bucket.take(100.5) == 0
 
 
-def test_a_long_rest_fills_it_to_the_burst_alone() -> None:
+def test_a_long_rest_fills_it_no_further_than_the_burst() -> None:
     bucket = TokenBucket(per_second=2, burst=3)
     bucket.take(0.0)
 
@@ -26,15 +26,15 @@ def test_a_long_rest_fills_it_to_the_burst_alone() -> None:
 
 
 @pytest.mark.parametrize(("per_second", "burst"), [(0, 1), (-1, 1), (float("nan"), 1), (1, 0)])
-def test_a_bucket_that_would_let_nothing_through_is_a_mistake(per_second: float, burst: int) -> None:
+def test_rejects_a_bucket_that_would_let_nothing_through(per_second: float, burst: int) -> None:
     with pytest.raises(ConfigurationError):
         TokenBucket(per_second, burst)
 
 
 @given(
     st.lists(st.floats(-1, 10), max_size=60), st.floats(0.1, 50), st.integers(1, 20)
-)  # steps of the clock, which may go back
-def test_no_span_of_time_sees_more_than_the_burst_and_the_rate(
+)  # steps of the clock, which may go backwards
+def test_no_time_span_has_more_requests_than_burst_and_rate_allow(
     steps: list[float], per_second: float, burst: int
 ) -> None:
     bucket = TokenBucket(per_second, burst)
@@ -51,7 +51,7 @@ def test_no_span_of_time_sees_more_than_the_burst_and_the_rate(
 
 
 @given(st.lists(st.floats(0, 3), max_size=30), st.floats(0.1, 50), st.integers(1, 5))
-def test_whoever_waits_as_told_gets_a_token(steps: list[float], per_second: float, burst: int) -> None:
+def test_waiting_as_long_as_it_says_brings_a_token(steps: list[float], per_second: float, burst: int) -> None:
     bucket = TokenBucket(per_second, burst)
     now = 0.0
     for step in steps:

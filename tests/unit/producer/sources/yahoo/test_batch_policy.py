@@ -8,74 +8,74 @@ from hypothesis import strategies as st
 
 from producer_service.sources import FailureReason
 from producer_service.sources.breaker import PollOutcome
-from producer_service.sources.yahoo.batch_policy import REFUSALS, Course, outcome_of
+from producer_service.sources.yahoo.batch_policy import REFUSALS, BatchPolicy, poll_outcome
 
 REASONS: tuple[FailureReason, ...] = get_args(FailureReason)
 
 
-def start(course: Course) -> list[int]:
-    """All that may be asked now."""
-    asked = []
-    while (number := course.next()) is not None:
-        asked.append(number)
-    return asked
+def start(policy: BatchPolicy) -> list[int]:
+    """Request every batch that may be requested now."""
+    requested = []
+    while (number := policy.next_batch()) is not None:
+        requested.append(number)
+    return requested
 
 
-def test_keeps_a_few_in_flight() -> None:
-    course = Course(6, in_flight=4)
+def test_limits_the_requests_in_flight() -> None:
+    policy = BatchPolicy(6, max_in_flight=4)
 
-    assert start(course) == [0, 1, 2, 3]
-    course.note(None)
-    assert start(course) == [4]
+    assert start(policy) == [0, 1, 2, 3]
+    policy.record(None)
+    assert start(policy) == [4]
 
 
-def test_begins_where_it_is_told_and_goes_round() -> None:
-    assert start(Course(5, in_flight=5, first=3)) == [3, 4, 0, 1, 2]
+def test_starts_with_the_given_batch_and_wraps_around() -> None:
+    assert start(BatchPolicy(5, max_in_flight=5, first=3)) == [3, 4, 0, 1, 2]
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
-def test_a_refusal_ends_it_at_once(refusal: FailureReason) -> None:
-    course = Course(6, in_flight=2)
-    start(course)
+def test_a_refusal_stops_the_poll_at_once(refusal: FailureReason) -> None:
+    policy = BatchPolicy(6, max_in_flight=2)
+    start(policy)
 
-    course.note(refusal)
-    course.note(None)  # the other one was answered
+    policy.record(refusal)
+    policy.record(None)  # the other request in flight succeeds
 
-    assert start(course) == []
-    assert course.ended_by == refusal
-    assert course.unasked == [2, 3, 4, 5]
+    assert start(policy) == []
+    assert policy.stopped_by == refusal
+    assert policy.waiting == [2, 3, 4, 5]
 
 
-def test_one_failure_does_not_end_it_and_two_in_a_row_do() -> None:
-    course = Course(6, in_flight=1)
+def test_one_failure_does_not_stop_the_poll_but_two_in_a_row_do() -> None:
+    policy = BatchPolicy(6, max_in_flight=1)
 
     for failure in ("timeout", None, "server_error"):
-        start(course)
-        course.note(failure)
-    assert course.ended_by is None
+        start(policy)
+        policy.record(failure)
+    assert policy.stopped_by is None
 
-    start(course)
-    course.note("connection")
-    assert course.ended_by == "connection"
-    assert course.unasked == [4, 5]
-
-
-def test_a_probe_goes_alone_and_opens_the_way() -> None:
-    course = Course(6, in_flight=4, probe=True)
-
-    assert start(course) == [0]
-    course.note(None)
-    assert start(course) == [1, 2, 3, 4]
+    start(policy)
+    policy.record("connection")
+    assert policy.stopped_by == "connection"
+    assert policy.waiting == [4, 5]
 
 
-def test_a_probe_that_fails_was_all() -> None:
-    course = Course(6, in_flight=4, probe=True)
-    start(course)
+def test_a_probe_requests_one_batch_and_the_others_after_its_success() -> None:
+    policy = BatchPolicy(6, max_in_flight=4, probe=True)
 
-    course.note("timeout")
+    assert start(policy) == [0]
+    policy.record(None)
+    assert start(policy) == [1, 2, 3, 4]
 
-    assert start(course) == []
-    assert course.ended_by == "timeout"
+
+def test_a_failed_probe_stops_the_poll() -> None:
+    policy = BatchPolicy(6, max_in_flight=4, probe=True)
+    start(policy)
+
+    policy.record("timeout")
+
+    assert start(policy) == []
+    assert policy.stopped_by == "timeout"
 
 
 @pytest.mark.parametrize(
@@ -90,34 +90,36 @@ def test_a_probe_that_fails_was_all() -> None:
         ([None, "stopped"], None),
     ],
 )
-def test_a_poll_means_to_the_breaker_what_its_batches_say(
+def test_the_outcome_of_a_poll_follows_from_its_batches(
     batches: list[FailureReason | None], outcome: PollOutcome | None
 ) -> None:
-    assert outcome_of(batches) == outcome
+    assert poll_outcome(batches) == outcome
 
 
 @given(st.data(), st.integers(0, 12), st.integers(1, 4), st.booleans())
-def test_in_any_order_of_answers_it_keeps_its_rules(
+def test_keeps_its_rules_for_any_order_of_results(
     data: st.DataObject,
     batches: int,
     in_flight: int,
     probe: bool,  # noqa: FBT001
 ) -> None:
-    course = Course(batches, in_flight=in_flight, first=data.draw(st.integers(0, max(0, batches - 1))), probe=probe)
-    asked: list[int] = []
-    said: list[FailureReason | None] = []
+    policy = BatchPolicy(
+        batches, max_in_flight=in_flight, first=data.draw(st.integers(0, max(0, batches - 1))), probe=probe
+    )
+    requested: list[int] = []
+    results: list[FailureReason | None] = []
     while True:
-        new = start(course)
-        asked += new
-        assert course.under_way <= in_flight
-        if any(reason in REFUSALS for reason in said) or (probe and said[:1] and said[0] is not None):
+        new = start(policy)
+        requested += new
+        assert policy.in_flight <= in_flight
+        if any(reason in REFUSALS for reason in results) or (probe and results[:1] and results[0] is not None):
             assert new == []
-        if probe and not said:
-            assert len(asked) <= 1
-        if not course.under_way:
+        if probe and not results:
+            assert len(requested) <= 1
+        if not policy.in_flight:
             break
-        said.append(data.draw(st.none() | st.sampled_from(REASONS)))
-        course.note(said[-1])
+        results.append(data.draw(st.none() | st.sampled_from(REASONS)))
+        policy.record(results[-1])
 
-    assert sorted([*asked, *course.unasked]) == list(range(batches))
-    assert (course.ended_by is None) <= (not course.unasked)
+    assert sorted([*requested, *policy.waiting]) == list(range(batches))
+    assert (policy.stopped_by is None) <= (not policy.waiting)

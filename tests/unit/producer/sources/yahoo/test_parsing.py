@@ -7,12 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from producer_service.sources import FailureReason
-from producer_service.sources.yahoo.parsing import EXTENDED_FIELDS, FIELDS, Malformed, failure_of, fields, parse
+from producer_service.sources.yahoo.parsing import (
+    EXTENDED_FIELDS,
+    FIELDS,
+    MalformedResponse,
+    failure_reason,
+    parse,
+    requested_fields,
+)
 from quotes import Quote
+from tests.support.sizes import sized
 
 RECEIVED = datetime(2026, 11, 23, 15, 0, 1, tzinfo=UTC)
 EVENT = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
@@ -36,7 +44,7 @@ ROW: dict[str, Any] = {
 }
 DEAD = {
     "quoteType NONE": {"quoteType": "NONE", "symbol": "OCDO.L", "tradeable": False},
-    "typed and priceless": {
+    "typed without a price": {
         "quoteType": "MUTUALFUND",
         "symbol": "OCDO.L",
         "regularMarketTime": 1561759658,
@@ -50,8 +58,8 @@ def body(*rows: object) -> bytes:
     return json.dumps({"quoteResponse": {"result": rows, "error": None}}).encode()
 
 
-def only(answer: bytes) -> Quote:
-    (quote,) = parse(answer, ["OCDO.L"], RECEIVED).quotes
+def only(response: bytes) -> Quote:
+    (quote,) = parse(response, ["OCDO.L"], RECEIVED).quotes
     return quote
 
 
@@ -75,9 +83,9 @@ def test_a_row_is_a_quote_of_exact_decimals() -> None:
 
 
 def test_a_price_keeps_the_digits_that_yahoo_printed() -> None:
-    answer = body(ROW).replace(b": 308.8,", b": 1.04898770,")
+    response = body(ROW).replace(b": 308.8,", b": 1.04898770,")
 
-    assert only(answer).price == Decimal("1.0489877")
+    assert only(response).price == Decimal("1.0489877")
 
 
 def test_a_whole_price_and_a_negative_one_are_prices() -> None:
@@ -85,29 +93,31 @@ def test_a_whole_price_and_a_negative_one_are_prices() -> None:
     assert only(body({**ROW, "regularMarketPrice": -37.63})).price == Decimal("-37.63")
 
 
-def test_rows_go_by_symbol_and_not_by_place() -> None:
-    answer = body({**ROW, "symbol": "MSFT", "regularMarketPrice": 2}, {**ROW, "symbol": "AAPL"}, {**ROW, "symbol": "X"})
+def test_rows_are_matched_by_symbol_and_not_by_position() -> None:
+    response = body(
+        {**ROW, "symbol": "MSFT", "regularMarketPrice": 2}, {**ROW, "symbol": "AAPL"}, {**ROW, "symbol": "X"}
+    )
 
-    quotes = parse(answer, ["AAPL", "GONE", "MSFT"], RECEIVED).quotes
+    quotes = parse(response, ["AAPL", "GONE", "MSFT"], RECEIVED).quotes
 
     assert [(quote.symbol, quote.price) for quote in quotes] == [("AAPL", Decimal("308.8")), ("MSFT", Decimal(2))]
 
 
-def test_a_symbol_keeps_the_case_it_was_asked_in() -> None:
+def test_a_symbol_keeps_the_case_in_which_it_was_requested() -> None:
     assert [quote.symbol for quote in parse(body(ROW), ["ocdo.l", "OCDO.L"], RECEIVED).quotes] == ["ocdo.l", "OCDO.L"]
 
 
-@pytest.mark.parametrize("rows", [[], *([row] for row in DEAD.values())], ids=["left out", *DEAD])
+@pytest.mark.parametrize("rows", [[], *([row] for row in DEAD.values())], ids=["omitted", *DEAD])
 def test_a_dead_symbol_is_missing(rows: list[object]) -> None:
-    answer = parse(body(*rows), ["OCDO.L"], RECEIVED)
+    response = parse(body(*rows), ["OCDO.L"], RECEIVED)
 
-    assert answer.missing == ("OCDO.L",)
-    assert not answer.quotes
-    assert not answer.rejected
+    assert response.missing == ("OCDO.L",)
+    assert not response.quotes
+    assert not response.rejected
 
 
 @pytest.mark.parametrize(
-    ("spoilt", "reason"),
+    ("changes", "reason"),
     [
         ({"regularMarketPrice": float("nan")}, "regularMarketPrice"),
         ({"regularMarketPrice": float("inf")}, "regularMarketPrice"),
@@ -117,7 +127,7 @@ def test_a_dead_symbol_is_missing(rows: list[object]) -> None:
         ({"regularMarketPrice": {"raw": 308.8, "fmt": "308.80"}}, "regularMarketPrice"),
         ({"regularMarketPrice": 0}, "regularMarketPrice is 0"),
         ({"regularMarketPrice": 1e-9}, "regularMarketPrice is 0"),
-        ({"regularMarketTime": None}, "regularMarketTime is not said"),
+        ({"regularMarketTime": None}, "regularMarketTime is missing"),
         ({"regularMarketTime": int(EVENT.timestamp() * 1000)}, "regularMarketTime"),
         ({"regularMarketTime": float("nan")}, "regularMarketTime"),
         ({"regularMarketTime": -1}, "regularMarketTime"),
@@ -125,12 +135,12 @@ def test_a_dead_symbol_is_missing(rows: list[object]) -> None:
     ],
     ids=str,
 )
-def test_a_quote_without_a_usable_price_or_time_is_rejected_alone(spoilt: dict[str, object], reason: str) -> None:
-    answer = parse(body({**ROW, **spoilt}, {**ROW, "symbol": "AAPL"}), ["OCDO.L", "AAPL"], RECEIVED)
+def test_only_the_quote_without_a_usable_price_or_time_is_rejected(changes: dict[str, object], reason: str) -> None:
+    response = parse(body({**ROW, **changes}, {**ROW, "symbol": "AAPL"}), ["OCDO.L", "AAPL"], RECEIVED)
 
-    assert [quote.symbol for quote in answer.quotes] == ["AAPL"]
-    assert [rejected.symbol for rejected in answer.rejected] == ["OCDO.L"]
-    assert answer.rejected[0].reason.startswith(reason)
+    assert [quote.symbol for quote in response.quotes] == ["AAPL"]
+    assert [rejected.symbol for rejected in response.rejected] == ["OCDO.L"]
+    assert response.rejected[0].reason.startswith(reason)
 
 
 @pytest.mark.parametrize("unusable", [None, float("nan"), float("inf"), "a\nb", "", " LSE", "é", True, -1e300, [], {}])
@@ -155,8 +165,8 @@ def test_an_unusable_optional_field_is_absent(field: str, attribute: str, unusab
     assert quote.price == Decimal("308.8")
 
 
-def test_zero_is_how_yahoo_says_no_price_of_the_day_and_a_true_volume() -> None:
-    """Recorded of ^VXAPL: an index with a price and a previous close, whose open, high, low and volume are 0."""
+def test_zero_means_no_price_but_is_a_valid_volume() -> None:
+    """Recorded: the index ^VXAPL has a price and a previous close, and its open, high, low and volume are 0."""
     quote = only(
         body(
             {
@@ -198,21 +208,21 @@ def only_extended(row: dict[str, Any]) -> Quote:
     return quote
 
 
-def test_prices_of_extended_hours_are_asked_for_and_taken_when_they_are_wanted_alone() -> None:
-    assert fields(extended_hours=False) == FIELDS
-    assert {*fields(extended_hours=True)} - {*FIELDS} == {*EXTENDED_FIELDS}
+def test_prices_of_extended_hours_are_used_only_on_request() -> None:
+    assert requested_fields(extended_hours=False) == FIELDS
+    assert {*requested_fields(extended_hours=True)} - {*FIELDS} == {*EXTENDED_FIELDS}
     assert only(body(PRE)).price == Decimal("308.8")
 
 
 @pytest.mark.parametrize(
     ("row", "price", "state", "previous_close"),
     [
-        (PRE, Decimal("309.5"), "PRE", Decimal("308.8")),  # against the close of the last session, as Yahoo counts it
+        (PRE, Decimal("309.5"), "PRE", Decimal("308.8")),  # Yahoo compares it with the close of the last session
         (POST, Decimal("310.25"), "POST", Decimal("315.2")),
     ],
     ids=["pre", "post"],
 )
-def test_a_newer_price_of_extended_hours_is_the_price(
+def test_a_newer_price_of_extended_hours_replaces_the_regular_one(
     row: dict[str, Any], price: Decimal, state: str, previous_close: Decimal
 ) -> None:
     quote = only_extended(row)
@@ -228,8 +238,8 @@ def test_a_newer_price_of_extended_hours_is_the_price(
 
 
 @pytest.mark.parametrize("state", ["POSTPOST", "CLOSED", "PREPRE", "PRE"])
-def test_the_last_price_of_the_evening_stays_until_there_is_a_newer_one(state: str) -> None:
-    """Or the quote would go back to the time of the close, and be late in every poll of the night."""
+def test_the_last_price_of_the_evening_stays_until_a_newer_one_appears(state: str) -> None:
+    """Otherwise the quote would go back to the time of the close, and count as late in every poll of the night."""
     assert only_extended({**POST, "marketState": state}) == only_extended(POST)
 
 
@@ -244,7 +254,7 @@ def test_the_newest_of_three_prices_is_the_price() -> None:
 
 
 @pytest.mark.parametrize(
-    "spoilt",
+    "changes",
     [
         {"preMarketPrice": None},
         {"preMarketPrice": 0},
@@ -256,13 +266,13 @@ def test_the_newest_of_three_prices_is_the_price() -> None:
     ],
     ids=str,
 )
-def test_an_unusable_price_of_extended_hours_leaves_the_regular_one(spoilt: dict[str, object]) -> None:
-    quote = only_extended({**PRE, **spoilt})
+def test_with_an_unusable_price_of_extended_hours_the_regular_one_stays(changes: dict[str, object]) -> None:
+    quote = only_extended({**PRE, **changes})
 
     assert (quote.price, quote.market_state, quote.previous_close) == (Decimal("308.8"), "PRE", Decimal("315.2"))
 
 
-def test_recorded_prices_of_extended_hours_agree_with_the_change_that_yahoo_recorded(recordings: Path) -> None:
+def test_recorded_prices_of_extended_hours_agree_with_the_recorded_change(recordings: Path) -> None:
     seen = set()
     for file in sorted(recordings.glob("yahoo/**/*.json")):
         recorded = json.loads(file.read_bytes())
@@ -271,13 +281,13 @@ def test_recorded_prices_of_extended_hours_agree_with_the_change_that_yahoo_reco
             for field, state in (("preMarket", "PRE"), ("postMarket", "POST")):
                 if f"{field}Price" not in row:
                     continue
-                answer = parse(
+                response = parse(
                     json.dumps(document).encode(),
                     [row["symbol"]],
                     datetime(2027, 1, 1, tzinfo=UTC),
                     extended_hours=True,
                 )
-                quote = answer.quotes[0]
+                quote = response.quotes[0]
                 seen.add((state, row["marketState"]))
                 assert (quote.price, quote.market_state) == (Decimal(str(row[f"{field}Price"])), state), file.name
                 if state == "PRE":
@@ -288,16 +298,16 @@ def test_recorded_prices_of_extended_hours_agree_with_the_change_that_yahoo_reco
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"),
+    ("response", "reason"),
     [
-        (b"", "not JSON"),
-        (b"Too Many Requests\r\n", "not JSON"),
-        (b"<!DOCTYPE html><html></html>", "not JSON"),
-        (body(ROW)[:-20], "not JSON"),
-        (b"\xff\xfe\x00", "not JSON"),
-        (b"[" * 100_000, "not JSON"),
-        (b"null", "no quoteResponse"),
-        (b'{"quoteResponse":{"result":null,"error":null}}', "no quoteResponse"),
+        (b"", "the body is not JSON"),
+        (b"Too Many Requests\r\n", "the body is not JSON"),
+        (b"<!DOCTYPE html><html></html>", "the body is not JSON"),
+        (body(ROW)[:-20], "the body is not JSON"),
+        (b"\xff\xfe\x00", "the body is not JSON"),
+        (b"[" * 100_000, "the body is not JSON"),
+        (b"null", "the body has no quoteResponse"),
+        (b'{"quoteResponse":{"result":null,"error":null}}', "the body has no quoteResponse"),
         (
             b'{"finance":{"result":null,"error":{"code":"Unauthorized","description":"Invalid Crumb"}}}',
             "Unauthorized: Inv",
@@ -305,9 +315,9 @@ def test_recorded_prices_of_extended_hours_agree_with_the_change_that_yahoo_reco
     ],
     ids=["empty", "text", "html", "truncated", "bytes", "deep", "null", "no result", "error"],
 )
-def test_what_is_no_list_of_quotes_is_malformed(answer: bytes, reason: str) -> None:
-    with pytest.raises(Malformed, match=reason):
-        parse(answer, ["OCDO.L"], RECEIVED)
+def test_a_body_without_a_list_of_quotes_is_malformed(response: bytes, reason: str) -> None:
+    with pytest.raises(MalformedResponse, match=reason):
+        parse(response, ["OCDO.L"], RECEIVED)
 
 
 @pytest.mark.parametrize(
@@ -325,8 +335,8 @@ def test_what_is_no_list_of_quotes_is_malformed(answer: bytes, reason: str) -> N
         (302, "malformed"),
     ],
 )
-def test_a_status_says_what_failed(status: int, reason: FailureReason | None) -> None:
-    assert failure_of(status) == reason
+def test_each_status_has_a_failure_reason(status: int, reason: FailureReason | None) -> None:
+    assert failure_reason(status) == reason
 
 
 json_values = st.recursive(
@@ -341,31 +351,32 @@ rows = st.fixed_dictionaries(
 )
 
 
+@settings(max_examples=sized(50, 100))
 @given(st.lists(rows | json_values, max_size=4), st.booleans())
-def test_any_answer_of_yahoos_shape_sorts_every_symbol_into_one_place(
+def test_every_symbol_has_exactly_one_result_for_any_list_of_rows(
     some: list[object],
     extended_hours: bool,  # noqa: FBT001
 ) -> None:
-    asked = ["AAPL", "MSFT", "^GSPC"]
+    requested = ["AAPL", "MSFT", "^GSPC"]
 
-    answer = parse(body(*some), asked, RECEIVED, extended_hours=extended_hours)
+    response = parse(body(*some), requested, RECEIVED, extended_hours=extended_hours)
 
-    sorted_in = [quote.symbol for quote in answer.quotes] + [each.symbol for each in answer.rejected]
-    assert sorted([*sorted_in, *answer.missing]) == sorted(asked)
-    assert sorted([*answer.present, *answer.missing]) == sorted(asked)
-    assert all(quote.event_time <= RECEIVED + timedelta(seconds=60) for quote in answer.quotes)
+    with_price = [quote.symbol for quote in response.quotes] + [each.symbol for each in response.rejected]
+    assert sorted([*with_price, *response.missing]) == sorted(requested)
+    assert sorted([*response.priced, *response.missing]) == sorted(requested)
+    assert all(quote.event_time <= RECEIVED + timedelta(seconds=60) for quote in response.quotes)
 
 
 @given(st.builds(json.dumps, json_values) | st.text() | st.sampled_from(["1e99999999999999999999", "9" * 5000]))
-def test_any_other_answer_is_malformed_at_worst(text: str) -> None:
-    for answer in (text.encode(), f'{{"quoteResponse":{{"result":[{{"symbol":"A","currency":{text}}}]}}}}'.encode()):
+def test_any_other_body_is_malformed_at_worst(text: str) -> None:
+    for response in (text.encode(), f'{{"quoteResponse":{{"result":[{{"symbol":"A","currency":{text}}}]}}}}'.encode()):
         try:
-            parse(answer, ["A"], RECEIVED)
-        except Malformed:
+            parse(response, ["A"], RECEIVED)
+        except MalformedResponse:
             continue
 
 
-def test_every_recorded_answer_is_understood(recordings: Path) -> None:
+def test_every_recorded_response_is_parsed(recordings: Path) -> None:
     read = 0
     dead: set[str] = set()
     for file in sorted(recordings.glob("yahoo/**/*.json")):
@@ -375,9 +386,9 @@ def test_every_recorded_answer_is_understood(recordings: Path) -> None:
             continue
         read += 1
         priced = {row["symbol"]: "regularMarketPrice" in row for row in document["quoteResponse"]["result"]}
-        answer = parse(json.dumps(document).encode(), [*priced, "NONEXISTENT"], datetime(2027, 1, 1, tzinfo=UTC))
-        assert [quote.symbol for quote in answer.quotes] == [symbol for symbol in priced if priced[symbol]], file.name
-        assert answer.rejected == (), file.name
-        dead |= {*answer.missing}
+        response = parse(json.dumps(document).encode(), [*priced, "NONEXISTENT"], datetime(2027, 1, 1, tzinfo=UTC))
+        assert [quote.symbol for quote in response.quotes] == [symbol for symbol in priced if priced[symbol]], file.name
+        assert response.rejected == (), file.name
+        dead |= {*response.missing}
     assert read > 40
     assert dead == {"RIDE", "ADH", "BRKS", "SI", "SIMP", "NONEXISTENT"}

@@ -6,11 +6,12 @@ from collections.abc import Callable
 import pytest
 
 from producer_service.sources.token_bucket import TokenBucket
-from producer_service.sources.yahoo.request_limiter import Gate, Trouble
+from producer_service.sources.yahoo.errors import SourceError
+from producer_service.sources.yahoo.request_limiter import RequestLimiter
 
 
 class FakeTime(threading.Condition):
-    """Whoever waits finds the time gone by at once; `meanwhile` is what happens then."""
+    """A condition whose `wait` returns at once and advances the time. `meanwhile` is called during each wait."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,67 +32,67 @@ def time() -> FakeTime:
 
 
 @pytest.fixture
-def gate(time: FakeTime) -> Gate:
-    """Two requests at once, then one a second; a poll of ten seconds has begun."""
-    gate = Gate(TokenBucket(per_second=1, burst=2), 5, lambda: time.now, time)
-    gate.begin(10)
-    return gate
+def limiter(time: FakeTime) -> RequestLimiter:
+    """Allows two requests at once, then one a second. A poll of ten seconds has started."""
+    limiter = RequestLimiter(TokenBucket(per_second=1, burst=2), 5, lambda: time.now, time)
+    limiter.start_poll(10)
+    return limiter
 
 
-def refused(gate: Gate) -> str:
-    with pytest.raises(Trouble) as caught:
-        gate.enter()
+def refused(limiter: RequestLimiter) -> str:
+    with pytest.raises(SourceError) as caught:
+        limiter.acquire()
     return caught.value.reason
 
 
-def test_requests_beyond_the_burst_wait_for_their_tokens(gate: Gate, time: FakeTime) -> None:
+def test_requests_beyond_the_burst_wait_for_their_tokens(limiter: RequestLimiter, time: FakeTime) -> None:
     passed = []
     for _ in range(4):
-        gate.enter()
+        limiter.acquire()
         passed.append(time.now - 1000)
 
     assert passed == [0, 0, 1, 2]
 
 
-def test_a_request_may_take_its_timeout_but_not_longer_than_the_poll(gate: Gate, time: FakeTime) -> None:
-    assert gate.enter() == 5
+def test_a_request_may_take_its_timeout_but_not_longer_than_the_poll(limiter: RequestLimiter, time: FakeTime) -> None:
+    assert limiter.acquire() == 5
     time.now += 7
-    assert gate.enter() == 3
+    assert limiter.acquire() == 3
     time.now += 3
-    assert refused(gate) == "timeout"
+    assert refused(limiter) == "timeout"
 
 
-def test_a_token_that_comes_too_late_for_the_poll_is_not_waited_for(time: FakeTime) -> None:
-    gate = Gate(TokenBucket(per_second=0.01, burst=1), 5, lambda: time.now, time)
-    gate.begin(10)
-    gate.enter()
+def test_does_not_wait_for_a_token_that_comes_after_the_end_of_the_poll(time: FakeTime) -> None:
+    limiter = RequestLimiter(TokenBucket(per_second=0.01, burst=1), 5, lambda: time.now, time)
+    limiter.start_poll(10)
+    limiter.acquire()
 
-    assert refused(gate) == "timeout"
+    assert refused(limiter) == "timeout"
     assert time.now == 1010
 
 
-def test_a_refusal_shuts_it_for_this_poll(gate: Gate) -> None:
-    gate.refuse("rate_limited")
-    gate.refuse("unauthorized")
-    assert refused(gate) == "rate_limited"
+def test_a_refusal_blocks_the_rest_of_the_poll(limiter: RequestLimiter) -> None:
+    limiter.block("rate_limited")
+    limiter.block("unauthorized")
+    assert refused(limiter) == "rate_limited"
 
-    gate.begin(10)
-    gate.enter()
-
-
-def test_a_refusal_reaches_those_who_wait(gate: Gate, time: FakeTime) -> None:
-    gate.enter()
-    gate.enter()
-    time.meanwhile = lambda: gate.refuse("rate_limited")
-
-    assert refused(gate) == "rate_limited"
+    limiter.start_poll(10)
+    limiter.acquire()
 
 
-def test_stopping_shuts_it_for_ever(gate: Gate, time: FakeTime) -> None:
-    gate.enter()
-    gate.enter()
-    time.meanwhile = gate.stop
+def test_a_refusal_blocks_requests_that_already_wait(limiter: RequestLimiter, time: FakeTime) -> None:
+    limiter.acquire()
+    limiter.acquire()
+    time.meanwhile = lambda: limiter.block("rate_limited")
 
-    assert refused(gate) == "stopped"
-    gate.begin(10)
-    assert refused(gate) == "stopped"
+    assert refused(limiter) == "rate_limited"
+
+
+def test_stopping_blocks_all_later_polls(limiter: RequestLimiter, time: FakeTime) -> None:
+    limiter.acquire()
+    limiter.acquire()
+    time.meanwhile = limiter.stop
+
+    assert refused(limiter) == "stopped"
+    limiter.start_poll(10)
+    assert refused(limiter) == "stopped"
