@@ -26,10 +26,11 @@ from processor_lambda.records import Record as PositionedLine
 from processor_lambda.rows import Row
 from quotes import Heartbeat, Quote, encode, lane_of, partition_key
 from replica.emulator import Emulator
-from replica.event_source import Clock, EventSourceMapping, FakeFunction, Record
+from replica.event_source import Clock, EventSourceMapping, Record
 from replica.event_source.aws import connect, on_failure_destination
-from replica.event_source.invoker import Deliverer
+from replica.event_source.invoker import Invoker
 from replica.event_source.records import EventFormat
+from tests.fakes.event_source import FakeFunction
 from tests.fakes.fault_proxy import Answer, FaultProxy, Request
 from tests.fakes.pipeline import make_processor
 from tests.fakes.processor_ports import World
@@ -306,7 +307,7 @@ def given_up(operator: Operator) -> list[tuple[str, bytes]]:
     )
     deployed = operator.client("lambda").get_event_source_mapping(UUID=operator.outputs["EventSourceMappingId"])
     mapping = EventSourceMapping.from_response(deployed | {"MaximumRetryAttempts": 0})
-    deliverer = Deliverer(
+    invoker = Invoker(
         mapping,
         EventFormat(mapping, "arn:aws:iam::000000000000:role/r"),
         FakeFunction(_fail),
@@ -319,7 +320,7 @@ def given_up(operator: Operator) -> list[tuple[str, bytes]]:
         on_discard=lambda _: None,
     )
     for start in range(0, len(records), 7):
-        deliverer.deliver(records[start : start + 7], lambda _: None)
+        invoker.deliver(records[start : start + 7], lambda _: None)
     return keyed
 
 
