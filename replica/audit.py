@@ -1,4 +1,7 @@
-"""The audit: what the ledger says was accepted, held against what can be read back. No counter is trusted."""
+"""The audit: compares the log of accepted quotes with what can be read back from the services.
+
+It does not trust any counter of the pipeline.
+"""
 
 from __future__ import annotations
 
@@ -14,38 +17,41 @@ from replica.event_source import Position, StreamReader
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """What was read back from where the quotes went."""
+    """Everything that was read back from the services."""
 
     stream: tuple[Identity, ...]
-    """Every quote on the stream, in the order of arrival within its shard; one that was sent twice is there twice."""
+    """Every quote on the stream, in its shard's order of arrival. A quote that was sent twice is here twice."""
     rows: frozenset[Identity]
+    """The quotes in the quotes table."""
     bars: int
+    """The number of bars in the bars table."""
     archived: Mapping[Identity, frozenset[bytes]]
-    """What each identity says, as `contents_of` has it: all of a line but when it was received and its revision."""
+    """The contents in the archive under each identity, as `contents_of` returns them."""
     quarantined: Mapping[str, int]
-    """How many lines each quarantine message stands for, by its id."""
+    """The number of lines of each quarantine message, by the message's id."""
     alerts: frozenset[str]
-    """The ids that a subscriber of the topic received."""
+    """The ids of the alerts that a subscriber of the topic received."""
 
 
 class Findings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the audit found. A pipeline that keeps its promises has nothing lost, duplicated or out of order."""
+    """The result of the audit. Nothing is lost, duplicated or out of order if the pipeline keeps its promises."""
 
     quotes_accepted: int
     quotes_stored: int
     lost: int
-    """Accepted, and not a row or not in the archive."""
+    """Quotes that the producer accepted and that are missing from the quotes table or from the archive."""
     duplicated: int
-    """The same content of one symbol, time and session under a second revision."""
+    """Quotes with the content of another revision of the same symbol, time and session."""
     out_of_order: int
-    """First arrivals on the stream that came after a later quote of their symbol."""
+    """Quotes whose first arrival on the stream came after a later quote of their symbol."""
     quarantined: int
+    """Lines that the processor refused."""
     alerts: int
     bars: int
 
 
 def audit(accepted: Collection[Identity], evidence: Evidence) -> Findings:
-    """Hold what was accepted against the evidence. Pure."""
+    """Compare the accepted quotes with the evidence. Pure."""
     return Findings(
         quotes_accepted=len(accepted),
         quotes_stored=len(evidence.rows),
@@ -59,7 +65,10 @@ def audit(accepted: Collection[Identity], evidence: Evidence) -> Findings:
 
 
 def contents_of(lines: Iterable[GoodLine]) -> dict[Identity, frozenset[bytes]]:
-    """What lines say under each identity: contents, with their sessions. Pure."""
+    """The different contents of the lines under each identity. Pure.
+
+    A content is a whole line with its session, except for the time of receipt and the revision.
+    """
     found: dict[Identity, set[bytes]] = {}
     for good in lines:
         if isinstance(good.line, Quote):
@@ -71,7 +80,7 @@ def contents_of(lines: Iterable[GoodLine]) -> dict[Identity, frozenset[bytes]]:
 def _duplicated(archived: Mapping[Identity, frozenset[bytes]]) -> int:
     revisions: dict[bytes, set[int]] = {}
     for identity, contents in archived.items():
-        for content in contents:  # it holds the symbol and the event time
+        for content in contents:  # a content includes the symbol and the event time
             revisions.setdefault(content, set()).add(identity.revision)
     return sum(len(found) - 1 for found in revisions.values())
 
@@ -92,8 +101,8 @@ def _out_of_order(stream: Iterable[Identity]) -> int:
     return count
 
 
-class Reader:
-    """Reads the evidence with boto3 clients of the services, from where a deployment's outputs say."""
+class EvidenceReader:
+    """Reads the evidence with boto3 clients, from the resources that a deployment's outputs name."""
 
     def __init__(self, outputs: Mapping[str, str], stream: StreamReader, inbox_url: str, **clients: Any) -> None:
         self._outputs = outputs
@@ -104,13 +113,13 @@ class Reader:
         self._alerts: dict[str, str] = {}
 
     def read(self) -> Evidence:
-        """Read everything there is. Queues are emptied by it; what they held is remembered."""
+        """Read everything. This empties the queues; the reader remembers their messages for the next call."""
         self.new_alerts()
         for body in self._drain(self._outputs["QuarantineQueueUrl"]):
             message = msgspec.json.decode(body)
             self._quarantined[message["id"]] = message.get("lines", 1)
         return Evidence(
-            stream=tuple(self._on_stream()),
+            stream=tuple(self._streamed()),
             rows=frozenset(map(_row_identity, self._scan(self._outputs["QuotesTable"], "#symbol, #timestamp"))),
             bars=sum(1 for _ in self._scan(self._outputs["BarsTable"], "#symbol")),
             archived=contents_of(self._archived()),
@@ -119,16 +128,16 @@ class Reader:
         )
 
     def new_alerts(self) -> list[str]:
-        """The subjects of the alerts that came since the last look."""
-        fresh = []
+        """The subjects of the alerts that arrived since the last call."""
+        new = []
         for body in self._drain(self._inbox_url):
             alert = msgspec.json.decode(body)
             if alert["id"] not in self._alerts:
                 self._alerts[alert["id"]] = alert["subject"]
-                fresh.append(alert["subject"])
-        return fresh
+                new.append(alert["subject"])
+        return new
 
-    def _on_stream(self) -> Iterator[Identity]:
+    def _streamed(self) -> Iterator[Identity]:
         for shard in self._stream.list_shards():
             iterator: str | None = self._stream.shard_iterator(shard.shard_id, Position(type="TRIM_HORIZON"))
             while iterator is not None:

@@ -15,49 +15,60 @@ from rich.console import Console
 from analytics import local_archive
 from analytics.errors import AnalyticsError
 from deployment.errors import DeploymentError
-from replica import demo as demo_
+from replica.demo import run_demo
 from replica.errors import ReplicaError
 from replica.view import View
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Run the pipeline on this machine.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
+
+
+@app.callback()
+def main() -> None:
+    """Run the whole pipeline on this machine. It needs no AWS account and no Docker."""
 
 
 @app.command()
 def demo(  # noqa: PLR0917  (options, by name)
     seconds: Annotated[
-        float | None, typer.Option(min=1, help="How long to run. Without it: until Ctrl-C, or the end of a replay.")
+        float | None, typer.Option(min=1, help="How long to run. The default is until Ctrl-C or the end of a replay.")
     ] = None,
-    source: Annotated[str, typer.Option(help="Where the quotes come from: synthetic, replay or yahoo.")] = "synthetic",
+    source: Annotated[str, typer.Option(help="The source of the quotes: synthetic, replay or yahoo.")] = "synthetic",
     symbols: Annotated[
-        str | None, typer.Option(help="AAPL,MSFT,… The source yahoo needs them; the others have their own.")
+        str | None,
+        typer.Option(help="The symbols, such as AAPL,MSFT. Required for yahoo; the other sources have their own."),
     ] = None,
-    interval: Annotated[float, typer.Option(min=0.1, help="Seconds from one poll to the next.")] = 1.0,
+    interval: Annotated[float, typer.Option(min=0.1, help="The seconds from one poll to the next.")] = 1.0,
     replay_path: Annotated[
-        Path | None, typer.Option(help="A file or directory of SYMBOL_1min.csv bars or JSON Lines.")
+        Path | None, typer.Option(help="The file or directory to replay: SYMBOL_1min.csv bars, or archived JSON Lines.")
     ] = None,
     replay_speed: Annotated[
-        float, typer.Option(min=0, help="Times real time. 0 is as fast as the pipeline takes it.")
+        float, typer.Option(min=0, help="The speed of a replay, in times real time. 0 is as fast as possible.")
     ] = 0.0,
-    summary: Annotated[Path | None, typer.Option(help="Write the closing figures to this file, as JSON.")] = None,
+    summary: Annotated[Path | None, typer.Option(help="Write the result to this file, as JSON.")] = None,
     keep: Annotated[
         Path,
         typer.Option(
             file_okay=False,
-            help="The directory that keeps the archive for `make sql`.",
+            help="The directory to copy the archive to, for `make sql`.",
             show_default="build/demo-archive",
         ),
     ] = local_archive.DIRECTORY,
     auth: Annotated[  # noqa: FBT002  (an option, by name)
         bool,
-        typer.Option("--auth", envvar="AUTH", help="Enforce the deployed IAM policies, the function's role included."),
+        typer.Option(
+            "--auth",
+            envvar="AUTH",
+            help="Enforce the deployed IAM policies, including the role of the function. Needs openssl.",
+        ),
     ] = False,
 ) -> None:
-    """Run the whole pipeline on this machine, watch it, and check that nothing was lost.
+    """Run the whole pipeline on this machine, watch it, and check that no quote was lost.
 
-    Starts an emulator of AWS, deploys the templates, runs the producer, and delivers its stream to the function as
-    Lambda does. At the end (Ctrl-C, --seconds, or the end of a replay) it drains, reads everything back, and compares
-    it with the log of accepted quotes. Exits 1 if a quote was lost, duplicated or out of order. Other PRODUCER_
-    variables of the environment reach the producer unchanged.
+    The demo starts an emulator of AWS, deploys the templates to it, runs the producer, and delivers the stream to the
+    deployed function as Lambda does. At the end, it drains the pipeline, reads everything back, and compares it with
+    the log of accepted quotes. It exits with 1 if a quote was lost, duplicated or out of order.
+
+    Other PRODUCER_ variables in the environment reach the producer unchanged.
     """
     settings = {"SOURCE": source, "POLL_INTERVAL_SECONDS": str(interval), "REPLAY_SPEED": str(replay_speed)}
     if symbols:
@@ -65,7 +76,7 @@ def demo(  # noqa: PLR0917  (options, by name)
     if replay_path is not None:
         settings["REPLAY_PATH"] = str(replay_path.absolute())
     with _reported_errors():
-        result = demo_.run(View(Console()), seconds=seconds, settings=settings, archive=keep, policies_enforced=auth)
+        result = run_demo(View(Console()), seconds=seconds, settings=settings, archive=keep, policies_enforced=auth)
         if summary is not None:
             summary.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
     if result.lost or result.duplicated or result.out_of_order:
@@ -74,7 +85,7 @@ def demo(  # noqa: PLR0917  (options, by name)
 
 @contextmanager
 def _reported_errors() -> Iterator[None]:
-    """End with status 1 and a message for what a person can fix. A bug of ours keeps its traceback."""
+    """Turn an error that the user can fix into a message and exit status 1. Other errors keep their traceback."""
     try:
         yield
     except (ReplicaError, DeploymentError, AnalyticsError, BotoCoreError) as error:

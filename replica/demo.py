@@ -1,4 +1,4 @@
-"""The demo: the pipeline runs for a while, is watched, drains, and is held to account."""
+"""The demo: runs the pipeline, shows its figures, drains it, and compares what it stored with what it accepted."""
 
 from __future__ import annotations
 
@@ -26,70 +26,75 @@ from replica.view import PRICES, View
 DRAIN = {"DRAIN_SECONDS": "110"}
 STEP_SECONDS = 0.5
 STALLED_SECONDS = 120.0
-"""Nothing was stored for so long while something was still to come."""
+"""The demo fails if the stream still has records and nothing has been stored for this long."""
 
 
 class PipelineStalled(ReplicaError):
-    """What was put on the stream was not processed, and nothing moves any more."""
+    """The stream has unprocessed records, and the processor has stopped to make progress."""
 
 
 class Latency(msgspec.Struct, frozen=True):
-    """From the producer's receipt of a quote to the end of the invocation that stored it; None if none was stored."""
+    """Seconds from the producer's receipt of a quote to the end of the invocation that stored it.
+
+    None if no quote was stored.
+    """
 
     p50: float | None
     p99: float | None
 
 
 class Summary(Findings, frozen=True, kw_only=True):
-    """The findings of a demo, and its figures."""
+    """The result of a demo: the findings of the audit, and the figures of the run."""
 
     batches: int
     latency_seconds: Latency
     seconds: float
-    """From the producer's start to the last quote stored."""
+    """The time from the producer's start to the last stored quote."""
     usage: Usage
-    """What AWS would have billed by the call, counted from the calls."""
+    """What AWS would bill for the calls of the run."""
     usd_per_million_quotes: float | None
-    """Of that usage, at list prices; what is paid by the hour comes on top."""
+    """The list price of this usage. What AWS bills by the hour is not included."""
 
 
-def run(
+def run_demo(
     view: View, *, seconds: float | None, settings: dict[str, str], archive: Path, policies_enforced: bool = False
 ) -> Summary:
-    """Run the pipeline until the time is up, the source ends or Ctrl-C; then drain, read back and compare.
+    """Run the pipeline until the time is up, the source ends or Ctrl-C, and check what it stored.
 
-    What the producer holds when it is told to stop is delivered first, however long that takes within its limits.
-    `settings` are the producer's, without their prefix; the pipeline's archive is left in the directory `archive`.
-    Raises `ReplicaError` when something does not start or stop as it should; the findings may be bad without that.
+    The producer first delivers what it has accepted, within its own limits of time. `settings` are settings of the
+    producer without their prefix. The archive is copied to the directory `archive`. Raises `ReplicaError` or
+    `DeploymentError` if a part does not start or stop cleanly. Bad findings raise nothing.
     """
     interrupted = _interrupts()
     local_archive.prepare(archive)
     with (
         tempfile.TemporaryDirectory(prefix="stockstream-demo-") as scratch,
-        Pipeline(view.say, policies_enforced=policies_enforced) as pipeline,
+        Pipeline(view.report, policies_enforced=policies_enforced) as pipeline,
     ):
         directory = Path(scratch)
         stream_name = pipeline.outputs["StreamName"]
         base = pipeline.emulator.environment(os.environ)
         with ProducerProcess(environment(base, directory, stream_name, DRAIN | settings)) as producer:
-            view.say(f"running: {producer.url}/metrics  {producer.url}/healthz  {producer.url}/readyz")
-            began = time.monotonic()
-            with view.shown():
-                while not (interrupted.is_set() or producer.has_ended() or _is_over(began, seconds)):
-                    _show(view, pipeline, producer, "running")
+            view.report(f"running: {producer.url}/metrics  {producer.url}/healthz  {producer.url}/readyz")
+            started_at = time.monotonic()
+            with view.live():
+                while not (interrupted.is_set() or producer.has_ended() or _is_over(started_at, seconds)):
+                    _update(view, pipeline, producer, "running")
                     interrupted.wait(STEP_SECONDS)
-                _show(view, pipeline, producer, "draining")
+                _update(view, pipeline, producer, "draining")
                 producer.stop()
                 _catch_up(view, pipeline, producer)
-            took = time.monotonic() - began
+            took = time.monotonic() - started_at
             usage = pipeline.usage(pipeline.monitor.snapshot(0).stored, producer.log_bytes)
-            view.say("reading back the stream, the tables, the archive and the queues")
+            view.report("reading back the stream, the tables, the archive and the queues")
             findings = audit(list(ledger.read(directory / "ledger.jsonl")), pipeline.reader.read())
             local_archive.download(pipeline.emulator.client("s3"), pipeline.outputs["ArchiveBucket"], archive)
         snapshot = pipeline.monitor.snapshot(PRICES)
         summary = _summary(findings, snapshot, took, usage)
-        view.close(findings, snapshot, usage, summary.usd_per_million_quotes)
-        view.say(f"the archive stays in {archive}: `make sql` asks it, `make sql QUERY=daily_ohlc` a saved query")
+        view.summarize(findings, snapshot, usage, summary.usd_per_million_quotes)
+        view.report(
+            f"The archive is in {archive}. Query it with `make sql`, or run a saved query: `make sql QUERY=daily_ohlc`."
+        )
         return summary
 
 
@@ -105,8 +110,8 @@ def _summary(findings: Findings, snapshot: Snapshot, took: float, usage: Usage) 
     )
 
 
-def _show(view: View, pipeline: Pipeline, producer: ProducerProcess, state: str) -> None:
-    view.show(
+def _update(view: View, pipeline: Pipeline, producer: ProducerProcess, state: str) -> None:
+    view.update(
         pipeline.monitor.snapshot(PRICES),
         pipeline.reader.new_alerts(),
         state=state,
@@ -116,22 +121,25 @@ def _show(view: View, pipeline: Pipeline, producer: ProducerProcess, state: str)
 
 
 def _catch_up(view: View, pipeline: Pipeline, producer: ProducerProcess) -> None:
-    stored, moved_at = -1, time.monotonic()
+    """Wait until the processor has processed the whole stream. Raises `PipelineStalled`."""
+    stored, changed_at = -1, time.monotonic()
     while not pipeline.runner.wait_until_caught_up(STEP_SECONDS * 4):
         now = pipeline.monitor.snapshot(0).stored
         if now != stored:
-            stored, moved_at = now, time.monotonic()
-        elif time.monotonic() - moved_at > STALLED_SECONDS:
-            raise PipelineStalled(f"nothing was stored for {STALLED_SECONDS:.0f} s, with records left on the stream")
-        _show(view, pipeline, producer, "draining")
+            stored, changed_at = now, time.monotonic()
+        elif time.monotonic() - changed_at > STALLED_SECONDS:
+            raise PipelineStalled(
+                f"the stream has unprocessed records, but nothing was stored for {STALLED_SECONDS:.0f} s"
+            )
+        _update(view, pipeline, producer, "draining")
 
 
-def _is_over(began: float, seconds: float | None) -> bool:
-    return seconds is not None and time.monotonic() - began >= seconds
+def _is_over(started_at: float, seconds: float | None) -> bool:
+    return seconds is not None and time.monotonic() - started_at >= seconds
 
 
 def _interrupts() -> threading.Event:
-    """Set by the first Ctrl-C or SIGTERM, which ends the run; a second one is Python's own and ends the program."""
+    """An event that the first Ctrl-C or SIGTERM sets, to end the run. A second one ends the program at once."""
     event = threading.Event()
 
     def on_signal(number: int, _frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""MiniStack, AWS in one process on this machine, started for as long as a `with` block lasts."""
+"""Runs MiniStack, an emulator of AWS, in a child process for as long as a `with` block lasts."""
 
 from __future__ import annotations
 
@@ -27,13 +27,12 @@ from replica.errors import EmulatorError
 REGION = "us-east-1"
 HOST = "127.0.0.1"
 
-EDGE = Path(__file__).with_name("edge.py")
-
+_METERING_PROXY = Path(__file__).with_name("metering_proxy.py")
 _START_SECONDS = 30.0
 _REAP_SECONDS = 2.0
 _POLL_SECONDS = 0.05
 _LOG_LINES = 20
-# What any process needs to run at all; nothing else of ours reaches the emulator, nor the functions that it runs.
+# The variables that any process needs. No other variable reaches the emulator or the functions that it runs.
 _INHERITED = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
 _CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -44,12 +43,12 @@ _CREDENTIALS = {
 
 
 class Emulator:
-    """An emulator of its own: a free port of 127.0.0.1, a directory that goes with it, a state that starts empty.
+    """An emulator that starts empty, on a free port of 127.0.0.1, with a temporary directory.
 
-    It runs in a session of its own, so the Ctrl-C of a terminal leaves it alive until the block ends, and a producer
-    can drain into it. With `policies_enforced` it checks signatures and IAM policies, of the functions' roles too, and
-    speaks TLS, since TLS-only policies would deny everything else. `metered`, it writes down the calls that AWS would
-    bill (`edge`). Entering raises `EmulatorError`.
+    It runs in a session of its own. So Ctrl-C in a terminal does not end it, and a producer can still drain into it.
+    With `policies_enforced` it checks signatures and IAM policies, including those of the functions' roles. It then
+    speaks TLS, because policies that demand TLS would deny every other call. With `metered` it records the calls that
+    AWS would bill (`metering_proxy`). `python` is an interpreter that has MiniStack. Entering raises `EmulatorError`.
     """
 
     def __init__(self, *, python: str = sys.executable, policies_enforced: bool = False, metered: bool = False) -> None:
@@ -79,23 +78,24 @@ class Emulator:
 
     @property
     def endpoint_url(self) -> str:
-        """Where every service answers."""
+        """The URL of every service."""
         return f"{'https' if self._policies_enforced else 'http'}://{HOST}:{self._port}"
 
     @property
     def log(self) -> Path:
-        """What the emulator wrote; it goes when the block ends."""
+        """The log file of the emulator. It is deleted when the block ends."""
         return self._directory / "ministack.log"
 
     @property
     def calls(self) -> Path:
-        """The calls that were metered, a JSON line each; it goes when the block ends."""
+        """The file of metered calls, one JSON line each. It is deleted when the block ends."""
         return self._directory / "calls.jsonl"
 
     def environment(self, base: Mapping[str, str] = os.environ) -> dict[str, str]:
-        """A whole environment for a child process that takes the emulator for AWS.
+        """The environment of a child process that uses the emulator as AWS.
 
-        `base` without its own AWS settings, profiles included, and with the emulator's; proxies are not asked for it.
+        It is `base` with the emulator's AWS settings in place of all others, profiles included, and without a proxy for
+        the emulator.
         """
         environment = {name: value for name, value in base.items() if not name.startswith("AWS_")}
         environment |= _CREDENTIALS
@@ -112,7 +112,7 @@ class Emulator:
         return environment
 
     def client(self, service_name: str, *, config: Config | None = None) -> Any:
-        """A boto3 client of one service, whatever this process's environment says of AWS and of proxies."""
+        """A boto3 client of one service. It ignores what this process's environment says about AWS and proxies."""
         return self._session.client(
             service_name,
             endpoint_url=self.endpoint_url,
@@ -140,7 +140,7 @@ class Emulator:
             "TMPDIR": str(directory / "tmp"),
             "STATE_DIR": str(directory / "state"),
             "S3_DATA_DIR": str(directory / "s3"),
-            # It would remove the containers of every other MiniStack, and listen on fixed ports for MQTT and SFTP.
+            # Otherwise it would remove the containers of other MiniStacks, and use fixed ports for MQTT and SFTP.
             "DOCKER_HOST": f"unix://{directory}/none.sock",
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
@@ -150,8 +150,8 @@ class Emulator:
         command = [self._python, "-m", "ministack"]
         if self._metered:
             environment["STOCKSTREAM_CALLS"] = str(self.calls)
-            # -P: the folder of this file would be on its path, and the names of our modules hide others.
-            command = [self._python, "-P", str(EDGE)]
+            # -P keeps the proxy's folder off the import path, where our modules would hide others of the same name.
+            command = [self._python, "-P", str(_METERING_PROXY)]
         with self.log.open("wb") as log:
             try:
                 self._process = subprocess.Popen(  # noqa: S603  (no shell)
@@ -176,7 +176,7 @@ class Emulator:
             time.sleep(_POLL_SECONDS)
 
     def _is_healthy(self) -> bool:
-        # http.client, unlike urllib, knows no proxies.
+        # http.client does not use a proxy, unlike urllib.
         connection: http.client.HTTPConnection
         if self._policies_enforced:
             if not self._certificate.exists():
@@ -207,12 +207,12 @@ class Emulator:
 
 
 def _kill_session(process: subprocess.Popen[bytes]) -> None:
-    """Kill the emulator and the workers of its functions, and give the system a moment to reap them.
+    """Kill the emulator and the workers of its functions, and wait briefly until the system has reaped them.
 
-    At once, for it keeps nothing worth saving, and its own shutdown waits for connections that clients keep. No longer
-    than a moment: in a container whose first process reaps nothing, the dead stay members of their group.
+    They are killed at once, because the emulator has nothing to save and its own shutdown waits for open connections.
+    The wait is bounded, because dead processes stay in their group if the first process of a container reaps none.
     """
-    with suppress(ProcessLookupError, PermissionError):  # none is left; macOS says the latter of a group of the dead
+    with suppress(ProcessLookupError, PermissionError):  # no process is left, or, on macOS, only dead ones
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     deadline = time.monotonic() + _REAP_SECONDS
@@ -223,14 +223,14 @@ def _kill_session(process: subprocess.Popen[bytes]) -> None:
 
 
 def _session() -> boto3.Session:
-    """A session that reads no profile, whatever AWS_PROFILE names: botocore refuses one that it cannot find."""
-    nowhere = (None, None, os.devnull, None)
+    """A session that reads no profile. Otherwise botocore would fail on an AWS_PROFILE that it cannot find."""
+    no_file = (None, None, os.devnull, None)
     return boto3.Session(
         botocore_session=botocore.session.Session(
             session_vars={
                 "profile": (None, None, None, None),
-                "config_file": nowhere,
-                "credentials_file": nowhere,
+                "config_file": no_file,
+                "credentials_file": no_file,
             }
         )
     )

@@ -1,8 +1,8 @@
-"""What can go wrong in the replica. Each message is for the person who started it."""
+"""The errors of the replica. Each message is for the person who started it."""
 
 
 class ReplicaError(Exception):
-    """The replica cannot go on. The message says what happened and, where it is known, what helps."""
+    """The replica cannot continue. The message says what happened and, if known, what to do."""
 
 
 class EmulatorError(ReplicaError):

@@ -1,4 +1,4 @@
-"""What the pipeline does, as it does it: fed by the event-source runner, read by the view and the summary."""
+"""Counts what the running pipeline stores. The event-source runner feeds it, the view and the summary read it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from replica.event_source import InvocationReport
 
 MILLISECOND = timedelta(milliseconds=1)
 RATE_SECONDS = 5.0
-"""The rate shown is that of the last seconds."""
+"""The displayed rate is an average over this many seconds."""
 
 
 class Price(msgspec.Struct, frozen=True):
-    """The last quote of a symbol that was stored."""
+    """The last stored price of a symbol."""
 
     symbol: str
     price: Decimal
@@ -27,33 +27,34 @@ class Price(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of things at one instant."""
+    """The figures of the pipeline at one instant."""
 
     stored: int
     batches: int
     failed_batches: int
     quotes_per_second: float
     p50: float | None
+    """The median latency in seconds: from the producer's receipt of a quote to the end of its storing invocation."""
     p99: float | None
-    """Seconds from the producer's receipt of a quote to the end of the invocation that stored it."""
+    """The 99th percentile of the latency, in seconds."""
     prices: tuple[Price, ...]
-    """In the order of the symbols."""
+    """The last prices, sorted by symbol."""
 
 
 class Monitor:
-    """Thread-safe."""
+    """Counts invocations and stored quotes. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._stored = 0
-        self._latencies: Counter[int] = Counter()  # milliseconds: as exact as it is shown, however long it runs
+        self._latencies: Counter[int] = Counter()  # by whole milliseconds, so its size does not grow with the run
         self._batches = 0
         self._failed = 0
         self._recent: deque[tuple[float, int]] = deque()
         self._prices: dict[str, Price] = {}
 
     def on_batch(self, report: InvocationReport) -> None:
-        """Take note of an invocation: what it finished is stored."""
+        """Note the result of an invocation. The records that it finished are stored."""
         quotes = [
             good.line
             for record in report.records[: report.finished]
@@ -70,7 +71,7 @@ class Monitor:
                 self._prices[quote.symbol] = Price(quote.symbol, quote.price, _change(quote))
 
     def snapshot(self, prices: int) -> Snapshot:
-        """How things stand, with the last prices of the first so many symbols."""
+        """The figures so far, with the last prices of the first `prices` symbols."""
         with self._lock:
             now = time.monotonic()
             while self._recent and self._recent[0][0] < now - RATE_SECONDS:
@@ -87,7 +88,7 @@ class Monitor:
 
 
 def percentile(milliseconds: Counter[int], percent: int) -> float | None:
-    """The nearest-rank percentile of counted milliseconds, in seconds; None if there are none."""
+    """The nearest-rank percentile of counted milliseconds, in seconds; None if the counter is empty."""
     rank = -(-milliseconds.total() * percent // 100)
     for value in sorted(milliseconds):
         rank -= milliseconds[value]

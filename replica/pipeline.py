@@ -1,4 +1,4 @@
-"""The whole pipeline on this machine, but for the producer: emulator, deployed stacks, event source, a subscriber."""
+"""Runs everything of the pipeline except the producer: emulator, deployed stacks, event source and a subscriber."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from deployment.deployer import Deployment
 from deployment.functions import PROCESSOR
 from deployment.package import Target, build
 from deployment.stacks import Outputs
-from replica.audit import Reader
+from replica.audit import EvidenceReader
 from replica.emulator import Emulator
 from replica.event_source import EventSourceRunner
 from replica.event_source.aws import KinesisStream, connect
@@ -26,10 +26,11 @@ INBOX = "stockstream-demo-inbox"
 
 
 class Pipeline:
-    """Runs for as long as a `with` block lasts, and leaves nothing behind. Entering raises `ReplicaError`.
+    """The pipeline runs for as long as a `with` block lasts, and leaves nothing behind.
 
-    The event source is delivered by our own runner, from the deployed mapping, which is disabled: no emulator has
-    Lambda's failure semantics. `python` is an interpreter that has MiniStack; `parameters` are the templates'.
+    The deployed event source mapping is disabled, and our own runner delivers by its properties, because no emulator
+    has Lambda's failure semantics. `python` is an interpreter that has MiniStack. `parameters` are parameters of the
+    templates. Entering raises `ReplicaError` or `DeploymentError`.
     """
 
     def __init__(
@@ -47,12 +48,12 @@ class Pipeline:
         self._stack = ExitStack()
         self.outputs: Outputs = {}
         self.runner: EventSourceRunner
-        self.reader: Reader
+        self.reader: EvidenceReader
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             target = Target.of_this_interpreter()
-            self._report("packaging the function")
+            self._report("building the function's zip")
             package = build(PROCESSOR, target)
             self._report("starting the emulator")
             stack.enter_context(self.emulator)
@@ -61,7 +62,7 @@ class Pipeline:
             overrides = {"MappingState": "Disabled", "Architecture": target.architecture, **self._parameters}
             self.outputs = deployment.deploy({PROCESSOR.name: package}, overrides)
             self._grant_batches()
-            self.reader = Reader(
+            self.reader = EvidenceReader(
                 self.outputs,
                 KinesisStream(client("kinesis"), self.outputs["StreamArn"]),
                 self._subscribe(),
@@ -80,7 +81,10 @@ class Pipeline:
         self._stack.close()
 
     def usage(self, quotes: int, producer_log_bytes: int) -> Usage:
-        """What AWS would have billed of the calls up to now, for so many quotes: ask before the evidence is read."""
+        """What AWS would bill for the calls so far, in which `quotes` quotes were stored.
+
+        Call it before the evidence is read, since reading makes calls too.
+        """
         outputs, logs = self.outputs, self.emulator.client("logs")
         function = self.emulator.client("lambda").get_function_configuration(FunctionName=outputs["FunctionName"])
         pages = logs.get_paginator("filter_log_events").paginate(logGroupName=outputs["LogGroup"])
@@ -95,7 +99,10 @@ class Pipeline:
         )
 
     def _grant_batches(self) -> None:
-        """Let the function send batches: AWS allows them by the single call's name, MiniStack by names of their own."""
+        """Allow the function to send batches.
+
+        AWS allows a batch by the name of the single call. MiniStack wants the batch's own name.
+        """
         function = self.emulator.client("lambda").get_function_configuration(FunctionName=self.outputs["FunctionName"])
         actions = {
             "sns:PublishBatch": self.outputs["AlertsTopicArn"],
@@ -109,7 +116,7 @@ class Pipeline:
         )
 
     def _subscribe(self) -> str:
-        """A queue that receives the alerts, as a subscriber would. Returns its URL."""
+        """Subscribe a new queue to the alerts, and return its URL."""
         sqs, topic = self.emulator.client("sqs"), self.outputs["AlertsTopicArn"]
         url: str = sqs.create_queue(QueueName=INBOX)["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]

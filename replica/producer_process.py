@@ -1,4 +1,4 @@
-"""The producer as a child process: the same command and environment that a container runs."""
+"""Runs the producer as a child process, with the command and the environment of its container."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _LOG_LINES = 15
 
 
 class ProducerFailed(ReplicaError):
-    """The producer did not start, or did not stop as it should; the message holds the end of its log."""
+    """The producer did not start, or did not stop cleanly. The message ends with the last lines of its log."""
 
 
 class ProducerProcess:
-    """`python -m producer_service run` in an environment, until it is stopped or its source ends.
+    """Runs `python -m producer_service run` with an environment, until it is stopped or its source ends.
 
-    In a session of its own: the Ctrl-C of a terminal leaves it alone until the demo tells it to drain. Entering waits
-    until it runs and raises `ProducerFailed` if it does not.
+    It has a session of its own, so Ctrl-C in a terminal does not reach it, and the demo decides when it drains.
+    Entering waits until the producer runs, and raises `ProducerFailed` if it does not.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
@@ -38,9 +38,9 @@ class ProducerProcess:
         self._url = ""
         self._tail: deque[str] = deque(maxlen=_LOG_LINES)
         self.warning = ""
-        """The last warning or error that it logged."""
+        """The last warning or error in the producer's log."""
         self.log_bytes = 0
-        """How much it has logged, with what CloudWatch adds to a line."""
+        """The size of the log so far, with the bytes that CloudWatch adds to each line."""
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
@@ -52,7 +52,7 @@ class ProducerProcess:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        assert self._process.stdout is not None  # noqa: S101  (a pipe was asked for)
+        assert self._process.stdout is not None  # noqa: S101  (Popen was called with stdout=PIPE)
         self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
         self._reader.start()
         if not self._started.wait(START_SECONDS) or not self._url:
@@ -67,15 +67,18 @@ class ProducerProcess:
 
     @property
     def url(self) -> str:
-        """Where it serves /metrics, /healthz and /readyz."""
+        """The base URL of /metrics, /healthz and /readyz."""
         return self._url
 
     def has_ended(self) -> bool:
-        """Whether it has ended by itself, as after a replay."""
+        """Whether the producer has ended by itself, for example after a replay."""
         return self._process.poll() is not None
 
     def stop(self) -> None:
-        """Tell it to drain, unless it has ended, and wait. Raises `ProducerFailed` if something was left."""
+        """Tell the producer to drain, unless it has ended, and wait for its end.
+
+        Raises `ProducerFailed` if it takes too long or ends with another status than 0.
+        """
         self._process.terminate()
         try:
             code = self._process.wait(STOP_SECONDS)
@@ -86,11 +89,11 @@ class ProducerProcess:
             raise ProducerFailed(f"the producer ended with status {code}:\n{self.log_tail()}")
 
     def kill(self) -> None:
-        """End it as a crash would, without a chance to drain."""
+        """End the producer like a crash, without a drain."""
         self._kill()
 
     def log_tail(self) -> str:
-        """The last lines of its log."""
+        """The last lines of the producer's log."""
         return "\n".join(f"  {line}" for line in self._tail)
 
     def _kill(self) -> None:
@@ -105,7 +108,7 @@ class ProducerProcess:
                 self._tail.append(text)
                 self.log_bytes += len(line) + EVENT_LOG_BYTES
                 self._note(text)
-        self._started.set()  # it has ended: whoever waits for the start shall know
+        self._started.set()  # the process has ended, so nobody should wait for its start any longer
 
     def _note(self, text: str) -> None:
         try:
@@ -125,7 +128,7 @@ class ProducerProcess:
 def environment(
     base: Mapping[str, str], directory: Path, stream_name: str, settings: Mapping[str, str]
 ) -> dict[str, str]:
-    """The producer's environment: the emulator's and the user's own PRODUCER_ variables, and over them what we set."""
+    """The producer's environment: `base`, then the paths in `directory`, then `settings` without their prefix."""
     return {
         **base,
         "PRODUCER_HTTP_PORT": "0",

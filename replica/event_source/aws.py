@@ -1,4 +1,4 @@
-"""The ports of the runner on boto3, and `connect`, which wires them to a deployed mapping."""
+"""The runner's ports, implemented with boto3, and `connect`, which wires them to a deployed mapping."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from replica.event_source.runner import EventSourceRunner
 from replica.event_source.shards import IteratorExpired, Page, Position, Shard, StreamUnavailable
 
 Client: TypeAlias = Any
-"""A boto3 client: made at run time from a service model, so no checker knows its methods."""
+"""A boto3 client. boto3 creates its methods at run time, so no type checker knows them."""
 
 _FATAL = frozenset(
     {"AccessDeniedException", "InvalidArgumentException", "ResourceNotFoundException", "ValidationException"}
 )
-"""Waiting does not mend these: they are raised as they are, and end the runner."""
+"""Errors that a retry does not fix. They are raised unchanged, and end the runner."""
 
 
 class ClientFactory(Protocol):
-    """`boto3.Session.client`, with whatever arguments the caller has bound (an endpoint, a region)."""
+    """A function like `boto3.Session.client`, with an endpoint or a region already bound."""
 
     def __call__(self, service_name: str, *, config: Config) -> Client:
-        """A client of a service."""
+        """A client of the named service."""
 
 
 class RunnerOptions(TypedDict, total=False):
-    """What `connect` hands on to `EventSourceRunner`."""
+    """The options that `connect` passes to `EventSourceRunner`."""
 
     on_batch: Callable[[InvocationReport], None]
     on_discard: Callable[[Discarded], None]
@@ -45,14 +45,14 @@ class RunnerOptions(TypedDict, total=False):
 
 
 def connect(client: ClientFactory, uuid: str, **options: Unpack[RunnerOptions]) -> EventSourceRunner:
-    """A runner, not started, for the deployed mapping `uuid`: its stream, its function, its on-failure destination.
+    """A runner for the deployed mapping `uuid`, with the mapping's stream, function and on-failure destination.
 
-    The mapping is to be disabled, or Lambda (the emulator's own poller) delivers too.
+    It is not started. The mapping must be disabled, or the emulator's own poller delivers every record as well.
     """
     lambda_ = client("lambda", config=Config())
     mapping = EventSourceMapping.from_response(lambda_.get_event_source_mapping(UUID=uuid))
     function = lambda_.get_function_configuration(FunctionName=mapping.function_arn)
-    # The client waits longer than the function may take, and never invokes again by itself: retries are the mapping's.
+    # The client waits longer than the function may run, and does not retry by itself: the mapping decides on retries.
     invoking = Config(
         read_timeout=function["Timeout"] + 30,
         retries={"total_max_attempts": 1},
@@ -76,7 +76,7 @@ class KinesisStream:
         self._stream_arn = stream_arn
 
     def list_shards(self) -> tuple[Shard, ...]:
-        """Every page of ListShards."""
+        """ListShards, with all pages."""
         shards: list[Shard] = []
         request: dict[str, str] = {"StreamARN": self._stream_arn}
         while True:
@@ -95,7 +95,7 @@ class KinesisStream:
             ]
             if not response.get("NextToken"):
                 return tuple(shards)
-            request = {"NextToken": response["NextToken"]}  # it holds the stream; naming both is an error
+            request = {"NextToken": response["NextToken"]}  # the token contains the stream; naming both is an error
 
     def shard_iterator(self, shard_id: str, position: Position) -> str:
         """GetShardIterator."""
@@ -120,7 +120,9 @@ class KinesisStream:
         except (ClientError, BotoCoreError) as error:
             if _code(error) == "ExpiredIteratorException":
                 raise IteratorExpired from error
-            if _code(error) == "ResourceNotFoundException":  # its records have expired, or an emulator dropped it
+            if (
+                _code(error) == "ResourceNotFoundException"
+            ):  # its records have expired, or the emulator dropped the shard
                 return Page(next_iterator=None)
             raise _stream_error(error) from error
         records = tuple(
@@ -133,7 +135,7 @@ class KinesisStream:
             )
             for record in response["Records"]
         )
-        # A full page may have left records of this very millisecond behind.
+        # After a full page, records of the same millisecond may be left.
         at_tip = response.get("MillisBehindLatest", 0) == 0 and len(records) < KINESIS_GET_RECORDS
         return Page(records=records, next_iterator=response.get("NextShardIterator"), at_tip=at_tip)
 
@@ -146,7 +148,7 @@ class LambdaFunction:
         self._function_arn = function_arn
 
     def invoke(self, payload: bytes) -> Invocation:
-        """Invoke as RequestResponse. Whatever error the API raises says that no invocation came to an end."""
+        """Invoke the function synchronously. Any error of the API means that no invocation finished."""
         try:
             response = self._lambda.invoke(FunctionName=self._function_arn, Payload=payload)
             body: bytes = response["Payload"].read()
@@ -162,7 +164,7 @@ class LambdaFunction:
 
 
 def on_failure_destination(client: ClientFactory, arn: str | None) -> Destination | None:
-    """The destination that an ARN names. Raises `UnsupportedMapping` for another service than S3, SQS and SNS."""
+    """The destination with an ARN. Raises `UnsupportedMapping` for services other than S3, SQS and SNS."""
     if arn is None:
         return None
     service, account, name = (arn.split(":", 5)[index] for index in (2, 4, 5))
@@ -175,11 +177,11 @@ def on_failure_destination(client: ClientFactory, arn: str | None) -> Destinatio
         case "sns":
             return SnsDestination(client("sns", config=Config()), arn)
         case _:
-            raise UnsupportedMapping(f"the on-failure destination {arn} is neither S3 nor SQS nor SNS")
+            raise UnsupportedMapping(f"the on-failure destination {arn} is no S3 bucket, SQS queue or SNS topic")
 
 
 class S3Destination:
-    """A bucket: each invocation record, with the records themselves, is an object."""
+    """A bucket that receives each invocation record as an object, which includes the records."""
 
     takes_payload = True
 
@@ -193,7 +195,7 @@ class S3Destination:
 
 
 class SqsDestination:
-    """A queue: a message each, metadata only."""
+    """A queue that receives each invocation record as a message, which contains only metadata."""
 
     takes_payload = False
 
@@ -201,13 +203,13 @@ class SqsDestination:
         self._sqs = sqs
         self._queue_url = queue_url
 
-    def put(self, key: str, invocation_record: bytes) -> None:  # noqa: ARG002  (a queue has no keys)
+    def put(self, key: str, invocation_record: bytes) -> None:  # noqa: ARG002  (the port has it for S3)
         """SendMessage."""
         _send(lambda: self._sqs.send_message(QueueUrl=self._queue_url, MessageBody=invocation_record.decode()))
 
 
 class SnsDestination:
-    """A topic: a message each, metadata only."""
+    """A topic that receives each invocation record as a message, which contains only metadata."""
 
     takes_payload = False
 
@@ -215,7 +217,7 @@ class SnsDestination:
         self._sns = sns
         self._topic_arn = topic_arn
 
-    def put(self, key: str, invocation_record: bytes) -> None:  # noqa: ARG002  (a topic has no keys)
+    def put(self, key: str, invocation_record: bytes) -> None:  # noqa: ARG002  (the port has it for S3)
         """Publish."""
         _send(lambda: self._sns.publish(TopicArn=self._topic_arn, Message=invocation_record.decode()))
 

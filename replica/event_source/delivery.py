@@ -1,7 +1,7 @@
-"""What to do with a batch, decided without doing it: finish, retry, bisect or discard.
+"""Decides what happens to the records of a batch: finish, retry, bisect or discard. Pure: `invoker` carries it out.
 
-An `Attempt` is records that are to be sent together. `expire` is asked before it is sent, `decide` after; the attempts
-that remain take its place, in order, so that no record overtakes another one of its batch.
+An `Attempt` holds the records of one invocation. `expire` decides before the invocation, `decide` after it. The
+remaining attempts replace the attempt, in order, so no record overtakes another one of its batch.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from replica.event_source.records import Record
 from replica.event_source.response import Failed, Outcome, PartlyFailed, Succeeded
 
 Condition = Literal["RetryAttemptsExhausted", "RecordAgeExceeded"]
-"""Why records are discarded, in the words of the invocation record's `requestContext`."""
+"""Why records were discarded, as the invocation record's `requestContext` spells it."""
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """Records of one shard, in order, that are to be sent together, and what became of them so far."""
+    """Records of one shard, in order, to send in one invocation, and the history of sending them."""
 
     records: tuple[Record, ...]
     retries: int = 0
-    """How often these very records were sent again: what MaximumRetryAttempts limits."""
+    """How often exactly these records were sent again. MaximumRetryAttempts limits it."""
     invocations: int = 0
-    """How often these records were sent, in whatever company."""
+    """How often these records were sent, alone or as a part of a larger batch."""
     last: Invocation | None = None
-    """The answer to the last of those."""
+    """The answer to the last of these invocations; None before the first."""
 
 
 class Discarded(msgspec.Struct, frozen=True, kw_only=True):
-    """Records that are given up, for the on-failure destination to receive."""
+    """Discarded records, as the on-failure destination receives them."""
 
     records: tuple[Record, ...]
     condition: Condition
@@ -43,7 +43,7 @@ class Discarded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """What becomes of an attempt's records: each is in exactly one of the three, in the order of the shard."""
+    """What happens to an attempt's records. Each record is in exactly one of the three fields, in the shard's order."""
 
     finished: tuple[Record, ...] = ()
     discarded: Discarded | None = None
@@ -51,7 +51,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def expire(attempt: Attempt, now: datetime, mapping: EventSourceMapping) -> Decision:
-    """Give up what is older than MaximumRecordAgeInSeconds; the rest remains, as one attempt or none.
+    """Discard the records older than MaximumRecordAgeInSeconds. The others remain, as one attempt or none.
 
     "If a Lambda event source mapping is unable to invoke the function due to throttling or other issues, it retries
     until the records expire or exceed the maximum age configured on the event source mapping"
@@ -71,18 +71,18 @@ def expire(attempt: Attempt, now: datetime, mapping: EventSourceMapping) -> Deci
 
 
 def decide(attempt: Attempt, invocation: Invocation, outcome: Outcome, mapping: EventSourceMapping) -> Decision:
-    """What becomes of records that the function was invoked with.
+    """Decide about the records of an invocation by its outcome.
 
-    One that could not be invoked decides nothing: the attempt stays as it is, and only age ends it.
+    It is not called if the function could not be invoked: then the attempt stays unchanged, and only age ends it.
     """
     attempt = replace(attempt, invocations=attempt.invocations + 1, last=invocation)
     match outcome:
         case Succeeded():
             return Decision(finished=attempt.records)
         case PartlyFailed(index) if index > 0:
-            # "Lambda then retries all records starting from that checkpoint", later successes included, and with
+            # "Lambda then retries all records starting from that checkpoint", later successes included. With
             # BisectBatchOnFunctionError "the batch is bisected at the returned sequence number and Lambda retries only
-            # the remaining records" (services-kinesis-batchfailurereporting.html): the same, for both are a cut.
+            # the remaining records" (services-kinesis-batchfailurereporting.html). Both are the same cut.
             rest = replace(attempt, records=attempt.records[index:], retries=0)
             return Decision(finished=attempt.records[:index], remaining=(rest,))
         case PartlyFailed() | Failed():
@@ -90,11 +90,12 @@ def decide(attempt: Attempt, invocation: Invocation, outcome: Outcome, mapping: 
 
 
 def _failed(attempt: Attempt, mapping: EventSourceMapping) -> Decision:
-    """Bisect, else retry, else discard. A batch that is reported from its first record on has failed too.
+    """Bisect the failed attempt if possible, else retry it, else discard it.
 
+    A batch that is reported as failed from its first record on counts as failed as a whole.
     BisectBatchOnFunctionError "splits a failed batch into two smaller batches, isolating bad records and avoiding
-    timeouts. Splitting batches doesn't consume the retry quota" (kinesis-on-failure-destination.html). So the quota is
-    one of the same records sent again, and is whole for what a cut or a split left of them.
+    timeouts. Splitting batches doesn't consume the retry quota" (kinesis-on-failure-destination.html). So the quota
+    limits how often the same records are sent, and starts at zero for each part of a batch.
     """
     size = len(attempt.records)
     if mapping.bisect_batch_on_function_error and size > 1:

@@ -1,4 +1,4 @@
-"""The on-failure destination: the port, the invocation record that it receives, and the fake."""
+"""The port to the on-failure destination, and the invocation record that it receives."""
 
 from __future__ import annotations
 
@@ -12,37 +12,21 @@ from replica.event_source.mapping import EventSourceMapping
 
 
 class DestinationUnavailable(Exception):
-    """The destination did not take an invocation record; the same one is to be put again."""
+    """The destination did not accept an invocation record. The caller puts the same one again."""
 
 
 class Destination(Protocol):
-    """Where invocation records of discarded batches go. Called from several threads at once."""
+    """Receives the invocation records of discarded batches. Called from several threads at once."""
 
     @property
     def takes_payload(self) -> bool:
-        """Whether the records themselves are sent along, as to S3, or their metadata only, as to SQS and SNS."""
+        """Whether an invocation record includes the records, as for S3, or only their metadata, as for SQS and SNS."""
 
     def put(self, key: str, invocation_record: bytes) -> None:
-        """Store the JSON document; S3 under `key`, where putting it again changes nothing.
+        """Store the JSON document. S3 stores it under `key`, where a second put of it changes nothing.
 
         Raises `DestinationUnavailable`.
         """
-
-
-class FakeDestination:
-    """Keeps what was put, per key, and fails as often as told."""
-
-    def __init__(self, *, takes_payload: bool = True, failures: int = 0) -> None:
-        self.takes_payload = takes_payload
-        self.puts: list[tuple[str, bytes]] = []
-        self._failures = failures
-
-    def put(self, key: str, invocation_record: bytes) -> None:
-        """Keep the document."""
-        if self._failures > 0:
-            self._failures -= 1
-            raise DestinationUnavailable("told to fail")
-        self.puts.append((key, invocation_record))
 
 
 def invocation_record(
@@ -50,10 +34,10 @@ def invocation_record(
 ) -> bytes:
     """The JSON document that Lambda sends for a discarded batch.
 
-    Its form is that of the example in "Retain discarded batch records for a Kinesis Data Streams event source"
-    (docs.aws.amazon.com/lambda/latest/dg/kinesis-on-failure-destination.html). `payload`, the whole event as a string,
-    is "Only available in S3". Records of which none was ever sent have no `responseContext`, and `request_id` then
-    stands for an invocation's own.
+    It has the form of the example in "Retain discarded batch records for a Kinesis Data Streams event source"
+    (docs.aws.amazon.com/lambda/latest/dg/kinesis-on-failure-destination.html). `payload` is the whole event as a
+    string, and "Only available in S3". Records that were never sent have no `responseContext`; their document contains
+    `request_id` in place of the id of an invocation.
     """
     first, last = discarded.records[0], discarded.records[-1]
     request: dict[str, Any] = {

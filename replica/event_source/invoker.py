@@ -1,4 +1,4 @@
-"""Carries out what `delivery` decides: invokes, waits, discards, reports."""
+"""Invokes the function with the batches of a mapping, and carries out what `delivery` decides about their records."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def _utc_now() -> datetime:
 
 
 class Clock(msgspec.Struct, frozen=True, kw_only=True):
-    """Time, as functions: seconds that only go up, and the aware UTC time."""
+    """The clocks of an event source: monotonic seconds, and the time in UTC as an aware datetime."""
 
     monotonic: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = _utc_now
 
 
 class InvocationReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One invocation, as it went."""
+    """One attempt to invoke the function, and its result."""
 
     shard_id: str
     records: tuple[Record, ...]
@@ -41,19 +41,20 @@ class InvocationReport(msgspec.Struct, frozen=True, kw_only=True):
     finished_monotonic: float
     result: Result
     detail: str | None
-    """Why it did not succeed."""
+    """Why the invocation did not succeed; None if it did."""
     retries: int
-    """How often these very records had been sent before."""
+    """How often exactly these records had been sent before."""
     finished: int
-    """How many of the records are processed now, from the first on."""
+    """How many records are processed, counted from the first."""
 
 
-class Deliverer:
-    """Delivers the batches of one mapping. Thread-safe, for it keeps nothing between batches.
+class Invoker:
+    """Invokes the function with the batches of one mapping. Thread-safe, since it keeps no state between batches.
 
-    `pause(seconds)` waits and says whether to give up, which it does at once when the runner stops; `backoff(n)` is how
-    long to wait after the n-th failure in a row. The hooks are called from several threads at once and must not raise:
-    `on_batch` after each try to invoke, `on_discard` when discarded records are at their destination, if there is one.
+    `pause(seconds)` waits, and returns True to give up; when the runner stops, it returns True at once. `backoff(n)` is
+    the number of seconds to wait after the n-th failure in a row. The callbacks are called from several threads at once
+    and must not raise: `on_batch` after each attempt to invoke the function, `on_discard` when discarded records are at
+    their destination, or at once if the mapping has none.
     """
 
     def __init__(
@@ -82,10 +83,11 @@ class Deliverer:
         self._on_discard = on_discard
 
     def deliver(self, batch: tuple[Record, ...], finish: Callable[[tuple[Record, ...]], None]) -> None:
-        """Send a batch until each record of it is processed or discarded, and `finish` each as soon as it is.
+        """Invoke the function until each record of a batch is processed or discarded.
 
-        Returns early, with the rest unfinished, only when `pause` says to give up: so retries without a limit, and a
-        destination that is gone, end with the runner.
+        `finish` is called with records as soon as they are. The method returns early, with some records unfinished,
+        only when `pause` says to give up. So unlimited retries, and puts to an unavailable destination, end when the
+        runner stops.
         """
         attempts = [Attempt(records=batch)]
         failures = 0
@@ -111,7 +113,7 @@ class Deliverer:
         try:
             invocation = self._function.invoke(self._format.payload(attempt.records))
         except NotInvoked as error:
-            # A throttle is no function error: it uses up no retry and splits nothing.
+            # A throttled invocation is not a function error: it uses up no retry and causes no bisection.
             result, detail, decision = "not_invoked", str(error), Decision(remaining=(attempt,))
         else:
             outcome = outcome_of(
@@ -124,7 +126,7 @@ class Deliverer:
                 case Succeeded():
                     result = "success"
                 case PartlyFailed(index):
-                    result, detail = "partial_failure", f"reported from record {index} on"
+                    result, detail = "partial_failure", f"the function reported record {index} as failed"
                 case Failed(reason):
                     result, detail = "failure", reason
         self._on_batch(
@@ -144,7 +146,7 @@ class Deliverer:
         return decision
 
     def _settle(self, decision: Decision, finish: Callable[[tuple[Record, ...]], None]) -> bool:
-        """Finish what is decided; False when told to give up before discarded records reached their destination."""
+        """Finish the decided records. Returns False if `pause` said to give up before the destination has them."""
         if decision.finished:
             finish(decision.finished)
         if decision.discarded is not None:
@@ -155,7 +157,10 @@ class Deliverer:
         return True
 
     def _put(self, destination: Destination, discarded: Discarded) -> bool:
-        """Put the invocation record until it is taken: the same document under the same key each time."""
+        """Put the same invocation record under the same key until the destination accepts it.
+
+        Returns False if `pause` said to give up before.
+        """
         now = self._clock.now()
         key = object_key(self._mapping, discarded.records[0].shard_id, now, self._new_uuid())
         document = invocation_record(

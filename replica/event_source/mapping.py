@@ -1,4 +1,4 @@
-"""The properties of a Kinesis event source mapping, as Lambda reports them."""
+"""The properties of a Kinesis event source mapping, as Lambda's API returns them."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ import msgspec
 from replica.errors import ReplicaError
 
 UNLIMITED = -1
-"""How MaximumRetryAttempts and MaximumRecordAgeInSeconds say "until the record expires in the stream"."""
+"""The value of MaximumRetryAttempts and MaximumRecordAgeInSeconds for "until the record expires in the stream"."""
 
-_UNMODELLED = ("FilterCriteria", "TumblingWindowInSeconds")
+_UNSUPPORTED = ("FilterCriteria", "TumblingWindowInSeconds")
 
 
 class UnsupportedMapping(ReplicaError):
-    """A mapping that this runner would not deliver as Lambda does: which property, and why."""
+    """The mapping has a property that the replica does not support. The message says which, and why."""
 
 
 class OnFailure(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """Where discarded batches go: the ARN of an S3 bucket, an SQS queue or an SNS topic."""
+    """The destination of discarded batches."""
 
     destination: str | None = None
+    """The ARN of an S3 bucket, an SQS queue or an SNS topic; None to drop the batches."""
 
 
 class DestinationConfig(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """The destinations of a mapping; Kinesis mappings have one for failures only."""
+    """The destinations of a mapping. Kinesis mappings have one for failures only."""
 
     on_failure: OnFailure = OnFailure()
 
@@ -35,8 +36,8 @@ class DestinationConfig(msgspec.Struct, frozen=True, kw_only=True, rename="pasca
 class EventSourceMapping(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """An event source mapping whose source is a Kinesis data stream.
 
-    Names, ranges and the defaults of absent properties are those of "Lambda parameters for Amazon Kinesis Data Streams
-    event source mappings" (docs.aws.amazon.com/lambda/latest/dg/services-kinesis-parameters.html).
+    The names, ranges and defaults are those of "Lambda parameters for Amazon Kinesis Data Streams event source
+    mappings" (docs.aws.amazon.com/lambda/latest/dg/services-kinesis-parameters.html).
     """
 
     uuid: str = msgspec.field(name="UUID")
@@ -55,14 +56,14 @@ class EventSourceMapping(msgspec.Struct, frozen=True, kw_only=True, rename="pasc
 
     @classmethod
     def from_response(cls, response: Mapping[str, object]) -> EventSourceMapping:
-        """The mapping in a `GetEventSourceMapping` response; properties absent or null take AWS's defaults.
+        """The mapping of a `GetEventSourceMapping` response. Absent and null properties have AWS's defaults.
 
-        Raises `UnsupportedMapping` for a value out of AWS's range, another kind of source, and the properties that are
-        not modelled: to ignore a filter or a tumbling window would be to deliver something else than Lambda does.
+        Raises `UnsupportedMapping` for a value out of AWS's range, for a source that is no Kinesis data stream, and for
+        a filter or a tumbling window. To ignore one of these would deliver other batches than Lambda does.
         """
-        for name in _UNMODELLED:
+        for name in _UNSUPPORTED:
             if response.get(name):
-                raise UnsupportedMapping(f"{name} is not modelled")
+                raise UnsupportedMapping(f"the mapping has {name}, which the replica does not support")
         try:
             mapping = msgspec.convert({name: value for name, value in response.items() if value is not None}, cls)
         except msgspec.ValidationError as error:
@@ -71,7 +72,7 @@ class EventSourceMapping(msgspec.Struct, frozen=True, kw_only=True, rename="pasc
             raise UnsupportedMapping(f"{mapping.event_source_arn} is not the ARN of a Kinesis data stream")
         if (mapping.starting_position == "AT_TIMESTAMP") != (mapping.starting_position_timestamp is not None):
             raise UnsupportedMapping(
-                "StartingPositionTimestamp goes with StartingPosition AT_TIMESTAMP, and only with it"
+                "StartingPositionTimestamp is required with StartingPosition AT_TIMESTAMP, and allowed only with it"
             )
         return mapping
 
@@ -82,10 +83,10 @@ class EventSourceMapping(msgspec.Struct, frozen=True, kw_only=True, rename="pasc
 
     @property
     def reports_batch_item_failures(self) -> bool:
-        """Whether the function's response says which records failed."""
+        """Whether the function reports which records failed."""
         return "ReportBatchItemFailures" in self.function_response_types
 
     @property
     def on_failure_destination(self) -> str | None:
-        """The ARN that discarded batches go to; None where they are dropped."""
+        """The ARN of the destination of discarded batches; None if they are dropped."""
         return self.destination_config.on_failure.destination or None

@@ -1,4 +1,4 @@
-"""The threads of one shard: one reads, and as many as ParallelizationFactor batch and deliver."""
+"""The threads of one shard: one reads records, and ParallelizationFactor threads build batches and invoke."""
 
 from __future__ import annotations
 
@@ -9,34 +9,36 @@ from typing import NamedTuple
 from zlib import crc32
 
 from aws_limits import LAMBDA_PAYLOAD_BYTES
-from replica.event_source.batching import Gathered, Gathering
-from replica.event_source.invoker import Clock, Deliverer
+from replica.event_source.batching import BatchBuilder, SizedRecord
+from replica.event_source.invoker import Clock, Invoker
 from replica.event_source.mapping import EventSourceMapping
 from replica.event_source.progress import Progress
 from replica.event_source.records import EventFormat, Record
 from replica.event_source.shards import ShardCursor, StreamUnavailable
 
 
-class _Tip(NamedTuple):
-    """A read that left nothing behind: when it began, and how many records had been read with it."""
+class _TipRead(NamedTuple):
+    """A read that reached the tip of the shard."""
 
-    began: float
+    started_at: float
+    """Monotonic seconds."""
     read_count: int
+    """The number of records read from the shard so far, including this read's."""
 
 
 class _Backlog:
-    """Records that were read for one batcher and wait for it, in order."""
+    """The records that were read and wait for one batcher, in order."""
 
     def __init__(self) -> None:
-        self.records: deque[Gathered] = deque()
+        self.records: deque[SizedRecord] = deque()
         self._size = 0
 
-    def append(self, gathered: Gathered) -> None:
-        self.records.append(gathered)
-        self._size += gathered.size
+    def append(self, sized: SizedRecord) -> None:
+        self.records.append(sized)
+        self._size += sized.size
 
-    def move_to(self, gathering: Gathering, now: float) -> None:
-        while self.records and gathering.offer(self.records[0], now):
+    def move_to(self, builder: BatchBuilder, now: float) -> None:
+        while self.records and builder.offer(self.records[0], now):
             self._size -= self.records.popleft().size
 
     def holds_a_batch(self, batch_size: int) -> bool:
@@ -44,12 +46,12 @@ class _Backlog:
 
 
 class ShardPoller:
-    """Processes one shard, from its cursor's position to its end or until `stop` is set.
+    """Processes one shard, from its cursor's position to the end of the shard or until `stop` is set.
 
-    Records of one partition key go to one batcher, which has one batch under way at a time: "If you increase the number
-    of concurrent batches per shard, Lambda still ensures in-order processing at the partition-key level"
-    (docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html). `moved` is called after each step forward, `at_end` when
-    it has ended.
+    All records of a partition key go to the same batcher, which has one batch in progress at a time: "If you increase
+    the number of concurrent batches per shard, Lambda still ensures in-order processing at the partition-key level"
+    (docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html). `on_progress` is called after each read and each finished
+    batch, and `on_end` when the shard has ended.
     """
 
     def __init__(
@@ -58,79 +60,84 @@ class ShardPoller:
         cursor: ShardCursor,
         mapping: EventSourceMapping,
         event_format: EventFormat,
-        deliverer: Deliverer,
+        invoker: Invoker,
         *,
         stop: threading.Event,
         pause: Callable[[float], bool],
         backoff: Callable[[int], float],
         poll_interval_seconds: float,
         clock: Clock,
-        moved: Callable[[], None],
-        at_end: Callable[[], None],
+        on_progress: Callable[[], None],
+        on_end: Callable[[], None],
     ) -> None:
         self.shard_id = shard_id
         self._cursor = cursor
         self._mapping = mapping
         self._format = event_format
-        self._deliverer = deliverer
+        self._invoker = invoker
         self._stop = stop
         self._pause = pause
         self._backoff = backoff
         self._poll_interval_seconds = poll_interval_seconds
         self._clock = clock
-        self._moved = moved
-        self._at_end = at_end
+        self._on_progress = on_progress
+        self._on_end = on_end
         self._changed = threading.Condition()
         self._backlogs = [_Backlog() for _ in range(mapping.parallelization_factor)]
         self._progress = Progress()
-        self._tip: _Tip | None = None
+        self._tip_read: _TipRead | None = None
         self._closed = False
 
     def loops(self) -> tuple[Callable[[], None], ...]:
-        """What is to be run, each in a thread of its own."""
+        """The functions to run, each in a thread of its own."""
         return (self._read, *((lambda backlog=backlog: self._batch(backlog)) for backlog in self._backlogs))
 
     def wake(self) -> None:
-        """Let the threads see that `stop` is set."""
+        """Wake the waiting threads, so that they see that `stop` is set."""
         with self._changed:
             self._changed.notify_all()
 
     @property
     def ended(self) -> bool:
-        """The shard is closed, and each of its records processed or discarded."""
+        """Whether the shard is closed and all its records are processed or discarded."""
         with self._changed:
             return self._closed and self._progress.finished_count == self._progress.read_count
 
     @property
     def checkpoint(self) -> str | None:
-        """The sequence number up to which each record is processed or discarded; None before the first."""
+        """The sequence number up to which every record is processed or discarded; None at the start."""
         with self._changed:
             return self._progress.checkpoint
 
     @property
     def finished_count(self) -> int:
-        """How many of the first records read are processed or discarded without a gap."""
+        """The number of records before the first one that is neither processed nor discarded."""
         with self._changed:
             return self._progress.finished_count
 
     def read_count_since(self, time: float) -> int | None:
-        """How many of the first records read include all put before a monotonic time; None while that is unknown."""
+        """The number of records read when a read that started after `time` reached the tip; None before such a read.
+
+        Every record that was put before `time`, in monotonic seconds, is among them.
+        """
         with self._changed:
             if self._closed:
                 return self._progress.read_count
-            return self._tip.read_count if self._tip is not None and self._tip.began >= time else None
+            tip_read = self._tip_read
+            return tip_read.read_count if tip_read is not None and tip_read.started_at >= time else None
 
     def idle(self) -> bool:
-        """Whether the last read left nothing behind, and nothing that was read is unfinished."""
+        """Whether the last read reached the tip, and every record that was read is processed or discarded."""
         with self._changed:
-            at_tip = self._closed or (self._tip is not None and self._tip.read_count == self._progress.read_count)
+            tip_read = self._tip_read
+            at_tip = self._closed or (tip_read is not None and tip_read.read_count == self._progress.read_count)
             return at_tip and self._progress.finished_count == self._progress.read_count
 
     def _read(self) -> None:
         failures = 0
         while not self._stop.is_set() and not self._closed:
             self._await_room()
-            began = self._clock.monotonic()
+            started_at = self._clock.monotonic()
             try:
                 page = self._cursor.read(self._clock.now())
             except StreamUnavailable:
@@ -138,54 +145,54 @@ class ShardPoller:
                 self._pause(self._backoff(failures))
                 continue
             failures = 0
-            gathered = [Gathered(record, self._format.size(record)) for record in page.records]
+            records = [SizedRecord(record, self._format.size(record)) for record in page.records]
             with self._changed:
-                for each in gathered:
-                    self._progress.read(each.record)
-                    self._backlog_of(each.record).append(each)
+                for sized in records:
+                    self._progress.read(sized.record)
+                    self._backlog_of(sized.record).append(sized)
                 if page.at_tip:
-                    self._tip = _Tip(began, self._progress.read_count)
+                    self._tip_read = _TipRead(started_at, self._progress.read_count)
                 self._closed = page.next_iterator is None
                 self._changed.notify_all()
-            self._tell()
+            self._notify()
             if page.at_tip:
                 self._pause(self._poll_interval_seconds)
 
     def _await_room(self) -> None:
-        """Wait while a batcher has a whole batch to come: reading on would only fill the memory."""
+        """Wait while a backlog holds a whole batch. To read more records would only fill the memory."""
         batch_size = self._mapping.batch_size
         with self._changed:
             self._changed.wait_for(
-                lambda: self._stop.is_set() or not any(each.holds_a_batch(batch_size) for each in self._backlogs)
+                lambda: self._stop.is_set() or not any(backlog.holds_a_batch(batch_size) for backlog in self._backlogs)
             )
 
     def _backlog_of(self, record: Record) -> _Backlog:
         return self._backlogs[crc32(record.partition_key.encode()) % len(self._backlogs)]
 
     def _batch(self, backlog: _Backlog) -> None:
-        while batch := self._gather(backlog):
-            self._deliverer.deliver(batch, self._finish)
+        while batch := self._next_batch(backlog):
+            self._invoker.deliver(batch, self._finish)
 
-    def _gather(self, backlog: _Backlog) -> tuple[Record, ...]:
-        """The next batch, once it is whole; empty at the end of the shard or when `stop` is set."""
-        gathering = Gathering(self._mapping.batch_size, self._mapping.maximum_batching_window_in_seconds)
+    def _next_batch(self, backlog: _Backlog) -> tuple[Record, ...]:
+        """Wait for the next complete batch. Returns an empty one at the end of the shard or when `stop` is set."""
+        builder = BatchBuilder(self._mapping.batch_size, self._mapping.maximum_batching_window_in_seconds)
         with self._changed:
             while not self._stop.is_set():
                 now = self._clock.monotonic()
-                backlog.move_to(gathering, now)
-                seconds = gathering.seconds_left(now)
-                if seconds == 0 or self._closed:  # what a closed shard holds is all there
-                    self._changed.notify_all()  # there may be room
-                    return gathering.records
+                backlog.move_to(builder, now)
+                seconds = builder.seconds_left(now)
+                if seconds == 0 or self._closed:  # no more records follow in a closed shard
+                    self._changed.notify_all()  # the backlog may have room now
+                    return builder.records
                 self._changed.wait(seconds)
         return ()
 
     def _finish(self, records: tuple[Record, ...]) -> None:
         with self._changed:
             self._progress.finish(records)
-        self._tell()
+        self._notify()
 
-    def _tell(self) -> None:
-        self._moved()
+    def _notify(self) -> None:
+        self._on_progress()
         if self.ended:
-            self._at_end()
+            self._on_end()

@@ -1,4 +1,4 @@
-"""How far a shard is processed."""
+"""Tracks how far a shard is processed."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from replica.event_source.records import Record
 
 
 class Progress:
-    """The checkpoint of a shard: everything up to it is processed or discarded, whatever finished beyond it.
+    """The checkpoint of a shard: every record up to it is finished, which means processed or discarded.
 
-    Counts are of records since reading began. Not thread-safe.
+    Records beyond the checkpoint may be finished too. Counts start with the first record read. Not thread-safe.
     """
 
     def __init__(self) -> None:
         self.read_count = 0
         self.finished_count = 0
-        """How many of the first records read are finished without a gap."""
+        """The number of records before the first unfinished one."""
         self.checkpoint: str | None = None
-        """The sequence number of the last of those."""
+        """The sequence number of the last record before the first unfinished one; None at the start."""
         self._unfinished: deque[str] = deque()
         self._finished: set[str] = set()
 
     def read(self, record: Record) -> None:
-        """A record was read, after all others so far."""
+        """Note that a record was read, after all others so far."""
         self.read_count += 1
         self._unfinished.append(record.sequence_number)
 
     def finish(self, records: Iterable[Record]) -> None:
-        """Records that were read are processed or discarded, in any order among others."""
+        """Note that records are finished. They may finish in any order."""
         self._finished.update(record.sequence_number for record in records)
         while self._unfinished and self._unfinished[0] in self._finished:
             self.checkpoint = self._unfinished.popleft()

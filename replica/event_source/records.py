@@ -1,4 +1,4 @@
-"""Kinesis records, and the event that carries them to the function."""
+"""Kinesis records, and the event in which the function receives them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     shard_id: str
     sequence_number: str
-    """A decimal integer of no fixed length: compare `position`, never the text."""
+    """A decimal integer without a fixed length. Compare `position`, never the text."""
     partition_key: str
     data: bytes
     approximate_arrival_timestamp: datetime
 
     @property
     def position(self) -> int:
-        """The sequence number as the integer that orders the records of a shard."""
+        """The sequence number as an integer, which orders the records of a shard."""
         return int(self.sequence_number)
 
 
@@ -32,7 +32,7 @@ class _Kinesis(msgspec.Struct, rename="camel"):
     kinesis_schema_version: str
     partition_key: str
     sequence_number: str
-    data: bytes  # msgspec writes bytes as base64, as the event has them
+    data: bytes  # msgspec encodes bytes as base64, as Lambda does
     approximate_arrival_timestamp: float
 
 
@@ -48,9 +48,10 @@ class _EventRecord(msgspec.Struct, rename="camel"):
 
 
 class EventFormat:
-    """Writes the event that a function receives, in the form of the example under "Using Lambda with Kinesis".
+    """Writes the event of an invocation, in the form of the example under "Using Lambda with Kinesis".
 
-    See docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html; arrival is in epoch seconds with milliseconds.
+    Source: docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html. Arrival times are seconds since the epoch, with
+    milliseconds.
     """
 
     def __init__(self, mapping: EventSourceMapping, invoke_identity_arn: str) -> None:
@@ -58,11 +59,11 @@ class EventFormat:
         self._invoke_identity_arn = invoke_identity_arn
 
     def payload(self, records: Iterable[Record]) -> bytes:
-        """The JSON of an invocation with these records, in their order."""
+        """The event as JSON, with the records in the given order."""
         return b'{"Records":[' + b",".join(map(self._entry, records)) + b"]}"
 
     def size(self, record: Record) -> int:
-        """How many bytes a record adds to the payload of an invocation."""
+        """The number of bytes that a record adds to the payload of an invocation."""
         return len(self._entry(record)) + 1
 
     def _entry(self, record: Record) -> bytes:

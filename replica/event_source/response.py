@@ -1,4 +1,4 @@
-"""What a function's answer says of its batch."""
+"""Reads from a function's answer which records of its batch failed."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class Succeeded(msgspec.Struct, frozen=True):
 
 
 class PartlyFailed(msgspec.Struct, frozen=True):
-    """The records before `index` are processed; from there on all are to be sent again, later successes included."""
+    """The records before `index` are processed. All others must be sent again, later successes included."""
 
     index: int
-    """Of the record with the lowest reported sequence number."""
+    """The index of the record with the lowest reported sequence number."""
 
 
 class Failed(msgspec.Struct, frozen=True):
@@ -31,9 +31,9 @@ Outcome = Succeeded | PartlyFailed | Failed
 
 
 def outcome_of(invocation: Invocation, records: Sequence[Record], *, reports_batch_item_failures: bool) -> Outcome:
-    """What became of the records that a function was invoked with.
+    """The outcome of an invocation for its records.
 
-    Without `ReportBatchItemFailures` a response is not looked at: "these responses will not be processed by Lambda
+    Without `ReportBatchItemFailures` the response does not matter: "these responses will not be processed by Lambda
     unless the `ReportBatchItemFailures` feature is explicitly turned on"
     (docs.aws.amazon.com/lambda/latest/dg/services-kinesis-batchfailurereporting.html).
     """
@@ -58,15 +58,16 @@ _decoder = msgspec.json.Decoder(_EventResponse | None)
 def _outcome_of_response(payload: bytes, records: Sequence[Record]) -> Outcome:
     """Read a response as AWS documents it under "Success and failure conditions" of partial batch responses.
 
-    Complete success: an empty or null `batchItemFailures` list, an empty or null response. Complete failure: an item
-    whose `itemIdentifier` is empty, null or under another key; what AWS does not say, and cannot mean success, counts
-    as one too: not JSON, not an object, the sequence number of no record of the batch. "If the
-    `batchItemFailures` array contains multiple items, Lambda uses the record with the lowest sequence number as the
-    checkpoint."
+    - Complete success: an empty or null `batchItemFailures` list, or an empty or null response.
+    - Complete failure: an item whose `itemIdentifier` is empty, null or has another key.
+    - Also a complete failure, which AWS does not document: a response that is not JSON or not an object, or the
+      sequence number of a record outside the batch.
+    - Several items: "If the `batchItemFailures` array contains multiple items, Lambda uses the record with the lowest
+      sequence number as the checkpoint."
     """
     try:
         response = _decoder.decode(payload or b"null")
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:  # bad UTF-8 is no DecodeError to msgspec
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:  # msgspec raises the latter for bad UTF-8
         return Failed(f"bad response: {error}")
     if response is None or not response.batch_item_failures:
         return Succeeded()
@@ -75,7 +76,7 @@ def _outcome_of_response(payload: bytes, records: Sequence[Record]) -> Outcome:
     for item in response.batch_item_failures:
         index = indexes.get(item.item_identifier)
         if index is None:
-            return Failed(f"bad response: {item.item_identifier!r} is no sequence number of the batch")
+            return Failed(f"bad response: {item.item_identifier!r} is not the sequence number of a record of the batch")
         place = (records[index].position, index)
         lowest = place if lowest is None else min(lowest, place)
     return Succeeded() if lowest is None else PartlyFailed(lowest[1])

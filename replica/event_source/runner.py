@@ -1,4 +1,4 @@
-"""Runs an event source mapping: finds the shards, polls each, starts and stops."""
+"""Runs an event source mapping: discovers the shards of its stream, polls each, starts and stops."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from replica.errors import ReplicaError
 from replica.event_source.delivery import Discarded
 from replica.event_source.destination import Destination
 from replica.event_source.function import Function
-from replica.event_source.invoker import Clock, Deliverer, InvocationReport
+from replica.event_source.invoker import Clock, InvocationReport, Invoker
 from replica.event_source.mapping import EventSourceMapping
 from replica.event_source.poller import ShardPoller
 from replica.event_source.records import EventFormat
@@ -23,37 +23,40 @@ from replica.event_source.shards import (
     ShardCursor,
     StreamReader,
     StreamUnavailable,
-    readable,
+    shards_to_start,
 )
 
 POLL_INTERVAL_SECONDS = 1.0
 """Lambda polls "at a base rate of once per second" (docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html)."""
 
 DISCOVERY_INTERVAL_SECONDS = 10.0
-"""How often to look for new shards. One that closes has it done at once."""
+"""How often to look for new shards. When a shard ends, the runner looks at once."""
 
 _FIRST_BACKOFF_SECONDS = 0.1
 _LONGEST_BACKOFF_SECONDS = 30.0
 
 
 class RunnerFailed(ReplicaError):
-    """A thread of the runner died of what is its cause; the others have been stopped."""
+    """A thread of the runner died of the error in `__cause__`. The other threads have stopped."""
 
 
 def _ignore(_: object) -> None:
-    """Tell nobody."""
+    """Do nothing. The default callback."""
 
 
 def full_jitter(failures: int, uniform: Callable[[float, float], float] = random.uniform) -> float:
-    """Up to 0.1 s after the first failure, doubling to 30 s. AWS does not say how long Lambda waits."""
+    """A random pause: up to 0.1 s after the first failure, doubling up to 30 s.
+
+    AWS does not say how long Lambda waits.
+    """
     return uniform(0, min(_LONGEST_BACKOFF_SECONDS, _FIRST_BACKOFF_SECONDS * 2 ** min(failures - 1, 16)))
 
 
 class EventSourceRunner:
-    """Delivers a stream's records to a function as Lambda does for the mapping. Starts once; a context manager.
+    """Delivers a stream's records to a function as Lambda does for the mapping. A context manager that starts once.
 
-    `on_batch` and `on_discard` are called from its threads, several at once, and must not raise. `backoff(n)` is how
-    long to wait after the n-th failure in a row. Waits take real time, whatever `clock` says.
+    `on_batch` and `on_discard` are called from several threads at once, and must not raise. `backoff(n)` is the number
+    of seconds to wait after the n-th failure in a row. Waits take real time, whatever `clock` says.
     """
 
     def __init__(
@@ -79,14 +82,14 @@ class EventSourceRunner:
         self._clock = clock or Clock()
         self._stop = threading.Event()
         self._discover_now = threading.Event()
-        self._moved = threading.Condition()
+        self._progressed = threading.Condition()
         self._threads: list[threading.Thread] = []
         self._pollers: dict[str, ShardPoller] = {}
         self._listed_at: float | None = None
-        self._to_come = 0
+        self._waiting_shards = 0
         self._failure: BaseException | None = None
         event_format = EventFormat(mapping, invoke_identity_arn)
-        deliverer = Deliverer(
+        invoker = Invoker(
             mapping,
             event_format,
             function,
@@ -102,20 +105,20 @@ class EventSourceRunner:
             ShardPoller,
             mapping=mapping,
             event_format=event_format,
-            deliverer=deliverer,
+            invoker=invoker,
             stop=self._stop,
             pause=self._stop.wait,
             backoff=backoff,
             poll_interval_seconds=poll_interval_seconds,
             clock=self._clock,
-            moved=self._on_moved,
-            at_end=self._discover_now.set,
+            on_progress=self._on_progress,
+            on_end=self._discover_now.set,
         )
 
     def start(self) -> None:
-        """Begin. On return every shard's position is fixed: from LATEST, what is put from now on is delivered.
+        """Start the threads. On return, every shard's position is fixed.
 
-        Raises `StreamUnavailable`.
+        With LATEST, the runner delivers every record that is put after the return. Raises `StreamUnavailable`.
         """
         if self._threads:
             raise RuntimeError("a runner starts once")
@@ -127,14 +130,14 @@ class EventSourceRunner:
         self._spawn("discovery", partial(self._discover, cursors))
 
     def stop(self, timeout: float = 30.0) -> None:
-        """Stop reading and retrying, let invocations under way end, and keep what is unfinished before the checkpoint.
+        """Stop reading and retrying, and wait for the invocations in progress. Unfinished records stay unfinished.
 
-        Raises TimeoutError when a thread is still busy after `timeout` seconds, and `RunnerFailed` when one has died.
-        Again: does nothing.
+        Raises TimeoutError if a thread is still busy after `timeout` seconds, and `RunnerFailed` if a thread died. A
+        second call has no effect.
         """
         self._halt()
         deadline = self._clock.monotonic() + timeout
-        for thread in self._threads:  # discovery is the first: once it has ended, none is added
+        for thread in self._threads:  # the first thread discovers shards: after its end, no thread is added
             thread.join(max(0.0, deadline - self._clock.monotonic()))
             if thread.is_alive():
                 raise TimeoutError(f"{thread.name} did not stop in {timeout} s")
@@ -149,53 +152,56 @@ class EventSourceRunner:
 
     @property
     def checkpoints(self) -> dict[str, str]:
-        """By shard, the sequence number up to which each record is processed or discarded."""
-        with self._moved:
+        """For each shard, the sequence number up to which every record is processed or discarded."""
+        with self._progressed:
             pollers = tuple(self._pollers.values())
         reached = {poller.shard_id: poller.checkpoint for poller in pollers}
         return {shard_id: number for shard_id, number in reached.items() if number is not None}
 
     def caught_up(self) -> bool:
-        """Whether everything that the last read of each shard saw is processed or discarded.
+        """Whether all records up to the last read of each shard are processed or discarded.
 
-        What was put since those reads is not seen yet: `wait_until_caught_up` looks again.
+        Records that were put after these reads do not count. `wait_until_caught_up` reads again.
         """
         self._raise_failure()
-        with self._moved:
+        with self._progressed:
             return (
-                self._listed_at is not None and not self._to_come and all(map(ShardPoller.idle, self._pollers.values()))
+                self._listed_at is not None
+                and not self._waiting_shards
+                and all(map(ShardPoller.idle, self._pollers.values()))
             )
 
     def wait_until_caught_up(self, timeout: float) -> bool:
-        """Wait until everything put to the stream before this call is processed or discarded; False if time runs out.
+        """Wait until every record put before this call is processed or discarded.
 
-        It looks at what is put before, however much follows. Raises `RunnerFailed`.
+        Returns False after `timeout` seconds. Records that are put later do not prolong the wait. Raises
+        `RunnerFailed`.
         """
         called_at = self._clock.monotonic()
-        wanted: dict[str, int] = {}
+        targets: dict[str, int] = {}
         self._discover_now.set()
-        with self._moved:
-            caught_up = self._moved.wait_for(
-                lambda: self._failure is not None or self._has_caught_up(called_at, wanted), timeout
+        with self._progressed:
+            caught_up = self._progressed.wait_for(
+                lambda: self._failure is not None or self._has_caught_up(called_at, targets), timeout
             )
         self._raise_failure()
         return caught_up
 
-    def _has_caught_up(self, since: float, wanted: dict[str, int]) -> bool:
-        if self._listed_at is None or self._listed_at < since or self._to_come:
+    def _has_caught_up(self, since: float, targets: dict[str, int]) -> bool:
+        if self._listed_at is None or self._listed_at < since or self._waiting_shards:
             return False
         caught_up = True
         for poller in self._pollers.values():
-            count = wanted.get(poller.shard_id)
+            count = targets.get(poller.shard_id)
             if count is None:
                 count = poller.read_count_since(since)
                 if count is not None:
-                    wanted[poller.shard_id] = count
+                    targets[poller.shard_id] = count
             caught_up &= count is not None and poller.finished_count >= count
         return caught_up
 
     def _discover(self, cursors: dict[str, ShardCursor]) -> None:
-        """Poll each shard when its time has come. A shard that is new since the start is read from its beginning."""
+        """Start a poller for each shard, children after their parents. New shards are read whole."""
         failures = 0
         while not self._stop.is_set():
             self._discover_now.clear()
@@ -208,22 +214,22 @@ class EventSourceRunner:
                 continue
             failures = 0
             ended = {poller.shard_id for poller in self._pollers.values() if poller.ended}
-            for shard in readable(shards, self._pollers, ended):
+            for shard in shards_to_start(shards, self._pollers, ended):
                 cursor = cursors.pop(shard.shard_id, None) or ShardCursor(self._stream, shard.shard_id, TRIM_HORIZON)
                 poller = self._poller(shard.shard_id, cursor)
-                with self._moved:
+                with self._progressed:
                     self._pollers[shard.shard_id] = poller
                 for loop in poller.loops():
                     self._spawn(shard.shard_id, loop)
-            with self._moved:
+            with self._progressed:
                 self._listed_at = listed_at
-                self._to_come = sum(shard.shard_id not in self._pollers for shard in shards)
-                self._moved.notify_all()
+                self._waiting_shards = sum(shard.shard_id not in self._pollers for shard in shards)
+                self._progressed.notify_all()
             self._discover_now.wait(self._discovery_interval_seconds)
 
-    def _on_moved(self) -> None:
-        with self._moved:
-            self._moved.notify_all()
+    def _on_progress(self) -> None:
+        with self._progressed:
+            self._progressed.notify_all()
 
     def _spawn(self, name: str, loop: Callable[[], None]) -> None:
         thread = threading.Thread(target=self._guard, args=(loop,), name=f"event-source {name}", daemon=True)
@@ -233,16 +239,16 @@ class EventSourceRunner:
     def _guard(self, loop: Callable[[], None]) -> None:
         try:
             loop()
-        except BaseException as error:  # noqa: BLE001  (the edge of a thread: kept for who waits or stops)
+        except BaseException as error:  # noqa: BLE001  (the end of a thread: the error is raised in the thread that waits or stops)
             self._failure = self._failure or error
             self._halt()
 
     def _halt(self) -> None:
         self._stop.set()
         self._discover_now.set()
-        with self._moved:
+        with self._progressed:
             pollers = tuple(self._pollers.values())
-            self._moved.notify_all()
+            self._progressed.notify_all()
         for poller in pollers:
             poller.wake()
 

@@ -1,4 +1,4 @@
-"""A stream's shards: the port that reads them, a cursor that survives expiry, and in which order they are read."""
+"""The shards of a stream: the port that reads them, a cursor over one shard, and the order in which shards start."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from replica.event_source.records import Record
 
 
 class StreamUnavailable(Exception):
-    """Kinesis throttled, failed or was out of reach: read again later."""
+    """Kinesis throttled the request, failed or was out of reach. The caller reads again later."""
 
 
 class IteratorExpired(Exception):
-    """A shard iterator was kept for over five minutes: get a new one for the same position."""
+    """The shard iterator is older than five minutes. The caller gets a new one for the same position."""
 
 
 class Shard(msgspec.Struct, frozen=True, kw_only=True):
-    """A shard, and the ones it was split or merged from."""
+    """A shard, and the shards that it was split or merged from."""
 
     shard_id: str
     parents: tuple[str, ...] = ()
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):
-    """Where reading of a shard starts, in the terms of GetShardIterator."""
+    """Where to start reading a shard, as GetShardIterator takes it."""
 
     type: Literal["TRIM_HORIZON", "LATEST", "AT_TIMESTAMP", "AFTER_SEQUENCE_NUMBER"]
     timestamp: datetime | None = None
@@ -38,30 +38,30 @@ TRIM_HORIZON = Position(type="TRIM_HORIZON")
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """What one GetRecords brought."""
+    """The result of one GetRecords request."""
 
     records: tuple[Record, ...] = ()
     next_iterator: str | None = None
-    """None when the shard is closed and read to its end."""
+    """None if the shard is closed and read to its end."""
     at_tip: bool = True
-    """Nothing was left in the shard when it was read (`MillisBehindLatest` is 0)."""
+    """Whether the read reached the tip of the shard, so that no record was left (`MillisBehindLatest` is 0)."""
 
 
 class StreamReader(Protocol):
-    """Reads one stream. Called from several threads at once; every method raises `StreamUnavailable`."""
+    """Reads one stream. Called from several threads at once. Every method may raise `StreamUnavailable`."""
 
     def list_shards(self) -> tuple[Shard, ...]:
-        """All shards that still hold records, closed ones too."""
+        """All shards that still hold records, including closed ones."""
 
     def shard_iterator(self, shard_id: str, position: Position) -> str:
-        """An iterator to start reading with."""
+        """An iterator that starts at a position."""
 
     def get_records(self, shard_id: str, iterator: str) -> Page:
-        """The next records in order. Raises `IteratorExpired` too."""
+        """The next records, in order. May also raise `IteratorExpired`."""
 
 
 class ShardCursor:
-    """Reads a shard once through, in order, whatever becomes of its iterators. For one thread at a time."""
+    """Reads a shard in order, each record once, also when an iterator expires. For one thread at a time."""
 
     def __init__(self, stream: StreamReader, shard_id: str, position: Position) -> None:
         self._stream = stream
@@ -70,14 +70,14 @@ class ShardCursor:
         self._iterator: str | None = None
 
     def open(self, now: datetime) -> None:
-        """Fix the position: at LATEST, what is put from now on is read. Raises `StreamUnavailable`."""
+        """Fix the position. With LATEST, the cursor reads what is put from now on. Raises `StreamUnavailable`."""
         self._iterator = self._stream.shard_iterator(self._shard_id, self._position)
         if self._position.type == "LATEST":
-            # Should this iterator expire before it brought a record, LATEST would skip what came in between.
+            # If this iterator expired before it returned a record, a new one at LATEST would skip records.
             self._position = Position(type="AT_TIMESTAMP", timestamp=now)
 
     def read(self, now: datetime) -> Page:
-        """The next records. Raises `StreamUnavailable`, after which nothing is skipped."""
+        """The next records. Raises `StreamUnavailable`; the next read then continues at the same position."""
         if self._iterator is None:
             self.open(now)
         try:
@@ -91,12 +91,12 @@ class ShardCursor:
         return page
 
 
-def readable(shards: Iterable[Shard], begun: Collection[str], ended: Collection[str]) -> tuple[Shard, ...]:
-    """The shards to begin now: a child only once its parents are processed to their end.
+def shards_to_start(shards: Iterable[Shard], started: Collection[str], ended: Collection[str]) -> tuple[Shard, ...]:
+    """The listed shards whose reading can start now. A child starts only after its parents are processed to their end.
 
-    Order per partition key demands it, for a reshard moves keys from parent to child. A parent that is neither listed
-    nor being read has expired.
+    Resharding moves partition keys from a parent to a child, so this keeps the order of each key. A parent that is
+    neither listed nor started has expired.
     """
     listed = tuple(shards)
-    unfinished = ({shard.shard_id for shard in listed} | set(begun)) - set(ended)
-    return tuple(shard for shard in listed if shard.shard_id not in begun and unfinished.isdisjoint(shard.parents))
+    unfinished = ({shard.shard_id for shard in listed} | set(started)) - set(ended)
+    return tuple(shard for shard in listed if shard.shard_id not in started and unfinished.isdisjoint(shard.parents))

@@ -19,7 +19,7 @@ from localstack_client.session import Session
 
 from producer_service import accepted_log as ledger
 from quotes import Identity
-from replica.audit import Findings, Reader, audit
+from replica.audit import EvidenceReader, Findings, audit
 from replica.event_source.aws import KinesisStream
 
 ROOT = Path(__file__).parents[2]
@@ -124,7 +124,7 @@ class Stack:
         return {output["OutputKey"]: output["OutputValue"] for stack in stacks for output in stack["Outputs"]}
 
     @cached_property
-    def reader(self) -> Reader:
+    def reader(self) -> EvidenceReader:
         """Reads back what was stored; a queue of its own is subscribed to the alerts."""
         client = self.session.client
         sqs = client("sqs")
@@ -137,7 +137,7 @@ class Stack:
             Attributes={"RawMessageDelivery": "true"},
         )
         stream = KinesisStream(client("kinesis"), self.outputs["StreamArn"])
-        return Reader(self.outputs, stream, inbox, dynamodb=client("dynamodb"), s3=client("s3"), sqs=sqs)
+        return EvidenceReader(self.outputs, stream, inbox, dynamodb=client("dynamodb"), s3=client("s3"), sqs=sqs)
 
     def accepted(self) -> list[Identity]:
         """What the producer has accepted, by the ledger in its volume."""

@@ -9,7 +9,7 @@ from replica.event_source.delivery import Attempt, Decision, decide, expire
 from replica.event_source.function import Invocation as Answer
 from replica.event_source.mapping import UNLIMITED, EventSourceMapping
 from replica.event_source.records import Record as KinesisRecord
-from replica.event_source.shards import readable
+from replica.event_source.shards import shards_to_start
 from tests.model.lambda_model import Director, Function
 from tests.model.streams import Stream
 
@@ -32,7 +32,7 @@ class EventSource:
         """Deliver all that is in the stream."""
         while True:
             self._begun += [
-                shard.shard_id for shard in readable(self._stream.shards, set(self._begun), set(self._ended))
+                shard.shard_id for shard in shards_to_start(self._stream.shards, set(self._begun), set(self._ended))
             ]
             batchers = [
                 (shard, n)

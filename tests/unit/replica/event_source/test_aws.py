@@ -170,5 +170,5 @@ def test_only_the_destinations_of_kinesis_mappings_are_taken(stubbed: Stubbed) -
     assert s3.takes_payload
     assert sns is not None
     assert not sns.takes_payload
-    with pytest.raises(UnsupportedMapping, match="neither S3 nor SQS nor SNS"):
+    with pytest.raises(UnsupportedMapping, match="is no S3 bucket, SQS queue or SNS topic"):
         on_failure_destination(client, "arn:aws:lambda:eu-west-1:123456789012:function:other")

@@ -5,22 +5,20 @@ from datetime import UTC, datetime, timedelta
 from replica.event_source import Invocation
 from replica.event_source.delivery import Attempt, Decision, Discarded, decide, expire
 from replica.event_source.response import Failed, PartlyFailed, Succeeded
-from tests.unit.replica.event_source.conftest import MakeMapping, MakeRecords
+from tests.support.event_source import make_mapping, make_records
 
 _OK = Invocation(request_id="ok")
 _ERROR = Invocation(request_id="error", function_error="Unhandled")
 _FAILED = Failed("function error: Unhandled")
 
 
-def test_success_finishes_the_batch(make_mapping: MakeMapping, make_records: MakeRecords) -> None:
+def test_success_finishes_the_batch() -> None:
     records = make_records(3)
 
     assert decide(Attempt(records=records), _OK, Succeeded(), make_mapping()) == Decision(finished=records)
 
 
-def test_everything_from_the_lowest_failure_on_is_sent_again(
-    make_mapping: MakeMapping, make_records: MakeRecords
-) -> None:
+def test_everything_from_the_lowest_failure_on_is_sent_again() -> None:
     records = make_records(5)
     for bisect in (False, True):
         mapping = make_mapping(BisectBatchOnFunctionError=bisect, MaximumRetryAttempts=0)
@@ -30,7 +28,7 @@ def test_everything_from_the_lowest_failure_on_is_sent_again(
         )
 
 
-def test_a_failed_batch_is_retried_whole(make_mapping: MakeMapping, make_records: MakeRecords) -> None:
+def test_a_failed_batch_is_retried_whole() -> None:
     records = make_records(3)
 
     assert decide(Attempt(records=records), _ERROR, _FAILED, make_mapping(MaximumRetryAttempts=1)) == Decision(
@@ -38,15 +36,13 @@ def test_a_failed_batch_is_retried_whole(make_mapping: MakeMapping, make_records
     )
 
 
-def test_a_batch_reported_from_its_first_record_on_has_failed(
-    make_mapping: MakeMapping, make_records: MakeRecords
-) -> None:
+def test_a_batch_reported_from_its_first_record_on_has_failed() -> None:
     attempt = Attempt(records=make_records(3))
 
     assert decide(attempt, _OK, PartlyFailed(0), make_mapping()) == decide(attempt, _OK, _FAILED, make_mapping())
 
 
-def test_exhausted_retries_discard_the_batch(make_mapping: MakeMapping, make_records: MakeRecords) -> None:
+def test_exhausted_retries_discard_the_batch() -> None:
     records = make_records(3)
     attempt = Attempt(records=records, retries=2, invocations=2, last=_ERROR)
 
@@ -55,13 +51,13 @@ def test_exhausted_retries_discard_the_batch(make_mapping: MakeMapping, make_rec
     )
 
 
-def test_retries_without_a_limit_never_discard(make_mapping: MakeMapping, make_records: MakeRecords) -> None:
+def test_retries_without_a_limit_never_discard() -> None:
     attempt = Attempt(records=make_records(1), retries=1_000_000)
 
     assert decide(attempt, _ERROR, _FAILED, make_mapping()).remaining[0].retries == 1_000_001
 
 
-def test_bisection_splits_in_order_and_uses_up_no_retry(make_mapping: MakeMapping, make_records: MakeRecords) -> None:
+def test_bisection_splits_in_order_and_uses_up_no_retry() -> None:
     records = make_records(5)
     mapping = make_mapping(BisectBatchOnFunctionError=True, MaximumRetryAttempts=0)
 
@@ -73,9 +69,7 @@ def test_bisection_splits_in_order_and_uses_up_no_retry(make_mapping: MakeMappin
     )
 
 
-def test_a_single_record_cannot_be_split_and_uses_up_its_retries(
-    make_mapping: MakeMapping, make_records: MakeRecords
-) -> None:
+def test_a_single_record_cannot_be_split_and_uses_up_its_retries() -> None:
     mapping = make_mapping(BisectBatchOnFunctionError=True, MaximumRetryAttempts=1)
     (retried,) = decide(Attempt(records=make_records(1)), _ERROR, _FAILED, mapping).remaining
 
@@ -85,9 +79,7 @@ def test_a_single_record_cannot_be_split_and_uses_up_its_retries(
     assert discarded.condition == "RetryAttemptsExhausted"
 
 
-def test_records_past_the_maximum_age_are_discarded_and_the_others_remain(
-    make_mapping: MakeMapping, make_records: MakeRecords
-) -> None:
+def test_records_past_the_maximum_age_are_discarded_and_the_others_remain() -> None:
     first = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
     records = make_records(4, first=first)
     mapping = make_mapping(MaximumRecordAgeInSeconds=60)
@@ -101,7 +93,7 @@ def test_records_past_the_maximum_age_are_discarded_and_the_others_remain(
     assert expire(Attempt(records=records), first + timedelta(seconds=100), mapping).remaining == ()
 
 
-def test_without_a_maximum_age_no_record_is_too_old(make_mapping: MakeMapping, make_records: MakeRecords) -> None:
+def test_without_a_maximum_age_no_record_is_too_old() -> None:
     attempt = Attempt(records=make_records(2))
 
     assert expire(attempt, datetime(2100, 1, 1, tzinfo=UTC), make_mapping()) == Decision(remaining=(attempt,))

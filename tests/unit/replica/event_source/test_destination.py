@@ -5,14 +5,12 @@ from datetime import UTC, datetime
 
 from replica.event_source import Discarded, Invocation
 from replica.event_source.destination import invocation_record, object_key
-from tests.unit.replica.event_source.conftest import MakeMapping, MakeRecords
+from tests.support.event_source import make_mapping, make_records
 
 _NOW = datetime(2026, 11, 23, 14, 31, 6, 21_000, tzinfo=UTC)
 
 
-def test_the_invocation_record_is_the_one_that_lambda_sends(
-    make_mapping: MakeMapping, make_records: MakeRecords
-) -> None:
+def test_the_invocation_record_is_the_one_that_lambda_sends() -> None:
     discarded = Discarded(
         records=make_records(3),
         condition="RetryAttemptsExhausted",
@@ -47,9 +45,7 @@ def test_the_invocation_record_is_the_one_that_lambda_sends(
     }
 
 
-def test_metadata_only_has_no_payload_and_what_was_never_sent_no_response(
-    make_mapping: MakeMapping, make_records: MakeRecords
-) -> None:
+def test_metadata_only_has_no_payload_and_what_was_never_sent_no_response() -> None:
     discarded = Discarded(records=make_records(1), condition="RecordAgeExceeded", invocations=0, last=None)
 
     document = json.loads(invocation_record(discarded, make_mapping(), now=_NOW, request_id="made up", payload=None))
@@ -59,7 +55,7 @@ def test_metadata_only_has_no_payload_and_what_was_never_sent_no_response(
     assert document["requestContext"]["condition"] == "RecordAgeExceeded"
 
 
-def test_the_object_key_follows_the_documented_convention(make_mapping: MakeMapping) -> None:
+def test_the_object_key_follows_the_documented_convention() -> None:
     assert object_key(make_mapping(), "shardId-000000000001", _NOW, "uuid") == (
         "aws/lambda/11111111-2222-3333-4444-555555555555/shardId-000000000001/2026/11/23/2026-11-23T14.31.06-uuid"
     )

@@ -13,15 +13,14 @@ from replica.event_source import (
     Destination,
     Discarded,
     EventSourceMapping,
-    FakeDestination,
-    FakeFunction,
     InvocationReport,
     NotInvoked,
     Record,
 )
-from replica.event_source.invoker import Deliverer
+from replica.event_source.invoker import Invoker
 from replica.event_source.records import EventFormat
-from tests.unit.replica.event_source.conftest import MakeMapping, MakeRecords
+from tests.fakes.event_source import FakeDestination, FakeFunction
+from tests.support.event_source import make_mapping, make_records
 
 _START = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
 _REPORTING = {"FunctionResponseTypes": ["ReportBatchItemFailures"]}
@@ -29,7 +28,7 @@ _BISECTING = {"BisectBatchOnFunctionError": True}
 
 
 class Delivery:
-    """A deliverer with a clock that its own pauses move, and everything it did."""
+    """A invoker with a clock that its own pauses move, and everything it did."""
 
     def __init__(
         self,
@@ -47,7 +46,7 @@ class Delivery:
         self._handler = handler
         self._give_up_after = give_up_after
         self._seconds = 0.0
-        self._deliverer = Deliverer(
+        self._invoker = Invoker(
             mapping,
             EventFormat(mapping, "arn:aws:iam::123456789012:role/processor"),
             FakeFunction(self._handle),
@@ -61,7 +60,7 @@ class Delivery:
         )
 
     def deliver(self, records: tuple[Record, ...]) -> Delivery:
-        self._deliverer.deliver(records, lambda done: self.finished.extend(record.position for record in done))
+        self._invoker.deliver(records, lambda done: self.finished.extend(record.position for record in done))
         return self
 
     def _handle(self, event: dict[str, Any]) -> object:
@@ -87,7 +86,7 @@ def _report(*bad: int) -> Callable[[list[int]], object]:
     return lambda numbers: {"batchItemFailures": [{"itemIdentifier": str(n)} for n in reversed(numbers) if n in bad]}
 
 
-def test_a_batch_that_succeeds_is_sent_once(make_mapping: MakeMapping, make_records: MakeRecords) -> None:
+def test_a_batch_that_succeeds_is_sent_once() -> None:
     delivery = Delivery(make_mapping(), _fail_on()).deliver(make_records(3))
 
     assert delivery.sent == [[8, 9, 10]]
@@ -95,9 +94,7 @@ def test_a_batch_that_succeeds_is_sent_once(make_mapping: MakeMapping, make_reco
     assert delivery.pauses == []
 
 
-def test_later_successes_are_sent_again_after_the_lowest_failure(
-    make_mapping: MakeMapping, make_records: MakeRecords
-) -> None:
+def test_later_successes_are_sent_again_after_the_lowest_failure() -> None:
     answers = iter([{"batchItemFailures": [{"itemIdentifier": "11"}, {"itemIdentifier": "9"}]}, {}])
     delivery = Delivery(make_mapping(**_REPORTING), lambda _: next(answers)).deliver(make_records(5))
 
@@ -106,7 +103,7 @@ def test_later_successes_are_sent_again_after_the_lowest_failure(
     assert [report.finished for report in delivery.reports] == [1, 4]
 
 
-def test_bisection_goes_down_to_the_one_bad_record(make_mapping: MakeMapping, make_records: MakeRecords) -> None:
+def test_bisection_goes_down_to_the_one_bad_record() -> None:
     destination = FakeDestination()
     mapping = make_mapping(**_BISECTING, MaximumRetryAttempts=1)
     delivery = Delivery(mapping, _fail_on(13), destination).deliver(make_records(8))
@@ -128,9 +125,7 @@ def test_bisection_goes_down_to_the_one_bad_record(make_mapping: MakeMapping, ma
     assert json.loads(document)["requestContext"]["approximateInvokeCount"] == 5
 
 
-def test_with_both_only_what_remains_after_the_cut_is_bisected(
-    make_mapping: MakeMapping, make_records: MakeRecords
-) -> None:
+def test_with_both_only_what_remains_after_the_cut_is_bisected() -> None:
     mapping = make_mapping(**_BISECTING, **_REPORTING, MaximumRetryAttempts=0)
     delivery = Delivery(mapping, _report(10)).deliver(make_records(5))
 
@@ -138,9 +133,7 @@ def test_with_both_only_what_remains_after_the_cut_is_bisected(
     assert [[record.position for record in each.records] for each in delivery.discarded] == [[10]]
 
 
-def test_without_bisection_the_batch_goes_with_its_bad_record(
-    make_mapping: MakeMapping, make_records: MakeRecords
-) -> None:
+def test_without_bisection_the_batch_goes_with_its_bad_record() -> None:
     delivery = Delivery(make_mapping(**_REPORTING, MaximumRetryAttempts=1), _report(9)).deliver(make_records(3))
 
     assert delivery.sent == [[8, 9, 10], [9, 10], [9, 10]]
@@ -148,9 +141,7 @@ def test_without_bisection_the_batch_goes_with_its_bad_record(
 
 
 @pytest.mark.parametrize("retries", [0, 3])
-def test_exhausted_retries_discard_with_the_payload(
-    make_mapping: MakeMapping, make_records: MakeRecords, retries: int
-) -> None:
+def test_exhausted_retries_discard_with_the_payload(retries: int) -> None:
     destination = FakeDestination()
     delivery = Delivery(make_mapping(MaximumRetryAttempts=retries), _fail_on(8), destination).deliver(make_records(2))
 
@@ -163,7 +154,7 @@ def test_exhausted_retries_discard_with_the_payload(
     assert data == [b"record 0", b"record 1"]
 
 
-def test_a_queue_receives_metadata_only(make_mapping: MakeMapping, make_records: MakeRecords) -> None:
+def test_a_queue_receives_metadata_only() -> None:
     destination = FakeDestination(takes_payload=False)
     Delivery(make_mapping(MaximumRetryAttempts=0), _fail_on(8), destination).deliver(make_records(2))
 
@@ -171,13 +162,13 @@ def test_a_queue_receives_metadata_only(make_mapping: MakeMapping, make_records:
     assert "payload" not in json.loads(document)
 
 
-def test_the_pause_grows_with_failures_in_a_row(make_mapping: MakeMapping, make_records: MakeRecords) -> None:
+def test_the_pause_grows_with_failures_in_a_row() -> None:
     delivery = Delivery(make_mapping(MaximumRetryAttempts=3), _fail_on(8)).deliver(make_records(1))
 
     assert delivery.pauses == [1, 2, 3]
 
 
-def test_a_throttle_uses_up_no_retry_and_splits_nothing(make_mapping: MakeMapping, make_records: MakeRecords) -> None:
+def test_a_throttle_uses_up_no_retry_and_splits_nothing() -> None:
     answers: list[Exception | None] = [NotInvoked("TooManyRequestsException")] * 5
     answers.append(None)
 
@@ -193,9 +184,7 @@ def test_a_throttle_uses_up_no_retry_and_splits_nothing(make_mapping: MakeMappin
     assert delivery.discarded == []
 
 
-def test_records_that_grow_too_old_are_discarded_between_two_tries(
-    make_mapping: MakeMapping, make_records: MakeRecords
-) -> None:
+def test_records_that_grow_too_old_are_discarded_between_two_tries() -> None:
     def throttled(_: list[int]) -> None:
         raise NotInvoked("TooManyRequestsException")
 
@@ -208,7 +197,7 @@ def test_records_that_grow_too_old_are_discarded_between_two_tries(
     assert set(conditions) == {"RecordAgeExceeded"}
 
 
-def test_a_record_that_is_too_old_at_first_is_never_sent(make_mapping: MakeMapping, make_records: MakeRecords) -> None:
+def test_a_record_that_is_too_old_at_first_is_never_sent() -> None:
     old = make_records(1, first=_START - timedelta(days=1))
     delivery = Delivery(make_mapping(MaximumRecordAgeInSeconds=60), _fail_on(), FakeDestination()).deliver(old)
 
@@ -216,9 +205,7 @@ def test_a_record_that_is_too_old_at_first_is_never_sent(make_mapping: MakeMappi
     assert [each.condition for each in delivery.discarded] == ["RecordAgeExceeded"]
 
 
-def test_a_destination_that_fails_is_put_the_same_document_again(
-    make_mapping: MakeMapping, make_records: MakeRecords
-) -> None:
+def test_a_destination_that_fails_is_put_the_same_document_again() -> None:
     destination = FakeDestination(failures=3)
     delivery = Delivery(make_mapping(MaximumRetryAttempts=0), _fail_on(8), destination).deliver(make_records(1))
 
@@ -227,9 +214,7 @@ def test_a_destination_that_fails_is_put_the_same_document_again(
     assert delivery.pauses == [1, 2, 3]
 
 
-def test_what_did_not_reach_its_destination_is_unfinished_when_told_to_give_up(
-    make_mapping: MakeMapping, make_records: MakeRecords
-) -> None:
+def test_what_did_not_reach_its_destination_is_unfinished_when_told_to_give_up() -> None:
     destination = FakeDestination(failures=1_000_000)
     mapping = make_mapping(MaximumRetryAttempts=0)
     delivery = Delivery(mapping, _fail_on(8), destination, give_up_after=5).deliver(make_records(1))
@@ -238,7 +223,7 @@ def test_what_did_not_reach_its_destination_is_unfinished_when_told_to_give_up(
     assert delivery.discarded == []
 
 
-def test_retries_without_a_limit_end_when_told_to_give_up(make_mapping: MakeMapping, make_records: MakeRecords) -> None:
+def test_retries_without_a_limit_end_when_told_to_give_up() -> None:
     delivery = Delivery(make_mapping(), _fail_on(8), give_up_after=5).deliver(make_records(2))
 
     assert len(delivery.sent) == 6

@@ -6,10 +6,10 @@ import pytest
 
 from replica.event_source import EventSourceMapping, UnsupportedMapping
 from replica.event_source.mapping import UNLIMITED
-from tests.unit.replica.event_source.conftest import MakeMapping
+from tests.support.event_source import make_mapping
 
 
-def test_absent_and_null_properties_take_the_defaults_of_aws(make_mapping: MakeMapping) -> None:
+def test_absent_and_null_properties_take_the_defaults_of_aws() -> None:
     mapping = make_mapping(BatchSize=None, FunctionResponseTypes=None, State="Disabled", TumblingWindowInSeconds=0)
 
     assert mapping.batch_size == 100
@@ -23,7 +23,7 @@ def test_absent_and_null_properties_take_the_defaults_of_aws(make_mapping: MakeM
     assert mapping.region == "eu-west-1"
 
 
-def test_reads_what_a_deployed_mapping_says(make_mapping: MakeMapping) -> None:
+def test_reads_what_a_deployed_mapping_says() -> None:
     mapping = make_mapping(
         BatchSize=500,
         MaximumBatchingWindowInSeconds=5,
@@ -48,15 +48,16 @@ def test_reads_what_a_deployed_mapping_says(make_mapping: MakeMapping) -> None:
         ({"ParallelizationFactor": 11}, "ParallelizationFactor"),
         ({"MaximumRetryAttempts": -2}, "MaximumRetryAttempts"),
         ({"FunctionResponseTypes": ["Other"]}, "FunctionResponseTypes"),
-        ({"TumblingWindowInSeconds": 30}, "TumblingWindowInSeconds is not modelled"),
-        ({"FilterCriteria": {"Filters": [{"Pattern": "{}"}]}}, "FilterCriteria is not modelled"),
+        ({"TumblingWindowInSeconds": 30}, "has TumblingWindowInSeconds, which the replica does not support"),
+        (
+            {"FilterCriteria": {"Filters": [{"Pattern": "{}"}]}},
+            "has FilterCriteria, which the replica does not support",
+        ),
         ({"EventSourceArn": "arn:aws:sqs:eu-west-1:123456789012:queue"}, "not the ARN of a Kinesis data stream"),
         ({"StartingPosition": "AT_TIMESTAMP"}, "StartingPositionTimestamp"),
     ],
 )
-def test_refuses_what_it_would_deliver_otherwise_than_lambda(
-    make_mapping: MakeMapping, properties: dict[str, object], problem: str
-) -> None:
+def test_refuses_what_it_would_deliver_otherwise_than_lambda(properties: dict[str, object], problem: str) -> None:
     with pytest.raises(UnsupportedMapping, match=problem):
         make_mapping(**properties)
 

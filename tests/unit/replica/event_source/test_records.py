@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 
 from replica.event_source import Record
 from replica.event_source.records import EventFormat
-from tests.unit.replica.event_source.conftest import MakeMapping, MakeRecords
+from tests.support.event_source import make_mapping, make_records
 
 _ROLE = "arn:aws:iam::123456789012:role/processor"
 
 
-def test_the_event_is_the_one_that_lambda_sends(make_mapping: MakeMapping) -> None:
+def test_the_event_is_the_one_that_lambda_sends() -> None:
     record = Record(
         shard_id="shardId-000000000006",
         sequence_number="49590338271490256608559692538361571095921575989136588898",
@@ -44,7 +44,7 @@ def test_the_event_is_the_one_that_lambda_sends(make_mapping: MakeMapping) -> No
     }
 
 
-def test_sizes_add_up_to_the_payload(make_mapping: MakeMapping, make_records: MakeRecords) -> None:
+def test_sizes_add_up_to_the_payload() -> None:
     event_format = EventFormat(make_mapping(), _ROLE)
     records = make_records(5)
 

@@ -14,9 +14,6 @@ from replica.event_source import (
     Destination,
     EventSourceMapping,
     EventSourceRunner,
-    FakeDestination,
-    FakeFunction,
-    FakeStream,
     InvocationReport,
     Page,
     Record,
@@ -24,7 +21,8 @@ from replica.event_source import (
     StreamUnavailable,
     full_jitter,
 )
-from tests.unit.replica.event_source.conftest import MakeMapping
+from tests.fakes.event_source import FakeDestination, FakeFunction, FakeStream
+from tests.support.event_source import make_mapping
 
 _PATIENCE = 20.0
 """Seconds until a wait that should be over in milliseconds counts as failed."""
@@ -99,7 +97,6 @@ class Recorder:
 )
 def test_every_record_is_delivered_in_the_order_of_its_key_or_discarded_once(
     *,
-    make_mapping: MakeMapping,
     plan: list[tuple[str, int]],
     factor: int,
     batch_size: int,
@@ -140,7 +137,7 @@ def test_every_record_is_delivered_in_the_order_of_its_key_or_discarded_once(
         assert all(len(_numbers(payload)) == 1 for payload in payloads)
 
 
-def test_only_the_bad_record_is_discarded(make_mapping: MakeMapping) -> None:
+def test_only_the_bad_record_is_discarded() -> None:
     stream, destination = FakeStream(), FakeDestination()
     bad = [stream.put("key") for _ in range(100)][41]
     function = Recorder({bad.position: 1_000}, reports=False)
@@ -154,7 +151,7 @@ def test_only_the_bad_record_is_discarded(make_mapping: MakeMapping) -> None:
     assert len({number for _, number in function.succeeded}) == 99
 
 
-def test_a_blocked_partition_key_does_not_hold_up_the_other_batchers(make_mapping: MakeMapping) -> None:
+def test_a_blocked_partition_key_does_not_hold_up_the_other_batchers() -> None:
     release, others = threading.Event(), threading.Event()
 
     def handler(event: dict[str, Any]) -> None:
@@ -175,7 +172,7 @@ def test_a_blocked_partition_key_does_not_hold_up_the_other_batchers(make_mappin
         assert set(runner.checkpoints) == {blocked.shard_id}
 
 
-def test_children_are_processed_after_their_parent(make_mapping: MakeMapping) -> None:
+def test_children_are_processed_after_their_parent() -> None:
     numbers: list[int] = []
     stream = FakeStream()
     before = [stream.put("key") for _ in range(20)]
@@ -189,9 +186,7 @@ def test_children_are_processed_after_their_parent(make_mapping: MakeMapping) ->
     assert numbers == [record.position for record in (*before, *after)]
 
 
-def test_a_shard_that_is_split_while_it_is_read_is_followed_by_its_children_from_their_beginning(
-    make_mapping: MakeMapping,
-) -> None:
+def test_a_shard_that_is_split_while_it_is_read_is_followed_by_its_children_from_their_beginning() -> None:
     numbers: list[int] = []
     stream = FakeStream()
     stream.put("key", b"before the start")
@@ -207,7 +202,7 @@ def test_a_shard_that_is_split_while_it_is_read_is_followed_by_its_children_from
     assert numbers == [before.position, after.position]
 
 
-def test_latest_delivers_what_is_put_once_start_has_returned(make_mapping: MakeMapping) -> None:
+def test_latest_delivers_what_is_put_once_start_has_returned() -> None:
     numbers: list[int] = []
     stream = FakeStream()
     stream.put("key")
@@ -220,7 +215,7 @@ def test_latest_delivers_what_is_put_once_start_has_returned(make_mapping: MakeM
     assert numbers == [put.position]
 
 
-def test_throttled_reads_lose_nothing(make_mapping: MakeMapping) -> None:
+def test_throttled_reads_lose_nothing() -> None:
     numbers: list[int] = []
     stream = FakeStream(page_size=3)
     put = [stream.put("key") for _ in range(10)]
@@ -232,7 +227,7 @@ def test_throttled_reads_lose_nothing(make_mapping: MakeMapping) -> None:
     assert numbers == [record.position for record in put]
 
 
-def test_records_wait_for_the_window_and_the_end_of_the_shard_ends_it(make_mapping: MakeMapping) -> None:
+def test_records_wait_for_the_window_and_the_end_of_the_shard_ends_it() -> None:
     reports: list[InvocationReport] = []
     stream = FakeStream(page_size=1)
     put = [stream.put("key") for _ in range(5)]
@@ -245,7 +240,7 @@ def test_records_wait_for_the_window_and_the_end_of_the_shard_ends_it(make_mappi
     assert [report.records for report in reports] == [tuple(put)]
 
 
-def test_a_report_tells_what_was_sent_and_when(make_mapping: MakeMapping) -> None:
+def test_a_report_tells_what_was_sent_and_when() -> None:
     reports: list[InvocationReport] = []
     stream = FakeStream()
     record = stream.put("key")
@@ -259,7 +254,7 @@ def test_a_report_tells_what_was_sent_and_when(make_mapping: MakeMapping) -> Non
     assert report.started_monotonic <= report.finished_monotonic
 
 
-def test_stop_ends_retries_without_a_limit_and_windows_that_are_open(make_mapping: MakeMapping) -> None:
+def test_stop_ends_retries_without_a_limit_and_windows_that_are_open() -> None:
     failing = threading.Event()
 
     def handler(_: dict[str, Any]) -> None:
@@ -282,7 +277,7 @@ def test_stop_ends_retries_without_a_limit_and_windows_that_are_open(make_mappin
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("event-source")]
 
 
-def test_waiting_gives_up_in_time_while_a_batch_is_blocked(make_mapping: MakeMapping) -> None:
+def test_waiting_gives_up_in_time_while_a_batch_is_blocked() -> None:
     release = threading.Event()
     stream = FakeStream()
     stream.put("key")
@@ -292,7 +287,7 @@ def test_waiting_gives_up_in_time_while_a_batch_is_blocked(make_mapping: MakeMap
         assert runner.wait_until_caught_up(_PATIENCE)
 
 
-def test_waiting_does_not_trust_a_read_from_before_the_call(make_mapping: MakeMapping) -> None:
+def test_waiting_does_not_trust_a_read_from_before_the_call() -> None:
     class GatedStream(FakeStream):
         def __init__(self) -> None:
             super().__init__()
@@ -318,7 +313,7 @@ def test_waiting_does_not_trust_a_read_from_before_the_call(make_mapping: MakeMa
         assert runner.checkpoints == {put.shard_id: put.sequence_number}
 
 
-def test_a_thread_that_dies_stops_the_runner_and_is_told_to_who_waits(make_mapping: MakeMapping) -> None:
+def test_a_thread_that_dies_stops_the_runner_and_is_told_to_who_waits() -> None:
     stream = FakeStream()
     stream.faults.append(PermissionError("AccessDeniedException"))
     runner = _runner(make_mapping(), stream, lambda _: None)
@@ -330,7 +325,7 @@ def test_a_thread_that_dies_stops_the_runner_and_is_told_to_who_waits(make_mappi
         runner.stop()
 
 
-def test_a_runner_starts_once(make_mapping: MakeMapping) -> None:
+def test_a_runner_starts_once() -> None:
     with _runner(make_mapping(), FakeStream(), lambda _: None) as runner, pytest.raises(RuntimeError, match="once"):
         runner.start()
 
@@ -341,7 +336,7 @@ def test_the_backoff_doubles_up_to_half_a_minute() -> None:
     assert longest == [0.1, 0.2, 0.4, 30.0, 30.0]
 
 
-def test_reading_does_not_run_far_ahead_of_a_function_that_is_stuck(make_mapping: MakeMapping) -> None:
+def test_reading_does_not_run_far_ahead_of_a_function_that_is_stuck() -> None:
     release, entered = threading.Event(), threading.Event()
 
     def handler(_: dict[str, Any]) -> None:

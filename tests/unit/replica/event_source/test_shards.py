@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from replica.event_source import FakeStream, IteratorExpired, Position, Record, Shard
+from replica.event_source import IteratorExpired, Position, Record, Shard
 from replica.event_source.progress import Progress
-from replica.event_source.shards import TRIM_HORIZON, ShardCursor, readable
+from replica.event_source.shards import TRIM_HORIZON, ShardCursor, shards_to_start
+from tests.fakes.event_source import FakeStream
 
 _SHARD = "shardId-000000000000"
 _NOW = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
@@ -41,16 +42,16 @@ def test_children_wait_for_all_their_parents() -> None:
     merged = Shard(shard_id="merged", parents=("left", "right"))
     shards = (merged, left, right)
 
-    assert readable(shards, begun=(), ended=()) == (left, right)
-    assert readable(shards, begun=("left", "right"), ended=("left",)) == ()
-    assert readable(shards, begun=("left", "right"), ended=("left", "right")) == (merged,)
+    assert shards_to_start(shards, started=(), ended=()) == (left, right)
+    assert shards_to_start(shards, started=("left", "right"), ended=("left",)) == ()
+    assert shards_to_start(shards, started=("left", "right"), ended=("left", "right")) == (merged,)
 
 
 def test_a_child_waits_for_a_parent_that_is_no_longer_listed_but_still_processed() -> None:
     child = Shard(shard_id="child", parents=("parent",))
 
-    assert readable((child,), begun=("parent",), ended=()) == ()
-    assert readable((child,), begun=(), ended=()) == (child,)
+    assert shards_to_start((child,), started=("parent",), ended=()) == ()
+    assert shards_to_start((child,), started=(), ended=()) == (child,)
 
 
 def test_the_checkpoint_stays_below_the_lowest_unfinished_record() -> None:
