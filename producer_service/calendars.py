@@ -49,7 +49,7 @@ OPEN_ALWAYS = Calendar(ALWAYS, "UTC", ALWAYS_OPEN, FOREVER)
 Load = Callable[[str, datetime], Calendar]
 
 
-class Market:
+class MarketHours:
     """The hours of some calendars around `now`, until they are refreshed; safe to ask from any thread meanwhile."""
 
     def __init__(self, names: Iterable[str], load: Load, now: datetime) -> None:

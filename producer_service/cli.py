@@ -22,7 +22,7 @@ from producer_service.hours import Hours
 from producer_service.http import Server
 from producer_service.settings import PREFIX, VARIABLES, Configuration, Settings, configuration
 from producer_service.sources import Source
-from producer_service.wiring import Parts, Plan, make_stream, now, plan
+from producer_service.wiring import Plan, Producer, make_stream, now, plan
 
 EXIT_FAILED = 1
 EXIT_CONFIGURATION = 2
@@ -49,12 +49,12 @@ def _variables() -> str:
 @app.command(epilog=_variables())
 def run() -> None:
     """Poll on a schedule and deliver, until SIGTERM (then: drain and exit 0) or the end of a replay."""
-    told = _configuration()
+    config = _configuration()
     with _refusing():
-        parts = Parts(told, make_source)
-        server = _server(parts)
-    with parts:
-        code = Daemon(parts, server).run()
+        producer = Producer(config, make_source)
+        server = _server(producer)
+    with producer:
+        code = Daemon(producer, server).run()
     sys.stdout.flush()
     # A poll may still wait for its source, for as long as the source's timeouts, and what it brings is not wanted.
     os._exit(code)
@@ -66,17 +66,17 @@ def once() -> None:
 
     Exits 1 if something was not delivered, or a source failed.
     """
-    told = _configuration()
+    config = _configuration()
     with _refusing():
-        parts = Parts(told, make_source)
-    with parts:
-        parts.sender.start()
-        reports = [report for poller in parts.pollers if (report := poller.poll_all()) is not None]
-        parts.intake.close()
-        delivered = parts.outbox.wait_until_empty(ONCE_SECONDS)
-        parts.sender.stop()
+        producer = Producer(config, make_source)
+    with producer:
+        producer.sender.start()
+        reports = [report for poller in producer.pollers if (report := poller.poll_all()) is not None]
+        producer.intake.close()
+        delivered = producer.outbox.wait_until_empty(ONCE_SECONDS)
+        producer.sender.stop()
         total = polling.total(reports)
-        _print({**msgspec.structs.asdict(total), "undelivered": parts.outbox.books().pending})
+        _print({**msgspec.structs.asdict(total), "undelivered": producer.outbox.counts().pending})
     raise SystemExit(0 if delivered and not (total.failures or total.paused) else EXIT_FAILED)
 
 
@@ -86,10 +86,10 @@ def check() -> None:
 
     Exits 1 if one of them fails.
     """
-    told = _configuration()
+    config = _configuration()
     with _refusing():
-        planned = plan(told, make_source)
-        stream = make_stream(told.settings)
+        planned = plan(config, make_source)
+        stream = make_stream(config.settings)
     ok = True
     try:
         typer.echo(f"ok    {stream.check()}")
@@ -156,10 +156,12 @@ def make_source(settings: Settings) -> Source:
             return SyntheticSource(seed=settings.synthetic_seed)
 
 
-def _server(parts: Parts) -> Server:
-    settings = parts.settings
+def _server(producer: Producer) -> Server:
+    settings = producer.settings
     try:
-        return Server(settings.http_host, settings.http_port, parts.metrics.registry, parts.health, parts.status.page)
+        return Server(
+            settings.http_host, settings.http_port, producer.metrics.registry, producer.health, producer.status.page
+        )
     except OSError as error:
         where = f"{settings.http_host}:{settings.http_port}"
         raise ConfigurationError([f"{PREFIX}HTTP_PORT: {where}: {error.strerror}; 0 takes any free port"]) from error
@@ -167,11 +169,11 @@ def _server(parts: Parts) -> Server:
 
 def _configuration() -> Configuration:
     try:
-        told = configuration(os.environ)
+        config = configuration(os.environ)
     except ConfigurationError as error:
         _refuse(error.mistakes)
-    logs.configure(told.settings.log_level)
-    return told
+    logs.configure(config.settings.log_level)
+    return config
 
 
 @contextmanager

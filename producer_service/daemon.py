@@ -14,7 +14,7 @@ from producer_service.errors import HandoverUnavailable, StreamUnreachable
 from producer_service.http import Server
 from producer_service.polling import Poller
 from producer_service.schedule import Schedule
-from producer_service.wiring import Parts, loop_of, now
+from producer_service.wiring import Producer, loop_of, now
 
 POLL_LIMIT_SECONDS = 120
 """A poll that has not advanced for so long is stuck: every request inside it times out within seconds."""
@@ -32,20 +32,20 @@ log = structlog.get_logger(__name__)
 class Daemon:
     """The running producer. `run` blocks; signals, or the end of all sources, make it drain and return an exit code."""
 
-    def __init__(self, parts: Parts, server: Server) -> None:
-        self._parts = parts
-        self._settings = parts.settings
-        self._pollers = parts.pollers
-        self._intake = parts.intake
-        self._market = parts.market
-        self._handover = parts.handover
-        self._outbox = parts.outbox
-        self._stream = parts.stream
-        self._sender = parts.sender
-        self._schedule = Schedule(parts.metrics, polls=len(parts.pollers))
-        self._health = parts.health
+    def __init__(self, producer: Producer, server: Server) -> None:
+        self._producer = producer
+        self._settings = producer.settings
+        self._pollers = producer.pollers
+        self._intake = producer.intake
+        self._market = producer.market
+        self._handover = producer.handover
+        self._outbox = producer.outbox
+        self._stream = producer.stream
+        self._sender = producer.sender
+        self._schedule = Schedule(producer.metrics, polls=len(producer.pollers))
+        self._health = producer.health
         self._server = server
-        self._stopping = parts.stopping
+        self._stopping = producer.stopping
         self._forced = threading.Event()
         self._ended = threading.Event()
 
@@ -61,11 +61,11 @@ class Daemon:
         log.info(
             "started",
             source=settings.source,
-            groups=[poller.watch.group.name for poller in self._pollers],
-            symbols=sum(len(poller.watch.group.symbols) for poller in self._pollers),
+            groups=[poller.state.group.name for poller in self._pollers],
+            symbols=sum(len(poller.state.group.symbols) for poller in self._pollers),
             stream=settings.stream_name,
             lanes=settings.lanes,
-            recovered=self._outbox.books().recovered,
+            recovered=self._outbox.counts().recovered,
             url=f"http://{settings.http_host}:{self._server.port}",
         )
         self._probe()
@@ -78,7 +78,7 @@ class Daemon:
         for number in range(self._settings.requests_in_flight):
             self._health.expect(f"sender {number}", POLL_LIMIT_SECONDS)
         for poller in self._pollers:
-            group = poller.watch.group
+            group = poller.state.group
             self._health.expect(loop_of(group.name), group.interval_seconds * 2 + POLL_LIMIT_SECONDS)
             self._schedule.poll(group.interval_seconds, loop_of(group.name), partial(self._poll, poller))
         self._health.expect(HEARTBEAT, self._settings.heartbeat_seconds * 2 + POLL_LIMIT_SECONDS)
@@ -100,7 +100,7 @@ class Daemon:
 
     def _poll(self, poller: Poller) -> None:
         poller.poll_if_due()
-        if all(each.watch.progress.ended for each in self._pollers):
+        if all(each.state.progress.ended for each in self._pollers):
             self._ended.set()
 
     def _probe(self) -> None:
@@ -121,18 +121,18 @@ class Daemon:
         ended = self._ended.is_set() and not self._stopping.is_set()
         self._schedule.stop()
         self._intake.close()
-        self._parts.close_sources()
+        self._producer.close_sources()
         self._health.release(HEARTBEAT)
         for poller in self._pollers:
-            self._health.release(loop_of(poller.watch.group.name))
-        pending = self._outbox.books().pending
+            self._health.release(loop_of(poller.state.group.name))
+        pending = self._outbox.counts().pending
         log.info("draining", pending=pending, why="every source has ended" if ended else "told to stop")
         drained = self._drain()
         kept = "in the journal" if self._outbox.durable else "nowhere: set PRODUCER_JOURNAL_DIR to keep them"
         is_kept = self._outbox.durable
         if not self._forced.is_set():
             self._sender.stop()
-        left = self._outbox.books().pending
+        left = self._outbox.counts().pending
         if not self._forced.is_set() and self._leave():
             kept, is_kept = "handed over", True
         self._server.stop()

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from producer_service.calendars import Market
+from producer_service.calendars import MarketHours
 from producer_service.exchanges import ALWAYS, AUTO, calendars_of
 from producer_service.hours import Phase, is_due
 from producer_service.watchlist import WatchGroup
@@ -25,10 +25,12 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """Its source has nothing left and never will."""
 
 
-class Watch:
+class GroupState:
     """A group, its calendars and its progress. The intake alone writes `progress`, whole; anyone may read it."""
 
-    def __init__(self, group: WatchGroup, market: Market, *, before_open: timedelta, after_close: timedelta) -> None:
+    def __init__(
+        self, group: WatchGroup, market: MarketHours, *, before_open: timedelta, after_close: timedelta
+    ) -> None:
         self.group = group
         self.calendars = calendars_of_group(group)
         self.progress = Progress()

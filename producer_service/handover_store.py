@@ -1,4 +1,4 @@
-"""The depot: where one producer leaves what the next one takes over, in S3.
+"""The store: where one producer leaves what the next one takes over, in S3.
 
 On Fargate a disk lives as long as its task. So the memory of every symbol, and the rows that the drain left, become an
 object under `undelivered/`; every producer looks there before its first poll and every minute. An object is in the
@@ -16,19 +16,19 @@ import msgspec
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from producer_service.deduplication import Memory
+from producer_service.deduplication import SymbolHistory
 from producer_service.errors import HandoverUnavailable
 from producer_service.packing import Row
 
 VERSION = 1
 
 
-class Leftover(msgspec.Struct, frozen=True):
+class UndeliveredState(msgspec.Struct, frozen=True):
     """What a producer leaves: rows in the order of their lanes, and what it remembers of each symbol."""
 
     lanes: int
     rows: tuple[Row, ...]
-    memories: dict[str, Memory]
+    histories: dict[str, SymbolHistory]
 
     @property
     def quotes(self) -> int:
@@ -36,16 +36,16 @@ class Leftover(msgspec.Struct, frozen=True):
         return sum(row.quotes for row in self.rows)
 
 
-class Depot(Protocol):
-    """Where leftovers wait, by key; the oldest first."""
+class HandoverStore(Protocol):
+    """Where undelivered states wait, by key; the oldest first."""
 
-    def put(self, key: str, leftover: Leftover) -> None:
+    def put(self, key: str, state: UndeliveredState) -> None:
         """Leave something. Raises `HandoverUnavailable`."""
 
     def waiting(self) -> Iterable[str]:
         """What is there. Raises `HandoverUnavailable`."""
 
-    def get(self, key: str) -> Leftover | None:
+    def get(self, key: str) -> UndeliveredState | None:
         """What is under a key; None if another producer has taken it. Raises `HandoverUnavailable`."""
 
     def delete(self, key: str) -> None:
@@ -54,36 +54,36 @@ class Depot(Protocol):
 
 class _Envelope(msgspec.Struct, frozen=True):
     version: int
-    leftover: Leftover
+    state: UndeliveredState
 
 
 _DECODER = msgspec.msgpack.Decoder(_Envelope)
 
 
-class MemoryDepot:
-    """A depot in memory: what the tests hand over through."""
+class MemoryHandoverStore:
+    """A store in memory: what the tests hand over through."""
 
     def __init__(self) -> None:
-        self.leftovers: dict[str, Leftover] = {}
+        self.states: dict[str, UndeliveredState] = {}
 
-    def put(self, key: str, leftover: Leftover) -> None:
-        """See `Depot.put`."""
-        self.leftovers[key] = leftover
+    def put(self, key: str, state: UndeliveredState) -> None:
+        """See `HandoverStore.put`."""
+        self.states[key] = state
 
     def waiting(self) -> list[str]:
-        """See `Depot.waiting`."""
-        return sorted(self.leftovers)
+        """See `HandoverStore.waiting`."""
+        return sorted(self.states)
 
-    def get(self, key: str) -> Leftover | None:
-        """See `Depot.get`."""
-        return self.leftovers.get(key)
+    def get(self, key: str) -> UndeliveredState | None:
+        """See `HandoverStore.get`."""
+        return self.states.get(key)
 
     def delete(self, key: str) -> None:
-        """See `Depot.delete`."""
-        self.leftovers.pop(key, None)
+        """See `HandoverStore.delete`."""
+        self.states.pop(key, None)
 
 
-class S3Depot:
+class S3HandoverStore:
     """Objects `undelivered/<stream>/<key>` of a bucket: gzip msgpack. Raises `HandoverUnavailable`."""
 
     def __init__(self, bucket: str, stream_name: str) -> None:
@@ -93,18 +93,18 @@ class S3Depot:
         self._bucket = bucket
         self._prefix = f"undelivered/{stream_name}/"
 
-    def put(self, key: str, leftover: Leftover) -> None:
-        """See `Depot.put`."""
-        body = gzip.compress(msgspec.msgpack.encode(_Envelope(VERSION, leftover)), mtime=0)
+    def put(self, key: str, state: UndeliveredState) -> None:
+        """See `HandoverStore.put`."""
+        body = gzip.compress(msgspec.msgpack.encode(_Envelope(VERSION, state)), mtime=0)
         self._call("put_object", Key=self._prefix + key, Body=body)
 
     def waiting(self) -> list[str]:
-        """See `Depot.waiting`. Keys begin with the time of their writing, so S3's order is theirs."""
+        """See `HandoverStore.waiting`. Keys begin with the time of their writing, so S3's order is theirs."""
         answer = self._call("list_objects_v2", Prefix=self._prefix)
         return [found["Key"].removeprefix(self._prefix) for found in answer.get("Contents", [])]
 
-    def get(self, key: str) -> Leftover | None:
-        """See `Depot.get`."""
+    def get(self, key: str) -> UndeliveredState | None:
+        """See `HandoverStore.get`."""
         try:
             body = self._call("get_object", Key=self._prefix + key)["Body"].read()
             envelope = _DECODER.decode(gzip.decompress(body))
@@ -114,10 +114,10 @@ class S3Depot:
             raise HandoverUnavailable(f"s3://{self._bucket}/{self._prefix}{key}: cannot be read: {error}") from error
         if envelope.version != VERSION:
             raise HandoverUnavailable(f"s3://{self._bucket}/{self._prefix}{key}: of version {envelope.version}")
-        return envelope.leftover
+        return envelope.state
 
     def delete(self, key: str) -> None:
-        """See `Depot.delete`."""
+        """See `HandoverStore.delete`."""
         self._call("delete_object", Key=self._prefix + key)
 
     def _call(self, operation: str, **arguments: Any) -> Any:

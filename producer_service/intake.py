@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from producer_service.accepted_log import Ledger
-from producer_service.deduplication import Decision, decide
+from producer_service.accepted_log import AcceptedLog
+from producer_service.deduplication import Deduplicated, deduplicate
 from producer_service.errors import JournalError
-from producer_service.group_state import Progress, Watch
-from producer_service.handover_store import Leftover
+from producer_service.group_state import GroupState, Progress
+from producer_service.handover_store import UndeliveredState
 from producer_service.heartbeats import Heartbeats
 from producer_service.metrics import Metrics
 from producer_service.outbox import Outbox
@@ -28,35 +28,41 @@ class Intake:
     """
 
     def __init__(
-        self, outbox: Outbox, ledger: Ledger, heartbeats: Heartbeats, metrics: Metrics, *, now: Callable[[], datetime]
+        self,
+        outbox: Outbox,
+        accepted_log: AcceptedLog,
+        heartbeats: Heartbeats,
+        metrics: Metrics,
+        *,
+        now: Callable[[], datetime],
     ) -> None:
         self._outbox = outbox
-        self._ledger = ledger
+        self._accepted_log = accepted_log
         self._heartbeats = heartbeats
         self._metrics = metrics
         self._now = now
         self._lock = threading.Lock()
         self._closed = False
 
-    def accept(self, watch: Watch, asked_at: datetime, result: FetchResult) -> Decision | None:
+    def accept(self, state: GroupState, asked_at: datetime, result: FetchResult) -> Deduplicated | None:
         """Accept what is news in a poll that began at some moment. None once closed, and nothing of it accepted."""
         with self._lock:
             if self._closed:
                 return None
-            decision = decide(self._outbox.memories, result.quotes)
-            is_live = watch.group.source != "replay"  # whose quotes are as old as the recording
+            decision = deduplicate(self._outbox.histories, result.quotes)
+            is_live = state.group.source != "replay"  # whose quotes are as old as the recording
             self._outbox.put(decision, rejected=len(result.rejected), live=is_live)
-            self._ledger.append(accepted.identity for accepted in decision.accepted)
-            watch.progress = _advanced(watch.progress, asked_at, result)
+            self._accepted_log.append(accepted.identity for accepted in decision.accepted)
+            state.progress = _advanced(state.progress, asked_at, result)
             return decision
 
-    def adopt(self, key: str, leftover: Leftover) -> int | None:
+    def restore(self, key: str, state: UndeliveredState) -> int | None:
         """Take over what another producer left, between two polls. Returns its quotes; None once closed.
 
         Raises `JournalError` if it is of another number of lanes.
         """
         with self._lock:
-            return None if self._closed else self._outbox.adopt(key, leftover)
+            return None if self._closed else self._outbox.restore(key, state)
 
     def beat(self) -> None:
         """Add a heartbeat to each lane, behind every quote that was accepted before it."""

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from producer_service.freshness import Freshness
 from producer_service.kinesis import PutFailure
-from producer_service.quote_counts import Bookkeeper, BooksCollector
+from producer_service.quote_counts import CountingOutbox, OutboxCollector
 from producer_service.sources import FailureReason
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -130,9 +130,9 @@ class Metrics:
             registry=self.registry,
         ).set_function(lambda: known_to().timestamp())
 
-    def watch_outbox(self, keeper: Bookkeeper, clock: Callable[[], float], *, limit_bytes: int) -> None:
+    def watch_outbox(self, keeper: CountingOutbox, clock: Callable[[], float], *, limit_bytes: int) -> None:
         """Export the outbox's books, as they are when Prometheus asks."""
-        self.registry.register(BooksCollector(keeper, clock, limit_bytes=limit_bytes))
+        self.registry.register(OutboxCollector(keeper, clock, limit_bytes=limit_bytes))
 
     def watch_groups(self, tally: Callable[[], Tally]) -> None:
         """Export how the groups stand, as it is when Prometheus asks."""

@@ -12,8 +12,8 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
-from producer_service.deduplication import Decision
-from producer_service.group_state import Watch
+from producer_service.deduplication import Deduplicated
+from producer_service.group_state import GroupState
 from producer_service.intake import Intake
 from producer_service.metrics import Metrics
 from producer_service.outbox import Outbox
@@ -41,7 +41,7 @@ class PollReport(msgspec.Struct, frozen=True, kw_only=True):
     ended: bool = False
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class PollStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a group after its last poll."""
 
     polled_at: datetime | None = None
@@ -101,7 +101,7 @@ class Poller:
 
     def __init__(
         self,
-        watch: Watch,
+        state: GroupState,
         feed: Feed,
         intake: Intake,
         outbox: Outbox,
@@ -111,8 +111,8 @@ class Poller:
         stopping: threading.Event,
         advance: Callable[[], None],
     ) -> None:
-        self.watch = watch
-        self.standing = Standing()
+        self.state = state
+        self.poll_status = PollStatus()
         self._feed = feed
         self._intake = intake
         self._outbox = outbox
@@ -124,7 +124,7 @@ class Poller:
     def poll_if_due(self) -> PollReport | None:
         """Poll, if the group's hours make it worth it. None if they do not, or if it was stopped."""
         self._advance()
-        return self.poll_all() if self.watch.is_due(self._now()) else None
+        return self.poll_all() if self.state.is_due(self._now()) else None
 
     def poll_all(self) -> PollReport | None:
         """Poll until the source has nothing more that is due at once. Returns the last report."""
@@ -137,10 +137,10 @@ class Poller:
         self._wait_for_room()
         if self._stopping.is_set():
             return None
-        fetch = self._feed.fetch(self.watch.group.symbols, self._advance)
+        fetch = self._feed.fetch(self.state.group.symbols, self._advance)
         if fetch is None:
             return None
-        decision = self._intake.accept(self.watch, fetch.asked_at, fetch.result)
+        decision = self._intake.accept(self.state, fetch.asked_at, fetch.result)
         if decision is None:
             return None
         report = _report(fetch.result, decision)
@@ -151,7 +151,7 @@ class Poller:
     def _wait_for_room(self) -> None:
         has_room = self._outbox.wait_for_room(0)
         if not has_room:
-            log.warning("outbox_full", action="polling waits for Kinesis", group=self.watch.group.name)
+            log.warning("outbox_full", action="polling waits for Kinesis", group=self.state.group.name)
         while not (has_room or self._stopping.is_set()):
             began = time.monotonic()
             has_room = self._outbox.wait_for_room(WAIT_SECONDS)
@@ -160,17 +160,17 @@ class Poller:
 
     def _remember(self, fetch: Fetch, report: PollReport) -> None:
         result = fetch.result
-        standing = replace(
-            self.standing,
+        poll_status = replace(
+            self.poll_status,
             polled_at=fetch.asked_at,
             report=report,
-            missing=self.standing.missing if report.paused else result.missing,
+            missing=self.poll_status.missing if report.paused else result.missing,
             set_aside=result.set_aside,
             paused_until=result.paused_until,
         )
         if result.failures:
-            standing = replace(standing, failed_at=fetch.asked_at, failure=result.failures[-1])
-        self.standing = standing
+            poll_status = replace(poll_status, failed_at=fetch.asked_at, failure=result.failures[-1])
+        self.poll_status = poll_status
 
     def _account(self, report: PollReport, result: FetchResult) -> None:
         metrics = self._metrics
@@ -179,7 +179,7 @@ class Poller:
             metrics.source_failures.labels(failure.reason).inc()
             log.warning(
                 "source_failed",
-                group=self.watch.group.name,
+                group=self.state.group.name,
                 reason=failure.reason,
                 detail=failure.detail[:300],
                 symbols=len(failure.symbols),
@@ -189,7 +189,7 @@ class Poller:
         fields = msgspec.structs.asdict(report)
         if result.missing:
             fields["missing"] = list(result.missing[:20])
-        log.info("polled", group=self.watch.group.name, **fields)
+        log.info("polled", group=self.state.group.name, **fields)
 
 
 def total(reports: Iterable[PollReport]) -> PollReport:
@@ -204,7 +204,7 @@ def total(reports: Iterable[PollReport]) -> PollReport:
     )
 
 
-def _report(result: FetchResult, decision: Decision) -> PollReport:
+def _report(result: FetchResult, decision: Deduplicated) -> PollReport:
     is_empty = not (result.quotes or result.rejected or result.missing or result.failures)
     return PollReport(
         fetched=len(result.quotes) + len(result.rejected),

@@ -9,49 +9,49 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from producer_service.outbox import Books
+from producer_service.outbox import QuoteCounts
 
 
-class Bookkeeper(Protocol):
+class CountingOutbox(Protocol):
     """What the collector asks; an outbox is one."""
 
-    def books(self) -> Books:
+    def counts(self) -> QuoteCounts:
         """What became of every quote up to now."""
 
     def journal_bytes(self) -> int:
         """The size of the journal on disk."""
 
 
-class BooksCollector(Collector):
-    """Collects the books. `clock` is seconds since the epoch."""
+class OutboxCollector(Collector):
+    """Collects the counts. `clock` is seconds since the epoch."""
 
-    def __init__(self, keeper: Bookkeeper, clock: Callable[[], float], *, limit_bytes: int) -> None:
+    def __init__(self, keeper: CountingOutbox, clock: Callable[[], float], *, limit_bytes: int) -> None:
         self._keeper = keeper
         self._clock = clock
         self._limit_bytes = limit_bytes
 
     def collect(self) -> Iterator[Metric]:
         """One reading of the books as metrics."""
-        books = self._keeper.books()
+        counts = self._keeper.counts()
         quotes = CounterMetricFamily(
             "stockstream_quotes",
             "Quotes fetched: accepted, suppressed (a repeat), late (older than the newest accepted) or rejected.",
             labels=["outcome"],
         )
         for outcome in ("accepted", "suppressed", "late", "rejected"):
-            quotes.add_metric([outcome], getattr(books, outcome))
+            quotes.add_metric([outcome], getattr(counts, outcome))
         yield quotes
         for name, text, count in (
-            ("recovered", "Accepted quotes found in the journal at the start, or left in S3.", books.recovered),
-            ("acknowledged", "Accepted quotes that Kinesis has acknowledged.", books.acknowledged),
-            ("handed_over", "Accepted quotes left in S3 for the next producer.", books.handed_over),
+            ("recovered", "Accepted quotes found in the journal at the start, or left in S3.", counts.recovered),
+            ("acknowledged", "Accepted quotes that Kinesis has acknowledged.", counts.acknowledged),
+            ("handed_over", "Accepted quotes left in S3 for the next producer.", counts.handed_over),
         ):
             yield CounterMetricFamily(f"stockstream_quotes_{name}", text, value=count)
-        oldest = books.oldest_accepted_at
+        oldest = counts.oldest_accepted_at
         age = 0.0 if oldest is None else max(0.0, self._clock() - oldest)
         for name, text, value in (
-            ("outbox_quotes", "Accepted quotes not yet acknowledged.", books.pending),
-            ("outbox_bytes", "Their bytes, with the heartbeats between them.", books.bytes),
+            ("outbox_quotes", "Accepted quotes not yet acknowledged.", counts.pending),
+            ("outbox_bytes", "Their bytes, with the heartbeats between them.", counts.bytes),
             ("outbox_limit_bytes", "Undelivered bytes beyond which polling waits.", self._limit_bytes),
             ("outbox_oldest_age_seconds", "How long the oldest of them has been pending.", age),
             ("journal_bytes", "Size of the journal on disk.", self._keeper.journal_bytes()),

@@ -93,7 +93,7 @@ class Settings(BaseSettings):
     yahoo_extended_hours: bool = Field(
         default=False, description="prices before and after the regular session too, and polls to see them"
     )
-    ledger_path: Path | None = Field(
+    accepted_log_path: Path | None = Field(
         None, description="file to which every accepted identity is appended, as a witness for tests"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="of the JSON lines on stdout")
@@ -125,7 +125,7 @@ class Settings(BaseSettings):
 
 
 class Configuration(NamedTuple):
-    """What the producer was told: its settings, and the groups of the watchlist, if it was given one."""
+    """The configuration of a producer: its settings, and the groups of the watchlist, if it was given one."""
 
     settings: Settings
     groups: tuple[WatchGroup, ...]
@@ -141,13 +141,13 @@ def configuration(environment: Mapping[str, str]) -> Configuration:
         settings, mistakes = None, error.mistakes
     path = environment.get(PREFIX + "WATCHLIST")
     if path:
-        told = settings or Settings.model_construct()
+        config = settings or Settings.model_construct()
         try:
             groups = watchlist.read(
                 Path(path),
-                interval_seconds=told.poll_interval_seconds,
-                calendar=told.calendar,
-                source=told.source,
+                interval_seconds=config.poll_interval_seconds,
+                calendar=config.calendar,
+                source=config.source,
             )
         except ConfigurationError as error:
             mistakes = mistakes + error.mistakes

@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
-from producer_service.deduplication import Memory
+from producer_service.deduplication import SymbolHistory
 from producer_service.metrics import Tally
-from producer_service.outbox import Books, LaneLevel, Outbox
+from producer_service.outbox import LaneLevel, Outbox, QuoteCounts
 from producer_service.polling import Poller
 from quotes import to_iso
 
@@ -37,7 +37,7 @@ class Status:
         now = self._now()
         return Tally(
             groups=len(self._pollers),
-            open=sum(poller.watch.phase(now).is_open for poller in self._pollers),
+            open=sum(poller.state.phase(now).is_open for poller in self._pollers),
             missing=len(self._symbols("missing")),
             set_aside=len(self._symbols("set_aside")),
             is_paused=any(_is_paused(poller, now) for poller in self._pollers),
@@ -46,8 +46,8 @@ class Status:
     def page(self) -> bytes:
         """The page, as JSON. Times are UTC, hours with their margins; lists of symbols are cut, and counted whole."""
         now = self._now()
-        symbols = [symbol for poller in self._pollers for symbol in poller.watch.group.symbols]
-        memories = dict(self._outbox.memories)  # a copy: the intake goes on
+        symbols = [symbol for poller in self._pollers for symbol in poller.state.group.symbols]
+        histories = dict(self._outbox.histories)  # a copy: the intake goes on
         page = {
             "build": self._build,
             "started_at": to_iso(self._started_at),
@@ -56,20 +56,20 @@ class Status:
             "paused_sources": _paused(self._pollers, now),
             "missing": _listed(self._symbols("missing")),
             "set_aside": _listed(self._symbols("set_aside")),
-            "outbox": _outbox(self._outbox.books(), now),
+            "outbox": _outbox(self._outbox.counts(), now),
             "lanes": [_lane(lane, now) for lane in self._outbox.lanes()],
-            "never_quoted": _listed(symbol for symbol in symbols if symbol not in memories),
-            "stalest": stalest(symbols, memories, now),
+            "never_quoted": _listed(symbol for symbol in symbols if symbol not in histories),
+            "stalest": stalest(symbols, histories, now),
         }
         return msgspec.json.format(msgspec.json.encode(page), indent=2) + b"\n"
 
     def _symbols(self, which: str) -> set[str]:
-        return {symbol for poller in self._pollers for symbol in getattr(poller.standing, which)}
+        return {symbol for poller in self._pollers for symbol in getattr(poller.poll_status, which)}
 
 
-def stalest(symbols: Iterable[str], memories: Mapping[str, Memory], now: datetime) -> list[dict[str, Any]]:
+def stalest(symbols: Iterable[str], histories: Mapping[str, SymbolHistory], now: datetime) -> list[dict[str, Any]]:
     """The symbols whose newest accepted quote is the oldest, `STALEST` at the most, the worst first."""
-    known = ((memories[symbol].event_time, symbol) for symbol in symbols if symbol in memories)
+    known = ((histories[symbol].event_time, symbol) for symbol in symbols if symbol in histories)
     return [
         {"symbol": symbol, "event_time": to_iso(event_time), "age_seconds": (now - event_time).total_seconds()}
         for event_time, symbol in heapq.nsmallest(STALEST, known)
@@ -77,26 +77,26 @@ def stalest(symbols: Iterable[str], memories: Mapping[str, Memory], now: datetim
 
 
 def _group(poller: Poller, now: datetime) -> dict[str, Any]:
-    watch, standing = poller.watch, poller.standing
-    group, phase = watch.group, watch.phase(now)
-    failure = standing.failure
+    state, poll_status = poller.state, poller.poll_status
+    group, phase = state.group, state.phase(now)
+    failure = poll_status.failure
     return {
         "name": group.name,
         "source": group.source,
         "symbols": len(group.symbols),
         "interval_seconds": group.interval_seconds,
         "calendar": group.calendar,
-        "calendars": list(watch.calendars),
+        "calendars": list(state.calendars),
         "open": phase.is_open,
-        "due": watch.is_due(now),
+        "due": state.is_due(now),
         "opens": _optional(phase.opens),
         "closes": _optional(phase.closes),
-        "complete_to": _optional(watch.progress.complete_to),
-        "polled_at": _optional(standing.polled_at),
-        "last_poll": None if standing.report is None else msgspec.structs.asdict(standing.report),
+        "complete_to": _optional(state.progress.complete_to),
+        "polled_at": _optional(poll_status.polled_at),
+        "last_poll": None if poll_status.report is None else msgspec.structs.asdict(poll_status.report),
         "last_failure": failure
         and {
-            "at": _optional(standing.failed_at),
+            "at": _optional(poll_status.failed_at),
             "reason": failure.reason,
             "detail": failure.detail[:300],
             "symbols": len(failure.symbols),
@@ -107,14 +107,14 @@ def _group(poller: Poller, now: datetime) -> dict[str, Any]:
 def _paused(pollers: Iterable[Poller], now: datetime) -> dict[str, str]:
     """Until when each source is left alone."""
     return {
-        poller.watch.group.source: to_iso(poller.standing.paused_until)
+        poller.state.group.source: to_iso(poller.poll_status.paused_until)
         for poller in pollers
-        if poller.standing.paused_until is not None and _is_paused(poller, now)
+        if poller.poll_status.paused_until is not None and _is_paused(poller, now)
     }
 
 
 def _is_paused(poller: Poller, now: datetime) -> bool:
-    until = poller.standing.paused_until
+    until = poller.poll_status.paused_until
     return until is not None and until > now
 
 
@@ -123,8 +123,8 @@ def _listed(symbols: Iterable[str]) -> dict[str, Any]:
     return {"count": len(listed), "symbols": listed[:MAX_LISTED]}
 
 
-def _outbox(books: Books, now: datetime) -> dict[str, Any]:
-    page = msgspec.structs.asdict(books)
+def _outbox(counts: QuoteCounts, now: datetime) -> dict[str, Any]:
+    page = msgspec.structs.asdict(counts)
     page["oldest_age_seconds"] = _age(page.pop("oldest_accepted_at"), now)
     return page
 

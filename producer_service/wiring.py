@@ -16,12 +16,12 @@ import msgspec
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from producer_service import calendars
-from producer_service.accepted_log import Ledger
-from producer_service.calendars import Market
+from producer_service.accepted_log import AcceptedLog
+from producer_service.calendars import MarketHours
 from producer_service.errors import ConfigurationError
-from producer_service.group_state import Watch, calendars_of_group
+from producer_service.group_state import GroupState, calendars_of_group
 from producer_service.handover import Handover
-from producer_service.handover_store import S3Depot
+from producer_service.handover_store import S3HandoverStore
 from producer_service.health import Health
 from producer_service.heartbeats import Heartbeats
 from producer_service.intake import Intake
@@ -53,7 +53,7 @@ def now() -> datetime:
 
 
 def loop_of(group: str) -> str:
-    """The name of a group's polls among the loops that health watches, and the jobs of the schedule."""
+    """The name of a group's polls among the loops that health states, and the jobs of the schedule."""
     return f"poll {group}"
 
 
@@ -71,13 +71,13 @@ class Plan(NamedTuple):
 
     groups: tuple[WatchGroup, ...]
     sources: dict[SourceKind, Source]
-    market: Market
+    market: MarketHours
 
 
-def plan(told: Configuration, make_source: MakeSource) -> Plan:
+def plan(config: Configuration, make_source: MakeSource) -> Plan:
     """Make the sources, and complete the groups by them. Raises `ConfigurationError`."""
-    settings = told.settings
-    groups = told.groups or (
+    settings = config.settings
+    groups = config.groups or (
         WatchGroup(
             name=DEFAULT_GROUP,
             symbols=settings.symbols,
@@ -98,20 +98,20 @@ def plan(told: Configuration, make_source: MakeSource) -> Plan:
     if mistakes := check_lanes(tuple(symbol for group in groups for symbol in group.symbols), settings.lanes):
         raise ConfigurationError(mistakes)
     names = [name for group in groups for name in calendars_of_group(group)]
-    return Plan(groups, sources, Market(names, calendars.load, now()))
+    return Plan(groups, sources, MarketHours(names, calendars.load, now()))
 
 
-class Parts:
+class Producer:
     """A producer's parts, wired; closed at the end of the `with`. Raises `ConfigurationError` and `JournalError`."""
 
-    def __init__(self, told: Configuration, make_source: MakeSource) -> None:
-        settings = told.settings
+    def __init__(self, config: Configuration, make_source: MakeSource) -> None:
+        settings = config.settings
         self.settings = settings
         self.stopping = threading.Event()
         self.health = Health(time.monotonic)
         self.metrics = _metrics()
         self.stream = make_stream(settings)
-        groups, sources, self.market = plan(told, make_source)
+        groups, sources, self.market = plan(config, make_source)
         self.outbox = Outbox(
             Journal(settings.journal_dir, settings.lanes),
             lanes=settings.lanes,
@@ -121,14 +121,14 @@ class Parts:
             monotonic=time.monotonic,
             jitter=random.random,
         )
-        self.ledger = Ledger(settings.ledger_path)
-        watches = [self._watch(group) for group in groups]
-        self.intake = Intake(self.outbox, self.ledger, Heartbeats(watches, settings.lanes), self.metrics, now=now)
+        self.accepted_log = AcceptedLog(settings.accepted_log_path)
+        states = [self._state(group) for group in groups]
+        self.intake = Intake(self.outbox, self.accepted_log, Heartbeats(states, settings.lanes), self.metrics, now=now)
         self.handover = self._handover()
         self._feeds = {
             kind: Feed(source, self.metrics, now=now, stopping=self.stopping) for kind, source in sources.items()
         }
-        self.pollers = tuple(self._poller(watch) for watch in watches)
+        self.pollers = tuple(self._poller(state) for state in states)
         self.sender = Sender(
             self.outbox, self.stream, self.metrics, self.health, threads=settings.requests_in_flight, clock=time.time
         )
@@ -150,28 +150,28 @@ class Parts:
 
     def __exit__(self, *_: object) -> None:
         self.close_sources()
-        self.ledger.close()
+        self.accepted_log.close()
         self.outbox.close()
 
     def _handover(self) -> Handover | None:
         bucket = self.settings.handover_bucket
         if bucket is None:
             return None
-        depot = S3Depot(bucket, self.settings.stream_name)
-        return Handover(depot, self.outbox, self.intake.adopt, lambda: f"{time.time_ns() // 10**6:013d}-{uuid4().hex}")
+        store = S3HandoverStore(bucket, self.settings.stream_name)
+        return Handover(store, self.outbox, self.intake.restore, _new_key)
 
-    def _watch(self, group: WatchGroup) -> Watch:
+    def _state(self, group: WatchGroup) -> GroupState:
         before = timedelta(seconds=self.settings.before_open_seconds)
         after = timedelta(seconds=self.settings.after_close_seconds)
         if group.source == "yahoo" and self.settings.yahoo_extended_hours:
             before, after = max(before, EXTENDED_BEFORE), max(after, EXTENDED_AFTER)
-        return Watch(group, self.market, before_open=before, after_close=after)
+        return GroupState(group, self.market, before_open=before, after_close=after)
 
-    def _poller(self, watch: Watch) -> Poller:
-        loop = loop_of(watch.group.name)
+    def _poller(self, state: GroupState) -> Poller:
+        loop = loop_of(state.group.name)
         return Poller(
-            watch,
-            self._feeds[watch.group.source],
+            state,
+            self._feeds[state.group.source],
             self.intake,
             self.outbox,
             self.metrics,
@@ -187,6 +187,11 @@ def _metrics() -> Metrics:
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
     return Metrics(registry)
+
+
+def _new_key() -> str:
+    """A unique key that sorts by the time at which it was made."""
+    return f"{time.time_ns() // 10**6:013d}-{uuid4().hex}"
 
 
 def _build() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The audit: what the ledger says was accepted, held against what can be read back. No counter is trusted."""
+"""The audit: what the accepted log says was accepted, held against what can be read back. No counter is trusted."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class View:
 
     def close(self, findings: Findings, snapshot: Snapshot, usage: Usage, usd_per_million: float | None) -> None:
         """Print the closing table, and what the run used of what AWS bills."""
-        table = Table(title="read back and compared with the ledger of accepted quotes", show_header=False)
+        table = Table(title="read back and compared with the log of accepted quotes", show_header=False)
         for justify in ("left", "right", "left"):
             table.add_column(justify=justify)
         for name, value, meaning, must_be_zero in (

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from producer_service.accepted_log import Ledger
-from producer_service.calendars import OPEN_ALWAYS, Calendar, Market
-from producer_service.group_state import Watch
+from producer_service.accepted_log import AcceptedLog
+from producer_service.calendars import OPEN_ALWAYS, Calendar, MarketHours
+from producer_service.group_state import GroupState
 from producer_service.heartbeats import Heartbeats
 from producer_service.hours import FOREVER, Session
 from producer_service.intake import Intake
@@ -80,8 +80,8 @@ class Bench:
         self.stopping = threading.Event()
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry)
-        self.ledger_path = path / "ledger.jsonl"
-        self._ledger = Ledger(self.ledger_path)
+        self.accepted_log_path = path / "accepted_log.jsonl"
+        self._accepted_log = AcceptedLog(self.accepted_log_path)
         self.outbox = Outbox(
             Journal(None, LANES),
             lanes=LANES,
@@ -92,17 +92,18 @@ class Bench:
             jitter=lambda: 0.0,
         )
         known = {"always": OPEN_ALWAYS, **(calendars or {})}
-        self.market = Market(known, lambda name, _now: known[name], OPEN)
-        self.watches = [
-            Watch(each, self.market, before_open=timedelta(), after_close=timedelta()) for each in groups or [group()]
+        self.market = MarketHours(known, lambda name, _now: known[name], OPEN)
+        self.states = [
+            GroupState(each, self.market, before_open=timedelta(), after_close=timedelta())
+            for each in groups or [group()]
         ]
         self.intake = Intake(
-            self.outbox, self._ledger, Heartbeats(self.watches, LANES), self.metrics, now=lambda: self.now
+            self.outbox, self._accepted_log, Heartbeats(self.states, LANES), self.metrics, now=lambda: self.now
         )
         self.feed = Feed(source, self.metrics, now=lambda: self.now, stopping=self.stopping)
         self.pollers = [
             Poller(
-                watch,
+                state,
                 self.feed,
                 self.intake,
                 self.outbox,
@@ -111,7 +112,7 @@ class Bench:
                 stopping=self.stopping,
                 advance=self.advance,
             )
-            for watch in self.watches
+            for state in self.states
         ]
         self.poller = self.pollers[0]
         self.status = Status(self.pollers, self.outbox, {"wire": "1"}, now=lambda: self.now)
@@ -119,7 +120,7 @@ class Bench:
         self.metrics.watch_outbox(self.outbox, lambda: 0.0, limit_bytes=max_bytes)
 
     def close(self) -> None:
-        self._ledger.close()
+        self._accepted_log.close()
         self.outbox.close()
 
     def advance(self) -> None:

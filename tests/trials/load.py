@@ -71,7 +71,7 @@ class Load(msgspec.Struct, frozen=True):
 
 
 class LoadSource:
-    """The load as a source of the producer. A producer that was killed goes on where its ledger ends."""
+    """The load as a source of the producer. A producer that was killed goes on where its accepted log ends."""
 
     def __init__(self, load: Load, *, first: int = 0, quotes_a_fetch: int = 2_000) -> None:
         self.symbols = load.names()

@@ -2,7 +2,7 @@
 
     python -m tests.trials.producer '{"quotes":1000000,"symbols":500}'
 
-Everything else comes from the environment, as ever. It goes on where its ledger ends.
+Everything else comes from the environment, as ever. It goes on where its accepted log ends.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def main(load: Load) -> None:
     """Run until the load has been delivered, or a signal."""
 
     def make_source(settings: Settings) -> Source:
-        ledger = settings.ledger_path
-        return LoadSource(load, first=_lines(ledger) if ledger is not None and ledger.exists() else 0)
+        accepted_log = settings.accepted_log_path
+        return LoadSource(load, first=_lines(accepted_log) if accepted_log is not None and accepted_log.exists() else 0)
 
     cli.make_source = make_source
     os.environ["PRODUCER_SOURCE"] = "synthetic"

@@ -8,7 +8,7 @@ import pytest
 import structlog.testing
 
 from producer_service import calendars
-from producer_service.calendars import AHEAD, OPEN_ALWAYS, Calendar, Market
+from producer_service.calendars import AHEAD, OPEN_ALWAYS, Calendar, MarketHours
 from producer_service.cli import hours_of
 from producer_service.errors import ConfigurationError
 from producer_service.exchanges import NAMES
@@ -103,7 +103,7 @@ def day_by_day(name: str, now: datetime) -> Calendar:
 
 
 def test_a_refresh_moves_the_horizon() -> None:
-    market = Market(["DAY"], day_by_day, on("2026-11-23"))
+    market = MarketHours(["DAY"], day_by_day, on("2026-11-23"))
     nothing = timedelta()
     later = on("2026-11-25T13:00")
     assert not market.hours(("DAY",), nothing, nothing).phase(later).is_open
@@ -113,7 +113,7 @@ def test_a_refresh_moves_the_horizon() -> None:
 
 def test_a_refresh_that_fails_leaves_what_was_known() -> None:
     answers = [day_by_day("DAY", on("2026-11-23"))]
-    market = Market(["DAY"], lambda *_: answers.pop(), on("2026-11-23"))
+    market = MarketHours(["DAY"], lambda *_: answers.pop(), on("2026-11-23"))
     with pytest.raises(IndexError):
         market.refresh(on("2026-11-24"))
     assert market.hours(("DAY",), timedelta(), timedelta()).phase(on("2026-11-23T13:00")).is_open
@@ -122,12 +122,12 @@ def test_a_refresh_that_fails_leaves_what_was_known() -> None:
 def test_a_calendar_that_is_about_to_end_is_warned_of() -> None:
     ends = Calendar("DAY", "UTC", (), on("2026-12-01"))
     with structlog.testing.capture_logs() as logs:
-        Market(["DAY", "always"], lambda name, _now: ends if name == "DAY" else OPEN_ALWAYS, on("2026-11-23"))
+        MarketHours(["DAY", "always"], lambda name, _now: ends if name == "DAY" else OPEN_ALWAYS, on("2026-11-23"))
     assert [(entry["event"], entry["calendar"]) for entry in logs] == [("calendar_ends", "DAY")]
 
 
 def test_hours_of_several_calendars_are_those_of_any() -> None:
-    market = Market(["XNYS", "XLON"], calendars.load, on("2026-11-23"))
+    market = MarketHours(["XNYS", "XLON"], calendars.load, on("2026-11-23"))
     hours = market.hours(("XLON", "XNYS"), timedelta(minutes=5), timedelta(minutes=10))
     phase = hours.phase(on("2026-11-23T12:00"))
     assert (phase.since, phase.closes) == (on("2026-11-23T07:55"), on("2026-11-23T21:10"))
@@ -136,7 +136,7 @@ def test_hours_of_several_calendars_are_those_of_any() -> None:
 def test_check_says_of_each_group_when_its_exchanges_open_and_close_in_both_times() -> None:
     now = on("2026-11-26T15:00")  # Thanksgiving
     groups = (group("us", ("AAPL", "MSFT"), calendar="XNYS"), group("coins", ("BTC-USD",), interval_seconds=0.5))
-    lines = list(hours_of(Plan(groups, {}, Market(["XNYS", "always"], calendars.load, now)), now))
+    lines = list(hours_of(Plan(groups, {}, MarketHours(["XNYS", "always"], calendars.load, now)), now))
     assert lines == [
         "ok    group us: 2 symbols every 10 s from yahoo, calendar XNYS",
         (
@@ -149,5 +149,5 @@ def test_check_says_of_each_group_when_its_exchanges_open_and_close_in_both_time
 
 def test_check_says_of_an_open_exchange_when_it_closes_first() -> None:
     now = on("2026-11-27T15:00")
-    plan = Plan((group("us", ("AAPL",), calendar="auto"),), {}, Market(["XNYS"], calendars.load, now))
+    plan = Plan((group("us", ("AAPL",), calendar="auto"),), {}, MarketHours(["XNYS"], calendars.load, now))
     assert list(hours_of(plan, now))[1].strip().startswith("XNYS is open; closes Fri 2026-11-27 18:00 UTC")

@@ -12,14 +12,14 @@ from prometheus_client import CollectorRegistry
 from producer_service.health import Health
 from producer_service.http import Server
 from producer_service.metrics import Metrics
-from producer_service.outbox import Books
+from producer_service.outbox import QuoteCounts
 
 
-class FakeBookkeeper:
+class EmptyOutbox:
     """An outbox that has seen nothing."""
 
-    def books(self) -> Books:
-        return Books(
+    def counts(self) -> QuoteCounts:
+        return QuoteCounts(
             accepted=0,
             suppressed=0,
             late=0,
@@ -57,7 +57,7 @@ def health(clock: Clock) -> Health:
 @pytest.fixture
 def url(health: Health) -> Iterator[str]:
     registry = CollectorRegistry()
-    Metrics(registry).watch_outbox(FakeBookkeeper(), lambda: 0.0, limit_bytes=1)
+    Metrics(registry).watch_outbox(EmptyOutbox(), lambda: 0.0, limit_bytes=1)
     server = Server("127.0.0.1", 0, registry, health, lambda: b'{"groups": []}')
     server.start()
     yield f"http://127.0.0.1:{server.port}"

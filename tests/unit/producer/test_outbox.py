@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aws_limits import KINESIS_RECORD_BYTES, KINESIS_REQUEST_BYTES, KINESIS_REQUEST_RECORDS
-from producer_service.deduplication import decide
+from producer_service.deduplication import deduplicate
 from producer_service.errors import JournalError
 from producer_service.journal import FILE, Journal
 from producer_service.outbox import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Outbox, pause
@@ -67,7 +67,7 @@ def make_outbox() -> Iterator[MakeOutbox]:
 
 
 def accept(outbox: Outbox, quotes: list[Quote]) -> None:
-    outbox.put(decide(outbox.memories, quotes))
+    outbox.put(deduplicate(outbox.histories, quotes))
 
 
 def symbols_in(packets: tuple[Packet, ...] | list[Packet]) -> list[str]:
@@ -174,7 +174,7 @@ def test_heartbeats_go_to_every_lane_behind_what_is_pending(
         assert isinstance(last, Heartbeat)
         assert last.lane == packet.partition_key
     assert len(packets) == LANES
-    assert outbox.books().pending == 1
+    assert outbox.counts().pending == 1
 
 
 def test_a_request_keeps_to_the_limits_of_kinesis(
@@ -191,7 +191,7 @@ def test_a_request_keeps_to_the_limits_of_kinesis(
         sizes += [len(packet.data) for packet in packets]
         acknowledge(outbox, packets)
     assert max(sizes) <= PACKET_BYTES
-    assert outbox.books().bytes == 0
+    assert outbox.counts().bytes == 0
 
 
 def test_chunks_are_whole_lines_in_order_and_a_giant_line_is_its_own() -> None:
@@ -219,7 +219,7 @@ def test_no_order_of_failures_loses_or_reorders_a_quote(seed: int, failing: floa
     stored: list[tuple[str, str]] = []
     under_way: list[tuple[Packet, ...]] = []
     accepted = 0
-    while second < BATCH or outbox.books().bytes:
+    while second < BATCH or outbox.counts().bytes:
         if second < BATCH and rng.random() < 0.5:
             second += 1
             quotes = [_quote(symbol, second) for symbol in symbols if rng.random() < 0.7]
@@ -262,7 +262,7 @@ def test_what_was_accepted_and_not_acknowledged_is_pending_again_after_a_crash(
     before.close()  # no acknowledgement of MSFT; a kill leaves the file as this does, which tests/integration shows
 
     after = make_outbox(clock, tmp_path)
-    assert after.books().recovered == 1
+    assert after.counts().recovered == 1
     accept(after, [make_quote("AAPL", 0), make_quote("MSFT", 1)])
     assert symbols_in(after.take(0)) == ["MSFT", "MSFT"]
     after.close()
@@ -310,7 +310,7 @@ def test_a_damaged_journal_is_set_aside_beside_earlier_ones(
         damaged = bytearray((tmp_path / FILE).read_bytes())
         damaged[4096:-4096] = b"\xff" * (len(damaged) - 8192)
         (tmp_path / FILE).write_bytes(damaged)
-        assert make_outbox(clock, tmp_path).books().recovered == 0
+        assert make_outbox(clock, tmp_path).counts().recovered == 0
         assert (tmp_path / f"{FILE}.set-aside-{number}").read_bytes() == damaged
         for made in tmp_path.glob(f"{FILE}*"):
             if "set-aside" not in made.name:
@@ -338,7 +338,7 @@ def test_the_books_add_up_at_every_instant(seed: int) -> None:
             case 0:
                 quotes = [_quote(f"S{rng.randrange(6)}", rng.randrange(40)) for _ in range(rng.randrange(20))]
                 rejected = rng.randrange(3)
-                outbox.put(decide(outbox.memories, quotes), rejected=rejected)
+                outbox.put(deduplicate(outbox.histories, quotes), rejected=rejected)
                 fetched += len(quotes) + rejected
             case 1 if packets := outbox.take(0):
                 under_way.append(packets)
@@ -349,13 +349,13 @@ def test_the_books_add_up_at_every_instant(seed: int) -> None:
                 clock.now += 1
                 other = new_outbox(clock)
                 accept(other, [_quote(f"S{rng.randrange(6)}", 50)])
-                outbox.adopt(str(rng.random()), other.leftover())
+                outbox.restore(str(rng.random()), other.undelivered())
                 other.close()
-        books = outbox.books()
-        assert fetched == books.accepted + books.suppressed + books.late + books.rejected
-        assert books.recovered + books.accepted == books.acknowledged + books.pending + books.handed_over
-    outbox.forget(outbox.leftover())
-    books = outbox.books()
-    assert books.pending == 0
-    assert books.recovered + books.accepted == books.acknowledged + books.handed_over
+        counts = outbox.counts()
+        assert fetched == counts.accepted + counts.suppressed + counts.late + counts.rejected
+        assert counts.recovered + counts.accepted == counts.acknowledged + counts.pending + counts.handed_over
+    outbox.forget(outbox.undelivered())
+    counts = outbox.counts()
+    assert counts.pending == 0
+    assert counts.recovered + counts.accepted == counts.acknowledged + counts.handed_over
     outbox.close()

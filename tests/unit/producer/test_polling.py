@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from producer_service import accepted_log as ledger
+from producer_service import accepted_log
 from producer_service.polling import PollReport, total
 from producer_service.sources import Failure, FetchResult, Rejected
 from quotes import Heartbeat, Quote
@@ -35,7 +35,7 @@ def make_bench(tmp_path: Path) -> Iterator[MakeBench]:
         bench.close()
 
 
-def test_every_quote_fetched_has_one_outcome_in_report_counters_and_ledger(
+def test_every_quote_fetched_has_one_outcome_in_report_counters_and_accepted_log(
     make_quote: MakeQuote, make_bench: MakeBench
 ) -> None:
     result = FetchResult(
@@ -57,7 +57,7 @@ def test_every_quote_fetched_has_one_outcome_in_report_counters_and_ledger(
     counts = [bench.count("quotes_total", outcome=name) for name in ("accepted", "suppressed", "late", "rejected")]
     assert counts == [2, 1, 1, 1]
     assert bench.count("missing_symbols") == 1
-    assert [identity.event_time for identity in ledger.read(bench.ledger_path)] == [
+    assert [identity.event_time for identity in accepted_log.read(bench.accepted_log_path)] == [
         OPEN + timedelta(seconds=1),
         OPEN + timedelta(seconds=2),
     ]
@@ -118,7 +118,7 @@ def test_a_poll_that_comes_back_after_the_close_is_not_accepted(make_quote: Make
     source.during = bench.intake.close
     assert bench.poller.poll() is None
     assert all(isinstance(line, Heartbeat) for line in bench.sent())
-    assert list(ledger.read(bench.ledger_path)) == []
+    assert list(accepted_log.read(bench.accepted_log_path)) == []
 
 
 def test_a_full_outbox_holds_the_poll_up_until_there_is_room_and_counts_the_time(

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
-from producer_service.deduplication import decide
+from producer_service.deduplication import deduplicate
 from producer_service.freshness import Freshness
 from producer_service.health import Health
 from producer_service.journal import Journal
@@ -79,7 +79,7 @@ def bench() -> Iterator[SenderBench]:
 def test_a_quote_counts_as_fresh_as_it_is_when_acknowledged_and_once(bench: SenderBench, make_quote: MakeQuote) -> None:
     delayed = replace(make_quote("MSFT", second=-900), delay_minutes=15)
     assert lane_of("MSFT", LANES) != lane_of("AAPL", LANES)
-    bench.outbox.put(decide({}, [make_quote("AAPL", second=0), make_quote("AAPL", second=5), delayed]))
+    bench.outbox.put(deduplicate({}, [make_quote("AAPL", second=0), make_quote("AAPL", second=5), delayed]))
     bench.deliver(FakeStream("timeout", "throttled"))
     assert bench.count("freshness_seconds_count") == 3
     assert bench.count("freshness_seconds_sum") == 7 + 2 + 7
@@ -93,7 +93,7 @@ def test_a_quote_counts_as_fresh_as_it_is_when_acknowledged_and_once(bench: Send
 
 
 def test_each_retry_is_counted_by_its_reason(bench: SenderBench, make_quote: MakeQuote) -> None:
-    bench.outbox.put(decide({}, [make_quote("AAPL"), make_quote("MSFT")]))
+    bench.outbox.put(deduplicate({}, [make_quote("AAPL"), make_quote("MSFT")]))
     stream = FakeStream("timeout", "timeout", "throttled")
     bench.deliver(stream)
     outcomes = {name: bench.count("packets_total", outcome=name) for name in ("timeout", "throttled", "acknowledged")}

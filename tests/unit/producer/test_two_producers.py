@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer_service.deduplication import decide
+from producer_service.deduplication import deduplicate
 from producer_service.journal import Journal
 from producer_service.outbox import Outbox
 from producer_service.packing import Packet
@@ -37,7 +37,7 @@ class Producer:
         )
 
     def poll(self, *quotes: Quote) -> None:
-        decision = decide(self._outbox.memories, quotes)
+        decision = deduplicate(self._outbox.histories, quotes)
         self._outbox.put(decision)
         self.accepted += [accepted.identity for accepted in decision.accepted]
 

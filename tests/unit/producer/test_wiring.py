@@ -1,4 +1,4 @@
-"""From what was told to what is polled: groups, one source a kind, calendars."""
+"""From what was config to what is polled: groups, one source a kind, calendars."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def settings(**said: object) -> Settings:
 
 
 def test_without_a_watchlist_there_is_one_group_of_the_settings(make_source: Workshop) -> None:
-    told = Configuration(settings(source="synthetic", symbols=("KO",), poll_interval_seconds=3), ())
-    planned = plan(told, make_source)
+    config = Configuration(settings(source="synthetic", symbols=("KO",), poll_interval_seconds=3), ())
+    planned = plan(config, make_source)
     assert planned.groups == (group("default", ("KO",), calendar="auto", source="synthetic", interval_seconds=3),)
 
 
@@ -63,6 +63,6 @@ def test_a_lane_is_too_full_if_the_groups_together_fill_it(make_source: Workshop
 
 
 def test_calendars_are_looked_up_for_the_groups_that_go_by_them(make_source: Workshop) -> None:
-    told = Configuration(settings(), (group("us", ("AAPL", "HSBA.L"), calendar="auto"),))
-    market = plan(told, make_source).market
+    config = Configuration(settings(), (group("us", ("AAPL", "HSBA.L"), calendar="auto"),))
+    market = plan(config, make_source).market
     assert [market.calendar(name).zone for name in ("XLON", "XNYS")] == ["Europe/London", "America/New_York"]
