@@ -14,9 +14,9 @@ import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from producer_service.freshness import Freshness
-from producer_service.kinesis import PutFailure
-from producer_service.quote_counts import CountingOutbox, OutboxCollector
+from producer_service.outbox_collector import CountingOutbox, OutboxCollector
 from producer_service.sources import FailureReason
+from producer_service.stream import PutFailure
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _BYTES = (1_000, 5_000, 25_000, 100_000, 500_000, 1_000_000, 5_000_000)
@@ -130,9 +130,9 @@ class Metrics:
             registry=self.registry,
         ).set_function(lambda: known_to().timestamp())
 
-    def watch_outbox(self, keeper: CountingOutbox, clock: Callable[[], float], *, limit_bytes: int) -> None:
-        """Export the outbox's books, as they are when Prometheus asks."""
-        self.registry.register(OutboxCollector(keeper, clock, limit_bytes=limit_bytes))
+    def watch_outbox(self, outbox: CountingOutbox, clock: Callable[[], float], *, limit_bytes: int) -> None:
+        """Export the outbox's counts as they are when Prometheus asks."""
+        self.registry.register(OutboxCollector(outbox, clock, limit_bytes=limit_bytes))
 
     def watch_groups(self, tally: Callable[[], Tally]) -> None:
         """Export how the groups stand, as it is when Prometheus asks."""

@@ -12,50 +12,16 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
 
-import msgspec
-
 from producer_service.deduplication import Accepted, Deduplicated, SymbolHistory, merge_histories
 from producer_service.errors import JournalError
 from producer_service.handover_store import UndeliveredState
 from producer_service.journal import Journal
 from producer_service.packing import Packet, Row, chunks, fits, head
+from producer_service.quote_counts import LaneLevel, QuoteCounts
 from quotes import Heartbeat, encode_line, lane_of, partition_key
 
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 10.0
-
-
-class LaneLevel(msgspec.Struct, frozen=True):
-    """What is pending in a lane at one instant."""
-
-    quotes: int
-    bytes: int
-    oldest_accepted_at: float | None
-    """Seconds since the epoch; None when nothing is pending."""
-    in_flight: bool
-    failures: int
-    """In a row, of the packet at its head."""
-
-
-class QuoteCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of every quote, at one instant, so that it adds up.
-
-    fetched = accepted + suppressed + late + rejected, and recovered + accepted = acknowledged + pending + handed_over.
-    """
-
-    accepted: int
-    suppressed: int
-    late: int
-    rejected: int
-    recovered: int
-    """Found in the journal at the start, or left by another producer."""
-    acknowledged: int
-    handed_over: int
-    pending: int
-    bytes: int
-    """Of what is pending, with the heartbeats between the quotes."""
-    oldest_accepted_at: float | None
-    """Seconds since the epoch; None when nothing is pending."""
 
 
 class _Lane:

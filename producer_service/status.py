@@ -11,8 +11,9 @@ import msgspec
 
 from producer_service.deduplication import SymbolHistory
 from producer_service.metrics import Tally
-from producer_service.outbox import LaneLevel, Outbox, QuoteCounts
+from producer_service.outbox import Outbox
 from producer_service.polling import Poller
+from producer_service.quote_counts import LaneLevel, QuoteCounts
 from quotes import to_iso
 
 MAX_LISTED = 50

@@ -21,19 +21,20 @@ from producer_service.calendars import MarketHours
 from producer_service.errors import ConfigurationError
 from producer_service.group_state import GroupState, calendars_of_group
 from producer_service.handover import Handover
-from producer_service.handover_store import S3HandoverStore
 from producer_service.health import Health
 from producer_service.heartbeats import Heartbeats
 from producer_service.intake import Intake
 from producer_service.journal import Journal
-from producer_service.kinesis import KinesisStream, Stream
+from producer_service.kinesis import KinesisStream
 from producer_service.metrics import Metrics
 from producer_service.outbox import Outbox
 from producer_service.polling import Feed, Poller
+from producer_service.s3_handover_store import S3HandoverStore
 from producer_service.sender import Sender
 from producer_service.settings import Configuration, Settings, check_lanes
 from producer_service.sources import Source
 from producer_service.status import Status
+from producer_service.stream import Stream
 from producer_service.watchlist import SourceKind, WatchGroup
 from quotes import VERSION as WIRE_VERSION
 from quotes import whole_milliseconds

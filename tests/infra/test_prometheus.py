@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 from lane_state import LaneState, SymbolState, pack
 from operations.exporter import PipelineCollector
 from producer_service.metrics import Metrics
-from tests.unit.producer.test_endpoints import EmptyOutbox
+from tests.fakes.empty_outbox import EmptyOutbox
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"

@@ -10,8 +10,9 @@ import pytest
 from deployment.stacks import Outputs
 from producer_service.deduplication import SymbolHistory
 from producer_service.errors import HandoverUnavailable
-from producer_service.handover_store import S3HandoverStore, UndeliveredState
+from producer_service.handover_store import UndeliveredState
 from producer_service.packing import Row
+from producer_service.s3_handover_store import S3HandoverStore
 from replica.emulator import Emulator
 
 STATE = UndeliveredState(

@@ -12,28 +12,7 @@ from prometheus_client import CollectorRegistry
 from producer_service.health import Health
 from producer_service.http import Server
 from producer_service.metrics import Metrics
-from producer_service.outbox import QuoteCounts
-
-
-class EmptyOutbox:
-    """An outbox that has seen nothing."""
-
-    def counts(self) -> QuoteCounts:
-        return QuoteCounts(
-            accepted=0,
-            suppressed=0,
-            late=0,
-            rejected=0,
-            recovered=0,
-            acknowledged=0,
-            handed_over=0,
-            pending=0,
-            bytes=0,
-            oldest_accepted_at=None,
-        )
-
-    def journal_bytes(self) -> int:
-        return 0
+from tests.fakes.empty_outbox import EmptyOutbox
 
 
 class Clock:

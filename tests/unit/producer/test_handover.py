@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from producer_service.deduplication import SymbolHistory, deduplicate, merge_histories
 from producer_service.errors import HandoverUnavailable, JournalError
 from producer_service.handover import Handover
-from producer_service.handover_store import MemoryHandoverStore, UndeliveredState
+from producer_service.handover_store import UndeliveredState
 from producer_service.journal import Journal
 from producer_service.outbox import Outbox
 from quotes import Quote, decode
+from tests.fakes.handover_store import MemoryHandoverStore
 from tests.unit.producer.conftest import OPEN
 
 MakeQuote = Callable[..., Quote]

@@ -13,11 +13,11 @@ from producer_service.deduplication import deduplicate
 from producer_service.freshness import Freshness
 from producer_service.health import Health
 from producer_service.journal import Journal
-from producer_service.kinesis import PutFailure, PutResult
 from producer_service.metrics import Metrics
 from producer_service.outbox import Outbox
 from producer_service.packing import Packet
 from producer_service.sender import Sender
+from producer_service.stream import PutFailure, PutResult
 from quotes import Quote, lane_of
 from tests.unit.producer.conftest import OPEN
 
