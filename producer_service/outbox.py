@@ -12,6 +12,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
 
+from producer_service.backoff import pause
 from producer_service.deduplication import Accepted, Deduplicated, SymbolHistory, merge_histories
 from producer_service.errors import JournalError
 from producer_service.handover_store import UndeliveredState
@@ -194,7 +195,9 @@ class Outbox:
                         self._quotes -= row.quotes
                         self._count_of["acknowledged"] += row.quotes
                 else:
-                    lane.not_before = now + pause(lane.failures, self._jitter())
+                    lane.not_before = now + pause(
+                        lane.failures, self._jitter(), first=FIRST_PAUSE_SECONDS, longest=LONGEST_PAUSE_SECONDS
+                    )
                     lane.failures += 1
             self._changed.notify_all()
             self._work.notify()
@@ -298,11 +301,3 @@ def _due_at(accepted: Iterable[Accepted]) -> tuple[float, ...]:
     """See `Row.due_at`."""
     quotes = [each.quote for each in accepted]
     return tuple([quote.event_time.timestamp() + 60.0 * (quote.delay_minutes or 0) for quote in quotes])
-
-
-def pause(failures: int, jitter: float) -> float:
-    """Seconds to wait after a failure that followed `failures` others: full jitter under an exponential bound.
-
-    https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
-    """
-    return jitter * min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(failures, 16))

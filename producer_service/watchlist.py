@@ -13,38 +13,23 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
-
-import msgspec
+from typing import Any
 
 from producer_service import calendars
 from producer_service.errors import ConfigurationError
+from producer_service.watch_group import MAX_INTERVAL_SECONDS, MIN_INTERVAL_SECONDS, WatchGroup
 from quotes import is_symbol
-
-SourceKind = Literal["yahoo", "replay", "synthetic"]
-
-MIN_INTERVAL_SECONDS = 0.1
-MAX_INTERVAL_SECONDS = 86_400.0
 
 _ENDS = ("]", "}", '"""', "'''")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}", re.ASCII)
 _STRING_OR_COMMENT = re.compile(r"""#.*|"((?:[^"\\\n]|\\.)*)"|'([^'\n]*)'""")
 
 
-class WatchGroup(msgspec.Struct, frozen=True, kw_only=True):
-    """Symbols that are polled together."""
-
-    name: str
-    symbols: tuple[str, ...]
-    interval_seconds: float
-    calendar: str
-    """`auto`, `always`, or a name of exchange_calendars."""
-    source: SourceKind
-
-
-def read(path: Path, *, interval_seconds: float, calendar: str, source: SourceKind) -> tuple[WatchGroup, ...]:
+def read(
+    path: Path, *, interval_seconds: float, calendar: str, source: str, sources: Collection[str]
+) -> tuple[WatchGroup, ...]:
     """The groups of a file, at least one, in its order; no symbol is in two of them.
 
     The arguments hold for groups that do not say. Raises `ConfigurationError` with every mistake, each with file and
@@ -60,7 +45,9 @@ def read(path: Path, *, interval_seconds: float, calendar: str, source: SourceKi
     except tomllib.TOMLDecodeError as error:
         where = re.search(r"line (\d+)", str(error))
         raise ConfigurationError([f"{path}:{where[1] if where else len(text.splitlines())}: {error}"]) from error
-    reader = _Reader(_Places(text), {"interval_seconds": interval_seconds, "calendar": calendar, "source": source})
+    reader = _Reader(
+        _Places(text), {"interval_seconds": interval_seconds, "calendar": calendar, "source": source}, sources
+    )
     groups = reader.groups(document)
     if reader.mistakes:
         raise ConfigurationError([f"{path}:{line}: {problem}" for line, problem in sorted(reader.mistakes)])
@@ -70,7 +57,8 @@ def read(path: Path, *, interval_seconds: float, calendar: str, source: SourceKi
 class _Reader:
     """Judges a document, and collects its mistakes as (line, problem)."""
 
-    def __init__(self, places: _Places, defaults: Mapping[str, Any]) -> None:
+    def __init__(self, places: _Places, defaults: Mapping[str, Any], sources: Collection[str]) -> None:
+        self._sources = sources
         self.mistakes: list[tuple[int, str]] = []
         self._places = places
         self._defaults = defaults
@@ -80,7 +68,7 @@ class _Reader:
             "name": self._name,
             "interval_seconds": _interval,
             "calendar": _calendar,
-            "source": _source,
+            "source": self._source,
         }
 
     def groups(self, document: Mapping[str, Any]) -> tuple[WatchGroup, ...]:
@@ -133,6 +121,9 @@ class _Reader:
         self._symbols.update(good)
         return tuple(good)
 
+    def _source(self, _index: int, name: object) -> str | None:
+        return None if name in self._sources else f"source {name!r:.40} is not one of {', '.join(self._sources)}"
+
     def _unknown(self, line: int, key: str, known: list[str] | tuple[str, ...]) -> None:
         close = difflib.get_close_matches(key, known, n=1)
         advice = f"{close[0]} is meant?" if close else f"what there can be is {', '.join(known)}"
@@ -150,14 +141,8 @@ def _interval(_index: int, seconds: object) -> str | None:
 
 
 def _calendar(_index: int, name: object) -> str | None:
-    problem = calendars.mistake(name) if isinstance(name, str) else "is not a name"
+    problem = calendars.name_problem(name) if isinstance(name, str) else "is not a name"
     return problem and f"calendar {name!r:.40} {problem}"
-
-
-def _source(_index: int, kind: object) -> str | None:
-    return (
-        None if kind in get_args(SourceKind) else f"source {kind!r:.40} is not one of {', '.join(get_args(SourceKind))}"
-    )
 
 
 class _Places:

@@ -15,9 +15,15 @@ from rich.console import Console
 from analytics import local_archive
 from analytics.errors import AnalyticsError
 from deployment.errors import DeploymentError
+from producer_service.sources import synthetic
+from producer_service.sources.registry import SOURCES
+from producer_service.suggestions import did_you_mean
 from replica import demo as demo_
 from replica.errors import ReplicaError
 from replica.view import View
+
+IN_WORDS = ", ".join(f"{name} ({source.description})" for name, source in SOURCES.items())
+NEEDING_SYMBOLS = " and ".join(name for name, source in SOURCES.items() if source.needs_symbols)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Run the pipeline on this machine.")
 
@@ -27,10 +33,10 @@ def demo(  # noqa: PLR0917  (options, by name)
     seconds: Annotated[
         float | None, typer.Option(min=1, help="How long to run. Without it: until Ctrl-C, or the end of a replay.")
     ] = None,
-    source: Annotated[str, typer.Option(help="Where the quotes come from: synthetic, replay or yahoo.")] = "synthetic",
-    symbols: Annotated[
-        str | None, typer.Option(help="AAPL,MSFT,… The source yahoo needs them; the others have their own.")
-    ] = None,
+    source: Annotated[
+        str, typer.Option(metavar="|".join(SOURCES), help=f"Where the quotes come from: {IN_WORDS}.")
+    ] = synthetic.DEFINITION.name,
+    symbols: Annotated[str | None, typer.Option(help=f"AAPL,MSFT,… Required for {NEEDING_SYMBOLS}.")] = None,
     interval: Annotated[float, typer.Option(min=0.1, help="Seconds from one poll to the next.")] = 1.0,
     replay_path: Annotated[
         Path | None, typer.Option(help="A file or directory of SYMBOL_1min.csv bars or JSON Lines.")
@@ -59,6 +65,9 @@ def demo(  # noqa: PLR0917  (options, by name)
     it with the log of accepted quotes. Exits 1 if a quote was lost, duplicated or out of order. Other PRODUCER_
     variables of the environment reach the producer unchanged.
     """
+    if source not in SOURCES:
+        advice = did_you_mean(source, SOURCES, otherwise=f"the sources are {', '.join(SOURCES)}")
+        raise typer.BadParameter(f"{source!r} is not a source; {advice}", param_hint="--source")
     settings = {"SOURCE": source, "POLL_INTERVAL_SECONDS": str(interval), "REPLAY_SPEED": str(replay_speed)}
     if symbols:
         settings["SYMBOLS"] = symbols

@@ -267,7 +267,7 @@ def test_the_demo_tells_what_is_wrong_with_its_settings(replica_python: str) -> 
     output, _ = run.communicate(timeout=PATIENCE)
     assert run.returncode == 1
     assert "PRODUCER_SYMBOLS: missing" in output
-    assert "PRODUCER_LANE: unknown; PRODUCER_LANES is meant?" in output
+    assert "PRODUCER_LANE: unknown; did you mean PRODUCER_LANES?" in output
     assert "Traceback" not in output
 
 

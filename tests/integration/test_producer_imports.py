@@ -18,7 +18,9 @@ def loaded_by(module: str) -> set[str]:
     return set(json.loads(done.stdout))
 
 
-@pytest.mark.parametrize("module", ["outbox", "metrics", "sender", "intake", "polling", "status", "settings"])
+@pytest.mark.parametrize(
+    "module", ["outbox", "metrics", "sender", "intake", "polling", "listener", "status", "settings"]
+)
 def test_no_adapter_is_loaded_with_the_core(module: str) -> None:
     assert loaded_by(f"producer_service.{module}") == set()
 

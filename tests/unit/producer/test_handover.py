@@ -17,9 +17,8 @@ from producer_service.journal import Journal
 from producer_service.outbox import Outbox
 from quotes import Quote, decode
 from tests.fakes.handover_store import MemoryHandoverStore
-from tests.unit.producer.conftest import OPEN
+from tests.support.quotes import OPEN, make_quote
 
-MakeQuote = Callable[..., Quote]
 MakeOutbox = Callable[..., Outbox]
 
 
@@ -60,9 +59,7 @@ def pending(outbox: Outbox) -> list[object]:
     return lines
 
 
-def test_the_next_producer_delivers_what_was_left_and_remembers_what_was_said(
-    make_quote: MakeQuote, make_outbox: MakeOutbox
-) -> None:
+def test_the_next_producer_delivers_what_was_left_and_remembers_what_was_said(make_outbox: MakeOutbox) -> None:
     before, after = make_outbox(), make_outbox()
     accept(before, make_quote(second=1), make_quote(second=2))
     state = before.undelivered()
@@ -71,9 +68,7 @@ def test_the_next_producer_delivers_what_was_left_and_remembers_what_was_said(
     assert pending(after) == [make_quote(second=1), make_quote(second=2)]
 
 
-def test_what_was_handed_over_is_pending_no_more(
-    make_quote: MakeQuote, make_outbox: MakeOutbox, tmp_path: Path
-) -> None:
+def test_what_was_handed_over_is_pending_no_more(make_outbox: MakeOutbox, tmp_path: Path) -> None:
     before = make_outbox(tmp_path)
     accept(before, make_quote())
     before.forget(before.undelivered())
@@ -83,7 +78,7 @@ def test_what_was_handed_over_is_pending_no_more(
 
 
 def test_an_undelivered_state_found_again_is_taken_once_over_a_crash_too(
-    make_quote: MakeQuote, make_outbox: MakeOutbox, tmp_path: Path
+    make_outbox: MakeOutbox, tmp_path: Path
 ) -> None:
     before = make_outbox()
     accept(before, make_quote())
@@ -124,9 +119,7 @@ def make_handover(store: MemoryHandoverStore, outbox: Outbox, key: str = "key") 
     return Handover(store, outbox, outbox.restore, lambda: key)
 
 
-def test_a_handover_carries_everything_from_one_producer_to_the_next(
-    make_quote: MakeQuote, make_outbox: MakeOutbox
-) -> None:
+def test_a_handover_carries_everything_from_one_producer_to_the_next(make_outbox: MakeOutbox) -> None:
     store, before, after = MemoryHandoverStore(), make_outbox(), make_outbox()
     accept(before, make_quote(second=1), make_quote("MSFT", second=1))
     assert make_handover(store, before).leave() == 2
@@ -136,7 +129,7 @@ def test_a_handover_carries_everything_from_one_producer_to_the_next(
     assert len(pending(after)) == 2
 
 
-def test_the_memory_goes_even_when_nothing_is_left(make_quote: MakeQuote, make_outbox: MakeOutbox) -> None:
+def test_the_memory_goes_even_when_nothing_is_left(make_outbox: MakeOutbox) -> None:
     store, before, after = MemoryHandoverStore(), make_outbox(), make_outbox()
     accept(before, make_quote())
     pending(before)
@@ -145,9 +138,7 @@ def test_the_memory_goes_even_when_nothing_is_left(make_quote: MakeQuote, make_o
     assert accept(after, make_quote()) == 0
 
 
-def test_what_cannot_be_left_stays_in_the_journal(
-    make_quote: MakeQuote, make_outbox: MakeOutbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_cannot_be_left_stays_in_the_journal(make_outbox: MakeOutbox, monkeypatch: pytest.MonkeyPatch) -> None:
     store, outbox = MemoryHandoverStore(), make_outbox()
 
     def refuse(*_: object) -> None:
@@ -161,7 +152,7 @@ def test_what_cannot_be_left_stays_in_the_journal(
 
 
 def test_what_was_taken_and_could_not_be_deleted_is_only_deleted_the_next_time(
-    make_quote: MakeQuote, make_outbox: MakeOutbox, monkeypatch: pytest.MonkeyPatch
+    make_outbox: MakeOutbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, before, after = MemoryHandoverStore(), make_outbox(), make_outbox()
     accept(before, make_quote())
@@ -180,7 +171,7 @@ def test_what_was_taken_and_could_not_be_deleted_is_only_deleted_the_next_time(
     assert pending(after) == [make_quote()]
 
 
-def test_an_undelivered_state_that_is_refused_stays_where_it_is(make_quote: MakeQuote, make_outbox: MakeOutbox) -> None:
+def test_an_undelivered_state_that_is_refused_stays_where_it_is(make_outbox: MakeOutbox) -> None:
     store, before = MemoryHandoverStore(), make_outbox(lanes=8)
     accept(before, make_quote())
     make_handover(store, before).leave()

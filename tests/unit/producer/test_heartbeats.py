@@ -8,12 +8,12 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from producer_service.calendars import OPEN_ALWAYS, Calendar, MarketHours
 from producer_service.group_state import GroupState, Progress
 from producer_service.heartbeats import Heartbeats, complete_to
+from producer_service.market_hours import OPEN_ALWAYS, Calendar, MarketHours
 from quotes import lane_of, partition_key
-from tests.fakes.producer_bench import LANES, calendar, group
-from tests.unit.producer.conftest import OPEN
+from tests.fakes.producer_bench import LANES, LIVE, calendar, group
+from tests.support.quotes import OPEN
 
 MINUTE = timedelta(minutes=1)
 CLOSES = OPEN + 60 * MINUTE
@@ -29,7 +29,9 @@ IN_LANE_1 = next(f"S{number}" for number in range(9) if lane_of(f"S{number}", LA
 
 def state(*symbols: str, calendar: str = "always", at: int | None = None, ended: bool = False) -> GroupState:
     """A group whose last complete poll began so many minutes after the open."""
-    made = GroupState(group("g", symbols, calendar=calendar), MARKET, before_open=timedelta(), after_close=timedelta())
+    made = GroupState(
+        group("g", symbols, calendar=calendar), LIVE, MARKET, before_open=timedelta(), after_close=timedelta()
+    )
     if at is not None:
         polled_at = OPEN + at * MINUTE
         made.progress = Progress(completed_at=polled_at, complete_to=polled_at, ended=ended)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -11,14 +10,11 @@ from pathlib import Path
 from producer_service.deduplication import SymbolHistory
 from producer_service.sources import Failure, FetchResult
 from producer_service.status import MAX_LISTED, STALEST, stalest
-from quotes import Quote
 from tests.fakes.producer_bench import Bench, FakeSource, calendar, group
-from tests.unit.producer.conftest import OPEN
-
-MakeQuote = Callable[..., Quote]
+from tests.support.quotes import OPEN, make_quote
 
 
-def test_the_page_says_how_each_group_stands(make_quote: MakeQuote, tmp_path: Path) -> None:
+def test_the_page_says_how_each_group_stands(tmp_path: Path) -> None:
     hour = timedelta(hours=1)
     day = calendar("DAY", (OPEN - 8 * hour, OPEN - hour), (OPEN + 16 * hour, OPEN + 23 * hour))
     source = FakeSource(

@@ -9,7 +9,8 @@ import pytest
 
 from producer_service import watchlist
 from producer_service.errors import ConfigurationError
-from producer_service.watchlist import WatchGroup
+from producer_service.sources.registry import SOURCES
+from producer_service.watch_group import WatchGroup
 
 Read = Callable[[str], tuple[WatchGroup, ...]]
 Mistakes = Callable[[str], list[str]]
@@ -20,7 +21,7 @@ def read(tmp_path: Path) -> Read:
     def read(text: str) -> tuple[WatchGroup, ...]:
         path = tmp_path / "groups.toml"
         path.write_bytes(text.encode())
-        return watchlist.read(path, interval_seconds=10, calendar="auto", source="yahoo")
+        return watchlist.read(path, interval_seconds=10, calendar="auto", source="yahoo", sources=SOURCES)
 
     return read
 
@@ -92,7 +93,7 @@ name = "not of a group"
         "6: 'B AD' is not a symbol",
         "8: AAPL is in this group twice",
         "10: intervall_seconds: unknown; interval_seconds is meant?",
-        "11: calendar 'XNYX' is no calendar; XNYS or NYMEX is meant?",
+        "11: calendar 'XNYX' is not a calendar; did you mean XNYS or NYMEX?",
         "14: name 'us' is that of the group in line 2",
         "15: 3 is not a symbol",
         "15: MSFT is in the group 'us' already",
@@ -128,7 +129,7 @@ def test_a_file_that_is_not_utf_8_is_said_to_be_so(tmp_path: Path) -> None:
     path = tmp_path / "groups.toml"
     path.write_bytes(b"\xff")
     with pytest.raises(ConfigurationError, match=r"groups\.toml: is not UTF-8"):
-        watchlist.read(path, interval_seconds=10, calendar="auto", source="yahoo")
+        watchlist.read(path, interval_seconds=10, calendar="auto", source="yahoo", sources=SOURCES)
 
 
 def test_a_list_of_ten_thousand_lines_is_read_once(read: Read) -> None:
