@@ -163,7 +163,7 @@ def test_mistakes_of_the_environment_and_of_the_watchlist_are_listed_together(
         "PRODUCER_STREAM_NAME: missing",
         "PRODUCER_CALENDAR: 'XNYX': is not a calendar; did you mean XNYS",
         "PRODUCER_SYMBOLS: set beside PRODUCER_WATCHLIST",
-        f"{watchlist}:4: source 'bloomberg' is not one of",
+        f"{watchlist}: group 1 (us): source: 'bloomberg': is not a source; the sources are",
     ]
     for mistake, start in zip(found, starts, strict=True):
         assert mistake.startswith(start)
