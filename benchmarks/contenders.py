@@ -36,7 +36,7 @@ def stockstream(warm_up: Sequence[Quote], quotes: Sequence[Quote]) -> float:
     from prometheus_client import CollectorRegistry  # noqa: PLC0415  (async-kinesis lives in an environment without)
 
     from producer_service import logs  # noqa: PLC0415  (see above)
-    from producer_service.deduplication import decide  # noqa: PLC0415  (see above)
+    from producer_service.deduplication import deduplicate  # noqa: PLC0415  (see above)
     from producer_service.health import Health  # noqa: PLC0415  (see above)
     from producer_service.journal import Journal  # noqa: PLC0415  (see above)
     from producer_service.kinesis import KinesisStream  # noqa: PLC0415  (see above)
@@ -62,7 +62,7 @@ def stockstream(warm_up: Sequence[Quote], quotes: Sequence[Quote]) -> float:
         def deliver(some: Sequence[Quote]) -> None:
             for poll in _batches(some, SYMBOLS):
                 outbox.wait_for_room(PATIENCE_SECONDS)
-                outbox.put(decide(outbox.memories, poll))
+                outbox.put(deduplicate(outbox.histories, poll))
             if not outbox.wait_until_empty(PATIENCE_SECONDS):
                 raise TimeoutError
 

@@ -25,7 +25,7 @@ import msgspec
 
 from benchmarks.contenders import LANES, SYMBOLS
 from benchmarks.delivery import Line
-from producer_service.deduplication import DIGEST_BYTES, Memory, decide
+from producer_service.deduplication import DIGEST_BYTES, SymbolHistory, deduplicate
 from producer_service.journal import Journal
 from producer_service.kinesis import KinesisStream
 from producer_service.outbox import Outbox
@@ -39,7 +39,7 @@ POLLS_A_REQUEST = 2
 """As it comes about in `benchmarks.contenders`: a request of 1,000 quotes, 16 packets of 20 KB."""
 ROUNDS = 5
 """Of everything, in turn; the least of each is reported, since what disturbs a process only adds."""
-OF_THE_WHOLE = ("decide", "outbox", "request")
+OF_THE_WHOLE = ("deduplicate", "outbox", "request")
 
 
 class Clock:
@@ -62,11 +62,11 @@ class TimedJournal(Journal):
     clock: Clock
 
     def append(
-        self, rows: Iterable[Row], memories: Mapping[int, Mapping[str, Memory]], *, adopted: str | None = None
+        self, rows: Iterable[Row], histories: Mapping[int, Mapping[str, SymbolHistory]], *, restored: str | None = None
     ) -> list[Row]:
         """See `Journal.append`."""
         with self.clock.time("journal_in_outbox"):
-            return super().append(rows, memories, adopted=adopted)
+            return super().append(rows, histories, restored=restored)
 
     def remove(self, rows: Iterable[Row]) -> None:
         """See `Journal.remove`."""
@@ -92,13 +92,13 @@ def measure(stream: KinesisStream, directory: Path) -> dict[str, float]:
     )
     for number, first in enumerate(range(0, QUOTES, SYMBOLS), start=1):
         poll = quotes[first : first + SYMBOLS]
-        with clock.time("encode_in_decide"):
+        with clock.time("encode_in_deduplicate"):
             contents = [encode_content(quote) for quote in poll]
-        with clock.time("digest_in_decide"):
+        with clock.time("digest_in_deduplicate"):
             for content in contents:
                 blake2b(content, digest_size=DIGEST_BYTES).digest()
-        with clock.time("decide"):
-            decision = decide(outbox.memories, poll)
+        with clock.time("deduplicate"):
+            decision = deduplicate(outbox.histories, poll)
         with clock.time("outbox"):
             outbox.put(decision)
         if number % POLLS_A_REQUEST == 0:

@@ -1,4 +1,4 @@
-"""The ledger: every accepted identity, appended to a file outside the delivery path, as a witness of what was lost."""
+"""The accepted log: a file with the identity of every accepted quote, kept to prove that none is lost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from quotes import Identity, from_iso, to_iso
 LONGEST_LINE_BYTES = 4_096
 
 
-class Ledger:
+class AcceptedLog:
     """A file of JSON Lines: `{"symbol":"AAPL","event_time":"2026-11-23T14:30:00.000Z","revision":0}`.
 
     Without a path it keeps nothing.
@@ -50,7 +50,7 @@ def _end_with_a_whole_line(file: IO[bytes]) -> None:
 
 
 def read(path: Path) -> Iterator[Identity]:
-    """The identities in a ledger, in the order of their acceptance. A line cut short by a crash is left out."""
+    """The identities in an accepted log, in the order of their acceptance. A line cut short by a crash is left out."""
     with path.open("rb") as file:
         for line in file:
             if line.endswith(b"\n"):

@@ -1,10 +1,10 @@
-"""The command line."""
+"""The command line: `run`, `once` and `check`."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, NoReturn
@@ -12,17 +12,22 @@ from typing import Any, NoReturn
 import msgspec
 import typer
 
-from producer_service import logs, polling
-from producer_service.calendars import Calendar
+from producer_service import logs
 from producer_service.daemon import Daemon
 from producer_service.errors import ConfigurationError, JournalError, StreamUnreachable
 from producer_service.exchanges import ALWAYS
 from producer_service.group_state import calendars_of_group
 from producer_service.hours import Hours
 from producer_service.http import Server
-from producer_service.settings import PREFIX, VARIABLES, Configuration, Settings, configuration
-from producer_service.sources import Source
-from producer_service.wiring import Parts, Plan, make_stream, now, plan
+from producer_service.listener import first_result
+from producer_service.market_hours import Calendar
+from producer_service.plan import Plan, make_plan
+from producer_service.poll_report import total
+from producer_service.settings import PREFIX, VARIABLES, Configuration, configuration
+from producer_service.sources import FetchResult, PushedSource, Source
+from producer_service.sources.definition import SourceDefinition
+from producer_service.sources.registry import SOURCES
+from producer_service.wiring import Producer, make_stream, now
 
 EXIT_FAILED = 1
 EXIT_CONFIGURATION = 2
@@ -34,8 +39,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Poll market quotes and deliver them to Kinesis, in order and without loss.",
-    epilog="Settings are environment variables; `run --help` lists them. AWS endpoint, region and credentials come the "
-    "SDK's own way: AWS_ENDPOINT_URL, AWS_DEFAULT_REGION, AWS_PROFILE, …",
+    epilog="Settings are environment variables, which `run --help` lists. The AWS SDK finds endpoint, region and "
+    "credentials in its usual way: AWS_ENDPOINT_URL, AWS_DEFAULT_REGION, AWS_PROFILE, …",
 )
 
 
@@ -48,73 +53,84 @@ def _variables() -> str:
 
 @app.command(epilog=_variables())
 def run() -> None:
-    """Poll on a schedule and deliver, until SIGTERM (then: drain and exit 0) or the end of a replay."""
-    told = _configuration()
-    with _refusing():
-        parts = Parts(told, make_source)
-        server = _server(parts)
-    with parts:
-        code = Daemon(parts, server).run()
-    sys.stdout.flush()
-    # A poll may still wait for its source, for as long as the source's timeouts, and what it brings is not wanted.
-    os._exit(code)
+    """Poll on a schedule and deliver, until SIGTERM or the end of a replay.
+
+    SIGTERM delivers what is pending and exits with 0. A second one exits at once.
+    """
+    run_until_stopped(SOURCES)
 
 
 @app.command(epilog=_variables())
 def once() -> None:
-    """Poll each group once, whatever its hours, deliver, and print what was done as JSON.
+    """Poll each group once, whatever its hours, deliver, and print a report as JSON.
 
-    Exits 1 if something was not delivered, or a source failed.
+    Exits with 1 if a quote was not delivered or a source failed.
     """
-    told = _configuration()
-    with _refusing():
-        parts = Parts(told, make_source)
-    with parts:
-        parts.sender.start()
-        reports = [report for poller in parts.pollers if (report := poller.poll_all()) is not None]
-        parts.intake.close()
-        delivered = parts.outbox.wait_until_empty(ONCE_SECONDS)
-        parts.sender.stop()
-        total = polling.total(reports)
-        _print({**msgspec.structs.asdict(total), "undelivered": parts.outbox.books().pending})
-    raise SystemExit(0 if delivered and not (total.failures or total.paused) else EXIT_FAILED)
+    with _reported_mistakes():
+        config = _configuration()
+        plan = make_plan(config, SOURCES, now())
+        if pushed := [name for name, source in plan.sources.items() if isinstance(source, PushedSource)]:
+            raise ConfigurationError([f"{PREFIX}SOURCE: {', '.join(pushed)} cannot be polled once; use run"])
+        producer = Producer(config.settings, plan, make_stream(config.settings))
+    with producer:
+        producer.sender.start()
+        reports = [report for poller in producer.pollers if (report := poller.poll_all()) is not None]
+        producer.intake.close()
+        delivered = producer.outbox.wait_until_empty(ONCE_SECONDS)
+        producer.sender.stop()
+        report = total(reports)
+        _print({**msgspec.structs.asdict(report), "undelivered": producer.outbox.counts().pending})
+    raise SystemExit(0 if delivered and not (report.failures or report.paused) else EXIT_FAILED)
 
 
 @app.command(epilog=_variables())
 def check() -> None:
-    """Check the settings, the stream and the sources, a line each; say when each group is polled; deliver nothing.
+    """Check the settings, the stream and the sources, and print when each group is polled. Deliver nothing.
 
-    Exits 1 if one of them fails.
+    Exits with 1 if the stream or a source fails.
     """
-    told = _configuration()
-    with _refusing():
-        planned = plan(told, make_source)
-        stream = make_stream(told.settings)
+    with _reported_mistakes():
+        config = _configuration()
+        plan = make_plan(config, SOURCES, now())
+        stream = make_stream(config.settings)
     ok = True
     try:
         typer.echo(f"ok    {stream.check()}")
     except StreamUnreachable as error:
         ok = False
         typer.echo(f"FAIL  {error}")
-    for line in hours_of(planned, now()):
+    for line in hours_of(plan, now()):
         typer.echo(line)
-    for kind, source in planned.sources.items():
-        symbols = tuple(symbol for group in planned.groups if group.source == kind for symbol in group.symbols)
-        result = source.fetch(symbols, now())
-        source.close()
+    for name, source in plan.sources.items():
+        symbols = plan.symbols_of(name)
+        result = _sample(source, symbols)
         for failure in result.failures:
             ok = False
-            typer.echo(f"FAIL  source {kind}: {failure.reason}: {failure.detail}")
+            typer.echo(f"FAIL  source {name}: {failure.reason}: {failure.detail}")
         if result.missing:
-            typer.echo(f"note  source {kind} has no price of {', '.join(result.missing)}")
-        typer.echo(f"ok    source {kind} gave {len(result.quotes)} quotes of {len(symbols)} symbols asked for")
+            typer.echo(f"note  source {name} has no price of {', '.join(result.missing)}")
+        typer.echo(f"ok    source {name} returned {len(result.quotes)} quotes of {len(symbols)} symbols")
     raise SystemExit(0 if ok else EXIT_FAILED)
 
 
-def hours_of(planned: Plan, moment: datetime) -> Iterator[str]:
-    """What `check` says of each group: how much, how often, and when its exchanges open and close next."""
-    for group in planned.groups:
-        names = calendars_of_group(group)
+def run_until_stopped(definitions: Mapping[str, SourceDefinition[Any]]) -> NoReturn:
+    """Run the daemon on the environment's settings and some definitions of sources, and exit with its code."""
+    with _reported_mistakes():
+        config = _configuration()
+        stream = make_stream(config.settings)
+        producer = Producer(config.settings, make_plan(config, definitions, now()), stream)
+        server = _server(producer)
+    with producer:
+        code = Daemon(producer, server).run()
+    sys.stdout.flush()
+    # A poll may still wait for its source, as long as the source's timeouts allow. Its result is no longer wanted.
+    os._exit(code)
+
+
+def hours_of(plan: Plan, moment: datetime) -> Iterator[str]:
+    """The lines of `check` about each group: its size, its interval, and when its exchanges open and close next."""
+    for group in plan.groups:
+        names = calendars_of_group(group, plan.sources[group.source].traits)
         count = f"{len(group.symbols)} symbol{'s' * (len(group.symbols) != 1)}"
         yield (
             f"ok    group {group.name}: {count} every {group.interval_seconds:g} s from {group.source}, "
@@ -122,61 +138,50 @@ def hours_of(planned: Plan, moment: datetime) -> Iterator[str]:
         )
         for name in names:
             if name != ALWAYS:
-                yield f"      {_next_times(planned.market.calendar(name), moment)}"
+                yield f"      {_next_times(plan.market_hours.calendar(name), moment)}"
 
 
 def _next_times(calendar: Calendar, moment: datetime) -> str:
-    def said(time: datetime | None) -> str:
+    def in_words(time: datetime | None) -> str:
         if time is None:
             return "never, as far as is known"
         local = calendar.local(time)
         return f"{time:%a %Y-%m-%d %H:%M} UTC ({local:%a %H:%M} {calendar.zone})"
 
     phase = Hours(calendar.sessions).phase(moment)
-    opens, closes = f"opens {said(phase.opens)}", f"closes {said(phase.closes)}"
-    now_and_then = f"open; {closes}, {opens}" if phase.is_open else f"closed; {opens}, {closes}"
-    return f"{calendar.name} is {now_and_then}"
+    opens, closes = f"opens {in_words(phase.opens)}", f"closes {in_words(phase.closes)}"
+    return f"{calendar.name} is " + (f"open; {closes}, {opens}" if phase.is_open else f"closed; {opens}, {closes}")
 
 
-def make_source(settings: Settings) -> Source:
-    """The source that the settings name. Each is imported when it is wanted: yfinance alone takes most of a second."""
-    match settings.source:
-        case "yahoo":
-            from producer_service.sources.yahoo.source import YahooSource  # noqa: PLC0415
-
-            return YahooSource(cache_directory=settings.yahoo_cache_dir, extended_hours=settings.yahoo_extended_hours)
-        case "replay":
-            from producer_service.sources.replay.source import ReplaySource  # noqa: PLC0415
-
-            assert settings.replay_path is not None  # noqa: S101  (the settings checked it)
-            return ReplaySource(settings.replay_path, symbols=settings.symbols, speed=settings.replay_speed)
-        case "synthetic":
-            from producer_service.sources.synthetic import SyntheticSource  # noqa: PLC0415
-
-            return SyntheticSource(seed=settings.synthetic_seed)
+def _sample(source: Source, symbols: tuple[str, ...]) -> FetchResult:
+    """One result of a source, which is closed afterwards."""
+    if isinstance(source, PushedSource):
+        return first_result(source, ONCE_SECONDS)
+    result = source.fetch(symbols, now())
+    source.close()
+    return result
 
 
-def _server(parts: Parts) -> Server:
-    settings = parts.settings
+def _server(producer: Producer) -> Server:
+    settings = producer.settings
     try:
-        return Server(settings.http_host, settings.http_port, parts.metrics.registry, parts.health, parts.status.page)
+        return Server(
+            settings.http_host, settings.http_port, producer.metrics.registry, producer.health, producer.status.page
+        )
     except OSError as error:
-        where = f"{settings.http_host}:{settings.http_port}"
-        raise ConfigurationError([f"{PREFIX}HTTP_PORT: {where}: {error.strerror}; 0 takes any free port"]) from error
+        address = f"{settings.http_host}:{settings.http_port}"
+        raise ConfigurationError([f"{PREFIX}HTTP_PORT: {address}: {error.strerror}; 0 takes any free port"]) from error
 
 
 def _configuration() -> Configuration:
-    try:
-        told = configuration(os.environ)
-    except ConfigurationError as error:
-        _refuse(error.mistakes)
-    logs.configure(told.settings.log_level)
-    return told
+    config = configuration(os.environ)
+    logs.configure(config.settings.log_level)
+    return config
 
 
 @contextmanager
-def _refusing() -> Iterator[None]:
-    """Turn what cannot start into a list of mistakes and exit code 2."""
+def _reported_mistakes() -> Iterator[None]:
+    """Print what keeps the producer from starting, and exit with 2."""
     try:
         yield
     except ConfigurationError as error:
@@ -186,7 +191,8 @@ def _refusing() -> Iterator[None]:
 
 
 def _refuse(mistakes: list[str]) -> NoReturn:
-    typer.echo(f"stockstream producer: {len(mistakes)} mistake(s), nothing was started:", err=True)
+    count = f"{len(mistakes)} mistake{'s' * (len(mistakes) != 1)}"
+    typer.echo(f"stockstream producer: {count}, nothing was started:", err=True)
     for mistake in mistakes:
         typer.echo(f"  {mistake}", err=True)
     raise SystemExit(EXIT_CONFIGURATION)

@@ -1,4 +1,4 @@
-"""The daemon: start, run until stopped or until the source ends, drain, say what is left."""
+"""The daemon: starts the producer, runs until it is stopped or its sources end, drains, and reports what is left."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from producer_service.errors import HandoverUnavailable, StreamUnreachable
 from producer_service.http import Server
 from producer_service.polling import Poller
 from producer_service.schedule import Schedule
-from producer_service.wiring import Parts, loop_of, now
+from producer_service.sources import MAX_SILENCE
+from producer_service.wiring import Producer, listen_loop, now, poll_loop
 
 POLL_LIMIT_SECONDS = 120
-"""A poll that has not advanced for so long is stuck: every request inside it times out within seconds."""
+"""A poll that has not advanced for this long is stuck, since every request inside it times out within seconds."""
 REFRESH_SECONDS = 86_400
-"""How often calendars are looked up anew."""
+"""How often calendars are loaded again."""
 HEARTBEAT = "heartbeat"
 TAKE_OVER_SECONDS = 60
-"""How often to look for what another producer left."""
+"""How often the daemon looks for what other producers left."""
 WAKE_SECONDS = 0.1
 DRAIN_STEP_SECONDS = 0.2
 
@@ -30,27 +31,25 @@ log = structlog.get_logger(__name__)
 
 
 class Daemon:
-    """The running producer. `run` blocks; signals, or the end of all sources, make it drain and return an exit code."""
+    """The running producer. `run` blocks until a signal, or the end of all sources, and returns an exit code."""
 
-    def __init__(self, parts: Parts, server: Server) -> None:
-        self._parts = parts
-        self._settings = parts.settings
-        self._pollers = parts.pollers
-        self._intake = parts.intake
-        self._market = parts.market
-        self._handover = parts.handover
-        self._outbox = parts.outbox
-        self._stream = parts.stream
-        self._sender = parts.sender
-        self._schedule = Schedule(parts.metrics, polls=len(parts.pollers))
-        self._health = parts.health
+    def __init__(self, producer: Producer, server: Server) -> None:
+        self._producer = producer
+        self._settings = producer.settings
+        self._intake = producer.intake
+        self._handover = producer.handover
+        self._outbox = producer.outbox
+        self._stream = producer.stream
+        self._sender = producer.sender
+        self._schedule = Schedule(producer.metrics, polls=len(producer.pollers))
+        self._health = producer.health
         self._server = server
-        self._stopping = parts.stopping
+        self._stopping = producer.stopping
         self._forced = threading.Event()
         self._ended = threading.Event()
 
     def run(self) -> int:
-        """Run until told to stop. 0 if everything accepted was delivered or is kept in a journal on disk, else 1."""
+        """Run until stopped. Returns 0 if everything accepted was delivered or outlives the process, else 1."""
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
         self._server.start()
@@ -61,15 +60,16 @@ class Daemon:
         log.info(
             "started",
             source=settings.source,
-            groups=[poller.watch.group.name for poller in self._pollers],
-            symbols=sum(len(poller.watch.group.symbols) for poller in self._pollers),
+            groups=[state.group.name for state in self._producer.groups],
+            symbols=sum(len(state.group.symbols) for state in self._producer.groups),
             stream=settings.stream_name,
             lanes=settings.lanes,
-            recovered=self._outbox.books().recovered,
+            recovered=self._outbox.counts().recovered,
             url=f"http://{settings.http_host}:{self._server.port}",
         )
-        self._probe()
-        # Not a wait for what a signal handler sets: it runs in this thread, and might find this thread in its lock.
+        self._check_stream()
+        # It does not wait for `_stopping`: the signal handler, which sets it, runs in this thread and would deadlock if
+        # it interrupted the wait while that holds the event's lock.
         while not (self._stopping.is_set() or self._ended.wait(WAKE_SECONDS)):
             pass
         return self._stop()
@@ -77,17 +77,20 @@ class Daemon:
     def _start_loops(self) -> None:
         for number in range(self._settings.requests_in_flight):
             self._health.expect(f"sender {number}", POLL_LIMIT_SECONDS)
-        for poller in self._pollers:
-            group = poller.watch.group
-            self._health.expect(loop_of(group.name), group.interval_seconds * 2 + POLL_LIMIT_SECONDS)
-            self._schedule.poll(group.interval_seconds, loop_of(group.name), partial(self._poll, poller))
+        for poller in self._producer.pollers:
+            group = poller.state.group
+            self._health.expect(poll_loop(group.name), group.interval_seconds * 2 + POLL_LIMIT_SECONDS)
+            self._schedule.poll(group.interval_seconds, poll_loop(group.name), partial(self._poll, poller))
+        for listener in self._producer.listeners:
+            self._health.expect(listen_loop(listener.name), MAX_SILENCE.total_seconds() * 2 + POLL_LIMIT_SECONDS)
+            listener.start(partial(self._on_listener_end, listener.name))
         self._health.expect(HEARTBEAT, self._settings.heartbeat_seconds * 2 + POLL_LIMIT_SECONDS)
         self._schedule.every(self._settings.heartbeat_seconds, HEARTBEAT, self._beat)
         if self._settings.journal_dir is not None:
             self._schedule.every(self._settings.journal_sync_seconds, "journal sync", self._outbox.sync)
         if self._handover is not None:
             self._schedule.every(TAKE_OVER_SECONDS, "handover", self._take_over)
-        self._schedule.every(REFRESH_SECONDS, "calendars", lambda: self._market.refresh(now()))
+        self._schedule.every(REFRESH_SECONDS, "calendars", lambda: self._producer.market_hours.refresh(now()))
         self._schedule.start()
 
     def _take_over(self) -> None:
@@ -100,11 +103,18 @@ class Daemon:
 
     def _poll(self, poller: Poller) -> None:
         poller.poll_if_due()
-        if all(each.watch.progress.ended for each in self._pollers):
+        self._end_if_all_have()
+
+    def _on_listener_end(self, name: str) -> None:
+        self._health.release(listen_loop(name))
+        self._end_if_all_have()
+
+    def _end_if_all_have(self) -> None:
+        if all(state.progress.ended for state in self._producer.groups):
             self._ended.set()
 
-    def _probe(self) -> None:
-        """Readiness before the first request of the senders."""
+    def _check_stream(self) -> None:
+        """Set readiness before the senders have sent their first request."""
         try:
             log.info("stream_answers", detail=self._stream.check())
             self._health.stream_answered(is_alive=True)
@@ -121,29 +131,32 @@ class Daemon:
         ended = self._ended.is_set() and not self._stopping.is_set()
         self._schedule.stop()
         self._intake.close()
-        self._parts.close_sources()
+        self._producer.close_sources()
         self._health.release(HEARTBEAT)
-        for poller in self._pollers:
-            self._health.release(loop_of(poller.watch.group.name))
-        pending = self._outbox.books().pending
-        log.info("draining", pending=pending, why="every source has ended" if ended else "told to stop")
+        for poller in self._producer.pollers:
+            self._health.release(poll_loop(poller.state.group.name))
+        pending = self._outbox.counts().pending
+        log.info("draining", pending=pending, why="all sources have ended" if ended else "a signal")
         drained = self._drain()
         kept = "in the journal" if self._outbox.durable else "nowhere: set PRODUCER_JOURNAL_DIR to keep them"
         is_kept = self._outbox.durable
         if not self._forced.is_set():
             self._sender.stop()
-        left = self._outbox.books().pending
-        if not self._forced.is_set() and self._leave():
+        undelivered = self._outbox.counts().pending
+        if not self._forced.is_set() and self._hand_over():
             kept, is_kept = "handed over", True
         self._server.stop()
         if drained:
             log.info("stopped", undelivered=0)
         else:
-            log.warning("stopped", undelivered=left, kept=kept)
+            log.warning("stopped", undelivered=undelivered, kept=kept)
         return 0 if drained or (is_kept and not ended) else 1
 
     def _drain(self) -> bool:
-        """Deliver what is pending, however long it takes; from a signal on, `drain_seconds`. True if it all was."""
+        """Deliver everything pending. After a signal that may take `drain_seconds`, otherwise as long as it takes.
+
+        Returns whether everything was delivered.
+        """
         deadline: float | None = None
         while not self._forced.is_set():
             if self._outbox.wait_until_empty(DRAIN_STEP_SECONDS):
@@ -154,8 +167,8 @@ class Daemon:
                     break
         return self._outbox.wait_until_empty(0)
 
-    def _leave(self) -> bool:
-        """Leave what is pending, and what is remembered, to the next producer. False if it stays here."""
+    def _hand_over(self) -> bool:
+        """Leave everything undelivered, and the histories, to the next producer. Returns whether that worked."""
         if self._handover is None:
             return False
         try:

@@ -15,7 +15,7 @@ MAX_DIGESTS = 64
 """Contents remembered of one event time. A source that goes on beyond that repeats the oldest as a revision."""
 
 
-class Memory(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class SymbolHistory(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is remembered of a symbol: its newest event time, and what was said at it."""
 
     event_time: datetime
@@ -37,7 +37,7 @@ class Accepted(msgspec.Struct, frozen=True, gc=False):
         return Identity(self.quote.symbol, self.quote.event_time, self.revision)
 
 
-class Decision(msgspec.Struct, frozen=True):
+class Deduplicated(msgspec.Struct, frozen=True):
     """What became of some quotes; every one of them is accepted, suppressed or late."""
 
     accepted: tuple[Accepted, ...]
@@ -45,44 +45,44 @@ class Decision(msgspec.Struct, frozen=True):
     """Content that was accepted before at the same event time, and in the same session (`Quote.session`)."""
     late: int
     """Older than the newest accepted quote of its symbol."""
-    memories: dict[str, Memory]
+    histories: dict[str, SymbolHistory]
     """Of the symbols that were accepted, as it is afterwards."""
 
 
-def merged(one: Memory, other: Memory) -> Memory:
+def merge_histories(one: SymbolHistory, other: SymbolHistory) -> SymbolHistory:
     """What two producers remember of a symbol, as one: the newer time, or the contents of both at the same time."""
     if one.event_time != other.event_time:
-        return max(one, other, key=lambda memory: memory.event_time)
+        return max(one, other, key=lambda history: history.event_time)
     digests = (*one.digests, *(digest for digest in other.digests if digest not in one.digests))
-    return Memory(one.event_time, max(one.revision, other.revision), digests[-MAX_DIGESTS:])
+    return SymbolHistory(one.event_time, max(one.revision, other.revision), digests[-MAX_DIGESTS:])
 
 
-def decide(memories: Mapping[str, Memory], quotes: Iterable[Quote]) -> Decision:
+def deduplicate(histories: Mapping[str, SymbolHistory], quotes: Iterable[Quote]) -> Deduplicated:
     """Decide on quotes in their order, given what is remembered of their symbols. Revisions are counted here alone."""
     accepted: list[Accepted] = []
-    changed: dict[str, Memory] = {}
+    changed: dict[str, SymbolHistory] = {}
     suppressed = late = 0
     received, receipt = None, b""  # the last ones: a poll's quotes were mostly received together
     for quote in quotes:
         symbol, event_time = quote.symbol, quote.event_time
-        memory = changed.get(symbol) or memories.get(symbol)
-        if memory is not None and event_time < memory.event_time:
+        history = changed.get(symbol) or histories.get(symbol)
+        if history is not None and event_time < history.event_time:
             late += 1
             continue
         content = encode_content(quote)
         digest = blake2b(content, digest_size=DIGEST_BYTES, salt=quote.session.encode()).digest()
-        if memory is None or event_time > memory.event_time:
+        if history is None or event_time > history.event_time:
             revision = 0
-            changed[symbol] = Memory(event_time, 0, (digest,))
-        elif digest in memory.digests:
+            changed[symbol] = SymbolHistory(event_time, 0, (digest,))
+        elif digest in history.digests:
             suppressed += 1
             continue
         else:
-            revision = memory.revision + 1
-            changed[symbol] = Memory(event_time, revision, (*memory.digests[1 - MAX_DIGESTS :], digest))
+            revision = history.revision + 1
+            changed[symbol] = SymbolHistory(event_time, revision, (*history.digests[1 - MAX_DIGESTS :], digest))
         ingest_time = quote.ingest_time
         if ingest_time != received:
             received, receipt = ingest_time, encode_receipt(ingest_time, 0)
         line = content + (encode_receipt(ingest_time, revision) if revision else receipt)
         accepted.append(Accepted(quote, revision, line))
-    return Decision(tuple(accepted), suppressed, late, changed)
+    return Deduplicated(tuple(accepted), suppressed, late, changed)

@@ -1,4 +1,4 @@
-"""A watch group at work: its hours, how far it has come, and what it may claim."""
+"""The state of a watch group: its hours, its progress, and how far it is complete. Pure."""
 
 from __future__ import annotations
 
@@ -6,49 +6,77 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from producer_service.calendars import Market
-from producer_service.exchanges import ALWAYS, AUTO, calendars_of
+from producer_service.exchanges import AUTO
 from producer_service.hours import Phase, is_due
-from producer_service.watchlist import WatchGroup
+from producer_service.market_hours import MarketHours
+from producer_service.poll_report import PollStatus
+from producer_service.sources import FetchResult, SourceTraits
+from producer_service.watch_group import WatchGroup
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """How far a group has come."""
 
     completed_at: datetime | None = None
-    """When its last complete poll began: one without a failure."""
+    """When the last complete poll began: the last one without a failure."""
     complete_to: datetime | None = None
-    """What that poll said: no quote of the group with an earlier event time is still to come."""
+    """That poll's `complete_to`: no quote of the group with an earlier event time is still to come."""
     delay: timedelta = timedelta()
-    """The largest that a quote of that poll declared."""
+    """The longest delay that any quote of the group has declared."""
     ended: bool = False
-    """Its source has nothing left and never will."""
+    """The group's source has no quotes left and never will have."""
+
+    def after(self, asked_at: datetime, result: FetchResult) -> Progress:
+        """The progress after another poll. After a failure, what was known before stays true."""
+        if result.complete_to is None:
+            return msgspec.structs.replace(self, ended=result.ended)
+        delays = (timedelta(minutes=quote.delay_minutes or 0) for quote in result.quotes)
+        return Progress(
+            completed_at=asked_at,
+            complete_to=result.complete_to,
+            delay=max([self.delay, *delays]),
+            ended=result.ended,
+        )
 
 
-class Watch:
-    """A group, its calendars and its progress. The intake alone writes `progress`, whole; anyone may read it."""
+class GroupState:
+    """A watch group at work. Only the intake writes `progress` and `poll_status`; any thread may read them.
 
-    def __init__(self, group: WatchGroup, market: Market, *, before_open: timedelta, after_close: timedelta) -> None:
+    The margins are those of the settings. The source's own margins hold where they are longer.
+    """
+
+    def __init__(
+        self,
+        group: WatchGroup,
+        traits: SourceTraits,
+        market_hours: MarketHours,
+        *,
+        before_open: timedelta,
+        after_close: timedelta,
+    ) -> None:
         self.group = group
-        self.calendars = calendars_of_group(group)
+        self.traits = traits
+        self.calendars = calendars_of_group(group, traits)
         self.progress = Progress()
-        self._market = market
-        self._before_open = before_open
-        self._after_close = after_close
+        self.poll_status = PollStatus()
+        self._market_hours = market_hours
+        self._before_open = max(before_open, traits.before_open)
+        self._after_close = max(after_close, traits.after_close)
 
     def phase(self, now: datetime) -> Phase:
-        """Where in the group's hours a moment falls. Quotes that are declared late are waited for beyond the close."""
+        """Whether the group is open. It closes later by the delay that its quotes declare, to see the last of them."""
         after = self._after_close + self.progress.delay
-        return self._market.hours(self.calendars, self._before_open, after).phase(now)
+        return self._market_hours.hours(self.calendars, self._before_open, after).phase(now)
 
     def is_due(self, now: datetime) -> bool:
         """Whether a poll is worth it."""
         return not self.progress.ended and is_due(self.phase(now), self.progress.completed_at)
 
-    def claim(self, clock: datetime) -> datetime | None:
-        """Up to where the group is complete; None before its first complete poll.
+    def complete_to(self, clock: datetime) -> datetime | None:
+        """No quote of the group with an earlier event time is still to come. None before the first complete poll.
 
-        At rest nothing is to come before it opens, so it is complete up to now, less what it declares as its delay.
+        While the group is closed and no poll is due, nothing comes before it opens. So the group is complete up to the
+        clock, less the delay that its quotes declare.
         """
         progress = self.progress
         if progress.complete_to is None or progress.ended or self.is_due(clock):
@@ -56,8 +84,6 @@ class Watch:
         return max(progress.complete_to, clock - progress.delay)
 
 
-def calendars_of_group(group: WatchGroup) -> tuple[str, ...]:
-    """The names of a group's calendars: as it says, or inferred from the names of its symbols if they are Yahoo's."""
-    if group.calendar != AUTO:
-        return (group.calendar,)
-    return calendars_of(group.symbols) if group.source == "yahoo" else (ALWAYS,)
+def calendars_of_group(group: WatchGroup, traits: SourceTraits) -> tuple[str, ...]:
+    """The names of a group's calendars: the one that the user chose, or those that the source derives from symbols."""
+    return traits.calendars(group.symbols) if group.calendar == AUTO else (group.calendar,)

@@ -1,4 +1,4 @@
-"""The handover: takes over what stopped producers left in the depot, and leaves what this one could not deliver."""
+"""The handover: takes over what stopped producers left in the store, and leaves what this one could not deliver."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from collections.abc import Callable
 import structlog
 
 from producer_service.errors import HandoverUnavailable, JournalError
-from producer_service.handover_store import Depot, Leftover
+from producer_service.handover_store import HandoverStore, UndeliveredState
 from producer_service.outbox import Outbox
 
-Adopt = Callable[[str, Leftover], int | None]
+Restore = Callable[[str, UndeliveredState], int | None]
 
 log = structlog.get_logger(__name__)
 
 
 class Handover:
-    """Between one outbox and one depot.
+    """Between one outbox and one store.
 
-    `adopt` brings a leftover into the outbox while no poll is being accepted, and says how many quotes it held; None
-    means that it is too late. `new_key` names an object; keys sort in the order of their writing.
+    `restore` brings an undelivered state into the outbox while no poll is being accepted, and returns how many quotes
+    it held, or None after the intake has closed. `new_key` names an object; keys sort in the order of their writing.
     """
 
-    def __init__(self, depot: Depot, outbox: Outbox, adopt: Adopt, new_key: Callable[[], str]) -> None:
-        self._depot = depot
+    def __init__(self, store: HandoverStore, outbox: Outbox, restore: Restore, new_key: Callable[[], str]) -> None:
+        self._store = store
         self._outbox = outbox
-        self._adopt = adopt
+        self._restore = restore
         self._new_key = new_key
 
     def take_over(self) -> int:
@@ -35,7 +35,7 @@ class Handover:
         """
         quotes = 0
         try:
-            for key in self._depot.waiting():
+            for key in self._store.waiting():
                 quotes += self._take(key)
         except HandoverUnavailable as error:
             log.warning("handover_unavailable", detail=str(error)[:300], action="it is looked for again in a minute")
@@ -47,22 +47,22 @@ class Handover:
         To be called when nothing is in flight and nothing is accepted any more. Raises `HandoverUnavailable`: then all
         of it is still in the journal.
         """
-        leftover = self._outbox.leftover()
-        self._depot.put(self._new_key(), leftover)
-        self._outbox.forget(leftover)
-        return leftover.quotes
+        state = self._outbox.undelivered()
+        self._store.put(self._new_key(), state)
+        self._outbox.forget(state)
+        return state.quotes
 
     def _take(self, key: str) -> int:
-        leftover = self._depot.get(key)
-        if leftover is None:
+        state = self._store.get(key)
+        if state is None:
             return 0
         try:
-            quotes = self._adopt(key, leftover)
+            quotes = self._restore(key, state)
         except JournalError as error:
-            log.warning("leftover_refused", detail=str(error), action="start a producer of that number of lanes")
+            log.warning("undelivered_state_refused", detail=str(error), action="start a producer with that many lanes")
             return 0
         if quotes is None:
             return 0
-        self._depot.delete(key)
-        log.info("leftover_taken", key=key, quotes=quotes, symbols=len(leftover.memories))
+        self._store.delete(key)
+        log.info("undelivered_state_restored", key=key, quotes=quotes, symbols=len(state.histories))
         return quotes

@@ -1,53 +1,53 @@
-"""Heartbeats: once a round, in each lane, the producer's clock and up to where the lane is complete."""
+"""Heartbeats: each round tells every lane the producer's clock, and up to which time the lane is complete. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from producer_service.group_state import Watch
+from producer_service.group_state import GroupState
 from quotes import Heartbeat, lane_of, partition_key
 
 _STEP = timedelta(milliseconds=1)
 
 
 class Heartbeats:
-    """Makes the rounds of some groups over some lanes. Not thread-safe: the intake's lock is around it.
+    """Makes the rounds of heartbeats for some groups over some lanes. Not thread-safe: the intake's lock guards it.
 
-    Clocks rise from round to round, since a lane takes a heartbeat only if it is later than its last. `complete_to`
-    never falls: what was claimed once stays so.
+    The clock rises from round to round, because a lane ignores a heartbeat that is not later than its last one.
+    `complete_to` never falls.
     """
 
-    def __init__(self, watches: Sequence[Watch], lanes: int) -> None:
-        lanes_of = [(watch, {lane_of(symbol, lanes) for symbol in watch.group.symbols}) for watch in watches]
-        # A lane without a symbol claims what all groups can: its state may hold symbols that were polled once.
-        self._watches = [
-            tuple(watch for watch, of in lanes_of if lane in of) or tuple(watches) for lane in range(lanes)
+    def __init__(self, states: Sequence[GroupState], lanes: int) -> None:
+        lanes_of = [(state, {lane_of(symbol, lanes) for symbol in state.group.symbols}) for state in states]
+        # A lane without symbols follows all groups, since its state may hold symbols that were polled in the past.
+        self._states = [
+            tuple(state for state, of_group in lanes_of if lane in of_group) or tuple(states) for lane in range(lanes)
         ]
         self._keys = [partition_key(lane, lanes) for lane in range(lanes)]
         self._clock: datetime | None = None
-        self._claimed: list[datetime | None] = [None] * lanes
+        self._complete_to: list[datetime | None] = [None] * lanes
 
     def round(self, now: datetime) -> dict[str, Heartbeat]:
         """A heartbeat for each lane, by its partition key."""
         clock = now if self._clock is None else max(now, self._clock + _STEP)
         self._clock = clock
-        for lane, watches in enumerate(self._watches):
-            claims = (self._claimed[lane], complete_to(watches, clock))
-            self._claimed[lane] = max((claim for claim in claims if claim is not None), default=None)
+        for lane, states in enumerate(self._states):
+            known = (time for time in (self._complete_to[lane], complete_to(states, clock)) if time is not None)
+            self._complete_to[lane] = max(known, default=None)
         return {
-            key: Heartbeat(lane=key, clock=clock, complete_to=claimed)
-            for key, claimed in zip(self._keys, self._claimed, strict=True)
+            key: Heartbeat(lane=key, clock=clock, complete_to=time)
+            for key, time in zip(self._keys, self._complete_to, strict=True)
         }
 
 
-def complete_to(watches: Sequence[Watch], clock: datetime) -> datetime | None:
-    """Up to where some groups together are complete: the least that one of them claims, None if one claims nothing.
+def complete_to(states: Sequence[GroupState], clock: datetime) -> datetime | None:
+    """Up to which time some groups together are complete: the earliest of theirs, or None if one has none yet.
 
-    A group whose source has ended holds no other back; once all have, the furthest of them speaks.
+    A group whose source has ended does not hold the others back. Once all have ended, the latest time counts.
     """
-    running = [watch.claim(clock) for watch in watches if not watch.progress.ended]
+    running = [state.complete_to(clock) for state in states if not state.progress.ended]
     if running:
-        return None if None in running else min(claim for claim in running if claim is not None)
-    ended = (watch.progress.complete_to for watch in watches)
-    return max((claim for claim in ended if claim is not None), default=None)
+        return None if None in running else min(time for time in running if time is not None)
+    ended = (state.progress.complete_to for state in states)
+    return max((time for time in ended if time is not None), default=None)

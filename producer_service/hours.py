@@ -1,4 +1,4 @@
-"""When polls are worth it: sessions of exchanges, widened by margins and merged. Pure; every time is an argument."""
+"""When polls are worth it: the sessions of exchanges, widened by margins and merged. Pure: times are arguments."""
 
 from __future__ import annotations
 
@@ -10,44 +10,46 @@ from typing import NamedTuple
 
 import msgspec
 
-EVER = datetime.min.replace(tzinfo=UTC)
-FOREVER = datetime.max.replace(tzinfo=UTC)
+EARLIEST = datetime.min.replace(tzinfo=UTC)
+LATEST = datetime.max.replace(tzinfo=UTC)
+"""The ends of time, which stand for an open or a close that is not known."""
 
 
 class Session(NamedTuple):
-    """A span in which an exchange trades without a break. Aware UTC."""
+    """A span of time in which an exchange trades without a break. Aware UTC."""
 
     opens: datetime
+    """The first moment of the session. `EARLIEST` if the session has no known start."""
     closes: datetime
-    """The first moment that is no longer of it; `FOREVER` if it has no known end."""
+    """The first moment after the session. `LATEST` if the session has no known end."""
 
 
 class Phase(msgspec.Struct, frozen=True, kw_only=True):
-    """Where in its hours a moment falls."""
+    """Whether a moment falls into opening hours, and when that changes."""
 
     is_open: bool
     since: datetime | None
-    """When it opened or closed; None if that is not known."""
+    """When this phase began, by an open or a close; None if that is not known."""
     opens: datetime | None
-    """When it opens next; None if it never closes, as far as is known."""
+    """The next open; None if none is known."""
     closes: datetime | None
-    """When it closes next; None likewise."""
+    """The next close; None if none is known."""
 
 
 class Hours:
-    """Some sessions, each begun `before` earlier and ended `after` later; those that then touch are one."""
+    """Some sessions, each widened by margins. Sessions that overlap or touch then become one."""
 
     def __init__(
         self, sessions: Iterable[Session], *, before: timedelta = timedelta(), after: timedelta = timedelta()
     ) -> None:
         self.sessions = _merged(_widened(session, before, after) for session in sessions)
-        """Disjoint, in order, none empty."""
+        """Disjoint, in their order, none of them empty."""
 
     def phase(self, now: datetime) -> Phase:
-        """Open from a session's first moment to before its last; what is not known to be open is closed."""
-        place = bisect_right(self.sessions, now, key=attrgetter("opens"))
-        current = self.sessions[place - 1] if place else None
-        following = self.sessions[place] if place < len(self.sessions) else None
+        """The phase of a moment. A session is open from `opens` to just before `closes`; everything else is closed."""
+        index = bisect_right(self.sessions, now, key=attrgetter("opens"))
+        current = self.sessions[index - 1] if index else None
+        following = self.sessions[index] if index < len(self.sessions) else None
         opens = following.opens if following else None
         if current is not None and now < current.closes:
             return Phase(is_open=True, since=_known(current.opens), opens=opens, closes=_known(current.closes))
@@ -55,22 +57,22 @@ class Hours:
         return Phase(is_open=False, since=current.closes if current else None, opens=opens, closes=closes)
 
 
-ALWAYS_OPEN = (Session(EVER, FOREVER),)
+ALWAYS_OPEN = (Session(EARLIEST, LATEST),)
 
 
 def is_due(phase: Phase, completed_at: datetime | None) -> bool:
-    """Whether a poll is worth it, given when the last complete one began.
+    """Whether a poll is worth it. `completed_at` is when the last complete poll began.
 
-    While open, yes. While closed, until one has completed since the close: it brings the last prices of the session,
-    or, at the start of the producer, whatever is newest. A group that is not due is at rest.
+    While exchanges are open, a poll is always due. While they are closed, polls are due until one completes that began
+    after the close: it brings the last prices of the session, or the newest prices after a start of the producer.
     """
     return phase.is_open or completed_at is None or (phase.since is not None and completed_at < phase.since)
 
 
 def _widened(session: Session, before: timedelta, after: timedelta) -> Session:
     return Session(
-        session.opens if session.opens == EVER else session.opens - before,
-        session.closes if session.closes == FOREVER else session.closes + after,
+        session.opens if session.opens == EARLIEST else session.opens - before,
+        session.closes if session.closes == LATEST else session.closes + after,
     )
 
 
@@ -85,4 +87,4 @@ def _merged(sessions: Iterable[Session]) -> tuple[Session, ...]:
 
 
 def _known(moment: datetime) -> datetime | None:
-    return None if moment in (EVER, FOREVER) else moment
+    return None if moment in (EARLIEST, LATEST) else moment

@@ -1,97 +1,128 @@
-"""The intake: the one door through which what was polled, and heartbeats, enter the outbox; closed on shutdown."""
+"""The intake: the only way into the outbox, for the results of sources and for heartbeats. It closes at shutdown."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 
-from producer_service.accepted_log import Ledger
-from producer_service.deduplication import Decision, decide
+from producer_service.accepted_log import AcceptedLog
+from producer_service.deduplication import deduplicate
 from producer_service.errors import JournalError
-from producer_service.group_state import Progress, Watch
-from producer_service.handover_store import Leftover
+from producer_service.group_state import GroupState
+from producer_service.handover_store import UndeliveredState
 from producer_service.heartbeats import Heartbeats
 from producer_service.metrics import Metrics
 from producer_service.outbox import Outbox
+from producer_service.poll_report import PollReport, report_of
 from producer_service.sources import FetchResult
+
+WAIT_SECONDS = 1.0
+"""How often a poll that waits beats for the health check, and looks whether the producer is stopping."""
 
 log = structlog.get_logger(__name__)
 
 
 class Intake:
-    """Thread-safe: acceptance, heartbeats and the close exclude each other, so that a heartbeat follows what it claims.
+    """Thread-safe. Results, heartbeats, a restored state and the close exclude each other.
 
-    `now` is aware UTC of whole milliseconds.
+    So a heartbeat comes after every quote that its `complete_to` speaks of. `now` returns aware UTC in whole
+    milliseconds. Once `stopping` is set, nothing waits for room any more.
     """
 
     def __init__(
-        self, outbox: Outbox, ledger: Ledger, heartbeats: Heartbeats, metrics: Metrics, *, now: Callable[[], datetime]
+        self,
+        outbox: Outbox,
+        accepted_log: AcceptedLog,
+        heartbeats: Heartbeats,
+        metrics: Metrics,
+        *,
+        now: Callable[[], datetime],
+        stopping: threading.Event,
     ) -> None:
         self._outbox = outbox
-        self._ledger = ledger
+        self._accepted_log = accepted_log
         self._heartbeats = heartbeats
         self._metrics = metrics
         self._now = now
+        self._stopping = stopping
         self._lock = threading.Lock()
         self._closed = False
 
-    def accept(self, watch: Watch, asked_at: datetime, result: FetchResult) -> Decision | None:
-        """Accept what is news in a poll that began at some moment. None once closed, and nothing of it accepted."""
+    def wait_for_room(self, group: str, beat: Callable[[], None]) -> bool:
+        """Wait until the outbox has room for another result. False if the producer is stopping.
+
+        Polls wait here before they fetch, so a full outbox delays quotes and drops none. `beat` is called meanwhile.
+        """
+        has_room = self._outbox.wait_for_room(0)
+        if not has_room:
+            log.warning("outbox_full", action="polling waits for Kinesis", group=group)
+        while not (has_room or self._stopping.is_set()):
+            started = time.monotonic()
+            has_room = self._outbox.wait_for_room(WAIT_SECONDS)
+            self._metrics.outbox_full_seconds.inc(time.monotonic() - started)
+            beat()
+        return not self._stopping.is_set()
+
+    def accept(self, state: GroupState, asked_at: datetime, result: FetchResult) -> PollReport | None:
+        """Accept the new quotes of a result, and update the group's state. None if closed: then it accepts nothing.
+
+        `asked_at` is when the fetch began, or when a pushed result came.
+        """
         with self._lock:
             if self._closed:
                 return None
-            decision = decide(self._outbox.memories, result.quotes)
-            is_live = watch.group.source != "replay"  # whose quotes are as old as the recording
-            self._outbox.put(decision, rejected=len(result.rejected), live=is_live)
-            self._ledger.append(accepted.identity for accepted in decision.accepted)
-            watch.progress = _advanced(watch.progress, asked_at, result)
-            return decision
+            deduplicated = deduplicate(self._outbox.histories, result.quotes)
+            self._outbox.put(deduplicated, rejected=len(result.rejected), live=state.traits.is_live)
+            self._accepted_log.append(accepted.identity for accepted in deduplicated.accepted)
+            state.progress = state.progress.after(asked_at, result)
+        report = report_of(result, deduplicated)
+        state.poll_status = state.poll_status.after(asked_at, result, report)
+        self._count(state.group.name, report, result)
+        return report
 
-    def adopt(self, key: str, leftover: Leftover) -> int | None:
-        """Take over what another producer left, between two polls. Returns its quotes; None once closed.
+    def restore(self, key: str, state: UndeliveredState) -> int | None:
+        """Accept the state that another producer left. Returns how many quotes it added, or None if closed.
 
-        Raises `JournalError` if it is of another number of lanes.
+        Raises `JournalError` if the state has another number of lanes.
         """
         with self._lock:
-            return None if self._closed else self._outbox.adopt(key, leftover)
+            return None if self._closed else self._outbox.restore(key, state)
 
     def beat(self) -> None:
-        """Add a heartbeat to each lane, behind every quote that was accepted before it."""
+        """Add a heartbeat to each lane, after every quote that was accepted before."""
         with self._lock:
             if not self._closed:
-                self._beat(closing=False)
+                self._add_heartbeats(closing=False)
 
     def close(self) -> None:
-        """Accept nothing from now on, not even of a poll under way, and end each lane with a heartbeat."""
+        """Accept nothing from now on, not even the result of a poll under way, and end each lane with a heartbeat."""
         with self._lock:
             if self._closed:
                 return
             self._closed = True
             try:
-                self._beat(closing=True)
-            except JournalError as error:  # a full disk shall not keep what is pending from being delivered
+                self._add_heartbeats(closing=True)
+            except JournalError as error:  # a full disk must not keep pending quotes from being delivered
                 log.warning("closing_heartbeat_failed", detail=str(error))
 
-    def _beat(self, *, closing: bool) -> None:
+    def _add_heartbeats(self, *, closing: bool) -> None:
         self._outbox.put_heartbeats(self._heartbeats.round(self._now()).__getitem__, closing=closing)
         self._metrics.heartbeats.inc()
 
-
-def _advanced(progress: Progress, asked_at: datetime, result: FetchResult) -> Progress:
-    if result.complete_to is None:  # a request failed: what was known before stays true
-        return Progress(
-            completed_at=progress.completed_at,
-            complete_to=progress.complete_to,
-            delay=progress.delay,
-            ended=result.ended,
-        )
-    delays = (timedelta(minutes=quote.delay_minutes or 0) for quote in result.quotes)
-    return Progress(
-        completed_at=asked_at,
-        complete_to=result.complete_to,
-        delay=max([progress.delay, *delays]),
-        ended=result.ended,
-    )
+    def _count(self, group: str, report: PollReport, result: FetchResult) -> None:
+        self._metrics.polls.labels(report.outcome).inc()
+        for failure in result.failures:
+            self._metrics.source_failures.labels(failure.reason).inc()
+            log.warning(
+                "source_failed",
+                group=group,
+                reason=failure.reason,
+                detail=failure.detail[:300],
+                symbols=len(failure.symbols),
+            )
+        for rejected in result.rejected:
+            log.warning("quote_rejected", symbol=rejected.symbol, reason=rejected.reason[:300])

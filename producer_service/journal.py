@@ -16,19 +16,19 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from producer_service.deduplication import Memory
+from producer_service.deduplication import SymbolHistory
 from producer_service.errors import JournalError
 from producer_service.packing import Row
 
 APPLICATION_ID = 0x73746B73
 """`stks`, in the file's header: another program's file is set aside, not overwritten."""
-VERSION = 1
+VERSION = 2
 FILE = "journal.sqlite3"
 
 log = structlog.get_logger(__name__)
 
 _ENCODER = msgspec.msgpack.Encoder()
-_DECODER = msgspec.msgpack.Decoder(dict[str, Memory])
+_DECODER = msgspec.msgpack.Decoder(dict[str, SymbolHistory])
 
 _SCHEMA = f"""
 CREATE TABLE lanes (count INTEGER NOT NULL);
@@ -39,8 +39,8 @@ CREATE TABLE rows (
     quotes INTEGER NOT NULL,
     accepted_at REAL NOT NULL
 );
-CREATE TABLE adopted (key TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE memories (lane INTEGER PRIMARY KEY, packed BLOB NOT NULL);
+CREATE TABLE restored (key TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE histories (lane INTEGER PRIMARY KEY, packed BLOB NOT NULL);
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
 """  # application_id and user_version take no parameters
@@ -73,27 +73,27 @@ class Journal:
             found = self._db.execute("SELECT id, lane, lines, quotes, accepted_at FROM rows ORDER BY id")
             return [Row(*row) for row in found]
 
-    def memories(self) -> dict[int, dict[str, Memory]]:
+    def histories(self) -> dict[int, dict[str, SymbolHistory]]:
         """What is remembered of each symbol, by lane."""
         with _reported(self._path):
-            return {lane: _DECODER.decode(packed) for lane, packed in self._db.execute("SELECT * FROM memories")}
+            return {lane: _DECODER.decode(packed) for lane, packed in self._db.execute("SELECT * FROM histories")}
 
     def append(
         self,
         rows: Iterable[Row],
-        memories: Mapping[int, Mapping[str, Memory]],
+        histories: Mapping[int, Mapping[str, SymbolHistory]],
         *,
-        adopted: str | None = None,
+        restored: str | None = None,
     ) -> list[Row]:
-        """Keep rows and whole lanes' memories, in one transaction. Returns the rows with the ids that they got.
+        """Keep rows and whole lanes' histories, in one transaction. Returns the rows with the ids that they got.
 
-        With the key of another producer's leftover as `adopted`, it is remembered too.
-        A lane's memories are one blob: a row for each symbol cost more than the quotes themselves.
+        With the key of another producer's undelivered state as `restored`, it is remembered too.
+        A lane's histories are one blob: a row for each symbol cost more than the quotes themselves.
         """
         kept: list[Row] = []
         with _reported(self._path), self._transaction():
-            if adopted is not None:
-                self._db.execute("INSERT INTO adopted VALUES (?)", (adopted,))
+            if restored is not None:
+                self._db.execute("INSERT INTO restored VALUES (?)", (restored,))
             for row in rows:
                 row_id = self._db.execute(
                     "INSERT INTO rows (lane, lines, quotes, accepted_at) VALUES (?, ?, ?, ?)",
@@ -101,14 +101,14 @@ class Journal:
                 ).lastrowid
                 kept.append(Row(row_id or 0, row.lane, row.lines, row.quotes, row.accepted_at, row.due_at))
             self._db.executemany(
-                "INSERT OR REPLACE INTO memories VALUES (?, ?)",
-                ((lane, _ENCODER.encode(of_lane)) for lane, of_lane in memories.items()),
+                "INSERT OR REPLACE INTO histories VALUES (?, ?)",
+                ((lane, _ENCODER.encode(of_lane)) for lane, of_lane in histories.items()),
             )
         return kept
 
-    def has_adopted(self, key: str) -> bool:
-        """Whether a leftover is in the journal already, or was."""
-        return self._db.execute("SELECT 1 FROM adopted WHERE key = ?", (key,)).fetchone() is not None
+    def has_restored(self, key: str) -> bool:
+        """Whether an undelivered state is in the journal already, or was."""
+        return self._db.execute("SELECT 1 FROM restored WHERE key = ?", (key,)).fetchone() is not None
 
     def remove(self, rows: Iterable[Row]) -> None:
         """Forget acknowledged rows, in one transaction."""

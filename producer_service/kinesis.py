@@ -1,9 +1,9 @@
-"""Kinesis: one PutRecords request, and what became of each record of it."""
+"""The Kinesis adapter: sends one PutRecords request, and reports the outcome of each of its records."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import boto3
 import msgspec
@@ -20,10 +20,7 @@ from botocore.parsers import ResponseParserError
 
 from producer_service.errors import ConfigurationError, StreamUnreachable
 from producer_service.packing import Packet
-
-PutFailure = Literal["throttled", "internal", "timeout", "connection", "refused", "journal"]
-"""Why a record is sent again. `timeout` and `connection` hide whether it was stored, and so it may arrive twice; with
-`journal` it was, but the journal could not be told."""
+from producer_service.stream import PutFailure, PutResult
 
 CONNECT_TIMEOUT_SECONDS = 3
 
@@ -37,39 +34,11 @@ _THROTTLES = {
 _INTERNAL = {"InternalFailure", "InternalError", "ServiceUnavailable", "InternalServerError"}
 
 
-class PutResult(msgspec.Struct, frozen=True):
-    """What became of the records of one request, in their order: None where acknowledged, else why not."""
-
-    failures: tuple[PutFailure | None, ...]
-    detail: str = ""
-    """The first failure in Kinesis's own words."""
-
-
-def _set_aside(params: dict[str, Any], context: dict[str, Any], **_: object) -> dict[str, Any]:
-    """Keep a request's parameters from botocore's serializer, which is pure Python, and takes four times msgspec's CPU.
-
-    Events: https://docs.aws.amazon.com/boto3/latest/guide/events.html. Endpoint, signature and answer stay botocore's.
-    """
-    context["stockstream"] = params
-    return params | {"Records": []}
-
-
-def _write_body(params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
-    params["body"] = msgspec.json.encode(context["stockstream"])
-
-
-class Stream(Protocol):
-    """Where packets go."""
-
-    def put(self, packets: Sequence[Packet]) -> PutResult:
-        """Put packets, one record each, in one request. Does not raise for trouble with Kinesis, and does not retry."""
-
-    def check(self) -> str:
-        """Say that the stream answers, in words for a person. Raises `StreamUnreachable`."""
-
-
 class KinesisStream:
-    """A Kinesis data stream. Endpoint, region and credentials come the SDK's own way."""
+    """A Kinesis data stream. The SDK finds endpoint, region and credentials in its usual way.
+
+    Raises `ConfigurationError` if it does not find them.
+    """
 
     def __init__(self, name: str, requests_in_flight: int, *, read_timeout_seconds: float) -> None:
         self._name = name
@@ -82,7 +51,7 @@ class KinesisStream:
                     # A retry inside the SDK would send a whole request again and hide which records had failed.
                     retries={"mode": "standard", "total_max_attempts": 1},
                     max_pool_connections=requests_in_flight,
-                    # Its own is put together anew for each request, which takes a tenth of the request's CPU.
+                    # botocore builds its own user agent again for each request, for a tenth of the request's CPU.
                     user_agent=f"stockstream Boto3/{boto3.__version__}",
                     parameter_validation=False,
                 ),
@@ -94,23 +63,23 @@ class KinesisStream:
         except (BotoCoreError, ValueError) as error:
             raise ConfigurationError([f"the AWS settings of the environment are wrong: {error}"]) from error
 
-        self._client.meta.events.register("provide-client-params.kinesis.PutRecords", _set_aside)
+        self._client.meta.events.register("provide-client-params.kinesis.PutRecords", _keep_parameters)
         self._client.meta.events.register("before-call.kinesis.PutRecords", _write_body)
 
     def put(self, packets: Sequence[Packet]) -> PutResult:
         """See `Stream.put`."""
         try:
-            answer = self._client.put_records(
+            response = self._client.put_records(
                 StreamName=self._name,
                 Records=[{"Data": packet.data, "PartitionKey": packet.partition_key} for packet in packets],
             )
         except (ClientError, BotoCoreError, ResponseParserError) as error:
-            return _nothing_acknowledged(packets, _reason(error), str(error))
-        if len(answer.get("Records", ())) != len(packets):
-            return _nothing_acknowledged(packets, "connection", "an answer that is not to this request")
-        failed = next((record for record in answer["Records"] if record.get("ErrorCode")), None)
+            return _all_failed(packets, _failure_of(error), str(error))
+        if len(response.get("Records", ())) != len(packets):
+            return _all_failed(packets, "connection", "the response does not match the request")
+        failed = next((record for record in response["Records"] if record.get("ErrorCode")), None)
         detail = "" if failed is None else f"{failed['ErrorCode']}: {failed.get('ErrorMessage', '')}"
-        return PutResult(tuple(map(_outcome, answer["Records"])), detail)
+        return PutResult(tuple(map(_failure_of_record, response["Records"])), detail)
 
     def check(self) -> str:
         """See `Stream.check`."""
@@ -119,19 +88,33 @@ class KinesisStream:
         except (ClientError, BotoCoreError) as error:
             raise StreamUnreachable(f"stream {self._name}: {_advice(error)}") from error
         except (ResponseParserError, KeyError) as error:
-            raise StreamUnreachable(f"stream {self._name}: what answers there is not Kinesis") from error
+            raise StreamUnreachable(f"stream {self._name}: the endpoint answers, but it is not Kinesis") from error
         return f"stream {self._name} is {summary['StreamStatus']} with {summary['OpenShardCount']} open shards"
 
 
-def _nothing_acknowledged(packets: Sequence[Packet], reason: PutFailure, detail: str) -> PutResult:
+def _keep_parameters(params: dict[str, Any], context: dict[str, Any], **_: object) -> dict[str, Any]:
+    """Keep a request's parameters from botocore's serializer, and hand them to `_write_body`.
+
+    That serializer is pure Python and takes four times the CPU of msgspec's. Endpoint, signature and the parsing of the
+    response stay botocore's. Events: https://docs.aws.amazon.com/boto3/latest/guide/events.html
+    """
+    context["stockstream"] = params
+    return params | {"Records": []}
+
+
+def _write_body(params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
+    params["body"] = msgspec.json.encode(context["stockstream"])
+
+
+def _all_failed(packets: Sequence[Packet], reason: PutFailure, detail: str) -> PutResult:
     failures: list[PutFailure | None] = [reason] * len(packets)
     return PutResult(tuple(failures), detail)
 
 
-def _reason(error: Exception) -> PutFailure:
+def _failure_of(error: Exception) -> PutFailure:
     match error:
         case ClientError():
-            return _reason_of_code(error.response["Error"]["Code"])
+            return _failure_of_code(error.response["Error"]["Code"])
         case ReadTimeoutError() | ConnectTimeoutError():
             return "timeout"
         case NoCredentialsError():
@@ -139,12 +122,12 @@ def _reason(error: Exception) -> PutFailure:
     return "connection"
 
 
-def _outcome(record: Mapping[str, Any]) -> PutFailure | None:
+def _failure_of_record(record: Mapping[str, Any]) -> PutFailure | None:
     code = record.get("ErrorCode")
-    return _reason_of_code(code) if code else None
+    return _failure_of_code(code) if code else None
 
 
-def _reason_of_code(code: str) -> PutFailure:
+def _failure_of_code(code: str) -> PutFailure:
     if code in _THROTTLES:
         return "throttled"
     return "internal" if code in _INTERNAL or code.isdigit() else "refused"
@@ -152,7 +135,7 @@ def _reason_of_code(code: str) -> PutFailure:
 
 def _advice(error: ClientError | BotoCoreError) -> str:
     if isinstance(error, ClientError) and error.response["Error"]["Code"] == "ResourceNotFoundException":
-        return f"{error}; deploy it, or set PRODUCER_STREAM_NAME to one that is"
+        return f"{error}; deploy it, or set PRODUCER_STREAM_NAME to a stream that exists"
     if isinstance(error, NoCredentialsError):
         return f"{error}; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
     return str(error)

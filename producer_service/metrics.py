@@ -14,16 +14,16 @@ import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from producer_service.freshness import Freshness
-from producer_service.kinesis import PutFailure
-from producer_service.quote_counts import Bookkeeper, BooksCollector
+from producer_service.outbox_collector import CountingOutbox, OutboxCollector
 from producer_service.sources import FailureReason
+from producer_service.stream import PutFailure
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _BYTES = (1_000, 5_000, 25_000, 100_000, 500_000, 1_000_000, 5_000_000)
 
 
-class Tally(msgspec.Struct, frozen=True, kw_only=True):
-    """What all groups together look like at one moment."""
+class GroupSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """All groups together at one moment."""
 
     groups: int
     open: int
@@ -130,14 +130,14 @@ class Metrics:
             registry=self.registry,
         ).set_function(lambda: known_to().timestamp())
 
-    def watch_outbox(self, keeper: Bookkeeper, clock: Callable[[], float], *, limit_bytes: int) -> None:
-        """Export the outbox's books, as they are when Prometheus asks."""
-        self.registry.register(BooksCollector(keeper, clock, limit_bytes=limit_bytes))
+    def watch_outbox(self, outbox: CountingOutbox, clock: Callable[[], float], *, limit_bytes: int) -> None:
+        """Export the outbox's counts as they are when Prometheus asks."""
+        self.registry.register(OutboxCollector(outbox, clock, limit_bytes=limit_bytes))
 
-    def watch_groups(self, tally: Callable[[], Tally]) -> None:
-        """Export how the groups stand, as it is when Prometheus asks."""
-        self.groups.set_function(lambda: tally().groups)
-        self.groups_open.set_function(lambda: tally().open)
-        self.missing.set_function(lambda: tally().missing)
-        self.set_aside.set_function(lambda: tally().set_aside)
-        self.breaker_open.set_function(lambda: float(tally().is_paused))
+    def watch_groups(self, summary: Callable[[], GroupSummary]) -> None:
+        """Export the summary of the groups as it is when Prometheus asks."""
+        self.groups.set_function(lambda: summary().groups)
+        self.groups_open.set_function(lambda: summary().open)
+        self.missing.set_function(lambda: summary().missing)
+        self.set_aside.set_function(lambda: summary().set_aside)
+        self.breaker_open.set_function(lambda: float(summary().is_paused))

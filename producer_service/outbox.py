@@ -12,56 +12,23 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
 
-import msgspec
-
-from producer_service.deduplication import Accepted, Decision, Memory, merged
+from producer_service.backoff import pause
+from producer_service.deduplication import Accepted, Deduplicated, SymbolHistory, merge_histories
 from producer_service.errors import JournalError
-from producer_service.handover_store import Leftover
+from producer_service.handover_store import UndeliveredState
 from producer_service.journal import Journal
 from producer_service.packing import Packet, Row, chunks, fits, head
+from producer_service.quote_counts import LaneLevel, QuoteCounts
 from quotes import Heartbeat, encode_line, lane_of, partition_key
 
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 10.0
 
 
-class LaneLevel(msgspec.Struct, frozen=True):
-    """What is pending in a lane at one instant."""
-
-    quotes: int
-    bytes: int
-    oldest_accepted_at: float | None
-    """Seconds since the epoch; None when nothing is pending."""
-    in_flight: bool
-    failures: int
-    """In a row, of the packet at its head."""
-
-
-class Books(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of every quote, at one instant, so that it adds up.
-
-    fetched = accepted + suppressed + late + rejected, and recovered + accepted = acknowledged + pending + handed_over.
-    """
-
-    accepted: int
-    suppressed: int
-    late: int
-    rejected: int
-    recovered: int
-    """Found in the journal at the start, or left by another producer."""
-    acknowledged: int
-    handed_over: int
-    pending: int
-    bytes: int
-    """Of what is pending, with the heartbeats between the quotes."""
-    oldest_accepted_at: float | None
-    """Seconds since the epoch; None when nothing is pending."""
-
-
 class _Lane:
     def __init__(self) -> None:
         self.rows: deque[Row] = deque()
-        self.memories: dict[str, Memory] = {}
+        self.histories: dict[str, SymbolHistory] = {}
         self.in_flight = False
         self.failures = 0
         self.not_before = 0.0  # monotonic seconds: after a failure its pause, before the first row's linger is over
@@ -85,7 +52,7 @@ class Outbox:
         monotonic: Callable[[], float],
         jitter: Callable[[], float],
     ) -> None:
-        self.memories: dict[str, Memory] = {}
+        self.histories: dict[str, SymbolHistory] = {}
         """Of each symbol, as committed. To be read only."""
         self.durable = journal.durable
         """Whether what is pending outlives the process."""
@@ -107,14 +74,14 @@ class Outbox:
         # Of one lock: what a poll or a drain waits for, and what senders wait for, one of whom is woken at a time.
         self._changed = threading.Condition(lock)
         self._work = threading.Condition(lock)
-        for number, memories in journal.memories().items():
-            self._lanes[number].memories = memories
-            self.memories.update(memories)
+        for number, histories in journal.histories().items():
+            self._lanes[number].histories = histories
+            self.histories.update(histories)
         for row in journal.rows():
             self._add(row)
         self._count_of["recovered"] = self._quotes
 
-    def put(self, decision: Decision, *, rejected: int = 0, live: bool = True) -> None:
+    def put(self, decision: Deduplicated, *, rejected: int = 0, live: bool = True) -> None:
         """Accept quotes: when this returns, they and what is remembered of their symbols are committed.
 
         What the decision did not accept, and what was `rejected` before it, is entered in the books with them. Unless
@@ -132,7 +99,7 @@ class Outbox:
                 rows.append(Row(0, lane, lines, count, now, due_at))
                 first += count
         with self._changed:
-            self._append(rows, decision.memories)
+            self._append(rows, decision.histories)
             self._count_of.update(
                 accepted=len(decision.accepted), suppressed=decision.suppressed, late=decision.late, rejected=rejected
             )
@@ -149,35 +116,35 @@ class Outbox:
         with self._changed:
             self._append([Row(0, lane, encode_line(heartbeat(key)), 0, now) for lane, key in enumerate(keys)], {})
 
-    def adopt(self, key: str, leftover: Leftover) -> int:
+    def restore(self, key: str, state: UndeliveredState) -> int:
         """Take over what another producer left, behind what is pending. Returns its quotes; 0 for a key taken before.
 
         When this returns it is committed. Raises `JournalError` if it is of another number of lanes.
         """
-        if leftover.lanes != self._count:
-            raise JournalError(f"leftover {key}: holds {leftover.lanes} lanes, and this producer {self._count}")
+        if state.lanes != self._count:
+            raise JournalError(f"undelivered state {key}: holds {state.lanes} lanes, and this producer {self._count}")
         with self._changed:
-            if self._journal.has_adopted(key):
+            if self._journal.has_restored(key):
                 return 0
-            memories = {
-                symbol: merged(self.memories[symbol], memory) if symbol in self.memories else memory
-                for symbol, memory in leftover.memories.items()
+            histories = {
+                symbol: merge_histories(self.histories[symbol], history) if symbol in self.histories else history
+                for symbol, history in state.histories.items()
             }
-            self._append(leftover.rows, memories, adopted=key)
-            self._count_of["recovered"] += leftover.quotes
-            return leftover.quotes
+            self._append(state.rows, histories, restored=key)
+            self._count_of["recovered"] += state.quotes
+            return state.quotes
 
-    def leftover(self) -> Leftover:
+    def undelivered(self) -> UndeliveredState:
         """What is pending and remembered. To be asked when nothing is in flight any more."""
         with self._changed:
             rows = tuple(row for lane in self._lanes for row in lane.rows)
-            return Leftover(self._count, rows, dict(self.memories))
+            return UndeliveredState(self._count, rows, dict(self.histories))
 
-    def forget(self, leftover: Leftover) -> None:
-        """Drop the rows of `leftover`: another place holds them now."""
+    def forget(self, state: UndeliveredState) -> None:
+        """Drop the rows of `state`: another place holds them now."""
         with self._changed:
-            self._count_of["handed_over"] += leftover.quotes
-            self._journal.remove(leftover.rows)
+            self._count_of["handed_over"] += state.quotes
+            self._journal.remove(state.rows)
             for lane in self._lanes:
                 lane.rows.clear()
             self._bytes = self._quotes = 0
@@ -228,16 +195,18 @@ class Outbox:
                         self._quotes -= row.quotes
                         self._count_of["acknowledged"] += row.quotes
                 else:
-                    lane.not_before = now + pause(lane.failures, self._jitter())
+                    lane.not_before = now + pause(
+                        lane.failures, self._jitter(), first=FIRST_PAUSE_SECONDS, longest=LONGEST_PAUSE_SECONDS
+                    )
                     lane.failures += 1
             self._changed.notify_all()
             self._work.notify()
 
-    def books(self) -> Books:
+    def counts(self) -> QuoteCounts:
         """What became of every quote up to now."""
         with self._changed:
             count = self._count_of
-            return Books(
+            return QuoteCounts(
                 accepted=count["accepted"],
                 suppressed=count["suppressed"],
                 late=count["late"],
@@ -277,24 +246,24 @@ class Outbox:
         with self._changed:
             self._journal.close()
 
-    def _append(self, rows: Sequence[Row], memories: Mapping[str, Memory], adopted: str | None = None) -> None:
-        if not (rows or memories or adopted):
+    def _append(self, rows: Sequence[Row], histories: Mapping[str, SymbolHistory], restored: str | None = None) -> None:
+        if not (rows or histories or restored):
             return
-        changed: dict[int, dict[str, Memory]] = {}
-        for symbol, memory in memories.items():
+        changed: dict[int, dict[str, SymbolHistory]] = {}
+        for symbol, history in histories.items():
             number = self._lane_of(symbol)
             if number not in changed:
-                changed[number] = dict(self._lanes[number].memories)
-            changed[number][symbol] = memory
+                changed[number] = dict(self._lanes[number].histories)
+            changed[number][symbol] = history
         linger_until = self._monotonic() + self._linger_seconds
-        for row in self._journal.append(rows, changed, adopted=adopted):
+        for row in self._journal.append(rows, changed, restored=restored):
             lane = self._lanes[row.lane]
             if not lane.rows and not lane.failures:
                 lane.not_before = linger_until
             self._add(row)
         for number, of_lane in changed.items():
-            self._lanes[number].memories = of_lane
-        self.memories.update(memories)
+            self._lanes[number].histories = of_lane
+        self.histories.update(histories)
         self._work.notify()
 
     def _add(self, row: Row) -> None:
@@ -332,11 +301,3 @@ def _due_at(accepted: Iterable[Accepted]) -> tuple[float, ...]:
     """See `Row.due_at`."""
     quotes = [each.quote for each in accepted]
     return tuple([quote.event_time.timestamp() + 60.0 * (quote.delay_minutes or 0) for quote in quotes])
-
-
-def pause(failures: int, jitter: float) -> float:
-    """Seconds to wait after a failure that followed `failures` others: full jitter under an exponential bound.
-
-    https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
-    """
-    return jitter * min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(failures, 16))

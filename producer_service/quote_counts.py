@@ -1,59 +1,38 @@
-"""The outbox's books as Prometheus reads them: all of them from one instant, so that what is scraped adds up."""
+"""How many quotes had which outcome, and how much is pending. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Protocol
-
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
-
-from producer_service.outbox import Books
+import msgspec
 
 
-class Bookkeeper(Protocol):
-    """What the collector asks; an outbox is one."""
+class QuoteCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome of every quote at one instant, so that the numbers add up.
 
-    def books(self) -> Books:
-        """What became of every quote up to now."""
+    fetched = accepted + suppressed + late + rejected, and recovered + accepted = acknowledged + pending + handed_over.
+    """
 
-    def journal_bytes(self) -> int:
-        """The size of the journal on disk."""
+    accepted: int
+    suppressed: int
+    late: int
+    rejected: int
+    recovered: int
+    """Quotes that this producer found in the journal at its start, or that another producer left."""
+    acknowledged: int
+    handed_over: int
+    pending: int
+    bytes: int
+    """The bytes of everything pending, including the heartbeats between the quotes."""
+    oldest_accepted_at: float | None
+    """When the oldest pending line was accepted, in seconds since the epoch. None if nothing is pending."""
 
 
-class BooksCollector(Collector):
-    """Collects the books. `clock` is seconds since the epoch."""
+class LaneLevel(msgspec.Struct, frozen=True):
+    """What is pending in one lane at one instant."""
 
-    def __init__(self, keeper: Bookkeeper, clock: Callable[[], float], *, limit_bytes: int) -> None:
-        self._keeper = keeper
-        self._clock = clock
-        self._limit_bytes = limit_bytes
-
-    def collect(self) -> Iterator[Metric]:
-        """One reading of the books as metrics."""
-        books = self._keeper.books()
-        quotes = CounterMetricFamily(
-            "stockstream_quotes",
-            "Quotes fetched: accepted, suppressed (a repeat), late (older than the newest accepted) or rejected.",
-            labels=["outcome"],
-        )
-        for outcome in ("accepted", "suppressed", "late", "rejected"):
-            quotes.add_metric([outcome], getattr(books, outcome))
-        yield quotes
-        for name, text, count in (
-            ("recovered", "Accepted quotes found in the journal at the start, or left in S3.", books.recovered),
-            ("acknowledged", "Accepted quotes that Kinesis has acknowledged.", books.acknowledged),
-            ("handed_over", "Accepted quotes left in S3 for the next producer.", books.handed_over),
-        ):
-            yield CounterMetricFamily(f"stockstream_quotes_{name}", text, value=count)
-        oldest = books.oldest_accepted_at
-        age = 0.0 if oldest is None else max(0.0, self._clock() - oldest)
-        for name, text, value in (
-            ("outbox_quotes", "Accepted quotes not yet acknowledged.", books.pending),
-            ("outbox_bytes", "Their bytes, with the heartbeats between them.", books.bytes),
-            ("outbox_limit_bytes", "Undelivered bytes beyond which polling waits.", self._limit_bytes),
-            ("outbox_oldest_age_seconds", "How long the oldest of them has been pending.", age),
-            ("journal_bytes", "Size of the journal on disk.", self._keeper.journal_bytes()),
-        ):
-            yield GaugeMetricFamily(f"stockstream_{name}", text, value=value)
+    quotes: int
+    bytes: int
+    oldest_accepted_at: float | None
+    """When the oldest pending line was accepted, in seconds since the epoch. None if nothing is pending."""
+    in_flight: bool
+    failures: int
+    """How often in a row the packet at the head of the lane failed."""

@@ -33,9 +33,13 @@ class Schedule:
 
     def __init__(self, metrics: Metrics, *, polls: int) -> None:
         self._metrics = metrics
+        threads = max(1, min(polls, MAX_POLL_THREADS))
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
-            executors={"default": ThreadPoolExecutor(2), _POLLS: ThreadPoolExecutor(min(polls, MAX_POLL_THREADS))},
+            executors={
+                "default": ThreadPoolExecutor(2),
+                _POLLS: ThreadPoolExecutor(threads),
+            },
             job_defaults={"max_instances": 1, "coalesce": True},
         )
         self._scheduler.add_listener(self._count, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES | EVENT_JOB_ERROR)

@@ -13,10 +13,10 @@ import structlog
 
 from producer_service.errors import JournalError
 from producer_service.health import Health
-from producer_service.kinesis import PutFailure, PutResult, Stream
 from producer_service.metrics import Metrics
 from producer_service.outbox import Outbox
 from producer_service.packing import Packet
+from producer_service.stream import PutFailure, PutResult, Stream
 
 TAKE_SECONDS = 1.0
 WARNING_SECONDS = 10.0

@@ -1,102 +1,123 @@
-"""The producer's settings: environment variables with the prefix `PRODUCER_`, read once, checked all at once."""
+"""The producer's settings: environment variables with the prefix `PRODUCER_`, read once and checked all at once.
+
+The settings of a source are declared beside the source, and read here with the others.
+"""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, TypeVar
 
 from pydantic import Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from producer_service import calendars, watchlist
 from producer_service.errors import ConfigurationError
 from producer_service.exchanges import AUTO
-from producer_service.watchlist import MAX_INTERVAL_SECONDS, MIN_INTERVAL_SECONDS, SourceKind, WatchGroup
+from producer_service.sources.definition import SourceSettings
+from producer_service.sources.registry import DEFAULT_SOURCE, SOURCES
+from producer_service.suggestions import did_you_mean
+from producer_service.watch_group import MAX_INTERVAL_SECONDS, MIN_INTERVAL_SECONDS, WatchGroup
 from quotes import MAX_LANES, MAX_SYMBOLS_PER_LANE, is_symbol, lane_of
 
 PREFIX = "PRODUCER_"
 
+_NEEDING_SYMBOLS = [definition.name for definition in SOURCES.values() if definition.needs_symbols]
+
 
 class Settings(BaseSettings):
-    """What the producer does. AWS endpoint, region and credentials come the SDK's own way (`AWS_ENDPOINT_URL`, …)."""
+    """The settings that do not depend on the source.
+
+    The AWS SDK finds endpoint, region and credentials in its usual way (`AWS_ENDPOINT_URL`, …).
+    """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True, extra="ignore")
 
     stream_name: str = Field(
         max_length=128, pattern=r"^[a-zA-Z0-9_.-]+$", description="the Kinesis stream to deliver to"
     )
-    source: SourceKind = Field(
-        "yahoo", description="where quotes come from: yahoo, replay (recorded files) or synthetic (a seeded market)"
+    source: str = Field(
+        DEFAULT_SOURCE,
+        description="where quotes come from: "
+        + ", ".join(f"{definition.name} ({definition.description})" for definition in SOURCES.values()),
     )
     symbols: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="symbols to poll, comma separated; yahoo needs them, the others have their own"
+        (),
+        description="symbols, separated by commas; "
+        f"required for {' and '.join(_NEEDING_SYMBOLS)}, other sources have symbols of their own",
     )
     poll_interval_seconds: float = Field(
         10, ge=MIN_INTERVAL_SECONDS, le=MAX_INTERVAL_SECONDS, description="seconds from one poll to the next"
     )
     calendar: str = Field(
         AUTO,
-        description="when to poll: auto (while the exchanges of the symbols are open, by Yahoo's suffixes; the other "
-        "sources always), always, or a calendar of exchange_calendars such as XNYS",
+        description="when to poll: auto (while the exchanges of the symbols are open, if the source tells them, else "
+        "always), always, or a calendar of exchange_calendars such as XNYS",
     )
-    before_open_seconds: float = Field(300, ge=0, le=43_200, description="polling begins so long before an open")
+    before_open_seconds: float = Field(300, ge=0, le=43_200, description="how long before an open polling starts")
     after_close_seconds: float = Field(
-        300, ge=0, le=43_200, description="and ends so long after a close, and later by the delay that quotes declare"
+        300,
+        ge=0,
+        le=43_200,
+        description="how long after a close polling stops, in addition to the delay that quotes declare",
     )
     watchlist: Path | None = Field(
         None,
-        description="TOML file of watch groups, each with symbols, interval, calendar and source of its own; "
-        "instead of PRODUCER_SYMBOLS",
+        description="TOML file of watch groups, each with its own symbols, interval, calendar and source; "
+        "replaces PRODUCER_SYMBOLS",
     )
     lanes: int = Field(
         4,
         ge=1,
         le=MAX_LANES,
-        description=f"units of order, fixed for the life of a stream; at most {MAX_SYMBOLS_PER_LANE} symbols each",
+        description="number of lanes, the units of order; it is fixed for the life of a stream, and a lane holds at "
+        f"most {MAX_SYMBOLS_PER_LANE} symbols",
     )
     journal_dir: Path | None = Field(
-        None, description="directory of the journal, which keeps accepted quotes over a crash; unset: memory alone"
+        None,
+        description="directory of the journal, which keeps accepted quotes over a crash; if unset, they are kept only "
+        "in memory",
     )
     journal_sync_seconds: float = Field(
-        1, ge=0.1, le=60, description="how often the disk is made to hold the journal: what a power cut may lose"
+        1, ge=0.1, le=60, description="how often the journal is synced to disk; a power cut may lose this much"
     )
-    outbox_max_bytes: int = Field(
-        64 * 2**20, ge=2**20, description="undelivered bytes beyond which polling waits for Kinesis"
+    outbox_max_bytes: int = Field(64 * 2**20, ge=2**20, description="undelivered bytes above which polling waits")
+    linger_seconds: float = Field(
+        0.05, ge=0, le=10, description="how long a quote waits for others to share its packet"
     )
-    linger_seconds: float = Field(0.05, ge=0, le=10, description="how long a quote may wait for company in its packet")
-    requests_in_flight: int = Field(4, ge=1, le=64, description="PutRecords requests under way at once")
+    requests_in_flight: int = Field(4, ge=1, le=64, description="PutRecords requests at the same time")
     kinesis_timeout_seconds: float = Field(
-        5, ge=0.1, le=60, description="how long Kinesis may take to answer before a request is sent again"
+        5, ge=0.1, le=60, description="how long to wait for Kinesis before a request is sent again"
     )
     heartbeat_seconds: float = Field(60, ge=0.1, le=60, description="seconds from one heartbeat of a lane to the next")
     drain_seconds: float = Field(20, ge=0, le=110, description="how long a stop may take to deliver what is pending")
     handover_bucket: str | None = Field(
         None,
         pattern=r"^[a-z0-9.-]{3,63}$",
-        description="S3 bucket where a stop leaves what it could not deliver, for the next producer; unset: nowhere",
+        description="S3 bucket where a stop leaves what it could not deliver, for the next producer; if unset, it "
+        "leaves nothing",
     )
     http_host: str = Field(
         "127.0.0.1", description="address of /metrics, /healthz, /readyz and /status; 0.0.0.0 in a container"
     )
-    http_port: int = Field(8080, ge=0, le=65_535, description="its port; 0 takes any free one and logs it")
-    replay_path: Path | None = Field(
-        None, description="file or directory to replay: SYMBOL_1min.csv bars, or archived JSON Lines"
+    http_port: int = Field(8080, ge=0, le=65_535, description="port of these pages; 0 takes a free one and logs it")
+    accepted_log_path: Path | None = Field(
+        None, description="file that receives the identity of every accepted quote, for tests that look for lost quotes"
     )
-    replay_speed: float = Field(0, ge=0, description="times real time; 0 is as fast as it goes")
-    synthetic_seed: int = Field(1, description="the same seed is the same market")
-    yahoo_cache_dir: Path | None = Field(
-        None, description="writable directory of yfinance's caches; unset: a temporary one of its own"
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="lowest level that is logged, as JSON lines on stdout"
     )
-    yahoo_extended_hours: bool = Field(
-        default=False, description="prices before and after the regular session too, and polls to see them"
-    )
-    ledger_path: Path | None = Field(
-        None, description="file to which every accepted identity is appended, as a witness for tests"
-    )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="of the JSON lines on stdout")
+
+    @field_validator("source")
+    @classmethod
+    def _check_source(cls, name: str) -> str:
+        if name not in SOURCES:
+            advice = did_you_mean(name, SOURCES, otherwise=f"the sources are {', '.join(SOURCES)}")
+            raise ValueError(f"is not a source; {advice}")
+        return name
 
     @field_validator("symbols", mode="before")
     @classmethod
@@ -118,131 +139,142 @@ class Settings(BaseSettings):
     @field_validator("calendar")
     @classmethod
     def _check_calendar(cls, name: str) -> str:
-        problem = calendars.mistake(name)
+        problem = calendars.name_problem(name)
         if problem is not None:
             raise ValueError(problem)
         return name
 
 
 class Configuration(NamedTuple):
-    """What the producer was told: its settings, and the groups of the watchlist, if it was given one."""
+    """Everything that the environment says."""
 
     settings: Settings
     groups: tuple[WatchGroup, ...]
+    """The groups of the watchlist; none without a watchlist."""
+    source_settings: Mapping[str, SourceSettings]
+    """The settings of each source that is used, by its name."""
 
 
 def configuration(environment: Mapping[str, str]) -> Configuration:
-    """The settings and the watchlist they name. Raises `ConfigurationError` with every mistake of both."""
-    mistakes: list[str] = []
-    groups: tuple[WatchGroup, ...] = ()
-    try:
-        settings = from_environment(environment)
-    except ConfigurationError as error:
-        settings, mistakes = None, error.mistakes
-    path = environment.get(PREFIX + "WATCHLIST")
-    if path:
-        told = settings or Settings.model_construct()
-        try:
-            groups = watchlist.read(
-                Path(path),
-                interval_seconds=told.poll_interval_seconds,
-                calendar=told.calendar,
-                source=told.source,
-            )
-        except ConfigurationError as error:
-            mistakes = mistakes + error.mistakes
-    if any(group.source == "replay" for group in groups) and not environment.get(PREFIX + "REPLAY_PATH"):
-        mistakes = list(dict.fromkeys([*mistakes, _missing("REPLAY_PATH")]))
-    if settings is None or mistakes:
-        raise ConfigurationError(mistakes)
-    return Configuration(settings, groups)
+    """The settings, and the watchlist that they name. Raises `ConfigurationError` with every mistake of both.
 
-
-def from_environment(environment: Mapping[str, str]) -> Settings:
-    """The settings that the process's environment holds. Raises `ConfigurationError` with every mistake.
-
-    `environment` is looked at for unknown variables; pydantic-settings reads `os.environ` itself.
+    `environment` must be that of the process, which pydantic-settings reads itself.
     """
+    settings, errors = _read(Settings)
     mistakes = [
         _unknown(name) for name in sorted(environment) if name.upper().startswith(PREFIX) and name not in VARIABLES
     ]
-    try:
-        settings = Settings()  # type: ignore[call-arg]  # from the environment
-    except ValidationError as error:
-        mistakes += [_described(mistake) for mistake in error.errors()]
-        raise ConfigurationError(mistakes + _needs(environment)) from error
-    mistakes += _needs(environment) + check_lanes(settings.symbols, settings.lanes)
-    if mistakes:
+    mistakes += [_described(error, PREFIX) for error in errors]
+    groups, watchlist_mistakes = _groups(environment, settings)
+    used = {group.source for group in groups} or {environment.get(PREFIX + "SOURCE") or DEFAULT_SOURCE}
+    mistakes += _symbol_mistakes(environment, used)
+    source_settings: dict[str, SourceSettings] = {}
+    for name, definition in SOURCES.items():
+        found, errors = _read(definition.settings)
+        prefix = definition.settings.model_config["env_prefix"]
+        mistakes += [_described(error, prefix) for error in errors if name in used or error["type"] != "missing"]
+        if found is not None and name in used:
+            source_settings[name] = found
+    mistakes += watchlist_mistakes
+    if settings is not None:
+        mistakes += lane_problems(settings.symbols, settings.lanes)
+    if settings is None or mistakes:
         raise ConfigurationError(mistakes)
-    return settings
+    return Configuration(settings, groups, source_settings)
 
 
-def check_lanes(symbols: tuple[str, ...], lanes: int) -> list[str]:
-    """The mistakes in a number of lanes for some symbols: none, or one that says how many it takes."""
-    fullest = _fullest(symbols, lanes)
+def lane_problems(symbols: tuple[str, ...], lanes: int) -> list[str]:
+    """What is wrong with a number of lanes for some symbols: nothing, or one mistake that says how many it takes."""
+    fullest = _fullest_lane(symbols, lanes)
     if fullest <= MAX_SYMBOLS_PER_LANE:
         return []
     enough = next(
-        (more for more in range(lanes, MAX_LANES + 1) if _fullest(symbols, more) <= MAX_SYMBOLS_PER_LANE), None
+        (more for more in range(lanes, MAX_LANES + 1) if _fullest_lane(symbols, more) <= MAX_SYMBOLS_PER_LANE), None
     )
     advice = f"{enough} lanes are enough" if enough else "they are too many for one stream"
-    return [f"{PREFIX}LANES: a lane of {lanes} would hold {fullest} of the {len(symbols)} symbols, and {advice}"]
+    return [f"{PREFIX}LANES: a lane of {lanes} would hold {fullest} of the {len(symbols)} symbols; {advice}"]
 
 
-_NEEDED = {
-    "SYMBOLS": "the source yahoo has to be told them, as in AAPL,MSFT,BTC-USD",
-    "REPLAY_PATH": "the source replay needs a file or a directory",
-}
+M = TypeVar("M", bound=BaseSettings)
 
 
-def _missing(variable: str) -> str:
-    return f"{PREFIX}{variable}: missing; {_NEEDED[variable]}"
+def _read(model: type[M]) -> tuple[M | None, list[ErrorDetails]]:
+    try:
+        return model(), []
+    except ValidationError as error:
+        return None, error.errors()
 
 
-def _needs(environment: Mapping[str, str]) -> list[str]:
-    """What a source needs beside the settings of all. Judged apart, so that one mistake does not hide the other."""
-    if environment.get(PREFIX + "WATCHLIST"):  # its groups name symbols and sources
-        both = f"{PREFIX}SYMBOLS: set beside {PREFIX}WATCHLIST; name the symbols in one of them"
-        return [both] if environment.get(PREFIX + "SYMBOLS") else []
-    needed = {"yahoo": "SYMBOLS", "replay": "REPLAY_PATH"}.get(environment.get(PREFIX + "SOURCE") or "yahoo")
-    return [_missing(needed)] if needed and not (environment.get(PREFIX + needed) or "").strip(" ,") else []
+def _groups(environment: Mapping[str, str], settings: Settings | None) -> tuple[tuple[WatchGroup, ...], list[str]]:
+    """The groups of the watchlist, and its mistakes."""
+    path = environment.get(PREFIX + "WATCHLIST")
+    if not path:
+        return (), []
+    defaults = settings or Settings.model_construct()
+    try:
+        groups = watchlist.read(
+            Path(path),
+            interval_seconds=defaults.poll_interval_seconds,
+            calendar=defaults.calendar,
+            source=defaults.source,
+            sources=SOURCES,
+        )
+    except ConfigurationError as error:
+        return (), error.mistakes
+    return groups, []
 
 
-def _fullest(symbols: tuple[str, ...], lanes: int) -> int:
+def _symbol_mistakes(environment: Mapping[str, str], used: Collection[str]) -> list[str]:
+    """What is wrong with the presence of symbols. It looks at the environment, so that no other mistake hides it."""
+    symbols = environment.get(PREFIX + "SYMBOLS", "")
+    if environment.get(PREFIX + "WATCHLIST"):
+        both = f"{PREFIX}SYMBOLS: set beside {PREFIX}WATCHLIST; name the symbols in only one of them"
+        return [both] if symbols else []
+    return [
+        f"{PREFIX}SYMBOLS: missing; the source {name} needs them, as in AAPL,MSFT,BTC-USD"
+        for name in _NEEDING_SYMBOLS
+        if name in used and not symbols.strip(" ,")
+    ]
+
+
+def _fullest_lane(symbols: tuple[str, ...], lanes: int) -> int:
     counts = [0] * lanes
     for symbol in symbols:
         counts[lane_of(symbol, lanes)] += 1
     return max(counts)
 
 
-def _shown(default: object) -> str:
-    if isinstance(default, bool):
-        return str(default).lower()
-    return "" if default in (None, ()) else str(default)
+def _variables() -> Iterator[tuple[str, tuple[str, str]]]:
+    for name, field in Settings.model_fields.items():
+        yield PREFIX + name.upper(), ("required" if field.is_required() else _default(field), field.description or "")
+    for definition in SOURCES.values():
+        prefix = definition.settings.model_config["env_prefix"]
+        for name, field in definition.settings.model_fields.items():
+            needed = f"; required for {definition.name}" if field.is_required() else ""
+            yield prefix + name.upper(), (_default(field), (field.description or "") + needed)
 
 
-VARIABLES: dict[str, tuple[str, str]] = {
-    PREFIX + name.upper(): (
-        "required" if field.is_required() else _shown(field.default),
-        field.description or "",
-    )
-    for name, field in Settings.model_fields.items()
-}
-"""Each variable's default and description, in the order of the settings; what `--help` and the README show."""
+def _default(field: FieldInfo) -> str:
+    if field.is_required() or field.default in (None, ()):
+        return ""
+    return str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
+
+
+VARIABLES: dict[str, tuple[str, str]] = dict(_variables())
+"""The default and the description of each variable, for `--help` and the README."""
 
 
 def _unknown(name: str) -> str:
-    close = difflib.get_close_matches(name.upper(), VARIABLES, n=1)
-    return f"{name}: unknown" + (f"; {close[0]} is meant?" if close else "")
+    otherwise = "run --help lists the variables"
+    return f"{name}: unknown; {did_you_mean(name.upper(), VARIABLES, otherwise=otherwise, prefix=PREFIX)}"
 
 
-def _described(mistake: ErrorDetails) -> str:
-    name = "_".join(str(part) for part in mistake["loc"][:1]).upper()
-    problem = mistake["msg"].removeprefix("Value error, ")
-    if mistake["type"] == "missing":
-        return f"{PREFIX}{name}: missing; {VARIABLES[PREFIX + name][1]}"
-    if not name:
-        return PREFIX + problem
-    value = mistake["input"]
-    shown = ",".join(value) if isinstance(value, tuple) else value
-    return f"{PREFIX}{name}: {shown!r:.80}: {problem[0].lower()}{problem[1:]}"
+def _described(error: ErrorDetails, prefix: str) -> str:
+    """A validation error in words for the user."""
+    name = prefix + str(error["loc"][0]).upper()
+    if error["type"] == "missing":
+        return f"{name}: missing; {VARIABLES[name][1]}"
+    problem = error["msg"].removeprefix("Value error, ")
+    value = error["input"]
+    text = ",".join(value) if isinstance(value, tuple) else value
+    return f"{name}: {text!r:.80}: {problem[0].lower()}{problem[1:]}"

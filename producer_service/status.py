@@ -1,4 +1,4 @@
-"""What /status shows: how each group stands, and what a person looks for when quotes are missing."""
+"""The page /status: the state of each group, and what a person looks for when quotes are missing."""
 
 from __future__ import annotations
 
@@ -9,94 +9,94 @@ from typing import Any
 
 import msgspec
 
-from producer_service.deduplication import Memory
-from producer_service.metrics import Tally
-from producer_service.outbox import Books, LaneLevel, Outbox
-from producer_service.polling import Poller
+from producer_service.deduplication import SymbolHistory
+from producer_service.group_state import GroupState
+from producer_service.metrics import GroupSummary
+from producer_service.outbox import Outbox
+from producer_service.quote_counts import LaneLevel, QuoteCounts
 from quotes import to_iso
 
 MAX_LISTED = 50
-"""Symbols of a list; its count is of all of them."""
+"""The most symbols that a list shows. Its count is that of all."""
 STALEST = 10
 
 
 class Status:
-    """Reads what the pollers and the outbox say of themselves; safe to ask from any thread. `build` says what runs."""
+    """Reads the states of the groups and the outbox. Any thread may call it. `build` is shown as it is."""
 
     def __init__(
-        self, pollers: Sequence[Poller], outbox: Outbox, build: Mapping[str, str], *, now: Callable[[], datetime]
+        self, groups: Sequence[GroupState], outbox: Outbox, build: Mapping[str, str], *, now: Callable[[], datetime]
     ) -> None:
-        self._pollers = pollers
+        self._groups = groups
         self._outbox = outbox
         self._build = build
         self._now = now
         self._started_at = now()
 
-    def tally(self) -> Tally:
-        """How the groups stand together."""
+    def summary(self) -> GroupSummary:
+        """All groups together, now."""
         now = self._now()
-        return Tally(
-            groups=len(self._pollers),
-            open=sum(poller.watch.phase(now).is_open for poller in self._pollers),
+        return GroupSummary(
+            groups=len(self._groups),
+            open=sum(state.phase(now).is_open for state in self._groups),
             missing=len(self._symbols("missing")),
             set_aside=len(self._symbols("set_aside")),
-            is_paused=any(_is_paused(poller, now) for poller in self._pollers),
+            is_paused=any(_is_paused(state, now) for state in self._groups),
         )
 
     def page(self) -> bytes:
-        """The page, as JSON. Times are UTC, hours with their margins; lists of symbols are cut, and counted whole."""
+        """The page as JSON. Times are UTC, and hours include their margins. Long lists of symbols are cut."""
         now = self._now()
-        symbols = [symbol for poller in self._pollers for symbol in poller.watch.group.symbols]
-        memories = dict(self._outbox.memories)  # a copy: the intake goes on
+        symbols = [symbol for state in self._groups for symbol in state.group.symbols]
+        histories = dict(self._outbox.histories)  # a copy, since the intake goes on
         page = {
             "build": self._build,
             "started_at": to_iso(self._started_at),
             "now": to_iso(now),
-            "groups": [_group(poller, now) for poller in self._pollers],
-            "paused_sources": _paused(self._pollers, now),
+            "groups": [_group(state, now) for state in self._groups],
+            "paused_sources": _paused_sources(self._groups, now),
             "missing": _listed(self._symbols("missing")),
             "set_aside": _listed(self._symbols("set_aside")),
-            "outbox": _outbox(self._outbox.books(), now),
-            "lanes": [_lane(lane, now) for lane in self._outbox.lanes()],
-            "never_quoted": _listed(symbol for symbol in symbols if symbol not in memories),
-            "stalest": stalest(symbols, memories, now),
+            "outbox": _with_age(self._outbox.counts(), now),
+            "lanes": [_with_age(lane, now) for lane in self._outbox.lanes()],
+            "never_quoted": _listed(symbol for symbol in symbols if symbol not in histories),
+            "stalest": stalest(symbols, histories, now),
         }
         return msgspec.json.format(msgspec.json.encode(page), indent=2) + b"\n"
 
-    def _symbols(self, which: str) -> set[str]:
-        return {symbol for poller in self._pollers for symbol in getattr(poller.standing, which)}
+    def _symbols(self, field: str) -> set[str]:
+        return {symbol for state in self._groups for symbol in getattr(state.poll_status, field)}
 
 
-def stalest(symbols: Iterable[str], memories: Mapping[str, Memory], now: datetime) -> list[dict[str, Any]]:
-    """The symbols whose newest accepted quote is the oldest, `STALEST` at the most, the worst first."""
-    known = ((memories[symbol].event_time, symbol) for symbol in symbols if symbol in memories)
+def stalest(symbols: Iterable[str], histories: Mapping[str, SymbolHistory], now: datetime) -> list[dict[str, Any]]:
+    """The symbols whose newest accepted quote is the oldest, at most `STALEST`, the stalest first."""
+    known = ((histories[symbol].event_time, symbol) for symbol in symbols if symbol in histories)
     return [
         {"symbol": symbol, "event_time": to_iso(event_time), "age_seconds": (now - event_time).total_seconds()}
         for event_time, symbol in heapq.nsmallest(STALEST, known)
     ]
 
 
-def _group(poller: Poller, now: datetime) -> dict[str, Any]:
-    watch, standing = poller.watch, poller.standing
-    group, phase = watch.group, watch.phase(now)
-    failure = standing.failure
+def _group(state: GroupState, now: datetime) -> dict[str, Any]:
+    group, phase, status = state.group, state.phase(now), state.poll_status
+    failure = status.failure
     return {
         "name": group.name,
         "source": group.source,
         "symbols": len(group.symbols),
         "interval_seconds": group.interval_seconds,
         "calendar": group.calendar,
-        "calendars": list(watch.calendars),
+        "calendars": list(state.calendars),
         "open": phase.is_open,
-        "due": watch.is_due(now),
-        "opens": _optional(phase.opens),
-        "closes": _optional(phase.closes),
-        "complete_to": _optional(watch.progress.complete_to),
-        "polled_at": _optional(standing.polled_at),
-        "last_poll": None if standing.report is None else msgspec.structs.asdict(standing.report),
+        "due": state.is_due(now),
+        "opens": _iso(phase.opens),
+        "closes": _iso(phase.closes),
+        "complete_to": _iso(state.progress.complete_to),
+        "polled_at": _iso(status.polled_at),
+        "last_poll": None if status.report is None else msgspec.structs.asdict(status.report),
         "last_failure": failure
         and {
-            "at": _optional(standing.failed_at),
+            "at": _iso(status.failed_at),
             "reason": failure.reason,
             "detail": failure.detail[:300],
             "symbols": len(failure.symbols),
@@ -104,17 +104,17 @@ def _group(poller: Poller, now: datetime) -> dict[str, Any]:
     }
 
 
-def _paused(pollers: Iterable[Poller], now: datetime) -> dict[str, str]:
-    """Until when each source is left alone."""
+def _paused_sources(groups: Iterable[GroupState], now: datetime) -> dict[str, str]:
+    """When the pause of each paused source ends."""
     return {
-        poller.watch.group.source: to_iso(poller.standing.paused_until)
-        for poller in pollers
-        if poller.standing.paused_until is not None and _is_paused(poller, now)
+        state.group.source: to_iso(state.poll_status.paused_until)
+        for state in groups
+        if state.poll_status.paused_until is not None and _is_paused(state, now)
     }
 
 
-def _is_paused(poller: Poller, now: datetime) -> bool:
-    until = poller.standing.paused_until
+def _is_paused(state: GroupState, now: datetime) -> bool:
+    until = state.poll_status.paused_until
     return until is not None and until > now
 
 
@@ -123,21 +123,13 @@ def _listed(symbols: Iterable[str]) -> dict[str, Any]:
     return {"count": len(listed), "symbols": listed[:MAX_LISTED]}
 
 
-def _outbox(books: Books, now: datetime) -> dict[str, Any]:
-    page = msgspec.structs.asdict(books)
-    page["oldest_age_seconds"] = _age(page.pop("oldest_accepted_at"), now)
-    return page
+def _with_age(level: QuoteCounts | LaneLevel, now: datetime) -> dict[str, Any]:
+    """The fields of a level, with the age of its oldest line instead of the time of its acceptance."""
+    fields = msgspec.structs.asdict(level)
+    accepted_at = fields.pop("oldest_accepted_at")
+    age = None if accepted_at is None else max(0.0, round(now.timestamp() - accepted_at, 3))
+    return {**fields, "oldest_age_seconds": age}
 
 
-def _lane(lane: LaneLevel, now: datetime) -> dict[str, Any]:
-    page = msgspec.structs.asdict(lane)
-    page["oldest_age_seconds"] = _age(page.pop("oldest_accepted_at"), now)
-    return page
-
-
-def _age(accepted_at: float | None, now: datetime) -> float | None:
-    return None if accepted_at is None else max(0.0, round(now.timestamp() - accepted_at, 3))
-
-
-def _optional(time: datetime | None) -> str | None:
+def _iso(time: datetime | None) -> str | None:
     return None if time is None else to_iso(time)

@@ -6,45 +6,34 @@ import platform
 import random
 import threading
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib.metadata import version
-from typing import NamedTuple
 from uuid import uuid4
 
-import msgspec
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from producer_service import calendars
-from producer_service.accepted_log import Ledger
-from producer_service.calendars import Market
-from producer_service.errors import ConfigurationError
-from producer_service.group_state import Watch, calendars_of_group
+from producer_service.accepted_log import AcceptedLog
+from producer_service.group_state import GroupState
 from producer_service.handover import Handover
-from producer_service.handover_store import S3Depot
 from producer_service.health import Health
 from producer_service.heartbeats import Heartbeats
 from producer_service.intake import Intake
 from producer_service.journal import Journal
-from producer_service.kinesis import KinesisStream, Stream
+from producer_service.kinesis import KinesisStream
+from producer_service.listener import Listener
 from producer_service.metrics import Metrics
 from producer_service.outbox import Outbox
-from producer_service.polling import Feed, Poller
+from producer_service.plan import Plan
+from producer_service.polling import Poller, SharedSource
+from producer_service.s3_handover_store import S3HandoverStore
 from producer_service.sender import Sender
-from producer_service.settings import Configuration, Settings, check_lanes
-from producer_service.sources import Source
+from producer_service.settings import Settings
+from producer_service.sources import PolledSource, PushedSource
 from producer_service.status import Status
-from producer_service.watchlist import SourceKind, WatchGroup
+from producer_service.stream import Stream
 from quotes import VERSION as WIRE_VERSION
 from quotes import whole_milliseconds
-
-EXTENDED_BEFORE = timedelta(hours=5, minutes=30)
-EXTENDED_AFTER = timedelta(hours=4)
-"""Trading before and after the regular session in New York, 4:00 to 20:00, which has the longest of it."""
-
-DEFAULT_GROUP = "default"
-
-MakeSource = Callable[[Settings], Source]
 
 
 def now() -> datetime:
@@ -52,9 +41,14 @@ def now() -> datetime:
     return whole_milliseconds(datetime.now(UTC))
 
 
-def loop_of(group: str) -> str:
-    """The name of a group's polls among the loops that health watches, and the jobs of the schedule."""
+def poll_loop(group: str) -> str:
+    """The name of a group's polls, for the health check and the schedule."""
     return f"poll {group}"
+
+
+def listen_loop(source: str) -> str:
+    """The name of a pushed source's listener, for the health check."""
+    return f"listen {source}"
 
 
 def make_stream(settings: Settings) -> Stream:
@@ -66,52 +60,16 @@ def make_stream(settings: Settings) -> Stream:
     )
 
 
-class Plan(NamedTuple):
-    """What is polled: the groups, one source for each kind that they name, and the calendars that they go by."""
+class Producer:
+    """The parts of a producer, wired. They are closed at the end of the `with`. Raises `JournalError`."""
 
-    groups: tuple[WatchGroup, ...]
-    sources: dict[SourceKind, Source]
-    market: Market
-
-
-def plan(told: Configuration, make_source: MakeSource) -> Plan:
-    """Make the sources, and complete the groups by them. Raises `ConfigurationError`."""
-    settings = told.settings
-    groups = told.groups or (
-        WatchGroup(
-            name=DEFAULT_GROUP,
-            symbols=settings.symbols,
-            interval_seconds=settings.poll_interval_seconds,
-            calendar=settings.calendar,
-            source=settings.source,
-        ),
-    )
-    sources: dict[SourceKind, Source] = {}
-    for kind in dict.fromkeys(group.source for group in groups):
-        symbols = tuple(symbol for group in groups if group.source == kind for symbol in group.symbols)
-        # A source is made from the settings as if there were no other.
-        sources[kind] = make_source(settings.model_copy(update={"source": kind, "symbols": symbols}))
-    groups = tuple(
-        msgspec.structs.replace(group, symbols=group.symbols or tuple(sources[group.source].symbols))
-        for group in groups
-    )
-    if mistakes := check_lanes(tuple(symbol for group in groups for symbol in group.symbols), settings.lanes):
-        raise ConfigurationError(mistakes)
-    names = [name for group in groups for name in calendars_of_group(group)]
-    return Plan(groups, sources, Market(names, calendars.load, now()))
-
-
-class Parts:
-    """A producer's parts, wired; closed at the end of the `with`. Raises `ConfigurationError` and `JournalError`."""
-
-    def __init__(self, told: Configuration, make_source: MakeSource) -> None:
-        settings = told.settings
+    def __init__(self, settings: Settings, plan: Plan, stream: Stream) -> None:
         self.settings = settings
+        self.stream = stream
+        self.market_hours = plan.market_hours
         self.stopping = threading.Event()
         self.health = Health(time.monotonic)
         self.metrics = _metrics()
-        self.stream = make_stream(settings)
-        groups, sources, self.market = plan(told, make_source)
         self.outbox = Outbox(
             Journal(settings.journal_dir, settings.lanes),
             lanes=settings.lanes,
@@ -121,64 +79,91 @@ class Parts:
             monotonic=time.monotonic,
             jitter=random.random,
         )
-        self.ledger = Ledger(settings.ledger_path)
-        watches = [self._watch(group) for group in groups]
-        self.intake = Intake(self.outbox, self.ledger, Heartbeats(watches, settings.lanes), self.metrics, now=now)
+        self.accepted_log = AcceptedLog(settings.accepted_log_path)
+        self.groups = _group_states(settings, plan)
+        self.intake = Intake(
+            self.outbox,
+            self.accepted_log,
+            Heartbeats(self.groups, settings.lanes),
+            self.metrics,
+            now=now,
+            stopping=self.stopping,
+        )
         self.handover = self._handover()
-        self._feeds = {
-            kind: Feed(source, self.metrics, now=now, stopping=self.stopping) for kind, source in sources.items()
-        }
-        self.pollers = tuple(self._poller(watch) for watch in watches)
         self.sender = Sender(
             self.outbox, self.stream, self.metrics, self.health, threads=settings.requests_in_flight, clock=time.time
         )
+        self._polled: list[SharedSource] = []
+        self.pollers: list[Poller] = []
+        self.listeners: list[Listener] = []
+        for name, source in plan.sources.items():
+            states = [state for state in self.groups if state.group.source == name]
+            if isinstance(source, PushedSource):
+                self.listeners.append(self._listener(name, source, states))
+            else:
+                self.pollers += self._pollers(source, states)
         build = _build()
-        self.status = Status(self.pollers, self.outbox, build, now=now)
+        self.status = Status(self.groups, self.outbox, build, now=now)
         self.metrics.build.info(build)
         self.metrics.watch_outbox(self.outbox, time.time, limit_bytes=settings.outbox_max_bytes)
-        self.metrics.watch_groups(self.status.tally)
+        self.metrics.watch_groups(self.status.summary)
         self.metrics.watch_clock(time.time)
-        self.metrics.watch_calendars(self.market.known_to)
+        self.metrics.watch_calendars(self.market_hours.known_to)
 
     def __enter__(self) -> None:
         pass
 
     def close_sources(self) -> None:
-        """End the fetches under way, and fetch no more."""
-        for feed in self._feeds.values():
-            feed.close()
+        """End the fetches under way, start no more, and stop listening."""
+        for source in self._polled:
+            source.close()
+        for listener in self.listeners:
+            listener.stop()
 
     def __exit__(self, *_: object) -> None:
         self.close_sources()
-        self.ledger.close()
+        self.accepted_log.close()
         self.outbox.close()
 
     def _handover(self) -> Handover | None:
         bucket = self.settings.handover_bucket
         if bucket is None:
             return None
-        depot = S3Depot(bucket, self.settings.stream_name)
-        return Handover(depot, self.outbox, self.intake.adopt, lambda: f"{time.time_ns() // 10**6:013d}-{uuid4().hex}")
+        store = S3HandoverStore(bucket, self.settings.stream_name)
+        return Handover(store, self.outbox, self.intake.restore, _new_key)
 
-    def _watch(self, group: WatchGroup) -> Watch:
-        before = timedelta(seconds=self.settings.before_open_seconds)
-        after = timedelta(seconds=self.settings.after_close_seconds)
-        if group.source == "yahoo" and self.settings.yahoo_extended_hours:
-            before, after = max(before, EXTENDED_BEFORE), max(after, EXTENDED_AFTER)
-        return Watch(group, self.market, before_open=before, after_close=after)
+    def _pollers(self, source: PolledSource, states: list[GroupState]) -> list[Poller]:
+        shared = SharedSource(source, self.metrics, now=now, stopping=self.stopping)
+        self._polled.append(shared)
+        return [
+            Poller(state, shared, self.intake, now=now, beat=partial(self.health.beat, poll_loop(state.group.name)))
+            for state in states
+        ]
 
-    def _poller(self, watch: Watch) -> Poller:
-        loop = loop_of(watch.group.name)
-        return Poller(
-            watch,
-            self._feeds[watch.group.source],
+    def _listener(self, name: str, source: PushedSource, states: list[GroupState]) -> Listener:
+        return Listener(
+            name,
+            source,
+            states,
             self.intake,
-            self.outbox,
-            self.metrics,
             now=now,
             stopping=self.stopping,
-            advance=lambda: self.health.beat(loop),
+            beat=partial(self.health.beat, listen_loop(name)),
+            jitter=random.random,
         )
+
+
+def _group_states(settings: Settings, plan: Plan) -> list[GroupState]:
+    return [
+        GroupState(
+            group,
+            plan.sources[group.source].traits,
+            plan.market_hours,
+            before_open=timedelta(seconds=settings.before_open_seconds),
+            after_close=timedelta(seconds=settings.after_close_seconds),
+        )
+        for group in plan.groups
+    ]
 
 
 def _metrics() -> Metrics:
@@ -187,6 +172,11 @@ def _metrics() -> Metrics:
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
     return Metrics(registry)
+
+
+def _new_key() -> str:
+    """A unique key that sorts by the time at which it was made."""
+    return f"{time.time_ns() // 10**6:013d}-{uuid4().hex}"
 
 
 def _build() -> dict[str, str]:

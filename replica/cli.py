@@ -15,9 +15,15 @@ from rich.console import Console
 from analytics import local_archive
 from analytics.errors import AnalyticsError
 from deployment.errors import DeploymentError
+from producer_service.sources import synthetic
+from producer_service.sources.registry import SOURCES
+from producer_service.suggestions import did_you_mean
 from replica.demo import run_demo
 from replica.errors import ReplicaError
 from replica.view import View
+
+IN_WORDS = ", ".join(f"{name} ({source.description})" for name, source in SOURCES.items())
+NEEDING_SYMBOLS = " and ".join(name for name, source in SOURCES.items() if source.needs_symbols)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
 
@@ -32,12 +38,11 @@ def demo(  # noqa: PLR0917  (options, by name)
     seconds: Annotated[
         float | None, typer.Option(min=1, help="How long to run. The default is until Ctrl-C or the end of a replay.")
     ] = None,
-    source: Annotated[str, typer.Option(help="The source of the quotes: synthetic, replay or yahoo.")] = "synthetic",
-    symbols: Annotated[
-        str | None,
-        typer.Option(help="The symbols, such as AAPL,MSFT. Required for yahoo; the other sources have their own."),
-    ] = None,
-    interval: Annotated[float, typer.Option(min=0.1, help="The seconds from one poll to the next.")] = 1.0,
+    source: Annotated[
+        str, typer.Option(metavar="|".join(SOURCES), help=f"Where the quotes come from: {IN_WORDS}.")
+    ] = synthetic.DEFINITION.name,
+    symbols: Annotated[str | None, typer.Option(help=f"AAPL,MSFT,… Required for {NEEDING_SYMBOLS}.")] = None,
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds from one poll to the next.")] = 1.0,
     replay_path: Annotated[
         Path | None, typer.Option(help="The file or directory to replay: SYMBOL_1min.csv bars, or archived JSON Lines.")
     ] = None,
@@ -70,6 +75,9 @@ def demo(  # noqa: PLR0917  (options, by name)
 
     Other PRODUCER_ variables in the environment reach the producer unchanged.
     """
+    if source not in SOURCES:
+        advice = did_you_mean(source, SOURCES, otherwise=f"the sources are {', '.join(SOURCES)}")
+        raise typer.BadParameter(f"{source!r} is not a source; {advice}", param_hint="--source")
     settings = {"SOURCE": source, "POLL_INTERVAL_SECONDS": str(interval), "REPLAY_SPEED": str(replay_speed)}
     if symbols:
         settings["SYMBOLS"] = symbols

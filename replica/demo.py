@@ -15,7 +15,7 @@ import msgspec
 from analytics import local_archive
 from costs import prices
 from costs.usage import Usage, items, per_million
-from producer_service import accepted_log as ledger
+from producer_service import accepted_log
 from replica.audit import Findings, audit
 from replica.errors import ReplicaError
 from replica.monitor import Snapshot
@@ -87,7 +87,7 @@ def run_demo(
             took = time.monotonic() - started_at
             usage = pipeline.usage(pipeline.monitor.snapshot(0).stored, producer.log_bytes)
             view.report("reading back the stream, the tables, the archive and the queues")
-            findings = audit(list(ledger.read(directory / "ledger.jsonl")), pipeline.reader.read())
+            findings = audit(list(accepted_log.read(directory / "accepted_log.jsonl")), pipeline.reader.read())
             local_archive.download(pipeline.emulator.client("s3"), pipeline.outputs["ArchiveBucket"], archive)
         snapshot = pipeline.monitor.snapshot(PRICES)
         summary = _summary(findings, snapshot, took, usage)

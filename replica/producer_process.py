@@ -134,6 +134,6 @@ def environment(
         "PRODUCER_HTTP_PORT": "0",
         "PRODUCER_STREAM_NAME": stream_name,
         "PRODUCER_JOURNAL_DIR": str(directory / "journal"),
-        "PRODUCER_LEDGER_PATH": str(directory / "ledger.jsonl"),
+        "PRODUCER_ACCEPTED_LOG_PATH": str(directory / "accepted_log.jsonl"),
         **{f"PRODUCER_{name}": value for name, value in settings.items()},
     }

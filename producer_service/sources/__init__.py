@@ -1,68 +1,142 @@
-"""Where quotes come from: the one small protocol that every source keeps, and its values."""
+"""Where quotes come from: the protocol of a source, and the values that it delivers.
+
+The producer asks a polled source at intervals, and a pushed source calls the producer. The module `definition` says how
+a source is described and opened, and `registry` lists all sources.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Literal, Protocol
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
+from msgspec.structs import replace
 
+from producer_service.exchanges import ALWAYS
 from quotes import Quote
 
 FailureReason = Literal["rate_limited", "unauthorized", "server_error", "malformed", "timeout", "connection", "stopped"]
-"""Why a request brought nothing. `stopped` is no fault of the source's: it was told to end."""
+"""Why a request brought nothing. `stopped` means that the source was closed meanwhile, which is not its fault."""
+
+MAX_SILENCE = timedelta(seconds=60)
+"""The longest that a pushed source may take from one result to the next."""
 
 
 class Rejected(msgspec.Struct, frozen=True):
-    """What a source said of a symbol and no quote may hold: a price that is not finite, a time in the future."""
+    """A symbol whose data no quote may hold, such as a price that is not finite or a time in the future."""
 
     symbol: str
     reason: str
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """A request that brought nothing, and the symbols that it was for."""
+    """A request that brought nothing."""
 
     reason: FailureReason
     detail: str
     symbols: tuple[str, ...]
+    """The symbols that the request was for."""
 
 
 class FetchResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What one fetch brought.
+    """What a source delivers at once: the result of one fetch, or of one push.
 
-    Of a source that is asked symbol by symbol (Yahoo), each symbol of the fetch is in `quotes`, `rejected`, `missing`,
-    a failure or `set_aside`; of a source that is paused, only in `set_aside` or nowhere.
+    If a source is asked symbol by symbol, as Yahoo is, each symbol of a fetch is in `quotes`, `rejected`, `missing`,
+    `set_aside` or a failure. While the source is paused, a symbol is in `set_aside` or nowhere.
     """
 
     quotes: tuple[Quote, ...] = ()
-    """All of revision 0; each symbol's in the order of their event times."""
+    """All of them have revision 0. The quotes of one symbol are in the order of their event times."""
     rejected: tuple[Rejected, ...] = ()
     missing: tuple[str, ...] = ()
-    """The symbols asked for of which the source, when it answered, knew no price."""
+    """The symbols that the source was asked for and has no price of."""
     set_aside: tuple[str, ...] = ()
-    """The symbols of this fetch that have been missing for so long that they are asked for once a day alone."""
+    """The symbols of this fetch that have been missing for so long that the source asks for them only once a day."""
     failures: tuple[Failure, ...] = ()
     paused_until: datetime | None = None
-    """The source asks for nothing before this time, since its breaker is open (aware UTC)."""
+    """The source sends no request before this time (aware UTC), because its breaker is open."""
     complete_to: datetime | None = None
-    """No quote of these symbols with an earlier event time is still to come; None where a failure forbids to say so."""
+    """The source delivers no more quotes of these symbols with an earlier event time. None after a failure."""
     more: bool = False
-    """More is due at once: fetch again without waiting for the next poll."""
+    """The source has more quotes that are due now, so it should be fetched again without waiting for the next poll."""
     ended: bool = False
-    """The source has nothing left and never will (a replay at its end)."""
+    """The source has no quotes left and never will have, as a replay at its end."""
+
+    def for_symbols(self, symbols: Collection[str]) -> FetchResult:
+        """The part of this result that concerns some symbols."""
+        return replace(
+            self,
+            quotes=tuple(quote for quote in self.quotes if quote.symbol in symbols),
+            rejected=tuple(rejected for rejected in self.rejected if rejected.symbol in symbols),
+            missing=tuple(symbol for symbol in self.missing if symbol in symbols),
+            set_aside=tuple(symbol for symbol in self.set_aside if symbol in symbols),
+            failures=tuple(
+                replace(failure, symbols=concerned)
+                for failure in self.failures
+                if (concerned := tuple(symbol for symbol in failure.symbols if symbol in symbols))
+            ),
+        )
 
 
-class Source(Protocol):
-    """A source of quotes. Not thread-safe: one poll at a time."""
+def never_closes(_symbols: Iterable[str]) -> tuple[str, ...]:
+    """The calendar of symbols that trade at any time."""
+    return (ALWAYS,)
+
+
+class SourceTraits(msgspec.Struct, frozen=True, kw_only=True):
+    """The properties of a source that decide how its groups are scheduled and measured."""
+
+    is_live: bool
+    """Whether its quotes are from the present. The event times of a recording say nothing about freshness."""
+    calendars: Callable[[Iterable[str]], tuple[str, ...]] = never_closes
+    """Returns the names of the calendars that some symbols trade by. It decides when the user's calendar is `auto`."""
+    before_open: timedelta = timedelta()
+    """The group is open at least this long before its exchanges open, since the source has quotes by then."""
+    after_close: timedelta = timedelta()
+    """The group stays open at least this long after its exchanges close."""
+
+
+class PolledSource(Protocol):
+    """A source that is asked for quotes. Not thread-safe: one fetch at a time."""
+
+    @property
+    def traits(self) -> SourceTraits:
+        """The properties of this source."""
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """The symbols it serves when the user names none; empty where it cannot know them (Yahoo)."""
+        """The symbols it serves if the user names none. Empty if it cannot know them, as Yahoo."""
 
     def fetch(self, symbols: Sequence[str], now: datetime) -> FetchResult:
-        """The quotes of some symbols that are due at `now` (aware UTC). Trouble is a value; it does not raise."""
+        """Return the quotes of some symbols that are due at `now` (aware UTC). Failures are part of the result."""
 
     def close(self) -> None:
-        """Give back connections and files. Not while a fetch is under way, unless the source says that it may."""
+        """Release connections and files. Not during a fetch, unless the source says that it allows it."""
+
+
+@runtime_checkable
+class PushedSource(Protocol):
+    """A source that delivers quotes when they come, as over a WebSocket."""
+
+    @property
+    def traits(self) -> SourceTraits:
+        """The properties of this source."""
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The symbols that it delivers."""
+
+    def listen(self, deliver: Callable[[FetchResult], None]) -> None:
+        """Connect, and call `deliver` with each result until the source is closed or the connection ends.
+
+        It delivers one result at a time, and at least one every `MAX_SILENCE`. If there are no quotes, the result is
+        empty but for its `complete_to`, which lets bars close. `deliver` blocks while the outbox is full; an exception
+        of it must not be caught. `listen` may raise, and it may be called again after it returned or raised.
+        """
+
+    def close(self) -> None:
+        """Make `listen` return soon, from any thread, and release the connection."""
+
+
+Source = PolledSource | PushedSource

@@ -8,8 +8,12 @@ from datetime import datetime
 from decimal import Decimal
 from random import Random
 
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
 from producer_service.errors import ConfigurationError
-from producer_service.sources import FetchResult, Rejected
+from producer_service.sources import FetchResult, PolledSource, Rejected, SourceTraits
+from producer_service.sources.definition import SourceDefinition, SourceSettings
 from quotes import REGULAR, Invalid, Quote, whole_milliseconds
 
 SOURCE = "synthetic"
@@ -48,6 +52,7 @@ class SyntheticSource:
     symbol falls silent for some seconds: its last quote comes again, as from any source that has no news.
     """
 
+    traits = SourceTraits(is_live=True)
     symbols: tuple[str, ...] = SYMBOLS
 
     def __init__(self, *, seed: int = 1, session_seconds: float = SESSION_SECONDS) -> None:
@@ -77,6 +82,23 @@ class SyntheticSource:
 
     def close(self) -> None:
         """Nothing to give back."""
+
+
+class SyntheticSettings(SourceSettings):
+    """Which market to simulate."""
+
+    model_config = SettingsConfigDict(env_prefix="PRODUCER_SYNTHETIC_")
+
+    seed: int = Field(1, description="seed of the simulated market; the same seed makes the same market")
+
+
+def _open(settings: SyntheticSettings, symbols: tuple[str, ...]) -> PolledSource:  # noqa: ARG001  (each fetch names them)
+    return SyntheticSource(seed=settings.seed)
+
+
+DEFINITION = SourceDefinition(
+    name="synthetic", description="a seeded market", settings=SyntheticSettings, needs_symbols=False, open=_open
+)
 
 
 class _Market:

@@ -17,14 +17,14 @@ from typing import Any
 
 from localstack_client.session import Session
 
-from producer_service import accepted_log as ledger
+from producer_service import accepted_log
 from quotes import Identity
 from replica.audit import EvidenceReader, Findings, audit
 from replica.event_source.aws import KinesisStream
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
-LEDGER = "/var/lib/stockstream/ledger.jsonl"
+ACCEPTED_LOG = "/var/lib/stockstream/accepted_log.jsonl"
 COMMAND_SECONDS = 400.0
 STORED_SECONDS = 60.0
 """How long what was accepted may take to be stored."""
@@ -140,10 +140,10 @@ class Stack:
         return EvidenceReader(self.outputs, stream, inbox, dynamodb=client("dynamodb"), s3=client("s3"), sqs=sqs)
 
     def accepted(self) -> list[Identity]:
-        """What the producer has accepted, by the ledger in its volume."""
-        copy = self._scratch / "ledger.jsonl"
-        self.compose("cp", f"producer:{LEDGER}", str(copy))
-        return list(ledger.read(copy))
+        """What the producer has accepted, by the accepted log in its volume."""
+        copy = self._scratch / "accepted_log.jsonl"
+        self.compose("cp", f"producer:{ACCEPTED_LOG}", str(copy))
+        return list(accepted_log.read(copy))
 
     def audited(self) -> Findings:
         """All that was accepted until now, held against what is stored, as soon as nothing is missing from it."""

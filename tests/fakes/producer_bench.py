@@ -1,4 +1,4 @@
-"""Pollers with everything around them, and source, clock and hours under the test's hand."""
+"""Pollers with all parts around them, while the test controls the source, the clock and the hours."""
 
 from __future__ import annotations
 
@@ -9,31 +9,36 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from producer_service.accepted_log import Ledger
-from producer_service.calendars import OPEN_ALWAYS, Calendar, Market
-from producer_service.group_state import Watch
+from producer_service.accepted_log import AcceptedLog
+from producer_service.exchanges import calendars_of
+from producer_service.group_state import GroupState
 from producer_service.heartbeats import Heartbeats
-from producer_service.hours import FOREVER, Session
+from producer_service.hours import LATEST, Session
 from producer_service.intake import Intake
 from producer_service.journal import Journal
+from producer_service.market_hours import OPEN_ALWAYS, Calendar, MarketHours
 from producer_service.metrics import Metrics
 from producer_service.outbox import Outbox
-from producer_service.polling import Feed, Poller
-from producer_service.sources import FetchResult
+from producer_service.polling import Poller, SharedSource
+from producer_service.sources import FetchResult, SourceTraits
 from producer_service.status import Status
-from producer_service.watchlist import SourceKind, WatchGroup
+from producer_service.watch_group import WatchGroup
 from quotes import Heartbeat, Quote, decode
-from tests.unit.producer.conftest import OPEN
+from tests.support.quotes import OPEN
 
 LANES = 2
 
+LIVE = SourceTraits(is_live=True, calendars=calendars_of)
+RECORDED = SourceTraits(is_live=False)
+
 
 class FakeSource:
-    """Answers each fetch with the next of its results, or as its `answer` says."""
+    """Returns the next of its results for each fetch, or what its `answer` returns."""
 
     symbols = ("AAPL", "MSFT")
 
-    def __init__(self, *results: FetchResult) -> None:
+    def __init__(self, *results: FetchResult, traits: SourceTraits = LIVE) -> None:
+        self.traits = traits
         self.results = list(results)
         self.during: Callable[[], None] = lambda: None
         self.answer: Callable[[Sequence[str], datetime], FetchResult] = lambda _symbols, _now: self.results.pop(0)
@@ -52,7 +57,7 @@ def group(
     symbols: Sequence[str] = FakeSource.symbols,
     *,
     calendar: str = "always",
-    source: SourceKind = "yahoo",
+    source: str = "yahoo",
     interval_seconds: float = 10,
 ) -> WatchGroup:
     return WatchGroup(
@@ -61,7 +66,7 @@ def group(
 
 
 def calendar(name: str, *sessions: tuple[datetime, datetime]) -> Calendar:
-    return Calendar(name, "UTC", tuple(Session(*session) for session in sessions), FOREVER)
+    return Calendar(name, "UTC", tuple(Session(*session) for session in sessions), LATEST)
 
 
 class Bench:
@@ -74,16 +79,17 @@ class Bench:
         *groups: WatchGroup,
         max_bytes: int = 2**20,
         calendars: Mapping[str, Calendar] | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self.now = OPEN
         self.beats = 0
         self.stopping = threading.Event()
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry)
-        self.ledger_path = path / "ledger.jsonl"
-        self._ledger = Ledger(self.ledger_path)
+        self.accepted_log_path = path / "accepted_log.jsonl"
+        self._accepted_log = AcceptedLog(self.accepted_log_path)
         self.outbox = Outbox(
-            Journal(None, LANES),
+            journal or Journal(None, LANES),
             lanes=LANES,
             max_bytes=max_bytes,
             linger_seconds=0,
@@ -92,44 +98,40 @@ class Bench:
             jitter=lambda: 0.0,
         )
         known = {"always": OPEN_ALWAYS, **(calendars or {})}
-        self.market = Market(known, lambda name, _now: known[name], OPEN)
-        self.watches = [
-            Watch(each, self.market, before_open=timedelta(), after_close=timedelta()) for each in groups or [group()]
+        self.market_hours = MarketHours(known, lambda name, _now: known[name], OPEN)
+        self.states = [
+            GroupState(each, source.traits, self.market_hours, before_open=timedelta(), after_close=timedelta())
+            for each in groups or [group()]
         ]
         self.intake = Intake(
-            self.outbox, self._ledger, Heartbeats(self.watches, LANES), self.metrics, now=lambda: self.now
+            self.outbox,
+            self._accepted_log,
+            Heartbeats(self.states, LANES),
+            self.metrics,
+            now=lambda: self.now,
+            stopping=self.stopping,
         )
-        self.feed = Feed(source, self.metrics, now=lambda: self.now, stopping=self.stopping)
+        shared = SharedSource(source, self.metrics, now=lambda: self.now, stopping=self.stopping)
         self.pollers = [
-            Poller(
-                watch,
-                self.feed,
-                self.intake,
-                self.outbox,
-                self.metrics,
-                now=lambda: self.now,
-                stopping=self.stopping,
-                advance=self.advance,
-            )
-            for watch in self.watches
+            Poller(state, shared, self.intake, now=lambda: self.now, beat=self.beat) for state in self.states
         ]
         self.poller = self.pollers[0]
-        self.status = Status(self.pollers, self.outbox, {"wire": "1"}, now=lambda: self.now)
-        self.metrics.watch_groups(self.status.tally)
+        self.status = Status(self.states, self.outbox, {"wire": "1"}, now=lambda: self.now)
+        self.metrics.watch_groups(self.status.summary)
         self.metrics.watch_outbox(self.outbox, lambda: 0.0, limit_bytes=max_bytes)
 
     def close(self) -> None:
-        self._ledger.close()
+        self._accepted_log.close()
         self.outbox.close()
 
-    def advance(self) -> None:
+    def beat(self) -> None:
         self.beats += 1
 
     def count(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(f"stockstream_{name}", labels) or 0.0
 
     def sent(self) -> list[Quote | Heartbeat]:
-        """Everything pending, taken and acknowledged."""
+        """Everything that is pending. It is taken from the outbox and acknowledged."""
         lines: list[Quote | Heartbeat] = []
         while packets := self.outbox.take(0):
             lines += [good.line for packet in packets for good in decode(packet.data).good]

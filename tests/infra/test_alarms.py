@@ -13,7 +13,7 @@ import pytest
 from processor_lambda import metrics
 from processor_lambda.records import Record
 from processor_lambda.report import Report
-from producer_service.polling import PollReport
+from producer_service.poll_report import PollReport
 from tests.support.templates import ALL, default, properties, resources
 
 ROOT = Path(__file__).parents[2]

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 from lane_state import LaneState, SymbolState, pack
 from operations.exporter import PipelineCollector
 from producer_service.metrics import Metrics
-from tests.unit.producer.test_endpoints import FakeBookkeeper
+from tests.fakes.empty_outbox import EmptyOutbox
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
@@ -69,7 +69,7 @@ def exporter(*event_times: datetime) -> CollectorRegistry:
 
 def producer() -> CollectorRegistry:
     metrics = Metrics(CollectorRegistry())
-    metrics.watch_outbox(FakeBookkeeper(), lambda: 0.0, limit_bytes=1)
+    metrics.watch_outbox(EmptyOutbox(), lambda: 0.0, limit_bytes=1)
     metrics.watch_clock(lambda: 0.0)
     metrics.watch_calendars(lambda: NEWEST)
     return metrics.registry

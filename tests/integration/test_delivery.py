@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from producer_service.accepted_log import Ledger, read
-from producer_service.deduplication import decide
+from producer_service.accepted_log import AcceptedLog, read
+from producer_service.deduplication import deduplicate
 from producer_service.errors import JournalError
 from producer_service.health import Health
 from producer_service.journal import FILE, Journal
@@ -62,7 +62,7 @@ def test_through_every_fault_nothing_is_lost_or_reordered_and_only_lost_answers_
     assert arrived == load.identities()
     assert (verdict.out_of_order, verdict.twice_for_no_reason) == (0, 0)
     assert verdict.twice_by_fault > 0
-    assert outbox.books().acknowledged == accepted
+    assert outbox.counts().acknowledged == accepted
     hidden = packets(metrics, "timeout") + packets(metrics, "connection")
     assert hidden >= verdict.records - packets(metrics, "acknowledged"), "each record too many was counted"
 
@@ -96,7 +96,7 @@ def accept_all(load: Load, outbox: Outbox) -> int:
     while True:
         assert outbox.wait_for_room(PATIENCE_SECONDS)
         result = source.fetch(source.symbols, START)
-        decision = decide(outbox.memories, result.quotes)
+        decision = deduplicate(outbox.histories, result.quotes)
         outbox.put(decision)
         accepted += len(decision.accepted)
         if result.ended:
@@ -108,12 +108,12 @@ def packets(metrics: Metrics, outcome: str) -> float:
 
 
 class Producer:
-    """`python -m producer_service run`, as a process: its log, its endpoints, its ledger."""
+    """`python -m producer_service run`, as a process: its log, its endpoints, its accepted log."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path, ledger: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], log: Path, accepted_log: Path) -> None:
         self.process = process
         self._log = log
-        self._ledger = ledger
+        self._accepted_log = accepted_log
 
     def logged(self, event: str) -> list[dict[str, Any]]:
         """The log lines of an event, whole ones."""
@@ -131,8 +131,8 @@ class Producer:
         return status
 
     def accepted_bytes(self) -> int:
-        """How far the ledger has grown."""
-        return self._ledger.stat().st_size if self._ledger.exists() else 0
+        """How far the accepted log has grown."""
+        return self._accepted_log.stat().st_size if self._accepted_log.exists() else 0
 
 
 def wait_for(condition: Callable[[], object], what: str) -> None:
@@ -143,23 +143,23 @@ def wait_for(condition: Callable[[], object], what: str) -> None:
         time.sleep(0.01)
 
 
-def in_ledger(directory: Path) -> set[tuple[str, str, int]]:
+def in_accepted_log(directory: Path) -> set[tuple[str, str, int]]:
     """What was accepted, as the stand-in writes it."""
-    identities = list(read(directory / "ledger.jsonl"))
+    identities = list(read(directory / "accepted_log.jsonl"))
     return {(identity.symbol, to_iso(identity.event_time), identity.revision) for identity in identities}
 
 
 @contextmanager
 def producer(directory: Path, standin: Standin, settings: Mapping[str, str]) -> Iterator[Producer]:
-    """Start one with its journal and ledger in a directory; it is killed at last if it still runs."""
-    log, ledger = directory / "log.jsonl", directory / "ledger.jsonl"
+    """Start one with its journal and accepted log in a directory; it is killed at last if it still runs."""
+    log, accepted_log = directory / "log.jsonl", directory / "accepted_log.jsonl"
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("PRODUCER_")},
         **standin.environment,
         "PRODUCER_STREAM_NAME": STREAM,
         "PRODUCER_LANES": "4",
         "PRODUCER_JOURNAL_DIR": str(directory),
-        "PRODUCER_LEDGER_PATH": str(ledger),
+        "PRODUCER_ACCEPTED_LOG_PATH": str(accepted_log),
         "PRODUCER_HTTP_PORT": "0",
         "PRODUCER_POLL_INTERVAL_SECONDS": "0.1",
         **settings,
@@ -169,7 +169,7 @@ def producer(directory: Path, standin: Standin, settings: Mapping[str, str]) -> 
         subprocess.Popen([sys.executable, "-m", "producer_service", "run"], env=environment, stdout=out) as process,
     ):
         try:
-            yield Producer(process, log, ledger)
+            yield Producer(process, log, accepted_log)
         finally:
             process.kill()
 
@@ -198,7 +198,7 @@ def test_what_was_accepted_arrives_though_the_process_is_killed_again_and_again(
             assert last.process.wait(PATIENCE_SECONDS) == 0
         report, arrived = standin.report(), standin.identities()
 
-    assert arrived >= in_ledger(tmp_path)
+    assert arrived >= in_accepted_log(tmp_path)
     assert arrived == load.identities()
     assert report.verdict.out_of_order == 0
     assert max(report.verdict.repeats_by_key.values(), default=0) <= KILLS
@@ -210,7 +210,7 @@ def test_sigterm_drains_and_exits_0(tmp_path: Path) -> None:
         stopped.process.send_signal(signal.SIGTERM)
         assert stopped.process.wait(PATIENCE_SECONDS) == 0
         assert stopped.logged("stopped")[0]["undelivered"] == 0
-        assert standin.identities() == in_ledger(tmp_path)
+        assert standin.identities() == in_accepted_log(tmp_path)
 
 
 def test_a_second_sigterm_forces_and_leaves_the_rest_in_the_journal(tmp_path: Path) -> None:
@@ -222,9 +222,9 @@ def test_a_second_sigterm_forces_and_leaves_the_rest_in_the_journal(tmp_path: Pa
         assert forced.process.poll() is None
         forced.process.send_signal(signal.SIGTERM)
         assert forced.process.wait(10) == 0
-        assert forced.logged("stopped")[0]["undelivered"] == len(in_ledger(tmp_path))
+        assert forced.logged("stopped")[0]["undelivered"] == len(in_accepted_log(tmp_path))
 
-    left = in_ledger(tmp_path)
+    left = in_accepted_log(tmp_path)
     with running() as standin, producer(tmp_path, standin, SYNTHETIC) as next_one:
         wait_for(lambda: standin.identities() >= left, "what was left")
         wait_for(lambda: next_one.logged("started"), "started")
@@ -241,7 +241,7 @@ def test_an_outage_turns_readiness_red_and_liveness_not_and_loses_nothing(tmp_pa
         assert cut_off.status("/healthz") == 200
         cut_off.process.send_signal(signal.SIGTERM)
         assert cut_off.process.wait(PATIENCE_SECONDS) == 0
-        assert standin.identities() == in_ledger(tmp_path)
+        assert standin.identities() == in_accepted_log(tmp_path)
         assert standin.report().verdict.out_of_order == 0
 
 
@@ -283,20 +283,20 @@ def test_a_journal_damaged_inside_is_set_aside_and_not_deleted(tmp_path: Path) -
     pages[8_192:-4_096] = b"\xff" * (len(pages) - 12_288)
     file.write_bytes(pages)
     outbox = make_outbox(Journal(tmp_path, LANES))
-    assert outbox.books().recovered == 0
+    assert outbox.counts().recovered == 0
     outbox.close()
     assert (tmp_path / f"{FILE}.set-aside-1").read_bytes() == pages
 
 
-def test_a_ledger_cut_short_by_a_kill_can_be_read_and_gone_on_with(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.jsonl"
+def test_an_accepted_log_cut_short_by_a_kill_can_be_read_and_gone_on_with(tmp_path: Path) -> None:
+    path = tmp_path / "accepted_log.jsonl"
     first, second, third = Load(3, 100).slice(0, 3)
     for quotes in ([first, second], [third]):
-        ledger = Ledger(path)
-        ledger.append(quote.identity for quote in quotes)
-        ledger.close()
+        accepted_log = AcceptedLog(path)
+        accepted_log.append(quote.identity for quote in quotes)
+        accepted_log.close()
         path.write_bytes(path.read_bytes()[:-5])
-    ledger = Ledger(path)
-    ledger.append([third.identity])
-    ledger.close()
+    accepted_log = AcceptedLog(path)
+    accepted_log.append([third.identity])
+    accepted_log.close()
     assert [identity.symbol for identity in read(path)] == [first.symbol, third.symbol]

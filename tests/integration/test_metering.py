@@ -14,7 +14,7 @@ import pytest
 from aws_limits import KINESIS_PAYLOAD_UNIT_BYTES
 from costs.expected_usage import Setup, expected
 from deployment.functions import ROOT
-from producer_service import accepted_log as ledger
+from producer_service import accepted_log
 from replica.event_source import Position
 from replica.event_source.aws import KinesisStream
 from replica.pipeline import Pipeline
@@ -36,7 +36,7 @@ def test_what_is_metered_is_what_went_through_and_what_was_expected(replica_pyth
             producer.stop()
         assert pipeline.runner.wait_until_caught_up(PATIENCE)
         took = time.time() - began
-        accepted = len(list(ledger.read(tmp_path / "ledger.jsonl")))
+        accepted = len(list(accepted_log.read(tmp_path / "accepted_log.jsonl")))
         usage = pipeline.usage(accepted, producer.log_bytes)
         snapshot, evidence = pipeline.monitor.snapshot(0), pipeline.reader.read()
         stream = KinesisStream(pipeline.emulator.client("kinesis"), pipeline.outputs["StreamArn"])

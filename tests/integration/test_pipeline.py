@@ -20,7 +20,7 @@ import pytest
 from msgspec.structs import replace
 
 from deployment.functions import ROOT
-from producer_service import accepted_log as ledger
+from producer_service import accepted_log
 from quotes import Quote, encode_line, lane_of, partition_key, whole_milliseconds
 from replica.audit import audit
 from replica.pipeline import Pipeline
@@ -65,10 +65,10 @@ def await_end(producer: ProducerProcess) -> None:
         time.sleep(0.1)
 
 
-def assert_nothing_lost(pipeline: Pipeline, ledger_path: Path) -> None:
-    """Of the quotes in a ledger; other tests put theirs on the same stream."""
+def assert_nothing_lost(pipeline: Pipeline, accepted_log_path: Path) -> None:
+    """Of the quotes in an accepted log; other tests put theirs on the same stream."""
     assert pipeline.runner.wait_until_caught_up(PATIENCE)
-    accepted = list(ledger.read(ledger_path))
+    accepted = list(accepted_log.read(accepted_log_path))
     evidence, symbols = pipeline.reader.read(), {identity.symbol for identity in accepted}
     ours = tuple(identity for identity in evidence.stream if identity.symbol in symbols)
     findings = audit(accepted, replace(evidence, stream=ours))
@@ -83,7 +83,7 @@ def test_real_minute_bars_come_out_as_they_went_in(
     with producer(SOURCE="replay", REPLAY_PATH=str(folder), SYMBOLS=",".join(REAL_SYMBOLS)) as running:
         await_end(running)
         running.stop()
-    assert_nothing_lost(pipeline, tmp_path / "ledger.jsonl")
+    assert_nothing_lost(pipeline, tmp_path / "accepted_log.jsonl")
     stored = {
         (item["symbol"]["S"], item["minute"]["S"]): tuple(Decimal(item[name]["N"]) for name in PRICES)
         for item in scan(pipeline, "BarsTable")
@@ -156,7 +156,7 @@ def test_a_producer_that_is_killed_loses_nothing_that_it_had_accepted(
             running.kill()
     with producer(**settings) as running:
         running.stop()
-    assert_nothing_lost(pipeline, tmp_path / "ledger.jsonl")
+    assert_nothing_lost(pipeline, tmp_path / "accepted_log.jsonl")
 
 
 def test_what_a_stop_cannot_deliver_is_delivered_by_the_next_producer(
@@ -178,7 +178,7 @@ def test_what_a_stop_cannot_deliver_is_delivered_by_the_next_producer(
     with producer(**settings, JOURNAL_DIR=str(tmp_path / "second")) as second:
         await_accepted(tmp_path, left + 100)
         second.stop()
-    assert_nothing_lost(pipeline, tmp_path / "ledger.jsonl")
+    assert_nothing_lost(pipeline, tmp_path / "accepted_log.jsonl")
     waiting = pipeline.emulator.client("s3").list_objects_v2(
         Bucket=pipeline.outputs["ArchiveBucket"], Prefix="undelivered/"
     )
@@ -197,7 +197,7 @@ def test_two_producers_of_the_same_symbols_lose_nothing(
         one.stop()
         other.stop()
     assert pipeline.runner.wait_until_caught_up(PATIENCE)
-    assert audit(list(ledger.read(tmp_path / "ledger.jsonl")), pipeline.reader.read()).lost == 0
+    assert audit(list(accepted_log.read(tmp_path / "accepted_log.jsonl")), pipeline.reader.read()).lost == 0
 
 
 def test_a_signal_while_a_replay_drains_gives_it_the_time_to_drain(
@@ -213,11 +213,11 @@ def test_a_signal_while_a_replay_drains_gives_it_the_time_to_drain(
     with producer(**settings) as running:
         await_accepted(tmp_path, 3 * 5 * 390 * 4 - 2_000)  # nearly all of it: the end is near, the delivery is not
         running.stop()
-    assert_nothing_lost(pipeline, tmp_path / "ledger.jsonl")
+    assert_nothing_lost(pipeline, tmp_path / "accepted_log.jsonl")
 
 
 def accepted(directory: Path) -> int:
-    path = directory / "ledger.jsonl"
+    path = directory / "accepted_log.jsonl"
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
@@ -267,7 +267,7 @@ def test_the_demo_tells_what_is_wrong_with_its_settings(replica_python: str) -> 
     output, _ = run.communicate(timeout=PATIENCE)
     assert run.returncode == 1
     assert "PRODUCER_SYMBOLS: missing" in output
-    assert "PRODUCER_LANE: unknown; PRODUCER_LANES is meant?" in output
+    assert "PRODUCER_LANE: unknown; did you mean PRODUCER_LANES?" in output
     assert "Traceback" not in output
 
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 import msgspec
 from msgspec.structs import replace
 
-from producer_service.sources import FetchResult
+from producer_service.sources import FetchResult, SourceTraits
 from quotes import Identity, Quote, to_iso
 
 START = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
@@ -71,7 +71,9 @@ class Load(msgspec.Struct, frozen=True):
 
 
 class LoadSource:
-    """The load as a source of the producer. A producer that was killed goes on where its ledger ends."""
+    """The load as a source of the producer. A producer that was killed goes on where its accepted log ends."""
+
+    traits = SourceTraits(is_live=True)
 
     def __init__(self, load: Load, *, first: int = 0, quotes_a_fetch: int = 2_000) -> None:
         self.symbols = load.names()

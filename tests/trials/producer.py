@@ -2,7 +2,7 @@
 
     python -m tests.trials.producer '{"quotes":1000000,"symbols":500}'
 
-Everything else comes from the environment, as ever. It goes on where its ledger ends.
+Everything else comes from the environment, as ever. It goes on where its accepted log ends.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from pathlib import Path
 
 import msgspec
 
-from producer_service import cli
-from producer_service.settings import Settings
-from producer_service.sources import Source
+from producer_service.cli import run_until_stopped
+from producer_service.sources.definition import SourceDefinition, SourceSettings
+from producer_service.sources.registry import SOURCES
 from tests.trials.load import Load, LoadSource
 
 READ_TIMEOUT_SECONDS = 0.5
@@ -24,14 +24,18 @@ READ_TIMEOUT_SECONDS = 0.5
 def main(load: Load) -> None:
     """Run until the load has been delivered, or a signal."""
 
-    def make_source(settings: Settings) -> Source:
-        ledger = settings.ledger_path
-        return LoadSource(load, first=_lines(ledger) if ledger is not None and ledger.exists() else 0)
+    accepted_log = Path(os.environ["PRODUCER_ACCEPTED_LOG_PATH"])
+    first = _lines(accepted_log) if accepted_log.exists() else 0
 
-    cli.make_source = make_source
+    def open_(_settings: SourceSettings, _symbols: tuple[str, ...]) -> LoadSource:
+        return LoadSource(load, first=first)
+
     os.environ["PRODUCER_SOURCE"] = "synthetic"
     os.environ["PRODUCER_KINESIS_TIMEOUT_SECONDS"] = str(READ_TIMEOUT_SECONDS)
-    cli.app(["run"])
+    definition = SourceDefinition(
+        name="synthetic", description="the load", settings=SourceSettings, needs_symbols=False, open=open_
+    )
+    run_until_stopped({**SOURCES, "synthetic": definition})
 
 
 def _lines(path: Path) -> int:

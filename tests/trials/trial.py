@@ -21,8 +21,8 @@ from tests.trials.standin import STREAM, Standin, running
 
 LANES = 16
 LIMIT_SECONDS = 1_800.0
-LEDGER = "ledger.jsonl"
-LEDGER_LINE_BYTES = 75
+ACCEPTED_LOG = "accepted_log.jsonl"
+ACCEPTED_LOG_LINE_BYTES = 75
 LONGEST_DELAY_SECONDS = 0.3
 """Between the sight of progress and a kill: as long as anything that the kill might interrupt."""
 _LOOK_SECONDS = 0.01
@@ -65,7 +65,7 @@ HEAD = (
 
 
 def try_producer(load: Load, faults: Faults, directory: Path, *, kills: int = 0) -> Outcome:
-    """The real producer, its journal and ledger in a directory, killed at random moments and started again."""
+    """The real producer, its journal and accepted log in a directory, killed at random moments and started again."""
 
     def deliver(standin: Standin) -> None:
         environment = {
@@ -74,7 +74,7 @@ def try_producer(load: Load, faults: Faults, directory: Path, *, kills: int = 0)
             "PRODUCER_STREAM_NAME": STREAM,
             "PRODUCER_LANES": str(LANES),
             "PRODUCER_JOURNAL_DIR": str(directory),
-            "PRODUCER_LEDGER_PATH": str(directory / LEDGER),
+            "PRODUCER_ACCEPTED_LOG_PATH": str(directory / ACCEPTED_LOG),
             "PRODUCER_HTTP_PORT": "0",
             "PRODUCER_LOG_LEVEL": "error",
         }
@@ -82,7 +82,7 @@ def try_producer(load: Load, faults: Faults, directory: Path, *, kills: int = 0)
         for kill in range(kills):
             accepted = int((kill + chance.random()) / (kills + 1) * load.quotes)
             with _started(load, environment) as process:
-                _wait_for(directory / LEDGER, accepted, process)
+                _wait_for(directory / ACCEPTED_LOG, accepted, process)
                 time.sleep(chance.random() * LONGEST_DELAY_SECONDS)
                 process.kill()
             if process.returncode != -signal.SIGKILL:
@@ -126,10 +126,11 @@ def _started(load: Load, environment: Mapping[str, str]) -> subprocess.Popen[byt
     )
 
 
-def _wait_for(ledger: Path, accepted: int, process: subprocess.Popen[bytes]) -> None:
+def _wait_for(accepted_log: Path, accepted: int, process: subprocess.Popen[bytes]) -> None:
     """Wait until a producer has accepted something, and so many quotes of the load."""
-    before = _size(ledger)
-    while process.poll() is None and not (_size(ledger) > before and _size(ledger) >= accepted * LEDGER_LINE_BYTES):
+    before = _size(accepted_log)
+    enough = max(before + 1, accepted * ACCEPTED_LOG_LINE_BYTES)
+    while process.poll() is None and _size(accepted_log) < enough:
         time.sleep(_LOOK_SECONDS)
 
 

@@ -13,7 +13,7 @@ import structlog
 from msgspec.structs import replace
 
 from producer_service.errors import ConfigurationError
-from producer_service.sources import FetchResult, Rejected
+from producer_service.sources import FetchResult, Rejected, SourceTraits
 from producer_service.sources.replay.bars import MINUTE, Moment, moments
 from producer_service.sources.replay.recordings import Recording, load
 from quotes import MAX_CLOCK_SKEW, Invalid, Quote, whole_milliseconds
@@ -36,6 +36,7 @@ class ReplaySource:
     every mistake of the recordings.
     """
 
+    traits = SourceTraits(is_live=False)
     symbols: tuple[str, ...]
     skipped_lines: int
     """JSON Lines that were no quote."""

@@ -1,1 +1,51 @@
 """Yahoo Finance as a source, through yfinance."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from producer_service.exchanges import calendars_of
+from producer_service.sources import PolledSource, SourceTraits
+from producer_service.sources.definition import SourceDefinition, SourceSettings
+
+EXTENDED_BEFORE_OPEN = timedelta(hours=5, minutes=30)
+EXTENDED_AFTER_CLOSE = timedelta(hours=4)
+"""Trading before and after the regular session in New York, from 4:00 to 20:00. No other exchange trades longer."""
+
+
+class YahooSettings(SourceSettings):
+    """How to ask Yahoo."""
+
+    model_config = SettingsConfigDict(env_prefix="PRODUCER_YAHOO_")
+
+    cache_dir: Path | None = Field(
+        None, description="writable directory for yfinance's caches; if unset, a temporary one"
+    )
+    extended_hours: bool = Field(
+        default=False, description="also take prices before and after the regular session, and poll at those hours"
+    )
+
+
+def traits_of(*, extended_hours: bool) -> SourceTraits:
+    """The properties of the source: it is live, and symbols trade by the calendars that their names tell."""
+    return SourceTraits(
+        is_live=True,
+        calendars=calendars_of,
+        before_open=EXTENDED_BEFORE_OPEN if extended_hours else timedelta(),
+        after_close=EXTENDED_AFTER_CLOSE if extended_hours else timedelta(),
+    )
+
+
+def _open(settings: YahooSettings, symbols: tuple[str, ...]) -> PolledSource:  # noqa: ARG001  (each fetch names them)
+    from producer_service.sources.yahoo.source import YahooSource  # noqa: PLC0415  (see `SourceDefinition.open`)
+
+    return YahooSource(cache_directory=settings.cache_dir, extended_hours=settings.extended_hours)
+
+
+DEFINITION = SourceDefinition(
+    name="yahoo", description="Yahoo Finance", settings=YahooSettings, needs_symbols=True, open=_open
+)

@@ -17,6 +17,7 @@ import structlog
 from producer_service.sources import Failure, FetchResult
 from producer_service.sources.breaker import Breaker, BreakerPolicy
 from producer_service.sources.token_bucket import TokenBucket
+from producer_service.sources.yahoo import traits_of
 from producer_service.sources.yahoo.batch_policy import BatchPolicy, poll_outcome
 from producer_service.sources.yahoo.client import QuoteClient, YfinanceClient
 from producer_service.sources.yahoo.errors import SourceError
@@ -90,6 +91,7 @@ class YahooSource:
         monotonic: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
+        self.traits = traits_of(extended_hours=extended_hours)
         self._max_in_flight = max(1, min(max_in_flight, MAX_IN_FLIGHT))
         self._extended_hours = extended_hours
         self._poll_seconds = poll_seconds

@@ -15,7 +15,7 @@ import pytest
 from quotes import encode
 from replica.event_source import Clock, EventSourceMapping, Invocation, Record
 from replica.event_source.aws import on_failure_destination
-from replica.event_source.invoker import Deliverer
+from replica.event_source.invoker import Invoker
 from replica.event_source.records import EventFormat
 from tests.fakes.fault_proxy import Answer, FaultProxy, Request
 from tests.support.operator import PATIENCE, Operator, lane_key, make_quote
@@ -51,7 +51,7 @@ def discarded(operator: Operator) -> list[tuple[str, bytes]]:
     )
     deployed = operator.client("lambda").get_event_source_mapping(UUID=operator.outputs["EventSourceMappingId"])
     mapping = EventSourceMapping.from_response(deployed | {"MaximumRetryAttempts": 0})
-    invoker = Deliverer(
+    invoker = Invoker(
         mapping,
         EventFormat(mapping, "arn:aws:iam::000000000000:role/r"),
         FailingFunction(),

@@ -8,13 +8,14 @@ import pytest
 import structlog.testing
 
 from producer_service import calendars
-from producer_service.calendars import AHEAD, OPEN_ALWAYS, Calendar, Market
+from producer_service.calendars import LOOK_AHEAD
 from producer_service.cli import hours_of
 from producer_service.errors import ConfigurationError
 from producer_service.exchanges import NAMES
-from producer_service.hours import FOREVER, Hours, Session
-from producer_service.wiring import Plan
-from tests.fakes.producer_bench import group
+from producer_service.hours import LATEST, Hours, Session
+from producer_service.market_hours import OPEN_ALWAYS, Calendar, MarketHours
+from producer_service.plan import Plan
+from tests.fakes.producer_bench import FakeSource, group
 
 
 def on(text: str) -> datetime:
@@ -24,7 +25,7 @@ def on(text: str) -> datetime:
 def sessions_of(name: str, day: str) -> list[tuple[str, str]]:
     """The sessions of a day, UTC."""
     known = calendars.load(name, on(day)).sessions
-    return [(f"{a:%H:%M}", f"{b:%H:%M}") for a, b in known if a.date() == on(day).date() and b != FOREVER]
+    return [(f"{a:%H:%M}", f"{b:%H:%M}") for a, b in known if a.date() == on(day).date() and b != LATEST]
 
 
 @pytest.mark.parametrize(
@@ -60,14 +61,14 @@ def test_an_exchange_opens_by_its_own_clock_when_clocks_change(
 
 def test_beyond_what_is_known_a_calendar_counts_as_open() -> None:
     calendar = calendars.load("XNYS", on("2026-11-23"))
-    assert on("2026-11-23") + AHEAD < calendar.known_to < on("2026-11-23") + AHEAD + timedelta(days=2)
+    assert on("2026-11-23") + LOOK_AHEAD < calendar.known_to < on("2026-11-23") + LOOK_AHEAD + timedelta(days=2)
     assert Hours(calendar.sessions).phase(on("2027-06-06")).is_open  # a Sunday
 
 
 def test_a_calendar_whose_holidays_are_not_announced_yet_is_known_as_far_as_they_are() -> None:
     calendar = calendars.load("XBOM", on("2026-12-20"))
-    assert calendar.known_to <= on("2026-12-20") + AHEAD + timedelta(days=2)
-    assert calendar.sessions[-1] == Session(calendar.known_to, FOREVER)
+    assert calendar.known_to <= on("2026-12-20") + LOOK_AHEAD + timedelta(days=2)
+    assert calendar.sessions[-1] == Session(calendar.known_to, LATEST)
     assert not Hours(calendar.sessions).phase(on("2026-12-25T06:00")).is_open  # Christmas in Mumbai
 
 
@@ -81,29 +82,31 @@ def test_a_calendar_that_cannot_be_made_is_a_mistake_of_the_configuration(monkey
         raise NotImplementedError("no vectorized implementation")
 
     monkeypatch.setattr("exchange_calendars.get_calendar", fail)
-    with pytest.raises(ConfigurationError, match=r"the calendar ASEX cannot be made .* use always"):
+    with pytest.raises(ConfigurationError, match=r"the calendar ASEX cannot be computed .* use always"):
         calendars.load("ASEX", on("2026-11-23"))
 
 
 @pytest.mark.parametrize("name", ["auto", "always", "XNYS", "NASDAQ", "24/5"])
 def test_a_name_that_can_be_used_is_no_mistake(name: str) -> None:
-    assert calendars.mistake(name) is None
+    assert calendars.name_problem(name) is None
 
 
 def test_a_wrong_name_is_told_with_what_may_be_meant() -> None:
-    assert calendars.mistake("xnys") == "is no calendar; XNYS is meant?"
-    assert calendars.mistake("alway") == "is no calendar; always is meant?"
-    assert calendars.mistake("Wall Street") == "is no calendar: auto, always, or one of exchange_calendars, as XNYS"
+    assert calendars.name_problem("xnys") == "is not a calendar; did you mean XNYS?"
+    assert calendars.name_problem("alway") == "is not a calendar; did you mean always?"
+    assert calendars.name_problem("Wall Street") == (
+        "is not a calendar; use auto, always, or a calendar of exchange_calendars, such as XNYS"
+    )
 
 
 def day_by_day(name: str, now: datetime) -> Calendar:
     """Opens at noon today and tomorrow; more is not known."""
     noons = [now.replace(hour=12), now.replace(hour=12) + timedelta(days=1)]
-    return Calendar(name, "UTC", tuple(Session(noon, noon + timedelta(hours=4)) for noon in noons), FOREVER)
+    return Calendar(name, "UTC", tuple(Session(noon, noon + timedelta(hours=4)) for noon in noons), LATEST)
 
 
 def test_a_refresh_moves_the_horizon() -> None:
-    market = Market(["DAY"], day_by_day, on("2026-11-23"))
+    market = MarketHours(["DAY"], day_by_day, on("2026-11-23"))
     nothing = timedelta()
     later = on("2026-11-25T13:00")
     assert not market.hours(("DAY",), nothing, nothing).phase(later).is_open
@@ -113,7 +116,7 @@ def test_a_refresh_moves_the_horizon() -> None:
 
 def test_a_refresh_that_fails_leaves_what_was_known() -> None:
     answers = [day_by_day("DAY", on("2026-11-23"))]
-    market = Market(["DAY"], lambda *_: answers.pop(), on("2026-11-23"))
+    market = MarketHours(["DAY"], lambda *_: answers.pop(), on("2026-11-23"))
     with pytest.raises(IndexError):
         market.refresh(on("2026-11-24"))
     assert market.hours(("DAY",), timedelta(), timedelta()).phase(on("2026-11-23T13:00")).is_open
@@ -122,12 +125,12 @@ def test_a_refresh_that_fails_leaves_what_was_known() -> None:
 def test_a_calendar_that_is_about_to_end_is_warned_of() -> None:
     ends = Calendar("DAY", "UTC", (), on("2026-12-01"))
     with structlog.testing.capture_logs() as logs:
-        Market(["DAY", "always"], lambda name, _now: ends if name == "DAY" else OPEN_ALWAYS, on("2026-11-23"))
+        MarketHours(["DAY", "always"], lambda name, _now: ends if name == "DAY" else OPEN_ALWAYS, on("2026-11-23"))
     assert [(entry["event"], entry["calendar"]) for entry in logs] == [("calendar_ends", "DAY")]
 
 
 def test_hours_of_several_calendars_are_those_of_any() -> None:
-    market = Market(["XNYS", "XLON"], calendars.load, on("2026-11-23"))
+    market = MarketHours(["XNYS", "XLON"], calendars.load, on("2026-11-23"))
     hours = market.hours(("XLON", "XNYS"), timedelta(minutes=5), timedelta(minutes=10))
     phase = hours.phase(on("2026-11-23T12:00"))
     assert (phase.since, phase.closes) == (on("2026-11-23T07:55"), on("2026-11-23T21:10"))
@@ -136,7 +139,9 @@ def test_hours_of_several_calendars_are_those_of_any() -> None:
 def test_check_says_of_each_group_when_its_exchanges_open_and_close_in_both_times() -> None:
     now = on("2026-11-26T15:00")  # Thanksgiving
     groups = (group("us", ("AAPL", "MSFT"), calendar="XNYS"), group("coins", ("BTC-USD",), interval_seconds=0.5))
-    lines = list(hours_of(Plan(groups, {}, Market(["XNYS", "always"], calendars.load, now)), now))
+    lines = list(
+        hours_of(Plan(groups, {"yahoo": FakeSource()}, MarketHours(["XNYS", "always"], calendars.load, now)), now)
+    )
     assert lines == [
         "ok    group us: 2 symbols every 10 s from yahoo, calendar XNYS",
         (
@@ -149,5 +154,7 @@ def test_check_says_of_each_group_when_its_exchanges_open_and_close_in_both_time
 
 def test_check_says_of_an_open_exchange_when_it_closes_first() -> None:
     now = on("2026-11-27T15:00")
-    plan = Plan((group("us", ("AAPL",), calendar="auto"),), {}, Market(["XNYS"], calendars.load, now))
+    plan = Plan(
+        (group("us", ("AAPL",), calendar="auto"),), {"yahoo": FakeSource()}, MarketHours(["XNYS"], calendars.load, now)
+    )
     assert list(hours_of(plan, now))[1].strip().startswith("XNYS is open; closes Fri 2026-11-27 18:00 UTC")

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -6,63 +5,62 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from producer_service.deduplication import MAX_DIGESTS, Memory, decide
+from producer_service.deduplication import MAX_DIGESTS, SymbolHistory, deduplicate
 from quotes import Quote, decode
+from tests.support.quotes import make_quote
 
 
-def test_a_later_quote_is_accepted_even_with_the_same_content(make_quote: Callable[..., Quote]) -> None:
-    decision = decide({}, [make_quote(second=0), make_quote(second=1)])
+def test_a_later_quote_is_accepted_even_with_the_same_content() -> None:
+    decision = deduplicate({}, [make_quote(second=0), make_quote(second=1)])
     assert [accepted.revision for accepted in decision.accepted] == [0, 0]
 
 
-def test_the_same_content_at_the_same_time_is_suppressed(make_quote: Callable[..., Quote]) -> None:
-    first = decide({}, [make_quote()])
-    again = decide(first.memories, [make_quote(received=5)])
-    assert (again.accepted, again.suppressed, again.memories) == ((), 1, {})
+def test_the_same_content_at_the_same_time_is_suppressed() -> None:
+    first = deduplicate({}, [make_quote()])
+    again = deduplicate(first.histories, [make_quote(received=5)])
+    assert (again.accepted, again.suppressed, again.histories) == ((), 1, {})
 
 
-def test_new_content_at_the_newest_time_raises_the_revision(make_quote: Callable[..., Quote]) -> None:
-    decision = decide({}, [make_quote(price="100"), make_quote(price="101"), make_quote(price="102")])
+def test_new_content_at_the_newest_time_raises_the_revision() -> None:
+    decision = deduplicate({}, [make_quote(price="100"), make_quote(price="101"), make_quote(price="102")])
     assert [accepted.revision for accepted in decision.accepted] == [0, 1, 2]
     [line] = decode(decision.accepted[-1].line).good
     assert isinstance(line.line, Quote)
     assert line.line.identity == decision.accepted[-1].identity
 
 
-def test_content_seen_before_at_that_time_is_suppressed_though_another_came_between(
-    make_quote: Callable[..., Quote],
-) -> None:
-    decision = decide({}, [make_quote(price="100"), make_quote(price="101"), make_quote(price="100")])
+def test_content_seen_before_at_that_time_is_suppressed_though_another_came_between() -> None:
+    decision = deduplicate({}, [make_quote(price="100"), make_quote(price="101"), make_quote(price="100")])
     assert (len(decision.accepted), decision.suppressed) == (2, 1)
 
 
-def test_what_was_said_at_the_close_is_news_at_the_next_days_open(make_quote: Callable[..., Quote]) -> None:
+def test_what_was_said_at_the_close_is_news_at_the_next_days_open() -> None:
     """Without a trade since, only its market is another; or it would be taken for closed, and no silence be told."""
     states = ("REGULAR", "POST", "CLOSED", "PRE", "REGULAR", "REGULAR")
     received = (0, 60, 3600, 70_000, 80_000, 80_060)
     said = [replace(make_quote(received=at), market_state=state) for state, at in zip(states, received, strict=True)]
-    decision = decide({}, said)
+    decision = deduplicate({}, said)
     assert [accepted.quote.market_state for accepted in decision.accepted] == list(states[:5])
 
 
-def test_a_market_that_rests_says_nothing_new_on_another_day(make_quote: Callable[..., Quote]) -> None:
+def test_a_market_that_rests_says_nothing_new_on_another_day() -> None:
     said = [
         replace(make_quote(received=day * 86_400), market_state=state) for day in range(3) for state in ("CLOSED", None)
     ]
-    decision = decide({}, said)
+    decision = deduplicate({}, said)
     assert (len(decision.accepted), decision.suppressed) == (2, 4)
 
 
-def test_a_quote_older_than_its_symbols_newest_is_late_and_not_accepted(make_quote: Callable[..., Quote]) -> None:
-    decision = decide({}, [make_quote(second=10), make_quote(second=9), make_quote("MSFT", second=9)])
+def test_a_quote_older_than_its_symbols_newest_is_late_and_not_accepted() -> None:
+    decision = deduplicate({}, [make_quote(second=10), make_quote(second=9), make_quote("MSFT", second=9)])
     assert [accepted.quote.symbol for accepted in decision.accepted] == ["AAPL", "MSFT"]
     assert decision.late == 1
 
 
-def test_the_memory_of_one_time_is_bounded(make_quote: Callable[..., Quote]) -> None:
-    decision = decide({}, [make_quote(price=str(price)) for price in range(1, 200)])
-    assert decision.memories["AAPL"].revision == 198
-    assert len(decision.memories["AAPL"].digests) == MAX_DIGESTS
+def test_the_memory_of_one_time_is_bounded() -> None:
+    decision = deduplicate({}, [make_quote(price=str(price)) for price in range(1, 200)])
+    assert decision.histories["AAPL"].revision == 198
+    assert len(decision.histories["AAPL"].digests) == MAX_DIGESTS
 
 
 @given(
@@ -72,12 +70,12 @@ def test_every_quote_has_one_outcome_and_identities_are_unique_and_rise(
     said: list[tuple[str, int, int]], cut: int
 ) -> None:
     quotes = [_quote(symbol, second, price) for symbol, second, price in said]
-    memories: dict[str, Memory] = {}
+    histories: dict[str, SymbolHistory] = {}
     identities = []
     outcomes = 0
     for part in (quotes[:cut], quotes[cut:]):
-        decision = decide(memories, part)
-        memories |= decision.memories
+        decision = deduplicate(histories, part)
+        histories |= decision.histories
         identities += [accepted.identity for accepted in decision.accepted]
         outcomes += len(decision.accepted) + decision.suppressed + decision.late
     assert outcomes == len(quotes)

@@ -12,28 +12,7 @@ from prometheus_client import CollectorRegistry
 from producer_service.health import Health
 from producer_service.http import Server
 from producer_service.metrics import Metrics
-from producer_service.outbox import Books
-
-
-class FakeBookkeeper:
-    """An outbox that has seen nothing."""
-
-    def books(self) -> Books:
-        return Books(
-            accepted=0,
-            suppressed=0,
-            late=0,
-            rejected=0,
-            recovered=0,
-            acknowledged=0,
-            handed_over=0,
-            pending=0,
-            bytes=0,
-            oldest_accepted_at=None,
-        )
-
-    def journal_bytes(self) -> int:
-        return 0
+from tests.fakes.empty_outbox import EmptyOutbox
 
 
 class Clock:
@@ -57,7 +36,7 @@ def health(clock: Clock) -> Health:
 @pytest.fixture
 def url(health: Health) -> Iterator[str]:
     registry = CollectorRegistry()
-    Metrics(registry).watch_outbox(FakeBookkeeper(), lambda: 0.0, limit_bytes=1)
+    Metrics(registry).watch_outbox(EmptyOutbox(), lambda: 0.0, limit_bytes=1)
     server = Server("127.0.0.1", 0, registry, health, lambda: b'{"groups": []}')
     server.start()
     yield f"http://127.0.0.1:{server.port}"

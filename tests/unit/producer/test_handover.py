@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer_service.deduplication import Memory, decide, merged
+from producer_service.deduplication import SymbolHistory, deduplicate, merge_histories
 from producer_service.errors import HandoverUnavailable, JournalError
 from producer_service.handover import Handover
-from producer_service.handover_store import Leftover, MemoryDepot
+from producer_service.handover_store import UndeliveredState
 from producer_service.journal import Journal
 from producer_service.outbox import Outbox
 from quotes import Quote, decode
-from tests.unit.producer.conftest import OPEN
+from tests.fakes.handover_store import MemoryHandoverStore
+from tests.support.quotes import OPEN, make_quote
 
-MakeQuote = Callable[..., Quote]
 MakeOutbox = Callable[..., Outbox]
 
 
@@ -46,7 +46,7 @@ def make_outbox() -> Iterator[MakeOutbox]:
 
 
 def accept(outbox: Outbox, *quotes: Quote) -> int:
-    decision = decide(outbox.memories, quotes)
+    decision = deduplicate(outbox.histories, quotes)
     outbox.put(decision)
     return len(decision.accepted)
 
@@ -59,135 +59,129 @@ def pending(outbox: Outbox) -> list[object]:
     return lines
 
 
-def test_the_next_producer_delivers_what_was_left_and_remembers_what_was_said(
-    make_quote: MakeQuote, make_outbox: MakeOutbox
-) -> None:
+def test_the_next_producer_delivers_what_was_left_and_remembers_what_was_said(make_outbox: MakeOutbox) -> None:
     before, after = make_outbox(), make_outbox()
     accept(before, make_quote(second=1), make_quote(second=2))
-    leftover = before.leftover()
-    assert after.adopt("a", leftover) == after.books().recovered == 2
+    state = before.undelivered()
+    assert after.restore("a", state) == after.counts().recovered == 2
     assert accept(after, make_quote(second=2), make_quote(second=1)) == 0
     assert pending(after) == [make_quote(second=1), make_quote(second=2)]
 
 
-def test_what_was_handed_over_is_pending_no_more(
-    make_quote: MakeQuote, make_outbox: MakeOutbox, tmp_path: Path
-) -> None:
+def test_what_was_handed_over_is_pending_no_more(make_outbox: MakeOutbox, tmp_path: Path) -> None:
     before = make_outbox(tmp_path)
     accept(before, make_quote())
-    before.forget(before.leftover())
-    assert (before.books().pending, before.books().bytes) == (0, 0)
+    before.forget(before.undelivered())
+    assert (before.counts().pending, before.counts().bytes) == (0, 0)
     before.close()
     assert pending(make_outbox(tmp_path)) == []
 
 
-def test_a_leftover_found_again_is_taken_once_over_a_crash_too(
-    make_quote: MakeQuote, make_outbox: MakeOutbox, tmp_path: Path
+def test_an_undelivered_state_found_again_is_taken_once_over_a_crash_too(
+    make_outbox: MakeOutbox, tmp_path: Path
 ) -> None:
     before = make_outbox()
     accept(before, make_quote())
     first = make_outbox(tmp_path)
-    assert first.adopt("a", before.leftover()) == 1
-    assert first.adopt("a", before.leftover()) == 0
+    assert first.restore("a", before.undelivered()) == 1
+    assert first.restore("a", before.undelivered()) == 0
     first.close()  # before the object was deleted
     second = make_outbox(tmp_path)
-    assert second.adopt("a", before.leftover()) == 0
+    assert second.restore("a", before.undelivered()) == 0
     assert pending(second) == [make_quote()]
 
 
-def test_a_leftover_of_another_number_of_lanes_is_refused(make_outbox: MakeOutbox) -> None:
+def test_an_undelivered_state_of_another_number_of_lanes_is_refused(make_outbox: MakeOutbox) -> None:
     with pytest.raises(JournalError, match="holds 8 lanes"):
-        make_outbox().adopt("a", Leftover(8, (), {}))
+        make_outbox().restore("a", UndeliveredState(8, (), {}))
 
 
-memories = st.builds(
-    lambda second, digests: Memory(OPEN.replace(second=second), len(digests) - 1, tuple(dict.fromkeys(digests))),
+histories = st.builds(
+    lambda second, digests: SymbolHistory(OPEN.replace(second=second), len(digests) - 1, tuple(dict.fromkeys(digests))),
     st.integers(0, 2),
     st.lists(st.sampled_from([b"a" * 8, b"b" * 8, b"c" * 8]), min_size=1, max_size=3),
 )
 
 
-@given(memories, memories)
-def test_two_memories_become_one_that_forgets_nothing_of_the_newest_time(one: Memory, other: Memory) -> None:
-    both = merged(one, other)
-    assert both.event_time == max(one.event_time, other.event_time)
-    for memory in (one, other):
-        if memory.event_time == both.event_time:
-            assert set(memory.digests) <= set(both.digests)
-            assert memory.revision <= both.revision
-
-
-def make_handover(depot: MemoryDepot, outbox: Outbox, key: str = "key") -> Handover:
-    return Handover(depot, outbox, outbox.adopt, lambda: key)
-
-
-def test_a_handover_carries_everything_from_one_producer_to_the_next(
-    make_quote: MakeQuote, make_outbox: MakeOutbox
+@given(histories, histories)
+def test_two_histories_merge_into_one_that_forgets_nothing_of_the_newest_time(
+    one: SymbolHistory, other: SymbolHistory
 ) -> None:
-    depot, before, after = MemoryDepot(), make_outbox(), make_outbox()
+    both = merge_histories(one, other)
+    assert both.event_time == max(one.event_time, other.event_time)
+    for history in (one, other):
+        if history.event_time == both.event_time:
+            assert set(history.digests) <= set(both.digests)
+            assert history.revision <= both.revision
+
+
+def make_handover(store: MemoryHandoverStore, outbox: Outbox, key: str = "key") -> Handover:
+    return Handover(store, outbox, outbox.restore, lambda: key)
+
+
+def test_a_handover_carries_everything_from_one_producer_to_the_next(make_outbox: MakeOutbox) -> None:
+    store, before, after = MemoryHandoverStore(), make_outbox(), make_outbox()
     accept(before, make_quote(second=1), make_quote("MSFT", second=1))
-    assert make_handover(depot, before).leave() == 2
-    assert before.books().pending == 0
-    assert make_handover(depot, after).take_over() == 2
-    assert depot.leftovers == {}
+    assert make_handover(store, before).leave() == 2
+    assert before.counts().pending == 0
+    assert make_handover(store, after).take_over() == 2
+    assert store.states == {}
     assert len(pending(after)) == 2
 
 
-def test_the_memory_goes_even_when_nothing_is_left(make_quote: MakeQuote, make_outbox: MakeOutbox) -> None:
-    depot, before, after = MemoryDepot(), make_outbox(), make_outbox()
+def test_the_memory_goes_even_when_nothing_is_left(make_outbox: MakeOutbox) -> None:
+    store, before, after = MemoryHandoverStore(), make_outbox(), make_outbox()
     accept(before, make_quote())
     pending(before)
-    make_handover(depot, before).leave()
-    make_handover(depot, after).take_over()
+    make_handover(store, before).leave()
+    make_handover(store, after).take_over()
     assert accept(after, make_quote()) == 0
 
 
-def test_what_cannot_be_left_stays_in_the_journal(
-    make_quote: MakeQuote, make_outbox: MakeOutbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    depot, outbox = MemoryDepot(), make_outbox()
+def test_what_cannot_be_left_stays_in_the_journal(make_outbox: MakeOutbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, outbox = MemoryHandoverStore(), make_outbox()
 
     def refuse(*_: object) -> None:
         raise HandoverUnavailable("s3: down")
 
-    monkeypatch.setattr(depot, "put", refuse)
+    monkeypatch.setattr(store, "put", refuse)
     accept(outbox, make_quote())
     with pytest.raises(HandoverUnavailable):
-        make_handover(depot, outbox).leave()
+        make_handover(store, outbox).leave()
     assert pending(outbox) == [make_quote()]
 
 
 def test_what_was_taken_and_could_not_be_deleted_is_only_deleted_the_next_time(
-    make_quote: MakeQuote, make_outbox: MakeOutbox, monkeypatch: pytest.MonkeyPatch
+    make_outbox: MakeOutbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    depot, before, after = MemoryDepot(), make_outbox(), make_outbox()
+    store, before, after = MemoryHandoverStore(), make_outbox(), make_outbox()
     accept(before, make_quote())
-    make_handover(depot, before).leave()
-    handover = make_handover(depot, after)
+    make_handover(store, before).leave()
+    handover = make_handover(store, after)
 
     def refuse(_: str) -> None:
         raise HandoverUnavailable("s3: down")
 
     with monkeypatch.context() as patch:
-        patch.setattr(depot, "delete", refuse)
+        patch.setattr(store, "delete", refuse)
         handover.take_over()
-    assert len(depot.leftovers) == 1
+    assert len(store.states) == 1
     assert handover.take_over() == 0
-    assert depot.leftovers == {}
+    assert store.states == {}
     assert pending(after) == [make_quote()]
 
 
-def test_a_leftover_that_cannot_be_taken_stays_where_it_is(make_quote: MakeQuote, make_outbox: MakeOutbox) -> None:
-    depot, before = MemoryDepot(), make_outbox(lanes=8)
+def test_an_undelivered_state_that_is_refused_stays_where_it_is(make_outbox: MakeOutbox) -> None:
+    store, before = MemoryHandoverStore(), make_outbox(lanes=8)
     accept(before, make_quote())
-    make_handover(depot, before).leave()
-    assert make_handover(depot, make_outbox(lanes=4)).take_over() == 0
-    assert len(depot.leftovers) == 1
+    make_handover(store, before).leave()
+    assert make_handover(store, make_outbox(lanes=4)).take_over() == 0
+    assert len(store.states) == 1
 
 
 def test_an_object_that_another_producer_took_meanwhile_is_passed_over(
     make_outbox: MakeOutbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    depot = MemoryDepot()
-    monkeypatch.setattr(depot, "waiting", lambda: ["gone"])
-    assert make_handover(depot, make_outbox()).take_over() == 0
+    store = MemoryHandoverStore()
+    monkeypatch.setattr(store, "waiting", lambda: ["gone"])
+    assert make_handover(store, make_outbox()).take_over() == 0

@@ -8,12 +8,12 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from producer_service.calendars import OPEN_ALWAYS, Calendar, Market
-from producer_service.group_state import Progress, Watch
+from producer_service.group_state import GroupState, Progress
 from producer_service.heartbeats import Heartbeats, complete_to
+from producer_service.market_hours import OPEN_ALWAYS, Calendar, MarketHours
 from quotes import lane_of, partition_key
-from tests.fakes.producer_bench import LANES, calendar, group
-from tests.unit.producer.conftest import OPEN
+from tests.fakes.producer_bench import LANES, LIVE, calendar, group
+from tests.support.quotes import OPEN
 
 MINUTE = timedelta(minutes=1)
 CLOSES = OPEN + 60 * MINUTE
@@ -21,82 +21,84 @@ OPENS_AGAIN = CLOSES + 600 * MINUTE
 
 DAY = calendar("DAY", (OPEN, CLOSES), (OPENS_AGAIN, OPENS_AGAIN + 60 * MINUTE))
 KNOWN: Mapping[str, Calendar] = {"always": OPEN_ALWAYS, "DAY": DAY}
-MARKET = Market(KNOWN, lambda name, _now: KNOWN[name], OPEN)
+MARKET = MarketHours(KNOWN, lambda name, _now: KNOWN[name], OPEN)
 
 IN_LANE_0, ALSO_IN_LANE_0 = [f"S{number}" for number in range(9) if lane_of(f"S{number}", LANES) == 0][:2]
 IN_LANE_1 = next(f"S{number}" for number in range(9) if lane_of(f"S{number}", LANES) == 1)
 
 
-def watch(*symbols: str, calendar: str = "always", at: int | None = None, ended: bool = False) -> Watch:
+def state(*symbols: str, calendar: str = "always", at: int | None = None, ended: bool = False) -> GroupState:
     """A group whose last complete poll began so many minutes after the open."""
-    made = Watch(group("g", symbols, calendar=calendar), MARKET, before_open=timedelta(), after_close=timedelta())
+    made = GroupState(
+        group("g", symbols, calendar=calendar), LIVE, MARKET, before_open=timedelta(), after_close=timedelta()
+    )
     if at is not None:
         polled_at = OPEN + at * MINUTE
         made.progress = Progress(completed_at=polled_at, complete_to=polled_at, ended=ended)
     return made
 
 
-def claims(*watches: Watch, now: int = 10) -> list[int | None]:
+def claims(*states: GroupState, now: int = 10) -> list[int | None]:
     """What a round claims of each lane, in minutes after the open."""
-    round_ = Heartbeats(watches, LANES).round(OPEN + now * MINUTE)
+    round_ = Heartbeats(states, LANES).round(OPEN + now * MINUTE)
     said = [round_[partition_key(lane, LANES)].complete_to for lane in range(LANES)]
     return [None if each is None else int((each - OPEN) / MINUTE) for each in said]
 
 
 def test_a_lane_claims_the_least_of_the_groups_that_have_symbols_in_it() -> None:
-    assert claims(watch(IN_LANE_0, at=5), watch(ALSO_IN_LANE_0, at=3), watch(IN_LANE_1, at=1)) == [3, 1]
+    assert claims(state(IN_LANE_0, at=5), state(ALSO_IN_LANE_0, at=3), state(IN_LANE_1, at=1)) == [3, 1]
 
 
 def test_a_group_that_never_completed_a_poll_makes_its_lane_claim_nothing() -> None:
-    assert claims(watch(IN_LANE_0, at=5), watch(ALSO_IN_LANE_0), watch(IN_LANE_1, at=1)) == [None, 1]
+    assert claims(state(IN_LANE_0, at=5), state(ALSO_IN_LANE_0), state(IN_LANE_1, at=1)) == [None, 1]
 
 
 def test_a_lane_without_symbols_claims_what_all_groups_can() -> None:
-    assert claims(watch(IN_LANE_0, at=5), watch(ALSO_IN_LANE_0, at=3)) == [3, 3]
+    assert claims(state(IN_LANE_0, at=5), state(ALSO_IN_LANE_0, at=3)) == [3, 3]
 
 
 def test_a_group_at_rest_claims_that_nothing_is_to_come() -> None:
-    resting = watch(IN_LANE_0, calendar="DAY", at=61)
-    assert claims(resting, watch(ALSO_IN_LANE_0, at=299), watch(IN_LANE_1, at=298), now=300) == [299, 298]
+    resting = state(IN_LANE_0, calendar="DAY", at=61)
+    assert claims(resting, state(ALSO_IN_LANE_0, at=299), state(IN_LANE_1, at=298), now=300) == [299, 298]
 
 
 def test_a_group_at_rest_claims_up_to_the_clock_less_its_delay() -> None:
-    resting = watch(IN_LANE_0, IN_LANE_1, calendar="DAY", at=90)
+    resting = state(IN_LANE_0, IN_LANE_1, calendar="DAY", at=90)
     resting.progress = replace(resting.progress, delay=20 * MINUTE)
     assert claims(resting, now=300) == [280, 280]
 
 
 def test_a_group_that_closed_and_was_not_polled_since_is_not_at_rest() -> None:
-    assert claims(watch(IN_LANE_0, IN_LANE_1, calendar="DAY", at=59), now=300) == [59, 59]
+    assert claims(state(IN_LANE_0, IN_LANE_1, calendar="DAY", at=59), now=300) == [59, 59]
 
 
 def test_a_declared_delay_puts_the_rest_off() -> None:
-    late = watch(IN_LANE_0, IN_LANE_1, calendar="DAY", at=61)
+    late = state(IN_LANE_0, IN_LANE_1, calendar="DAY", at=61)
     late.progress = replace(late.progress, delay=20 * MINUTE)
     assert claims(late, now=70) == [61, 61]
 
 
 def test_what_was_claimed_at_rest_holds_when_the_exchange_opens_again() -> None:
-    heartbeats = Heartbeats([watch(IN_LANE_0, calendar="DAY", at=61)], LANES)
+    heartbeats = Heartbeats([state(IN_LANE_0, calendar="DAY", at=61)], LANES)
     before = heartbeats.round(OPENS_AGAIN - MINUTE)
     after = heartbeats.round(OPENS_AGAIN + MINUTE)
     assert {each.complete_to for each in (*before.values(), *after.values())} == {OPENS_AGAIN - MINUTE}
 
 
 def test_clocks_rise_even_if_the_host_s_does_not() -> None:
-    heartbeats = Heartbeats([watch(IN_LANE_0)], LANES)
+    heartbeats = Heartbeats([state(IN_LANE_0)], LANES)
     clocks = [heartbeats.round(now)[partition_key(0, LANES)].clock for now in (OPEN, OPEN, OPEN - MINUTE)]
     assert clocks == [OPEN + number * timedelta(milliseconds=1) for number in range(3)]
 
 
 @pytest.mark.parametrize(
-    ("watches", "minute"),
+    ("states", "minute"),
     [
-        ([watch("A", at=5, ended=True), watch("B", at=7)], 7),  # what has ended holds nobody back
-        ([watch("A", at=9, ended=True), watch("B", at=7)], 7),
-        ([watch("A", at=5, ended=True), watch("B", at=7, ended=True)], 7),  # all has been said
-        ([watch("A", at=5, ended=True), watch("B")], None),
+        ([state("A", at=5, ended=True), state("B", at=7)], 7),  # what has ended holds nobody back
+        ([state("A", at=9, ended=True), state("B", at=7)], 7),
+        ([state("A", at=5, ended=True), state("B", at=7, ended=True)], 7),  # all has been said
+        ([state("A", at=5, ended=True), state("B")], None),
     ],
 )
-def test_a_group_that_has_ended_has_said_everything(watches: list[Watch], minute: int | None) -> None:
-    assert complete_to(watches, OPEN + 10 * MINUTE) == (None if minute is None else OPEN + minute * MINUTE)
+def test_a_group_that_has_ended_has_said_everything(states: list[GroupState], minute: int | None) -> None:
+    assert complete_to(states, OPEN + 10 * MINUTE) == (None if minute is None else OPEN + minute * MINUTE)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer_service.hours import ALWAYS_OPEN, EVER, FOREVER, Hours, Phase, Session, is_due
+from producer_service.hours import ALWAYS_OPEN, EARLIEST, LATEST, Hours, Phase, Session, is_due
 
 DAY = datetime(2026, 11, 23, tzinfo=UTC)
 MARGIN = timedelta(minutes=5)
@@ -77,5 +77,8 @@ def test_a_poll_is_due_while_open_and_once_since_the_close(
     assert is_due(Phase(is_open=is_open, since=since, opens=None, closes=None), completed_at) == due
 
 
-def test_ever_and_forever_bear_margins() -> None:
-    assert Hours([Session(EVER, at(1)), Session(at(2), FOREVER)], before=MARGIN, after=MARGIN).sessions[0].opens == EVER
+def test_the_ends_of_time_bear_margins() -> None:
+    assert (
+        Hours([Session(EARLIEST, at(1)), Session(at(2), LATEST)], before=MARGIN, after=MARGIN).sessions[0].opens
+        == EARLIEST
+    )

@@ -10,12 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aws_limits import KINESIS_RECORD_BYTES, KINESIS_REQUEST_BYTES, KINESIS_REQUEST_RECORDS
-from producer_service.deduplication import decide
+from producer_service.backoff import pause
+from producer_service.deduplication import deduplicate
 from producer_service.errors import JournalError
 from producer_service.journal import FILE, Journal
-from producer_service.outbox import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Outbox, pause
+from producer_service.outbox import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Outbox
 from producer_service.packing import PACKET_BYTES, Packet, chunks
 from quotes import Heartbeat, Quote, decode, from_iso, lane_of
+from tests.support.quotes import make_quote
 
 LANES = 4
 BATCH = 25
@@ -50,7 +52,6 @@ def new_outbox(
 
 
 MakeOutbox = Callable[..., Outbox]
-MakeQuote = Callable[..., Quote]
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def make_outbox() -> Iterator[MakeOutbox]:
 
 
 def accept(outbox: Outbox, quotes: list[Quote]) -> None:
-    outbox.put(decide(outbox.memories, quotes))
+    outbox.put(deduplicate(outbox.histories, quotes))
 
 
 def symbols_in(packets: tuple[Packet, ...] | list[Packet]) -> list[str]:
@@ -79,9 +80,7 @@ def acknowledge(outbox: Outbox, packets: tuple[Packet, ...]) -> None:
     outbox.settle(packets, [True] * len(packets))
 
 
-def test_a_lane_has_one_packet_in_flight_while_the_others_go_on(
-    make_outbox: MakeOutbox, make_quote: Callable[..., Quote], clock: Clock
-) -> None:
+def test_a_lane_has_one_packet_in_flight_while_the_others_go_on(make_outbox: MakeOutbox, clock: Clock) -> None:
     outbox = make_outbox(clock)
     accept(outbox, [make_quote("AAPL", 0)])
     first = outbox.take(0)
@@ -92,9 +91,7 @@ def test_a_lane_has_one_packet_in_flight_while_the_others_go_on(
     assert symbols_in(outbox.take(0)) == ["AAPL"]
 
 
-def test_resends_only_the_failed_packets_and_from_the_head_of_their_lane(
-    make_outbox: MakeOutbox, make_quote: Callable[..., Quote], clock: Clock
-) -> None:
+def test_resends_only_the_failed_packets_and_from_the_head_of_their_lane(make_outbox: MakeOutbox, clock: Clock) -> None:
     outbox = make_outbox(clock)
     accept(outbox, [make_quote("AAPL", 0), make_quote("MSFT", 0)])
     packets = outbox.take(0)
@@ -109,7 +106,7 @@ def test_resends_only_the_failed_packets_and_from_the_head_of_their_lane(
     ]
 
 
-def test_a_throttled_lane_slows_itself_alone(make_outbox: MakeOutbox, make_quote: MakeQuote, clock: Clock) -> None:
+def test_a_throttled_lane_slows_itself_alone(make_outbox: MakeOutbox, clock: Clock) -> None:
     outbox = make_outbox(clock)
     throttled, tries, sent = lane_of("AAPL", LANES), 0, list[str]()
     for second in range(100):
@@ -123,9 +120,7 @@ def test_a_throttled_lane_slows_itself_alone(make_outbox: MakeOutbox, make_quote
     assert 10 < tries < 20, "the pauses have grown to the longest, of 10 seconds"
 
 
-def test_a_quote_waits_for_company_no_longer_than_it_may(
-    make_outbox: MakeOutbox, make_quote: Callable[..., Quote], clock: Clock
-) -> None:
+def test_a_quote_waits_for_company_no_longer_than_it_may(make_outbox: MakeOutbox, clock: Clock) -> None:
     outbox = make_outbox(clock, linger_seconds=0.5)
     accept(outbox, [make_quote("AAPL", 0)])
     assert outbox.take(0) == ()
@@ -136,14 +131,14 @@ def test_a_quote_waits_for_company_no_longer_than_it_may(
     assert symbols_in(outbox.take(0)) == ["AAPL", "AAPL"]
 
 
-def test_a_full_packet_does_not_wait(make_outbox: MakeOutbox, make_quote: Callable[..., Quote], clock: Clock) -> None:
+def test_a_full_packet_does_not_wait(make_outbox: MakeOutbox, clock: Clock) -> None:
     outbox = make_outbox(clock, linger_seconds=10)
     accept(outbox, [make_quote("AAPL", second) for second in range(300)])
     [packet] = outbox.take(0)
     assert PACKET_BYTES * 0.9 < len(packet.data) <= PACKET_BYTES
 
 
-def test_draining_does_not_wait(make_outbox: MakeOutbox, make_quote: Callable[..., Quote], clock: Clock) -> None:
+def test_draining_does_not_wait(make_outbox: MakeOutbox, clock: Clock) -> None:
     outbox = make_outbox(clock, linger_seconds=10)
     accept(outbox, [make_quote("AAPL")])
     assert not outbox.wait_until_empty(0)
@@ -151,9 +146,7 @@ def test_draining_does_not_wait(make_outbox: MakeOutbox, make_quote: Callable[..
     assert outbox.wait_until_empty(0)
 
 
-def test_the_bound_holds_polling_up_until_kinesis_has_taken_enough(
-    make_outbox: MakeOutbox, make_quote: Callable[..., Quote], clock: Clock
-) -> None:
+def test_the_bound_holds_polling_up_until_kinesis_has_taken_enough(make_outbox: MakeOutbox, clock: Clock) -> None:
     outbox = make_outbox(clock, max_bytes=1_000)
     assert outbox.wait_for_room(0)
     accept(outbox, [make_quote("AAPL", second) for second in range(20)])
@@ -162,9 +155,7 @@ def test_the_bound_holds_polling_up_until_kinesis_has_taken_enough(
     assert outbox.wait_for_room(0)
 
 
-def test_heartbeats_go_to_every_lane_behind_what_is_pending(
-    make_outbox: MakeOutbox, make_quote: Callable[..., Quote], clock: Clock
-) -> None:
+def test_heartbeats_go_to_every_lane_behind_what_is_pending(make_outbox: MakeOutbox, clock: Clock) -> None:
     outbox = make_outbox(clock)
     accept(outbox, [make_quote("AAPL")])
     outbox.put_heartbeats(lambda key: Heartbeat(lane=key, clock=from_iso("2026-11-23T14:31:00.000Z")))
@@ -174,12 +165,10 @@ def test_heartbeats_go_to_every_lane_behind_what_is_pending(
         assert isinstance(last, Heartbeat)
         assert last.lane == packet.partition_key
     assert len(packets) == LANES
-    assert outbox.books().pending == 1
+    assert outbox.counts().pending == 1
 
 
-def test_a_request_keeps_to_the_limits_of_kinesis(
-    make_outbox: MakeOutbox, clock: Clock, make_quote: Callable[..., Quote]
-) -> None:
+def test_a_request_keeps_to_the_limits_of_kinesis(make_outbox: MakeOutbox, clock: Clock) -> None:
     outbox = make_outbox(clock, lanes=99)
     accept(outbox, [make_quote(f"S{number}", second) for number in range(800) for second in range(20)])
     sizes = []
@@ -191,7 +180,7 @@ def test_a_request_keeps_to_the_limits_of_kinesis(
         sizes += [len(packet.data) for packet in packets]
         acknowledge(outbox, packets)
     assert max(sizes) <= PACKET_BYTES
-    assert outbox.books().bytes == 0
+    assert outbox.counts().bytes == 0
 
 
 def test_chunks_are_whole_lines_in_order_and_a_giant_line_is_its_own() -> None:
@@ -202,8 +191,8 @@ def test_chunks_are_whole_lines_in_order_and_a_giant_line_is_its_own() -> None:
 
 @pytest.mark.parametrize(("failures", "bound"), [(0, 0.1), (1, 0.2), (5, 3.2), (7, 10.0), (10_000, 10.0)])
 def test_pauses_are_full_jitter_under_an_exponential_bound(failures: int, bound: float) -> None:
-    assert pause(failures, 1.0) == pytest.approx(bound)
-    assert pause(failures, 0.0) == 0
+    assert pause(failures, 1.0, first=FIRST_PAUSE_SECONDS, longest=LONGEST_PAUSE_SECONDS) == pytest.approx(bound)
+    assert pause(failures, 0.0, first=FIRST_PAUSE_SECONDS, longest=LONGEST_PAUSE_SECONDS) == 0
     assert bound <= LONGEST_PAUSE_SECONDS
 
 
@@ -219,7 +208,7 @@ def test_no_order_of_failures_loses_or_reorders_a_quote(seed: int, failing: floa
     stored: list[tuple[str, str]] = []
     under_way: list[tuple[Packet, ...]] = []
     accepted = 0
-    while second < BATCH or outbox.books().bytes:
+    while second < BATCH or outbox.counts().bytes:
         if second < BATCH and rng.random() < 0.5:
             second += 1
             quotes = [_quote(symbol, second) for symbol in symbols if rng.random() < 0.7]
@@ -253,7 +242,7 @@ def _quote(symbol: str, second: int) -> Quote:
 
 
 def test_what_was_accepted_and_not_acknowledged_is_pending_again_after_a_crash(
-    make_outbox: MakeOutbox, make_quote: Callable[..., Quote], clock: Clock, tmp_path: Path
+    make_outbox: MakeOutbox, clock: Clock, tmp_path: Path
 ) -> None:
     before = make_outbox(clock, tmp_path)
     accept(before, [make_quote("AAPL", 0), make_quote("MSFT", 0)])
@@ -262,7 +251,7 @@ def test_what_was_accepted_and_not_acknowledged_is_pending_again_after_a_crash(
     before.close()  # no acknowledgement of MSFT; a kill leaves the file as this does, which tests/integration shows
 
     after = make_outbox(clock, tmp_path)
-    assert after.books().recovered == 1
+    assert after.counts().recovered == 1
     accept(after, [make_quote("AAPL", 0), make_quote("MSFT", 1)])
     assert symbols_in(after.take(0)) == ["MSFT", "MSFT"]
     after.close()
@@ -285,7 +274,7 @@ def test_a_second_producer_on_one_journal_is_refused(make_outbox: MakeOutbox, cl
 
 @pytest.mark.parametrize("content", [b"not a database at all, but long enough to be looked at" * 100, b"\x07" * 4096])
 def test_a_file_that_is_no_journal_is_set_aside_whole_and_a_new_one_begun(
-    make_outbox: MakeOutbox, make_quote: MakeQuote, clock: Clock, tmp_path: Path, content: bytes
+    make_outbox: MakeOutbox, clock: Clock, tmp_path: Path, content: bytes
 ) -> None:
     (tmp_path / FILE).write_bytes(content)
     accept(make_outbox(clock, tmp_path), [make_quote("AAPL")])
@@ -301,7 +290,7 @@ def test_another_programs_database_is_set_aside(make_outbox: MakeOutbox, clock: 
 
 
 def test_a_damaged_journal_is_set_aside_beside_earlier_ones(
-    make_outbox: MakeOutbox, make_quote: MakeQuote, clock: Clock, tmp_path: Path
+    make_outbox: MakeOutbox, clock: Clock, tmp_path: Path
 ) -> None:
     for number in (1, 2):
         outbox = make_outbox(clock, tmp_path)
@@ -310,7 +299,7 @@ def test_a_damaged_journal_is_set_aside_beside_earlier_ones(
         damaged = bytearray((tmp_path / FILE).read_bytes())
         damaged[4096:-4096] = b"\xff" * (len(damaged) - 8192)
         (tmp_path / FILE).write_bytes(damaged)
-        assert make_outbox(clock, tmp_path).books().recovered == 0
+        assert make_outbox(clock, tmp_path).counts().recovered == 0
         assert (tmp_path / f"{FILE}.set-aside-{number}").read_bytes() == damaged
         for made in tmp_path.glob(f"{FILE}*"):
             if "set-aside" not in made.name:
@@ -318,7 +307,7 @@ def test_a_damaged_journal_is_set_aside_beside_earlier_ones(
 
 
 def test_what_was_committed_can_be_put_beyond_a_power_cut(
-    make_outbox: MakeOutbox, make_quote: MakeQuote, clock: Clock, tmp_path: Path
+    make_outbox: MakeOutbox, clock: Clock, tmp_path: Path
 ) -> None:
     outbox = make_outbox(clock, tmp_path)
     before = outbox.journal_bytes()
@@ -338,7 +327,7 @@ def test_the_books_add_up_at_every_instant(seed: int) -> None:
             case 0:
                 quotes = [_quote(f"S{rng.randrange(6)}", rng.randrange(40)) for _ in range(rng.randrange(20))]
                 rejected = rng.randrange(3)
-                outbox.put(decide(outbox.memories, quotes), rejected=rejected)
+                outbox.put(deduplicate(outbox.histories, quotes), rejected=rejected)
                 fetched += len(quotes) + rejected
             case 1 if packets := outbox.take(0):
                 under_way.append(packets)
@@ -349,13 +338,13 @@ def test_the_books_add_up_at_every_instant(seed: int) -> None:
                 clock.now += 1
                 other = new_outbox(clock)
                 accept(other, [_quote(f"S{rng.randrange(6)}", 50)])
-                outbox.adopt(str(rng.random()), other.leftover())
+                outbox.restore(str(rng.random()), other.undelivered())
                 other.close()
-        books = outbox.books()
-        assert fetched == books.accepted + books.suppressed + books.late + books.rejected
-        assert books.recovered + books.accepted == books.acknowledged + books.pending + books.handed_over
-    outbox.forget(outbox.leftover())
-    books = outbox.books()
-    assert books.pending == 0
-    assert books.recovered + books.accepted == books.acknowledged + books.handed_over
+        counts = outbox.counts()
+        assert fetched == counts.accepted + counts.suppressed + counts.late + counts.rejected
+        assert counts.recovered + counts.accepted == counts.acknowledged + counts.pending + counts.handed_over
+    outbox.forget(outbox.undelivered())
+    counts = outbox.counts()
+    assert counts.pending == 0
+    assert counts.recovered + counts.accepted == counts.acknowledged + counts.handed_over
     outbox.close()

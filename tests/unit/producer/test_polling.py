@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from producer_service import accepted_log as ledger
-from producer_service.polling import PollReport, total
+from producer_service import accepted_log
+from producer_service.poll_report import PollReport, total
 from producer_service.sources import Failure, FetchResult, Rejected
 from quotes import Heartbeat, Quote
-from tests.fakes.producer_bench import LANES, Bench, FakeSource, calendar, group
-from tests.unit.producer.conftest import OPEN
+from tests.fakes.producer_bench import LANES, RECORDED, Bench, FakeSource, calendar, group
+from tests.support.quotes import OPEN, make_quote
 
-MakeQuote = Callable[..., Quote]
 MakeBench = Callable[..., Bench]
 
 
@@ -35,9 +34,7 @@ def make_bench(tmp_path: Path) -> Iterator[MakeBench]:
         bench.close()
 
 
-def test_every_quote_fetched_has_one_outcome_in_report_counters_and_ledger(
-    make_quote: MakeQuote, make_bench: MakeBench
-) -> None:
+def test_every_quote_fetched_has_one_outcome_in_report_counters_and_accepted_log(make_bench: MakeBench) -> None:
     result = FetchResult(
         quotes=(make_quote(second=1), make_quote(second=2), make_quote(second=2), make_quote(second=1)),
         rejected=(Rejected("MSFT", "price nan"),),
@@ -57,7 +54,7 @@ def test_every_quote_fetched_has_one_outcome_in_report_counters_and_ledger(
     counts = [bench.count("quotes_total", outcome=name) for name in ("accepted", "suppressed", "late", "rejected")]
     assert counts == [2, 1, 1, 1]
     assert bench.count("missing_symbols") == 1
-    assert [identity.event_time for identity in ledger.read(bench.ledger_path)] == [
+    assert [identity.event_time for identity in accepted_log.read(bench.accepted_log_path)] == [
         OPEN + timedelta(seconds=1),
         OPEN + timedelta(seconds=2),
     ]
@@ -65,7 +62,7 @@ def test_every_quote_fetched_has_one_outcome_in_report_counters_and_ledger(
 
 @pytest.mark.parametrize(("with_quotes", "outcome"), [(True, "partial"), (False, "failed")])
 def test_a_failed_request_is_counted_and_its_neighbours_are_kept(
-    make_quote: MakeQuote, make_bench: MakeBench, *, with_quotes: bool, outcome: str
+    make_bench: MakeBench, *, with_quotes: bool, outcome: str
 ) -> None:
     failure = Failure("rate_limited", "HTTP 429", ("MSFT",))
     bench = make_bench(FakeSource(FetchResult(quotes=(make_quote(),) * with_quotes, failures=(failure,))))
@@ -75,9 +72,7 @@ def test_a_failed_request_is_counted_and_its_neighbours_are_kept(
     assert len(bench.sent()) == with_quotes
 
 
-def test_a_heartbeat_says_what_the_last_complete_poll_said_and_follows_its_quotes(
-    make_quote: MakeQuote, make_bench: MakeBench
-) -> None:
+def test_a_heartbeat_says_what_the_last_complete_poll_said_and_follows_its_quotes(make_bench: MakeBench) -> None:
     complete = FetchResult(quotes=(make_quote(),), complete_to=OPEN)
     failed = FetchResult(failures=(Failure("timeout", "", ("AAPL",)),))
     bench = make_bench(FakeSource(complete, failed))
@@ -105,25 +100,23 @@ def test_heartbeats_of_one_millisecond_are_told_apart(make_bench: MakeBench) -> 
     assert clocks == [OPEN, OPEN + timedelta(milliseconds=1)]
 
 
-def test_polls_until_the_source_has_nothing_more_that_is_due(make_quote: MakeQuote, make_bench: MakeBench) -> None:
+def test_polls_until_the_source_has_nothing_more_that_is_due(make_bench: MakeBench) -> None:
     results = [FetchResult(quotes=(make_quote(second=n),), more=n < 3) for n in range(1, 4)]
     bench = make_bench(FakeSource(*results))
     bench.poller.poll_all()
     assert len(bench.sent()) == 3
 
 
-def test_a_poll_that_comes_back_after_the_close_is_not_accepted(make_quote: MakeQuote, make_bench: MakeBench) -> None:
+def test_a_poll_that_comes_back_after_the_close_is_not_accepted(make_bench: MakeBench) -> None:
     source = FakeSource(FetchResult(quotes=(make_quote(),)))
     bench = make_bench(source)
     source.during = bench.intake.close
     assert bench.poller.poll() is None
     assert all(isinstance(line, Heartbeat) for line in bench.sent())
-    assert list(ledger.read(bench.ledger_path)) == []
+    assert list(accepted_log.read(bench.accepted_log_path)) == []
 
 
-def test_a_full_outbox_holds_the_poll_up_until_there_is_room_and_counts_the_time(
-    make_quote: MakeQuote, make_bench: MakeBench
-) -> None:
+def test_a_full_outbox_holds_the_poll_up_until_there_is_room_and_counts_the_time(make_bench: MakeBench) -> None:
     source = FakeSource(*(FetchResult(quotes=(make_quote(second=n),)) for n in (1, 2)))
     bench = make_bench(source, max_bytes=10)
     bench.poller.poll()
@@ -136,7 +129,7 @@ def test_a_full_outbox_holds_the_poll_up_until_there_is_room_and_counts_the_time
     assert bench.count("outbox_full_seconds_total") > 0
 
 
-def test_a_stop_ends_the_wait_for_room(make_quote: MakeQuote, make_bench: MakeBench) -> None:
+def test_a_stop_ends_the_wait_for_room(make_bench: MakeBench) -> None:
     source = FakeSource(*(FetchResult(quotes=(make_quote(second=n),)) for n in (1, 2)))
     bench = make_bench(source, max_bytes=10)
     bench.poller.poll()
@@ -145,7 +138,7 @@ def test_a_stop_ends_the_wait_for_room(make_quote: MakeQuote, make_bench: MakeBe
     assert len(source.results) == 1
 
 
-def test_a_closed_group_is_polled_once_and_then_when_it_opens(make_quote: MakeQuote, make_bench: MakeBench) -> None:
+def test_a_closed_group_is_polled_once_and_then_when_it_opens(make_bench: MakeBench) -> None:
     source = FakeSource()
     source.answer = lambda _symbols, now: FetchResult(quotes=(make_quote(),), complete_to=now)
     opens = OPEN + timedelta(hours=1)
@@ -169,7 +162,7 @@ def test_a_closed_group_is_polled_until_a_poll_is_complete(make_bench: MakeBench
 
 
 def test_a_group_that_has_ended_is_polled_no_more(make_bench: MakeBench) -> None:
-    bench = make_bench(FakeSource(FetchResult(complete_to=OPEN, ended=True)), group(source="replay"))
+    bench = make_bench(FakeSource(FetchResult(complete_to=OPEN, ended=True)))
     assert [bench.poller.poll_if_due() is None for _ in range(2)] == [False, True]
 
 
@@ -197,9 +190,7 @@ def test_missing_symbols_are_summed_over_the_groups(make_bench: MakeBench) -> No
     assert (bench.count("missing_symbols"), bench.count("groups"), bench.count("groups_open")) == (3, 2, 2)
 
 
-def test_a_quote_is_as_fresh_as_it_is_old_beyond_its_declared_delay(
-    make_quote: MakeQuote, make_bench: MakeBench
-) -> None:
+def test_a_quote_is_as_fresh_as_it_is_old_beyond_its_declared_delay(make_bench: MakeBench) -> None:
     delayed = replace(make_quote("MSFT", second=3), delay_minutes=15)
     bench = make_bench(FakeSource(FetchResult(quotes=(make_quote(second=1), delayed))))
     bench.poller.poll()
@@ -207,8 +198,8 @@ def test_a_quote_is_as_fresh_as_it_is_old_beyond_its_declared_delay(
     assert {time - OPEN.timestamp() for row in rows for time in row.due_at} == {1, 15 * 60 + 3}
 
 
-def test_the_freshness_of_a_replay_is_nobody_s_business(make_quote: MakeQuote, make_bench: MakeBench) -> None:
-    bench = make_bench(FakeSource(FetchResult(quotes=(make_quote(),))), group(source="replay"))
+def test_the_freshness_of_a_replay_is_nobody_s_business(make_bench: MakeBench) -> None:
+    bench = make_bench(FakeSource(FetchResult(quotes=(make_quote(),)), traits=RECORDED))
     bench.poller.poll()
     assert [row.due_at for packet in bench.outbox.take(0) for row in packet.rows] == [()]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from producer_service.metrics import Metrics
 from producer_service.schedule import Schedule
+from tests.support.waiting import wait_until
 
 PATIENCE_SECONDS = 10.0
 
@@ -28,10 +28,11 @@ def schedule(registry: CollectorRegistry) -> Iterator[Schedule]:
 
 
 def wait_until_counted(registry: CollectorRegistry, event: str) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not registry.get_sample_value("stockstream_scheduler_events_total", {"event": event}):
-        assert time.monotonic() < deadline, f"no {event} was counted"
-        time.sleep(0.01)
+    wait_until(
+        lambda: registry.get_sample_value("stockstream_scheduler_events_total", {"event": event}),
+        f"{event} is counted",
+        seconds=PATIENCE_SECONDS,
+    )
 
 
 def test_a_poll_runs_at_once_and_another_job_after_its_interval(schedule: Schedule) -> None:

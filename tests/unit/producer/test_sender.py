@@ -3,45 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 
 import pytest
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
-from producer_service.deduplication import decide
+from producer_service.deduplication import deduplicate
 from producer_service.freshness import Freshness
 from producer_service.health import Health
 from producer_service.journal import Journal
-from producer_service.kinesis import PutFailure, PutResult
 from producer_service.metrics import Metrics
 from producer_service.outbox import Outbox
-from producer_service.packing import Packet
 from producer_service.sender import Sender
-from quotes import Quote, lane_of
-from tests.unit.producer.conftest import OPEN
+from quotes import lane_of
+from tests.fakes.stream import FakeStream
+from tests.support.quotes import OPEN, make_quote
 
 LANES = 2
 NOW = OPEN.timestamp() + 7
-MakeQuote = Callable[..., Quote]
-
-
-class FakeStream:
-    """Fails the first requests as it is told, one failure for all their records, and takes the others."""
-
-    def __init__(self, *failures: PutFailure) -> None:
-        self.failures = list(failures)
-        self.taken: list[Packet] = []
-
-    def put(self, packets: Sequence[Packet]) -> PutResult:
-        if self.failures:
-            failure = self.failures.pop(0)
-            return PutResult((failure,) * len(packets), "told to fail")
-        self.taken += packets
-        return PutResult((None,) * len(packets))
-
-    def check(self) -> str:
-        return "it answers"
 
 
 class SenderBench:
@@ -76,10 +56,10 @@ def bench() -> Iterator[SenderBench]:
     bench.outbox.close()
 
 
-def test_a_quote_counts_as_fresh_as_it_is_when_acknowledged_and_once(bench: SenderBench, make_quote: MakeQuote) -> None:
+def test_a_quote_counts_as_fresh_as_it_is_when_acknowledged_and_once(bench: SenderBench) -> None:
     delayed = replace(make_quote("MSFT", second=-900), delay_minutes=15)
     assert lane_of("MSFT", LANES) != lane_of("AAPL", LANES)
-    bench.outbox.put(decide({}, [make_quote("AAPL", second=0), make_quote("AAPL", second=5), delayed]))
+    bench.outbox.put(deduplicate({}, [make_quote("AAPL", second=0), make_quote("AAPL", second=5), delayed]))
     bench.deliver(FakeStream("timeout", "throttled"))
     assert bench.count("freshness_seconds_count") == 3
     assert bench.count("freshness_seconds_sum") == 7 + 2 + 7
@@ -92,8 +72,8 @@ def test_a_quote_counts_as_fresh_as_it_is_when_acknowledged_and_once(bench: Send
     ]
 
 
-def test_each_retry_is_counted_by_its_reason(bench: SenderBench, make_quote: MakeQuote) -> None:
-    bench.outbox.put(decide({}, [make_quote("AAPL"), make_quote("MSFT")]))
+def test_each_retry_is_counted_by_its_reason(bench: SenderBench) -> None:
+    bench.outbox.put(deduplicate({}, [make_quote("AAPL"), make_quote("MSFT")]))
     stream = FakeStream("timeout", "timeout", "throttled")
     bench.deliver(stream)
     outcomes = {name: bench.count("packets_total", outcome=name) for name in ("timeout", "throttled", "acknowledged")}

@@ -5,15 +5,10 @@ from pathlib import Path
 import pytest
 
 from producer_service.errors import ConfigurationError
-from producer_service.settings import (
-    PREFIX,
-    VARIABLES,
-    Configuration,
-    Settings,
-    check_lanes,
-    configuration,
-    from_environment,
-)
+from producer_service.settings import PREFIX, VARIABLES, Configuration, Settings, configuration, lane_problems
+from producer_service.sources.registry import SOURCES
+from producer_service.sources.replay import ReplaySettings
+from producer_service.sources.synthetic import SyntheticSettings
 
 GOOD = {"STREAM_NAME": "quotes", "SYMBOLS": "AAPL, BTC-USD,AAPL,^GSPC"}
 
@@ -24,16 +19,20 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def load(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
+def configure(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Configuration:
     environment = {PREFIX + name: value for name, value in variables.items()}
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    return from_environment(environment)
+    return configuration(environment)
+
+
+def load(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
+    return configure(monkeypatch, **variables).settings
 
 
 def mistakes(monkeypatch: pytest.MonkeyPatch, **variables: str) -> list[str]:
     with pytest.raises(ConfigurationError) as caught:
-        load(monkeypatch, **variables)
+        configure(monkeypatch, **variables)
     return caught.value.mistakes
 
 
@@ -58,18 +57,30 @@ def test_every_mistake_is_listed_at_once(monkeypatch: pytest.MonkeyPatch) -> Non
         HTTP_PORT="70000",
         SOURCE="bloomberg",
         POLL_INTERVALL_SECONDS="5",
+        SYNTHETIC_SEED="one",
     )
     expected = (
-        "PRODUCER_POLL_INTERVALL_SECONDS: unknown; PRODUCER_POLL_INTERVAL_SECONDS is meant?",
-        "PRODUCER_STREAM_NAME: missing",
-        "PRODUCER_SOURCE: 'bloomberg': input should be 'yahoo', 'replay' or 'synthetic'",
+        "PRODUCER_POLL_INTERVALL_SECONDS: unknown; did you mean PRODUCER_POLL_INTERVAL_SECONDS?",
+        "PRODUCER_STREAM_NAME: missing; the Kinesis stream",
+        "PRODUCER_SOURCE: 'bloomberg': is not a source; the sources are yahoo, replay, synthetic",
         "PRODUCER_SYMBOLS: 'AAPL,B AD,{}': not a symbol: 'B AD', '{}'",
         "PRODUCER_LANES: '0': input should be greater than or equal to 1",
         "PRODUCER_HTTP_PORT: '70000': input should be less than or equal to 65535",
+        "PRODUCER_SYNTHETIC_SEED: 'one': input should be a valid integer",
     )
     assert len(found) == len(expected)
     for mistake, start in zip(found, expected, strict=True):
         assert mistake.startswith(start)
+
+
+def test_a_source_that_resembles_another_is_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert mistakes(monkeypatch, **GOOD, SOURCE="yaho") == [
+        "PRODUCER_SOURCE: 'yaho': is not a source; did you mean yahoo?"
+    ]
+
+
+def test_an_unknown_variable_that_resembles_none_leads_to_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert mistakes(monkeypatch, **GOOD, XYZ="1") == ["PRODUCER_XYZ: unknown; run --help lists the variables"]
 
 
 @pytest.mark.parametrize(
@@ -87,21 +98,34 @@ def test_the_default_source_needs_symbols(monkeypatch: pytest.MonkeyPatch) -> No
     assert [mistake[:25] for mistake in mistakes(monkeypatch, STREAM_NAME="quotes")] == ["PRODUCER_SYMBOLS: missing"]
 
 
+def test_the_settings_of_the_sources_in_use_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = configure(monkeypatch, STREAM_NAME="quotes", SOURCE="replay", REPLAY_PATH="week", REPLAY_SPEED="60")
+    assert config.source_settings == {"replay": ReplaySettings.model_construct(path=Path("week"), speed=60.0)}
+    config = configure(monkeypatch, STREAM_NAME="quotes", SOURCE="synthetic")
+    assert config.source_settings == {"synthetic": SyntheticSettings.model_construct(seed=1)}
+
+
+def test_a_wrong_setting_of_a_source_that_is_not_used_is_a_mistake_and_a_missing_one_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    [mistake] = mistakes(monkeypatch, **GOOD, REPLAY_SPEED="-1")
+    assert mistake.startswith("PRODUCER_REPLAY_SPEED: '-1': input should be greater than or equal to 0")
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_the_settings_of_a_source_bear_its_name(name: str) -> None:
+    assert SOURCES[name].settings.model_config["env_prefix"] == f"{PREFIX}{name.upper()}_"
+    assert SOURCES[name].settings.model_config["env_ignore_empty"]
+
+
 def test_a_lane_too_full_for_its_state_is_refused_with_how_many_lanes_it_takes() -> None:
     symbols = tuple(f"S{number}" for number in range(1000))
-    [mistake] = check_lanes(symbols, 2)
+    [mistake] = lane_problems(symbols, 2)
     advised = int(mistake.split(" lanes are enough")[0].split()[-1])
     assert advised > 2
-    assert check_lanes(symbols, advised) == []
-    assert check_lanes(symbols, advised - 1) != []
-    assert "too many for one stream" in check_lanes(tuple(f"S{number}" for number in range(60_000)), 99)[0]
-
-
-def configure(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Configuration:
-    environment = {PREFIX + name: value for name, value in variables.items()}
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    return configuration(environment)
+    assert lane_problems(symbols, advised) == []
+    assert lane_problems(symbols, advised - 1) != []
+    assert "too many for one stream" in lane_problems(tuple(f"S{number}" for number in range(60_000)), 99)[0]
 
 
 @pytest.fixture
@@ -111,21 +135,21 @@ def watchlist(tmp_path: Path) -> Path:
     return path
 
 
-def test_without_a_watchlist_there_are_no_groups_but_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert configure(monkeypatch, **GOOD) == (load(monkeypatch, **GOOD), ())
+def test_without_a_watchlist_there_are_no_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert configure(monkeypatch, **GOOD).groups == ()
 
 
-def test_a_watchlist_stands_in_for_the_symbols_and_takes_the_settings_where_it_says_nothing(
+def test_a_watchlist_replaces_the_symbols_and_takes_the_settings_where_it_says_nothing(
     monkeypatch: pytest.MonkeyPatch, watchlist: Path
 ) -> None:
-    _, [group] = configure(
+    [group] = configure(
         monkeypatch,
         STREAM_NAME="quotes",
         WATCHLIST=str(watchlist),
         SOURCE="synthetic",
         POLL_INTERVAL_SECONDS="2",
         CALENDAR="XNYS",
-    )
+    ).groups
     assert (group.name, group.symbols, group.interval_seconds) == ("us", ("AAPL",), 2)
     assert (group.calendar, group.source) == ("XNYS", "synthetic")
 
@@ -134,29 +158,26 @@ def test_mistakes_of_the_environment_and_of_the_watchlist_are_listed_together(
     monkeypatch: pytest.MonkeyPatch, watchlist: Path
 ) -> None:
     watchlist.write_text(watchlist.read_text() + 'source = "bloomberg"\n')
-    with pytest.raises(ConfigurationError) as caught:
-        configure(monkeypatch, SYMBOLS="AAPL", WATCHLIST=str(watchlist), CALENDAR="XNYX")
+    found = mistakes(monkeypatch, SYMBOLS="AAPL", WATCHLIST=str(watchlist), CALENDAR="XNYX")
     starts = [
         "PRODUCER_STREAM_NAME: missing",
-        "PRODUCER_CALENDAR: 'XNYX': is no calendar; ",
+        "PRODUCER_CALENDAR: 'XNYX': is not a calendar; did you mean XNYS",
         "PRODUCER_SYMBOLS: set beside PRODUCER_WATCHLIST",
-        f"{watchlist}:4: source 'bloomberg' is not one of",
+        f"{watchlist}: group 1 (us): source: 'bloomberg': is not a source; the sources are",
     ]
-    for mistake, start in zip(caught.value.mistakes, starts, strict=True):
+    for mistake, start in zip(found, starts, strict=True):
         assert mistake.startswith(start)
 
 
 def test_a_watchlist_that_is_not_there_is_one_mistake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        configure(monkeypatch, STREAM_NAME="quotes", WATCHLIST=str(tmp_path / "none.toml"))
-    assert caught.value.mistakes == [f"{tmp_path / 'none.toml'}: No such file or directory"]
+    found = mistakes(monkeypatch, STREAM_NAME="quotes", SOURCE="synthetic", WATCHLIST=str(tmp_path / "none.toml"))
+    assert found == [f"{tmp_path / 'none.toml'}: No such file or directory"]
 
 
 def test_a_group_of_recordings_needs_their_path(monkeypatch: pytest.MonkeyPatch, watchlist: Path) -> None:
     watchlist.write_text(watchlist.read_text() + 'source = "replay"\n')
-    with pytest.raises(ConfigurationError) as caught:
-        configure(monkeypatch, STREAM_NAME="quotes", WATCHLIST=str(watchlist))
-    assert [mistake.split(";")[0] for mistake in caught.value.mistakes] == ["PRODUCER_REPLAY_PATH: missing"]
+    found = mistakes(monkeypatch, STREAM_NAME="quotes", WATCHLIST=str(watchlist))
+    assert [mistake.split(";")[0] for mistake in found] == ["PRODUCER_REPLAY_PATH: missing"]
 
 
 def test_a_margin_beyond_half_a_day_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

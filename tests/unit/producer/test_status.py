@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
-from producer_service.deduplication import Memory
+from producer_service.deduplication import SymbolHistory
 from producer_service.sources import Failure, FetchResult
 from producer_service.status import MAX_LISTED, STALEST, stalest
-from quotes import Quote
 from tests.fakes.producer_bench import Bench, FakeSource, calendar, group
-from tests.unit.producer.conftest import OPEN
-
-MakeQuote = Callable[..., Quote]
+from tests.support.quotes import OPEN, make_quote
 
 
-def test_the_page_says_how_each_group_stands(make_quote: MakeQuote, tmp_path: Path) -> None:
+def test_the_page_says_how_each_group_stands(tmp_path: Path) -> None:
     hour = timedelta(hours=1)
     day = calendar("DAY", (OPEN - 8 * hour, OPEN - hour), (OPEN + 16 * hour, OPEN + 23 * hour))
     source = FakeSource(
@@ -80,8 +76,8 @@ def test_lists_of_symbols_are_cut_and_their_counts_are_not(tmp_path: Path) -> No
 
 
 def test_the_stalest_symbols_are_those_of_the_oldest_events_that_are_watched() -> None:
-    memories = {f"S{number}": Memory(OPEN + timedelta(seconds=number), 0, ()) for number in range(20)}
-    found = stalest([f"S{number}" for number in range(1, 30)], memories, OPEN + timedelta(minutes=1))
+    histories = {f"S{number}": SymbolHistory(OPEN + timedelta(seconds=number), 0, ()) for number in range(20)}
+    found = stalest([f"S{number}" for number in range(1, 30)], histories, OPEN + timedelta(minutes=1))
     assert [(each["symbol"], each["age_seconds"]) for each in found] == [
         (f"S{number}", 60 - number) for number in range(1, 1 + STALEST)
     ]

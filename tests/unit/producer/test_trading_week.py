@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from producer_service import calendars
-from producer_service.calendars import Calendar
-from producer_service.hours import EVER, Hours, is_due
+from producer_service.hours import EARLIEST, Hours, is_due
+from producer_service.market_hours import Calendar
 from producer_service.sources import FetchResult
 from quotes import Quote, lane_of, partition_key
 from tests.fakes.producer_bench import LANES, Bench, FakeSource, group
@@ -78,7 +78,7 @@ def test_a_closed_exchange_holds_no_lane_back_and_an_open_one_claims_no_more_tha
     source.answer = answer
     groups = group("us", (SHARE,), calendar="XNYS"), group("coins", (COIN,))
     lane = partition_key(lane_of(SHARE, LANES), LANES)
-    claimed = EVER
+    claimed = EARLIEST
     lags: set[timedelta] = set()
     with closing(Bench(source, tmp_path, *groups, calendars={"XNYS": new_york})) as bench:
         for now in every(step):

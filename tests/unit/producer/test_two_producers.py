@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer_service.deduplication import decide
+from producer_service.deduplication import deduplicate
 from producer_service.journal import Journal
 from producer_service.outbox import Outbox
 from producer_service.packing import Packet
 from quotes import Identity, Quote, content_of, decode
-from tests.unit.producer.conftest import OPEN, MakeQuote
+from tests.support.quotes import OPEN, make_quote
 
 LANES = 2
 
@@ -37,7 +37,7 @@ class Producer:
         )
 
     def poll(self, *quotes: Quote) -> None:
-        decision = decide(self._outbox.memories, quotes)
+        decision = deduplicate(self._outbox.histories, quotes)
         self._outbox.put(decision)
         self.accepted += [accepted.identity for accepted in decision.accepted]
 
@@ -81,9 +81,7 @@ def two() -> Iterator[tuple[Producer, Producer]]:
         producer.close()
 
 
-def test_a_quote_that_both_poll_arrives_twice_under_one_identity(
-    two: tuple[Producer, Producer], make_quote: MakeQuote
-) -> None:
+def test_a_quote_that_both_poll_arrives_twice_under_one_identity(two: tuple[Producer, Producer]) -> None:
     stream = Stream()
     for received, producer in enumerate(two):
         producer.poll(make_quote(received=received))
@@ -93,7 +91,7 @@ def test_a_quote_that_both_poll_arrives_twice_under_one_identity(
     assert len(stream.contents(identity)) == 1
 
 
-def test_one_identity_may_carry_two_contents(two: tuple[Producer, Producer], make_quote: MakeQuote) -> None:
+def test_one_identity_may_carry_two_contents(two: tuple[Producer, Producer]) -> None:
     stream = Stream()
     for price, producer in zip(("100", "101"), two, strict=True):  # a source that revises, polled by each once
         producer.poll(make_quote(price=price))
@@ -102,7 +100,7 @@ def test_one_identity_may_carry_two_contents(two: tuple[Producer, Producer], mak
     assert len(stream.contents(identity)) == 2
 
 
-def test_a_first_arrival_may_be_behind_a_later_quote(two: tuple[Producer, Producer], make_quote: MakeQuote) -> None:
+def test_a_first_arrival_may_be_behind_a_later_quote(two: tuple[Producer, Producer]) -> None:
     stream, (slow, quick) = Stream(), two
     slow.poll(make_quote(second=0))
     quick.poll(make_quote(second=1))

@@ -1,0 +1,172 @@
+"""Listening: runs a pushed source on a thread of its own, and starts it again whenever it fails."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from queue import Empty, SimpleQueue
+
+import structlog
+
+from producer_service.backoff import pause
+from producer_service.errors import JournalError
+from producer_service.group_state import GroupState
+from producer_service.intake import Intake
+from producer_service.poll_report import PollReport, total
+from producer_service.polling import log_poll
+from producer_service.sources import Failure, FailureReason, FetchResult, PushedSource
+
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 60.0
+"""The bounds of the pause before a source is started again."""
+SUMMARY_SECONDS = 10.0
+"""How often the results of a group are logged. A line for each result would be a line for each quote."""
+STOP_SECONDS = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class Listener:
+    """Hands each result of a pushed source to the intake, one part for each of the source's groups.
+
+    When the source returns or raises, that is counted and logged as a failure of the source, and the source is started
+    again after a pause with full jitter. The bound of the pause doubles until the source has run for longer than the
+    longest pause. `beat` tells the health check that results come in. `jitter` is uniform from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        source: PushedSource,
+        states: Sequence[GroupState],
+        intake: Intake,
+        *,
+        now: Callable[[], datetime],
+        stopping: threading.Event,
+        beat: Callable[[], None],
+        jitter: Callable[[], float],
+    ) -> None:
+        self.name = name
+        self.states = states
+        self._source = source
+        self._intake = intake
+        self._now = now
+        self._stopping = stopping
+        self._beat = beat
+        self._jitter = jitter
+        self._symbols = {state.group.name: frozenset(state.group.symbols) for state in states}
+        self._reports: defaultdict[str, list[PollReport]] = defaultdict(list)
+        self._summarized_at = time.monotonic()
+        self._has_reported_failure = False
+        self._thread: threading.Thread | None = None
+
+    def start(self, on_end: Callable[[], None]) -> None:
+        """Start to listen. `on_end` is called from the thread when it ends."""
+        self._thread = threading.Thread(target=self._run, args=(on_end,), name=f"listen-{self.name}", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close the source, and wait a moment for the thread. To be called once `stopping` is set or all has ended."""
+        self._source.close()
+        if self._thread is not None:
+            self._thread.join(STOP_SECONDS)
+
+    @property
+    def _has_ended(self) -> bool:
+        return all(state.progress.ended for state in self.states)
+
+    def _run(self, on_end: Callable[[], None]) -> None:
+        failures = 0
+        while not (self._stopping.is_set() or self._has_ended):
+            started = time.monotonic()
+            self._listen()
+            if time.monotonic() - started > LONGEST_PAUSE_SECONDS:
+                failures = 0
+            if not self._has_ended:
+                seconds = pause(failures, self._jitter(), first=FIRST_PAUSE_SECONDS, longest=LONGEST_PAUSE_SECONDS)
+                self._stopping.wait(seconds)
+            failures += 1
+        self._log_summary()
+        on_end()
+
+    def _listen(self) -> None:
+        """Run the source until it returns or raises, and report why."""
+        self._beat()
+        self._has_reported_failure = False
+        try:
+            self._source.listen(self._deliver)
+        except JournalError:  # the producer's own trouble, not the source's
+            log.exception("pushed_result_lost", source=self.name, action="the source is started again")
+            return
+        except Exception as error:
+            if not isinstance(error, OSError):  # not the network's trouble, so the stack trace is needed
+                log.exception("listener_crashed", source=self.name)
+            self._report(_reason_of(error), f"{type(error).__name__}: {error}")
+            return
+        if not (self._stopping.is_set() or self._has_ended or self._has_reported_failure):
+            self._report("connection", "the source ended its connection")
+
+    def _report(self, reason: FailureReason, detail: str) -> None:
+        """Have a failure of the source counted and logged, as one that it delivers itself."""
+        symbols = tuple(symbol for state in self.states for symbol in state.group.symbols)
+        self._accept(FetchResult(failures=(Failure(reason, detail, symbols),)))
+
+    def _deliver(self, result: FetchResult) -> None:
+        """Take a result from the source. Blocks while the outbox is full."""
+        self._beat()
+        self._has_reported_failure = bool(result.failures)
+        for state in self.states:
+            if not self._intake.wait_for_room(state.group.name, self._beat):
+                return
+        self._accept(result)
+
+    def _accept(self, result: FetchResult) -> None:
+        received_at = self._now()
+        for state in self.states:
+            name = state.group.name
+            report = self._intake.accept(state, received_at, result.for_symbols(self._symbols[name]))
+            if report is not None:
+                self._reports[name].append(report)
+        if time.monotonic() - self._summarized_at >= SUMMARY_SECONDS:
+            self._log_summary()
+
+    def _log_summary(self) -> None:
+        for name, reports in self._reports.items():
+            log_poll(name, total(reports))
+        self._reports.clear()
+        self._summarized_at = time.monotonic()
+
+
+def first_result(source: PushedSource, seconds: float) -> FetchResult:
+    """The first result of a source, or a failure if it raises, returns or delivers nothing in time. Then closes it."""
+    results: SimpleQueue[FetchResult] = SimpleQueue()
+
+    def listen() -> None:
+        try:
+            source.listen(results.put)
+            failure = Failure("connection", "the source ended its connection", source.symbols)
+        except Exception as error:  # noqa: BLE001  (whatever a client library raises)
+            failure = Failure(_reason_of(error), f"{type(error).__name__}: {error}", source.symbols)
+        results.put(FetchResult(failures=(failure,)))
+
+    threading.Thread(target=listen, name="first-result", daemon=True).start()
+    try:
+        return results.get(timeout=seconds)
+    except Empty:
+        failure = Failure("timeout", f"the source delivered nothing within {seconds:.0f} s", source.symbols)
+        return FetchResult(failures=(failure,))
+    finally:
+        source.close()
+
+
+def _reason_of(error: Exception) -> FailureReason:
+    match error:
+        case TimeoutError():
+            return "timeout"
+        case OSError():
+            return "connection"
+        case _:
+            return "malformed"

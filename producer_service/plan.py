@@ -1,0 +1,60 @@
+"""The plan: which groups are polled, from which open sources, by which hours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+
+from producer_service import calendars
+from producer_service.errors import ConfigurationError
+from producer_service.group_state import calendars_of_group
+from producer_service.market_hours import MarketHours
+from producer_service.settings import Configuration, lane_problems
+from producer_service.sources import Source
+from producer_service.sources.definition import SourceDefinition
+from producer_service.watch_group import WatchGroup
+
+DEFAULT_GROUP = "default"
+
+
+class Plan(NamedTuple):
+    """The groups, the sources that they name, and the hours of the calendars that they follow."""
+
+    groups: tuple[WatchGroup, ...]
+    sources: dict[str, Source]
+    market_hours: MarketHours
+
+    def symbols_of(self, source: str) -> tuple[str, ...]:
+        """The symbols of all groups of a source."""
+        return tuple(symbol for group in self.groups if group.source == source for symbol in group.symbols)
+
+
+def make_plan(config: Configuration, definitions: Mapping[str, SourceDefinition[Any]], now: datetime) -> Plan:
+    """Open each source that is used, once, and complete the groups. Raises `ConfigurationError`.
+
+    Without a watchlist, the settings describe the only group. A group without symbols has all symbols of its source.
+    """
+    settings = config.settings
+    groups = config.groups or (
+        WatchGroup(
+            name=DEFAULT_GROUP,
+            symbols=settings.symbols,
+            interval_seconds=settings.poll_interval_seconds,
+            calendar=settings.calendar,
+            source=settings.source,
+        ),
+    )
+    sources: dict[str, Source] = {}
+    for name in dict.fromkeys(group.source for group in groups):
+        symbols = tuple(symbol for group in groups if group.source == name for symbol in group.symbols)
+        sources[name] = definitions[name].open(config.source_settings[name], symbols)
+    groups = tuple(
+        msgspec.structs.replace(group, symbols=group.symbols or sources[group.source].symbols) for group in groups
+    )
+    if problems := lane_problems(tuple(symbol for group in groups for symbol in group.symbols), settings.lanes):
+        raise ConfigurationError(problems)
+    names = [name for group in groups for name in calendars_of_group(group, sources[group.source].traits)]
+    return Plan(groups, sources, MarketHours(names, calendars.load, now))

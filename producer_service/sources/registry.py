@@ -1,0 +1,14 @@
+"""Every source that the producer knows. A new source is added to this list and nowhere else in the producer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from producer_service.sources import replay, synthetic, yahoo
+from producer_service.sources.definition import SourceDefinition
+
+SOURCES: Mapping[str, SourceDefinition[Any]] = {
+    definition.name: definition for definition in (yahoo.DEFINITION, replay.DEFINITION, synthetic.DEFINITION)
+}
+DEFAULT_SOURCE = yahoo.DEFINITION.name

@@ -1,0 +1,63 @@
+"""Undelivered states through a real bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from deployment.stacks import Outputs
+from producer_service.deduplication import SymbolHistory
+from producer_service.errors import HandoverUnavailable
+from producer_service.handover_store import UndeliveredState
+from producer_service.packing import Row
+from producer_service.s3_handover_store import S3HandoverStore
+from replica.emulator import Emulator
+
+STATE = UndeliveredState(
+    4,
+    (Row(1, 3, b"a\n", 1, 1.5), Row(2, 0, b"b\nc\n", 2, 2.5)),
+    {"AAPL": SymbolHistory(datetime(2026, 11, 23, tzinfo=UTC), 1, (b"12345678", b"abcdefgh"))},
+)
+
+
+@pytest.fixture
+def store(emulator: Emulator, deployed: Outputs, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3HandoverStore]:
+    with monkeypatch.context() as patch:
+        for name, value in emulator.environment().items():
+            patch.setenv(name, value)
+        yield S3HandoverStore(deployed["ArchiveBucket"], "quotes")
+
+
+def test_an_undelivered_state_comes_back_as_it_went_and_is_gone_when_deleted(store: S3HandoverStore) -> None:
+    store.put("2-b", STATE)
+    store.put("1-a", STATE)
+    assert store.waiting() == ["1-a", "2-b"]
+    assert store.get("1-a") == STATE
+    for key in ("1-a", "2-b", "2-b"):
+        store.delete(key)
+    assert store.waiting() == []
+    assert store.get("1-a") is None
+
+
+def test_states_of_other_streams_are_not_seen(store: S3HandoverStore, deployed: Outputs) -> None:
+    other = S3HandoverStore(deployed["ArchiveBucket"], "quotes-of-another")
+    other.put("1-a", STATE)
+    assert store.waiting() == []
+    other.delete("1-a")
+
+
+def test_what_is_no_undelivered_state_is_refused(store: S3HandoverStore, emulator: Emulator, deployed: Outputs) -> None:
+    key = "undelivered/quotes/3-c"
+    emulator.client("s3").put_object(Bucket=deployed["ArchiveBucket"], Key=key, Body=b"rubbish")
+    with pytest.raises(HandoverUnavailable, match="cannot be read"):
+        store.get("3-c")
+    store.delete("3-c")
+
+
+def test_a_bucket_that_is_not_there_is_told(emulator: Emulator, store: S3HandoverStore) -> None:
+    del emulator
+    with pytest.raises(HandoverUnavailable, match="no-such-bucket"):
+        S3HandoverStore("no-such-bucket", "quotes").put("1-a", STATE)
+    assert store.waiting() == []

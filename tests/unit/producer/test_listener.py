@@ -1,0 +1,301 @@
+"""A pushed source, from its results to the stream, with every way in which its connection may end."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog.testing
+
+from producer_service.daemon import Daemon
+from producer_service.errors import JournalError
+from producer_service.http import Server
+from producer_service.journal import Journal
+from producer_service.listener import Listener, first_result
+from producer_service.packing import Row
+from producer_service.plan import make_plan
+from producer_service.settings import Configuration, Settings
+from producer_service.sources import Failure, FetchResult, Rejected
+from producer_service.sources.definition import SourceDefinition, SourceSettings
+from producer_service.wiring import Producer
+from quotes import Heartbeat, Quote
+from tests.fakes.producer_bench import LANES, Bench, FakeSource, group
+from tests.fakes.pushed_source import OPEN_END, FakePushedSource, Step
+from tests.fakes.stream import FakeStream
+from tests.support.quotes import OPEN, make_quote
+from tests.support.waiting import wait_until
+
+PATIENCE_SECONDS = 10.0
+
+
+def result(second: int, *symbols: str) -> FetchResult:
+    quotes = tuple(make_quote(symbol, second) for symbol in symbols or ("AAPL",))
+    return FetchResult(quotes=quotes, complete_to=OPEN + timedelta(seconds=second))
+
+
+def quotes_sent(bench: Bench) -> list[Quote]:
+    return [line for line in bench.sent() if isinstance(line, Quote)]
+
+
+class Listening:
+    """A listener over a bench, which restarts its source without a pause."""
+
+    def __init__(self, bench: Bench, source: FakePushedSource) -> None:
+        self.ended = threading.Event()
+        self._bench = bench
+        self._source = source
+        self.listener = Listener(
+            "fake",
+            source,
+            bench.states,
+            bench.intake,
+            now=lambda: bench.now,
+            stopping=bench.stopping,
+            beat=bench.beat,
+            jitter=lambda: 0.0,
+        )
+        self.listener.start(self.ended.set)
+
+    def stop(self) -> None:
+        self._bench.stopping.set()
+        self.listener.stop()
+
+
+Listen = Callable[..., tuple[Bench, FakePushedSource, Listening]]
+
+
+@pytest.fixture
+def listen(tmp_path: Path) -> Iterator[Listen]:
+    started: list[tuple[Bench, Listening]] = []
+
+    def listen(*connections: list[Step], groups: tuple[str, ...] = ("us",), **options: Any) -> object:
+        source = FakePushedSource(*connections)
+        symbols = [("AAPL",), ("MSFT",)] if len(groups) > 1 else [("AAPL", "MSFT")]
+        of_bench = [group(name, each) for name, each in zip(groups, symbols, strict=True)]
+        bench = Bench(FakeSource(), tmp_path, *of_bench, **options)
+        running = Listening(bench, source)
+        started.append((bench, running))
+        return bench, source, running
+
+    yield listen  # type: ignore[misc]
+    for bench, running in started:
+        running.stop()
+        bench.close()
+
+
+def wait_for(event: threading.Event) -> None:
+    assert event.wait(PATIENCE_SECONDS)
+
+
+def test_results_are_accepted_in_their_order(listen: Listen) -> None:
+    bench, source, _ = listen([result(1), result(2, "AAPL", "MSFT"), result(2), result(1), OPEN_END])
+    wait_for(source.is_quiet)
+    aapl = [quote.event_time for quote in quotes_sent(bench) if quote.symbol == "AAPL"]
+    assert aapl == [OPEN + timedelta(seconds=second) for second in (1, 2)]
+    outcomes = {name: bench.count("quotes_total", outcome=name) for name in ("accepted", "suppressed", "late")}
+    assert outcomes == {"accepted": 3, "suppressed": 1, "late": 1}
+    assert bench.states[0].progress.complete_to == OPEN + timedelta(seconds=1)
+    assert bench.count("polls_total", outcome="complete") == 4
+    assert bench.beats >= 4
+
+
+@pytest.mark.parametrize(
+    ("end", "reason", "detail"),
+    [
+        (ConnectionResetError("reset"), "connection", "ConnectionResetError: reset"),
+        (TimeoutError("no answer"), "timeout", "TimeoutError: no answer"),
+        (ValueError("not JSON"), "malformed", "ValueError: not JSON"),
+        (None, "connection", "the source ended its connection"),
+    ],
+)
+def test_a_source_that_raises_or_returns_is_counted_and_started_again(
+    listen: Listen, end: Exception | None, reason: str, detail: str
+) -> None:
+    first: list[Step] = [result(1)] if end is None else [result(1), end]
+    bench, source, _ = listen(first, [result(2), OPEN_END])
+    wait_for(source.is_quiet)
+    assert source.opened == 2
+    assert [quote.event_time.second for quote in quotes_sent(bench)] == [1, 2]
+    assert bench.count("source_failures_total", reason=reason) == 1
+    assert bench.states[0].poll_status.failure == Failure(reason, detail, ("AAPL", "MSFT"))  # type: ignore[arg-type]
+    assert bench.count("polls_total", outcome="failed") == 1
+
+
+def test_a_failure_that_the_source_reports_itself_is_counted_once(listen: Listen) -> None:
+    refused = FetchResult(failures=(Failure("unauthorized", "HTTP 401", ("AAPL",)),))
+    bench, source, _ = listen([refused], [OPEN_END])
+    wait_for(source.is_quiet)
+    assert bench.count("source_failures_total", reason="unauthorized") == 1
+    assert bench.count("source_failures_total", reason="connection") == 0
+
+
+def test_each_group_gets_its_part(listen: Listen) -> None:
+    mixed = FetchResult(
+        quotes=(make_quote("AAPL"), make_quote("MSFT"), make_quote("OTHER")),
+        rejected=(Rejected("AAPL", "price nan"),),
+        missing=("MSFT",),
+        failures=(Failure("timeout", "", ("AAPL", "MSFT")),),
+    )
+    bench, source, _ = listen([mixed, OPEN_END], groups=("a", "m"))
+    wait_for(source.is_quiet)
+    a, m = (state.poll_status for state in bench.states)
+    assert a.report is not None
+    assert m.report is not None
+    assert (a.report.accepted, a.report.rejected, a.report.missing, a.failure) == (
+        1,
+        1,
+        0,
+        Failure("timeout", "", ("AAPL",)),
+    )
+    assert (m.report.accepted, m.report.rejected, m.report.missing) == (1, 0, 1)
+    assert {quote.symbol for quote in quotes_sent(bench)} == {"AAPL", "MSFT"}
+
+
+def test_a_full_outbox_holds_the_source_up(listen: Listen) -> None:
+    bench, source, _ = listen([result(1), result(2), OPEN_END], max_bytes=10)
+    wait_until(lambda: bench.count("quotes_total", outcome="accepted"), "the first result is accepted")
+    assert not source.is_quiet.is_set()
+    assert len(quotes_sent(bench)) == 1
+    wait_for(source.is_quiet)
+    assert len(quotes_sent(bench)) == 1
+
+
+def test_a_stop_ends_a_wait_for_room_and_accepts_nothing_more(listen: Listen) -> None:
+    bench, source, running = listen([result(1), result(2), OPEN_END], max_bytes=10)
+    wait_until(lambda: bench.count("quotes_total", outcome="accepted"), "the first result is accepted")
+    running.stop()
+    wait_for(running.ended)
+    assert source.is_closed
+    assert bench.count("quotes_total", outcome="accepted") == 1
+
+
+def test_a_stop_is_prompt_and_no_failure(listen: Listen) -> None:
+    bench, source, running = listen([result(1), OPEN_END])
+    wait_for(source.is_quiet)
+    started = time.monotonic()
+    running.stop()
+    assert time.monotonic() - started < 1
+    wait_for(running.ended)
+    assert source.opened == 1
+    assert bench.count("polls_total", outcome="failed") == 0
+
+
+def test_a_source_that_has_ended_is_not_started_again(listen: Listen) -> None:
+    last = FetchResult(quotes=(make_quote(),), complete_to=OPEN, ended=True)
+    bench, source, running = listen([last])
+    wait_for(running.ended)
+    assert source.opened == 1
+    assert bench.states[0].progress.ended
+    assert bench.count("source_failures_total", reason="connection") == 0
+
+
+class FullOnce(Journal):
+    """A journal whose disk is full at the first result."""
+
+    was_full = False
+
+    def append(self, rows: Iterable[Row], *arguments: Any, **options: Any) -> list[Row]:
+        if not self.was_full:
+            self.was_full = True
+            raise JournalError("database or disk is full")
+        return super().append(rows, *arguments, **options)
+
+
+def test_a_journal_that_fails_is_not_the_sources_failure(listen: Listen) -> None:
+    bench, source, _ = listen([result(1)], [result(1), OPEN_END], journal=FullOnce(None, LANES))
+    wait_for(source.is_quiet)
+    assert [quote.event_time.second for quote in quotes_sent(bench)] == [1]
+    assert bench.count("polls_total", outcome="failed") == 0
+
+
+def test_results_are_logged_together(listen: Listen) -> None:
+    with structlog.testing.capture_logs() as logs:
+        _, source, running = listen([*(result(second) for second in range(1, 50)), OPEN_END])
+        wait_for(source.is_quiet)
+        running.stop()
+        wait_for(running.ended)
+    [line] = [line for line in logs if line["event"] == "polled"]
+    assert (line["group"], line["fetched"], line["accepted"]) == ("us", 49, 49)
+
+
+class TestFirstResult:
+    def test_is_the_first_of_several(self) -> None:
+        source = FakePushedSource([result(1), result(2), OPEN_END])
+        assert first_result(source, PATIENCE_SECONDS) == result(1)
+        assert source.is_closed
+
+    @pytest.mark.parametrize(
+        ("steps", "seconds", "reason"),
+        [
+            ([OPEN_END], 0.01, "timeout"),
+            ([], PATIENCE_SECONDS, "connection"),
+            ([ValueError("x")], PATIENCE_SECONDS, "malformed"),
+        ],
+    )
+    def test_is_a_failure_if_none_comes(self, steps: list[Step], seconds: float, reason: str) -> None:
+        [failure] = first_result(FakePushedSource(steps), seconds).failures
+        assert failure.reason == reason
+
+
+@pytest.fixture
+def _signals() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def make_producer(source: FakePushedSource, stream: FakeStream) -> Producer:
+    def open_(_settings: SourceSettings, _symbols: tuple[str, ...]) -> FakePushedSource:
+        return source
+
+    definition = SourceDefinition(
+        name="fake", description="a fake", settings=SourceSettings, needs_symbols=False, open=open_
+    )
+    settings = Settings.model_construct(stream_name="quotes", source="fake", calendar="always", linger_seconds=0.0)
+    config = Configuration(settings, (), {"fake": SourceSettings()})
+    return Producer(settings, make_plan(config, {"fake": definition}, OPEN), stream)
+
+
+@pytest.mark.usefixtures("_signals")
+class TestThroughTheDaemon:
+    def run(self, producer: Producer) -> int:
+        server = Server("127.0.0.1", 0, producer.metrics.registry, producer.health, producer.status.page)
+        with producer:
+            return Daemon(producer, server).run()
+
+    def test_everything_pushed_is_delivered_in_its_order_until_a_stop(self) -> None:
+        steps: list[Step] = [result(second, "AAPL", "MSFT") for second in range(1, 40)]
+        source, stream = FakePushedSource([*steps, OPEN_END]), FakeStream()
+        producer = make_producer(source, stream)
+        page: list[dict[str, object]] = []
+
+        def stop_when_delivered() -> None:
+            if len(stream.quotes) == 78 and not producer.stopping.is_set():
+                assert producer.health.liveness().ok
+                page.append(json.loads(producer.status.page()))
+                producer.stopping.set()
+
+        stream.on_put = stop_when_delivered
+        assert self.run(producer) == 0
+        for symbol in source.symbols:
+            seconds = [(quote.event_time - OPEN).seconds for quote in stream.quotes if quote.symbol == symbol]
+            assert seconds == list(range(1, 40))
+        assert source.is_closed
+        assert producer.pollers == []
+        assert page[0]["groups"][0]["last_poll"]["accepted"] == 2  # type: ignore[index]
+
+    def test_the_end_of_the_source_is_the_end_of_the_run(self) -> None:
+        last = FetchResult(quotes=(make_quote(second=2),), complete_to=OPEN + timedelta(minutes=1), ended=True)
+        stream = FakeStream()
+        assert self.run(make_producer(FakePushedSource([result(1), last]), stream)) == 0
+        assert [quote.event_time.second for quote in stream.quotes] == [1, 2]
+        closing_heartbeats = [line for line in stream.lines if isinstance(line, Heartbeat)]
+        assert {each.complete_to for each in closing_heartbeats[-4:]} == {OPEN + timedelta(minutes=1)}

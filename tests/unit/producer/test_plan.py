@@ -1,0 +1,81 @@
+"""From the configuration to what is polled: groups, one source for each name, calendars."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from producer_service.errors import ConfigurationError
+from producer_service.plan import Plan, make_plan
+from producer_service.settings import Configuration, Settings
+from producer_service.sources.definition import SourceDefinition, SourceSettings
+from producer_service.watch_group import WatchGroup
+from tests.fakes.producer_bench import FakeSource, group
+from tests.support.quotes import OPEN
+
+
+class Sources:
+    """Definitions of fake sources. It keeps the symbols that each was opened for."""
+
+    def __init__(self) -> None:
+        self.opened: list[tuple[str, tuple[str, ...]]] = []
+
+    @property
+    def definitions(self) -> Mapping[str, SourceDefinition[Any]]:
+        return {name: self._definition(name) for name in ("yahoo", "synthetic")}
+
+    def _definition(self, name: str) -> SourceDefinition[SourceSettings]:
+        def open_(_: SourceSettings, symbols: tuple[str, ...]) -> FakeSource:
+            self.opened.append((name, symbols))
+            return FakeSource()
+
+        return SourceDefinition(
+            name=name, description="a fake", settings=SourceSettings, needs_symbols=False, open=open_
+        )
+
+
+@pytest.fixture
+def sources() -> Sources:
+    return Sources()
+
+
+def plan(sources: Sources, *groups: WatchGroup, **settings: object) -> Plan:
+    core = Settings.model_construct(stream_name="quotes", **settings)  # type: ignore[arg-type]
+    config = Configuration(core, groups, dict.fromkeys(("yahoo", "synthetic"), SourceSettings()))
+    return make_plan(config, sources.definitions, OPEN)
+
+
+def test_without_a_watchlist_there_is_one_group_of_the_settings(sources: Sources) -> None:
+    planned = plan(sources, source="synthetic", symbols=("KO",), poll_interval_seconds=3)
+    assert planned.groups == (group("default", ("KO",), calendar="auto", source="synthetic", interval_seconds=3),)
+
+
+def test_a_source_has_symbols_of_its_own_where_none_are_named(sources: Sources) -> None:
+    [default] = plan(sources, source="synthetic").groups
+    assert default.symbols == FakeSource.symbols
+
+
+def test_groups_of_one_source_share_it_and_it_is_opened_for_the_symbols_of_all(sources: Sources) -> None:
+    groups = (
+        group("us", ("AAPL",), calendar="always"),
+        group("toys", ("T1",), source="synthetic"),
+        group("eu", ("HSBA.L",), calendar="always"),
+    )
+    planned = plan(sources, *groups, source="yahoo")
+    assert planned.groups == groups
+    assert list(planned.sources) == ["yahoo", "synthetic"]
+    assert sources.opened == [("yahoo", ("AAPL", "HSBA.L")), ("synthetic", ("T1",))]
+    assert planned.symbols_of("yahoo") == ("AAPL", "HSBA.L")
+
+
+def test_a_lane_is_too_full_if_the_groups_together_fill_it(sources: Sources) -> None:
+    groups = tuple(group(name, [f"{name}{number}" for number in range(250)]) for name in "ab")
+    with pytest.raises(ConfigurationError, match="PRODUCER_LANES: a lane of 1 would hold 500 of the 500 symbols"):
+        plan(sources, *groups, lanes=1)
+
+
+def test_calendars_are_loaded_for_the_groups_that_follow_them(sources: Sources) -> None:
+    hours = plan(sources, group("us", ("AAPL", "HSBA.L"), calendar="auto")).market_hours
+    assert [hours.calendar(name).zone for name in ("XLON", "XNYS")] == ["Europe/London", "America/New_York"]
