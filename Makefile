@@ -1,10 +1,13 @@
 # Every command that a developer or CI runs. `make help` lists them.
 PYTHON ?= python3
-VENV := .venv# what the demo runs in: the lock of the replica
-DEV := .venv-dev# what checks and tests run in: the lock of the development tools
+# The demo and the operator's commands run in VENV, and the checks and tests in DEV. They are two environments because the
+# emulator pins an older botocore than the tests use.
+VENV := .venv
+DEV := .venv-dev
+# An environment is complete when it holds this file.
 STAMP := .installed
 
-# The demo's parameters; empty means the default, which `python -m replica demo --help` tells.
+# The variables of `make demo`. An empty one stands for the default, which `.venv/bin/python -m replica demo --help` shows.
 SECONDS ?=
 SOURCE ?=
 SYMBOLS ?=
@@ -14,85 +17,145 @@ REPLAY_SPEED ?=
 SUMMARY ?=
 KEEP ?=
 
-# Those of `make sql`: SQL or the name of a saved query; a directory that holds raw-data/, or s3://BUCKET.
+# The variables of `make sql`.
 QUERY ?=
 ARCHIVE ?=
 
-# Of deploy and destroy: the stage, whose parameters are in infra/stages; more parameters (A=1 B=2); an image that is built.
+# The variables of `make deploy` and `make destroy`.
 STAGE ?= dev
 PARAMETERS ?=
 IMAGE ?=
 DRY_RUN ?=
 
-# What the Lambda zip is built for: AWS's interpreter and CPU.
+# What `make package` and `make deploy` build for: the interpreter and the CPU of the Lambda function.
 PACKAGE_PYTHON ?= 3.13
 PACKAGE_ARCHITECTURE ?= arm64
 
+# How many processes run the tests: a number, or `auto` for one on each core.
+WORKERS ?= auto
+# A test of `make unit` fails after this many seconds. pyproject.toml has the limit of the other tests.
+UNIT_TIMEOUT := 60
+E2E_TIMEOUT := 900
+
+UPGRADE ?=
+
+# No target builds a file of its own name.
+.PHONY: help demo sql bill yahoo unit test e2e trials bench check format lock package images deploy destroy clean
 .DEFAULT_GOAL := help
-.PHONY: help demo sql bill test e2e trials bench check format package deploy destroy lock clean
 
-help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+help: ## Show this list.
+	@awk ' \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z0-9-]+:.*## / { name = $$0; sub(/:.*/, "", name); sub(/.*## /, ""); printf "  make %-9s %s\n", name, $$0 } \
+	  /^##   / { printf "                 %s\n", substr($$0, 6) }' $(firstword $(MAKEFILE_LIST))
 
-demo: $(VENV)/$(STAMP) ## the whole pipeline on this machine: SECONDS=20 SOURCE=synthetic|replay|yahoo SYMBOLS=A,B INTERVAL=1 REPLAY_PATH=dir SUMMARY=file.json KEEP=dir
+##@ Try it
+
+demo: $(VENV)/$(STAMP) ## Run the whole pipeline on this machine, without AWS and Docker, until Ctrl-C.
+##   SECONDS=20         stop by itself
+##   SOURCE=synthetic   where quotes come from: synthetic, replay or yahoo
+##   SYMBOLS=A,B        the symbols to poll
+##   INTERVAL=1         seconds from one poll to the next
+##   REPLAY_PATH=dir    the recordings to replay, with REPLAY_SPEED=60 for an hour in a minute
+##   SUMMARY=file.json  write the closing figures to a file
+##   AUTH=true          enforce the deployed IAM policies, the function's role included (needs openssl)
+##   KEEP=dir           keep the archive in another directory than build/demo-archive
 	@$(VENV)/bin/python -m replica demo \
 	  $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(SOURCE),--source '$(SOURCE)') $(if $(SYMBOLS),--symbols '$(SYMBOLS)') \
 	  $(if $(INTERVAL),--interval '$(INTERVAL)') $(if $(REPLAY_PATH),--replay-path '$(REPLAY_PATH)') \
 	  $(if $(REPLAY_SPEED),--replay-speed '$(REPLAY_SPEED)') $(if $(SUMMARY),--summary '$(SUMMARY)') \
 	  $(if $(KEEP),--keep '$(KEEP)')
 
+# The query reaches the shell in a variable, because it holds quotes and dollar signs.
 sql: export SQL_QUERY = $(value QUERY)
-sql: $(VENV)/$(STAMP) ## ask the last demo's archive as Athena would be: QUERY="select …" or a saved query's name ARCHIVE=dir
+sql: $(VENV)/$(STAMP) ## Query the archive of the last demo by SQL, as Athena would. Without QUERY it prompts.
+##   QUERY="select 1"   SQL, or the name of a saved query
+##   ARCHIVE=dir        another archive: a directory that holds raw-data/, or s3://BUCKET
+##   SQL_ARGS=--json    more options, such as --json or --csv
 	@$(VENV)/bin/python -m analytics sql $(if $(ARCHIVE),--archive '$(ARCHIVE)') $(SQL_ARGS) $${SQL_QUERY:+"$$SQL_QUERY"}
 
-bill: $(VENV)/$(STAMP) ## what a month on AWS costs, line by line: BILL_ARGS="--symbols 100 --interval 1 --hours market"
+bill: $(VENV)/$(STAMP) ## Price a month on AWS, line by line.
+##   BILL_ARGS="--symbols 100 --interval 1 --hours market"
 	@$(VENV)/bin/python -m costs $(BILL_ARGS)
 
-test: $(DEV)/$(STAMP) $(VENV)/$(STAMP) ## every test that needs no container engine
-	@STOCKSTREAM_REPLICA_PYTHON="$(CURDIR)/$(VENV)/bin/python" $(DEV)/bin/python -m pytest $(PYTEST_ARGS)
+yahoo: $(DEV)/$(STAMP) ## Run a local Yahoo with generated prices until Ctrl-C, and show how to use it.
+##   YAHOO_ARGS=--help  show its options
+	@$(DEV)/bin/python -m tests.fakes.yahoo $(YAHOO_ARGS)
 
-e2e: $(DEV)/$(STAMP) ## the compose stack in real containers, put to the test; skips where no container engine answers
-	@$(DEV)/bin/python -m pytest tests/e2e -m e2e $(PYTEST_ARGS)
+##@ Test it
 
-trials: $(DEV)/$(STAMP) ## a million quotes through a Kinesis that fails, beside put_records with naive resending: a table (8 minutes)
+unit: $(DEV)/$(STAMP) ## Run the tests that start no process and no server (under 1 minute).
+##   PYTEST_ARGS="-k fold -n 0"  more arguments for pytest; `-n 0` runs all tests in one process
+##   WORKERS=4                   the number of processes, which is the number of cores by default
+	@$(DEV)/bin/python -m pytest -n $(WORKERS) --timeout $(UNIT_TIMEOUT) \
+	  tests/unit tests/model tests/contract tests/infra $(PYTEST_ARGS)
+
+test: $(DEV)/$(STAMP) $(VENV)/$(STAMP) ## Run every test that needs no container engine (under 5 minutes on 2 cores).
+##   STOCKSTREAM_FULL=1 make test  run the longest tests at full size, as CI does
+	@STOCKSTREAM_REPLICA_PYTHON="$(CURDIR)/$(VENV)/bin/python" $(DEV)/bin/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+
+e2e: $(DEV)/$(STAMP) ## Test the compose stack in containers (4 minutes). Skips where no container engine answers.
+	@$(DEV)/bin/python -m pytest tests/e2e -m e2e --timeout $(E2E_TIMEOUT) $(PYTEST_ARGS)
+
+trials: $(DEV)/$(STAMP) ## Send a million quotes through a Kinesis that fails, and compare with naive resending (8 minutes).
+##   TRIALS_ARGS="--quotes 100000"  a smaller load
 	@$(DEV)/bin/python -m tests.trials $(TRIALS_ARGS)
 
-bench: $(DEV)/$(STAMP) build/peer/$(STAMP) ## CPU of a quote beside what others would take, as JSON lines (3 minutes)
+bench: $(DEV)/$(STAMP) build/peer/$(STAMP) ## Compare the CPU of a quote with that of other clients, as JSON lines (3 minutes).
 	@$(DEV)/bin/python -m benchmarks.delivery --peer-python build/peer/bin/python
 	@$(DEV)/bin/python -m benchmarks.processing
 
-check: $(DEV)/$(STAMP) build/checkov/$(STAMP) ## format, lint, types, import contracts, templates
+##@ Change it
+
+check: $(DEV)/$(STAMP) build/checkov/$(STAMP) ## Check format, lint, types, import contracts, templates and the workflow (1 minute).
 	@$(DEV)/bin/ruff format --check .
 	@$(DEV)/bin/ruff check .
 	@$(DEV)/bin/mypy
 	@$(DEV)/bin/lint-imports
 	@$(DEV)/bin/cfn-lint infra/cloudformation/*.yaml
 	@LOG_LEVEL=ERROR build/checkov/bin/checkov --config-file .checkov.yaml
+	@$(DEV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(DEV)/bin/check-jsonschema --builtin-schema vendor.renovate .github/renovate.json
+	@$(DEV)/bin/zizmor --offline --no-progress --quiet --strict-collection .github/workflows
 
-format: $(DEV)/$(STAMP) ## write the format and the lint fixes that `make check` asks for
+format: $(DEV)/$(STAMP) ## Write the format and the lint fixes that `make check` asks for.
 	@$(DEV)/bin/ruff format .
 	@$(DEV)/bin/ruff check --fix .
 
-package: $(VENV)/$(STAMP) ## the Lambda zip: PACKAGE_PYTHON=3.13 PACKAGE_ARCHITECTURE=arm64|x86_64
+# The locks hold hashes and no addresses, so that any index with the same files serves them.
+lock: $(DEV)/$(STAMP) ## Write requirements/*.txt from pyproject.toml. Pins that still fit stay as they are.
+##   UPGRADE=1  take the newest version of everything
+	@for group in producer processor replica dev checkov; do \
+	  $(DEV)/bin/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --universal --python-version 3.11 --generate-hashes \
+	    --no-header --no-emit-index-url --no-emit-find-links --group pyproject.toml:$$group -o requirements/$$group.txt || exit 1; \
+	done
+
+clean: ## Remove the environments, the caches and everything that was built, the demo's archive included.
+	@rm -rf $(VENV) $(DEV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+##@ Deploy it
+
+package: $(VENV)/$(STAMP) ## Build the zip of the Lambda function.
+##   PACKAGE_PYTHON=3.13 PACKAGE_ARCHITECTURE=arm64  the interpreter and the CPU: arm64 or x86_64
 	@$(VENV)/bin/python -m deployment package --python $(PACKAGE_PYTHON) --architecture $(PACKAGE_ARCHITECTURE)
 
-deploy: $(VENV)/$(STAMP) ## everything to AWS: STAGE=dev PARAMETERS="Source=yahoo Symbols=AAPL,MSFT" IMAGE=uri; DRY_RUN=1 shows what would change
+images: ## Build the images of the producer and of the tools with Docker.
+	@command -v docker >/dev/null || { echo "there is no docker: install Docker with Compose to build the images"; exit 1; }
+	@docker compose build
+
+deploy: $(VENV)/$(STAMP) ## Deploy everything to AWS.
+##   STAGE=dev                                the stage, whose parameters are in infra/stages
+##   PARAMETERS="Source=yahoo Symbols=A,B"    more parameters of the templates
+##   IMAGE=uri                                an image that is built already
+##   DRY_RUN=1                                show what would change, and change nothing
 	@$(VENV)/bin/python -m deployment deploy --whole --stage '$(STAGE)' --architecture $(PACKAGE_ARCHITECTURE) \
 	  $(if $(wildcard infra/stages/$(STAGE).env),--parameters-file infra/stages/$(STAGE).env) \
 	  $(foreach parameter,$(PARAMETERS),--parameter '$(parameter)') \
 	  $(if $(IMAGE),--image '$(IMAGE)') $(if $(DRY_RUN),--dry-run)
 
-destroy: $(VENV)/$(STAMP) ## what `make deploy` made, but for the tables and the archive: STAGE=dev
+destroy: $(VENV)/$(STAMP) ## Delete what `make deploy` made, except the tables and the archive.
+##   STAGE=dev  the stage
 	@$(VENV)/bin/python -m deployment destroy --stage '$(STAGE)'
-
-lock: $(DEV)/$(STAMP) ## write requirements/*.txt anew from pyproject.toml, with hashes and without addresses
-	@for group in producer processor replica dev checkov; do \
-	  $(DEV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-	    --no-header --no-emit-index-url --no-emit-find-links --group pyproject.toml:$$group -o requirements/$$group.txt || exit 1; \
-	done
-
-clean: ## remove the environments and what was built
-	@rm -rf $(VENV) $(DEV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(VENV)/$(STAMP): requirements/replica.txt
 	$(call install,$(VENV),$<)
@@ -100,21 +163,27 @@ $(VENV)/$(STAMP): requirements/replica.txt
 $(DEV)/$(STAMP): requirements/dev.txt
 	$(call install,$(DEV),$<)
 
-# async-kinesis pins another botocore than ours: an environment of its own, for the benchmark alone.
+# async-kinesis pins another botocore than ours, so `make bench` runs it in an environment of its own.
 build/peer/$(STAMP):
-	@$(PYTHON) -m venv --clear build/peer
+	$(call environment,build/peer)
 	@build/peer/bin/python -m pip install --quiet --disable-pip-version-check async-kinesis==3.0.1 msgspec==0.22.0
 	@touch $@
 
-# checkov pins a boto3 of years ago: an environment of its own, for `make check` alone.
+# checkov pins a boto3 of 2024, so `make check` runs it in an environment of its own.
 build/checkov/$(STAMP): requirements/checkov.txt
 	$(call install,build/checkov,$<)
 
-# A half-made environment is made again: the stamp comes last.
+# Make an empty environment in the directory $(1).
+define environment
+@command -v $(PYTHON) >/dev/null || { echo "there is no $(PYTHON): install Python 3.11 or newer, or name one, such as PYTHON=python3.13"; exit 1; }
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "stockstream needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1): name another, such as PYTHON=python3.13"; exit 1; }
+@$(PYTHON) -m venv --clear $(1) || { echo "$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu, install python3-venv"; exit 1; }
+endef
+
+# Install the lock file $(2) into the directory $(1). The stamp comes last, so an interrupted installation starts again.
 define install
-@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "stockstream needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1); name another with PYTHON=python3.13"; exit 1; }
 @echo "installing $(2) into $(1) (once, about a minute)"
-@$(PYTHON) -m venv --clear $(1) || { echo "no virtual environment could be made; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+$(call environment,$(1))
 @$(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(2)
 @touch $@
 endef

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from itertools import chain
 from random import Random
 from typing import Any
@@ -33,6 +34,7 @@ def start_price(symbol: str) -> Decimal:
     return Decimal(1_000 + crc32(symbol.encode()) % 59_000) / 100
 
 
+@cache
 def stored_bars(symbol: str, count: int) -> list[dict[str, dict[str, str]]]:
     """The bars of a symbol before `OPEN` as items of DynamoDB, newest first.
 

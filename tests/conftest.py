@@ -1,18 +1,62 @@
-"""What tests of several kinds share: recordings and a stand-in of Yahoo, which are no part of this repository."""
+"""What tests of several kinds share: recordings, a local Yahoo, the guard of the unit tests, and their distribution.
+
+The recordings and the stand-in of Yahoo are no part of this repository.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.integration import yahoo_standin
+from tests.support.process_guard import GUARD
+from tests.support.scheduling import Scheduling, sort_longest_first
 
 pytest.register_assert_rewrite("tests.support.same_results", "tests.support.queues")
 
 RECORDINGS = "STOCKSTREAM_RECORDINGS"
+TESTS = Path(__file__).parent
+UNIT = tuple(TESTS / name for name in ("unit", "model", "contract", "infra"))
+"""The folders of `make unit`: their tests start no process and no server."""
+
+
+def pytest_configure() -> None:
+    """Let the guard see what happens in this process."""
+    GUARD.install()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Guard the fixtures of a unit test."""
+    return (yield from _guarded(item))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Guard a unit test."""
+    return (yield from _guarded(item))
+
+
+def _guarded(item: pytest.Item) -> Generator[None, Any, Any]:
+    if not any(item.path.is_relative_to(folder) for folder in UNIT):
+        return (yield)
+    with GUARD.watching():
+        return (yield)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the longest tests first, so that no process is left with one of them at the end."""
+    sort_longest_first(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling | None:
+    """Distribute the tests as they share fixtures, unless `--dist` names another way."""
+    return Scheduling(config, log) if config.getoption("dist") == "load" else None
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,36 @@
+"""How tests are distributed over processes: pytest-xdist's scheduler, told what shares fixtures and what takes long."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+WHOLE_FILES = ("tests/integration/", "tests/trials/")
+"""The tests of a file under these folders share emulators and deployments, so the file runs in one process."""
+
+
+def unit_of_work(nodeid: str) -> str:
+    """What is sent to one process as a whole: the file of a test, or the test itself."""
+    return nodeid.partition("::")[0] if nodeid.startswith(WHOLE_FILES) else nodeid
+
+
+def sort_longest_first(items: list[pytest.Item]) -> None:
+    """Move work with a test that is marked `slow` to the front, then whole files, then the rest.
+
+    Whatever comes late should be short, so that all processes end at about the same time.
+    """
+    slow = {unit_of_work(item.nodeid) for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (unit_of_work(item.nodeid) not in slow, not item.nodeid.startswith(WHOLE_FILES)))
+
+
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
+    """Sends each unit of work to the next process that has almost nothing left to do."""
+
+    def __init__(self, config: pytest.Config, log: Any = None) -> None:
+        config.option.loadscopereorder = False  # it would put files with many tests first, however short they are
+        super().__init__(config, log)
+
+    def _split_scope(self, nodeid: str) -> str:
+        return unit_of_work(nodeid)
