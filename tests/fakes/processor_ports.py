@@ -1,9 +1,10 @@
-"""The ports in memory: what the tests run the processor against, with AWS's semantics and none of its calls."""
+"""The processor's ports in memory. They behave as AWS does, and make no calls."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from functools import lru_cache
 
 from lane_state import Alert, LaneState, pack, unpack
 from processor_lambda.errors import CommitConflict
@@ -13,14 +14,14 @@ from quotes import to_iso
 
 
 def _no_fault(call: str) -> None:
-    """A world in which every call succeeds."""
+    """Let every call succeed."""
 
 
 class World:
-    """Every port at once, and what they hold. Outlives the processors that act on it.
+    """All ports, and what is stored behind them. It outlives the processors that use it.
 
-    `fault` is told the name of each call twice, before it (`rows.put`) and after it took effect (`rows.put done`), and
-    may raise: `Unavailable` as AWS would, or anything else to end the processor there.
+    `fault` is called twice for each call, with its name before the call (`rows.put`) and with `rows.put done` after it
+    took effect. It may raise: `Unavailable` as AWS would, or anything else to end the processor there.
     """
 
     def __init__(self) -> None:
@@ -61,7 +62,7 @@ class MemoryTable:
         self._world, self._name, self._rows, self._key = world, name, rows, key
 
     def put(self, rows: Sequence[Row]) -> None:
-        """See `ports.Table`. A fault may strike between any two rows."""
+        """See `ports.Table`. A fault may happen between any two rows."""
         for row in rows:
             self._world.fault(f"{self._name}.put")
             self._rows[tuple(str(row[name]) for name in self._key)] = row
@@ -80,7 +81,7 @@ class MemoryBarTable(MemoryTable):
 
 
 class MemoryStateTable:
-    """See `ports.StateTable`. Holds packed states, so what does not survive packing does not survive here."""
+    """See `ports.StateTable`. It stores packed states, so what packing loses is lost here as well."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -107,7 +108,13 @@ class MemoryStateTable:
 
     def _state(self, lane: str) -> LaneState:
         packed = self._world.states.get(lane)
-        return LaneState() if packed is None else unpack(packed)
+        return LaneState() if packed is None else unpack_state(packed)
+
+
+@lru_cache(maxsize=64)
+def unpack_state(packed: bytes) -> LaneState:
+    """The state in some bytes. States are never modified, so the last ones can be shared."""
+    return unpack(packed)
 
 
 class MemoryTopic:
@@ -117,7 +124,7 @@ class MemoryTopic:
         self._world = world
 
     def publish(self, alerts: Sequence[Alert]) -> list[RefusedAlert]:
-        """See `ports.Topic`. A fault may strike between any two alerts."""
+        """See `ports.Topic`. A fault may happen between any two alerts."""
         for alert in alerts:
             self._world.fault("alerts.publish")
             self._world.alerts.append(alert)

@@ -1,4 +1,4 @@
-"""Ports through which a clause of the protocol is not kept: what the mutants are made of."""
+"""Ports that break one rule of the protocol each. Mutants are made of them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from processor_lambda.rows import Row, bar_row, quote_row
 from quotes import Quote, decode
 from tests.fakes.pipeline import SETTINGS
 from tests.fakes.processor_ports import MemoryArchive, MemoryQuarantine, MemoryStateTable, MemoryTable
-from tests.model.cloud import ChoosyTopic, Cloud, PartlyBarTable, TornStateTable
+from tests.model.cloud import Cloud, PartialBarTable, RefusingTopic, TornStateTable
 
 Calls = list[Callable[[], object]]
+"""Calls that are made at the end of the batch."""
 
 
-class LateArchive(MemoryArchive):
+class DeferredArchive(MemoryArchive):
+    """Writes its objects at the end of the batch."""
+
     def __init__(self, cloud: Cloud, calls: Calls) -> None:
         super().__init__(cloud)
         self._calls = calls
@@ -31,12 +34,16 @@ class LateArchive(MemoryArchive):
         return f"s3://memory/{key}"
 
 
-class LateOverflows(LateArchive):
+class DeferredOverflows(DeferredArchive):
+    """Writes the objects of refused lines at the end of the batch."""
+
     def put(self, key: str, body: bytes) -> str:
         return super().put(key, body) if key.startswith("quarantine/") else MemoryArchive.put(self, key, body)
 
 
-class LateRows(MemoryTable):
+class DeferredRows(MemoryTable):
+    """Writes its rows at the end of the batch."""
+
     def __init__(self, cloud: Cloud, calls: Calls) -> None:
         super().__init__(cloud, "rows", cloud.rows, ("symbol", "timestamp"))
         self._calls = calls
@@ -45,7 +52,9 @@ class LateRows(MemoryTable):
         self._calls.append(lambda: MemoryTable.put(self, rows))
 
 
-class LateQuarantine(MemoryQuarantine):
+class DeferredQuarantine(MemoryQuarantine):
+    """Sends its messages at the end of the batch."""
+
     def __init__(self, cloud: Cloud, calls: Calls) -> None:
         super().__init__(cloud)
         self._calls = calls
@@ -54,17 +63,21 @@ class LateQuarantine(MemoryQuarantine):
         self._calls.append(lambda: MemoryQuarantine.put(self, messages))
 
 
-class LateTopic(ChoosyTopic):
+class DeferredTopic(RefusingTopic):
+    """Publishes its alerts at the end of the batch."""
+
     def __init__(self, cloud: Cloud, calls: Calls) -> None:
         super().__init__(cloud)
         self._calls = calls
 
     def publish(self, alerts: Sequence[Alert]) -> list[RefusedAlert]:
-        self._calls += [partial(ChoosyTopic.publish, self, [alert]) for alert in alerts]
+        self._calls += [partial(RefusingTopic.publish, self, [alert]) for alert in alerts]
         return []
 
 
-class LateMarks(TornStateTable):
+class DeferredMarks(TornStateTable):
+    """Raises its marks at the end of the batch."""
+
     def __init__(self, cloud: Cloud, calls: Calls) -> None:
         super().__init__(cloud)
         self._calls = calls
@@ -73,26 +86,32 @@ class LateMarks(TornStateTable):
         self._calls.append(lambda: MemoryStateTable.raise_mark(self, lane, published))
 
 
-class ForgetsBars(PartlyBarTable):
+class NoStoredBars(PartialBarTable):
+    """Finds no stored bars."""
+
     def __init__(self, cloud: Cloud) -> None:
         super().__init__(cloud, "bars", cloud.bar_rows, ("symbol", "minute"))
 
-    def before(self, symbol: str, minute: datetime, count: int) -> list[Row]:  # noqa: ARG002  (that is the clause)
+    def before(self, symbol: str, minute: datetime, count: int) -> list[Row]:  # noqa: ARG002  (they do not matter here)
         return []
 
 
-class TakesAllForPublished(TornStateTable):
+class AllMarkedPublished(TornStateTable):
+    """Reads a mark as if everything in the state were published."""
+
     def read(self, lanes: Collection[str]) -> dict[str, Stored]:
         return {lane: Stored(read.state, read.state.last_number) for lane, read in super().read(lanes).items()}
 
 
-class TakesNothingForPublished(TornStateTable):
+class NothingMarkedPublished(TornStateTable):
+    """Reads a mark as if nothing in the state were published."""
+
     def read(self, lanes: Collection[str]) -> dict[str, Stored]:
         return {lane: Stored(read.state, 0) for lane, read in super().read(lanes).items()}
 
 
-class ReadsOfLongAgo(TornStateTable):
-    """Every second read brings what was there before the last write, as DynamoDB's default read may."""
+class StaleReads(TornStateTable):
+    """Every second read returns what was stored before the last write, as DynamoDB's default read may."""
 
     def __init__(self, cloud: Cloud) -> None:
         super().__init__(cloud)
@@ -105,23 +124,27 @@ class ReadsOfLongAgo(TornStateTable):
         return now if self._reads % 2 else {lane: self._before.get(lane, Stored(LaneState(), 0)) for lane in lanes}
 
     def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
-        self._keep(lane)
+        self._remember(lane)
         return super().commit(lane, state, read)
 
     def raise_mark(self, lane: str, published: int) -> None:
-        self._keep(lane)
+        self._remember(lane)
         super().raise_mark(lane, published)
 
-    def _keep(self, lane: str) -> None:
+    def _remember(self, lane: str) -> None:
         self._before[lane] = Stored(self._state(lane), self._world.marks.get(lane, 0))
 
 
-class CommitsWhateverWasRead(TornStateTable):
-    def commit(self, lane: str, state: LaneState, read: LaneState) -> int:  # noqa: ARG002  (that is the clause)
+class UnconditionalCommits(TornStateTable):
+    """Commits whatever state was read."""
+
+    def commit(self, lane: str, state: LaneState, read: LaneState) -> int:  # noqa: ARG002  (it does not matter here)
         return super().commit(lane, state, self._state(lane))
 
 
-class WritesMinutesFirst(TornStateTable):
+class MinuteRowsBeforeCommit(TornStateTable):
+    """Writes the rows of minutes before the commit."""
+
     def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
         for item in state.pending:
             for good in decode(item.bar.line).good if item.bar is not None and item.bar.line else ():
@@ -131,7 +154,9 @@ class WritesMinutesFirst(TornStateTable):
         return super().commit(lane, state, read)
 
 
-class PublishesFirst(TornStateTable):
+class PublishesBeforeCommit(TornStateTable):
+    """Publishes bars and alerts before the commit."""
+
     def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
         for item in state.pending:
             if item.bar is not None:
@@ -141,7 +166,9 @@ class PublishesFirst(TornStateTable):
         return super().commit(lane, state, read)
 
 
-class MarksFirst(TornStateTable):
+class MarksBeforePublishing(TornStateTable):
+    """Raises the mark with the commit."""
+
     def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
         size = super().commit(lane, state, read)
         if state.pending:
@@ -149,32 +176,36 @@ class MarksFirst(TornStateTable):
         return size
 
 
-class SetsMarks(TornStateTable):
+class LoweringMarks(TornStateTable):
+    """Sets a mark even if it was higher."""
+
     def raise_mark(self, lane: str, published: int) -> None:
         self._world.fault("states.raise_mark")
         self._world.marks[lane] = published
         self._world.fault("states.raise_mark done")
 
 
-class NeverReadsAgain(TornStateTable):
-    """For one invocation at a time: once it has lost a race, there is no other read."""
+class NoReadAfterConflict(TornStateTable):
+    """After a conflict, no read succeeds until `has_conflict` is reset."""
 
-    lost = False
+    has_conflict = False
 
     def read(self, lanes: Collection[str]) -> dict[str, Stored]:
-        if self.lost:
-            raise Unavailable("the race is lost")
+        if self.has_conflict:
+            raise Unavailable("there was a conflict")
         return super().read(lanes)
 
     def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
         try:
             return super().commit(lane, state, read)
         except CommitConflict:
-            self.lost = True
+            self.has_conflict = True
             raise
 
 
 class RemembersCommits(TornStateTable):
+    """Remembers the states that were committed."""
+
     def __init__(self, cloud: Cloud) -> None:
         super().__init__(cloud)
         self.committed: dict[str, Stored] = {}
@@ -185,34 +216,40 @@ class RemembersCommits(TornStateTable):
         return size
 
 
-class NamesAnew(ChoosyTopic):
+class NewAlertIds(RefusingTopic):
+    """Gives every alert a new id."""
+
     def publish(self, alerts: Sequence[Alert]) -> list[RefusedAlert]:
         return super().publish([replace(alert, id=f"{alert.id}:{len(self._world.alerts)}") for alert in alerts])
 
 
-class HopesForInvalidAlerts(ChoosyTopic):
+class RetriesInvalidAlerts(RefusingTopic):
+    """Fails if an alert is refused."""
+
     def publish(self, alerts: Sequence[Alert]) -> list[RefusedAlert]:
         if refused := super().publish(alerts):
             raise Unavailable(refused[0].reason)
         return []
 
 
-class DropsInvalidAlerts(ChoosyTopic):
+class DropsInvalidAlerts(RefusingTopic):
+    """Does not report refused alerts."""
+
     def publish(self, alerts: Sequence[Alert]) -> list[RefusedAlert]:
         super().publish(alerts)
         return []
 
 
-class MarksByCount(ChoosyTopic):
-    """What was taken of a batch that failed is taken for its first alerts, and marked."""
+class MarksByCount(RefusingTopic):
+    """If n alerts of a batch were published and the batch failed, marks the first n as published."""
 
     def publish(self, alerts: Sequence[Alert]) -> list[RefusedAlert]:
         before = len(self._world.alerts)
         try:
             return super().publish(alerts)
         except Unavailable:
-            taken = self._world.alerts[before:]
-            self._mark(alerts[: sum(alert in taken for alert in alerts)])
+            published = self._world.alerts[before:]
+            self._mark(alerts[: sum(alert in published for alert in alerts)])
             raise
 
     def _mark(self, alerts: Sequence[Alert]) -> None:
@@ -223,6 +260,8 @@ class MarksByCount(ChoosyTopic):
 
 
 class NumbersMessages(MemoryQuarantine):
+    """Gives every message a new id."""
+
     def put(self, messages: Sequence[QuarantineMessage]) -> None:
         count = len(self._world.messages)
         super().put([replace(message, id=f"{message.id}/{count}") for message in messages])

@@ -1,15 +1,15 @@
-"""The world in memory as AWS can be at its worst, and a journal of all that became visible in it."""
+"""AWS at its worst: batches that are processed in part, reads that are not atomic, alerts that are refused."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from decimal import Decimal
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 from zlib import crc32
 
 from aws_requests import Unavailable
-from lane_state import START, Alert, Bar, LaneState, Position, unpack
+from lane_state import Alert, Bar
 from processor_lambda.alerts import (
     BollingerBreakout,
     MacdCrossover,
@@ -22,8 +22,7 @@ from processor_lambda.alerts import (
 )
 from processor_lambda.ports import QuarantineMessage, RefusedAlert, Stored
 from processor_lambda.processor import Processor
-from processor_lambda.rows import Row, bar_row, timestamp_of
-from quotes import Quote, decode, to_iso
+from processor_lambda.rows import Row, bar_row
 from tests.fakes.pipeline import OPEN, SETTINGS, make_processor
 from tests.fakes.processor_ports import (
     MemoryBarTable,
@@ -46,6 +45,7 @@ RULES = Rules(
         Split(name="split"),
     ]
 )
+"""Rules that raise many alerts."""
 
 
 def _old_bar(symbol: str, minute: int) -> Row:
@@ -74,49 +74,49 @@ _OLD_BARS: dict[tuple[str, ...], Row] = {
 
 T = TypeVar("T")
 BATCHED = ("rows.put", "bars.put", "alerts.publish", "quarantine.put")
-"""The calls of which AWS may do a part, and not the first part alone."""
+"""The calls of which AWS may process only a part, and any part."""
 
 
-class InPart(Unavailable):
-    """AWS leaves this one of a batch, and of the ones behind it those that bits of `holes` stand for."""
+class PartialFailure(Unavailable):
+    """AWS does not process this item of a batch, and none of the next items whose bits are set in `left_out`."""
 
-    def __init__(self, call: str, holes: int) -> None:
+    def __init__(self, call: str, left_out: int) -> None:
         super().__init__(call)
-        self.holes = holes | 1
+        self.left_out = left_out | 1
 
 
-def take_in_part(take: Callable[[Sequence[T]], object], batch: Sequence[T]) -> None:
-    """Have a batch taken, one by one. If any is left the call fails, once the others were taken."""
-    holes, call, answer = 0, "", ""
-    for one in batch:
-        if not holes & 1:
+def process_in_part(process: Callable[[Sequence[T]], object], batch: Sequence[T]) -> None:
+    """Process a batch item by item. If items are left out, the call fails after the others were processed."""
+    left_out, call, result = 0, "", ""
+    for item in batch:
+        if not left_out & 1:
             try:
-                take([one])
-            except InPart as fault:
-                holes, call = holes | fault.holes, str(fault)
-        answer += "-" if holes & 1 else "+"
-        holes >>= 1
-    if "-" in answer:
-        raise Unavailable(f"{call} took {answer}")
+                process([item])
+            except PartialFailure as fault:
+                left_out, call = left_out | fault.left_out, str(fault)
+        result += "-" if left_out & 1 else "+"
+        left_out >>= 1
+    if "-" in result:
+        raise Unavailable(f"{call} processed {result}")
 
 
 class Cloud(World):
-    """A world in which a read of two items is two reads, a batch may be taken with holes, and SNS refuses some alerts.
+    """A world in which a read of two items is two reads, a batch may be processed in part, and SNS refuses some alerts.
 
-    It has bars of a symbol of each lane from before, and some minutes beyond the stories' beginning, as when the
-    states were lost.
+    One symbol of each lane has stored bars from before the first quote and from the first minutes, as if the states had
+    been lost.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.bar_rows |= _OLD_BARS
         self.settings = SETTINGS
-        self.marks_read_first = False
-        self.quotes = PartlyTable(self, "rows", self.rows, ("symbol", "timestamp"))
-        self.bars = PartlyBarTable(self, "bars", self.bar_rows, ("symbol", "minute"))
+        self.reads_marks_first = False
+        self.quotes = PartialTable(self, "rows", self.rows, ("symbol", "timestamp"))
+        self.bars = PartialBarTable(self, "bars", self.bar_rows, ("symbol", "minute"))
         self.state_table: MemoryStateTable = TornStateTable(self)
-        self.topic: MemoryTopic = ChoosyTopic(self)
-        self.quarantine = PartlyQuarantine(self)
+        self.topic: MemoryTopic = RefusingTopic(self)
+        self.quarantine = PartialQuarantine(self)
 
 
 def processor_of(cloud: Cloud) -> Processor:
@@ -124,28 +124,28 @@ def processor_of(cloud: Cloud) -> Processor:
     return make_processor(cloud, settings=cloud.settings, rules=RULES)
 
 
-class PartlyTable(MemoryTable):
-    """BatchWriteItem may leave any of the rows."""
+class PartialTable(MemoryTable):
+    """BatchWriteItem may leave out any of the rows."""
 
     def put(self, rows: Sequence[Row]) -> None:
         """See `ports.Table`."""
-        take_in_part(super().put, rows)
+        process_in_part(super().put, rows)
 
 
-class PartlyBarTable(PartlyTable, MemoryBarTable):
-    """As may that of bars."""
+class PartialBarTable(PartialTable, MemoryBarTable):
+    """BatchWriteItem may leave out any of the bars."""
 
 
-class PartlyQuarantine(MemoryQuarantine):
-    """SendMessageBatch may leave any of the messages."""
+class PartialQuarantine(MemoryQuarantine):
+    """SendMessageBatch may leave out any of the messages."""
 
     def put(self, messages: Sequence[QuarantineMessage]) -> None:
         """See `ports.Quarantine`."""
-        take_in_part(super().put, messages)
+        process_in_part(super().put, messages)
 
 
 class TornStateTable(MemoryStateTable):
-    """A state and its mark are two items, which BatchGetItem reads at two times: others may write in between."""
+    """BatchGetItem reads a state and its mark at two different times. Other invocations may write in between."""
 
     def __init__(self, cloud: Cloud) -> None:
         super().__init__(cloud)
@@ -153,7 +153,7 @@ class TornStateTable(MemoryStateTable):
 
     def read(self, lanes: Collection[str]) -> dict[str, Stored]:
         """See `ports.StateTable`."""
-        if self._cloud.marks_read_first:
+        if self._cloud.reads_marks_first:
             marks = self._marks(lanes)
             read = super().read(lanes)
         else:
@@ -166,117 +166,11 @@ class TornStateTable(MemoryStateTable):
         return {lane: self._world.marks.get(lane, 0) for lane in lanes}
 
 
-class ChoosyTopic(MemoryTopic):
-    """Refuses some alerts, the same ones always, and PublishBatch may leave any of the others."""
+class RefusingTopic(MemoryTopic):
+    """SNS refuses some alerts, always the same ones, and PublishBatch may leave out any of the others."""
 
     def publish(self, alerts: Sequence[Alert]) -> list[RefusedAlert]:
         """See `ports.Topic`."""
         refused = [alert for alert in alerts if crc32(alert.id.encode()) % 5 == 0]
-        take_in_part(super().publish, [alert for alert in alerts if alert not in refused])
+        process_in_part(super().publish, [alert for alert in alerts if alert not in refused])
         return [RefusedAlert(alert, "Invalid parameter: Subject") for alert in refused]
-
-
-class Commit(NamedTuple):
-    invocation: int
-    lane: str
-    before: Position
-    state: LaneState
-
-
-class Shown(NamedTuple):
-    """A row that appeared or changed."""
-
-    invocation: int
-    key: tuple[str, ...]
-    row: Row
-    committed: bool
-    """A commit had decided it."""
-
-
-class PublishedAlert(NamedTuple):
-    invocation: int
-    alert: Alert
-    place: tuple[str, int] | None
-    """The lane and number under which a commit had decided it; None if none had."""
-
-
-class Pointer(NamedTuple):
-    """A message that points to an object."""
-
-    message: QuarantineMessage
-    body: bytes | None
-    """The object, as it was when the message arrived; None if it was not there."""
-
-
-class Journal:
-    """What became visible in a world, in its order, and who did it. To be asked after each effect."""
-
-    def __init__(self, cloud: Cloud) -> None:
-        self._cloud = cloud
-        self.commits: list[Commit] = []
-        self.bars: list[Shown] = []
-        self.minute_rows: list[Shown] = []
-        """The rows of quotes, where there is one a minute."""
-        self.alerts: list[PublishedAlert] = []
-        self.pointers: list[Pointer] = []
-        self.fallen_marks: list[str] = []
-        self._states: dict[str, bytes] = {}
-        self._positions: dict[str, Position] = {}
-        self._bar_rows = dict(cloud.bar_rows)
-        self._rows: dict[tuple[str, ...], Row] = {}
-        self._marks: dict[str, int] = {}
-        self._messages = 0
-        self._decided: set[tuple[str, ...]] = set()
-        """The keys of bars and of minutes' rows."""
-        self._decided_alerts: dict[str, tuple[str, int]] = {}
-
-    def note(self, invocation: int) -> None:
-        """Write down what has changed since the last note: an invocation's doing."""
-        cloud = self._cloud
-        if cloud.states != self._states:
-            self._note_commits(invocation)
-        if cloud.bar_rows != self._bar_rows:
-            self.bars += self._shown(invocation, cloud.bar_rows, self._bar_rows)
-            self._bar_rows = dict(cloud.bar_rows)
-        if cloud.settings.row_resolution == "minute" and cloud.rows != self._rows:
-            self.minute_rows += self._shown(invocation, cloud.rows, self._rows)
-            self._rows = dict(cloud.rows)
-        for alert in cloud.alerts[len(self.alerts) :]:
-            self.alerts.append(PublishedAlert(invocation, alert, self._decided_alerts.get(alert.id)))
-        for message in cloud.messages[self._messages :]:
-            if message.object is not None:
-                self.pointers.append(Pointer(message, cloud.objects.get(message.object.removeprefix("s3://memory/"))))
-        self._messages = len(cloud.messages)
-        if cloud.marks != self._marks:
-            self.fallen_marks += [
-                f"invocation {invocation} lowered {lane} from {mark} to {cloud.marks[lane]}"
-                for lane, mark in self._marks.items()
-                if cloud.marks[lane] < mark
-            ]
-            self._marks = dict(cloud.marks)
-
-    def _note_commits(self, invocation: int) -> None:
-        for lane, packed in self._cloud.states.items():
-            if packed == self._states.get(lane):
-                continue
-            state = unpack(packed)
-            self.commits.append(Commit(invocation, lane, self._positions.get(lane, START), state))
-            self._positions[lane] = state.position
-            for item in state.pending:
-                if item.alert is not None:
-                    self._decided_alerts[item.alert.id] = (lane, item.number)
-                if item.bar is not None:
-                    self._decided.add((item.bar.symbol, to_iso(item.bar.minute)))
-                    self._decided.update(
-                        (good.line.symbol, timestamp_of(good.line))
-                        for good in decode(item.bar.line).good
-                        if isinstance(good.line, Quote)
-                    )
-        self._states = dict(self._cloud.states)
-
-    def _shown(
-        self, invocation: int, rows: dict[tuple[str, ...], Row], known: dict[tuple[str, ...], Row]
-    ) -> Iterator[Shown]:
-        for key, row in rows.items():
-            if known.get(key) != row:
-                yield Shown(invocation, key, row, key in self._decided)

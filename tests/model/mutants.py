@@ -1,6 +1,6 @@
-"""The protocol with one clause taken out, again and again: what the model must find, or it is not to be trusted.
+"""Mutants: the protocol without one of its rules. The model must find what each of them breaks.
 
-A clause is taken out at the ports where that is possible, so that little here depends on how the processor is written.
+Most rules are taken out at the ports, so that little here depends on how the processor is written.
 """
 
 from __future__ import annotations
@@ -21,67 +21,69 @@ from processor_lambda.processor import Processor
 from processor_lambda.records import Record
 from quotes import Heartbeat, Line
 from replica.event_source.records import Record as KinesisRecord
-from tests.model import promises
+from tests.model import invariants
 from tests.model.broken_ports import (
+    AllMarkedPublished,
     Calls,
-    CommitsWhateverWasRead,
+    DeferredArchive,
+    DeferredMarks,
+    DeferredOverflows,
+    DeferredQuarantine,
+    DeferredRows,
+    DeferredTopic,
     DropsInvalidAlerts,
-    ForgetsBars,
-    HopesForInvalidAlerts,
-    LateArchive,
-    LateMarks,
-    LateOverflows,
-    LateQuarantine,
-    LateRows,
-    LateTopic,
+    LoweringMarks,
+    MarksBeforePublishing,
     MarksByCount,
-    MarksFirst,
-    NamesAnew,
-    NeverReadsAgain,
+    MinuteRowsBeforeCommit,
+    NewAlertIds,
+    NoReadAfterConflict,
+    NoStoredBars,
+    NothingMarkedPublished,
     NumbersMessages,
-    PublishesFirst,
-    ReadsOfLongAgo,
+    PublishesBeforeCommit,
     RemembersCommits,
-    SetsMarks,
-    TakesAllForPublished,
-    TakesNothingForPublished,
-    WritesMinutesFirst,
+    RetriesInvalidAlerts,
+    StaleReads,
+    UnconditionalCommits,
 )
 from tests.model.cloud import Cloud, processor_of
-from tests.model.promises import Judge
+from tests.model.invariants import Invariant
 from tests.model.runs import Build
-from tests.model.streams import handed_over
+from tests.model.streams import lambda_record
 
 
 class Mutant(NamedTuple):
-    """The protocol without a clause, and the promise that is broken then."""
+    """The protocol without a rule, and the invariant that is then violated."""
 
     build: Build
-    breaks: Judge
+    violates: Invariant
+    first_seed: int = 0
+    """Where a short search starts. The first seed that finds the mutant is not much later."""
 
 
-def _cloud_with(**ports: Callable[[Cloud], object]) -> Build:
+def _with_ports(**ports: Callable[[Cloud], object]) -> Build:
     """A build whose world has other ports."""
 
-    def made() -> Cloud:
+    def make_cloud() -> Cloud:
         cloud = Cloud()
         for name, port in ports.items():
             setattr(cloud, name, port(cloud))
         return cloud
 
-    return Build(cloud=made)
+    return Build(cloud=make_cloud)
 
 
 def _processor_with(cloud: Cloud, **ports: object) -> Processor:
-    """A processor that has ports of its own to the world."""
-    seen = copy(cloud)
+    """A processor with ports of its own to the world."""
+    view = copy(cloud)
     for name, port in ports.items():
-        setattr(seen, name, port)
-    return processor_of(seen)
+        setattr(view, name, port)
+    return processor_of(view)
 
 
-class _Late:
-    """A processor that makes the calls of some ports at the end of a batch, if it lives to see it."""
+class _Deferring:
+    """A processor that makes the calls of some ports at the end of a batch, if the invocation gets there."""
 
     def __init__(self, cloud: Cloud, ports: dict[str, Callable[[Cloud, Calls], object]]) -> None:
         self._calls: Calls = []
@@ -94,12 +96,12 @@ class _Late:
             call()
 
 
-def _late(**ports: Callable[[Cloud, Calls], object]) -> Build:
-    return Build(processing=lambda cloud: _Late(cloud, ports))
+def _deferring(**ports: Callable[[Cloud, Calls], object]) -> Build:
+    return Build(processor=lambda cloud: _Deferring(cloud, ports))
 
 
-class _Undroppable(int):
-    """A sequence number that is above every other."""
+class _AlwaysGreater(int):
+    """A sequence number that is greater than every other."""
 
     def __gt__(self, other: object) -> bool:
         return True
@@ -108,7 +110,7 @@ class _Undroppable(int):
         return False
 
 
-class _Text(int):
+class _ComparedAsText(int):
     """A sequence number that compares as text."""
 
     def __gt__(self, other: int) -> bool:
@@ -118,14 +120,18 @@ class _Text(int):
         return not self > other
 
 
-def _numbered(number: Callable[[int], int]) -> Build:
+def _with_numbers(number: Callable[[int], int]) -> Build:
+    """A build whose records have other sequence numbers."""
+
     def record_of(record: KinesisRecord) -> Record:
-        return replace(handed_over(record), sequence_number=number(record.position))
+        return replace(lambda_record(record), sequence_number=number(record.position))
 
     return Build(record_of=record_of)
 
 
-def _folding(fold: type[Fold]) -> Build:
+def _with_fold(fold: type[Fold]) -> Build:
+    """A build with another fold."""
+
     def patched() -> AbstractContextManager[object]:
         return patch("processor_lambda.processor.Fold", fold)
 
@@ -133,9 +139,9 @@ def _folding(fold: type[Fold]) -> Build:
 
 
 def _forgetting(forget: Callable[[LaneState, Line], LaneState]) -> Build:
-    """A fold that forgets something of the state for each line's sake."""
+    """A build whose fold forgets something of the state before each line."""
 
-    class Forgetful(Fold):
+    class ForgetfulFold(Fold):
         def __call__(
             self, state: LaneState, lines: Sequence[PositionedLine], end: Position, warm: Mapping[str, Indicators]
         ) -> Folded:
@@ -152,16 +158,32 @@ def _forgetting(forget: Callable[[LaneState, Line], LaneState]) -> Build:
             state = replace(state, position=end, published=published, pending=tuple(pending))
             return Folded(state, len(lines), late)
 
-    return _folding(Forgetful)
+    return _with_fold(ForgetfulFold)
 
 
-def _going_on_when_it_forgot() -> AbstractContextManager[object]:
+def _order_within_symbol(state: LaneState, line: Line) -> LaneState:
+    if isinstance(line, Heartbeat) or line.symbol not in state.symbols:
+        return state
+    before = replace(state.symbols[line.symbol], event_time=line.event_time, revision=-1)
+    return replace(state, symbols=state.symbols | {line.symbol: before})
+
+
+def _clock(state: LaneState, line: Line) -> LaneState:
+    return replace(state, clock=None, complete_to=None) if isinstance(line, Heartbeat) else state
+
+
+def _closed_minutes(state: LaneState, line: Line) -> LaneState:
+    return state if isinstance(line, Heartbeat) else replace(state, complete_to=None)
+
+
+def _never_forgot() -> AbstractContextManager[object]:
+    """The fold does not stop after a heartbeat that made it forget symbols."""
     never = property(lambda _: False, lambda *_: None)
     return patch("processor_lambda.fold._LaneFold.has_forgotten", never, create=True)
 
 
-class _TakesRecordsWhole(Fold):
-    """What is committed of a record counts for all of it."""
+class _CommitsWholeRecords(Fold):
+    """A commit that ends within a record counts for the whole record."""
 
     def __call__(
         self, state: LaneState, lines: Sequence[PositionedLine], end: Position, warm: Mapping[str, Indicators]
@@ -171,23 +193,8 @@ class _TakesRecordsWhole(Fold):
         return replace(folded, state=replace(folded.state, position=position))
 
 
-def _when_the_symbol_moved(state: LaneState, line: Line) -> LaneState:
-    if isinstance(line, Heartbeat) or line.symbol not in state.symbols:
-        return state
-    before = replace(state.symbols[line.symbol], event_time=line.event_time, revision=-1)
-    return replace(state, symbols=state.symbols | {line.symbol: before})
-
-
-def _what_time_it_is(state: LaneState, line: Line) -> LaneState:
-    return replace(state, clock=None, complete_to=None) if isinstance(line, Heartbeat) else state
-
-
-def _what_is_closed(state: LaneState, line: Line) -> LaneState:
-    return state if isinstance(line, Heartbeat) else replace(state, complete_to=None)
-
-
-class _TakesALostRaceForSuccess:
-    """A race that is lost on a fresh read ends the lane's work, and nobody is told."""
+class _IgnoresConflicts:
+    """A conflict after a fresh read does not fail the batch."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._processor = processor_of(cloud)
@@ -200,20 +207,20 @@ class _TakesALostRaceForSuccess:
                 raise
 
 
-class _FailsWithItsWarmCopy:
-    """A race that is lost on a warm copy fails the batch."""
+class _FailsOnStaleCopy:
+    """A conflict with a warm copy fails the batch."""
 
     def __init__(self, cloud: Cloud) -> None:
-        self._states = NeverReadsAgain(cloud)
+        self._states = NoReadAfterConflict(cloud)
         self._processor = _processor_with(cloud, state_table=self._states)
 
     def process(self, records: Sequence[Record]) -> None:
-        self._states.lost = False
+        self._states.has_conflict = False
         self._processor.process(records)
 
 
-class _IsWarmTooSoon:
-    """A copy of what was committed is warm though publishing it failed."""
+class _WarmBeforePublishing:
+    """A committed state is a warm copy even if publishing it failed."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._states = RemembersCommits(cloud)
@@ -227,14 +234,14 @@ class _IsWarmTooSoon:
             self._processor._warm |= self._states.committed
 
 
-class _MarksAtLast:
-    """All lanes' marks are raised behind all their alerts."""
+class _MarksAtEnd:
+    """The marks of all lanes are raised after the alerts of all lanes."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._marks: Calls = []
-        self._processor = _processor_with(cloud, state_table=LateMarks(cloud, self._marks))
+        self._processor = _processor_with(cloud, state_table=DeferredMarks(cloud, self._marks))
         self._publish = self._processor._publish
-        self._processor._publish = self._publish_and_mark  # type: ignore[method-assign]  # that is the clause
+        self._processor._publish = self._publish_and_mark  # type: ignore[method-assign]  # this is the mutation
 
     def process(self, records: Sequence[Record]) -> None:
         self._processor.process(records)
@@ -246,7 +253,9 @@ class _MarksAtLast:
             mark()
 
 
-class _SwallowsFailures:
+class _IgnoresFailures:
+    """A failure does not fail the batch."""
+
     def __init__(self, cloud: Cloud) -> None:
         self._processor = processor_of(cloud)
 
@@ -256,80 +265,85 @@ class _SwallowsFailures:
 
 
 MUTANTS = {
-    "archive first": Mutant(_late(archive=LateArchive), promises.the_archive_is_complete),
-    "write rows before the commit": Mutant(_late(quotes=LateRows), promises.each_identity_is_one_row),
+    "archive first": Mutant(_deferring(archive=DeferredArchive), invariants.the_archive_is_complete),
+    "write rows before the commit": Mutant(_deferring(quotes=DeferredRows), invariants.each_identity_is_one_row),
     "quarantine before the commit": Mutant(
-        _late(quarantine=LateQuarantine), promises.refused_lines_arrive_under_one_id
+        _deferring(quarantine=DeferredQuarantine), invariants.refused_lines_arrive_under_one_id
     ),
-    "an overflow's object before its message": Mutant(
-        _late(archive=LateOverflows), promises.what_a_message_points_to_is_there
+    "write an object before its message": Mutant(
+        _deferring(archive=DeferredOverflows), invariants.the_object_of_a_message_exists
     ),
     "publish a commit before the next one": Mutant(
-        _late(topic=LateTopic, state_table=LateMarks), promises.no_alert_is_lost
+        _deferring(topic=DeferredTopic, state_table=DeferredMarks), invariants.no_alert_is_lost
     ),
-    "publish what is pending on read": Mutant(_cloud_with(state_table=TakesAllForPublished), promises.no_alert_is_lost),
+    "publish what is pending on read": Mutant(_with_ports(state_table=AllMarkedPublished), invariants.no_alert_is_lost),
     "publish only beyond the mark": Mutant(
-        _cloud_with(state_table=TakesNothingForPublished),
-        promises.an_alert_repeats_once_per_invocation_that_ended_before_its_mark,
+        _with_ports(state_table=NothingMarkedPublished), invariants.an_alert_repeats_only_after_a_fault_before_its_mark
     ),
     "read consistently": Mutant(
-        _cloud_with(state_table=ReadsOfLongAgo),
-        promises.an_alert_repeats_once_per_invocation_that_ended_before_its_mark,
+        _with_ports(state_table=StaleReads), invariants.an_alert_repeats_only_after_a_fault_before_its_mark
     ),
-    "drop what was committed": Mutant(_numbered(_Undroppable), promises.bars_equal_one_undisturbed_pass),
-    "compare sequence numbers as integers": Mutant(_numbered(_Text), promises.bars_equal_one_undisturbed_pass),
-    "quotes move a symbol forward only": Mutant(
-        _forgetting(_when_the_symbol_moved), promises.bars_equal_one_undisturbed_pass
+    "drop what was committed": Mutant(
+        _with_numbers(_AlwaysGreater), invariants.bars_equal_one_undisturbed_pass, first_seed=330
     ),
-    "heartbeats move the clock forward only": Mutant(
-        _forgetting(_what_time_it_is), promises.bars_equal_one_undisturbed_pass
+    "compare sequence numbers as integers": Mutant(
+        _with_numbers(_ComparedAsText), invariants.bars_equal_one_undisturbed_pass
     ),
-    "a new symbol begins with its stored bars": Mutant(
-        _cloud_with(bars=ForgetsBars), promises.bars_equal_one_undisturbed_pass
+    "ignore quotes that are not later than the symbol's last": Mutant(
+        _forgetting(_order_within_symbol), invariants.bars_equal_one_undisturbed_pass
     ),
-    "a closed minute stays closed": Mutant(_forgetting(_what_is_closed), promises.bars_equal_one_undisturbed_pass),
-    "a commit ends behind the heartbeat that forgets symbols": Mutant(
-        Build(patched=_going_on_when_it_forgot), promises.bars_equal_one_undisturbed_pass
+    "ignore heartbeats that are not later than the lane's last": Mutant(
+        _forgetting(_clock), invariants.bars_equal_one_undisturbed_pass, first_seed=30
     ),
-    "a commit may end within a record": Mutant(_folding(_TakesRecordsWhole), promises.bars_equal_one_undisturbed_pass),
-    "commit on condition": Mutant(
-        _cloud_with(state_table=CommitsWhateverWasRead), promises.bars_equal_one_undisturbed_pass
+    "warm up a new symbol with its stored bars": Mutant(
+        _with_ports(bars=NoStoredBars), invariants.bars_equal_one_undisturbed_pass
+    ),
+    "never reopen a closed minute": Mutant(_forgetting(_closed_minutes), invariants.bars_equal_one_undisturbed_pass),
+    "end a commit after a heartbeat that forgets symbols": Mutant(
+        Build(patched=_never_forgot), invariants.bars_equal_one_undisturbed_pass, first_seed=40
+    ),
+    "let a commit end within a record": Mutant(
+        _with_fold(_CommitsWholeRecords), invariants.bars_equal_one_undisturbed_pass
+    ),
+    "commit with a condition": Mutant(
+        _with_ports(state_table=UnconditionalCommits), invariants.bars_equal_one_undisturbed_pass
     ),
     "publish after the commit": Mutant(
-        _cloud_with(state_table=PublishesFirst), promises.nothing_is_shown_before_its_commit
+        _with_ports(state_table=PublishesBeforeCommit), invariants.nothing_is_visible_before_its_commit
     ),
     "write a minute's row after the commit": Mutant(
-        _cloud_with(state_table=WritesMinutesFirst), promises.nothing_is_shown_before_its_commit
+        _with_ports(state_table=MinuteRowsBeforeCommit), invariants.nothing_is_visible_before_its_commit
     ),
-    "mark after publishing": Mutant(_cloud_with(state_table=MarksFirst), promises.no_alert_is_lost),
+    "mark after publishing": Mutant(_with_ports(state_table=MarksBeforePublishing), invariants.no_alert_is_lost),
     "raise the marks lane by lane": Mutant(
-        Build(processing=_MarksAtLast),
-        promises.an_alert_repeats_once_per_invocation_that_ended_before_its_mark,
+        Build(processor=_MarksAtEnd), invariants.an_alert_repeats_only_after_a_fault_before_its_mark, first_seed=50
     ),
-    "mark when all was published": Mutant(_cloud_with(topic=MarksByCount), promises.no_alert_is_lost),
-    "mark upwards only": Mutant(_cloud_with(state_table=SetsMarks), promises.the_published_mark_never_falls),
-    "a race lost on a fresh read fails the batch": Mutant(
-        Build(processing=_TakesALostRaceForSuccess), promises.bars_equal_one_undisturbed_pass
+    "mark when all alerts are published": Mutant(
+        _with_ports(topic=MarksByCount), invariants.no_alert_is_lost, first_seed=120
     ),
-    "a race lost on a warm copy is read again": Mutant(
-        Build(processing=_FailsWithItsWarmCopy), promises.no_batch_fails_without_a_fault
+    "never lower a mark": Mutant(_with_ports(state_table=LoweringMarks), invariants.the_published_mark_never_falls),
+    "fail after a conflict with a fresh read": Mutant(
+        Build(processor=_IgnoresConflicts), invariants.bars_equal_one_undisturbed_pass, first_seed=60
     ),
-    "a copy is warm once it is published": Mutant(Build(processing=_IsWarmTooSoon), promises.no_alert_is_lost),
-    "a failure fails the batch": Mutant(Build(processing=_SwallowsFailures), promises.each_identity_is_one_row),
-    "a failure is reported at the first record": Mutant(
-        Build(reported=lambda records: len(records) - 1), promises.bars_equal_one_undisturbed_pass
+    "read again after a conflict with a warm copy": Mutant(
+        Build(processor=_FailsOnStaleCopy), invariants.no_batch_fails_without_a_fault
     ),
-    "an alert's id is that of its cause": Mutant(
-        _cloud_with(topic=NamesAnew), promises.an_alert_is_the_same_under_its_id_whenever_it_is_published
+    "keep a copy warm only when it is published": Mutant(
+        Build(processor=_WarmBeforePublishing), invariants.no_alert_is_lost, first_seed=20
     ),
-    "an invalid alert does not fail the batch": Mutant(
-        _cloud_with(topic=HopesForInvalidAlerts), promises.no_batch_fails_without_a_fault
+    "fail a batch after a failure": Mutant(Build(processor=_IgnoresFailures), invariants.each_identity_is_one_row),
+    "report a failure at the first record": Mutant(
+        Build(reported=lambda records: len(records) - 1), invariants.bars_equal_one_undisturbed_pass
     ),
-    "an invalid alert goes to quarantine": Mutant(
-        _cloud_with(topic=DropsInvalidAlerts), promises.refused_lines_arrive_under_one_id
+    "name an alert by its cause": Mutant(_with_ports(topic=NewAlertIds), invariants.alerts_with_the_same_id_are_equal),
+    "do not fail on an invalid alert": Mutant(
+        _with_ports(topic=RetriesInvalidAlerts), invariants.no_batch_fails_without_a_fault
     ),
-    "a refused line's id is that of its place": Mutant(
-        _cloud_with(quarantine=NumbersMessages), promises.refused_lines_arrive_under_one_id
+    "quarantine an invalid alert": Mutant(
+        _with_ports(topic=DropsInvalidAlerts), invariants.refused_lines_arrive_under_one_id
+    ),
+    "name a refused line by its place": Mutant(
+        _with_ports(quarantine=NumbersMessages), invariants.refused_lines_arrive_under_one_id
     ),
 }
-"""By the clause that is taken out."""
+"""The mutants, by the rule that they lack."""

@@ -1,4 +1,5 @@
-"""Runs of the model: a story is told, delivered to the end and redriven, and its effects stand beside the expected."""
+"""Runs of the model: a scenario is delivered to its end and redriven, and its effects are compared with the
+expected."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from lane_state import START, WHOLE, Alert, LaneState, Position, unpack
+from lane_state import START, WHOLE, Alert, LaneState, Position
 from processor_lambda.ports import QuarantineMessage
 from processor_lambda.records import Record
 from processor_lambda.rows import Row
@@ -20,38 +21,36 @@ from quotes import encode
 from replica.event_source.mapping import EventSourceMapping
 from replica.event_source.records import Record as KinesisRecord
 from tests.fakes.pipeline import SETTINGS
-from tests.model.cloud import Cloud, Journal, processor_of
+from tests.fakes.processor_ports import unpack_state
+from tests.model.cloud import Cloud, processor_of
 from tests.model.event_source import EventSource
-from tests.model.lambda_model import (
-    Director,
-    Endless,
-    Function,
-    Invocation,
-    Processing,
-)
-from tests.model.streams import KEYS, Story, handed_over, heartbeat
+from tests.model.history import History
+from tests.model.lambda_function import BatchProcessor, Function, Invocation, Scheduler, TooManyInvocations
+from tests.model.scenarios import Scenario, heartbeat
+from tests.model.streams import KEYS, Stream, lambda_record
 
 END_SECONDS = (3500, 3560)
-"""When the heartbeats are that end a story, but for its silence: after all its quotes, and not after the records'
-arrival. They may themselves close bars and raise alerts: hence two of each lane."""
+"""The times of the heartbeats that end a run, without its months of silence. They are later than all quotes of a
+scenario, and not later than the arrival of their records. There are two for each lane, because the first may close bars
+and raise alerts."""
 
 
 class Effects(NamedTuple):
-    """What is to be seen in a world."""
+    """What is visible in a world."""
 
     rows: dict[tuple[str, ...], Row]
     bars: dict[tuple[str, ...], Row]
     alerts: dict[str, Alert]
     messages: dict[str, QuarantineMessage]
-    """By id; the last one of each."""
+    """The last message with each id."""
     archived: frozenset[bytes]
-    """Lines."""
+    """The lines of the archive."""
     states: dict[str, LaneState]
-    """Without what depends on how the records were cut into batches."""
+    """The states, without what depends on how the records were cut into batches."""
 
 
 def effects_of(cloud: Cloud) -> Effects:
-    """What is to be seen in a world now."""
+    """What is visible in a world now."""
     objects = (gzip.decompress(body) for key, body in cloud.objects.items() if key.startswith("raw-data/"))
     return Effects(
         rows=dict(cloud.rows),
@@ -59,7 +58,7 @@ def effects_of(cloud: Cloud) -> Effects:
         alerts={alert.id: alert for alert in cloud.alerts},
         messages={message.id: message for message in cloud.messages},
         archived=frozenset(line for body in objects for line in body.splitlines()),
-        states={lane: _comparable(unpack(packed)) for lane, packed in cloud.states.items()},
+        states={lane: _comparable(unpack_state(packed)) for lane, packed in cloud.states.items()},
     )
 
 
@@ -67,115 +66,130 @@ def _comparable(state: LaneState) -> LaneState:
     return replace(state, position=START, published=state.last_number, pending=())
 
 
-def is_of_alert(message: QuarantineMessage) -> bool:
-    """Whether SNS refused an alert, not the decoder a line. Its record is whichever was being processed then."""
+def is_about_alert(message: QuarantineMessage) -> bool:
+    """Whether a message is about a refused alert. Its record depends on which batch published the alert."""
     return message.id.startswith(f"{message.stream}/alert/")
 
 
 class Build(NamedTuple):
-    """What the function under trial is made of: the real one, unless a clause is to be taken out."""
+    """The parts of the function under test. A mutant replaces one of them."""
 
     cloud: Callable[[], Cloud] = Cloud
-    processing: Callable[[Cloud], Processing] = processor_of
+    processor: Callable[[Cloud], BatchProcessor] = processor_of
     reported: Callable[[Sequence[Record]], int] = lambda _: 0
-    """Which record of a batch that failed is reported: `app.handler` names the first."""
-    record_of: Callable[[KinesisRecord], Record] = handed_over
+    """Which record of a failed batch is reported, by its index. `app.handler` reports the first."""
+    record_of: Callable[[KinesisRecord], Record] = lambda_record
     patched: Callable[[], AbstractContextManager[object]] = nullcontext
+    """A patch that is active during the run."""
 
 
 REAL = Build()
 
 
 class Run(NamedTuple):
-    """What happened, and what should have."""
+    """What happened in a run, and what should have happened."""
 
     cloud: Cloud
-    journal: Journal
+    history: History
     invocations: Sequence[Invocation]
     trace: Sequence[str]
     discarded: frozenset[int]
-    """The sequence numbers of what was given up, and put on the stream again under new ones."""
+    """The sequence numbers of the records that were discarded, and put on the stream again under new ones."""
     before_redrive: Effects | None
-    """None where nothing was discarded."""
-    endless: bool
-    """A batch came again and again."""
+    """What was visible before the first redrive. None if nothing was discarded."""
+    never_ended: bool
+    """Whether a batch was delivered again and again."""
     effects: Effects
     expected: Effects
 
 
 def play(
-    story: Story,
-    director: Director,
+    scenario: Scenario,
+    scheduler: Scheduler,
     mapping: EventSourceMapping,
     build: Build,
     *,
     end_seconds: Sequence[float] = END_SECONDS,
-    kill_at_last: bool = False,
-    marks_read_first: bool = False,
+    kill_at_end: bool = False,
+    reads_marks_first: bool = False,
     row_resolution: Resolution = "every",
 ) -> Run:
-    """Deliver a story, redrive what was given up until nothing is, and end each lane with heartbeats."""
+    """Deliver a scenario, redrive discarded records until there are none, and end each lane with heartbeats."""
     cloud = build.cloud()
-    cloud.marks_read_first = marks_read_first
+    cloud.reads_marks_first = reads_marks_first
     cloud.settings = replace(SETTINGS, row_resolution=row_resolution)
-    stream = story.told()
+    stream = scenario.stream()
     function = Function(
-        cloud, director, new_processing=build.processing, reported=build.reported, record_of=build.record_of
+        cloud, scheduler, new_processor=build.processor, reported=build.reported, record_of=build.record_of
     )
-    source = EventSource(stream, mapping, function, director)
-    discarded: set[int] = set()
-    before_redrive: Effects | None = None
-    endless = False
+    source = EventSource(stream, mapping, function, scheduler)
+    redriven = _Redriven()
+    never_ended = False
     with build.patched():
         try:
-            for second in (*end_seconds, None):
-                source.drain()
-                while source.discarded:
-                    before_redrive = before_redrive or effects_of(cloud)
-                    given_up = sorted(source.discarded, key=lambda record: record.position)
-                    source.discarded.clear()
-                    discarded.update(record.position for record in given_up)
-                    for record in given_up:
-                        stream.put(record.partition_key, record.data)
-                    source.drain()
-                if second is not None:
-                    function.end(kill=True) if kill_at_last else None
-                    for key in KEYS:
-                        stream.put(key, encode([heartbeat(key, stream.silence + second)]))
-        except Endless:
-            endless = True
+            for second in end_seconds:
+                redriven.drain(source, stream, cloud)
+                if kill_at_end:
+                    function.end(kill=True)
+                for key in KEYS:
+                    stream.put(key, encode([heartbeat(key, stream.silence + second)]))
+            redriven.drain(source, stream, cloud)
+        except TooManyInvocations:
+            never_ended = True
         finally:
-            function.end(kill=endless)
-    records = tuple(handed_over(record) for record in stream.in_order)
+            function.end(kill=never_ended)
+    records = tuple(lambda_record(record) for record in stream.in_order)
     return Run(
         cloud=cloud,
-        journal=function.journal,
+        history=function.history,
         invocations=function.invocations,
         trace=function.trace,
-        discarded=frozenset(discarded),
-        before_redrive=before_redrive,
-        endless=endless,
+        discarded=frozenset(redriven.numbers),
+        before_redrive=redriven.effects_before,
+        never_ended=never_ended,
         effects=effects_of(cloud),
-        expected=_expected(records, _counted(records, discarded, function), cloud.settings),
+        expected=_expected(records, _counted(records, redriven.numbers, function), cloud.settings),
     )
+
+
+class _Redriven:
+    """Drains a stream, and puts discarded records on it again until none is discarded."""
+
+    def __init__(self) -> None:
+        self.numbers: set[int] = set()
+        self.effects_before: Effects | None = None
+
+    def drain(self, source: EventSource, stream: Stream, cloud: Cloud) -> None:
+        source.drain()
+        while source.discarded:
+            self.effects_before = self.effects_before or effects_of(cloud)
+            records = sorted(source.discarded, key=lambda record: record.position)
+            source.discarded.clear()
+            self.numbers.update(record.position for record in records)
+            for record in records:
+                stream.put(record.partition_key, record.data)
+            source.drain()
 
 
 def _counted(records: Sequence[Record], discarded: Collection[int], function: Function) -> tuple[Record, ...]:
-    """What bars are made of: the first arrival of each packet, without what was given up before a commit took it in."""
-    taken_in: dict[int, int] = defaultdict(int)
-    for commit in function.journal.commits:
+    """The records that bars are made of: the first arrival of each packet, as far as it was committed.
+
+    Of a discarded record, those are the lines that a commit took in before. The rest counts when it is redriven.
+    """
+    committed_lines: dict[int, int] = defaultdict(int)
+    for commit in function.history.commits:
         for record in function.invocations[commit.invocation].records:
-            number = int(record.sequence_number)  # it may be one that compares wrongly
+            number = int(record.sequence_number)  # a mutant's number may compare wrongly
             if record.partition_key == commit.lane and commit.before < Position(number, WHOLE):
                 line = WHOLE if commit.state.position.sequence > number else commit.state.position.line
                 if commit.state.position.sequence >= number:
-                    taken_in[number] = max(taken_in[number], line)
+                    committed_lines[number] = max(committed_lines[number], line)
     first: dict[tuple[str, bytes], Record] = {}
     for record in records:
         if record.sequence_number not in discarded:
             data = record.data
-        elif taken := taken_in[record.sequence_number]:
-            data = b"".join(record.data.splitlines(keepends=True)[:taken])
+        elif lines := committed_lines[record.sequence_number]:
+            data = b"".join(record.data.splitlines(keepends=True)[:lines])
         else:
             continue
         first.setdefault((record.partition_key, data), replace(record, data=data))
@@ -183,8 +197,8 @@ def _counted(records: Sequence[Record], discarded: Collection[int], function: Fu
 
 
 @lru_cache(maxsize=200)
-def one_undisturbed_pass(records: tuple[Record, ...], settings: Settings) -> Effects:
-    """The effects of some records that come as one batch, and nothing befalls it."""
+def undisturbed_effects(records: tuple[Record, ...], settings: Settings) -> Effects:
+    """The effects of records that arrive as one batch and are processed without a fault."""
     cloud = Cloud()
     cloud.settings = settings
     processor_of(cloud).process(records)
@@ -192,11 +206,11 @@ def one_undisturbed_pass(records: tuple[Record, ...], settings: Settings) -> Eff
 
 
 def _expected(records: tuple[Record, ...], counted: tuple[Record, ...], settings: Settings) -> Effects:
-    """Rows, archive and refused lines are those of all records; bars, alerts and states those of the counted ones."""
-    of_all, of_counted = one_undisturbed_pass(records, settings), one_undisturbed_pass(counted, settings)
+    """Rows, archive and refused lines come from all records; bars, alerts and states from the counted ones."""
+    of_all, of_counted = undisturbed_effects(records, settings), undisturbed_effects(counted, settings)
     return of_counted._replace(
         rows=of_counted.rows if settings.row_resolution == "minute" else of_all.rows,
         archived=of_all.archived,
-        messages={id_: message for id_, message in of_all.messages.items() if not is_of_alert(message)}
-        | {id_: message for id_, message in of_counted.messages.items() if is_of_alert(message)},
+        messages={id_: message for id_, message in of_all.messages.items() if not is_about_alert(message)}
+        | {id_: message for id_, message in of_counted.messages.items() if is_about_alert(message)},
     )

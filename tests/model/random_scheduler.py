@@ -1,4 +1,4 @@
-"""Courses of events by seed: what befalls a batch, who finishes late, and how the mapping is set."""
+"""Random runs: a seed determines the scenario, the event source mapping, and every decision during the run."""
 
 from __future__ import annotations
 
@@ -10,68 +10,72 @@ from unittest.mock import patch
 from aws_limits import MESSAGE_BATCH
 from processor_lambda.records import Record
 from replica.event_source.mapping import UNLIMITED, EventSourceMapping
-from tests.model.lambda_model import CALLS, Blow, BlowKind, Instance, Invocation
+from tests.model.lambda_function import CALLS, Fault, FaultKind, Instance, Invocation
 from tests.model.runs import REAL, Build, Run, play
-from tests.model.streams import random_story
+from tests.model.scenarios import random_scenario
 
-ALL_KINDS: tuple[BlowKind, ...] = (*get_args(BlowKind), "abandoned", "served in part")
-FATAL: tuple[BlowKind, ...] = ("killed", "failed")
-AIMS: dict[BlowKind, Sequence[str | None]] = {"abandoned": (None,), **dict.fromkeys(FATAL, (None, "states.raise_mark"))}
-"""One in two is kept for a mark: of a batch's calls few stand between the marks of its lanes."""
+ALL_KINDS: tuple[FaultKind, ...] = (*get_args(FaultKind), "abandoned", "partial")
+"""The kinds of faults. Two of them are listed twice, so that they are more likely."""
+FATAL: tuple[FaultKind, ...] = ("killed", "failed")
+TARGETS: dict[FaultKind, Sequence[str | None]] = {
+    "abandoned": (None,),
+    **dict.fromkeys(FATAL, (None, "states.raise_mark")),
+}
+"""The calls that a fault waits for. Half of the fatal faults wait for a mark, because a batch raises few marks."""
 
 
-class Chance:
-    """A director who throws dice: deterministic by seed, and kind after a number of faults."""
+class RandomScheduler:
+    """Decides at random, determined by its generator. It stops injecting faults after some number of them."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
         self._risk = rng.choice((0.2, 0.4, 0.7))
         self._faults_left = rng.randint(0, 9)
-        self._kinds: tuple[BlowKind, ...] = rng.choice(
-            (ALL_KINDS, ALL_KINDS, ("abandoned",), ("abandoned",), ("served in part",))
+        self._kinds: tuple[FaultKind, ...] = rng.choice(
+            (ALL_KINDS, ALL_KINDS, ("abandoned",), ("abandoned",), ("partial",))
         )
-        self._haste = rng.choice((0.0, 0.03, 0.15))
-        """How likely an abandoned invocation is to act, at each point of another."""
+        self._resume_probability = rng.choice((0.0, 0.03, 0.15))
+        """How likely it is that an abandoned invocation continues at a point of another."""
         self._max_instances = rng.randint(1, 4)
         self._max_batch = rng.choice((1, 3, 8))
 
     def shard(self, waiting: Sequence[tuple[str, int]]) -> tuple[str, int]:
-        """See `Director`."""
+        """See `Scheduler`."""
         return self._rng.choice(waiting)
 
     def batch_size(self, waiting: int) -> int:
-        """See `Director`."""
+        """See `Scheduler`."""
         return self._rng.randint(1, min(waiting, self._max_batch))
 
     def instance(self, idle: Sequence[Instance]) -> Instance | None:
-        """See `Director`. New ones now and then, so that others go stale."""
+        """See `Scheduler`. It starts new instances now and then, so that the copies of others become stale."""
         if idle and (len(idle) >= self._max_instances or self._rng.random() < 0.7):
             return self._rng.choice(idle)
         return None
 
-    def fate(self, records: Sequence[Record]) -> Sequence[Blow]:
-        """See `Director`."""
+    def faults(self, records: Sequence[Record]) -> Sequence[Fault]:
+        """See `Scheduler`."""
         if self._faults_left == 0 or self._rng.random() > self._risk:
             return ()
         self._faults_left -= 1
         kind = self._rng.choice(self._kinds)
-        call = self._rng.choice((AIMS | CALLS)[kind])
+        call = self._rng.choice((TARGETS | CALLS)[kind])
         point = self._rng.randrange(6 + 8 * len(records) if call is None else self._rng.choice((8, 8 * len(records))))
-        blows = [Blow(point, kind, call, holes=self._rng.getrandbits(MESSAGE_BATCH))]
-        while blows[-1].kind not in FATAL and self._rng.random() < 0.3:
+        faults = [Fault(point, kind, call, left_out=self._rng.getrandbits(MESSAGE_BATCH))]
+        while faults[-1].kind not in FATAL and self._rng.random() < 0.3:
             point += self._rng.randrange(10)
-            blows.append(Blow(point, self._rng.choice(FATAL)))
-        return blows
+            faults.append(Fault(point, self._rng.choice(FATAL)))
+        return faults
 
-    def meanwhile(self, waiting: Sequence[Invocation], call: str) -> tuple[Invocation, int | None] | None:  # noqa: ARG002  (chance does not look)
-        """See `Director`."""
-        if self._rng.random() >= self._haste:
+    def resume(self, abandoned: Sequence[Invocation], call: str) -> tuple[Invocation, int | None] | None:  # noqa: ARG002
+        """See `Scheduler`."""
+        if self._rng.random() >= self._resume_probability:
             return None
-        return self._rng.choice(waiting), self._rng.choice((1, 2, 4, 8, None))
+        return self._rng.choice(abandoned), self._rng.choice((1, 2, 4, 8, None))
 
 
 def mapping_of(*, bisect: bool, retries: int, factor: int = 1, max_age_seconds: int = UNLIMITED) -> EventSourceMapping:
-    """A mapping like the deployed one, but for these."""
+    """A mapping like the deployed one, except for these parameters."""
     return EventSourceMapping(
         uuid="model",
         event_source_arn="arn:aws:kinesis:us-east-1:000000000000:stream/quotes",
@@ -85,12 +89,13 @@ def mapping_of(*, bisect: bool, retries: int, factor: int = 1, max_age_seconds: 
     )
 
 
-STORIES = 100
+SCENARIOS = 100
+"""How many different scenarios the seeds share. The effects without a fault are computed once for each."""
 MAX_PUBLICATIONS = "processor_lambda.fold.MAX_PUBLICATIONS"
 
 
 def play_seed(seed: int, build: Build = REAL) -> Run:
-    """The run of a seed: a story, a mapping and a course of events that it determines."""
+    """Play the run of a seed."""
     rng = random.Random(seed)
     mapping = mapping_of(
         bisect=rng.random() < 0.5,
@@ -100,11 +105,11 @@ def play_seed(seed: int, build: Build = REAL) -> Run:
     )
     with patch(MAX_PUBLICATIONS, rng.choice((1, 3, 250))):
         return play(
-            random_story(rng.randrange(STORIES)),
-            Chance(rng),
+            random_scenario(rng.randrange(SCENARIOS)),
+            RandomScheduler(rng),
             mapping,
             build,
-            kill_at_last=rng.random() < 0.5,
-            marks_read_first=rng.random() < 0.5,
+            kill_at_end=rng.random() < 0.5,
+            reads_marks_first=rng.random() < 0.5,
             row_resolution=rng.choice(("every", "every", "minute")),
         )

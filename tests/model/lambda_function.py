@@ -1,0 +1,292 @@
+"""The function under test: its instances and invocations, which are killed, fail, or are abandoned and finish later.
+
+One invocation runs at a time. At each of its calls another one may continue, so all interleavings of calls are
+possible. Nothing here is random: a `Scheduler` makes every decision.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple, Protocol
+
+from aws_requests import Unavailable
+from processor_lambda.errors import CommitConflict
+from processor_lambda.records import Record
+from replica.event_source.records import Record as KinesisRecord
+from replica.event_source.response import Failed, Outcome, PartlyFailed, Succeeded
+from tests.model.cloud import BATCHED, Cloud, PartialFailure
+from tests.model.history import History
+
+MAX_INVOCATIONS = 300
+"""A run with more invocations than this never ends."""
+COMMITTED = "states.commit done"
+
+
+class Killed(BaseException):
+    """The instance of the function ends here."""
+
+
+class TooManyInvocations(Exception):
+    """A batch is delivered again and again."""
+
+
+FaultKind = Literal["killed", "failed", "abandoned", "response lost", "partial"]
+CALLS: dict[FaultKind, Sequence[str]] = {"response lost": (COMMITTED,), "partial": BATCHED}
+"""The calls that a kind of fault affects. The other kinds affect any call."""
+
+
+class Fault(NamedTuple):
+    """What happens to an invocation at one of its points. The points are before and after each of its calls.
+
+    `killed` ends the instance. `failed` makes the call fail. `abandoned` makes Lambda give up waiting, and the
+    invocation continues later. With `response lost`, the next commit takes effect, but its response is lost, and the
+    retry reports a conflict. With `partial`, AWS processes a part of the next batch of rows, alerts or messages, and
+    the call fails.
+    """
+
+    point: int
+    """The first point at which it may happen."""
+    kind: FaultKind
+    call: str | None = None
+    """The call at which it happens, if only one will do."""
+    left_out: int = 1
+    """The items of a batch that a `partial` fault leaves out, as bits. The first bit is the next item, always left
+    out."""
+
+
+class BatchProcessor(Protocol):
+    """What an instance runs. The real one is `Processor`."""
+
+    def process(self, records: Sequence[Record]) -> object:
+        """See `Processor`."""
+
+
+class Instance:
+    """An instance of the function. It keeps its memory between invocations."""
+
+    def __init__(self, number: int, processor: BatchProcessor) -> None:
+        self.number, self.processor = number, processor
+
+
+class FirstFault(NamedTuple):
+    """The moment of an invocation's first fault."""
+
+    marks: dict[str, int]
+    """The published marks at that moment."""
+    alerts: int
+    """How many alerts all invocations had published by then."""
+
+
+class Invocation:
+    """One call of the function with a batch."""
+
+    def __init__(self, number: int, instance: Instance, records: Sequence[Record], faults: Sequence[Fault]) -> None:
+        self.number, self.instance, self.records = number, instance, records
+        self.faults = list(faults)
+        self.points: list[str] = []
+        """The points that it has passed."""
+        self.points_left: int | None = None
+        """How many points it may pass before it pauses. None if it never pauses."""
+        self.outcome: Outcome | None = None
+        """None while it runs."""
+        self.is_undisturbed = True
+        """Whether it had no fault, and no other invocation ran at the same time."""
+        self.first_fault: FirstFault | None = None
+        """When it was first killed, failed, abandoned or processed in part."""
+        self.thread: _PausableThread | None = None
+        """The thread that it runs in, if it is going to be abandoned."""
+
+
+class Scheduler(Protocol):
+    """Makes all the decisions that Lambda, AWS and chance make in reality."""
+
+    def shard(self, waiting: Sequence[tuple[str, int]]) -> tuple[str, int]:
+        """Choose the shard that delivers the next batch."""
+
+    def batch_size(self, waiting: int) -> int:
+        """Choose how many of the waiting records are in the next batch."""
+
+    def instance(self, idle: Sequence[Instance]) -> Instance | None:
+        """Choose the instance that is invoked. None stands for a new one."""
+
+    def faults(self, records: Sequence[Record]) -> Sequence[Fault]:
+        """Choose the faults of the next invocation, in order."""
+
+    def resume(self, abandoned: Sequence[Invocation], call: str) -> tuple[Invocation, int | None] | None:
+        """Choose an abandoned invocation that continues now, and for how many points (None: to its end).
+
+        It is asked at each point of another invocation until it returns None, and between two invocations, when `call`
+        is empty.
+        """
+
+
+class Function:
+    """The function and its instances, in one world."""
+
+    def __init__(
+        self,
+        cloud: Cloud,
+        scheduler: Scheduler,
+        *,
+        new_processor: Callable[[Cloud], BatchProcessor],
+        reported: Callable[[Sequence[Record]], int],
+        record_of: Callable[[KinesisRecord], Record],
+    ) -> None:
+        self._cloud, self._scheduler = cloud, scheduler
+        self._new_processor, self._reported, self._record_of = new_processor, reported, record_of
+        self._idle: list[Instance] = []
+        self._instances = 0
+        self._current: Invocation | None = None
+        self.invocations: list[Invocation] = []
+        self.abandoned: list[Invocation] = []
+        """The abandoned invocations that have not finished yet."""
+        self.history = History(cloud)
+        self.trace: list[str] = []
+        """What happened, for a person."""
+        cloud.fault = self._reach_point
+
+    def invoke(self, records: Sequence[KinesisRecord]) -> Outcome:
+        """Invoke the function. Returns what Lambda sees."""
+        if len(self.invocations) == MAX_INVOCATIONS:
+            raise TooManyInvocations
+        self._resume_others()
+        invocation = self._new_invocation(records)
+        if any(fault.kind == "abandoned" for fault in invocation.faults):
+            invocation.thread = _PausableThread(lambda: self._run(invocation))
+            self._continue(invocation, None)
+        else:
+            before, self._current = self._current, invocation
+            self._run(invocation)
+            self._current = before
+        if invocation.outcome is None:
+            self.abandoned.append(invocation)
+            return Failed("timed out")
+        return invocation.outcome
+
+    def end(self, *, kill: bool) -> None:
+        """Let every abandoned invocation continue to its end, or kill it."""
+        while self.abandoned:
+            invocation = self.abandoned.pop(0)
+            if kill:
+                invocation.faults = [Fault(0, "killed")]
+            self.trace.append(f"at the end, invocation {invocation.number} {'is killed' if kill else 'continues'}")
+            self._continue(invocation, None)
+
+    def _resume_others(self, call: str = "") -> None:
+        while self.abandoned and (chosen := self._scheduler.resume(self.abandoned, call)):
+            invocation, points = chosen
+            if self._current is not None:
+                self._current.is_undisturbed = False
+            self.trace.append(f"    invocation {invocation.number} continues for {points or 'all'} points")
+            self._continue(invocation, points)
+            if invocation.outcome is not None:
+                self.abandoned.remove(invocation)
+
+    def _new_invocation(self, records: Sequence[KinesisRecord]) -> Invocation:
+        instance = self._scheduler.instance(self._idle)
+        if instance is None:
+            instance = Instance(self._instances, self._new_processor(self._cloud))
+            self._instances += 1
+        else:
+            self._idle.remove(instance)
+        batch = [self._record_of(record) for record in records]
+        invocation = Invocation(len(self.invocations), instance, batch, self._scheduler.faults(batch))
+        self.invocations.append(invocation)
+        self.trace.append(
+            f"invocation {invocation.number}: {', '.join(map(_name_of, batch))} to instance {instance.number}"
+        )
+        return invocation
+
+    def _continue(self, invocation: Invocation, points: int | None) -> None:
+        assert invocation.thread is not None
+        before, self._current, invocation.points_left = self._current, invocation, points
+        invocation.thread.resume()
+        self._current = before
+
+    def _run(self, invocation: Invocation) -> None:
+        """Do what `app.handler` does, and what Lambda does around it."""
+        try:
+            invocation.instance.processor.process(invocation.records)
+            invocation.outcome = Succeeded()
+        except Unavailable as error:
+            invocation.outcome = PartlyFailed(self._reported(invocation.records))
+            self._note_fault(invocation, f"reports a failure: {error}")
+        except Killed:
+            invocation.outcome = Failed("killed")
+            return
+        except Exception as error:  # noqa: BLE001  (as Lambda's runtime does)
+            invocation.outcome = Failed(repr(error))
+            self._note_fault(invocation, f"raises {error!r}")
+        self._idle.append(invocation.instance)
+
+    def _reach_point(self, call: str) -> None:
+        """The current invocation has reached a point, before or after a call. The world says so."""
+        invocation = self._current
+        assert invocation is not None
+        self.history.record(invocation.number, call)
+        if invocation.thread is None or invocation not in self.abandoned:
+            self._resume_others(call)
+        elif invocation.points_left is not None:
+            if invocation.points_left == 0:
+                invocation.thread.pause()
+            else:
+                invocation.points_left -= 1
+        invocation.points.append(call)
+        while invocation.faults and invocation.faults[0].point < len(invocation.points):
+            if invocation.faults[0].call not in (None, call):
+                return
+            self._inject(invocation, invocation.faults.pop(0), call)
+
+    def _inject(self, invocation: Invocation, fault: Fault, call: str) -> None:
+        invocation.is_undisturbed = False
+        what = f"has the fault {fault.kind!r} at {call!r}"
+        if fault.kind == "response lost":
+            self.trace.append(f"    invocation {invocation.number} {what}")
+            raise CommitConflict(call)  # the invocation may recover from it
+        self._note_fault(invocation, what)
+        if fault.kind == "killed":
+            raise Killed
+        if fault.kind == "failed":
+            raise Unavailable(call)
+        if fault.kind == "partial":
+            raise PartialFailure(call, fault.left_out)
+        assert invocation.thread is not None
+        invocation.thread.pause()
+
+    def _note_fault(self, invocation: Invocation, what: str) -> None:
+        self.trace.append(f"    invocation {invocation.number} {what}")
+        if invocation.first_fault is None:
+            invocation.first_fault = FirstFault(dict(self._cloud.marks), len(self._cloud.alerts))
+
+
+class _PausableThread:
+    """Work that can pause in the middle. Its thread only runs while `resume` waits for it."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._work = work
+        self._resumed, self._paused = threading.Lock(), threading.Lock()
+        self._resumed.acquire()
+        self._paused.acquire()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def resume(self) -> None:
+        """Let it run until it pauses again or ends."""
+        if self._thread.ident is None:
+            self._thread.start()
+        else:
+            self._resumed.release()
+        self._paused.acquire()
+
+    def pause(self) -> None:
+        """Wait for the next `resume`. The work calls this."""
+        self._paused.release()
+        self._resumed.acquire()
+
+    def _run(self) -> None:
+        self._work()
+        self._paused.release()
+
+
+def _name_of(record: Record) -> str:
+    return f"{record.sequence_number % 10**10}@{record.partition_key}"
