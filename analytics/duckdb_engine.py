@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import msgspec
 
 from analytics.catalog import Catalog, Column, Table
 from analytics.errors import AnalyticsError
+from analytics.result import Result
 
 _TYPES = {"string": "VARCHAR", "bigint": "BIGINT", "int": "INTEGER", "double": "DOUBLE", "boolean": "BOOLEAN"}
 _DECIMAL = re.compile(r"decimal\(\d+,\d+\)")
@@ -29,15 +29,6 @@ _MACROS = (
 
 class QueryError(AnalyticsError):
     """The SQL is wrong, or names something that does not exist. The message is that of DuckDB."""
-
-
-class Result(msgspec.Struct, frozen=True):
-    """The result of a statement. Values are Decimal, datetime (UTC, naive), date, int, float, str, bool or None."""
-
-    columns: tuple[str, ...]
-    types: tuple[str, ...]
-    """The types of the columns, as DuckDB names them."""
-    rows: tuple[tuple[Any, ...], ...]
 
 
 class Engine:

@@ -12,7 +12,7 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
-from analytics.duckdb_engine import Result
+from analytics.result import Result
 
 OutputFormat = Literal["table", "json", "csv"]
 

@@ -10,8 +10,9 @@ from rich.console import Console
 
 from analytics import formatting
 from analytics.catalog import Catalog
-from analytics.duckdb_engine import Engine, QueryError, Result
+from analytics.duckdb_engine import Engine, QueryError
 from analytics.formatting import OutputFormat
+from analytics.result import Result
 
 HELP = r"""\d            list the table, the views and the saved queries
 \d NAME       show the columns of a table or view, or the SQL of a saved query

@@ -15,7 +15,8 @@ from sqlglot.optimizer.annotate_types import annotate_types
 
 from analytics import catalog, templates
 from analytics.catalog import Catalog, Statement
-from analytics.duckdb_engine import Engine, Result, view_columns
+from analytics.duckdb_engine import Engine, view_columns
+from analytics.result import Result
 from costs import prices
 from deployment.deployer import TEMPLATES
 from producer_service.sources.synthetic import SyntheticSource
