@@ -1,4 +1,4 @@
-"""What there is to ask by SQL: the table of the template, the views and the saved queries of infra/athena."""
+"""The catalog of the SQL: the table in the template, and the views and saved queries in infra/athena."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ LINES = "lines"
 
 
 class CatalogError(AnalyticsError):
-    """A template or a file of SQL is not as it should be."""
+    """A template or an SQL file is not valid."""
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A column of the table, with its type as Glue writes it: `string`, `bigint`, `decimal(23,8)`."""
+    """A column, with its type as Glue writes it: `string`, `bigint`, `decimal(23,8)`."""
 
     name: str
     type: str
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
-    """The table over the archive: what Glue knows of it."""
+    """The table over the archive, as Glue knows it."""
 
     name: str
     columns: tuple[Column, ...]
@@ -39,7 +39,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
-    """A view or a saved query: one SELECT, and what it answers."""
+    """A view or a saved query: one SELECT, and a description of its result."""
 
     name: str
     description: str
@@ -47,20 +47,22 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Catalog(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it. A view may name the views before it."""
+    """The table, the views and the saved queries."""
 
     table: Table
     views: tuple[Statement, ...]
+    """The views, sorted by name. A view may use the views before it."""
     queries: tuple[Statement, ...]
+    """The saved queries, sorted by name."""
 
     def query(self, name: str) -> Statement | None:
-        """The saved query of that name; `daily-ohlc` is `daily_ohlc`."""
+        """The saved query with this name, if there is one. `daily-ohlc` is the same as `daily_ohlc`."""
         wanted = name.strip().replace("-", "_").lower()
         return next((query for query in self.queries if query.name == wanted), None)
 
 
 def read(template: Path = TABLE_TEMPLATE, directory: Path = ATHENA) -> Catalog:
-    """The catalog of the repository's own files. Raises `CatalogError`."""
+    """Read the catalog, by default from the files of this repository. Raises `CatalogError`."""
     return Catalog(
         table=_table(template),
         views=_statements(directory / "views"),
@@ -75,7 +77,10 @@ def _statements(directory: Path) -> tuple[Statement, ...]:
 def _statement(path: Path) -> Statement:
     first, _, select = path.read_text(encoding="utf-8").partition("\n")
     if not (first.startswith("-- ") and re.match(r"(SELECT|WITH)\s", select) and ";" not in select):
-        raise CatalogError(f"{path}: a line `-- what it answers`, then one SELECT without a semicolon, is wanted")
+        raise CatalogError(
+            f"{path}: the first line must be a description that starts with `-- `, and the rest must be one SELECT "
+            "without a semicolon"
+        )
     return Statement(name=path.stem, description=first.removeprefix("-- ").strip(), select=select.strip())
 
 
@@ -100,7 +105,7 @@ def _columns(listed: list[Mapping[str, str]]) -> tuple[Column, ...]:
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads CloudFormation's short forms, `!Ref X` and the like, as what they are applied to."""
+    """A YAML loader that reads CloudFormation's short forms, such as `!Ref X`, as their argument."""
 
 
 def _short_form(loader: yaml.SafeLoader, _tag: str, node: yaml.Node) -> Any:
@@ -108,7 +113,7 @@ def _short_form(loader: yaml.SafeLoader, _tag: str, node: yaml.Node) -> Any:
         return loader.construct_scalar(node)
     if isinstance(node, yaml.SequenceNode):
         return loader.construct_sequence(node, deep=True)
-    assert isinstance(node, yaml.MappingNode)  # noqa: S101  (YAML has no fourth kind)
+    assert isinstance(node, yaml.MappingNode)  # noqa: S101  (YAML has only these three kinds)
     return loader.construct_mapping(node, deep=True)
 
 

@@ -16,54 +16,59 @@ from botocore.exceptions import BotoCoreError
 from rich.console import Console
 
 from analytics import catalog, local_archive, templates
-from analytics.duckdb_engine import Engine
+from analytics.duckdb_engine import Engine, view_columns
 from analytics.errors import AnalyticsError
-from analytics.formatting import Form
+from analytics.formatting import OutputFormat
 from analytics.prompt import Session
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Ask the archive by SQL.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="SQL over the archive.")
 
 PIPE_WIDTH = 240
-"""Columns of a table that goes into a pipe, where no terminal limits it."""
+"""The width of a table in characters if the output is not a terminal."""
 
 
 @app.command()
 def sql(
     query: Annotated[
         str | None,
-        typer.Argument(help="SQL, or the name of a saved query. Without it: a prompt, or SQL from a pipe."),
+        typer.Argument(
+            help="SQL, or the name of a saved query. Without it, statements are read from a prompt or a pipe."
+        ),
     ] = None,
     archive: Annotated[
-        str, typer.Option(help="A directory that holds raw-data/, or s3://BUCKET.", show_default="the last demo's")
+        str,
+        typer.Option(help="A directory that holds raw-data/, or s3://BUCKET.", show_default="the last demo's"),
     ] = str(local_archive.DIRECTORY),
-    as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,  # noqa: FBT002  (an option, by name)
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print the answer as CSV.")] = False,  # noqa: FBT002  (an option, by name)
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,  # noqa: FBT002  (an option, by name)
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print the result as CSV.")] = False,  # noqa: FBT002  (an option, by name)
 ) -> None:
-    r"""Ask the archive by SQL, with the tables, views and saved queries that Athena gets.
+    r"""Run SQL over an archive, with the same table, views and saved queries as in Athena.
 
-    `\d` lists them. An archive in S3 is downloaded first, all of it, from where the AWS SDK's environment points.
+    The query `\d` lists them. An archive in S3 is first downloaded completely, with the credentials and the endpoint
+    that the AWS SDK finds.
     """
     if as_json and as_csv:
-        raise typer.BadParameter("choose one of the two", param_hint="--json --csv")
+        raise typer.BadParameter("use only one of them", param_hint="--json --csv")
     with _reported_errors(), _archive_at(archive) as directory:
         known = catalog.read()
         engine = Engine(known, directory)
         last = local_archive.last_day(directory)
         if last is not None and local_archive.is_old(last, datetime.now(UTC).date()):
-            typer.echo(f"note: the archive ends on {last}, and saved queries look at the last seven days", err=True)
-        form: Form = "json" if as_json else "csv" if as_csv else "table"
-        session = Session(known, engine, Console(width=None if sys.stdout.isatty() else PIPE_WIDTH), form)
+            typer.echo(f"note: the archive ends on {last}, but saved queries read the last seven days", err=True)
+        output_format: OutputFormat = "json" if as_json else "csv" if as_csv else "table"
+        session = Session(known, engine, Console(width=None if sys.stdout.isatty() else PIPE_WIDTH), output_format)
         if query is None:
-            session.prompt()
+            session.run_prompt()
         else:
-            session.ask(query)
+            session.run(query)
 
 
 @app.command("templates")
 def write_templates() -> None:
     """Write the CloudFormation templates of the views and saved queries from the SQL in infra/athena."""
     with _reported_errors():
-        for name, text in templates.render(catalog.read()).items():
+        known = catalog.read()
+        for name, text in templates.render(known, view_columns(known)).items():
             path = catalog.TEMPLATES / name
             path.write_text(text, encoding="utf-8")
             typer.echo(str(path))
@@ -71,14 +76,14 @@ def write_templates() -> None:
 
 @contextmanager
 def _archive_at(place: str) -> Iterator[Path]:
-    """A directory that holds the archive. A bucket's archive is downloaded, and removed when the block ends."""
+    """The directory of an archive. The archive of a bucket is downloaded, and removed when the block ends."""
     if not place.startswith("s3://"):
-        yield local_archive.found(Path(place))
+        yield local_archive.require(Path(place))
         return
     bucket = place.removeprefix("s3://").strip("/")
     with tempfile.TemporaryDirectory(prefix="stockstream-archive-") as scratch:
         objects = local_archive.download(boto3.Session().client("s3"), bucket, Path(scratch))
-        typer.echo(f"downloaded {objects:,} objects of {bucket}", err=True)
+        typer.echo(f"downloaded {objects:,} objects from s3://{bucket}", err=True)
         yield Path(scratch)
 
 

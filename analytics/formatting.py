@@ -1,4 +1,4 @@
-"""An answer of SQL as a person or a program reads it."""
+"""The result of a query as a table for a person, or as JSON or CSV for a program. Pure."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
-from analytics.duckdb_engine import Answer
+from analytics.result import Result
 
-Form = Literal["table", "json", "csv"]
+OutputFormat = Literal["table", "json", "csv"]
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _NUMBERS = ("INT", "DECIMAL", "DOUBLE", "FLOAT", "HUGEINT")
 
 
-def table(answer: Answer) -> Table:
-    """A table of rich; numbers to the right."""
+def table(result: Result) -> Table:
+    """A table of rich, with numbers aligned to the right."""
     drawn = Table()
-    for name, kind in zip(answer.columns, answer.types, strict=True):
+    for name, kind in zip(result.columns, result.types, strict=True):
         drawn.add_column(
             Text(name), justify="right" if any(part in kind for part in _NUMBERS) else "left", overflow="fold"
         )
-    for row in answer.rows:
+    for row in result.rows:
         drawn.add_row(*(Text("" if value is None else _text(value)) for value in row))
     return drawn
 
 
-def as_json(answer: Answer) -> str:
-    """A JSON array of an object a row: exact numbers, times as ISO texts."""
-    rows = [{name: _plain(value) for name, value in zip(answer.columns, row, strict=True)} for row in answer.rows]
+def as_json(result: Result) -> str:
+    """A JSON array with an object for each row. Numbers are exact, and times are ISO strings."""
+    rows = [{name: _plain(value) for name, value in zip(result.columns, row, strict=True)} for row in result.rows]
     return msgspec.json.format(_ENCODER.encode(rows)).decode()
 
 
-def as_csv(answer: Answer) -> str:
-    """CSV with a header."""
+def as_csv(result: Result) -> str:
+    """CSV with a header line."""
     output = io.StringIO()
     writer = csv.writer(output, lineterminator="\n")
-    writer.writerow(answer.columns)
-    writer.writerows(["" if value is None else _text(value) for value in row] for row in answer.rows)
+    writer.writerow(result.columns)
+    writer.writerows(["" if value is None else _text(value) for value in row] for row in result.rows)
     return output.getvalue().rstrip("\n")
 
 
@@ -67,6 +67,6 @@ def _text(value: Any) -> str:
 
 
 def _trimmed(value: Decimal) -> Decimal:
-    """Without the zeros that a column's scale puts behind it."""
+    """The same number without trailing zeros, which come from the scale of its column."""
     value = value.normalize()
     return value.quantize(Decimal(1)) if value.as_tuple().exponent > 0 else value  # type: ignore[operator]  # finite

@@ -1,4 +1,4 @@
-"""The archive of a pipeline, kept on this disk when the pipeline is gone: what `sql` reads."""
+"""An archive on this machine, which `sql` reads: the last demo left it, or it was downloaded from a bucket."""
 
 from __future__ import annotations
 
@@ -13,36 +13,37 @@ from botocore.exceptions import BotoCoreError, ClientError
 from analytics.errors import AnalyticsError
 
 DIRECTORY = Path(__file__).parents[1] / "build" / "demo-archive"
-"""Where the last demo left its archive."""
+"""Where a demo leaves its archive."""
 PREFIX = "raw-data/"
 RECENT = timedelta(days=7)
-"""What the saved queries look at."""
+"""How many days of arrival the saved queries read."""
 
 
 class NoArchive(AnalyticsError):
-    """There is no archive where one was looked for; the message says how to come by one."""
+    """There is no archive at the given place. The message says how to get one."""
 
 
 def prepare(directory: Path) -> None:
-    """Make the directory, and see that it can be written to, before there is anything to keep. Raises `NoArchive`."""
+    """Make the directory and check that it is writable, before there is an archive to keep. Raises `NoArchive`."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=directory).close()
     except OSError as error:
-        raise NoArchive(f"no archive can be kept in {directory}: {error}") from error
+        raise NoArchive(f"no archive can be written to {directory}: {error}") from error
 
 
 def download(s3: Any, bucket: str, directory: Path) -> int:
-    """Copy a bucket's archive to `raw-data/` of a directory, in place of what was kept there. Returns its objects.
+    """Copy the archive of a bucket to `raw-data/` in a directory, and return the number of objects.
 
-    Raises `NoArchive` if the bucket cannot be read or the directory written to, and leaves what was there.
+    It replaces the archive that was there. If the bucket cannot be read or the directory cannot be written, it raises
+    `NoArchive` and keeps that archive.
     """
     try:
         return _copied(s3, bucket, directory)
     except (ClientError, BotoCoreError) as error:
         raise NoArchive(f"the archive of bucket {bucket} cannot be read: {error}") from error
     except OSError as error:
-        raise NoArchive(f"the archive cannot be kept in {directory}: {error}") from error
+        raise NoArchive(f"the archive cannot be written to {directory}: {error}") from error
 
 
 def _copied(s3: Any, bucket: str, directory: Path) -> int:
@@ -61,21 +62,21 @@ def _copied(s3: Any, bucket: str, directory: Path) -> int:
     return count
 
 
-def found(directory: Path) -> Path:
-    """The directory, if it holds an archive. Raises `NoArchive`."""
+def require(directory: Path) -> Path:
+    """The directory, if it holds an archive. Raises `NoArchive` if not."""
     if (directory / PREFIX).is_dir():
         return directory
     if directory == DIRECTORY:
-        raise NoArchive("there is no archive to ask yet: run `make demo SECONDS=20`, which leaves its own here")
-    raise NoArchive(f"{directory} holds no {PREFIX}: name a directory that holds one, or s3://BUCKET")
+        raise NoArchive("there is no archive yet: run `make demo SECONDS=20`, which leaves one for this command")
+    raise NoArchive(f"{directory} holds no {PREFIX}: set --archive to a directory that holds one, or to s3://BUCKET")
 
 
 def last_day(directory: Path) -> date | None:
-    """The newest day of arrival that an archive holds; None if it holds none."""
+    """The newest day of arrival in an archive. None if it is empty."""
     days = sorted(path.name.removeprefix("dt=") for path in (directory / PREFIX).glob("dt=*"))
     return date.fromisoformat(days[-1]) if days else None
 
 
 def is_old(last: date, today: date) -> bool:
-    """Whether the saved queries see nothing of an archive that ends on that day."""
+    """Whether an archive that ends on this day is too old for the saved queries, which would find nothing in it."""
     return last < today - RECENT

@@ -1,4 +1,4 @@
-"""The prompt of `sql`: statements, names of saved queries, and a few commands that begin with a backslash."""
+"""The prompt of `sql`. It takes SQL, names of saved queries, and a few commands that start with a backslash."""
 
 from __future__ import annotations
 
@@ -8,26 +8,28 @@ from contextlib import suppress
 
 from rich.console import Console
 
-from analytics import formatting as answers
+from analytics import formatting
 from analytics.catalog import Catalog
-from analytics.duckdb_engine import Answer, Engine, QueryError
-from analytics.formatting import Form
+from analytics.duckdb_engine import Engine, QueryError
+from analytics.formatting import OutputFormat
+from analytics.result import Result
 
-HELP = r"""\d            tables, views and saved queries
-\d NAME       the columns of a table or view, the text of a saved query
-\q            leave (so does Ctrl-D)
-a name        runs the saved query of that name
-anything else is SQL, up to a semicolon"""
+HELP = r"""\d            list the table, the views and the saved queries
+\d NAME       show the columns of a table or view, or the SQL of a saved query
+\q            quit (or press Ctrl-D)
+NAME          run the saved query with this name
+Everything else is SQL. End it with a semicolon."""
 
 
 class Session:
-    """Asks an engine and prints what it answers."""
+    """Runs queries and prints their results."""
 
-    def __init__(self, catalog: Catalog, engine: Engine, console: Console, form: Form) -> None:
-        self._catalog, self._engine, self._console, self._form = catalog, engine, console, form
+    def __init__(self, catalog: Catalog, engine: Engine, console: Console, output_format: OutputFormat) -> None:
+        self._catalog, self._engine, self._console = catalog, engine, console
+        self._output_format = output_format
 
-    def ask(self, text: str) -> None:
-        """Run SQL, the name of a saved query or a command, and print the answer. Raises `QueryError`."""
+    def run(self, text: str) -> None:
+        """Run SQL, a saved query by its name, or a command, and print the result. Raises `QueryError`."""
         text = text.strip().removesuffix(";").strip()
         if text.startswith("\\"):
             self._command(text)
@@ -35,21 +37,21 @@ class Session:
         saved = self._catalog.query(text)
         if saved is None and text.replace("-", "_").isidentifier():
             names = ", ".join(query.name for query in self._catalog.queries)
-            raise QueryError(rf"there is no saved query {text}; there are {names} (\d tells more)")
+            raise QueryError(rf"there is no saved query {text}. The saved queries are {names}. \d describes them")
         self._print(self._engine.run(text if saved is None else saved.select))
 
-    def prompt(self) -> None:
-        """Ask what is typed, or comes through a pipe, until it ends."""
+    def run_prompt(self) -> None:
+        r"""Run what is typed, or what comes through a pipe, until its end or `\q`."""
         interactive = sys.stdin.isatty()
         if interactive:
-            with suppress(ImportError):  # not on every platform; the prompt then has no history
-                import readline  # noqa: F401, PLC0415  (importing it is what gives `input` a history)
+            with suppress(ImportError):  # some platforms lack it, and the prompt then has no history
+                import readline  # noqa: F401, PLC0415  (importing it gives `input` a history)
             self._console.print(HELP, markup=False, highlight=False)
         for statement in _statements(_typed if interactive else _piped):
             if statement == "\\q":
                 return
             try:
-                self.ask(statement)
+                self.run(statement)
             except QueryError as error:
                 self._console.print(f"error: {error}", style="red", markup=False, highlight=False)
 
@@ -58,33 +60,39 @@ class Session:
         if name != "\\d":
             self._console.print(HELP, markup=False, highlight=False)
         elif not argument:
-            self._print(self._listing())
+            self._print(self._contents())
         elif saved := self._catalog.query(argument):
             self._console.print(saved.select, markup=False, highlight=False)
         else:
             self._print(self._engine.columns(argument.strip()))
 
-    def _listing(self) -> Answer:
-        rows = [("table", self._catalog.table.name, "the lines of the archive as they stand there, of every kind")]
+    def _contents(self) -> Result:
+        rows = [
+            (
+                "table",
+                self._catalog.table.name,
+                "Every line of the archive as it is stored: quotes, heartbeats and refused lines.",
+            )
+        ]
         rows += [("view", view.name, view.description) for view in self._catalog.views]
         rows += [("saved query", query.name, query.description) for query in self._catalog.queries]
-        return Answer(("kind", "name", "description"), ("VARCHAR",) * 3, tuple(rows))
+        return Result(("kind", "name", "description"), ("VARCHAR",) * 3, tuple(rows))
 
-    def _print(self, answer: Answer) -> None:
-        match self._form:
+    def _print(self, result: Result) -> None:
+        match self._output_format:
             case "json":
-                sys.stdout.write(answers.as_json(answer) + "\n")
+                sys.stdout.write(formatting.as_json(result) + "\n")
             case "csv":
-                sys.stdout.write(answers.as_csv(answer) + "\n")
+                sys.stdout.write(formatting.as_csv(result) + "\n")
             case "table":
-                self._console.print(answers.table(answer))
+                self._console.print(formatting.table(result))
                 self._console.print(
-                    f"{len(answer.rows):,} row{'' if len(answer.rows) == 1 else 's'}", style="dim", highlight=False
+                    f"{len(result.rows):,} row{'' if len(result.rows) == 1 else 's'}", style="dim", highlight=False
                 )
 
 
 def _statements(line_after: Callable[[str], str]) -> Iterator[str]:
-    """Statements out of lines: a command or a single word ends with its line, SQL with a semicolon or the input."""
+    """Split lines into statements. A command or a single word is a line. SQL ends with a semicolon or the input."""
     parts: list[str] = []
     while True:
         try:
@@ -100,10 +108,10 @@ def _statements(line_after: Callable[[str], str]) -> Iterator[str]:
         if not (parts or line.strip()):
             continue
         parts.append(line)
-        whole = "\n".join(parts).strip()
-        if whole.startswith("\\") or whole.endswith(";") or len(whole.split()) == 1:
+        statement = "\n".join(parts).strip()
+        if statement.startswith("\\") or statement.endswith(";") or len(statement.split()) == 1:
             parts = []
-            yield whole
+            yield statement
 
 
 def _typed(prompt: str) -> str:

@@ -1,4 +1,4 @@
-"""A month's bill, line by line: what is paid whatever comes, what quotes cost, and the naive design beside it. Pure."""
+"""The bill of a month, line by line: fixed costs, costs per quote, and the naive design for comparison. Pure."""
 
 from __future__ import annotations
 
@@ -7,54 +7,62 @@ from typing import Literal
 
 import msgspec
 
-from costs.expected_usage import HEADROOM, MONTH_HOURS, Hours, Setup, month, shape_of
+from aws_limits import DYNAMODB_WRITE_UNIT_BYTES, KIB
+from costs.expected_usage import HEADROOM, MONTH_HOURS, Hours, Setup, sizes_of, usage_of_month
 from costs.prices import Prices
 from costs.sizes import ITEM_OVERHEAD_BYTES
 from costs.usage import GIGABYTE, Usage, items, per_million
 
 Kind = Literal["fixed", "quotes"]
+"""Whether a cost is fixed or depends on the number of quotes."""
 Mode = Literal["provisioned", "on-demand"]
 
 MONTH_DAYS = 365 / 12
 SHARD_RECORDS = 1_000
-"""A second."""
+"""The number of records that a shard takes in a second."""
 UTILISATION = 0.7
-"""Of provisioned write units: what is left takes bursts and retries."""
+"""The share of the provisioned write units that is used on average. The rest takes bursts and retries."""
 READ_CAPACITY = 35
-"""Read units of the three tables, as the template provisions them."""
+"""The read units that the template provisions for the three tables together."""
 BUSY = 0.7
-"""Of its time a shard's function may be at work, so that it catches up after a pause."""
-COLD_BYTES = 128 * 1024
-"""S3 moves no smaller object to a colder class."""
+"""The share of the time that a shard's function may be busy. With less to spare it could not catch up after a pause."""
+COLD_BYTES = 128 * KIB
+"""S3 moves no smaller object to a colder storage class."""
 METRICS, ALARMS, DASHBOARDS, CUSTOMER_KEYS = 13, 14, 2, 1
-"""Of the templates; the metrics are those in the function's log lines, and what is counted of the producer's."""
+"""What the templates make. The metrics are those of the function's log lines and of the producer's metric filters."""
 IMAGES_GB = 1.0
 KMS_REQUESTS_A_SHARD, KMS_REQUESTS_OF_TABLES = 3, 3
-"""Every five minutes: a data key and its decryption by either side; one a table."""
+"""KMS requests in five minutes. A shard needs a data key, which its writer and its reader decrypt. The tables need one
+request each."""
 SAMPLES_A_MINUTE = 2 * 80
-"""Of the collector: the producer's series, twice a minute."""
+"""What the metrics collector takes in: the producer's time series, twice a minute."""
 COMPRESSION_OF_LOGS = 0.2
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What the bill depends on besides the setup."""
+    """What the bill depends on besides the setup: hours, billing modes, the producer's task, and retention."""
 
     hours: Hours
+    """When the source is polled."""
     tables: Mode = "on-demand"
     stream: Mode = "provisioned"
     architecture: Literal["arm64", "x86_64"] = "arm64"
     task_vcpu: float = 0.25
+    """The CPU of the producer's task."""
     task_gb: float = 0.5
+    """The memory of the producer's task."""
     collector: bool = False
+    """Whether the producer's metrics are collected into Managed Prometheus."""
     row_days: int = 30
     bar_days: int = 365
     archive_days: int = 1095
     cold_after_days: int = 90
+    """When archive objects move to a colder storage class."""
     log_days: int = 30
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the bill, for a month."""
+    """One line of the bill of a month."""
 
     name: str
     kind: Kind
@@ -64,24 +72,24 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Bill(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole of it."""
+    """The bill of a month."""
 
     quotes: float
-    """In the month."""
+    """The number of quotes in the month."""
     lines: tuple[Line, ...]
     naive: tuple[Line, ...]
-    """The same quotes through one PutRecord, one PutItem and one PutObject each."""
+    """What the same quotes cost in the naive design, with one PutRecord, one PutItem and one PutObject each."""
     parallelization: int
-    """The ParallelizationFactor that the function's time asks for; above 10 it takes more shards."""
+    """The ParallelizationFactor that the function needs. If it is above 10, the stream needs more shards."""
 
     @property
     def usd(self) -> float:
-        """Of the month."""
+        """The dollars for the month."""
         return total(self.lines)
 
     @property
     def per_million(self) -> float | None:
-        """Dollars per million quotes, everything but network egress."""
+        """The dollars per million quotes, without network egress."""
         return per_million(self.usd, self.quotes)
 
 
@@ -91,11 +99,14 @@ def total(lines: tuple[Line, ...], kind: Kind | None = None) -> float:
 
 
 def bill(setup: Setup, plan: Plan, prices: Prices) -> Bill:
-    """A month of this setup and plan."""
-    usage = month(setup, plan.hours)
-    lines = (*_fixed(setup, plan, prices), *_of_quotes(setup, plan, usage, prices), *_kept(setup, plan, usage, prices))
-    polled = usage.quotes / (setup.symbols * setup.news) * setup.interval_seconds
-    busy = usage.gb_seconds / (setup.memory_mb / 1024) / polled / setup.shards
+    """The bill of a month with this setup and plan."""
+    usage = usage_of_month(setup, plan.hours)
+    lines = (
+        *_fixed(setup, plan, prices),
+        *_requests(setup, plan, usage, prices),
+        *_storage(setup, plan, usage, prices),
+    )
+    busy = usage.gb_seconds / (setup.memory_mb / KIB) / _polled_seconds(setup, usage) / setup.shards
     return Bill(
         quotes=usage.quotes,
         lines=lines,
@@ -109,7 +120,13 @@ def _line(kind: Kind, name: str, quantity: float, price: str, prices: Prices) ->
     return Line(name=name, kind=kind, quantity=quantity, unit=found.unit, usd=quantity * found.usd)
 
 
+def _polled_seconds(setup: Setup, usage: Usage) -> float:
+    """How long the source is polled in the month."""
+    return usage.quotes / (setup.symbols * setup.news) * setup.interval_seconds
+
+
 def _fixed(setup: Setup, plan: Plan, prices: Prices) -> list[Line]:
+    """What is paid for the month even without a quote."""
     kms = (KMS_REQUESTS_A_SHARD * setup.shards + KMS_REQUESTS_OF_TABLES) * MONTH_HOURS * 12
     stream = (
         ("Kinesis shards", setup.shards * MONTH_HOURS, "kinesis_shard_hour")
@@ -135,27 +152,26 @@ def _fixed(setup: Setup, plan: Plan, prices: Prices) -> list[Line]:
     return [_line("fixed", name, quantity, price, prices) for name, quantity, price in parts]
 
 
-def _of_quotes(setup: Setup, plan: Plan, usage: Usage, prices: Prices) -> list[Line]:
-    """What is billed by the call, and write capacity where it is provisioned for the calls."""
-    by_call = [
+def _requests(setup: Setup, plan: Plan, usage: Usage, prices: Prices) -> list[Line]:
+    """What is billed by the call. With provisioned tables, the write capacity that the calls need replaces it."""
+    lines = [
         Line(name=item.name, kind="quotes", quantity=item.quantity, unit=item.unit, usd=item.usd)
         for item in items(usage, prices, plan.architecture)
         if not (plan.tables == "provisioned" and item.name.startswith("DynamoDB"))
         and not (plan.stream == "on-demand" and item.name == "Kinesis payload")
     ]
     if plan.stream == "on-demand":
-        in_gb = max(usage.stream_bytes, usage.payload_units * 1024) / GIGABYTE
-        by_call.append(_line("quotes", "Kinesis in", in_gb, "kinesis_on_demand_in_gb", prices))
-        by_call.append(
-            _line("quotes", "Kinesis out", usage.stream_bytes / GIGABYTE, "kinesis_on_demand_out_gb", prices)
-        )
+        # Each record is rounded up to 1 KB when it is put.
+        in_gb = max(usage.stream_bytes, usage.payload_units * KIB) / GIGABYTE
+        lines.append(_line("quotes", "Kinesis in", in_gb, "kinesis_on_demand_in_gb", prices))
+        lines.append(_line("quotes", "Kinesis out", usage.stream_bytes / GIGABYTE, "kinesis_on_demand_out_gb", prices))
     if plan.tables == "provisioned":
-        polled = usage.quotes / (setup.symbols * setup.news) * setup.interval_seconds
-        by_call += [
+        seconds = _polled_seconds(setup, usage)
+        lines += [
             _line(
                 "quotes",
                 name,
-                math.ceil(units / polled / UTILISATION) * MONTH_HOURS,
+                math.ceil(units / seconds / UTILISATION) * MONTH_HOURS,
                 "dynamodb_write_capacity_hour",
                 prices,
             )
@@ -165,18 +181,20 @@ def _of_quotes(setup: Setup, plan: Plan, usage: Usage, prices: Prices) -> list[L
                 ("DynamoDB states and marks", usage.state_writes),
             )
         ]
-    return by_call
+    return lines
 
 
-def _kept(setup: Setup, plan: Plan, usage: Usage, prices: Prices) -> list[Line]:
-    """What it costs to keep a month's data for as long as it is kept: in the long run the storage of a month's bill."""
-    shape = shape_of(setup)
-    rows = usage.row_writes / math.ceil(shape.row / 1024) * (shape.row + ITEM_OVERHEAD_BYTES) * plan.row_days
-    bars = usage.bar_writes / math.ceil(shape.bar / 1024) * (shape.bar + ITEM_OVERHEAD_BYTES) * plan.bar_days
-    table_gb = (rows + bars) / MONTH_DAYS / GIGABYTE
+def _storage(setup: Setup, plan: Plan, usage: Usage, prices: Prices) -> list[Line]:
+    """What it costs to store the month's data until they expire. In the long run, a month's storage costs the same."""
+    sizes = sizes_of(setup)
+    rows = usage.row_writes / math.ceil(sizes.row / DYNAMODB_WRITE_UNIT_BYTES)
+    bars = usage.bar_writes / math.ceil(sizes.bar / DYNAMODB_WRITE_UNIT_BYTES)
+    row_byte_days = rows * (sizes.row + ITEM_OVERHEAD_BYTES) * plan.row_days
+    bar_byte_days = bars * (sizes.bar + ITEM_OVERHEAD_BYTES) * plan.bar_days
+    table_gb = (row_byte_days + bar_byte_days) / MONTH_DAYS / GIGABYTE
     archive_gb = usage.archive_bytes / GIGABYTE
-    moves = usage.archive_bytes / usage.archive_puts >= COLD_BYTES
-    warm_days = min(plan.archive_days, plan.cold_after_days) if moves else plan.archive_days
+    is_moved = usage.archive_bytes / usage.archive_puts >= COLD_BYTES
+    warm_days = min(plan.archive_days, plan.cold_after_days) if is_moved else plan.archive_days
     cold_days = plan.archive_days - warm_days
     logs_gb = usage.log_bytes / GIGABYTE * COMPRESSION_OF_LOGS * plan.log_days / MONTH_DAYS
     parts = [
@@ -191,8 +209,8 @@ def _kept(setup: Setup, plan: Plan, usage: Usage, prices: Prices) -> list[Line]:
 
 
 def _naive(setup: Setup, plan: Plan, usage: Usage, prices: Prices) -> tuple[Line, ...]:
-    """One PutRecord, PutItem and PutObject a quote; Lambda's default batch of 100, 128 MB, 35 ms a quote."""
-    quotes, shape = usage.quotes, shape_of(setup)
+    """One PutRecord, PutItem and PutObject for each quote; batches of 100, Lambda's default; 128 MB; 35 ms a quote."""
+    quotes, sizes = usage.quotes, sizes_of(setup)
     shards = max(1, math.ceil(setup.symbols / setup.interval_seconds * HEADROOM / SHARD_RECORDS))
     parts: list[tuple[Kind, str, float, str]] = [
         ("fixed", "Kinesis shards", shards * MONTH_HOURS, "kinesis_shard_hour"),
@@ -204,6 +222,6 @@ def _naive(setup: Setup, plan: Plan, usage: Usage, prices: Prices) -> tuple[Line
         ("quotes", "Lambda time", quotes * 0.035 / 8, f"lambda_gb_second_{plan.architecture}"),
         ("quotes", "DynamoDB rows", quotes, "dynamodb_write_on_demand"),
         ("quotes", "S3 requests", quotes, "s3_put"),
-        ("quotes", "S3 storage", quotes * shape.line / GIGABYTE * plan.archive_days / MONTH_DAYS, "s3_storage_gb"),
+        ("quotes", "S3 storage", quotes * sizes.line / GIGABYTE * plan.archive_days / MONTH_DAYS, "s3_storage_gb"),
     ]
     return tuple(_line(kind, name, quantity, price, prices) for kind, name, quantity, price in parts)

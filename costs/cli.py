@@ -1,4 +1,4 @@
-"""`python -m costs`: a month's bill, before there is one."""
+"""`python -m costs`: the expected bill of a month."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.table import Table
 from aws_limits import KIB
 from costs import prices
 from costs.bill import Bill, Kind, Line, Mode, Plan, bill, total
-from costs.expected_usage import Hours, Resolution, Setup, lanes_for, shape_of, shards_for
+from costs.expected_usage import Hours, Resolution, Setup, lanes_for, shards_for, sizes_of
 from costs.prices import Prices
 from costs.usage import per_million
 from quotes import MAX_SYMBOLS_PER_LANE
@@ -26,43 +26,58 @@ Examples:
 """
 out = Console(highlight=False, soft_wrap=True)
 WIDTH = 120
-"""Where no terminal has one."""
+"""The width of the table if the output is not a terminal."""
 TITLES: dict[Kind, str] = {"fixed": "fixed", "quotes": "per quote"}
 
 
 @app.command(epilog=EXAMPLES)
 def show(  # noqa: PLR0917  (options, by name)
-    symbols: Annotated[int, typer.Option(min=1, help="How many symbols are polled.")] = 100,
+    symbols: Annotated[int, typer.Option(min=1, help="The number of symbols that are polled.")] = 100,
     interval: Annotated[float, typer.Option(min=0.1, help="Seconds from one poll to the next.")] = 1.0,
     hours: Annotated[
-        Hours, typer.Option(help="market: New York's 21 days of 6.5 hours; always: 730 hours.")
+        Hours,
+        typer.Option(help="When the source is polled. market: New York's 21 days of 6.5 hours. always: 730 hours."),
     ] = "always",
     resolution: Annotated[
-        Resolution, typer.Option(help="every: a row of each quote; minute: one a symbol and minute.")
-    ] = ("every"),
-    window: Annotated[float, typer.Option(min=0, max=300, help="BatchingWindowSeconds of the mapping.")] = 1,
-    batch_size: Annotated[int, typer.Option(min=1, max=10_000, help="BatchSize of the mapping.")] = 160,
-    tables: Annotated[Mode, typer.Option("--tables", "--capacity", help="How the tables are paid.")] = "on-demand",
-    stream: Annotated[Mode, typer.Option(help="How the stream is paid.")] = "provisioned",
+        Resolution,
+        typer.Option(help="What becomes a row. every: every quote. minute: the last quote of each symbol and minute."),
+    ] = "every",
+    window: Annotated[float, typer.Option(min=0, max=300, help="The template's parameter BatchingWindowSeconds.")] = 1,
+    batch_size: Annotated[int, typer.Option(min=1, max=10_000, help="The template's parameter BatchSize.")] = 160,
+    tables: Annotated[
+        Mode, typer.Option("--tables", "--capacity", help="The billing mode of the tables.")
+    ] = "on-demand",
+    stream: Annotated[Mode, typer.Option(help="The billing mode of the stream.")] = "provisioned",
     lanes: Annotated[
-        int | None, typer.Option(min=1, help="PRODUCER_LANES.", show_default="4, or what is needed")
+        int | None,
+        typer.Option(min=1, help="The producer's setting PRODUCER_LANES.", show_default="4, or as many as needed"),
     ] = None,
-    shards: Annotated[int | None, typer.Option(min=1, help="ShardCount.", show_default="what is needed")] = None,
-    vcpu: Annotated[float, typer.Option(min=0.25, help="The producer task's CPU.")] = 0.25,
-    memory: Annotated[float, typer.Option(min=0.5, help="Its memory, in GB.")] = 0.5,
-    function_memory: Annotated[int, typer.Option(min=128, max=10240, help="MemorySize of the function, in MB.")] = 512,
-    row_days: Annotated[int, typer.Option(min=1, help="QuoteTtlDays.")] = 30,
-    bar_days: Annotated[int, typer.Option(min=1, help="BarTtlDays.")] = 365,
-    archive_days: Annotated[int, typer.Option(min=1, help="ArchiveExpireAfterDays.")] = 1095,
-    collector: Annotated[bool, typer.Option("--collector", help="Prometheus's metrics are collected too.")] = False,  # noqa: FBT002  (an option, by name)
-    as_json: Annotated[bool, typer.Option("--json", help="The bill as JSON.")] = False,  # noqa: FBT002  (an option, by name)
-    brief: Annotated[bool, typer.Option("--brief", help="One line: what a month and a million quotes cost.")] = False,  # noqa: FBT002  (an option, by name)
+    shards: Annotated[
+        int | None, typer.Option(min=1, help="The template's parameter ShardCount.", show_default="as many as needed")
+    ] = None,
+    vcpu: Annotated[float, typer.Option(min=0.25, help="The CPU of the producer's task.")] = 0.25,
+    memory: Annotated[float, typer.Option(min=0.5, help="The memory of the producer's task in GB.")] = 0.5,
+    function_memory: Annotated[
+        int, typer.Option(min=128, max=10240, help="The template's parameter MemorySize, in MB.")
+    ] = 512,
+    row_days: Annotated[int, typer.Option(min=1, help="The template's parameter QuoteTtlDays.")] = 30,
+    bar_days: Annotated[int, typer.Option(min=1, help="The template's parameter BarTtlDays.")] = 365,
+    archive_days: Annotated[int, typer.Option(min=1, help="The template's parameter ArchiveExpireAfterDays.")] = 1095,
+    collector: Annotated[  # noqa: FBT002  (an option, by name)
+        bool, typer.Option("--collector", help="Include the collection of metrics into Managed Prometheus.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the bill as JSON.")] = False,  # noqa: FBT002  (an option, by name)
+    brief: Annotated[  # noqa: FBT002  (an option, by name)
+        bool, typer.Option("--brief", help="Print one line: the costs of a million quotes and of a month.")
+    ] = False,
 ) -> None:
-    """Price a month line by line, from the list prices in costs/prices.toml, and the naive design beside it.
+    """Price a month line by line, and compare it with the naive design.
 
-    Everything but network egress, queries and support. Sizes are measured by running the pipeline's own code; counts
-    follow from the settings; Lambda's durations are assumed. Every poll is taken to bring news of every symbol.
-    Storage is what this month's data cost until they expire, which in the long run is a month's storage.
+    The naive design sends, stores and archives each quote with a request of its own. The list prices are in
+    costs/prices.toml. Network egress, queries and support are not included. Sizes are measured by running the
+    pipeline's own code, counts follow from the settings, and the durations of the function are assumed. Every poll is
+    assumed to bring a new quote of every symbol. Storage is what it costs to keep this month's data until they expire.
+    In the long run, that is also the storage that a month is billed for.
     """
     setup = Setup(
         symbols=symbols,
@@ -76,8 +91,8 @@ def show(  # noqa: PLR0917  (options, by name)
     )
     if setup.symbols_of_lane > MAX_SYMBOLS_PER_LANE:
         raise typer.BadParameter(
-            f"{setup.lanes} lanes would hold {setup.symbols_of_lane:.0f} symbols each, and the most is "
-            f"{MAX_SYMBOLS_PER_LANE}: use {lanes_for(symbols)} lanes",
+            f"with {setup.lanes} lanes, each would have {setup.symbols_of_lane:,.0f} symbols, but a lane can have at "
+            f"most {MAX_SYMBOLS_PER_LANE}. Use {lanes_for(symbols)} lanes",
             param_hint="--lanes",
         )
     plan = Plan(
@@ -102,53 +117,57 @@ def show(  # noqa: PLR0917  (options, by name)
         _show(setup, priced, table)
 
 
-def _show(setup: Setup, priced: Bill, table: Prices) -> None:
-    shown = Table(title=f"a month of {priced.quotes / 1e6:,.1f} million quotes")
-    shown.add_column("")
-    shown.add_column("quantity", justify="right")
-    shown.add_column("unit")
-    shown.add_column("dollars", justify="right")
-    shown.add_column("per million", justify="right")
+def _show(setup: Setup, priced: Bill, price_table: Prices) -> None:
+    table = Table(title=f"a month of {priced.quotes / 1e6:,.1f} million quotes")
+    table.add_column("")
+    table.add_column("quantity", justify="right")
+    table.add_column("unit")
+    table.add_column("dollars", justify="right")
+    table.add_column("per million", justify="right")
     for kind, title in TITLES.items():
         for line in priced.lines:
             if line.kind == kind and line.quantity:
-                shown.add_row(line.name, _count(line.quantity), line.unit, *_money(line.usd, priced.quotes))
-        shown.add_row(title, "", "", *_money(total(priced.lines, kind), priced.quotes), style="bold")
-        shown.add_section()
-    shown.add_row("together", "", "", *_money(priced.usd, priced.quotes), style="bold")
-    shown.add_section()
+                table.add_row(line.name, _count(line.quantity), line.unit, *_money(line.usd, priced.quotes))
+        table.add_row(title, "", "", *_money(total(priced.lines, kind), priced.quotes), style="bold")
+        table.add_section()
+    table.add_row("total", "", "", *_money(priced.usd, priced.quotes), style="bold")
+    table.add_section()
     for line in priced.naive:
-        shown.add_row(f"naive: {line.name}", _count(line.quantity), line.unit, *_money(line.usd, priced.quotes))
-    shown.add_row("naive, together", "", "", *_money(total(priced.naive), priced.quotes), style="bold")
+        table.add_row(f"naive: {line.name}", _count(line.quantity), line.unit, *_money(line.usd, priced.quotes))
+    table.add_row("naive total", "", "", *_money(total(priced.naive), priced.quotes), style="bold")
     console = out if out.is_terminal else Console(width=WIDTH, highlight=False)
-    console.print(shown)
-    shape = shape_of(setup)
+    console.print(table)
+    sizes = sizes_of(setup)
     out.print(
-        f"{setup.lanes} lanes, {setup.shards} shard{'s' if setup.shards > 1 else ''}; "
-        f"a quote is {shape.line:.0f} bytes on the stream, "
-        f"{shape.archived:.0f} in the archive, {shape.row:.0f} as a row; a lane's state {shape.state / KIB:.1f} KB"
+        f"{setup.lanes} lanes, {setup.shards} shard{'s' if setup.shards > 1 else ''}; a quote takes "
+        f"{sizes.line:.0f} bytes on the stream, {sizes.archived_line:.0f} in the archive and {sizes.row:.0f} as a row; "
+        f"a lane's state takes {sizes.state / KIB:.1f} KB"
     )
     if priced.parallelization > 1:
-        out.print(f"the function's time takes ParallelizationFactor {priced.parallelization} or more shards")
-    out.print(f"list prices of {table.region}, noted {table.read}; {_sureness(priced.lines, table)}")
+        out.print(
+            f"the function needs ParallelizationFactor {priced.parallelization} or more shards to process this in time"
+        )
+    out.print(
+        f"list prices of {price_table.region}, noted on {price_table.read}; {_reliability(priced.lines, price_table)}"
+    )
 
 
 def _brief(priced: Bill) -> str:
     naive = per_million(total(priced.naive), priced.quotes) or 0
     return (
-        f"${priced.per_million:.3f} per million quotes, ${priced.usd:,.2f} a month of which "
-        f"${total(priced.lines, 'fixed'):,.2f} fixed; the naive design ${naive:.2f} per million"
+        f"${priced.per_million:.3f} per million quotes; ${priced.usd:,.2f} a month, of which "
+        f"${total(priced.lines, 'fixed'):,.2f} is fixed; naive design: ${naive:.2f} per million"
     )
 
 
-def _sureness(lines: tuple[Line, ...], table: Prices) -> str:
-    """How much of the bill rests on prices of which sureness."""
-    marks = {price.unit: price.mark for price in table.prices.values()}
+def _reliability(lines: tuple[Line, ...], price_table: Prices) -> str:
+    """The shares of the total by how reliable their prices are."""
+    marks = {price.unit: price.mark for price in price_table.prices.values()}
     whole = total(lines)
     shares = {mark: sum(line.usd for line in lines if marks[line.unit] == mark) / whole for mark in ("V", "S", "M")}
     return (
-        f"{shares['V']:.0%} of the sum rests on prices read at AWS, {shares['S']:.0%} on secondary pages, "
-        f"{shares['M']:.0%} on memory"
+        f"of the total, {shares['V']:.0%} uses prices from AWS, {shares['S']:.0%} from secondary pages, "
+        f"{shares['M']:.0%} from memory"
     )
 
 
@@ -161,7 +180,7 @@ def _document(setup: Setup, plan: Plan, priced: Bill, table: Prices) -> dict[str
         "parallelization": priced.parallelization,
         "setup": setup,
         "plan": plan,
-        "shape": shape_of(setup),
+        "sizes": sizes_of(setup),
         "lines": priced.lines,
         "naive": priced.naive,
         "prices": {"region": table.region, "read": table.read},

@@ -1,8 +1,8 @@
-"""What a pipeline is expected to use, from how it is set up: its own arithmetic of packets, batches and states. Pure.
+"""The usage that is expected of a pipeline, from its settings. Pure.
 
-Counts follow the code: a poll makes a packet of each lane for every 25 KB, a shard a batch for every window, a batch an
-archive object and an item of state for each of its lanes, a minute a bar of each symbol. Durations are the one thing
-that is assumed: see `CALL_MS` and `CPU_US`.
+The counts follow from the code. Each poll makes a packet of each lane for every 25 KB. Each shard makes a batch for
+every batching window. Each batch makes an archive object and a state item for each of its lanes. Each minute makes a
+bar of each symbol. Only durations are assumed, in `CALL_MS` and `CPU_US`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from typing import Literal
 import msgspec
 
 from aws_limits import (
+    DYNAMODB_BATCH_WRITE_ITEMS,
     DYNAMODB_READ_UNIT_BYTES,
     DYNAMODB_WRITE_UNIT_BYTES,
     KIB,
     KINESIS_PAYLOAD_UNIT_BYTES,
     LAMBDA_PAYLOAD_BYTES,
 )
-from costs.sizes import Shape, measure, symbol_name
+from costs.sizes import Sizes, measure_sizes, symbol_name
 from costs.usage import Usage
 from processor_lambda.fold import MAX_PUBLICATIONS
 from quotes import lane_of
@@ -31,129 +32,143 @@ Resolution = Literal["every", "minute"]
 
 MONTH_HOURS = 730
 MARKET_HOURS = 21 * (6.5 + 10 / 60)
-"""252 days of New York's a year, with five minutes before each open and after each close."""
+"""New York trades on 252 days a year. Five minutes before each open and after each close are polled too."""
 HEARTBEAT_SECONDS = 60
-POLL_SECONDS = 1.0
-"""Lambda looks for records once a second and shard."""
-SYMBOLS_OF_LANE = 320
-"""How full a lane may be by plan: hashing fills some a quarter fuller, and 400 is the most."""
-ENOUGH_POLLS = 10
-WRITE_BATCH = 25
+LAMBDA_POLL_SECONDS = 1.0
+"""How often Lambda looks for records in each shard."""
+PLANNED_SYMBOLS_OF_LANE = 320
+"""How many symbols of a lane to plan for. Hashing puts up to a quarter more into some lanes, and 400 is the limit."""
+MAX_MEASURED_POLLS = 10
+"""How many polls of a batch are measured. A larger batch hardly compresses better."""
 RECORD_OVERHEAD_BYTES = 500
-"""Of a record in an invocation's payload, beside its data in base64."""
+"""What a record takes in an invocation's payload besides its data in base64."""
 SHARD_BYTES = 1e6
+"""What a shard takes in a second."""
 HEADROOM = 1.25
+"""How much more capacity than the average rate a stream should have."""
 VCPU_MB = 1769
-"""Memory that has a whole core with it: docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
+"""The memory with which a function has a whole core:
+https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
 
 CALL_MS = {"s3": 30.0, "dynamodb": 6.0}
-"""Of a call within the region, from memory: one AWS account's figures would be better."""
+"""The duration of a call within the region. These are from memory; the figures of an AWS account would be better."""
 CPU_US = {"quote": 20.0, "row": 15.0}
-"""Of a whole core: `python -m benchmarks.processing` has 27 to 37 us of a quote with its row."""
+"""Microseconds of a whole core. `python -m benchmarks.processing` measures 27 to 37 for a quote with its row."""
 PLATFORM_LOG_BYTES = 700
-"""What Lambda itself logs of an invocation, as JSON: platform.start and platform.report. From memory."""
+"""The lines platform.start and platform.report that Lambda itself logs for an invocation, as JSON. From memory."""
 EVENT_LOG_BYTES = 26
-"""What CloudWatch adds to each line."""
+"""What CloudWatch adds to each log line."""
 POLL_LOG_BYTES = 330
-"""The producer's line of a poll."""
+"""The line that the producer logs for a poll."""
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True):
-    """How the pipeline is set up, in the templates' and the producer's own terms."""
+    """How the pipeline is set up. The names are those of the templates and of the producer's settings."""
 
     symbols: int
     interval_seconds: float
+    """The time from one poll to the next."""
     lanes: int
     shards: int
     resolution: Resolution = "every"
+    """Whether every quote becomes a row, or the last one of each symbol and minute."""
     window_seconds: float = 1
+    """The batching window of the event source mapping."""
     batch_size: int = 160
+    """The largest number of records in a batch."""
     memory_mb: int = 512
+    """The memory of the function."""
     news: float = 1.0
-    """The share of a poll's quotes that are new: repeats are not delivered."""
+    """The share of a poll's quotes that are new. Repeated quotes are not delivered."""
 
     @property
     def busy_lanes(self) -> int:
-        """Lanes that have a symbol at all."""
-        return len(_lanes(self.symbols, self.lanes))
+        """The number of lanes that have a symbol."""
+        return len(_symbols_by_lane(self.symbols, self.lanes))
 
     @property
     def symbols_of_lane(self) -> float:
-        """Symbols of a lane that has any, on average."""
+        """The average number of symbols in a lane that has any."""
         return self.symbols / self.busy_lanes
 
 
 @lru_cache
-def _lanes(symbols: int, lanes: int) -> tuple[int, ...]:
-    """How many symbols each busy lane has, as hashing spreads so many names."""
+def _symbols_by_lane(symbols: int, lanes: int) -> tuple[int, ...]:
+    """The number of symbols in each busy lane, as hashing spreads so many names."""
     return tuple(Counter(lane_of(symbol_name(number), lanes) for number in range(symbols)).values())
 
 
 def lanes_for(symbols: int) -> int:
-    """The number of lanes for so many symbols: the default of 4, or what they need."""
-    return max(4, math.ceil(symbols / SYMBOLS_OF_LANE))
+    """The number of lanes for so many symbols: 4, which is the default, or as many as they need."""
+    return max(4, math.ceil(symbols / PLANNED_SYMBOLS_OF_LANE))
 
 
 def shards_for(symbols: int, interval_seconds: float) -> int:
-    """The number of shards that take so many quotes, with a quarter to spare."""
-    line = measure(SYMBOLS_OF_LANE, SYMBOLS_OF_LANE, 1).line
+    """The number of shards for so many quotes, with a quarter to spare."""
+    line = measure_sizes(PLANNED_SYMBOLS_OF_LANE, PLANNED_SYMBOLS_OF_LANE, 1).line
     return max(1, math.ceil(symbols / interval_seconds * line * HEADROOM / SHARD_BYTES))
 
 
-def shape_of(setup: Setup) -> Shape:
-    """The sizes in a pipeline of this setup."""
-    polls = round(_period(setup) / setup.interval_seconds)
-    of_shard = round(setup.symbols * setup.news / setup.shards)
-    lane, polls = max(1, round(setup.symbols_of_lane)), min(max(1, polls), ENOUGH_POLLS)
-    return measure(lane, max(1, of_shard), polls, setup.resolution)
-
-
-def expected(setup: Setup, polls: float, minutes: float, idle_minutes: float = 0, *, cold_starts: float = 0) -> Usage:
-    """What so many polls use, within so many minutes, with so many more in which nothing is polled."""
-    shape = shape_of(setup)
-    quotes = polls * setup.symbols * setup.news
-    packets = sum(
-        math.ceil(of * setup.news * shape.line / KINESIS_PAYLOAD_UNIT_BYTES)
-        for of in _lanes(setup.symbols, setup.lanes)
+def sizes_of(setup: Setup) -> Sizes:
+    """The sizes in a pipeline with this setup."""
+    polls = round(_batch_seconds(setup) / setup.interval_seconds)
+    symbols_of_shard = round(setup.symbols * setup.news / setup.shards)
+    symbols_of_lane = max(1, round(setup.symbols_of_lane))
+    return measure_sizes(
+        symbols_of_lane, max(1, symbols_of_shard), min(max(1, polls), MAX_MEASURED_POLLS), setup.resolution
     )
-    beats = (minutes + idle_minutes) * 60 / HEARTBEAT_SECONDS * setup.lanes
 
-    batches = _batches(setup, packets, polls, minutes) if polls else 0
+
+def expected_usage(
+    setup: Setup, polls: float, minutes: float, idle_minutes: float = 0, *, cold_starts: float = 0
+) -> Usage:
+    """The usage of so many polls within `minutes`, followed by `idle_minutes` in which nothing is polled."""
+    sizes = sizes_of(setup)
+    quotes = polls * setup.symbols * setup.news
+    packets_of_poll = sum(
+        math.ceil(symbols * setup.news * sizes.line / KINESIS_PAYLOAD_UNIT_BYTES)
+        for symbols in _symbols_by_lane(setup.symbols, setup.lanes)
+    )
+    heartbeats = (minutes + idle_minutes) * 60 / HEARTBEAT_SECONDS * setup.lanes
+
+    batches = _batches(setup, packets_of_poll, polls, minutes) if polls else 0
     idle_batches = idle_minutes * 60 / HEARTBEAT_SECONDS * setup.shards
-    lanes_of_batch = setup.busy_lanes / setup.shards
-    commits = batches * lanes_of_batch
-    bars = min(setup.symbols * minutes, quotes)
-    closings = (1 if setup.news == 1 else 2) * math.ceil(setup.symbols_of_lane / MAX_PUBLICATIONS)
-    """Commits that close a minute: one for so many bars, and another for those of symbols that fell silent."""
-    turns = min(minutes, polls) * setup.busy_lanes * closings
-    bars_of_turn = bars / turns if turns else 0
-    calm = _state_units(setup, shape.state)
-    turned = _state_units(setup, shape.state + bars_of_turn * shape.pending)
+    commits = batches * setup.busy_lanes / setup.shards
     idle_commits = idle_minutes * 60 / HEARTBEAT_SECONDS * setup.lanes
-
+    bars = min(setup.symbols * minutes, quotes)
+    closing_commits = min(minutes, polls) * setup.busy_lanes * _closing_commits(setup)
+    bars_of_closing = bars / closing_commits if closing_commits else 0
+    plain_units = _state_units(setup, sizes.state)
+    closing_units = _state_units(setup, sizes.state + bars_of_closing * sizes.pending_bar)
     rows = quotes if setup.resolution == "every" else bars
     usage = Usage(
         quotes=quotes,
-        payload_units=polls * packets + beats,
-        stream_bytes=quotes * shape.line + beats * shape.heartbeat,
+        payload_units=polls * packets_of_poll + heartbeats,
+        stream_bytes=quotes * sizes.line + heartbeats * sizes.heartbeat,
         invocations=batches + idle_batches,
-        row_writes=rows * math.ceil(shape.row / DYNAMODB_WRITE_UNIT_BYTES),
-        bar_writes=bars * math.ceil(shape.bar / DYNAMODB_WRITE_UNIT_BYTES),
-        state_writes=max(0, commits - turns) * calm + turns * (turned + 1) + idle_commits * calm,
-        read_units=cold_starts * setup.lanes * (math.ceil(shape.state / DYNAMODB_READ_UNIT_BYTES) + 1),
+        row_writes=rows * math.ceil(sizes.row / DYNAMODB_WRITE_UNIT_BYTES),
+        bar_writes=bars * math.ceil(sizes.bar / DYNAMODB_WRITE_UNIT_BYTES),
+        # A commit that closes a minute also raises the published mark, which is one unit.
+        state_writes=max(0, commits - closing_commits) * plain_units
+        + closing_commits * (closing_units + 1)
+        + idle_commits * plain_units,
+        read_units=cold_starts * setup.lanes * (math.ceil(sizes.state / DYNAMODB_READ_UNIT_BYTES) + 1),
         archive_puts=batches + idle_batches,
-        archive_bytes=quotes * shape.archived,
-        log_bytes=(batches + idle_batches) * (shape.batch_log + PLATFORM_LOG_BYTES + 3 * EVENT_LOG_BYTES)
+        archive_bytes=quotes * sizes.archived_line,
+        log_bytes=(batches + idle_batches) * (sizes.batch_log + PLATFORM_LOG_BYTES + 3 * EVENT_LOG_BYTES)
         + polls * (POLL_LOG_BYTES + EVENT_LOG_BYTES),
     )
-    seconds = _seconds(setup, rows + bars, commits + idle_commits + turns, usage)
+    seconds = _total_seconds(setup, rows + bars, commits + idle_commits + closing_commits, usage)
     return msgspec.structs.replace(usage, gb_seconds=seconds * setup.memory_mb / KIB)
 
 
-def month(setup: Setup, hours: Hours) -> Usage:
-    """What a month uses. Heartbeats go on while the market is closed, and the depot is looked at every minute."""
+def usage_of_month(setup: Setup, hours: Hours) -> Usage:
+    """The usage of a month. Heartbeats continue while the market is closed.
+
+    The producer looks for a handover every minute. The function is taken to start cold once in two hours.
+    """
     polled = MONTH_HOURS if hours == "always" else MARKET_HOURS
-    usage = expected(
+    usage = expected_usage(
         setup,
         polls=polled * 3600 / setup.interval_seconds,
         minutes=polled * 60,
@@ -163,58 +178,78 @@ def month(setup: Setup, hours: Hours) -> Usage:
     return msgspec.structs.replace(usage, other_puts=MONTH_HOURS * 60)
 
 
-def _batches(setup: Setup, packets: float, polls: float, minutes: float) -> float:
-    """Batches of all shards."""
-    period = _period(setup)
-    # A batch that is full goes before its window ends, and the next window opens with what was left.
-    full = max(1.0, packets / setup.shards * max(1, period / setup.interval_seconds) / _records_at_most(setup, packets))
-    # Heartbeats that come between two windows are batches of their own.
-    alone = max(0.0, 1 - (setup.window_seconds + POLL_SECONDS) / _step(setup))
-    beats = minutes * 60 / HEARTBEAT_SECONDS * alone
-    return (polls * setup.interval_seconds / period * full + beats) * min(setup.shards, setup.busy_lanes)
+def _batches(setup: Setup, packets_of_poll: float, polls: float, minutes: float) -> float:
+    """The number of batches of all shards."""
+    seconds = _batch_seconds(setup)
+    # A full batch does not wait for the end of its window, and the records that are left open the next window.
+    full_batches = max(
+        1.0,
+        packets_of_poll
+        / setup.shards
+        * max(1, seconds / setup.interval_seconds)
+        / _records_of_full_batch(setup, packets_of_poll),
+    )
+    # A heartbeat that arrives between two windows is a batch by itself.
+    alone = max(0.0, 1 - (setup.window_seconds + LAMBDA_POLL_SECONDS) / _arrival_seconds(setup))
+    lone_heartbeats = minutes * 60 / HEARTBEAT_SECONDS * alone
+    of_shard = polls * setup.interval_seconds / seconds * full_batches + lone_heartbeats
+    return of_shard * min(setup.shards, setup.busy_lanes)
+
+
+def _closing_commits(setup: Setup) -> int:
+    """How many commits close one minute of a lane, because a commit publishes a limited number of bars.
+
+    If some symbols have no new quote in a minute, the heartbeat closes their bars in another commit.
+    """
+    return (1 if setup.news == 1 else 2) * math.ceil(setup.symbols_of_lane / MAX_PUBLICATIONS)
 
 
 def _state_units(setup: Setup, size: float) -> float:
-    """Write units of an item of state whose size is that of a lane of average size; the others' are in proportion."""
-    counts = _lanes(setup.symbols, setup.lanes)
+    """The average write units of a state item. `size` is that of an average lane, and others are in proportion."""
+    counts = _symbols_by_lane(setup.symbols, setup.lanes)
     return sum(math.ceil(size * count / setup.symbols_of_lane / DYNAMODB_WRITE_UNIT_BYTES) for count in counts) / len(
         counts
     )
 
 
-def _records_at_most(setup: Setup, packets: float) -> int:
-    """Of a batch: its size, or what the payload of an invocation holds."""
-    size = setup.symbols * setup.news * measure(SYMBOLS_OF_LANE, SYMBOLS_OF_LANE, 1).line / packets
-    return max(1, min(setup.batch_size, int(LAMBDA_PAYLOAD_BYTES / (size * 4 / 3 + RECORD_OVERHEAD_BYTES))))
+def _records_of_full_batch(setup: Setup, packets_of_poll: float) -> int:
+    """The most records in a batch: the batch size, or what fits into the payload of an invocation."""
+    line = measure_sizes(PLANNED_SYMBOLS_OF_LANE, PLANNED_SYMBOLS_OF_LANE, 1).line
+    packet = setup.symbols * setup.news * line / packets_of_poll
+    return max(1, min(setup.batch_size, int(LAMBDA_PAYLOAD_BYTES / (packet * 4 / 3 + RECORD_OVERHEAD_BYTES))))
 
 
-def _period(setup: Setup) -> float:
-    """From one batch of a shard to the next. A window opens with a record, and the next not before the invocation ends.
+def _batch_seconds(setup: Setup) -> float:
+    """The time from one batch of a shard to the next.
 
-    Records come when there was a poll, and are seen once a second.
+    A window opens with a record, and the next one opens after the invocation has ended. Records arrive after each
+    poll, and Lambda sees them once a second.
     """
-    step = _step(setup)
+    step = _arrival_seconds(setup)
     quotes = setup.symbols * setup.news / setup.shards * max(1, setup.window_seconds / setup.interval_seconds)
-    duration = _duration_ms(setup, quotes, setup.busy_lanes / setup.shards) / 1000
-    return math.ceil((setup.window_seconds + min(duration, step)) / step) * step
+    seconds = _batch_milliseconds(setup, quotes, setup.busy_lanes / setup.shards) / 1000
+    return math.ceil((setup.window_seconds + min(seconds, step)) / step) * step
 
 
-def _step(setup: Setup) -> float:
-    return max(POLL_SECONDS, setup.interval_seconds)
+def _arrival_seconds(setup: Setup) -> float:
+    """The time from one arrival of records to the next, as Lambda sees it."""
+    return max(LAMBDA_POLL_SECONDS, setup.interval_seconds)
 
 
-def _duration_ms(setup: Setup, quotes: float, lanes: float) -> float:
+def _batch_milliseconds(setup: Setup, quotes: float, lanes: float) -> float:
+    """The duration of an invocation for a batch that closes no minute."""
     rows = quotes if setup.resolution == "every" else 0
-    calls = CALL_MS["s3"] + (lanes + rows / WRITE_BATCH) * CALL_MS["dynamodb"]
-    return calls + _cpu_ms(setup, quotes, rows)
+    calls = CALL_MS["s3"] + (lanes + rows / DYNAMODB_BATCH_WRITE_ITEMS) * CALL_MS["dynamodb"]
+    return calls + _cpu_milliseconds(setup, quotes, rows)
 
 
-def _seconds(setup: Setup, rows: float, commits: float, usage: Usage) -> float:
-    """Of all invocations together."""
-    calls = usage.invocations * CALL_MS["s3"] + (commits + rows / WRITE_BATCH) * CALL_MS["dynamodb"]
-    return (calls + _cpu_ms(setup, usage.quotes, rows)) / 1000
+def _total_seconds(setup: Setup, rows: float, commits: float, usage: Usage) -> float:
+    """The duration of all invocations together."""
+    calls = usage.invocations * CALL_MS["s3"] + (commits + rows / DYNAMODB_BATCH_WRITE_ITEMS) * CALL_MS["dynamodb"]
+    return (calls + _cpu_milliseconds(setup, usage.quotes, rows)) / 1000
 
 
-def _cpu_ms(setup: Setup, quotes: float, rows: float) -> float:
+def _cpu_milliseconds(setup: Setup, quotes: float, rows: float) -> float:
+    """How long the function computes. It has a share of a core in proportion to its memory."""
     share = min(1.0, setup.memory_mb / VCPU_MB)
     return (quotes * CPU_US["quote"] + rows * CPU_US["row"]) / 1000 / share

@@ -1,7 +1,9 @@
-"""What DynamoDB counts of an item in its JSON form. It imports nothing of ours: the emulator's process loads it alone.
+"""The size of an item as DynamoDB counts it, from its JSON form. Pure.
 
-Names and texts count in UTF-8, a number half its digits and a byte more, and bytes themselves:
-docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
+Names and strings count in UTF-8, a number counts half of its digits and a byte more, and binary values count as they
+are: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
+
+This module imports nothing of the project, because the emulator's process loads it alone.
 """
 
 from __future__ import annotations
@@ -11,14 +13,14 @@ from typing import Any
 
 
 def item_size(item: Mapping[str, Mapping[str, Any]]) -> int:
-    """The bytes of an item like `{"symbol": {"S": "AAPL"}, "price": {"N": "1.5"}}`."""
+    """The size in bytes of an item like `{"symbol": {"S": "AAPL"}, "price": {"N": "1.5"}}`."""
     return sum(len(name.encode()) + value_size(value) for name, value in item.items())
 
 
 def value_size(value: Mapping[str, Any]) -> int:
-    """The bytes of one attribute's value."""
+    """The size in bytes of one attribute's value."""
     ((kind, content),) = value.items()
-    size = 1  # of what is true, false or null
+    size = 1  # the size of true, false and null
     match kind:
         case "S":
             size = len(content.encode())
@@ -36,5 +38,5 @@ def value_size(value: Mapping[str, Any]) -> int:
 
 
 def decoded_size(base64: str) -> int:
-    """The bytes that a text in base64 stands for."""
+    """The number of bytes that a text in base64 encodes."""
     return len(base64) * 3 // 4 - base64[-2:].count("=")

@@ -1,4 +1,4 @@
-"""From the calls that were seen to what AWS would bill of them. Pure."""
+"""Turns the calls that a run made into what AWS would bill for them. Pure."""
 
 from __future__ import annotations
 
@@ -19,18 +19,21 @@ from costs.usage import Usage
 
 ARCHIVE = "/raw-data/"
 OTHERS = ("quarantine/", "undelivered/")
-"""What else the function and the producer put and list; the zip's upload and the like are no part of the bill."""
+"""Prefixes that the function and the producer write to and list, apart from the archive.
+
+Requests for other objects, such as the upload of the zip, are not on the bill."""
 _REPORT = re.compile(r"^REPORT RequestId.*\tBilled Duration: (\d+) ms\t")
 
 
 class Call(msgspec.Struct, frozen=True):
-    """A call that succeeded: what it was, on what, and the bytes of each of its parts."""
+    """A call that succeeded."""
 
     action: str
-    """As policies name it: `dynamodb:PutItem`."""
+    """The action as IAM policies name it: `dynamodb:PutItem`."""
     place: str
     """The stream, the table, or the path of an object."""
     sizes: tuple[int, ...]
+    """The size in bytes of each record, item, object or message in the call."""
 
 
 class Tables(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +45,7 @@ class Tables(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def calls_of(lines: bytes) -> Iterator[Call]:
-    """The calls that a meter wrote, one a line."""
+    """The calls in a file of the metering proxy, one JSON object a line."""
     decoder = msgspec.json.Decoder(Call)
     return map(decoder.decode, lines.splitlines())
 
@@ -56,10 +59,10 @@ def metered(
     producer_log_bytes: int,
     memory_mb: int,
 ) -> Usage:
-    """The usage that these calls and logs are.
+    """The usage in some calls and logs.
 
-    The function's time is what the emulator reports of each invocation. What Lambda itself would log of it is counted
-    in AWS's form, since the emulator has one of its own.
+    The duration of the function is what the emulator reports for each invocation. Lambda's own log lines are counted
+    in the size that they have on AWS, because the emulator writes others.
     """
     count: dict[str, float] = dict.fromkeys(Usage.__struct_fields__, 0)
     writes = {tables.quotes: "row_writes", tables.bars: "bar_writes", tables.state: "state_writes"}
@@ -101,5 +104,5 @@ def _add(count: dict[str, float], call: Call, writes: Mapping[str, str]) -> None
 
 
 def _units(sizes: Iterable[int], unit: int) -> int:
-    """At least one for each, as every one is billed by itself."""
+    """The units of some parts. Each part is rounded up by itself, to one unit at least."""
     return sum(max(1, math.ceil(size / unit)) for size in sizes)

@@ -1,4 +1,4 @@
-"""The price table: what AWS asks for a unit of each thing, when that was noted down, and how sure it is."""
+"""The price table: what a unit of each thing costs, where the price was read, and how reliable it is."""
 
 from __future__ import annotations
 
@@ -16,26 +16,28 @@ class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The list price of one thing."""
 
     usd: float
+    """Dollars for one unit."""
     unit: str
     mark: Literal["V", "S", "M"]
-    """V: read in AWS's own data; S: on a secondary page; M: from memory."""
+    """How reliable it is. V: verified in AWS's own data or pages. S: from a secondary page. M: from memory."""
     source: str
 
 
 class Prices(msgspec.Struct, frozen=True):
-    """The table. All of one region and one day."""
+    """The prices of one region on one day."""
 
     region: str
     read: date
+    """The day on which the prices were noted."""
     prices: dict[str, Price]
 
     def usd(self, name: str) -> float:
-        """The dollars of one unit. KeyError for a thing that has no price."""
+        """The dollars for one unit of a thing. Raises KeyError if it has no price."""
         return self.prices[name].usd
 
 
 def read(path: Path = PATH) -> Prices:
-    """The table of the repository. Raises msgspec.ValidationError where it is not as it should be."""
+    """Read a price table, by default the one of this package. Raises msgspec.ValidationError if it is not valid."""
     table = tomllib.loads(path.read_text(encoding="utf-8"))
     region, day = table.pop("region"), table.pop("read")
     return Prices(region, day, msgspec.convert(table, dict[str, Price]))

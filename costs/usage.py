@@ -1,4 +1,4 @@
-"""What AWS bills by the call, as counts; and what those cost. One form for what was metered and what is expected."""
+"""Counts of what AWS bills by the call, and what they cost. Metered and expected usage both have this form. Pure."""
 
 from __future__ import annotations
 
@@ -10,33 +10,40 @@ GIGABYTE = 1e9
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
-    """Counts of billed units. Fractions where they are expected ones."""
+    """Counts of billed units. Expected counts may have fractions."""
 
     quotes: float = 0
     payload_units: float = 0
+    """PUT payload units of Kinesis."""
     stream_bytes: float = 0
+    """Bytes put on the stream, with partition keys."""
     invocations: float = 0
     gb_seconds: float = 0
+    """The memory of the function times its billed duration."""
     row_writes: float = 0
-    """Write units of the quotes' table; those of bars, and of states with their marks, stand apart."""
+    """Write units of the quotes table."""
     bar_writes: float = 0
+    """Write units of the bars table."""
     state_writes: float = 0
+    """Write units of the state table, for states and published marks."""
     read_units: float = 0
+    """Read units of all tables."""
     archive_puts: float = 0
+    """PUT requests for archive objects."""
     other_puts: float = 0
-    """PUT and LIST requests that are not the archive's: the depot's, the quarantine's."""
+    """PUT and LIST requests that are not for the archive: those of the handover store and of the quarantine."""
     archive_bytes: float = 0
     log_bytes: float = 0
     alerts: float = 0
 
     @property
     def write_units(self) -> float:
-        """Of all tables together."""
+        """The write units of all tables together."""
         return self.row_writes + self.bar_writes + self.state_writes
 
 
 class Item(msgspec.Struct, frozen=True):
-    """One line of a bill."""
+    """The price of one kind of usage."""
 
     name: str
     quantity: float
@@ -45,7 +52,7 @@ class Item(msgspec.Struct, frozen=True):
 
 
 def items(usage: Usage, prices: Prices, architecture: str = "arm64") -> tuple[Item, ...]:
-    """What the calls cost, tables on demand. Nothing that is billed by the hour or for being kept."""
+    """What the calls cost with on-demand tables. What is billed by the hour or for storage is not included."""
 
     def item(name: str, quantity: float, price: str) -> Item:
         return Item(name, quantity, prices.prices[price].unit, quantity * prices.usd(price))
@@ -65,5 +72,5 @@ def items(usage: Usage, prices: Prices, architecture: str = "arm64") -> tuple[It
 
 
 def per_million(usd: float, quotes: float) -> float | None:
-    """Dollars per million quotes; None of no quotes."""
+    """Dollars per million quotes. None if there are no quotes."""
     return usd / quotes * 1e6 if quotes else None

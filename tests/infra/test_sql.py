@@ -1,4 +1,4 @@
-"""The SQL of infra/athena: one text for Athena, for the templates and for the local prompt."""
+"""The SQL in infra/athena: the templates contain it, and the local engine returns what Athena would return."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import sqlglot
 from cfnlint.decode.cfn_yaml import load  # type: ignore[import-untyped]
 from sqlglot.optimizer.annotate_types import annotate_types
 
-from analytics import catalog
-from analytics import templates as queries_template
+from analytics import catalog, templates
 from analytics.catalog import Catalog, Statement
-from analytics.duckdb_engine import Answer, Engine
+from analytics.duckdb_engine import Engine, view_columns
+from analytics.result import Result
 from costs import prices
 from deployment.deployer import TEMPLATES
 from producer_service.sources.synthetic import SyntheticSource
@@ -34,7 +34,7 @@ LINE_FIELDS = {
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    """Over two days of a simulated market, its first object there twice."""
+    """An engine over two days of a simulated market. Every object but the first of a day is there twice."""
     directory = tmp_path_factory.mktemp("archive")
     source, now = SyntheticSource(), datetime.now(UTC)
     for day in range(2):
@@ -51,9 +51,11 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 
 
 @pytest.mark.parametrize("name", ["views.yaml", "queries.yaml"])
-def test_the_templates_hold_the_sql_of_the_files(name: str) -> None:
+def test_the_templates_contain_the_sql_of_the_files(name: str) -> None:
     text = (TEMPLATES / name).read_text(encoding="utf-8")
-    assert text == queries_template.render(CATALOG)[name], "run `.venv/bin/python -m analytics templates`"
+    assert text == templates.render(CATALOG, view_columns(CATALOG))[name], (
+        "run `.venv/bin/python -m analytics templates`"
+    )
 
 
 def test_every_saved_query_and_view_is_in_a_template_with_its_text() -> None:
@@ -87,8 +89,8 @@ def test_the_table_has_a_column_for_every_field_of_every_kind_of_line() -> None:
 
 
 @pytest.mark.parametrize("statement", STATEMENTS, ids=lambda each: each.name)
-def test_trino_would_answer_as_the_local_engine_does(engine: Engine, statement: Statement) -> None:
-    """Read as Trino's SQL and written as DuckDB's by sqlglot, it is another text with the same answer."""
+def test_trino_would_return_what_the_local_engine_returns(engine: Engine, statement: Statement) -> None:
+    """sqlglot translates the SQL from Trino's dialect to DuckDB's. The translation has the same result."""
     assert rows(engine.run(translated(statement.select))) == rows(engine.run(statement.select))
 
 
@@ -96,18 +98,18 @@ def translated(text: str) -> str:
     return annotate_types(sqlglot.parse_one(text, read="trino"), dialect="trino").sql("duckdb")
 
 
-def rows(answer: Answer) -> list[Any]:
-    return sorted(answer.rows, key=repr)
+def rows(result: Result) -> list[Any]:
+    return sorted(result.rows, key=repr)
 
 
-def test_the_simulated_market_gives_every_view_but_the_quarantine_something_to_answer(engine: Engine) -> None:
+def test_every_statement_but_the_quarantine_finds_rows_in_the_simulated_market(engine: Engine) -> None:
     counts = {each.name: len(engine.run(each.select).rows) for each in STATEMENTS}
     assert [name for name, count in counts.items() if not count] == ["quarantined"]
     assert counts["quote_lines"] > counts["quotes"] == counts["recent_quotes"]
 
 
-def test_a_division_of_whole_numbers_would_be_found_out(engine: Engine) -> None:
-    """Trino cuts it, DuckDB does not: the comparison above sees what the two engines mean apart."""
+def test_a_division_of_integers_would_be_noticed(engine: Engine) -> None:
+    """Trino truncates its result and DuckDB does not, so the comparison above notices different semantics."""
     text = "SELECT count(*) / 1000 FROM quotes"
     assert rows(engine.run(translated(text))) != rows(engine.run(text))
 
@@ -130,8 +132,8 @@ def test_the_cost_query_has_the_prices_of_the_price_table() -> None:
 @pytest.mark.parametrize(
     "text", ["SELECT 1", "-- no statement\n", "-- two\nSELECT 1; SELECT 2", "-- not one\nDROP TABLE x"]
 )
-def test_a_file_that_is_not_one_described_select_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_file_without_a_description_and_one_select_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "views").mkdir()
     (tmp_path / "views" / "x.sql").write_text(text)
-    with pytest.raises(catalog.CatalogError, match=r"x\.sql: a line"):
+    with pytest.raises(catalog.CatalogError, match=r"x\.sql: the first line"):
         catalog.read(directory=tmp_path)

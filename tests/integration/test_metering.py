@@ -1,4 +1,4 @@
-"""The meter at the emulator's door, held against what can be read back, and the expectation against the meter."""
+"""The metered calls agree with what can be read back, and the expected usage agrees with the metered calls."""
 
 from __future__ import annotations
 
@@ -12,27 +12,30 @@ from pathlib import Path
 import pytest
 
 from aws_limits import KINESIS_PAYLOAD_UNIT_BYTES
-from costs.expected_usage import Setup, expected
+from costs.expected_usage import Setup, expected_usage
 from deployment.functions import ROOT
 from producer_service import accepted_log
 from replica.event_source import Position
 from replica.event_source.aws import KinesisStream
 from replica.pipeline import Pipeline
 from replica.producer_process import ProducerProcess, environment
+from tests.support.sizes import sized
+from tests.support.sql_command import query_rows
 
 PATIENCE = 60.0
 SYMBOLS = [f"M{number}" for number in range(60)]
-LANES, WINDOW_SECONDS, POLLS = 4, 2, 14
+LANES, WINDOW_SECONDS = 4, 2
+POLLS = sized(7, 14)
 
 
-def test_what_is_metered_is_what_went_through_and_what_was_expected(replica_python: str, tmp_path: Path) -> None:
+def test_metered_usage_is_what_can_be_read_back_and_what_was_expected(replica_python: str, tmp_path: Path) -> None:
     parameters = {"BatchingWindowSeconds": str(WINDOW_SECONDS)}
     with Pipeline(lambda _: None, python=replica_python, parameters=parameters) as pipeline:
         base = pipeline.emulator.environment(os.environ)
         settings = {"SOURCE": "synthetic", "SYMBOLS": ",".join(SYMBOLS), "POLL_INTERVAL_SECONDS": "1"}
         began = time.time()
         with ProducerProcess(environment(base, tmp_path, pipeline.outputs["StreamName"], settings)) as producer:
-            time.sleep(POLLS)  # what a number of polls uses is the question
+            time.sleep(POLLS)  # the usage of this number of polls is what is tested
             producer.stop()
         assert pipeline.runner.wait_until_caught_up(PATIENCE)
         took = time.time() - began
@@ -58,7 +61,7 @@ def test_what_is_metered_is_what_went_through_and_what_was_expected(replica_pyth
     assert 0 < usage.gb_seconds < took
     assert usage.log_bytes > 500 * usage.invocations
 
-    polls = round(accepted / len(SYMBOLS) * 1.05)  # a twentieth of the simulated quotes are repeats
+    polls = round(accepted / len(SYMBOLS) * 1.05)  # one in twenty simulated quotes is a repetition
     setup = Setup(
         symbols=len(SYMBOLS),
         interval_seconds=1,
@@ -67,16 +70,16 @@ def test_what_is_metered_is_what_went_through_and_what_was_expected(replica_pyth
         window_seconds=WINDOW_SECONDS,
         news=accepted / polls / len(SYMBOLS),
     )
-    told = expected(setup, polls=polls, minutes=1)
-    rounds = 3  # heartbeats: at the start, at the end, and perhaps one between
-    assert usage.payload_units == pytest.approx(told.payload_units, rel=0.15, abs=LANES * rounds)
-    assert usage.archive_puts == pytest.approx(told.archive_puts, abs=2)
-    assert usage.stream_bytes == pytest.approx(told.stream_bytes, rel=0.1)
-    assert usage.read_units == LANES * 2 + len(SYMBOLS)  # states with their marks, and what warms new symbols up
+    expected = expected_usage(setup, polls=polls, minutes=1)
+    rounds = 3  # of heartbeats: at the start, at the end, and perhaps one in between
+    assert usage.payload_units == pytest.approx(expected.payload_units, rel=0.15, abs=LANES * rounds)
+    assert usage.archive_puts == pytest.approx(expected.archive_puts, abs=2)
+    assert usage.stream_bytes == pytest.approx(expected.stream_bytes, rel=0.1)
+    assert usage.read_units == LANES * 2 + len(SYMBOLS)  # states with their marks, and the stored bars of new symbols
 
 
 def read(stream: KinesisStream, shard_id: str) -> list[int]:
-    """The bytes of each record of a shard, with its key."""
+    """The size of each record of a shard, with its partition key."""
     sizes: list[int] = []
     iterator: str | None = stream.shard_iterator(shard_id, Position(type="TRIM_HORIZON"))
     while iterator is not None:
@@ -86,7 +89,7 @@ def read(stream: KinesisStream, shard_id: str) -> list[int]:
     return sizes
 
 
-def test_the_demo_tells_what_it_used_and_leaves_its_archive(replica_python: str, tmp_path: Path) -> None:
+def test_the_demo_reports_its_usage_and_leaves_its_archive(replica_python: str, tmp_path: Path) -> None:
     summary, archive = tmp_path / "summary.json", tmp_path / "archive"
     run = subprocess.run(
         [replica_python, "-m", "replica", "demo", "--seconds", "5", "--summary", str(summary), "--keep", str(archive)],
@@ -102,15 +105,7 @@ def test_the_demo_tells_what_it_used_and_leaves_its_archive(replica_python: str,
     assert usage["archive_puts"] == usage["invocations"] == figures["batches"]
     assert 0.625 < figures["usd_per_million_quotes"] < 5
     assert f"cost ${figures['usd_per_million_quotes']:.2f} per million quotes" in run.stdout
-    asked = subprocess.run(
-        [replica_python, "-m", "replica", "sql", "cost", "--json", "--archive", str(archive)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=True,
-    )
-    days = json.loads(asked.stdout)
+    days = query_rows(archive, "cost")
     assert sum(day["quotes"] for day in days) == figures["quotes_stored"]
     assert sum(day["batches"] for day in days) == usage["archive_puts"]
     assert sum(day["payload_units_at_most"] for day in days) >= usage["payload_units"]

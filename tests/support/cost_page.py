@@ -1,4 +1,4 @@
-"""The blocks of docs/cost.md, and what their commands print. `python -m tests.support.cost_page` writes them anew."""
+"""The console blocks of docs/cost.md. `python -m tests.support.cost_page` writes them again."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ COMMAND = "$ python -m costs "
 BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
 
 
-def told(block: str) -> str:
-    """A block with its commands' output as it is now."""
+def with_output(block: str) -> str:
+    """The commands of a block, each followed by what it prints now."""
     commands = [line for line in block.splitlines() if line.startswith(COMMAND)]
     return "".join(f"{command}\n{_output_of(command)}" for command in commands)
 
@@ -29,4 +29,4 @@ def _output_of(command: str) -> str:
 
 if __name__ == "__main__":
     page = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(BLOCK.sub(lambda found: f"```console\n{told(found[1])}```", page), encoding="utf-8")
+    PAGE.write_text(BLOCK.sub(lambda found: f"```console\n{with_output(found[1])}```", page), encoding="utf-8")

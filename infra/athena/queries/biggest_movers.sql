@@ -1,4 +1,4 @@
--- The twenty symbols whose last quote is furthest from its previous close, in percent
+-- The twenty symbols whose last price is furthest from the previous close, in percent.
 WITH latest AS (
   SELECT
     symbol,

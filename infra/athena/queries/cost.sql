@@ -1,4 +1,4 @@
--- What each day of arrival cost on demand, in dollars: what quotes and batches cost, not what is paid by the hour
+-- What the quotes and batches of each day of arrival cost on demand, in dollars. Costs by the hour are not included.
 WITH prices AS (
   SELECT
     0.014e0 AS kinesis_million_units,
@@ -16,7 +16,7 @@ arrived AS (
   WHERE dt >= CAST(CAST(current_date - INTERVAL '7' DAY AS date) AS varchar)
   GROUP BY dt
 ),
--- A poll makes a packet of each lane that has a quote, and another for each 25 KB, of 83 quotes or more.
+-- A poll makes a packet of each lane with a quote, and another one for every 25 KB, which are at least 83 quotes.
 polls AS (
   SELECT dt, ingest_time, count(*) AS quotes
   FROM quote_lines

@@ -1,4 +1,4 @@
--- Open, high, low and close of each symbol and day (UTC), from the prices seen in the last seven days of arrival
+-- Open, high, low and close of each symbol and day (UTC), from the quotes that arrived in the last seven days.
 SELECT
   symbol,
   CAST(event_time AS date) AS day,

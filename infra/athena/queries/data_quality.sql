@@ -1,4 +1,4 @@
--- Each day of arrival: copies, late, revised and refused lines, fields the source left out, seconds from event to receipt
+-- Duplicate, late, revised and refused lines of each day of arrival, missing fields, and seconds from event to receipt.
 WITH days AS (
   SELECT
     dt,

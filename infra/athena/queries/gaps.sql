@@ -1,4 +1,4 @@
--- Minutes without a quote: silences of a symbol within one day (UTC), or over midnight and shorter than four hours
+-- Minutes without a quote of a symbol, within one day (UTC), or across midnight in gaps of less than four hours.
 WITH minutes AS (
   SELECT DISTINCT symbol, date_trunc('minute', event_time) AS minute
   FROM recent_quotes

@@ -1,4 +1,4 @@
--- Every line that was refused, once: where it stood on the stream, why, and its bytes in base64.
+-- Every refused line once: its position on the stream, the reason, and its bytes in base64.
 SELECT shard, sequence_number, line, reason, content, dt, hour
 FROM (
   SELECT

@@ -1,4 +1,4 @@
--- Every quote as it arrived, typed; a quote that was sent twice is there twice. A condition on dt reads those days alone.
+-- Every line of a quote as it arrived, with typed columns. A quote that was sent twice has two rows. Filter by dt to read only some days.
 SELECT
   symbol,
   CAST(from_iso8601_timestamp(event_time) AS timestamp) AS event_time,

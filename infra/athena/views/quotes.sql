@@ -1,4 +1,4 @@
--- Every quote, once: the last arrival of each symbol, event time and revision. Reads the whole archive, whatever is asked.
+-- Every quote once: the last arrival of each symbol, event time and revision. Every query reads the whole archive.
 SELECT
   symbol,
   event_time,
@@ -22,7 +22,7 @@ FROM (
     *,
     row_number() OVER (
       PARTITION BY symbol, event_time, revision
-      -- Objects bear the sequence numbers of their records, which sort by length, then text.
+      -- The names of objects contain sequence numbers, of which the longer one is the larger one.
       ORDER BY dt DESC, hour DESC, length(object) DESC, object DESC, ingest_time DESC
     ) AS copy
   FROM quote_lines

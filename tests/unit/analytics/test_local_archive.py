@@ -1,4 +1,4 @@
-"""What a demo leaves behind for `sql`."""
+"""Keeping an archive on this machine."""
 
 from __future__ import annotations
 
@@ -38,37 +38,35 @@ def objects(directory: Path) -> set[str]:
 FIRST, SECOND = "raw-data/dt=2026-11-23/hour=14/a.jsonl.gz", "raw-data/dt=2026-11-24/hour=00/b.jsonl.gz"
 
 
-def test_the_archive_takes_the_place_of_the_last_one_and_of_nothing_else(tmp_path: Path) -> None:
+def test_a_download_replaces_the_last_archive_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     assert local_archive.download(FakeS3(FIRST, SECOND), "bucket", tmp_path) == 2
     assert local_archive.last_day(tmp_path) == date(2026, 11, 24)
     assert local_archive.download(FakeS3(FIRST), "bucket", tmp_path) == 1
     assert objects(tmp_path) == {"notes.txt", FIRST}
     assert (tmp_path / FIRST).read_bytes() == f"bucket/{FIRST}".encode()
-    assert local_archive.found(tmp_path) == tmp_path
+    assert local_archive.require(tmp_path) == tmp_path
 
 
-def test_what_cannot_be_read_whole_leaves_what_was_there(tmp_path: Path) -> None:
+def test_a_failed_download_keeps_the_last_archive(tmp_path: Path) -> None:
     local_archive.download(FakeS3(FIRST), "bucket", tmp_path)
     with pytest.raises(local_archive.NoArchive, match="bucket cannot be read"):
         local_archive.download(FakeS3(SECOND, FIRST, broken=True), "bucket", tmp_path)
     assert objects(tmp_path) == {FIRST}
 
 
-def test_a_place_that_cannot_be_written_to_is_told_before_there_is_anything_to_lose(tmp_path: Path) -> None:
+def test_an_unwritable_directory_is_reported_before_there_is_an_archive(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(local_archive.NoArchive, match="no archive can be kept in"):
+    with pytest.raises(local_archive.NoArchive, match="no archive can be written to"):
         local_archive.prepare(tmp_path / "file" / "archive")
 
 
-def test_where_there_is_no_archive_it_is_said_how_to_come_by_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with pytest.raises(local_archive.NoArchive, match="name a directory that holds one"):
-        local_archive.found(tmp_path)
+def test_without_an_archive_the_message_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(local_archive.NoArchive, match="set --archive to a directory that holds one"):
+        local_archive.require(tmp_path)
     monkeypatch.setattr(local_archive, "DIRECTORY", tmp_path)
     with pytest.raises(local_archive.NoArchive, match="make demo"):
-        local_archive.found(tmp_path)
+        local_archive.require(tmp_path)
 
 
 def test_an_empty_archive_has_no_last_day_and_one_of_last_week_is_old(tmp_path: Path) -> None:

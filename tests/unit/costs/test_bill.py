@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from costs import prices
 from costs.bill import Bill, Plan, bill, total
 from costs.cli import app
-from costs.expected_usage import Setup, expected, lanes_for, month, shape_of, shards_for
+from costs.expected_usage import Setup, expected_usage, lanes_for, shards_for, sizes_of, usage_of_month
 from costs.item_size import decoded_size, item_size
 from costs.usage import items, per_million
 
@@ -28,21 +28,21 @@ def setup(symbols: int, **changes: object) -> Setup:
 
 
 class TestTargets:
-    @pytest.mark.parametrize(("symbols", "task", "aim"), [(100, (0.25, 0.5), 0.30), (10_000, (1.0, 2.0), 0.05)])
-    def test_the_configuration_for_high_rates_costs_no_more_than_it_should(
-        self, symbols: int, task: tuple[float, float], aim: float
+    @pytest.mark.parametrize(("symbols", "task", "target"), [(100, (0.25, 0.5), 0.30), (10_000, (1.0, 2.0), 0.05)])
+    def test_the_configuration_for_high_rates_meets_its_target(
+        self, symbols: int, task: tuple[float, float], target: float
     ) -> None:
         plan = msgspec.structs.replace(HIGH_RATE, task_vcpu=task[0], task_gb=task[1], bar_days=30)
         priced = bill(setup(symbols, resolution="minute", window_seconds=5, batch_size=200), plan, PRICES)
         assert priced.per_million is not None
-        assert priced.per_million <= aim
+        assert priced.per_million <= target
 
-    def test_what_is_kept_for_a_year_is_the_bars_and_more_than_anything_else(self) -> None:
+    def test_with_bars_kept_for_a_year_storage_costs_more_than_anything_else(self) -> None:
         priced = bill(setup(10_000, resolution="minute", window_seconds=5, batch_size=200), HIGH_RATE, PRICES)
         first, second = sorted(priced.lines, key=lambda line: -line.usd)[:2]
         assert {first.name, second.name} == {"DynamoDB storage", "DynamoDB recovery"}
 
-    def test_a_row_of_every_quote_is_what_holds_it_back(self) -> None:
+    def test_with_a_row_of_every_quote_the_rows_cost_most_and_miss_the_target(self) -> None:
         every = bill(setup(10_000, window_seconds=5), HIGH_RATE, PRICES)
         assert max(every.lines, key=lambda line: line.usd).name == "DynamoDB rows"
         assert every.per_million is not None
@@ -50,14 +50,14 @@ class TestTargets:
 
 
 class TestBill:
-    def test_its_lines_add_up(self) -> None:
+    def test_the_lines_add_up_to_the_total(self) -> None:
         priced = bill(setup(100), Plan(hours="always"), PRICES)
         assert priced.usd == pytest.approx(total(priced.lines, "fixed") + total(priced.lines, "quotes"))
         for line in priced.lines:
             price = next(price for price in PRICES.prices.values() if price.unit == line.unit)
             assert line.usd == pytest.approx(line.quantity * price.usd)
 
-    def test_what_is_paid_whatever_comes_does_not_depend_on_the_quotes(self) -> None:
+    def test_fixed_costs_do_not_depend_on_the_quotes(self) -> None:
         always = bill(setup(100), Plan(hours="always"), PRICES)
         market = bill(setup(100), Plan(hours="market"), PRICES)
         assert total(always.lines, "fixed") == total(market.lines, "fixed")
@@ -69,27 +69,27 @@ class TestBill:
         assert {naive[name].quantity for name in ("Kinesis payload", "DynamoDB rows", "S3 requests")} == {quotes}
         assert naive["S3 requests"].usd == pytest.approx(1314)
 
-    def test_provisioned_tables_pay_by_the_hour_for_what_the_busiest_hours_need(self) -> None:
+    def test_provisioned_tables_are_billed_for_every_hour_for_what_polled_hours_need(self) -> None:
         rows = {line.name: line for line in bill(setup(100), HIGH_RATE, PRICES).lines}["DynamoDB rows"]
         assert rows.quantity == math.ceil(100 / 0.7) * 730
 
-    def test_small_objects_stay_where_they_are_and_big_ones_grow_cold(self) -> None:
+    def test_large_archive_objects_move_to_colder_storage_and_small_ones_do_not(self) -> None:
         small, big = (cold(bill(setup(symbols, window_seconds=5), HIGH_RATE, PRICES)) for symbols in (100, 10_000))
         assert small == 0
         assert big > 0
 
-    def test_a_stream_on_demand_pays_by_the_gigabyte(self) -> None:
+    def test_an_on_demand_stream_is_billed_by_the_gigabyte(self) -> None:
         priced = bill(setup(100), Plan(hours="always", stream="on-demand"), PRICES)
         names = {line.name for line in priced.lines}
         assert {"Kinesis stream", "Kinesis in", "Kinesis out"} <= names
         assert not {"Kinesis shards", "Kinesis payload"} & names
 
-    def test_it_says_when_one_batch_at_a_time_is_too_slow(self) -> None:
+    def test_the_bill_says_when_one_batch_at_a_time_is_too_slow(self) -> None:
         assert bill(setup(100), Plan(hours="always"), PRICES).parallelization == 1
         assert bill(setup(10_000, window_seconds=5), HIGH_RATE, PRICES).parallelization > 1
 
-    def test_what_was_used_is_priced(self) -> None:
-        usage = month(setup(100), "always")
+    def test_usage_is_priced(self) -> None:
+        usage = usage_of_month(setup(100), "always")
         priced = {item.name: item for item in items(usage, PRICES)}
         assert priced["DynamoDB rows"].usd == pytest.approx(262.8 * 0.625)
         assert per_million(priced["DynamoDB rows"].usd, usage.quotes) == pytest.approx(0.625)
@@ -100,43 +100,43 @@ def cold(priced: Bill) -> float:
     return next(line.quantity for line in priced.lines if line.name == "S3 colder storage")
 
 
-class TestExpectation:
-    def test_a_longer_window_is_fewer_batches_and_states_and_as_many_quotes(self) -> None:
-        short, long = (month(setup(100, window_seconds=seconds), "always") for seconds in (1, 5))
+class TestExpectedUsage:
+    def test_a_longer_window_makes_fewer_batches_and_states_for_the_same_quotes(self) -> None:
+        short, long = (usage_of_month(setup(100, window_seconds=seconds), "always") for seconds in (1, 5))
         assert long.quotes == short.quotes
         assert long.payload_units == short.payload_units
         assert long.archive_puts == pytest.approx(short.archive_puts / 3)
         assert long.state_writes < short.state_writes
 
-    def test_a_batch_is_never_of_more_records_than_its_size(self) -> None:
-        usage = month(setup(10_000, window_seconds=60, batch_size=50), "always")
+    def test_a_batch_has_no_more_records_than_the_batch_size(self) -> None:
+        usage = usage_of_month(setup(10_000, window_seconds=60, batch_size=50), "always")
         heartbeats = 32 * 60 * 730
         assert (usage.payload_units - heartbeats) / usage.invocations <= 50
 
-    def test_a_batch_is_no_bigger_than_a_payload(self) -> None:
-        usage = month(setup(10_000, window_seconds=60, batch_size=10_000), "always")
+    def test_a_batch_is_no_larger_than_a_payload(self) -> None:
+        usage = usage_of_month(setup(10_000, window_seconds=60, batch_size=10_000), "always")
         assert 5e6 < usage.stream_bytes / usage.invocations * 4 / 3 < 6.3e6
 
-    def test_minute_rows_are_as_many_as_bars(self) -> None:
-        usage = month(setup(100, resolution="minute"), "always")
+    def test_with_a_row_a_minute_there_are_as_many_rows_as_bars(self) -> None:
+        usage = usage_of_month(setup(100, resolution="minute"), "always")
         assert usage.row_writes == usage.bar_writes == 100 * 60 * 730
 
-    def test_slow_polls_have_batches_of_their_own_and_so_have_the_heartbeats_between_them(self) -> None:
-        usage = expected(setup(10, interval_seconds=30), polls=120, minutes=60)
+    def test_slow_polls_and_the_heartbeats_between_them_are_batches_of_their_own(self) -> None:
+        usage = expected_usage(setup(10, interval_seconds=30), polls=120, minutes=60)
         assert 120 <= usage.invocations <= 180
 
-    def test_a_closed_market_leaves_the_heartbeats(self) -> None:
-        usage = expected(setup(100), polls=0, minutes=0, idle_minutes=60)
+    def test_in_a_closed_market_only_heartbeats_remain(self) -> None:
+        usage = expected_usage(setup(100), polls=0, minutes=0, idle_minutes=60)
         assert (usage.quotes, usage.invocations, usage.payload_units) == (0, 60, 240)
         assert usage.state_writes >= 240
 
-    def test_lanes_and_shards_are_as_many_as_symbols_need(self) -> None:
+    def test_there_are_as_many_lanes_and_shards_as_the_symbols_need(self) -> None:
         assert [lanes_for(symbols) for symbols in (1, 1280, 1281, 10_000)] == [4, 4, 5, 32]
         assert [shards_for(symbols, 1) for symbols in (100, 2_000, 10_000)] == [1, 1, 4]
-        assert all(shape_of(setup(symbols)).state < 400_000 for symbols in (400, 10_000))
+        assert all(sizes_of(setup(symbols)).state < 400_000 for symbols in (400, 10_000))
 
 
-def test_an_item_is_as_big_as_dynamodb_says() -> None:
+def test_an_item_has_the_size_that_dynamodb_documents() -> None:
     assert item_size({"symbol": {"S": "AAPL"}}) == 10
     assert item_size({"né": {"S": "é"}}) == 5
     numbers = {"0": 1, "7": 2, "12.5": 3, "-12.5": 4, "1000": 2, "123456.78901234": 8}
@@ -147,14 +147,14 @@ def test_an_item_is_as_big_as_dynamodb_says() -> None:
 
 
 class TestPriceTable:
-    def test_every_price_has_a_unit_of_its_own_a_mark_and_where_it_was_read(self) -> None:
+    def test_every_price_is_positive_and_has_its_own_unit_and_a_source(self) -> None:
         assert PRICES.region == "us-east-1"
         assert PRICES.read >= date(2026, 11, 25)
         units = [price.unit for price in PRICES.prices.values()]
         assert len(set(units)) == len(units)
         assert [name for name, price in PRICES.prices.items() if price.usd <= 0 or not price.source] == []
 
-    def test_a_table_with_a_mistake_is_refused(self, tmp_path: Path) -> None:
+    def test_a_price_table_with_a_mistake_is_refused(self, tmp_path: Path) -> None:
         path = tmp_path / "prices.toml"
         path.write_text('region = "x"\nread = 2026-11-25\n[a]\nusd = 1\nunit = "u"\nmark = "X"\nsource = "s"\n')
         with pytest.raises(msgspec.ValidationError, match="mark"):
@@ -167,16 +167,16 @@ class TestCommand:
         assert result.exit_code == code, result.output
         return result.output
 
-    def test_shows_every_line_and_both_sums(self) -> None:
+    def test_shows_every_line_and_both_totals(self) -> None:
         output = self.run("--symbols", "100", "--interval", "1", "--hours", "market")
-        for part in ("50.4 million quotes", "Kinesis shards", "DynamoDB rows", "per quote", "naive, together"):
+        for part in ("50.4 million quotes", "Kinesis shards", "DynamoDB rows", "per quote", "naive total"):
             assert part in output
 
-    def test_gives_json_that_adds_up(self) -> None:
+    def test_prints_json_that_adds_up(self) -> None:
         document = json.loads(self.run("--json", "--resolution", "minute", "--window", "5", "--tables", "provisioned"))
         assert sum(line["usd"] for line in document["lines"]) == pytest.approx(document["usd"])
         assert document["usd_per_million_quotes"] == pytest.approx(document["usd"] / document["quotes"] * 1e6)
         assert document["setup"]["resolution"] == "minute"
 
     def test_refuses_lanes_that_cannot_hold_the_symbols(self) -> None:
-        assert "use 32 lanes" in self.run("--symbols", "10000", "--lanes", "4", code=2)
+        assert "Use 32 lanes" in self.run("--symbols", "10000", "--lanes", "4", code=2)
