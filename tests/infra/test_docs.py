@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deployment.deployer import ALL_STACKS
+from deployment.stacks import ALL_STACKS
 from tests.support.templates import ALL
 
 ROOT = Path(__file__).parents[2]
