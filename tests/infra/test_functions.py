@@ -10,6 +10,7 @@ from deployment.deployer import CODE_KEY
 from deployment.functions import FUNCTIONS, ROOT
 from deployment.package import Target
 from deployment.stacks import ALL_STACKS
+from tests.support.imports import packages_used_by
 from tests.support.templates import ALL, default, resources
 
 
@@ -32,6 +33,10 @@ class TestFunction:
         package, *modules, attribute = function.handler.split(".")
         assert package in function.packages
         assert f"def {attribute}(" in ROOT.joinpath(package, *modules).with_suffix(".py").read_text(encoding="utf-8")
+
+    def test_has_the_packages_that_it_imports_and_no_other(self, name: str) -> None:
+        function = FUNCTIONS[name]
+        assert set(function.packages) == packages_used_by(function.handler.partition(".")[0])
 
     def test_is_built_for_the_python_and_the_cpu_of_its_template(self, name: str) -> None:
         assert function_of(name)["Runtime"] == f"python{Target().python}"
