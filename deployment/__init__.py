@@ -1,5 +1,6 @@
-"""Deploys the pipeline to AWS, and to any emulator of it: CloudFormation stacks, function zips, the producer's image.
+"""Deploys the pipeline to AWS, or to an emulator of it: CloudFormation stacks, function zips, the producer's image.
 
-`functions` names the Lambda functions. `package` builds their zips, `image` the producer's image, and `deployer`
-deploys the templates of infra/cloudformation in order. `python -m deployment --help` lists the commands.
+Data: `functions` lists the Lambda functions, `stacks` the templates and their order. Work: `package` builds a
+function's zip, `image` the producer's image, `cloudformation` handles one stack, and `deployer` deploys all in order.
+`python -m deployment --help` lists the commands.
 """

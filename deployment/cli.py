@@ -11,45 +11,57 @@ import boto3
 import typer
 from botocore.exceptions import BotoCoreError
 
-from deployment.deployer import ALL_STACKS, IMAGE, PIPELINE, Deployment
+from deployment.alert_rules import RULES, checked_rules
+from deployment.deployer import IMAGE, Deployment
 from deployment.errors import DeploymentError
-from deployment.functions import FUNCTIONS, PROCESSOR, ROOT, RULES, Function, checked_rules
+from deployment.functions import FUNCTIONS, PROCESSOR, ROOT, Function
 from deployment.image import ProducerImage
 from deployment.package import Architecture, Target, build
+from deployment.stacks import ALL_STACKS, PIPELINE
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Deploy the pipeline to AWS, or to an emulator of it."
-)
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
 
 LAMBDA = Target()
 
 ArchitectureOption = Annotated[
     Literal["arm64", "x86_64", "native"],
-    typer.Option(help="The CPU that the functions run on. `native` is this machine's."),
+    typer.Option(help="The CPU that the functions run on. `native` is the CPU of this machine."),
 ]
-PrefixOption = Annotated[str, typer.Option(help="The first part of the stacks' names.")]
+PrefixOption = Annotated[str, typer.Option(help="The first part of the names of the stacks.")]
 RulesOption = Annotated[
     Path | None, typer.Option(dir_okay=False, help="A TOML file of alert rules that replaces the default rules.")
 ]
-StageOption = Annotated[str, typer.Option(help="The second part of the stacks' names.")]
+StageOption = Annotated[str, typer.Option(help="The second part of the names of the stacks.")]
+
+
+@app.callback()
+def main() -> None:
+    """Deploy the pipeline to AWS, or to an emulator of it.
+
+    The environment of the AWS SDK decides where: AWS_PROFILE, AWS_DEFAULT_REGION, and AWS_ENDPOINT_URL for an emulator.
+    docs/deploy.md is the guide, from an empty account to stored quotes.
+    """
 
 
 @app.command()
 def package(
-    function: Annotated[
-        str, typer.Argument(help=f"The function: {', '.join(FUNCTIONS)}.", show_default=True)
-    ] = PROCESSOR.name,
+    function: Annotated[str, typer.Argument(help=f"The function: {', '.join(FUNCTIONS)}.")] = PROCESSOR.name,
     python: Annotated[str, typer.Option(help="The minor version of Python.")] = LAMBDA.python,
     architecture: ArchitectureOption = LAMBDA.architecture,
     output: Annotated[Path, typer.Option(help="The directory of the zip.", show_default="build")] = ROOT / "build",
     rules: RulesOption = None,
 ) -> None:
-    """Build a function's zip, the same bytes every time, and print its path."""
+    """Build the zip of a Lambda function, and print its path.
+
+    The same source gives the same zip, byte for byte. `deploy` builds the zips itself.
+    """
     if function not in FUNCTIONS:
-        raise typer.BadParameter(f"{function!r} is no function; there is {', '.join(FUNCTIONS)}", param_hint="FUNCTION")
+        raise typer.BadParameter(
+            f"there is no function {function!r}; the functions are: {', '.join(FUNCTIONS)}", param_hint="FUNCTION"
+        )
     with _reported_errors():
         target = Target(python=python, architecture=_cpu(architecture))
-        typer.echo(str(_built(FUNCTIONS[function], target, rules, output)))
+        typer.echo(str(_build(FUNCTIONS[function], target, rules, output)))
 
 
 @app.command()
@@ -58,12 +70,15 @@ def deploy(  # noqa: PLR0917  (options, by name)
     stage: StageOption = "dev",
     architecture: ArchitectureOption = LAMBDA.architecture,
     parameter: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="A parameter of the templates. Repeat for more.")
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="A parameter of the templates. Repeat the option for more parameters."),
     ] = None,
     parameters_file: Annotated[
         Path | None,
         typer.Option(
-            exists=True, dir_okay=False, help="More parameters, one KEY=VALUE a line. --parameter takes precedence."
+            exists=True,
+            dir_okay=False,
+            help="A file of parameters, one KEY=VALUE a line, such as infra/stages/dev.env. --parameter overrides it.",
         ),
     ] = None,
     outputs_file: Annotated[
@@ -71,19 +86,25 @@ def deploy(  # noqa: PLR0917  (options, by name)
     ] = None,
     rules: RulesOption = None,
     image: Annotated[
-        str | None, typer.Option(help="The URI of the producer's image. Without it, docker builds and pushes one.")
+        str | None,
+        typer.Option(help="The URI of an image of the producer. By default, docker builds and pushes one."),
     ] = None,
     whole: Annotated[  # noqa: FBT002  (an option, by name)
-        bool, typer.Option("--whole", help="Also deploy the producer, registry, network, alarms and SQL.")
+        bool, typer.Option("--whole", help="Deploy all stacks: also registry, network, producer, alarms and SQL.")
     ] = False,
     dry_run: Annotated[  # noqa: FBT002  (an option, by name)
-        bool, typer.Option("--dry-run", help="Show what would change, by change sets that are deleted. Change nothing.")
+        bool, typer.Option("--dry-run", help="Only show what would change, with change sets that are deleted again.")
     ] = False,
 ) -> None:
-    """Deploy the templates to where the AWS SDK's environment points, and print their outputs.
+    """Create or update the stacks, and print their outputs.
 
-    Without --whole it deploys only what quotes flow through: stream, storage and processor. A parameter that is not
-    named gets its default, whatever it was before. Write the parameters of a stage into a file.
+    Without `--whole`, this deploys only the stacks that quotes flow through: stream, storage and processor. It is safe
+    to run it again: it changes only what differs.
+
+    A parameter that you do not name has the default of its template, whatever its value was before. So keep the
+    parameters of a stage in a file. The templates in infra/cloudformation describe every parameter.
+
+    Example: `python -m deployment deploy --whole --stage prod --parameters-file infra/stages/prod.env --dry-run`
     """
     with _reported_errors():
         cpu = _cpu(architecture)
@@ -93,11 +114,11 @@ def deploy(  # noqa: PLR0917  (options, by name)
         deployment = _deployment(prefix, stage, ALL_STACKS if whole else PIPELINE)
         producer = ProducerImage(cpu)
         if whole and not dry_run and IMAGE not in overrides:
-            producer.check()
+            producer.check_docker()
         zips = {
-            function.name: _built(function, Target(architecture=cpu), rules)
-            for function in FUNCTIONS.values()
-            if function.name in deployment.stacks
+            name: _build(FUNCTIONS[name], Target(architecture=cpu), rules)
+            for name in deployment.stacks
+            if name in FUNCTIONS
         }
         if dry_run:
             previews = deployment.preview(
@@ -108,7 +129,7 @@ def deploy(  # noqa: PLR0917  (options, by name)
             return
         ecr = boto3.client("ecr") if whole else None
         outputs = deployment.deploy(
-            zips, overrides, image=lambda known: producer.pushed(ecr, known["RepositoryUri"], deployment.report)
+            zips, overrides, image=lambda known: producer.push(ecr, known["RepositoryUri"], deployment.report)
         )
         lines = "".join(f"{name}={value}\n" for name, value in outputs.items())
         if outputs_file is not None:
@@ -118,12 +139,15 @@ def deploy(  # noqa: PLR0917  (options, by name)
 
 @app.command()
 def destroy(prefix: PrefixOption = "stockstream", stage: StageOption = "dev") -> None:
-    """Delete what was deployed, except the tables and the archive."""
+    """Delete the stacks, except the tables and the archive, and print the names of what is kept.
+
+    Records that the processor has not read yet are lost with the stream.
+    """
     with _reported_errors():
         _deployment(prefix, stage, ALL_STACKS).destroy()
 
 
-def _built(function: Function, target: Target, rules: Path | None, output: Path = ROOT / "build") -> Path:
+def _build(function: Function, target: Target, rules: Path | None, output: Path = ROOT / "build") -> Path:
     replaced = {RULES: checked_rules(rules)} if rules is not None and function is PROCESSOR else {}
     return build(function, target, output, replaced=replaced)
 
@@ -132,17 +156,17 @@ def _cpu(architecture: Literal["arm64", "x86_64", "native"]) -> Architecture:
     return Target.of_this_interpreter().architecture if architecture == "native" else architecture
 
 
-def _parameters(file: Path | None, given: list[str]) -> dict[str, str]:
-    """The parameters of a file, without comments and empty lines, and those given on the command line."""
-    lines = [] if file is None else file.read_text(encoding="utf-8").splitlines()
-    written = [line for line in map(str.strip, lines) if line and not line.startswith("#")]
-    return dict(_pair(text) for text in [*written, *given])
+def _parameters(file: Path | None, options: list[str]) -> dict[str, str]:
+    """The parameters in a file, without comments and empty lines, and those of the command line, which win."""
+    lines = [] if file is None else map(str.strip, file.read_text(encoding="utf-8").splitlines())
+    of_file = [_pair(line, str(file)) for line in lines if line and not line.startswith("#")]
+    return dict([*of_file, *(_pair(text, "--parameter") for text in options)])
 
 
-def _pair(text: str) -> tuple[str, str]:
+def _pair(text: str, place: str) -> tuple[str, str]:
     name, separator, value = text.partition("=")
     if not (name and separator):
-        raise typer.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="--parameter")
+        raise typer.BadParameter(f"{text!r} is not KEY=VALUE", param_hint=place)
     return name, value
 
 
@@ -160,7 +184,7 @@ def _deployment(prefix: str, stage: str, stacks: tuple[str, ...]) -> Deployment:
 
 @contextmanager
 def _reported_errors() -> Iterator[None]:
-    """End with status 1 and a message for what a person can fix. A bug of ours keeps its traceback."""
+    """Turn an error that the user can fix into a message and exit status 1. Other errors keep their traceback."""
     try:
         yield
     except (DeploymentError, BotoCoreError) as error:

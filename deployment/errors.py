@@ -1,4 +1,4 @@
-"""What can go wrong in a deployment. Each message is for the person who started it."""
+"""The errors of a deployment. Each message is for the person who started it."""
 
 
 class DeploymentError(Exception):
@@ -6,7 +6,7 @@ class DeploymentError(Exception):
 
 
 class PackageError(DeploymentError):
-    """A function's zip could not be built."""
+    """The zip of a function could not be built."""
 
 
 class ImageError(DeploymentError):

@@ -1,19 +1,16 @@
 """The Lambda functions, as data: what each zip holds, and which stack deploys it.
 
-A second function is one more entry of `FUNCTIONS`, with a lock file and a template that takes the parameter `CodeKey`.
+A second function is one more entry of `FUNCTIONS`, a lock file, and a template of the same name with the parameters
+`CodeBucket` and `CodeKey`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 
-from deployment.errors import PackageError
-from processor_lambda.alerts.rules_file import DEFAULT_FILE, read
-from processor_lambda.errors import SettingsError
-
 ROOT = Path(__file__).parents[1]
+"""The root of the repository."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,13 +18,13 @@ class Function:
     """One Lambda function."""
 
     name: str
-    """Its stack's name, and the first part of the names of its zip and of the zip's key in S3."""
+    """The name of its stack, and the first part of the names of its zip and of the zip's key in S3."""
     handler: str
-    """`package.module.function`, as its template says."""
+    """`package.module.function`, as in its template."""
     packages: tuple[str, ...]
-    """Our packages that the zip holds, from the root of the repository."""
+    """Our packages in the zip, as paths from the root of the repository. The zip holds their modules and TOML files."""
     requirements: Path
-    """The lock file of the wheels that the zip holds, from the root of the repository."""
+    """The lock file of the wheels in the zip, as a path from the root of the repository."""
 
 
 PROCESSOR = Function(
@@ -37,15 +34,4 @@ PROCESSOR = Function(
     requirements=Path("requirements/processor.txt"),
 )
 FUNCTIONS = {function.name: function for function in (PROCESSOR,)}
-
-RULES = DEFAULT_FILE.relative_to(ROOT).as_posix()
-"""Where the processor's zip holds its alert rules."""
-
-
-def checked_rules(rules: Path) -> Path:
-    """The file of alert rules itself, if it is right. Raises `PackageError` with every mistake."""
-    try:
-        read(rules, Decimal(1))
-    except SettingsError as error:
-        raise PackageError(str(error)) from error
-    return rules
+"""All functions, by name."""

@@ -1,4 +1,4 @@
-"""The producer's image: built by docker, and pushed to ECR under a tag that names its content, once."""
+"""Builds the producer's image with docker, and pushes it to ECR once, under a tag that names its content."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from pathlib import Path
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
+from deployment.cloudformation import aws_errors_about
 from deployment.errors import ImageError
 from deployment.functions import ROOT
 from deployment.package import Architecture
-from deployment.stacks import refusal
 
-_DOCKERFILE = "docker/Dockerfile"
-# What the target `producer` of the Dockerfile is made of.
-_SOURCES = (_DOCKERFILE, "docker/probe.py", "requirements/producer.txt", "aws_limits", "quotes", "producer_service")
+DOCKERFILE = "docker/Dockerfile"
+SOURCES = (DOCKERFILE, "docker/probe.py", "requirements/producer.txt", "aws_limits", "quotes", "producer_service")
+"""The files and packages in the Dockerfile's target `producer`."""
 _PLATFORMS: dict[Architecture, str] = {"arm64": "linux/arm64", "x86_64": "linux/amd64"}
 _COMMAND_SECONDS = 1800
 
 
 @dataclass(frozen=True)
 class ProducerImage:
-    """The image of the sources under `root`, for a CPU. Raises `ImageError`."""
+    """The producer's image for a CPU, from the sources under `root`. Methods raise `ImageError`."""
 
     architecture: Architecture
     root: Path = ROOT
@@ -35,7 +35,7 @@ class ProducerImage:
 
     @property
     def tag(self) -> str:
-        """Names the content: other sources, or another CPU, are another tag."""
+        """The CPU and a hash of the sources, so the tag changes if and only if the image's content does."""
         digest = hashlib.sha256()
         for path in self._files():
             content = path.read_bytes()
@@ -44,33 +44,34 @@ class ProducerImage:
         return f"{self.architecture.replace('_', '-')}-{digest.hexdigest()[:16]}"
 
     def uri(self, repository_uri: str) -> str:
-        """Where the image is, or will be."""
+        """The URI of the image in a repository, whether it is there yet or not."""
         return f"{repository_uri}:{self.tag}"
 
-    def check(self) -> None:
-        """Raise `ImageError` if there is nothing here that can build an image."""
+    def check_docker(self) -> None:
+        """Raise `ImageError` if docker is not installed."""
         if shutil.which(self.docker) is None:
             raise ImageError(
-                "the producer's image takes docker to build, which is not here; name one that is built: IMAGE=…"
+                "docker is not installed, and the producer's image is built with it. Install docker, or name an image "
+                "that is built already: --image URI, or make deploy IMAGE=URI"
             )
 
-    def pushed(self, ecr: BaseClient, repository_uri: str, report: Callable[[str], None]) -> str:
-        """The image's URI, when the repository has it; builds and pushes it if it has not."""
+    def push(self, ecr: BaseClient, repository_uri: str, report: Callable[[str], None]) -> str:
+        """Build and push the image, unless the repository has it already. Returns its URI."""
         uri = self.uri(repository_uri)
-        if self._is_there(ecr, repository_uri):
-            report(f"{uri} is there")
+        if self._exists(ecr, repository_uri):
+            report(f"{uri} exists already")
             return uri
-        self.check()
+        self.check_docker()
         report(f"building {uri}")
         options = {
             "--platform": _PLATFORMS[self.architecture],
             "--target": "producer",
             "--tag": uri,
             "--build-arg": f"VERSION={self.tag}",
-            "--file": str(self.root / _DOCKERFILE),
+            "--file": str(self.root / DOCKERFILE),
         }
         self._run("build", *(part for option in options.items() for part in option), str(self.root))
-        with refusal("the registry's login"):
+        with aws_errors_about("the login to the registry"):
             token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
         user, _, password = base64.b64decode(token).decode().partition(":")
         registry = repository_uri.partition("/")[0]
@@ -79,23 +80,23 @@ class ProducerImage:
         self._run("push", "--quiet", uri)
         return uri
 
-    def _is_there(self, ecr: BaseClient, repository_uri: str) -> bool:
+    def _exists(self, ecr: BaseClient, repository_uri: str) -> bool:
         name = repository_uri.partition("/")[2]
         try:
             ecr.describe_images(repositoryName=name, imageIds=[{"imageTag": self.tag}])
         except ClientError as error:
             if error.response["Error"]["Code"] == "ImageNotFoundException":
                 return False
-            raise ImageError(f"{repository_uri} does not answer: {error}") from error
+            raise ImageError(f"AWS rejected a request to {repository_uri}: {error}") from error
         return True
 
     def _files(self) -> Iterator[Path]:
-        for source in _SOURCES:
+        for source in SOURCES:
             path = self.root / source
             yield from [path] if path.is_file() else sorted(path.rglob("*.py"))
 
     def _run(self, *arguments: str, secret: str | None = None) -> None:
-        """`docker` with these arguments; a secret goes through its input, where no list of processes shows it."""
+        """Run docker. A secret goes to its standard input, so that no list of processes shows it."""
         command = [self.docker, *arguments]
         try:
             subprocess.run(  # noqa: S603  (no shell)
@@ -104,4 +105,4 @@ class ProducerImage:
         except subprocess.CalledProcessError as error:
             raise ImageError(f"docker {arguments[0]} failed:\n{error.stderr.strip()}") from error
         except subprocess.TimeoutExpired as error:
-            raise ImageError(f"docker {arguments[0]} took over {_COMMAND_SECONDS} s") from error
+            raise ImageError(f"docker {arguments[0]} did not finish within {_COMMAND_SECONDS} s") from error

@@ -1,7 +1,8 @@
-"""A function's zip: our packages and the wheels they need, for one interpreter and CPU, the same bytes every time.
+"""Builds the zip of a function: our packages and their wheels, for one version of Python and one CPU.
 
-Lambda mounts the zip read-only, so Python cannot store byte code beside it and would compile it at every cold start,
-which is a third of the import time. So the zip holds the byte code, if the target's Python is installed here.
+The zip contains byte code if the target's version of Python is installed on this machine. Lambda mounts the zip
+read-only, so Python cannot store byte code there. Without it, Python would compile every module at every cold start,
+which takes a third of the import time.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ _ARCHITECTURES: dict[str, Architecture] = {
     "x86_64": "x86_64",
 }
 _MACHINES: dict[Architecture, str] = {"arm64": "aarch64", "x86_64": "x86_64"}
-# What Amazon Linux 2023 (glibc 2.34) can load. pip takes each tag literally, so the older ones are listed too.
+# The platforms of wheels that Amazon Linux 2023 (glibc 2.34) can load. pip does not infer the older ones by itself.
 _PLATFORMS = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a zip can store."""
-_MODE = 0o100644  # Lambda reads the files as another user
+_MODE = 0o100644  # readable by all, because Lambda reads the files as another user
 _UNIX = 3
 _ROOT_IN_LAMBDA = "/var/task"
 _INSTALL_TIMEOUT_SECONDS = 300
@@ -44,25 +45,27 @@ _INSTALL_TIMEOUT_SECONDS = 300
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a zip is built for: a minor version of Python and a CPU. The defaults are those of the templates."""
+    """What a zip is built for. The defaults are those of the templates."""
 
     python: str = "3.13"
+    """The minor version of Python."""
     architecture: Architecture = "arm64"
+    """The CPU."""
     native: bool = False
-    """For this machine's operating system, where an emulator runs the function, instead of Lambda's."""
+    """Whether the zip is for the operating system of this machine, where an emulator runs it, and not for Lambda's."""
 
     @classmethod
     def of_this_interpreter(cls) -> Target:
-        """The target of an emulator that runs functions with this interpreter. Raises `PackageError`."""
+        """The target for an emulator that runs functions with this interpreter. Raises `PackageError`."""
         machine = platform.machine().lower()
         if machine not in _ARCHITECTURES:
-            raise PackageError(f"Lambda runs on {' and '.join(_MACHINES)}, but this machine's CPU is {machine}")
+            raise PackageError(f"this machine's CPU is {machine}, but Lambda runs only on {' and '.join(_MACHINES)}")
         major, minor = sys.version_info[:2]
         return cls(python=f"{major}.{minor}", architecture=_ARCHITECTURES[machine], native=True)
 
     @property
     def name(self) -> str:
-        """`3.13-arm64`, or `3.11-x86_64-native`."""
+        """A part of the zip's file name, such as `3.13-arm64` or `3.11-x86_64-native`."""
         return f"{self.python}-{self.architecture}" + ("-native" if self.native else "")
 
 
@@ -76,9 +79,9 @@ def build(
 ) -> Path:
     """Build `<function>-<target>.zip` in the output directory from a source tree, and return its path.
 
-    `replaced` maps names in the zip to files that replace them, such as alert rules of one's own. Two builds of one
-    source, for one target and by one interpreter, are the same, byte for byte. The wheels are installed once for each
-    target and lock file, so a second build needs no package index. Raises `PackageError`.
+    `replaced` maps names in the zip to files that replace them, such as alert rules of the user's. Two builds of the
+    same source for the same target and with the same interpreter are equal, byte for byte. The wheels are installed
+    once for each target and lock file, so a second build needs no package index. Raises `PackageError`.
     """
     wheels = _installed_wheels(target, source / function.requirements, output_dir / "wheels")
     paths = dict(_sources(source, function.packages)) | dict(_wheel_files(wheels)) | dict(replaced)
@@ -100,12 +103,12 @@ def _sources(source: Path, packages: Iterable[str]) -> Iterator[tuple[str, Path]
     for package in packages:
         modules = sorted(path for path in (source / package).rglob("*") if path.suffix in {".py", ".toml"})
         if not modules:
-            raise PackageError(f"{source} holds no package {package}")
+            raise PackageError(f"{source} has no package {package}, which the zip needs")
         yield from ((module.relative_to(source).as_posix(), module) for module in modules)
 
 
 def _wheel_files(wheels: Path) -> Iterator[tuple[str, Path]]:
-    """What the function imports, and the licenses. No stubs, scripts, byte code or installation records."""
+    """The files that the function imports, and the licenses. No stubs, scripts, byte code or installation records."""
     for path in sorted(wheels.rglob("*")):
         name = path.relative_to(wheels)
         if not path.is_file() or path.suffix in {".pyc", ".pyi"} or name.parts[0] == "bin":
@@ -116,7 +119,7 @@ def _wheel_files(wheels: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _byte_code(modules: Mapping[str, bytes], target: Target) -> dict[str, bytes]:
-    """The byte code of the modules; none if no interpreter of the target's version is found."""
+    """The byte code of the modules; empty if no interpreter of the target's version is installed."""
     python = _interpreter(target.python)
     if python is None:
         return {}
@@ -125,7 +128,7 @@ def _byte_code(modules: Mapping[str, bytes], target: Target) -> dict[str, bytes]
         for name, content in modules.items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_bytes(content)
-        # Unchecked, because by default byte code holds the age of its source, which a zip does not keep.
+        # Unchecked, because by default byte code contains the modification time of its source, which a zip loses.
         command = [python, "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
         try:
             subprocess.run(  # noqa: S603  (no shell)
@@ -136,31 +139,34 @@ def _byte_code(modules: Mapping[str, bytes], target: Target) -> dict[str, bytes]
                 timeout=_INSTALL_TIMEOUT_SECONDS,
             )
         except subprocess.CalledProcessError as error:
-            raise PackageError(f"Python {target.python} cannot compile the function:\n{error.stdout}") from error
+            raise PackageError(
+                f"Python {target.python} cannot compile the modules of the zip:\n{error.stdout}"
+            ) from error
         return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*.pyc")}
 
 
 def _interpreter(version: str) -> str | None:
-    """An interpreter of a minor version: this one, or a working one on the path."""
+    """An interpreter of a minor version: this one, or a working one on the path; None if there is none."""
     if version == f"{sys.version_info.major}.{sys.version_info.minor}":
         return sys.executable
     found = shutil.which(f"python{version}")
     if found is None:
         return None
-    # Version managers put names on the path that they refuse to run.
-    said = subprocess.run([found, "--version"], capture_output=True, text=True, check=False)  # noqa: S603  (no shell)
-    return found if said.stdout.startswith(f"Python {version}.") else None
+    # Version managers put commands on the path that do not run.
+    result = subprocess.run([found, "--version"], capture_output=True, text=True, check=False)  # noqa: S603  (no shell)
+    return found if result.stdout.startswith(f"Python {version}.") else None
 
 
 def _installed_wheels(target: Target, lock: Path, cache: Path) -> Path:
+    """The directory in the cache with the wheels of a lock file, installed now if it does not exist."""
     try:
         digest = hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
     except OSError as error:
-        raise PackageError(f"the lock file cannot be read: {error}") from error
+        raise PackageError(f"the lock file of the function cannot be read: {error}") from error
     installed = cache / f"{target.name}-{digest}"
     if not installed.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
-        # Renamed when complete, so that an interrupted or concurrent build leaves no half installation.
+        # The directory is renamed when it is complete, so an interrupted build leaves no partial installation behind.
         with tempfile.TemporaryDirectory(dir=cache, prefix=".") as scratch:
             _install(target, lock, Path(scratch, "wheels"))
             try:
@@ -182,6 +188,8 @@ def _install(target: Target, lock: Path, directory: Path) -> None:
     try:
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=_INSTALL_TIMEOUT_SECONDS)  # noqa: S603  (no shell)
     except subprocess.CalledProcessError as error:
-        raise PackageError(f"pip found no wheels of {lock} for {target.name}:\n{error.stderr.strip()}") from error
+        raise PackageError(
+            f"pip cannot install the wheels of {lock} for {target.name}:\n{error.stderr.strip()}"
+        ) from error
     except subprocess.TimeoutExpired as error:
-        raise PackageError(f"pip took over {_INSTALL_TIMEOUT_SECONDS} s to install {lock}") from error
+        raise PackageError(f"pip did not install {lock} within {_INSTALL_TIMEOUT_SECONDS} s") from error

@@ -1,4 +1,7 @@
-"""A health check: `probe.py URL [METRIC]` exits 0 if the URL answers 200 and the metric, if one is named, is not 0."""
+"""A health check of a container: `probe.py URL [METRIC]`.
+
+It exits 0 if the URL answers with 200 and, if a metric is named, the metric is not 0.
+"""
 
 import http.client
 import sys
@@ -7,9 +10,9 @@ import urllib.request
 TIMEOUT_SECONDS = 4
 
 
-def trouble(url: str, metric: str | None = None) -> str | None:
-    """What is wrong, for `docker inspect` to show; None if nothing is."""
-    # It asks its own container: a proxy in the environment is for others.
+def failure(url: str, metric: str | None = None) -> str | None:
+    """Why the check fails, for `docker inspect` to show; None if it passes."""
+    # The URL is in this container, so a proxy of the environment must not be used.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=TIMEOUT_SECONDS) as answer:
@@ -27,4 +30,4 @@ def _value(line: str, metric: str) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(trouble(*sys.argv[1:]))
+    sys.exit(failure(*sys.argv[1:]))

@@ -86,7 +86,7 @@ def test_a_bad_line_reaches_the_quarantine_and_its_neighbour_is_stored(stack: St
 
 
 def test_deploying_again_changes_nothing(stack: Stack) -> None:
-    again = stack.compose("run", "--rm", "deployer", "deploy", "--architecture", "native")
+    again = stack.compose("run", "--rm", "deployer", "deployment", "deploy", "--architecture", "native")
     assert again.stderr.count("is up to date") == 3
     assert f"StreamName={stack.outputs['StreamName']}\n" in again.stdout
 

@@ -6,13 +6,14 @@ and analytics are deployed to MiniStack alone, by tests/integration.
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import pytest
 
-from deployment.deployer import PIPELINE, Deployment
+from deployment.deployer import Deployment
+from deployment.stacks import PIPELINE
 from tests.e2e.stack import Stack
+from tests.support.handler_zips import handler_zip
 
 pytestmark = pytest.mark.e2e
 
@@ -30,10 +31,7 @@ PARAMETERS = {
 
 
 def test_stacks_are_previewed_made_left_as_they_are_changed_and_gone_again(stack: Stack, tmp_path: Path) -> None:
-    idle = tmp_path / "function.zip"
-    with zipfile.ZipFile(idle, "w") as archive:
-        archive.writestr("processor_lambda/__init__.py", "")
-        archive.writestr("processor_lambda/app.py", "def handler(event, context): return 'idle'\n")
+    idle = handler_zip(tmp_path)
     client = stack.session.client
     client("logs").create_log_group(logGroupName=PARAMETERS["ProducerLogGroup"])
     reports: list[str] = []

@@ -74,7 +74,7 @@ class TestAlarm:
 
     def test_names_its_section_of_the_runbook(self, name: str) -> None:
         _, alarm = ALARMS[name]
-        assert re.fullmatch(r"[A-Z].*; docs/runbook\.md#\w+", alarm["AlarmDescription"])
+        assert re.fullmatch(r"[A-Z].*\. See docs/runbook\.md#\w+", alarm["AlarmDescription"])
         assert alarm["AlarmDescription"].rpartition("#")[2] in sections()
 
     def test_says_what_no_figure_means(self, name: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deployment.deployer import ALL_STACKS
+from deployment.stacks import ALL_STACKS
 from tests.support.templates import ALL
 
 ROOT = Path(__file__).parents[2]
@@ -54,3 +54,12 @@ def test_the_files_of_stages_name_parameters_that_there_are() -> None:
     for path in (ROOT / "infra" / "stages").glob("*.env"):
         lines = path.read_text(encoding="utf-8").splitlines()
         assert {match[1] for line in lines if (match := re.match(r"#?([A-Z][A-Za-z]+)=", line))} <= PARAMETERS
+
+
+SECTIONS = dict(re.findall(r"^## (\w+)\n(.*?)(?=^#|\Z)", GUIDES["runbook.md"], re.DOTALL | re.MULTILINE))
+
+
+@pytest.mark.parametrize("heading", SECTIONS.keys() - {"Pausing"})
+def test_a_section_of_the_runbook_says_what_happened_how_to_see_it_and_what_to_do(heading: str) -> None:
+    parts = re.findall(r"^\*\*(.+?)\.\*\*", SECTIONS[heading], re.MULTILINE)
+    assert parts == ["What happened", "How to see it", "What to do"]

@@ -18,7 +18,7 @@ from analytics.catalog import Catalog, Statement
 from analytics.duckdb_engine import Engine, view_columns
 from analytics.result import Result
 from costs import prices
-from deployment.deployer import TEMPLATES
+from deployment.stacks import TEMPLATES
 from producer_service.sources.synthetic import SyntheticSource
 from quotes import Heartbeat, Line, encode_line
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cfnlint.api import ManualArgs, lint  # type: ignore[import-untyped]
 
-from deployment.deployer import ALL_STACKS, PIPELINE
+from deployment.stacks import ALL_STACKS, PIPELINE
 from tests.support.templates import ALL, PATHS, default, properties, resources
 
 BUCKETS = [("storage", "Archive"), ("storage", "Code"), ("analytics", "Results")]

@@ -1,19 +1,21 @@
+"""The pipeline's stacks on the emulator: created, updated, refused, deleted, and what their role allows."""
+
+from __future__ import annotations
+
 import json
-import os
 import shutil
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from deployment.deployer import TEMPLATES, Deployment
+from deployment.deployer import Deployment
 from deployment.errors import DeploymentError
-from deployment.stacks import Outputs
+from deployment.stacks import TEMPLATES, Outputs
 from replica.emulator import Emulator
-from replica.errors import EmulatorError
+from tests.support.handler_zips import handler_zip
 
 CALLS = """
 import os, boto3
@@ -32,8 +34,8 @@ CALLS = {
     "get states": lambda: table.batch_get_item(RequestItems={env["STATE_TABLE"]: {"Keys": [lane]}}),
     "write rows": lambda: table.batch_write_item(RequestItems={env["QUOTES_TABLE"]: put, env["BARS_TABLE"]: put}),
     "archive": put_object("raw-data/1"),
-    "set aside": put_object("quarantine/1"),
-    "give up": put_object("aws/lambda/1"),
+    "quarantine an object": put_object("quarantine/1"),
+    "discard a batch": put_object("aws/lambda/1"),
     "alert": lambda: sns.publish(TopicArn=env["ALERTS_TOPIC_ARN"], Message="{}"),
     "quarantine": lambda: sqs.send_message(QueueUrl=env["QUARANTINE_QUEUE_URL"], MessageBody="{}"),
     "delete state": lambda: table.delete_item(TableName=env["STATE_TABLE"], Key=lane),
@@ -51,37 +53,23 @@ def handler(event, context):
             call()
         except Exception as error:
             refusals[name] = error.response["Error"]["Code"]
-    return {"made": list(CALLS), "refused": refusals}
+    return {"refused": refusals}
 """
 
-Zip = Callable[[str], Path]
-
 
 @pytest.fixture
-def function_zip(tmp_path: Path) -> Zip:
-    def write(code: str) -> Path:
-        path = tmp_path / "function.zip"
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("processor_lambda/__init__.py", "")
-            archive.writestr("processor_lambda/app.py", code)
-        return path
-
-    return write
-
-
-@pytest.fixture
-def idle(function_zip: Zip) -> Path:
-    return function_zip("def handler(event, context): return 'first'\n")
+def idle(tmp_path: Path) -> Path:
+    return handler_zip(tmp_path)
 
 
 @pytest.fixture
 def templates(tmp_path: Path) -> Path:
-    """A copy of the templates, to be broken."""
+    """A copy of the templates, which a test may break."""
     return Path(shutil.copytree(TEMPLATES, tmp_path / "templates"))
 
 
 def edit(template: Path, old: str, new: str) -> str:
-    """Replace the one occurrence; return the text as it was."""
+    """Replace the only occurrence of a text. Returns the template as it was."""
     text = template.read_text(encoding="utf-8")
     assert text.count(old) == 1
     template.write_text(text.replace(old, new), encoding="utf-8")
@@ -95,7 +83,7 @@ def reports() -> list[str]:
 
 @pytest.fixture
 def deployment(emulator: Emulator, request: pytest.FixtureRequest, reports: list[str]) -> Iterator[Deployment]:
-    """Stacks under a prefix of the test's own."""
+    """A deployment under a prefix of the test's own."""
     made = deployment_to(emulator, request.node.name.removeprefix("test_").replace("_", "-")[:40].rstrip("-"), reports)
     yield made
     made.destroy()
@@ -118,7 +106,7 @@ def mapping(emulator: Emulator, outputs: Outputs) -> dict[str, Any]:
     return found
 
 
-def test_the_whole_pipeline_is_there(emulator: Emulator, deployed: Outputs) -> None:
+def test_the_whole_pipeline_is_deployed(emulator: Emulator, deployed: Outputs) -> None:
     function = emulator.client("lambda").get_function_configuration(FunctionName=deployed["FunctionName"])
     assert function["Environment"]["Variables"] == {
         "QUOTES_TABLE": deployed["QuotesTable"],
@@ -181,12 +169,10 @@ def test_a_changed_parameter_updates_its_stack_alone(
     assert (found["BatchSize"], found["BisectBatchOnFunctionError"]) == (7, False)
 
 
-def test_new_code_reaches_the_function(
-    emulator: Emulator, deployment: Deployment, idle: Path, function_zip: Zip
-) -> None:
+def test_new_code_reaches_the_function(emulator: Emulator, deployment: Deployment, idle: Path, tmp_path: Path) -> None:
     outputs = deployment.deploy({"processor": idle})
-    assert invoke(emulator, outputs) == "first"
-    deployment.deploy({"processor": function_zip("def handler(event, context): return 'second'\n")})
+    assert invoke(emulator, outputs) == "idle"
+    deployment.deploy({"processor": handler_zip(tmp_path, "def handler(event, context): return 'second'\n")})
     assert invoke(emulator, outputs) == "second"
 
 
@@ -194,19 +180,19 @@ def test_a_parameter_of_no_template_is_refused_before_anything_is_deployed(
     emulator: Emulator, deployment: Deployment, idle: Path
 ) -> None:
     with pytest.raises(
-        DeploymentError, match=r"no template has a parameter Batchsize, Nonsense; they have: .*BatchSize"
+        DeploymentError, match=r"no template has a parameter Batchsize, Nonsense; the parameters are: .*BatchSize"
     ):
         deployment.deploy({"processor": idle}, {"Nonsense": "1", "Batchsize": "1"})
     stacks = emulator.client("cloudformation").describe_stacks()["Stacks"]
     assert [stack["StackName"] for stack in stacks if stack["StackName"].startswith(deployment.prefix)] == []
 
 
-def test_a_parameter_out_of_its_range_is_told(deployment: Deployment, idle: Path) -> None:
-    with pytest.raises(DeploymentError, match=r"-stream is refused: .*RetentionHours.* 24"):
+def test_a_parameter_out_of_its_range_is_reported(deployment: Deployment, idle: Path) -> None:
+    with pytest.raises(DeploymentError, match=r"AWS rejected .*-stream: .*RetentionHours.* 24"):
         deployment.deploy({"processor": idle}, {"RetentionHours": "1"})
 
 
-def test_a_resource_that_cannot_be_made_is_named_and_the_next_deployment_starts_afresh(
+def test_a_resource_that_cannot_be_created_is_named_and_the_next_deployment_starts_over(
     emulator: Emulator, reports: list[str], idle: Path, templates: Path
 ) -> None:
     right = edit(templates / "processor.yaml", " Principal: {Service", " NotPrincipal: {Service")
@@ -214,16 +200,16 @@ def test_a_resource_that_cannot_be_made_is_named_and_the_next_deployment_starts_
     with pytest.raises(DeploymentError) as failure:
         deployment.deploy({"processor": idle})
     first, second, *rest = str(failure.value).splitlines()
-    assert first == "no-role-processor ended as ROLLBACK_COMPLETE"
+    assert first == "no-role-processor ended as ROLLBACK_COMPLETE. Fix the cause and run this again."
     assert second.startswith("  Role (AWS::IAM::Role): ")
     assert "NotPrincipal" in second
     assert rest == []
     (templates / "processor.yaml").write_text(right)
-    assert invoke(emulator, deployment.deploy({"processor": idle})) == "first"
+    assert invoke(emulator, deployment.deploy({"processor": idle})) == "idle"
     deployment.destroy()
 
 
-def test_a_resource_that_is_refused_before_it_is_made_is_named(
+def test_a_resource_that_is_refused_before_its_creation_is_named(
     emulator: Emulator, reports: list[str], idle: Path, templates: Path
 ) -> None:
     emulator.client("s3").create_bucket(Bucket="taken-by-another")
@@ -233,14 +219,14 @@ def test_a_resource_that_is_refused_before_it_is_made_is_named(
     with pytest.raises(DeploymentError) as failure:
         deployment.deploy({"processor": idle})
     first, second, *rest = str(failure.value).splitlines()
-    assert first == "taken-storage ended as ROLLBACK_COMPLETE"
+    assert first == "taken-storage ended as ROLLBACK_COMPLETE. Fix the cause and run this again."
     assert second.startswith("  Archive (AWS::S3::Bucket): ")
     assert "already exists" in second
     assert rest == []
     deployment.destroy()
 
 
-def test_destroy_keeps_tables_and_archive_and_says_so(
+def test_destroy_keeps_the_tables_and_the_archive_and_reports_them(
     emulator: Emulator, deployment: Deployment, reports: list[str], idle: Path
 ) -> None:
     outputs = deployment.deploy({"processor": idle})
@@ -259,10 +245,10 @@ def test_destroy_keeps_tables_and_archive_and_says_so(
     assert reports == []
 
 
-def test_the_role_allows_the_calls_that_the_function_makes_and_no_other(replica_python: str, function_zip: Zip) -> None:
+def test_the_role_allows_the_calls_that_the_function_makes_and_no_other(replica_python: str, tmp_path: Path) -> None:
     with Emulator(python=replica_python, policies_enforced=True) as strict:
         outputs = deployment_to(strict, "strict", []).deploy(
-            {"processor": function_zip(CALLS)}, {"MappingState": "Disabled"}
+            {"processor": handler_zip(tmp_path, CALLS)}, {"MappingState": "Disabled"}
         )
         answer = invoke(strict, outputs)
     refused = {
@@ -276,50 +262,3 @@ def test_the_role_allows_the_calls_that_the_function_makes_and_no_other(replica_
     }
     assert answer["refused"].keys() == refused
     assert all("AccessDenied" in code for code in answer["refused"].values())
-
-
-class TestEmulator:
-    def test_leaves_no_process_and_no_file_behind(self, replica_python: str, function_zip: Zip) -> None:
-        with Emulator(python=replica_python) as started:
-            code = "import os\ndef handler(event, context): return [os.getpid(), os.getcwd()]\n"
-            outputs = deployment_to(started, "worker", []).deploy(
-                {"processor": function_zip(code)}, {"MappingState": "Disabled"}
-            )
-            worker, directory = invoke(started, outputs)
-            os.kill(worker, 0)
-            assert Path(directory).is_dir()
-            assert started.log.is_file()
-        with pytest.raises(ProcessLookupError):
-            os.kill(worker, 0)
-        assert not Path(directory).exists()
-        assert not started.log.exists()
-
-    def test_an_environment_of_it_has_no_setting_of_another_aws(self, emulator: Emulator) -> None:
-        base = {"PATH": "/bin", "AWS_PROFILE": "work", "AWS_SESSION_TOKEN": "secret", "NO_PROXY": "example.org"}
-        environment = emulator.environment(base)
-        assert environment["AWS_ENDPOINT_URL"] == emulator.endpoint_url
-        assert environment["PATH"] == "/bin"
-        assert environment["NO_PROXY"] == "example.org,127.0.0.1,localhost"
-        assert {"AWS_PROFILE", "AWS_SESSION_TOKEN"} & environment.keys() == set()
-
-    def test_its_clients_ask_no_proxy_and_read_no_profile(
-        self, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
-            monkeypatch.setenv(name, "http://127.0.0.1:9")
-        monkeypatch.setenv("AWS_PROFILE", "none-of-that-name")
-        assert emulator.client("sts").get_caller_identity()["Account"] == "000000000000"
-
-    def test_one_that_ends_at_once_tells_its_last_words(self, tmp_path: Path) -> None:
-        python = tmp_path / "python"
-        python.write_text("#!/bin/sh\necho no module named ministack\nexit 3\n")
-        python.chmod(0o755)
-        with (
-            pytest.raises(EmulatorError, match="ended with status 3:\nno module named ministack"),
-            Emulator(python=str(python)),
-        ):
-            pass
-
-    def test_one_that_cannot_be_started_is_told(self, tmp_path: Path) -> None:
-        with pytest.raises(EmulatorError, match="did not start"), Emulator(python=str(tmp_path / "none")):
-            pass

@@ -1,4 +1,4 @@
-"""Every template is deployed, previewed, updated and deleted."""
+"""All stacks on the emulator: created, previewed, updated and deleted, also by the command line."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import json
 import subprocess
 import sys
 import time
-import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deployment.deployer import ALL_STACKS, Deployment
+from deployment.deployer import Deployment
 from deployment.errors import DeploymentError
 from deployment.functions import ROOT
-from deployment.stacks import Outputs
+from deployment.stacks import ALL_STACKS, Outputs
 from replica.emulator import Emulator
+from tests.support.handler_zips import handler_zip
 from tests.support.whole_deployment import IMAGE, QUIET, templates_for_ministack, whole_deployment
 
 PATIENCE = 60.0
@@ -25,11 +26,7 @@ PATIENCE = 60.0
 
 @pytest.fixture
 def idle(tmp_path: Path) -> Path:
-    path = tmp_path / "function.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("processor_lambda/__init__.py", "")
-        archive.writestr("processor_lambda/app.py", "def handler(event, context): return 'idle'\n")
-    return path
+    return handler_zip(tmp_path)
 
 
 @pytest.fixture
@@ -40,6 +37,21 @@ def reports() -> list[str]:
 @pytest.fixture
 def templates(tmp_path: Path) -> Path:
     return templates_for_ministack(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """All stacks, for the tests that change none of them. `outputs` deploys them."""
+    templates = templates_for_ministack(tmp_path_factory.mktemp("shared"))
+    made = whole_deployment(emulator, "whole-shared", [], templates)
+    yield made
+    made.destroy()
+
+
+@pytest.fixture(scope="module")
+def outputs(shared: Deployment, package: Path) -> Outputs:
+    """The outputs of the shared stacks, which are deployed once."""
+    return shared.deploy({"processor": package}, QUIET)
 
 
 @pytest.fixture
@@ -58,13 +70,13 @@ def stacks(emulator: Emulator, prefix: str) -> list[str]:
 
 
 def task(emulator: Emulator, outputs: Outputs) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The service, and the definition of its task."""
+    """The ECS service, and its task definition."""
     ecs = emulator.client("ecs")
     (service,) = ecs.describe_services(cluster=outputs["ClusterName"], services=[outputs["ServiceName"]])["services"]
     return service, ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
 
 
-def test_everything_is_made_left_as_it_is_changed_and_gone_again(
+def test_all_stacks_are_created_left_alone_updated_and_deleted(
     emulator: Emulator, deployment: Deployment, reports: list[str], idle: Path
 ) -> None:
     outputs = deployment.deploy({"processor": idle}, QUIET)
@@ -92,10 +104,7 @@ def test_everything_is_made_left_as_it_is_changed_and_gone_again(
     assert stacks(emulator, deployment.prefix) == []
 
 
-def test_the_task_is_given_what_the_other_stacks_put_out(
-    emulator: Emulator, deployment: Deployment, idle: Path
-) -> None:
-    outputs = deployment.deploy({"processor": idle}, QUIET)
+def test_the_task_gets_the_outputs_of_the_other_stacks(emulator: Emulator, outputs: Outputs) -> None:
     service, definition = task(emulator, outputs)
     (container,) = definition["containerDefinitions"]
     environment = {entry["name"]: entry["value"] for entry in container["environment"]}
@@ -107,14 +116,14 @@ def test_the_task_is_given_what_the_other_stacks_put_out(
     assert placed["assignPublicIp"] == "ENABLED"
 
 
-def test_everything_bears_the_deployment_s_tags(emulator: Emulator, deployment: Deployment, idle: Path) -> None:
-    deployment.deploy({"processor": idle}, QUIET)
+@pytest.mark.usefixtures("outputs")
+def test_every_stack_has_the_tags_of_the_deployment(emulator: Emulator, shared: Deployment) -> None:
     for name in ALL_STACKS:
-        (stack,) = emulator.client("cloudformation").describe_stacks(StackName=f"{deployment.prefix}-{name}")["Stacks"]
-        assert {tag["Key"]: tag["Value"] for tag in stack["Tags"]} == deployment.tags
+        (stack,) = emulator.client("cloudformation").describe_stacks(StackName=f"{shared.prefix}-{name}")["Stacks"]
+        assert {tag["Key"]: tag["Value"] for tag in stack["Tags"]} == shared.tags
 
 
-def test_a_preview_names_every_resource_and_leaves_nothing(
+def test_a_preview_names_every_resource_and_leaves_nothing_behind(
     emulator: Emulator, deployment: Deployment, reports: list[str], idle: Path
 ) -> None:
     previews = deployment.preview({"processor": idle}, QUIET)
@@ -126,23 +135,25 @@ def test_a_preview_names_every_resource_and_leaves_nothing(
 
 
 def test_a_preview_shows_what_a_deployment_would_change_and_changes_nothing(
-    emulator: Emulator, deployment: Deployment, templates: Path, idle: Path
+    emulator: Emulator, shared: Deployment, outputs: Outputs, templates: Path, package: Path
 ) -> None:
-    outputs = deployment.deploy({"processor": idle}, QUIET)
-    assert set(deployment.preview({"processor": idle}, QUIET).values()) == {()}
+    assert set(shared.preview({"processor": package}, QUIET).values()) == {()}
 
     stream = templates / "stream.yaml"
     stream.write_text(stream.read_text().replace("    Properties:\n", "    Properties:\n      Name: another\n", 1))
-    previews = deployment.preview({"processor": idle}, QUIET | {"DesiredCount": "0"})
-    changed = {stack.removeprefix(deployment.prefix + "-"): lines for stack, lines in previews.items() if lines}
-    assert changed["stream"] == ("modify, or replace, Stream (AWS::Kinesis::Stream)",)  # AWS would be sure of it
+    changed_templates = replace(shared, templates=templates)
+    previews = changed_templates.preview({"processor": package}, QUIET | {"DesiredCount": "0"})
+    changed = {stack.removeprefix(shared.prefix + "-"): lines for stack, lines in previews.items() if lines}
+    assert changed["stream"] == ("modify, or replace, Stream (AWS::Kinesis::Stream)",)  # AWS would say "replace"
     assert any("Service (AWS::ECS::Service)" in line for line in changed["producer"])
     assert outputs["StreamName"] in emulator.client("kinesis").list_streams()["StreamNames"]
     service, _ = task(emulator, outputs)
     assert service["desiredCount"] == 1
 
 
-def test_private_subnets_have_no_way_in_and_no_address(emulator: Emulator, deployment: Deployment, idle: Path) -> None:
+def test_private_subnets_have_endpoints_and_no_public_address(
+    emulator: Emulator, deployment: Deployment, idle: Path
+) -> None:
     outputs = deployment.deploy({"processor": idle}, QUIET | {"Network": "private"})
     ec2 = emulator.client("ec2")
     assert outputs["AssignPublicIp"] == "DISABLED"
@@ -155,7 +166,7 @@ def test_private_subnets_have_no_way_in_and_no_address(emulator: Emulator, deplo
     }
 
 
-def test_a_vpc_that_is_there_is_used_and_left_alone(emulator: Emulator, deployment: Deployment, idle: Path) -> None:
+def test_an_existing_vpc_is_used_and_left_alone(emulator: Emulator, deployment: Deployment, idle: Path) -> None:
     ec2 = emulator.client("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.1.0.0/24")["Subnet"]["SubnetId"]
@@ -169,18 +180,18 @@ def test_a_vpc_that_is_there_is_used_and_left_alone(emulator: Emulator, deployme
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("parameters", "message"),
     [
-        ({"Source": "yahoo"}, r"-producer is refused: .*Source=yahoo needs Symbols"),
-        ({"Network": "existing"}, r"-network is refused: .*Network=existing needs ExistingVpcId"),
-        ({"Lanes": "4", "Lane": "4"}, r"no template has a parameter Lane; they have: .*Lanes"),
+        ({"Source": "yahoo"}, r"AWS rejected .*-producer: .*Source=yahoo needs Symbols"),
+        ({"Network": "existing"}, r"AWS rejected .*-network: .*Network=existing needs ExistingVpcId"),
+        ({"Lanes": "4", "Lane": "4"}, r"no template has a parameter Lane; the parameters are: .*Lanes"),
     ],
 )
-def test_what_does_not_go_together_is_told(
-    deployment: Deployment, idle: Path, wrong: dict[str, str], told: str
+def test_parameters_that_contradict_each_other_are_reported(
+    deployment: Deployment, idle: Path, parameters: dict[str, str], message: str
 ) -> None:
-    with pytest.raises(DeploymentError, match=told):
-        deployment.deploy({"processor": idle}, QUIET | wrong)
+    with pytest.raises(DeploymentError, match=message):
+        deployment.deploy({"processor": idle}, QUIET | parameters)
 
 
 def test_tables_that_were_on_demand_can_be_given_capacities(
@@ -195,10 +206,9 @@ def test_tables_that_were_on_demand_can_be_given_capacities(
     assert int(table["ProvisionedThroughput"]["WriteCapacityUnits"]) == 400
 
 
-def test_an_alarm_reaches_the_operators(emulator: Emulator, deployment: Deployment, idle: Path) -> None:
-    outputs = deployment.deploy({"processor": idle}, QUIET)
+def test_an_alarm_reaches_the_operators(emulator: Emulator, outputs: Outputs) -> None:
     sqs = emulator.client("sqs")
-    queue = sqs.create_queue(QueueName=f"{deployment.prefix}-operators")["QueueUrl"]
+    queue = sqs.create_queue(QueueName="operators-of-a-test")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     emulator.client("sns").subscribe(TopicArn=outputs["OperatorsTopicArn"], Protocol="sqs", Endpoint=arn)
     emulator.client("cloudwatch").put_metric_data(
@@ -211,32 +221,32 @@ def test_an_alarm_reaches_the_operators(emulator: Emulator, deployment: Deployme
             }
         ],
     )
-    heard: dict[str, Any] = {}
+    notification: dict[str, Any] = {}
     deadline = time.monotonic() + PATIENCE
-    while "StateLarge" not in heard.get("AlarmName", ""):
+    while "StateLarge" not in notification.get("AlarmName", ""):
         assert time.monotonic() < deadline
         for message in sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1).get("Messages", []):
-            heard = json.loads(json.loads(message["Body"])["Message"])
-    assert heard["NewStateValue"] == "ALARM"
-    assert heard["AlarmDescription"].endswith("docs/runbook.md#statelarge")
+            notification = json.loads(json.loads(message["Body"])["Message"])
+    assert notification["NewStateValue"] == "ALARM"
+    assert notification["AlarmDescription"].endswith("docs/runbook.md#statelarge")
 
 
 class TestCommand:
     """`python -m deployment deploy`, as `make deploy` calls it."""
 
     def run(self, emulator: Emulator, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "replica", "deploy", "--architecture", "native", *arguments]
+        command = [sys.executable, "-m", "deployment", "deploy", "--architecture", "native", *arguments]
         return subprocess.run(
             command, env=emulator.environment(), cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
         )
 
-    def test_a_dry_run_prints_the_changes_and_makes_none(self, emulator: Emulator) -> None:
+    def test_a_dry_run_prints_the_changes_and_changes_nothing(self, emulator: Emulator) -> None:
         done = self.run(emulator, "--stage", "dry", "--dry-run")
         assert done.returncode == 0, done.stderr
         assert "stockstream-dry-stream\n  add Stream (AWS::Kinesis::Stream)\n" in done.stdout
         assert stacks(emulator, "stockstream-dry") == []
 
-    def test_a_stage_s_file_holds_parameters_and_the_command_line_wins(
+    def test_a_parameters_file_is_read_and_the_command_line_overrides_it(
         self, emulator: Emulator, tmp_path: Path
     ) -> None:
         stage = tmp_path / "stage.env"
@@ -248,16 +258,17 @@ class TestCommand:
         summary = stream["StreamDescriptionSummary"]
         assert (summary["RetentionPeriodHours"], summary["OpenShardCount"]) == (48, 3)
 
-    def test_a_line_that_is_no_parameter_is_told(self, emulator: Emulator, tmp_path: Path) -> None:
+    def test_a_line_that_is_no_parameter_is_reported(self, emulator: Emulator, tmp_path: Path) -> None:
         stage = tmp_path / "stage.env"
         stage.write_text("ShardCount: 2\n")
         done = self.run(emulator, "--parameters-file", str(stage))
         assert done.returncode == 2
-        assert "'ShardCount: 2' is not KEY=VALUE" in done.stderr
+        message = " ".join(done.stderr.replace("│", " ").split())
+        assert "stage.env: 'ShardCount: 2' is not KEY=VALUE" in message
 
-    def test_without_docker_nothing_is_deployed_before_that_is_told(self, emulator: Emulator) -> None:
+    def test_without_docker_nothing_is_deployed(self, emulator: Emulator) -> None:
         done = subprocess.run(
-            [sys.executable, "-m", "replica", "deploy", "--whole", "--stage", "nodocker"],
+            [sys.executable, "-m", "deployment", "deploy", "--whole", "--stage", "nodocker"],
             env=emulator.environment({"PATH": "/nonexistent"}),
             cwd=ROOT,
             capture_output=True,
@@ -266,5 +277,5 @@ class TestCommand:
             check=False,
         )
         assert done.returncode == 1
-        assert "error: the producer's image takes docker to build" in done.stderr
+        assert "error: docker is not installed, and the producer's image is built with it." in done.stderr
         assert stacks(emulator, "stockstream-nodocker") == []

@@ -7,7 +7,7 @@ from typing import Any
 
 from cfnlint.decode.cfn_yaml import load  # type: ignore[import-untyped]
 
-from deployment.deployer import TEMPLATES
+from deployment.stacks import TEMPLATES
 
 Template = dict[str, Any]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from deployment.deployer import ALL_STACKS, TEMPLATES, Deployment
+from deployment.deployer import Deployment
+from deployment.stacks import ALL_STACKS, TEMPLATES
 from replica.emulator import Emulator
 
 UNKNOWN_TO_MINISTACK = (
