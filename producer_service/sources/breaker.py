@@ -1,4 +1,4 @@
-"""When to leave a source alone: a circuit breaker as a value. Pure; time and chance are arguments."""
+"""A circuit breaker as a value: when to send a source no requests. Pure: time and jitter are arguments."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ from typing import Literal
 import msgspec
 
 PollOutcome = Literal["answered", "rate_limited", "unauthorized", "failed"]
-"""What became of a poll: refused for asking too much, refused for who asks, not one request answered, or else."""
+"""How a poll ended.
+
+- `rate_limited`: refused, because there were too many requests.
+- `unauthorized`: refused, because of who asks.
+- `failed`: no request was answered, for another reason.
+- `answered`: anything else.
+"""
 
 Permission = Literal["all", "probe", "none"]
-"""What a poll may ask: all it wants, the rest only once a single request was answered, or nothing."""
+"""What a poll may ask: everything, the rest only after a single request was answered, or nothing."""
 
 JITTER = 0.2
-"""By how much a pause may be longer than its backoff, lest all that were refused together return together."""
+"""A pause is longer than its backoff by up to this share. So clients that were refused together return one by one."""
 
 _MAX_DOUBLINGS = 30
 
@@ -22,42 +28,43 @@ _MAX_DOUBLINGS = 30
 class BreakerPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """When a breaker opens, and for how long.
 
-    Minutes, since Yahoo's blocks last minutes to hours and it sends no Retry-After (yfinance #2422).
+    Pauses take minutes, since Yahoo's blocks last minutes to hours, and it sends no Retry-After (yfinance #2422).
     """
 
     first_pause: timedelta = timedelta(minutes=1)
     longest_pause: timedelta = timedelta(hours=1)
     unauthorized_polls: int = 2
-    """So many in a row open it: one may be a crumb that was refused by chance (yfinance #2441)."""
+    """The breaker opens after this many unauthorized polls in a row. One may be due to a crumb that was refused by
+    chance (yfinance #2441)."""
     failed_polls: int = 3
-    """So many in a row that brought nothing, whatever the reason, open it."""
+    """The breaker opens after this many polls in a row that were not answered, for whatever reason."""
 
 
 class Breaker(msgspec.Struct, frozen=True, kw_only=True):
-    """Closed at first. Each method returns a value and changes nothing.
+    """A breaker, closed at first. Its methods return a value and change nothing.
 
-    It opens at once when a poll is rate limited, and after some unauthorized or failed ones in a row. Its pauses double
-    from one to the next until a poll is answered: that closes it, and the next pause is the first again.
+    It opens at once after a rate-limited poll, and after some unauthorized or failed polls in a row. Each pause is
+    twice as long as the one before. An answered poll closes the breaker, and the next pause is the first again.
     """
 
     policy: BreakerPolicy = BreakerPolicy()
     pauses: int = 0
-    """How often it opened since a poll was last answered."""
+    """How often the breaker has opened since the last answered poll."""
     opened_at: datetime | None = None
     paused_until: datetime | None = None
     unauthorized: int = 0
-    """Polls in a row."""
+    """The number of unauthorized polls in a row."""
     failed: int = 0
-    """Polls in a row that were not answered."""
+    """The number of polls in a row that were not answered."""
 
     def permits(self, now: datetime) -> Permission:
-        """What a poll at this time may ask. A clock that was set back to before the pause ends it."""
+        """What a poll at this time may ask. If the clock was set back to before the pause began, the pause is over."""
         if self.opened_at is None or self.paused_until is None:
             return "all"
         return "none" if self.opened_at <= now < self.paused_until else "probe"
 
     def after(self, outcome: PollOutcome, now: datetime, jitter: float) -> Breaker:
-        """The breaker after a poll that it permitted and that ended `now`; `jitter` is between 0 and 1."""
+        """The breaker after a permitted poll that ended `now`. `jitter` is from 0 to 1."""
         if outcome == "answered":
             return Breaker(policy=self.policy)
         unauthorized = self.unauthorized + 1 if outcome == "unauthorized" else 0
