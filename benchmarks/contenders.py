@@ -1,9 +1,9 @@
-"""What the benchmark compares: each delivers the same quotes to the same sink, in a process of its own.
+"""The programs that the benchmark compares. Each delivers the same quotes to the same sink, in a process of its own.
 
     python -m benchmarks.contenders stockstream 200000
 
-Prints the CPU seconds of the process (all threads) a quote, from `Quote` to acknowledgement. Clients are made, and the
-first requests are over, before it counts.
+It prints the CPU seconds per quote, from `Quote` to acknowledgement, of all threads of the process. The clock starts
+after the client is created and the first requests are answered.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from benchmarks.kinesis_standin.process import STREAM
+from benchmarks.load import QuoteLoad
 from quotes import Quote, encode_line
-from tests.trials.load import Load
-from tests.trials.standin import STREAM
 
 SYMBOLS = 500
 WARM_UP = 1_000
 BATCH = 500
 LANES = 16
-PATIENCE_SECONDS = 120.0
+TIMEOUT_SECONDS = 120.0
 
 
 def stockstream(warm_up: Sequence[Quote], quotes: Sequence[Quote]) -> float:
-    """The producer's own parts, its journal on disk, fed one poll of every symbol after the other."""
-    from prometheus_client import CollectorRegistry  # noqa: PLC0415  (async-kinesis lives in an environment without)
+    """The parts of the producer, with the journal on disk. Each poll has one quote of every symbol."""
+    from prometheus_client import CollectorRegistry  # noqa: PLC0415  (the environment of async-kinesis lacks it)
 
-    from producer_service import logs  # noqa: PLC0415  (see above)
-    from producer_service.deduplication import deduplicate  # noqa: PLC0415  (see above)
-    from producer_service.health import Health  # noqa: PLC0415  (see above)
-    from producer_service.journal import Journal  # noqa: PLC0415  (see above)
-    from producer_service.kinesis import KinesisStream  # noqa: PLC0415  (see above)
-    from producer_service.metrics import Metrics  # noqa: PLC0415  (see above)
-    from producer_service.outbox import Outbox  # noqa: PLC0415  (see above)
-    from producer_service.sender import Sender  # noqa: PLC0415  (see above)
+    from producer_service import logs  # noqa: PLC0415  (as above)
+    from producer_service.deduplication import deduplicate  # noqa: PLC0415  (as above)
+    from producer_service.health import Health  # noqa: PLC0415  (as above)
+    from producer_service.journal import Journal  # noqa: PLC0415  (as above)
+    from producer_service.kinesis import KinesisStream  # noqa: PLC0415  (as above)
+    from producer_service.metrics import Metrics  # noqa: PLC0415  (as above)
+    from producer_service.outbox import Outbox  # noqa: PLC0415  (as above)
+    from producer_service.sender import Sender  # noqa: PLC0415  (as above)
 
     logs.configure("info")
     with tempfile.TemporaryDirectory(prefix="stockstream-benchmark-") as directory:
@@ -61,9 +61,9 @@ def stockstream(warm_up: Sequence[Quote], quotes: Sequence[Quote]) -> float:
 
         def deliver(some: Sequence[Quote]) -> None:
             for poll in _batches(some, SYMBOLS):
-                outbox.wait_for_room(PATIENCE_SECONDS)
+                outbox.wait_for_room(TIMEOUT_SECONDS)
                 outbox.put(deduplicate(outbox.histories, poll))
-            if not outbox.wait_until_empty(PATIENCE_SECONDS):
+            if not outbox.wait_until_empty(TIMEOUT_SECONDS):
                 raise TimeoutError
 
         deliver(warm_up)
@@ -76,7 +76,7 @@ def stockstream(warm_up: Sequence[Quote], quotes: Sequence[Quote]) -> float:
 
 
 def put_record(warm_up: Sequence[Quote], quotes: Sequence[Quote]) -> float:
-    """boto3, a request a quote."""
+    """boto3 with one request per quote."""
     client = _boto3()
 
     def deliver(some: Sequence[Quote]) -> None:
@@ -90,7 +90,7 @@ def put_record(warm_up: Sequence[Quote], quotes: Sequence[Quote]) -> float:
 
 
 def put_records(warm_up: Sequence[Quote], quotes: Sequence[Quote]) -> float:
-    """boto3, 500 quotes a request, a record each."""
+    """boto3 with 500 quotes per request, each as a record."""
     client = _boto3()
 
     def deliver(some: Sequence[Quote]) -> None:
@@ -106,11 +106,11 @@ def put_records(warm_up: Sequence[Quote], quotes: Sequence[Quote]) -> float:
 
 
 def async_kinesis(warm_up: Sequence[Quote], quotes: Sequence[Quote], *, shards: int) -> float:
-    """async-kinesis 3.0.1 keyed by symbol, so a record a quote.
+    """async-kinesis 3.0.1 with the symbol as the key, so one record per quote.
 
-    It paces itself at its default limits, 1,000 records and 1,024 KB a second, times the shards that it finds.
+    It limits itself to its defaults, 1,000 records and 1,024 KB a second, times the number of shards.
     """
-    from kinesis import Producer, StringProcessor  # type: ignore[import-not-found]  # noqa: PLC0415  (see above)
+    from kinesis import Producer, StringProcessor  # type: ignore[import-not-found]  # noqa: PLC0415  (as above)
 
     async def run() -> float:
         async with Producer(
@@ -119,7 +119,7 @@ def async_kinesis(warm_up: Sequence[Quote], quotes: Sequence[Quote], *, shards: 
             skip_describe_stream=True,
             put_rate_limit_per_shard=1_000 * shards,
             put_bandwidth_limit_per_shard=1_024 * shards,
-            batch_size=BATCH - 1,  # of 500 it makes requests of 501, which Kinesis refuses
+            batch_size=BATCH - 1,  # with 500 its requests have 501 records, which Kinesis refuses
         ) as producer:
 
             async def deliver(some: Sequence[Quote]) -> None:
@@ -145,7 +145,7 @@ CONTENDERS: dict[str, Callable[[Sequence[Quote], Sequence[Quote]], float]] = {
 
 
 def _boto3() -> Any:
-    import boto3  # noqa: PLC0415  (see above)
+    import boto3  # noqa: PLC0415  (as above)
 
     return boto3.client("kinesis")
 
@@ -157,9 +157,9 @@ def _batches(quotes: Sequence[Quote], size: int) -> Iterator[list[Quote]]:
 
 
 def main(name: str, count: int) -> None:
-    """Run one contender and print the CPU seconds of a quote."""
-    quotes = list(Load(WARM_UP + count, SYMBOLS).slice(0, WARM_UP + count))
-    gc.freeze()  # the quotes that wait are the benchmark's, and the collector need not go through them
+    """Run one contender, and print the CPU seconds per quote."""
+    quotes = list(QuoteLoad(WARM_UP + count, SYMBOLS).slice(0, WARM_UP + count))
+    gc.freeze()  # the waiting quotes belong to the benchmark, so the garbage collector should not visit them
     seconds = CONTENDERS[name](quotes[:WARM_UP], quotes[WARM_UP:])
     sys.stdout.write(f"{seconds / count!r}\n")
 

@@ -1,13 +1,13 @@
-"""What delivery costs, beside what a user would write or take instead: same quotes, same local sink, same run.
+"""What delivery costs, compared with the alternatives: the same quotes, the same local sink, the same run.
 
     python -m benchmarks.delivery --peer-python PATH
 
-PATH is a Python with async-kinesis, whose aiobotocore pins another botocore than ours, so it has its own environment:
+PATH is a Python with async-kinesis. It needs an environment of its own, since its aiobotocore pins another botocore:
 
     python3 -m venv build/peer && build/peer/bin/pip install async-kinesis==3.0.1 msgspec==0.22.0
 
-Prints JSON lines `{name, figure, unit, baseline, ratio}`. CPU is of the whole process, all threads, system time too;
-the sink is another process. The ratio of a cost is how many times ours the other is.
+It prints JSON lines `{name, figure, unit, baseline, ratio}`. CPU is that of the whole process, with all threads and
+system time; the sink is another process. In a line about cost, `ratio` is the baseline divided by our figure.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from pathlib import Path
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.trials.standin import STREAM, Standin, running
+from benchmarks.kinesis_standin.process import STREAM, Standin, running
 
 ROUNDS = 3
-"""Of each contender, in turn; the least is reported, since what disturbs a process only adds."""
+"""How often each contender runs, in turn. The lowest figure is reported, since disturbances only add CPU."""
 COUNTS = {
     "stockstream": 100_000,
     "put_record": 2_000,
@@ -38,14 +38,14 @@ COUNTS = {
 }
 SYMBOLS = 10_000
 INTERVAL_SECONDS = 0.95
-"""A little under one: its jitter shall not make it 9,999."""
+"""A little less than a second, so that the jitter of the interval does not lower the rate below 10,000 a second."""
 LANES = 40
 MEMORY_MEGABYTES = 250
 WARM_UP_SECONDS = 10.0
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One figure, and what it stands beside."""
+    """A figure, and the baseline that it is compared with."""
 
     name: str
     figure: float
@@ -58,7 +58,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.delivery", description=__doc__)
     parser.add_argument("--peer-python", type=Path, help="a Python with async-kinesis 3.0.1 and msgspec")
-    parser.add_argument("--seconds", type=float, default=30.0, help="how long to sustain 10,000 quotes a second [30]")
+    parser.add_argument("--seconds", type=float, default=30.0, help="how long to poll 10,000 quotes a second [30]")
     options = parser.parse_args()
     for line in (*compare(options.peer_python), *sustain(options.seconds)):
         sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def compare(peer_python: Path | None) -> list[Line]:
-    """CPU of a quote, ours beside each of the others'."""
+    """The CPU per quote of the producer, compared with each alternative."""
     interpreters = {name: peer_python if name.startswith("async") else Path(sys.executable) for name in COUNTS}
     least: dict[str, float] = {}
     with running() as standin:
@@ -86,19 +86,19 @@ def compare(peer_python: Path | None) -> list[Line]:
 
 def _cpu(interpreter: Path, name: str, environment: Mapping[str, str]) -> float:
     command = [str(interpreter), "-m", "benchmarks.contenders", name, str(COUNTS[name])]
-    done = subprocess.run(  # noqa: S603  (ourselves)
+    done = subprocess.run(  # noqa: S603  (our own module)
         command, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True, check=True
     )
     return float(done.stdout)
 
 
 def sustain(seconds: float) -> list[Line]:
-    """The whole program at 10,000 symbols a second on one core: what it delivered, and its memory."""
+    """The whole program with 10,000 symbols a second on one core: its throughput and its memory."""
     with running() as standin, tempfile.TemporaryDirectory(prefix="stockstream-benchmark-") as directory:
         log = Path(directory) / "log.jsonl"
         with log.open("wb") as out, _producer(standin, Path(directory), out.fileno()) as process:
             try:
-                if hasattr(os, "sched_setaffinity"):  # Linux has it; elsewhere it may take what it likes
+                if hasattr(os, "sched_setaffinity"):  # only Linux can pin it to one core
                     os.sched_setaffinity(process.pid, {max(os.sched_getaffinity(0))})
                 time.sleep(WARM_UP_SECONDS)
                 before, started = _metrics(log), time.monotonic()
@@ -146,7 +146,7 @@ def _metrics(log: Path) -> dict[str, float]:
     started = next(
         line for line in map(msgspec.json.decode, log.read_bytes().splitlines()) if line["event"] == "started"
     )
-    with urllib.request.urlopen(f"{started['url']}/metrics", timeout=5) as response:  # noqa: S310  (our own address)
+    with urllib.request.urlopen(f"{started['url']}/metrics", timeout=5) as response:  # noqa: S310  (a local address)
         families = text_string_to_metric_families(response.read().decode())
     samples = [sample for family in families for sample in family.samples]
     outcomes = {

@@ -1,9 +1,10 @@
-"""Where the CPU of a quote goes: each step of the delivery by itself, one thread and nothing beside it.
+"""Where the CPU of a quote is spent: each step of the delivery by itself, in one thread.
 
     python -m benchmarks.parts
 
-Prints JSON lines `{name, figure, unit, baseline, ratio}`; the baseline is `whole`, the sum of what is not part of
-another, and the ratio each one's share of it. What several threads cost beside is in `benchmarks.delivery` alone.
+It prints JSON lines `{name, figure, unit, baseline, ratio}`. The baseline is `whole`, the sum of the main steps, and
+the ratio is a step's share of it. A step with `_in_` in its name is part of a main step. Several threads cost more,
+which only `benchmarks.delivery` measures.
 """
 
 from __future__ import annotations
@@ -25,39 +26,39 @@ import msgspec
 
 from benchmarks.contenders import LANES, SYMBOLS
 from benchmarks.delivery import Line
+from benchmarks.kinesis_standin.process import STREAM, running
+from benchmarks.load import QuoteLoad
 from producer_service.deduplication import DIGEST_BYTES, SymbolHistory, deduplicate
 from producer_service.journal import Journal
 from producer_service.kinesis import KinesisStream
 from producer_service.outbox import Outbox
 from producer_service.packing import Row
 from quotes import encode_content
-from tests.trials.load import Load
-from tests.trials.standin import STREAM, running
 
 QUOTES = 50_000
 POLLS_A_REQUEST = 2
-"""As it comes about in `benchmarks.contenders`: a request of 1,000 quotes, 16 packets of 20 KB."""
+"""As many as `benchmarks.contenders` has: a request of 1,000 quotes in 16 packets of 20 KB."""
 ROUNDS = 5
-"""Of everything, in turn; the least of each is reported, since what disturbs a process only adds."""
-OF_THE_WHOLE = ("deduplicate", "outbox", "request")
+"""How often everything is measured. The lowest figure is reported, since disturbances only add CPU."""
+MAIN_STEPS = ("deduplicate", "outbox", "request")
 
 
 class Clock:
-    """CPU by step."""
+    """The CPU seconds of each step."""
 
     def __init__(self) -> None:
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
     @contextmanager
     def time(self, step: str) -> Iterator[None]:
-        """Add what is done inside to a step."""
+        """Add the CPU of the block to a step."""
         started = time.process_time()
         yield
         self.seconds[step] += time.process_time() - started
 
 
 class TimedJournal(Journal):
-    """A journal that says what it takes."""
+    """A journal that measures its CPU."""
 
     clock: Clock
 
@@ -75,10 +76,10 @@ class TimedJournal(Journal):
 
 
 def measure(stream: KinesisStream, directory: Path) -> dict[str, float]:
-    """CPU seconds of each step for `QUOTES` quotes, polled and put as `benchmarks.contenders` has them."""
+    """The CPU seconds of each step for `QUOTES` quotes, polled and sent as in `benchmarks.contenders`."""
     clock = Clock()
-    quotes = list(Load(QUOTES, SYMBOLS).slice(0, QUOTES))
-    gc.freeze()  # the quotes that wait are the benchmark's, and the collector need not go through them
+    quotes = list(QuoteLoad(QUOTES, SYMBOLS).slice(0, QUOTES))
+    gc.freeze()  # the waiting quotes belong to the benchmark, so the garbage collector should not visit them
     journal = TimedJournal(directory, LANES)
     journal.clock = clock
     outbox = Outbox(
@@ -108,7 +109,7 @@ def measure(stream: KinesisStream, directory: Path) -> dict[str, float]:
 
 
 def put_all(outbox: Outbox, stream: KinesisStream, clock: Clock) -> None:
-    """Put what is pending."""
+    """Send everything that is pending."""
     while True:
         with clock.time("outbox"):
             packets = outbox.take(0)
@@ -137,7 +138,7 @@ def main() -> None:
                 for step, seconds in measure(stream, Path(directory)).items():
                     least[step] = min(seconds, least.get(step, seconds))
     microseconds = {step: seconds / QUOTES * 1e6 for step, seconds in least.items()}
-    whole = sum(microseconds[step] for step in OF_THE_WHOLE)
+    whole = sum(microseconds[step] for step in MAIN_STEPS)
     for step, figure in {"whole": whole, **microseconds}.items():
         line = Line(step, round(figure, 2), "us", round(whole, 2), round(figure / whole, 2))
         sys.stdout.write(msgspec.json.encode(line).decode() + "\n")

@@ -1,1 +1,1 @@
-"""The daemon: polls a source of quotes and delivers them to Kinesis, in order and without loss."""
+"""The producer: a daemon that polls sources for quotes and delivers them to Kinesis, in order and without loss."""

@@ -3,11 +3,11 @@
 import os
 import signal
 
-# As the first process of a container it has no default handlers: a SIGTERM before the daemon's would be ignored. What
-# has not started yet ends at once.
+# The first process of a container has no default signal handlers, so a SIGTERM would be ignored until the daemon has
+# installed its own. Until then nothing has started, and the process may end at once.
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 
-from producer_service.cli import main  # noqa: E402  (half a second of imports)
+from producer_service.cli import main  # noqa: E402  (the imports take half a second, and a signal may come meanwhile)
 
 if __name__ == "__main__":
     main()

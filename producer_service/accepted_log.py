@@ -1,4 +1,7 @@
-"""The accepted log: a file with the identity of every accepted quote, kept to prove that none is lost."""
+"""The accepted log: a file with the identity of every accepted quote.
+
+The producer writes it outside the delivery path, so that tests and the demo can prove that no accepted quote was lost.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,13 @@ import msgspec
 
 from quotes import Identity, from_iso, to_iso
 
-LONGEST_LINE_BYTES = 4_096
+MAX_LINE_BYTES = 4_096
 
 
 class AcceptedLog:
-    """A file of JSON Lines: `{"symbol":"AAPL","event_time":"2026-11-23T14:30:00.000Z","revision":0}`.
+    """A file of JSON Lines such as `{"symbol":"AAPL","event_time":"2026-11-23T14:30:00.000Z","revision":0}`.
 
-    Without a path it keeps nothing.
+    Without a path it writes nothing.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -25,10 +28,10 @@ class AcceptedLog:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("a+b")
-            _end_with_a_whole_line(self._file)
+            _remove_partial_line(self._file)
 
     def append(self, identities: Iterable[Identity]) -> None:
-        """Add the identities of quotes that were accepted; they are in the file when this returns."""
+        """Add the identities of accepted quotes. The operating system has them when this returns."""
         if self._file is None:
             return
         for symbol, event_time, revision in identities:
@@ -42,15 +45,15 @@ class AcceptedLog:
             self._file.close()
 
 
-def _end_with_a_whole_line(file: IO[bytes]) -> None:
-    """Cut off what a crash left of a line, or the next one would be joined to it."""
-    start = max(0, file.seek(0, os.SEEK_END) - LONGEST_LINE_BYTES)
+def _remove_partial_line(file: IO[bytes]) -> None:
+    """Remove a line that a crash cut short. Otherwise the next line would be joined to it."""
+    start = max(0, file.seek(0, os.SEEK_END) - MAX_LINE_BYTES)
     file.seek(start)
     file.truncate(start + file.read().rfind(b"\n") + 1)
 
 
 def read(path: Path) -> Iterator[Identity]:
-    """The identities in an accepted log, in the order of their acceptance. A line cut short by a crash is left out."""
+    """The identities in a log, in the order of their acceptance. A line that a crash cut short is left out."""
     with path.open("rb") as file:
         for line in file:
             if line.endswith(b"\n"):

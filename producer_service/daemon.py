@@ -138,19 +138,19 @@ class Daemon:
         pending = self._outbox.counts().pending
         log.info("draining", pending=pending, why="all sources have ended" if ended else "a signal")
         drained = self._drain()
-        kept = "in the journal" if self._outbox.durable else "nowhere: set PRODUCER_JOURNAL_DIR to keep them"
-        is_kept = self._outbox.durable
+        outlive_process = self._outbox.durable
+        place = "in the journal" if outlive_process else "nowhere: set PRODUCER_JOURNAL_DIR to keep them"
         if not self._forced.is_set():
             self._sender.stop()
         undelivered = self._outbox.counts().pending
         if not self._forced.is_set() and self._hand_over():
-            kept, is_kept = "handed over", True
+            outlive_process, place = True, "handed over"
         self._server.stop()
         if drained:
             log.info("stopped", undelivered=0)
         else:
-            log.warning("stopped", undelivered=undelivered, kept=kept)
-        return 0 if drained or (is_kept and not ended) else 1
+            log.warning("stopped", undelivered=undelivered, kept=place)
+        return 0 if drained or (outlive_process and not ended) else 1
 
     def _drain(self) -> bool:
         """Deliver everything pending. After a signal that may take `drain_seconds`, otherwise as long as it takes.

@@ -1,4 +1,7 @@
-"""Which quotes are news: repeats are suppressed, late ones refused, new content at a known time revised. Pure."""
+"""Deduplication: which quotes are new, which repeat what is known, and which come too late. Pure.
+
+New content at a known event time becomes a revision of it.
+"""
 
 from __future__ import annotations
 
@@ -12,45 +15,52 @@ from quotes import Identity, Quote, encode_content, encode_receipt
 
 DIGEST_BYTES = 8
 MAX_DIGESTS = 64
-"""Contents remembered of one event time. A source that goes on beyond that repeats the oldest as a revision."""
+"""The most contents that are remembered of one event time. After more, the oldest content counts as a new revision."""
 
 
 class SymbolHistory(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What is remembered of a symbol: its newest event time, and what was said at it."""
+    """What is remembered of a symbol: the newest event time that was accepted, and the contents accepted at it."""
 
     event_time: datetime
     revision: int
+    """The last revision at that time."""
     digests: tuple[bytes, ...]
-    """Of the contents accepted at that time, in their order."""
+    """The digests of the contents accepted at that time, oldest first, at most `MAX_DIGESTS`."""
 
 
 class Accepted(msgspec.Struct, frozen=True, gc=False):
-    """A quote as it was fetched, the revision that it was given, and its line as it goes out."""
+    """An accepted quote."""
 
     quote: Quote
+    """The quote as the source delivered it, with revision 0."""
     revision: int
+    """The revision it was given."""
     line: bytes
+    """The line that is sent, with the revision."""
 
     @property
     def identity(self) -> Identity:
-        """The identity under which it goes out."""
+        """The identity of the line that is sent."""
         return Identity(self.quote.symbol, self.quote.event_time, self.revision)
 
 
 class Deduplicated(msgspec.Struct, frozen=True):
-    """What became of some quotes; every one of them is accepted, suppressed or late."""
+    """The result of deduplicating some quotes. Each of them is accepted, suppressed or late."""
 
     accepted: tuple[Accepted, ...]
     suppressed: int
-    """Content that was accepted before at the same event time, and in the same session (`Quote.session`)."""
+    """Quotes whose content was accepted before, at the same event time and in the same session (`Quote.session`)."""
     late: int
-    """Older than the newest accepted quote of its symbol."""
+    """Quotes older than the newest accepted quote of their symbol."""
     histories: dict[str, SymbolHistory]
-    """Of the symbols that were accepted, as it is afterwards."""
+    """The new histories of the symbols with accepted quotes."""
 
 
 def merge_histories(one: SymbolHistory, other: SymbolHistory) -> SymbolHistory:
-    """What two producers remember of a symbol, as one: the newer time, or the contents of both at the same time."""
+    """One history from what two producers remember of a symbol.
+
+    The newer event time wins. At the same time, the contents of both are remembered.
+    """
     if one.event_time != other.event_time:
         return max(one, other, key=lambda history: history.event_time)
     digests = (*one.digests, *(digest for digest in other.digests if digest not in one.digests))
@@ -58,11 +68,12 @@ def merge_histories(one: SymbolHistory, other: SymbolHistory) -> SymbolHistory:
 
 
 def deduplicate(histories: Mapping[str, SymbolHistory], quotes: Iterable[Quote]) -> Deduplicated:
-    """Decide on quotes in their order, given what is remembered of their symbols. Revisions are counted here alone."""
+    """Deduplicate quotes in their order, given the histories of their symbols. No other code assigns revisions."""
     accepted: list[Accepted] = []
     changed: dict[str, SymbolHistory] = {}
     suppressed = late = 0
-    received, receipt = None, b""  # the last ones: a poll's quotes were mostly received together
+    # Quotes of one poll mostly share their ingest time, so its encoding is kept from one quote to the next.
+    encoded_time, receipt = None, b""
     for quote in quotes:
         symbol, event_time = quote.symbol, quote.event_time
         history = changed.get(symbol) or histories.get(symbol)
@@ -81,8 +92,8 @@ def deduplicate(histories: Mapping[str, SymbolHistory], quotes: Iterable[Quote])
             revision = history.revision + 1
             changed[symbol] = SymbolHistory(event_time, revision, (*history.digests[1 - MAX_DIGESTS :], digest))
         ingest_time = quote.ingest_time
-        if ingest_time != received:
-            received, receipt = ingest_time, encode_receipt(ingest_time, 0)
+        if ingest_time != encoded_time:
+            encoded_time, receipt = ingest_time, encode_receipt(ingest_time, 0)
         line = content + (encode_receipt(ingest_time, revision) if revision else receipt)
         accepted.append(Accepted(quote, revision, line))
     return Deduplicated(tuple(accepted), suppressed, late, changed)

@@ -1,4 +1,4 @@
-"""What can go wrong in the producer, by what its user should do."""
+"""The errors of the producer, by what the caller should do."""
 
 
 class ProducerError(Exception):
@@ -6,7 +6,7 @@ class ProducerError(Exception):
 
 
 class ConfigurationError(ProducerError):
-    """The environment is wrong: one mistake a line. Nothing was started."""
+    """The configuration is wrong, and nothing was started. Each mistake is one line for the user."""
 
     def __init__(self, mistakes: list[str]) -> None:
         super().__init__("\n".join(mistakes))
@@ -14,11 +14,11 @@ class ConfigurationError(ProducerError):
 
 
 class JournalError(ProducerError):
-    """The journal cannot be used as it is: the message says why and what to do. It was left untouched."""
+    """The journal cannot be used as it is. It was not changed. The message says why and what to do."""
 
 
 class HandoverUnavailable(ProducerError):
-    """What producers leave for one another could not be read or written now: it is tried again."""
+    """The handover store could not be read or written. Try again later."""
 
 
 class StreamUnreachable(ProducerError):

@@ -1,6 +1,6 @@
-"""Which calendars a symbol of Yahoo's trades by, read off its name. Pure.
+"""Which calendars a symbol trades by, as its Yahoo name tells. Pure.
 
-The calendars are those of exchange_calendars. Suffixes: https://help.yahoo.com/kb/SLN2310.html
+The calendars are those of exchange_calendars. Yahoo documents its suffixes: https://help.yahoo.com/kb/SLN2310.html
 """
 
 from __future__ import annotations
@@ -9,17 +9,21 @@ import re
 from collections.abc import Iterable
 
 AUTO = "auto"
-"""The calendars that the symbols' names tell."""
+"""Stands for the calendars that the names of the symbols tell."""
 
 ALWAYS = "always"
-"""The calendar of what has no closing time, and of what is not known: a poll too many loses nothing."""
+"""The calendar of symbols that never stop trading, and of unknown symbols: a poll too many loses nothing."""
 
 HOME = "XNYS"
-"""Symbols without a suffix are of the United States, whose exchanges share their hours."""
+"""The calendar of symbols without a suffix. They trade in the United States, whose exchanges share their hours."""
 
 CURRENCIES = ("24/5", "us_futures")
-"""Yahoo's currency week begins on London's Monday, in summer an hour before that of UTC; the futures' on Sunday evening
-in New York covers it, and leaves out holidays that currencies do not keep."""
+"""The calendars of currencies. Both are needed.
+
+Yahoo's currency week begins on Monday in London, which in summer is an hour before Monday in UTC, where `24/5` begins.
+The week of futures begins on Sunday evening in New York and covers that hour, but futures have holidays on which
+currencies trade.
+"""
 
 FUTURES = ("CMES",)
 
@@ -39,7 +43,7 @@ _SUFFIXES = {
     "AX": "XASX", "XA": "XASX", "NZ": "XNZE",
     "CME": "CMES", "CBT": "CMES", "CMX": "CMES", "NYM": "CMES", "NYB": "IEPA",
 }  # fmt: skip
-# Athens (.AT) and Bucharest (.RO) are left out: their calendars cannot be made under pandas 3.1.
+# Athens (.AT) and Bucharest (.RO) are left out, because exchange_calendars cannot compute them with pandas 3.1.
 
 _INDICES = {
     "^FTSE": "XLON", "^FTMC": "XLON", "^FTAS": "XLON", "^GDAXI": "XETR", "^MDAXI": "XETR", "^TECDAX": "XETR",
@@ -53,7 +57,7 @@ _INDICES = {
 
 
 def calendars_of_symbol(symbol: str) -> tuple[str, ...]:
-    """The calendars of one symbol; it may trade while any of them is open."""
+    """The calendars of one symbol. It may trade while any of them is open."""
     name = symbol.upper()
     if name.endswith("=X"):
         return CURRENCIES
@@ -68,10 +72,10 @@ def calendars_of_symbol(symbol: str) -> tuple[str, ...]:
 
 
 def calendars_of(symbols: Iterable[str]) -> tuple[str, ...]:
-    """The calendars of some symbols together, sorted; `always` alone if it is among them."""
+    """The calendars of some symbols together, sorted. If `always` is among them, the others do not matter."""
     names = {name for symbol in symbols for name in calendars_of_symbol(symbol)}
     return (ALWAYS,) if ALWAYS in names else tuple(sorted(names))
 
 
 NAMES = frozenset({HOME, *CURRENCIES, *FUTURES, *_SUFFIXES.values(), *_INDICES.values()})
-"""Every calendar that can be inferred, beside `always`."""
+"""Every calendar that a name can tell, except `always`."""

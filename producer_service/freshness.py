@@ -1,4 +1,4 @@
-"""How old quotes are when Kinesis has acknowledged them, as a Prometheus histogram that takes a request at a time."""
+"""The freshness of quotes: how old they are when Kinesis acknowledges them, as a Prometheus histogram."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ BOUNDS_SECONDS = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0,
 
 
 class Freshness(Collector):
-    """Counts every quote. Thread-safe.
+    """Counts every quote, the quotes of one request at a time. Thread-safe.
 
-    prometheus_client's own histogram takes one value a call, for ten times the CPU.
+    The histogram of prometheus_client takes one value per call, for ten times the CPU.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._within = [0] * len(BOUNDS_SECONDS)  # of each bound, and of those below it
+        self._within = [0] * len(BOUNDS_SECONDS)  # cumulative, as Prometheus has it
         self._count = 0
         self._sum = 0.0
 
-    def add(self, due_at: Iterable[float], now: float) -> None:
-        """Count the quotes of a request that was acknowledged now; all times are seconds since the epoch."""
-        times = sorted(due_at)
+    def add(self, available_at: Iterable[float], now: float) -> None:
+        """Count the quotes of a request that was acknowledged now. See `Row.available_at`."""
+        times = sorted(available_at)
         count = len(times)
         within = [count - bisect_left(times, now - bound) for bound in BOUNDS_SECONDS]
+        # A clock behind the exchange's makes an age negative. The sum of a request does not fall because of that.
+        seconds = max(0.0, count * now - sum(times))
         with self._lock:
             self._within = [before + more for before, more in zip(self._within, within, strict=True)]
             self._count += count
-            self._sum += max(
-                0.0, count * now - sum(times)
-            )  # a clock behind the exchange's makes them no fresher than new
+            self._sum += seconds
 
     def collect(self) -> Iterator[Metric]:
         """The histogram as it is now."""
@@ -44,9 +44,9 @@ class Freshness(Collector):
             count, total = self._count, self._sum
         yield HistogramMetricFamily(
             "stockstream_freshness_seconds",
-            "From an accepted quote's event time to its acknowledgement, less the delay that it declares. Not of "
-            "replays, nor of quotes that a restart found in the journal. A start out of hours adds each symbol's last "
-            "quote, as old as it is.",
+            "From an accepted quote's event time to its acknowledgement, less the delay that the quote declares. "
+            "Quotes of replays and quotes found in the journal are not counted. A start outside trading hours adds the "
+            "last quote of each symbol, however old it is.",
             buckets=[*buckets, ("+Inf", float(count))],
             sum_value=total,
         )

@@ -1,4 +1,8 @@
-"""The handover: takes over what stopped producers left in the store, and leaves what this one could not deliver."""
+"""The handover: restores what stopped producers left in the store, and leaves what this one could not deliver.
+
+A state is committed to the journal before its object is deleted, and the journal remembers the key. So an object that
+is found again, because its deletion failed, is only deleted.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +15,14 @@ from producer_service.handover_store import HandoverStore, UndeliveredState
 from producer_service.outbox import Outbox
 
 Restore = Callable[[str, UndeliveredState], int | None]
+"""Adds the state of a key to the outbox while no result is being accepted. Returns how many quotes it added, or None if
+the intake is closed."""
 
 log = structlog.get_logger(__name__)
 
 
 class Handover:
-    """Between one outbox and one store.
-
-    `restore` brings an undelivered state into the outbox while no poll is being accepted, and returns how many quotes
-    it held, or None after the intake has closed. `new_key` names an object; keys sort in the order of their writing.
-    """
+    """Moves states between an outbox and a store. `new_key` returns keys that sort by the time of their writing."""
 
     def __init__(self, store: HandoverStore, outbox: Outbox, restore: Restore, new_key: Callable[[], str]) -> None:
         self._store = store
@@ -29,23 +31,23 @@ class Handover:
         self._new_key = new_key
 
     def take_over(self) -> int:
-        """Bring everything that waits into the journal, then delete it. Returns how many quotes came.
+        """Restore every state that waits, then delete it. Returns how many quotes were added.
 
-        Trouble is logged and left for the next time: what is not taken stays where it is.
+        If the store fails, that is logged, and the rest stays there for the next time.
         """
         quotes = 0
         try:
             for key in self._store.waiting():
                 quotes += self._take(key)
         except HandoverUnavailable as error:
-            log.warning("handover_unavailable", detail=str(error)[:300], action="it is looked for again in a minute")
+            log.warning("handover_unavailable", detail=str(error)[:300], action="the next attempt is in a minute")
         return quotes
 
     def leave(self) -> int:
-        """Put what is pending and remembered where the next producer finds it. Returns how many quotes went.
+        """Store everything pending, and the histories, for the next producer. Returns how many quotes were stored.
 
-        To be called when nothing is in flight and nothing is accepted any more. Raises `HandoverUnavailable`: then all
-        of it is still in the journal.
+        Nothing may be in flight, and nothing may be accepted any more. Raises `HandoverUnavailable`; then everything is
+        still in the journal.
         """
         state = self._outbox.undelivered()
         self._store.put(self._new_key(), state)

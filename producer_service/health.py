@@ -1,4 +1,4 @@
-"""Liveness and readiness: whether the loops advance, and whether the stream answers. A failing source is neither."""
+"""Liveness and readiness. A failing source affects neither."""
 
 from __future__ import annotations
 
@@ -9,45 +9,48 @@ import msgspec
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """An answer for /healthz or /readyz, and why."""
+    """The answer of /healthz or /readyz."""
 
     ok: bool
     reason: str
 
 
 class Health:
-    """Thread-safe. `monotonic` is seconds of any origin."""
+    """Knows whether the loops advance and whether the stream answers. Thread-safe.
+
+    `monotonic` returns seconds from any origin.
+    """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._beats: dict[str, float] = {}
         self._limits: dict[str, float] = {}
-        self._stream = Verdict(ok=False, reason="the stream was not asked yet")
+        self._stream = Verdict(ok=False, reason="the stream has not been asked yet")
 
     def expect(self, loop: str, within_seconds: float) -> None:
-        """Hold a loop to a beat at least every so many seconds, from now on."""
+        """From now on, expect a beat of a loop at least this often."""
         with self._lock:
             self._limits[loop] = within_seconds
             self._beats[loop] = self._monotonic()
 
     def release(self, loop: str) -> None:
-        """Hold a loop to nothing any more: it has ended."""
+        """Expect no more beats of a loop, because it has ended."""
         with self._lock:
             self._limits.pop(loop, None)
 
     def beat(self, loop: str) -> None:
-        """Say that a loop advances."""
+        """Record that a loop advances."""
         with self._lock:
             self._beats[loop] = self._monotonic()
 
     def stream_answered(self, *, is_alive: bool, detail: str = "") -> None:
-        """Say what came of the last request to the stream."""
+        """Record the result of the last request to the stream."""
         with self._lock:
             self._stream = Verdict(is_alive, "the stream answers" if is_alive else f"the stream fails: {detail[:300]}")
 
     def liveness(self) -> Verdict:
-        """Whether every loop that is expected to has advanced of late."""
+        """Whether every loop that is expected to advance does."""
         with self._lock:
             now = self._monotonic()
             stuck = [

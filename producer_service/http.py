@@ -1,4 +1,4 @@
-"""The endpoints: /metrics, /healthz, /readyz, /status; anything else is 404."""
+"""The HTTP endpoints /metrics, /healthz, /readyz and /status. Any other path is 404."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _TEXT = "text/plain; charset=utf-8"
 
 
 class Server:
-    """Serves from a thread of its own once started; bound when made, so `port` is known then. Raises OSError.
+    """Serves the endpoints from a thread of its own. `status` returns the JSON of /status.
 
-    `status` makes the JSON of /status.
+    The constructor binds the port and raises OSError if it cannot.
     """
 
     def __init__(
@@ -33,15 +33,15 @@ class Server:
 
     @property
     def port(self) -> int:
-        """The port it is bound to."""
+        """The port that is bound."""
         return self._server.server_port
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start to answer."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop answering and give the port back."""
+        """Stop to answer, and release the port."""
         self._server.shutdown()
         self._server.server_close()
 
@@ -63,10 +63,10 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    do_HEAD = do_GET  # noqa: N815  (the name that http.server looks for)
+    do_HEAD = do_GET  # noqa: N815  (http.server looks for this name)
 
     def log_message(self, *_: object) -> None:
-        """Probes come every few seconds; they are not news."""
+        """Log nothing, since probes come every few seconds."""
 
 
 def _answer(
@@ -81,4 +81,4 @@ def _answer(
             return 200 if verdict.ok else 503, _TEXT, verdict.reason.encode() + b"\n"
         case "/status":
             return 200, "application/json", status()
-    return 404, _TEXT, b"not here: /metrics, /healthz, /readyz and /status are\n"
+    return 404, _TEXT, b"not found; the paths are /metrics, /healthz, /readyz and /status\n"

@@ -1,8 +1,8 @@
-"""The journal: accepted rows and the memory of each symbol, in one SQLite file, until Kinesis has acknowledged them.
+"""The journal: accepted rows until Kinesis acknowledges them, and the history of each symbol, in one SQLite file.
 
-A row and the memory it changes are one transaction. In WAL with `synchronous=NORMAL` a commit is a write and no fsync:
-a crash of the process loses nothing, and a power cut what was committed since the last `sync`, which the daemon calls
-every `PRODUCER_JOURNAL_SYNC_SECONDS`. Neither corrupts it.
+A row and the histories that it changes are committed in one transaction. In WAL mode with `synchronous=NORMAL`, a
+commit writes and does not sync. So a crash of the process loses nothing. A power cut loses what was committed since the
+last `sync`, which the daemon calls every `PRODUCER_JOURNAL_SYNC_SECONDS`. Neither corrupts the file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from producer_service.errors import JournalError
 from producer_service.packing import Row
 
 APPLICATION_ID = 0x73746B73
-"""`stks`, in the file's header: another program's file is set aside, not overwritten."""
+"""`stks` in the file's header. A file with another id belongs to another program, and is not overwritten."""
 VERSION = 2
 FILE = "journal.sqlite3"
 
@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(dict[str, SymbolHistory])
 
+# The pragmas application_id and user_version do not accept parameters.
 _SCHEMA = f"""
 CREATE TABLE lanes (count INTEGER NOT NULL);
 CREATE TABLE rows (
@@ -43,15 +44,15 @@ CREATE TABLE restored (key TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE histories (lane INTEGER PRIMARY KEY, packed BLOB NOT NULL);
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
-"""  # application_id and user_version take no parameters
+"""
 
 
 class Journal:
-    """The journal of one producer. Not thread-safe; the outbox holds a lock around it.
+    """The journal of one producer. Not thread-safe: the outbox's lock guards it.
 
-    `directory` None keeps it in memory: the same, until the process ends. A file that is damaged or another program's
-    is set aside under another name, which is logged, and a new one begun. Raises `JournalError` if the file is of
-    another version or another number of lanes, or in use by another process.
+    Without a directory it works the same in memory, until the process ends. A file that is damaged, or belongs to
+    another program, is renamed and never deleted; that is logged, and a new file is created. Raises `JournalError` if
+    the file has another version or another number of lanes, or if another process uses it.
     """
 
     def __init__(self, directory: Path | None, lanes: int) -> None:
@@ -60,22 +61,25 @@ class Journal:
         self._path = "in memory" if directory is None else str(directory / FILE)
         try:
             self._db = self._opened(lanes)
-        except _Unusable as error:
-            kept = self._set_aside()
+        except _UnusableFile as error:
+            kept_as = self._set_aside()
             log.warning(
-                "journal_set_aside", reason=str(error), kept=kept, action="a new one is begun; keep the old one"
+                "journal_set_aside",
+                reason=str(error),
+                kept=kept_as,
+                action="a new journal is created; keep the old file, it may hold undelivered quotes",
             )
             self._db = self._opened(lanes)
 
     def rows(self) -> list[Row]:
-        """The rows not yet acknowledged, oldest first."""
-        with _reported(self._path):
+        """The rows that are not acknowledged, oldest first."""
+        with _reported_errors(self._path):
             found = self._db.execute("SELECT id, lane, lines, quotes, accepted_at FROM rows ORDER BY id")
             return [Row(*row) for row in found]
 
     def histories(self) -> dict[int, dict[str, SymbolHistory]]:
-        """What is remembered of each symbol, by lane."""
-        with _reported(self._path):
+        """The histories of each lane's symbols."""
+        with _reported_errors(self._path):
             return {lane: _DECODER.decode(packed) for lane, packed in self._db.execute("SELECT * FROM histories")}
 
     def append(
@@ -85,13 +89,13 @@ class Journal:
         *,
         restored: str | None = None,
     ) -> list[Row]:
-        """Keep rows and whole lanes' histories, in one transaction. Returns the rows with the ids that they got.
+        """Commit rows, and all histories of some lanes, in one transaction. Returns the rows with their new ids.
 
-        With the key of another producer's undelivered state as `restored`, it is remembered too.
-        A lane's histories are one blob: a row for each symbol cost more than the quotes themselves.
+        `restored` is the key of the undelivered state that the rows come from. The journal remembers it. The histories
+        of a lane are one blob, because a table row for each symbol costs more than the quotes themselves.
         """
-        kept: list[Row] = []
-        with _reported(self._path), self._transaction():
+        stored: list[Row] = []
+        with _reported_errors(self._path), self._transaction():
             if restored is not None:
                 self._db.execute("INSERT INTO restored VALUES (?)", (restored,))
             for row in rows:
@@ -99,32 +103,32 @@ class Journal:
                     "INSERT INTO rows (lane, lines, quotes, accepted_at) VALUES (?, ?, ?, ?)",
                     (row.lane, row.lines, row.quotes, row.accepted_at),
                 ).lastrowid
-                kept.append(Row(row_id or 0, row.lane, row.lines, row.quotes, row.accepted_at, row.due_at))
+                stored.append(Row(row_id or 0, row.lane, row.lines, row.quotes, row.accepted_at, row.available_at))
             self._db.executemany(
                 "INSERT OR REPLACE INTO histories VALUES (?, ?)",
                 ((lane, _ENCODER.encode(of_lane)) for lane, of_lane in histories.items()),
             )
-        return kept
+        return stored
 
     def has_restored(self, key: str) -> bool:
-        """Whether an undelivered state is in the journal already, or was."""
+        """Whether the undelivered state of a key was added to this journal at any time."""
         return self._db.execute("SELECT 1 FROM restored WHERE key = ?", (key,)).fetchone() is not None
 
     def remove(self, rows: Iterable[Row]) -> None:
-        """Forget acknowledged rows, in one transaction."""
-        with _reported(self._path), self._transaction():
+        """Remove rows in one transaction."""
+        with _reported_errors(self._path), self._transaction():
             self._db.executemany("DELETE FROM rows WHERE id = ?", ((row.id,) for row in rows))
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         self._db.close()
 
     def size(self) -> int:
-        """Its bytes on disk, write-ahead log and all; 0 in memory."""
+        """The bytes on disk, including the write-ahead log; 0 in memory."""
         return sum(path.stat().st_size for path in self._files() if path.exists())
 
     def sync(self) -> None:
-        """Have the disk hold what was committed up to now."""
+        """Sync everything that was committed up to now to disk."""
         for path in self._files():
             if path.exists():
                 with path.open("rb") as file:
@@ -136,15 +140,15 @@ class Journal:
         return [self._directory / (FILE + suffix) for suffix in ("", "-wal")]
 
     def _set_aside(self) -> str:
-        """Rename what cannot be used, so that nobody deletes or overwrites it. Returns its new name."""
+        """Rename a file that cannot be used. Returns its new name."""
         assert self._directory is not None  # noqa: S101  (a journal in memory is new)
         number = 1
-        while (kept := self._directory / f"{FILE}.set-aside-{number}").exists():
+        while (target := self._directory / f"{FILE}.set-aside-{number}").exists():
             number += 1
         for path in self._files():
             if path.exists():
-                path.rename(f"{kept}{path.name.removeprefix(FILE)}")
-        return str(kept)
+                path.rename(f"{target}{path.name.removeprefix(FILE)}")
+        return str(target)
 
     def _opened(self, lanes: int) -> sqlite3.Connection:
         try:
@@ -156,19 +160,19 @@ class Journal:
             raise JournalError(f"journal {self._path}: cannot be opened: {error}") from error
         try:
             self._prepare(db, lanes)
-        except sqlite3.OperationalError as error:  # locked, or the disk is full: the file itself may be sound
+        except sqlite3.OperationalError as error:  # locked, or the disk is full: the file itself may be fine
             db.close()
             raise JournalError(_advice(self._path, error)) from error
         except sqlite3.DatabaseError as error:
             db.close()
-            raise _Unusable(str(error)) from error
+            raise _UnusableFile(str(error)) from error
         except Exception:
             db.close()
             raise
         return db
 
     def _prepare(self, db: sqlite3.Connection, lanes: int) -> None:
-        # Exclusive from the first read to the close: a second process on this file gets "database is locked".
+        # The lock is exclusive from the first read until the close, so a second process gets "database is locked".
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
         db.execute("BEGIN EXCLUSIVE")
         (application_id,) = db.execute("PRAGMA application_id").fetchone()
@@ -177,34 +181,34 @@ class Journal:
         (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
         db.execute("COMMIT")
         if verdict != "ok":
-            raise _Unusable(verdict)
+            raise _UnusableFile(verdict)
         if tables and application_id != APPLICATION_ID:
-            raise _Unusable("it is another program's")
+            raise _UnusableFile("it belongs to another program")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
-        # Debian's SQLite overwrites what is deleted with zeros, which made a removal five times as expensive.
+        # Debian's SQLite overwrites deleted content with zeros, which makes a removal five times as expensive.
         db.execute("PRAGMA secure_delete = OFF")
         if not tables:
             db.executescript(f"BEGIN; {_SCHEMA} INSERT INTO lanes VALUES ({lanes:d}); COMMIT;")  # noqa: S608  (%d)
             return
         if version != VERSION:
             raise JournalError(
-                f"journal {self._path}: is of version {version}, this program reads {VERSION}; "
-                "drain it with the program that wrote it, or name another JOURNAL_DIR"
+                f"journal {self._path}: has version {version}, and this program reads version {VERSION}; "
+                "drain it with the program that wrote it, or set another PRODUCER_JOURNAL_DIR"
             )
         (found,) = db.execute("SELECT count FROM lanes").fetchone()
         if found != lanes:
             raise JournalError(
-                f"journal {self._path}: holds {found} lanes and LANES says {lanes}; the number of lanes is fixed "
-                f"for a stream, so set LANES to {found}, or name another JOURNAL_DIR for another stream"
+                f"journal {self._path}: has {found} lanes, and PRODUCER_LANES is {lanes}; the number of lanes is fixed "
+                f"for a stream, so set PRODUCER_LANES={found}, or another PRODUCER_JOURNAL_DIR for another stream"
             )
 
     def _transaction(self) -> _Transaction:
         return _Transaction(self._db)
 
 
-class _Unusable(Exception):
-    """The file is no journal that can be read: why."""
+class _UnusableFile(Exception):
+    """The file is not a journal that can be read. The message says why."""
 
 
 class _Transaction:
@@ -224,7 +228,7 @@ class _Transaction:
 
 
 @contextmanager
-def _reported(path: str) -> Iterator[None]:
+def _reported_errors(path: str) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, msgspec.MsgspecError) as error:
@@ -233,5 +237,5 @@ def _reported(path: str) -> Iterator[None]:
 
 def _advice(path: str, error: Exception) -> str:
     if "locked" in str(error):
-        return f"journal {path}: another process uses it; stop that producer, or name another JOURNAL_DIR"
+        return f"journal {path}: another process uses it; stop that producer, or set another PRODUCER_JOURNAL_DIR"
     return f"journal {path}: {error}; move the file away to start anew, and keep it: it may hold undelivered quotes"

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line on stdout, a constant `event` and fields."""
+"""Logs: one JSON object per line on stdout, with a constant `event` and fields."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import structlog
 
 
 def configure(level: str) -> None:
-    """Log from this level on. What libraries log comes out in the same form, from WARNING on."""
+    """Log from a level on. Messages of libraries have the same form, and are logged from WARNING on."""
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -39,5 +39,5 @@ def configure(level: str) -> None:
     logging.root.handlers = [handler]
     logging.root.setLevel(logging.WARNING)
     logging.getLogger("producer_service").setLevel(level.upper())
-    # It warns of every overlap and misfire; `schedule` counts them.
+    # APScheduler warns of every overlapping or missed run, which `schedule` counts.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)

@@ -1,6 +1,6 @@
-"""What the producer exports to Prometheus.
+"""The metrics that the producer exports to Prometheus.
 
-The registry is an argument. Counters tell the truth about loss:
+The counters of quotes add up at every instant, so that a loss would show:
 fetched = accepted + suppressed + late + rejected, and recovered + accepted = acknowledged + pending + handed over.
 """
 
@@ -27,22 +27,23 @@ class GroupSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     groups: int
     open: int
-    """Groups whose exchanges are open, margins included."""
+    """Groups whose exchanges are open, including the margins."""
     missing: int
     set_aside: int
     is_paused: bool
-    """The breaker of a source is open."""
+    """Whether the breaker of any source is open."""
 
 
 class Metrics:
-    """Every metric of the producer, each with a closed set of labels and none of them a symbol."""
+    """Every metric of the producer. Labels have closed sets of values, and no label is a symbol."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
-        self.build = Info("stockstream_build", "What runs.", registry=registry)
+        self.build = Info("stockstream_build", "The versions that run.", registry=registry)
         self.polls = Counter(
             "stockstream_polls",
-            "Polls by outcome: complete, partial (a request failed), failed, paused (the source's breaker is open).",
+            "Polls by outcome: complete, partial (a request failed), failed, paused (the source's breaker is open). "
+            "Each result of a pushed source counts as a poll.",
             ["outcome"],
             registry=registry,
         )
@@ -53,7 +54,7 @@ class Metrics:
             registry=registry,
         )
         self.source_failures = Counter(
-            "stockstream_source_failures", "Requests that the source failed, by reason.", ["reason"], registry=registry
+            "stockstream_source_failures", "Failed requests to the source, by reason.", ["reason"], registry=registry
         )
         self.missing = Gauge(
             "stockstream_missing_symbols",
@@ -62,21 +63,25 @@ class Metrics:
         )
         self.set_aside = Gauge(
             "stockstream_symbols_set_aside",
-            "Symbols that had no price for so long that they are asked for once a day alone.",
+            "Symbols that had no price for so long that they are asked for only once a day.",
             registry=registry,
         )
         self.breaker_open = Gauge(
-            "stockstream_source_breaker_open", "1 while a source is left alone, since it refused us.", registry=registry
+            "stockstream_source_breaker_open",
+            "1 while a source gets no requests, as it refused them.",
+            registry=registry,
         )
         self.groups = Gauge("stockstream_groups", "Watch groups.", registry=registry)
         self.groups_open = Gauge(
-            "stockstream_groups_open", "Watch groups whose exchanges are open, margins included.", registry=registry
+            "stockstream_groups_open",
+            "Watch groups whose exchanges are open, margins included.",
+            registry=registry,
         )
         self.freshness = Freshness()
         registry.register(self.freshness)
         self.delivery_seconds = Histogram(
             "stockstream_delivery_seconds",
-            "From a packet's oldest acceptance to its acknowledgement.",
+            "From the acceptance of the oldest line of a packet to the packet's acknowledgement.",
             buckets=_SECONDS,
             registry=registry,
         )
@@ -88,17 +93,17 @@ class Metrics:
         )
         self.packets = Counter(
             "stockstream_packets",
-            "Packets put, by outcome: acknowledged, or why they are sent again. After timeout, connection and journal "
-            "they may have been stored, and so arrive twice.",
+            "Packets sent, by outcome: acknowledged, or why they are sent again. After timeout, connection and journal "
+            "Kinesis may have stored them, so they may arrive twice.",
             ["outcome"],
             registry=registry,
         )
         self.heartbeats = Counter(
-            "stockstream_heartbeats", "Rounds of heartbeats, one to each lane.", registry=registry
+            "stockstream_heartbeats", "Rounds of heartbeats. A round is one heartbeat for each lane.", registry=registry
         )
         self.outbox_full_seconds = Counter(
             "stockstream_outbox_full_seconds",
-            "Time that polls waited for room in the outbox, summed over the groups.",
+            "Time that polls waited for room in the outbox, added up over the groups.",
             registry=registry,
         )
         self.scheduler_events = Counter(
@@ -117,16 +122,16 @@ class Metrics:
             self.scheduler_events.labels(event)
 
     def watch_clock(self, clock: Callable[[], float]) -> None:
-        """Export the clock, for Prometheus to hold against its own."""
+        """Export the clock, so that Prometheus can compare it with its own."""
         Gauge(
             "stockstream_clock_seconds", "The producer's clock, in seconds since the epoch.", registry=self.registry
         ).set_function(clock)
 
     def watch_calendars(self, known_to: Callable[[], datetime]) -> None:
-        """Export up to when the hours of every exchange are known."""
+        """Export the time up to which the hours of all exchanges are known."""
         Gauge(
             "stockstream_calendar_known_to_timestamp_seconds",
-            "Up to when the hours of every exchange are known; from then on it counts as open.",
+            "The time up to which the hours of all exchanges are known. After it they count as open.",
             registry=self.registry,
         ).set_function(lambda: known_to().timestamp())
 

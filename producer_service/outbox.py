@@ -1,8 +1,9 @@
-"""The outbox: what was accepted and is not yet acknowledged, lane by lane, in order.
+"""The outbox: every line that was accepted and is not yet acknowledged, lane by lane, in order.
 
-A lane has at most one packet in flight, and a request at most one packet of a lane. A failed packet stays at its lane's
-head and is sent again after a pause while the other lanes go on, so one symbol's quotes can neither overtake each other
-nor be lost in a request that failed in part. An acknowledged packet leaves the journal before its lane's next is sent.
+A lane has at most one packet in flight, and a request holds at most one packet of a lane. A failed packet stays at the
+head of its lane and is sent again after a pause, while the other lanes go on. So the quotes of a symbol cannot overtake
+each other, and none is lost if a request fails in part. An acknowledged packet is removed from the journal before the
+next packet of its lane is sent, so a crash repeats at most one packet per lane.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from producer_service.deduplication import Accepted, Deduplicated, SymbolHistory
 from producer_service.errors import JournalError
 from producer_service.handover_store import UndeliveredState
 from producer_service.journal import Journal
-from producer_service.packing import Packet, Row, chunks, fits, head
+from producer_service.packing import Packet, Row, chunks, fits, packet_length
 from producer_service.quote_counts import LaneLevel, QuoteCounts
 from quotes import Heartbeat, encode_line, lane_of, partition_key
 
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 10.0
+"""The bounds of the pause before a failed packet is sent again."""
 
 
 class _Lane:
@@ -31,14 +33,15 @@ class _Lane:
         self.histories: dict[str, SymbolHistory] = {}
         self.in_flight = False
         self.failures = 0
-        self.not_before = 0.0  # monotonic seconds: after a failure its pause, before the first row's linger is over
+        self.not_before = 0.0
+        """In monotonic seconds, the end of the pause after a failure, or the end of the linger of the first row."""
 
 
 class Outbox:
-    """Thread-safe. `put` from the poll, `take` and `settle` from the senders; every accepted line passes once.
+    """Thread-safe. The intake calls `put`, the senders call `take` and `settle`, and every line passes once.
 
-    `clock` is seconds since the epoch, `monotonic` seconds of any origin, `jitter` uniform in 0 to 1. Rows that
-    the journal held are pending again from the start.
+    `clock` returns seconds since the epoch, `monotonic` seconds from any origin, and `jitter` a number from 0 to 1. The
+    rows in the journal are pending from the start.
     """
 
     def __init__(
@@ -53,11 +56,11 @@ class Outbox:
         jitter: Callable[[], float],
     ) -> None:
         self.histories: dict[str, SymbolHistory] = {}
-        """Of each symbol, as committed. To be read only."""
+        """The committed history of each symbol. Callers only read it."""
         self.durable = journal.durable
-        """Whether what is pending outlives the process."""
+        """Whether pending lines outlive the process."""
         self._journal = journal
-        self._count = lanes
+        self._lane_count = lanes
         self._lane_of = cache(partial(lane_of, lanes=lanes))
         self._max_bytes = max_bytes
         self._linger_seconds = linger_seconds
@@ -65,13 +68,14 @@ class Outbox:
         self._monotonic = monotonic
         self._jitter = jitter
         self._lanes = [_Lane() for _ in range(lanes)]
-        self._first = 0  # whose turn it is to be looked at first
+        self._next_lane = 0  # the lane that the next request looks at first
         self._bytes = 0
         self._quotes = 0
-        self._count_of: Counter[str] = Counter()
-        self._hurry = False
+        self._totals: Counter[str] = Counter()
+        self._is_draining = False
         lock = threading.Lock()
-        # Of one lock: what a poll or a drain waits for, and what senders wait for, one of whom is woken at a time.
+        # Two conditions with one lock: polls and the drain wait for `_changed`, and senders for `_work`, which wakes
+        # one of them at a time.
         self._changed = threading.Condition(lock)
         self._work = threading.Condition(lock)
         for number, histories in journal.histories().items():
@@ -79,50 +83,56 @@ class Outbox:
             self.histories.update(histories)
         for row in journal.rows():
             self._add(row)
-        self._count_of["recovered"] = self._quotes
+        self._totals["recovered"] = self._quotes
 
-    def put(self, decision: Deduplicated, *, rejected: int = 0, live: bool = True) -> None:
-        """Accept quotes: when this returns, they and what is remembered of their symbols are committed.
+    def put(self, deduplicated: Deduplicated, *, rejected: int = 0, live: bool = True) -> None:
+        """Add accepted quotes. When this returns, they and the histories of their symbols are committed.
 
-        What the decision did not accept, and what was `rejected` before it, is entered in the books with them. Unless
-        they are `live`, their event times say nothing of how fresh they are.
+        It also counts the other outcomes: those of the deduplication, and the quotes that were `rejected` before it.
+        Without `live`, event times say nothing about freshness.
         """
         by_lane: defaultdict[int, list[Accepted]] = defaultdict(list)
-        for accepted in decision.accepted:
+        for accepted in deduplicated.accepted:
             by_lane[self._lane_of(accepted.quote.symbol)].append(accepted)
         now = self._clock()
         rows: list[Row] = []
         for lane, of_lane in by_lane.items():
             first = 0
             for lines, count in chunks([accepted.line for accepted in of_lane]):
-                due_at = _due_at(of_lane[first : first + count]) if live else ()
-                rows.append(Row(0, lane, lines, count, now, due_at))
+                available_at = _available_at(of_lane[first : first + count]) if live else ()
+                rows.append(Row(0, lane, lines, count, now, available_at))
                 first += count
         with self._changed:
-            self._append(rows, decision.histories)
-            self._count_of.update(
-                accepted=len(decision.accepted), suppressed=decision.suppressed, late=decision.late, rejected=rejected
+            self._append(rows, deduplicated.histories)
+            self._totals.update(
+                accepted=len(deduplicated.accepted),
+                suppressed=deduplicated.suppressed,
+                late=deduplicated.late,
+                rejected=rejected,
             )
 
     def put_heartbeats(self, heartbeat: Callable[[str], Heartbeat], *, closing: bool = False) -> None:
-        """Add a heartbeat to each lane, behind what is pending there; `heartbeat` makes it for a partition key.
+        """Add a heartbeat to each lane, after its pending lines. `heartbeat` makes it for a partition key.
 
-        A full outbox takes none but the closing ones, or an outage would fill the disk with them.
+        A full outbox takes only the closing ones. Otherwise heartbeats would fill the disk during an outage.
         """
         if self._bytes >= self._max_bytes and not closing:
             return
         now = self._clock()
-        keys = [partition_key(lane, self._count) for lane in range(self._count)]
+        keys = [partition_key(lane, self._lane_count) for lane in range(self._lane_count)]
         with self._changed:
             self._append([Row(0, lane, encode_line(heartbeat(key)), 0, now) for lane, key in enumerate(keys)], {})
 
     def restore(self, key: str, state: UndeliveredState) -> int:
-        """Take over what another producer left, behind what is pending. Returns its quotes; 0 for a key taken before.
+        """Add the state that another producer left under a key, after the pending lines.
 
-        When this returns it is committed. Raises `JournalError` if it is of another number of lanes.
+        Returns how many quotes were added: 0 if this key was restored before. When this returns, they are committed.
+        Raises `JournalError` if the state has another number of lanes.
         """
-        if state.lanes != self._count:
-            raise JournalError(f"undelivered state {key}: holds {state.lanes} lanes, and this producer {self._count}")
+        if state.lanes != self._lane_count:
+            raise JournalError(
+                f"undelivered state {key}: it has {state.lanes} lanes, and this producer has {self._lane_count}"
+            )
         with self._changed:
             if self._journal.has_restored(key):
                 return 0
@@ -131,19 +141,19 @@ class Outbox:
                 for symbol, history in state.histories.items()
             }
             self._append(state.rows, histories, restored=key)
-            self._count_of["recovered"] += state.quotes
+            self._totals["recovered"] += state.quotes
             return state.quotes
 
     def undelivered(self) -> UndeliveredState:
-        """What is pending and remembered. To be asked when nothing is in flight any more."""
+        """Everything pending, and the histories. Nothing may be in flight any more."""
         with self._changed:
             rows = tuple(row for lane in self._lanes for row in lane.rows)
-            return UndeliveredState(self._count, rows, dict(self.histories))
+            return UndeliveredState(self._lane_count, rows, dict(self.histories))
 
     def forget(self, state: UndeliveredState) -> None:
-        """Drop the rows of `state`: another place holds them now."""
+        """Remove the rows of a state that `undelivered` returned, because another place holds them now."""
         with self._changed:
-            self._count_of["handed_over"] += state.quotes
+            self._totals["handed_over"] += state.quotes
             self._journal.remove(state.rows)
             for lane in self._lanes:
                 lane.rows.clear()
@@ -151,34 +161,34 @@ class Outbox:
             self._changed.notify_all()
 
     def wait_for_room(self, seconds: float) -> bool:
-        """Wait until the outbox is below its bound, for some seconds at the most. Returns whether it is."""
+        """Wait until the pending bytes are below the bound, at most some seconds. Returns whether they are."""
         with self._changed:
             return self._changed.wait_for(lambda: self._bytes < self._max_bytes, seconds)
 
     def wait_until_empty(self, seconds: float) -> bool:
-        """Wait until nothing is pending, for some seconds at the most, without lingering. Returns whether it is so."""
+        """Wait until nothing is pending, at most some seconds. Returns whether that is so. Lines no longer linger."""
         with self._changed:
-            self._hurry = True
+            self._is_draining = True
             self._work.notify_all()
             return self._changed.wait_for(lambda: not self._bytes, seconds)
 
     def take(self, seconds: float) -> tuple[Packet, ...]:
-        """The packets of the next request, of disjoint lanes; waits for some seconds at the most, then none."""
+        """The packets of the next request, each of another lane. Waits at most some seconds, then returns none."""
         deadline = self._monotonic() + seconds
         with self._changed:
             while True:
                 now = self._monotonic()
-                packets, due = self._ready(now)
+                packets, next_at = self._ready(now)
                 if packets or now >= deadline:
                     for packet in packets:
                         self._lanes[packet.lane].in_flight = True
                     if packets:
-                        self._work.notify()  # to whom it falls to wait for the lanes that are not due yet
+                        self._work.notify()  # another sender now waits for the lanes that are not ready yet
                     return packets
-                self._work.wait(max(0.0, min(due, deadline) - now))
+                self._work.wait(max(0.0, min(next_at, deadline) - now))
 
     def settle(self, packets: Sequence[Packet], acknowledged: Sequence[bool]) -> None:
-        """Say of each packet that `take` gave whether Kinesis has acknowledged it; if not, it is sent again."""
+        """Record of each packet that `take` returned whether Kinesis acknowledged it. If not, it is sent again."""
         done = [packet for packet, is_done in zip(packets, acknowledged, strict=True) if is_done]
         with self._changed:
             if done:
@@ -193,7 +203,7 @@ class Outbox:
                         lane.rows.popleft()
                         self._bytes -= len(row.lines)
                         self._quotes -= row.quotes
-                        self._count_of["acknowledged"] += row.quotes
+                        self._totals["acknowledged"] += row.quotes
                 else:
                     lane.not_before = now + pause(
                         lane.failures, self._jitter(), first=FIRST_PAUSE_SECONDS, longest=LONGEST_PAUSE_SECONDS
@@ -203,17 +213,17 @@ class Outbox:
             self._work.notify()
 
     def counts(self) -> QuoteCounts:
-        """What became of every quote up to now."""
+        """The outcome of every quote up to now."""
         with self._changed:
-            count = self._count_of
+            totals = self._totals
             return QuoteCounts(
-                accepted=count["accepted"],
-                suppressed=count["suppressed"],
-                late=count["late"],
-                rejected=count["rejected"],
-                recovered=count["recovered"],
-                acknowledged=count["acknowledged"],
-                handed_over=count["handed_over"],
+                accepted=totals["accepted"],
+                suppressed=totals["suppressed"],
+                late=totals["late"],
+                rejected=totals["rejected"],
+                recovered=totals["recovered"],
+                acknowledged=totals["acknowledged"],
+                handed_over=totals["handed_over"],
                 pending=self._quotes,
                 bytes=self._bytes,
                 oldest_accepted_at=min((lane.rows[0].accepted_at for lane in self._lanes if lane.rows), default=None),
@@ -234,15 +244,15 @@ class Outbox:
             ]
 
     def journal_bytes(self) -> int:
-        """The size of the journal on disk; 0 for one in memory."""
+        """The size of the journal on disk; 0 if it is in memory."""
         return self._journal.size()
 
     def sync(self) -> None:
-        """Put what was committed up to now beyond the reach of a power cut."""
+        """Sync the journal to disk, so that a power cut does not lose what was committed up to now."""
         self._journal.sync()
 
     def close(self) -> None:
-        """Give the journal back."""
+        """Close the journal."""
         with self._changed:
             self._journal.close()
 
@@ -272,32 +282,32 @@ class Outbox:
         self._quotes += row.quotes
 
     def _ready(self, now: float) -> tuple[tuple[Packet, ...], float]:
-        """The packets that may go now, and when to look again if there are none."""
+        """The packets that may be sent now, and when to look again if there are none."""
         packets: list[Packet] = []
         size = 0
-        due = float("inf")
-        for offset in range(self._count):
-            number = (self._first + offset) % self._count
+        next_at = float("inf")
+        for offset in range(self._lane_count):
+            number = (self._next_lane + offset) % self._lane_count
             lane = self._lanes[number]
             if lane.in_flight or not lane.rows:
                 continue
-            count = head(lane.rows)
-            may_linger = not (lane.failures or self._hurry or count < len(lane.rows))
+            count = packet_length(lane.rows)
+            may_linger = not (lane.failures or self._is_draining or count < len(lane.rows))
             if lane.not_before > now and (lane.failures or may_linger):
-                due = min(due, lane.not_before)
+                next_at = min(next_at, lane.not_before)
                 continue
             rows = tuple(lane.rows[index] for index in range(count))
-            packet = Packet(number, partition_key(number, self._count), rows)
+            packet = Packet(number, partition_key(number, self._lane_count), rows)
             if not fits(packets, size, packet):
                 break
             packets.append(packet)
             size += packet.size
         if packets:
-            self._first = (packets[-1].lane + 1) % self._count
-        return tuple(packets), due
+            self._next_lane = (packets[-1].lane + 1) % self._lane_count
+        return tuple(packets), next_at
 
 
-def _due_at(accepted: Iterable[Accepted]) -> tuple[float, ...]:
-    """See `Row.due_at`."""
+def _available_at(accepted: Iterable[Accepted]) -> tuple[float, ...]:
+    """See `Row.available_at`."""
     quotes = [each.quote for each in accepted]
     return tuple([quote.event_time.timestamp() + 60.0 * (quote.delay_minutes or 0) for quote in quotes])

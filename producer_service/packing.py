@@ -1,6 +1,6 @@
-"""How lines become rows of the outbox, rows packets, and packets requests. Pure; the limits are Kinesis's own.
+"""Packing: lines become rows of the outbox, rows become packets, and packets become requests. Pure.
 
-Limits: https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html
+The limits are those of Kinesis: https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from aws_limits import (
 )
 
 PACKET_BYTES = KINESIS_PAYLOAD_UNIT_BYTES
-"""A fuller packet would cost a second payload unit."""
+"""The most bytes of a packet. A larger one would cost a second payload unit."""
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
-    """Whole lines of one lane, at most a packet: what the journal keeps and gives back."""
+    """Whole lines of one lane, at most a packet of them. The journal stores rows."""
 
     id: int
-    """Rises within a lane in the order of acceptance; 0 until the journal has given one."""
+    """Rises within a lane in the order of acceptance. 0 until the journal has assigned it."""
     lane: int
     lines: bytes
     quotes: int
-    """How many of the lines are quotes; the others are heartbeats."""
+    """How many of the lines are quotes. The others are heartbeats."""
     accepted_at: float
-    """Seconds since the epoch."""
-    due_at: tuple[float, ...] = ()
-    """When each quote was due, in seconds since the epoch: its event time and the delay that it declares.
+    """When the lines were accepted, in seconds since the epoch."""
+    available_at: tuple[float, ...] = ()
+    """The earliest time at which each quote could be had, in seconds since the epoch: event time plus declared delay.
 
-    Not in the journal, and none of a replay's: they are for measuring alone.
+    Freshness is measured from it. Rows of recordings and rows that were read from the journal do not have it.
     """
 
 
 class Packet(msgspec.Struct, frozen=True):
-    """One Kinesis record: the whole rows at the head of a lane."""
+    """One Kinesis record: whole rows from the head of a lane."""
 
     lane: int
     partition_key: str
@@ -46,38 +46,38 @@ class Packet(msgspec.Struct, frozen=True):
 
     @property
     def data(self) -> bytes:
-        """The record's data."""
+        """The data of the record."""
         return b"".join(row.lines for row in self.rows)
 
     @property
     def size(self) -> int:
-        """Bytes as the limits count them."""
+        """The bytes of the record as Kinesis counts them: data and partition key."""
         return sum(len(row.lines) for row in self.rows) + len(self.partition_key)
 
 
 def chunks(lines: Sequence[bytes]) -> list[tuple[bytes, int]]:
-    """Lines of one lane joined into rows' contents, in their order: each at most a packet, with its count of lines.
+    """The contents of rows for lines of one lane: each chunk holds whole lines, in their order, and their number.
 
-    A line longer than a packet is a row of its own.
+    A chunk is at most a packet, unless a single line is longer.
     """
-    if len(whole := b"".join(lines)) <= PACKET_BYTES:  # as mostly
-        return [(whole, len(lines))] if lines else []
-    rows: list[tuple[bytes, int]] = []
-    row: list[bytes] = []
+    if len(joined := b"".join(lines)) <= PACKET_BYTES:  # the usual case
+        return [(joined, len(lines))] if lines else []
+    found: list[tuple[bytes, int]] = []
+    chunk: list[bytes] = []
     size = 0
     for line in lines:
-        if row and size + len(line) > PACKET_BYTES:
-            rows.append((b"".join(row), len(row)))
-            row, size = [], 0
-        row.append(line)
+        if chunk and size + len(line) > PACKET_BYTES:
+            found.append((b"".join(chunk), len(chunk)))
+            chunk, size = [], 0
+        chunk.append(line)
         size += len(line)
-    if row:
-        rows.append((b"".join(row), len(row)))
-    return rows
+    if chunk:
+        found.append((b"".join(chunk), len(chunk)))
+    return found
 
 
-def head(rows: Iterable[Row]) -> int:
-    """How many rows at the head of a lane make its next packet: at least one, and no more than a packet holds."""
+def packet_length(rows: Iterable[Row]) -> int:
+    """How many rows from the head of a lane make its next packet: at least one, and no more than a packet holds."""
     size = count = 0
     for row in rows:
         size += len(row.lines)
@@ -88,5 +88,5 @@ def head(rows: Iterable[Row]) -> int:
 
 
 def fits(packets: Sequence[Packet], size: int, packet: Packet) -> bool:
-    """Whether a request of some packets, of `size` bytes together, takes another one."""
+    """Whether another packet fits into a request that holds some packets of `size` bytes together."""
     return len(packets) < KINESIS_REQUEST_RECORDS and size + packet.size <= KINESIS_REQUEST_BYTES

@@ -1,4 +1,4 @@
-"""The schedule: APScheduler owns time, and what goes wrong with a job is counted."""
+"""The schedule: APScheduler runs the jobs at intervals, and runs that go wrong are counted."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from apscheduler.triggers.interval import IntervalTrigger
 from producer_service.metrics import Metrics
 
 JITTER_SHARE = 0.1
-"""Of the interval: pollers that were started together drift apart, and a source sees no spikes."""
+"""The jitter of an interval, as a share of it. Pollers that start together drift apart, so a source sees no spikes."""
 
 MAX_POLL_THREADS = 32
-"""Polls under way at once; most of them wait for their turn at a source that they share."""
+"""The most polls at the same time. Most of them wait for a source that they share."""
 
 _POLLS = "polls"
 _EVENTS = {EVENT_JOB_MISSED: "missed", EVENT_JOB_MAX_INSTANCES: "overlapped", EVENT_JOB_ERROR: "error"}
@@ -26,9 +26,9 @@ log = structlog.get_logger(__name__)
 
 
 class Schedule:
-    """Jobs at intervals. A job never overlaps itself, runs that were missed become one, and each runs at once first.
+    """Runs jobs at intervals. A job never overlaps itself, and several missed runs become one.
 
-    Polls have threads of their own: should all of them wait, for a source or for room, heartbeats still go out.
+    Polls have threads of their own, so heartbeats go out even if all polls wait for a source or for room in the outbox.
     """
 
     def __init__(self, metrics: Metrics, *, polls: int) -> None:
@@ -45,19 +45,19 @@ class Schedule:
         self._scheduler.add_listener(self._count, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES | EVENT_JOB_ERROR)
 
     def poll(self, seconds: float, name: str, job: Callable[[], object]) -> None:
-        """Run a poll every so many seconds, from now on."""
+        """Run a poll every so many seconds, the first one at once."""
         self._add(seconds, name, job, _POLLS, first_after_seconds=0)
 
     def every(self, seconds: float, name: str, job: Callable[[], object]) -> None:
-        """Run another job every so many seconds, the first time after as many."""
+        """Run another job every so many seconds, the first time after that many seconds."""
         self._add(seconds, name, job, "default", first_after_seconds=seconds)
 
     def start(self) -> None:
-        """Begin to run the jobs."""
+        """Start to run the jobs."""
         self._scheduler.start()
 
     def stop(self) -> None:
-        """Start no further run; those under way end by themselves."""
+        """Start no more runs. Runs under way end by themselves."""
         self._scheduler.shutdown(wait=False)
 
     def _add(

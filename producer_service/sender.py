@@ -1,6 +1,6 @@
-"""The sender: takes packets from the outbox, puts them, and says which were acknowledged.
+"""The sender: takes packets from the outbox, sends them, and records which of them Kinesis acknowledged.
 
-Each of its threads has at most one request under way; the outbox keeps their lanes disjoint.
+Each of its threads has at most one request in flight. The outbox gives them packets of different lanes.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from producer_service.stream import PutFailure, PutResult, Stream
 
 TAKE_SECONDS = 1.0
 WARNING_SECONDS = 10.0
-"""An outage is a warning so often, not one for each packet and retry of it."""
+"""How often failures are logged. During an outage, a line for each retry of each packet would be too many."""
 
 log = structlog.get_logger(__name__)
 
 
 class Sender:
-    """Delivers until it is stopped. `clock` is seconds since the epoch."""
+    """Delivers until it is stopped. `clock` returns seconds since the epoch."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Sender:
             thread.start()
 
     def stop(self) -> None:
-        """Let each thread end with the request it has under way."""
+        """Stop the threads. Each finishes the request that it has in flight."""
         self._stopped.set()
         for thread in self._threads:
             thread.join()
@@ -80,7 +80,8 @@ class Sender:
         seconds = time.perf_counter() - started
         try:
             self._outbox.settle(packets, [failure is None for failure in result.failures])
-        except JournalError as error:  # Kinesis has them, and the journal too: twice is harmless, a stuck lane is not
+        except JournalError as error:
+            # Kinesis and the journal both have these packets now. Sending them twice is harmless, a stuck lane is not.
             failures: list[PutFailure] = ["journal"] * len(packets)
             result = PutResult(tuple(failures), str(error))
             self._outbox.settle(packets, [False] * len(packets))
@@ -90,14 +91,14 @@ class Sender:
         metrics, now = self._metrics, self._clock()
         metrics.put_seconds.observe(seconds)
         metrics.put_bytes.observe(sum(packet.size for packet in packets))
-        due_at: list[float] = []
+        available_at: list[float] = []
         for packet, failure in zip(packets, result.failures, strict=True):
             metrics.packets.labels(failure or "acknowledged").inc()
             if failure is None:
                 metrics.delivery_seconds.observe(max(0.0, now - packet.rows[0].accepted_at))
                 for row in packet.rows:
-                    due_at += row.due_at
-        metrics.freshness.add(due_at, now)
+                    available_at += row.available_at
+        metrics.freshness.add(available_at, now)
         failed = sum(failure is not None for failure in result.failures)
         self._health.stream_answered(is_alive=failed < len(packets), detail=result.detail)
         log.debug("packets_put", sent=len(packets), failed=failed, seconds=round(seconds, 4))

@@ -1,4 +1,4 @@
-"""A seeded market as a source: it is open at night and needs no network."""
+"""A simulated market as a source. It is always open and needs no network, and a seed decides every price."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ SYMBOLS = (
     *("AAPL", "AMD", "AMZN", "BAC", "BRK-B", "CSCO", "DIS", "GOOG", "INTC", "JNJ", "JPM", "KO"),
     *("MA", "META", "MSFT", "NFLX", "NVDA", "ORCL", "PFE", "QQQ", "SPY", "TSLA", "V", "WMT"),
 )
-"""Simulated when nobody names others."""
+"""The symbols that are simulated if the user names none."""
 
 SESSION_SECONDS = 600.0
 
 _START_CENTS = (1_000, 60_000)
 _MIN_CENTS, _MAX_CENTS = 1.0, 1e9
 _SESSION_VOLATILITY = (0.004, 0.015)
-"""Standard deviation of a session's return, from calm to lively symbols: well inside the jumps."""
+"""The standard deviation of a session's return, from calm to lively symbols. Jumps are much larger."""
 _GAP, _MAX_GAP = 0.006, 0.02
 _SECONDS_BETWEEN_JUMPS = 160.0
 _JUMP = (0.06, 0.09)
-"""Where a jump leads, as a move against the previous close: beyond the 5 % that people want to be told of."""
+"""The size of a jump, as a move from the previous close. It exceeds the 5 % that the default rules alert on."""
 _AWAY = 0.04
 _SECONDS_BETWEEN_SILENCES = 90.0
 _SILENCE_SECONDS = (3.0, 8.0)
@@ -43,13 +43,14 @@ _SHARES_A_SECOND = (10.0, 2_000.0)
 
 
 class SyntheticSource:
-    """Simulates any symbols: the same seed, symbol and times of fetch are the same quotes, whatever else is fetched.
+    """Simulates any symbols. The quotes of a symbol depend only on the seed, the symbol and the times of the fetches.
 
-    Prices are geometric random walks on a tick of 0.01, each with a volatility of its own. Now and then one jumps more
-    than 5 % away from its previous close, and by its next jump back; when depends on the seed and the time since the
-    first fetch alone. A session lasts `session_seconds` from the first fetch on: at its end the last price becomes the
-    previous close, the next one opens with a gap, and the day's open, high, low and volume start anew. Now and then a
-    symbol falls silent for some seconds: its last quote comes again, as from any source that has no news.
+    Prices are geometric random walks with a tick of 0.01, each with its own volatility. Now and then a price jumps more
+    than 5 % away from its previous close, and its next jump leads back. The times of the jumps depend only on the seed
+    and the time since the first fetch. Sessions of `session_seconds` begin with the first fetch. At the end of a
+    session, the last price becomes the previous close, the next session opens with a gap, and the day's open, high, low
+    and volume start again. Now and then a symbol is silent for some seconds: its last quote is delivered again, as by
+    any source that has no news.
     """
 
     traits = SourceTraits(is_live=True)
@@ -57,14 +58,14 @@ class SyntheticSource:
 
     def __init__(self, *, seed: int = 1, session_seconds: float = SESSION_SECONDS) -> None:
         if not 0 < session_seconds < math.inf:
-            raise ConfigurationError([f"{session_seconds} is not the length of a session in seconds"])
+            raise ConfigurationError([f"{session_seconds} is not a length of a session in seconds"])
         self._seed = seed
         self._session_seconds = session_seconds
         self._start: datetime | None = None
         self._markets: dict[str, _Market] = {}
 
     def fetch(self, symbols: Sequence[str], now: datetime) -> FetchResult:
-        """A quote of each symbol, of this very moment. At a time that is not after the last one, the last again."""
+        """Return a quote of each symbol at this moment, or its last quote if the clock did not advance."""
         now = whole_milliseconds(now)
         self._start = self._start or now
         seconds = (now - self._start).total_seconds()
@@ -81,7 +82,7 @@ class SyntheticSource:
         return FetchResult(quotes=tuple(quotes), rejected=tuple(rejected), complete_to=now)
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """There is nothing to release."""
 
 
 class SyntheticSettings(SourceSettings):
@@ -102,13 +103,13 @@ DEFINITION = SourceDefinition(
 
 
 class _Market:
-    """One symbol's simulation. Times are seconds since the source's first fetch; amounts are cents, not rounded."""
+    """The simulation of one symbol. Times are seconds since the source's first fetch, and amounts unrounded cents."""
 
     def __init__(self, symbol: str, seed: int, session_seconds: float) -> None:
         self._symbol = symbol
         self._session_seconds = session_seconds
-        self._chance = Random(f"{seed}/{symbol}")  # noqa: S311  (no secrets here)
-        # Apart, or when a jump comes would depend on how often it was fetched.
+        self._chance = Random(f"{seed}/{symbol}")  # noqa: S311  (no secret depends on it)
+        # A generator of its own, so that the times of the jumps do not depend on how often the symbol is fetched.
         self._jumps = Random(f"{seed}/{symbol}/jumps")  # noqa: S311
         self._amount = math.exp(self._chance.uniform(math.log(_START_CENTS[0]), math.log(_START_CENTS[1])))
         self._volatility = self._chance.uniform(*_SESSION_VOLATILITY) / math.sqrt(session_seconds)
@@ -120,7 +121,7 @@ class _Market:
         self._last: Quote | None = None
 
     def quote(self, seconds: float, now: datetime) -> Quote:
-        """The quote at a time, given both ways. Raises `Invalid` for a symbol that cannot be one."""
+        """The quote at a time, which both arguments give. Raises `Invalid` if the symbol is not valid."""
         if self._last is not None and (now <= self._last.event_time or self._is_silent(seconds)):
             return self._last
         price = self._open_session(seconds) if seconds >= self._session_end else self._step(seconds)
@@ -166,7 +167,9 @@ class _Market:
         return price
 
     def _jump(self, seconds: float) -> None:
-        missed = max(self._jump_at, seconds - _SECONDS_BETWEEN_JUMPS)  # one fetched once a day does not jump for a year
+        missed = max(
+            self._jump_at, seconds - _SECONDS_BETWEEN_JUMPS
+        )  # a symbol that was not fetched for long does not make up for all its jumps
         self._jump_at = missed + self._jumps.expovariate(1 / _SECONDS_BETWEEN_JUMPS)
         is_away = abs(self._amount / self._previous_amount - 1) > _AWAY
         move = self._jumps.choice((-1, 1)) * self._jumps.uniform(*_JUMP)

@@ -1,4 +1,4 @@
-"""Delivery through a Kinesis that misbehaves, by the real boto3 and, below, by the real process."""
+"""Delivery through a Kinesis with faults, with the real boto3 and, in the second half, with the real process."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from benchmarks.kinesis_standin.faults import ALL_FAULTS, Fate, Faults
+from benchmarks.kinesis_standin.process import STREAM, Standin, running
+from benchmarks.load import START, QuoteLoad
 from producer_service.accepted_log import AcceptedLog, read
 from producer_service.deduplication import deduplicate
 from producer_service.errors import JournalError
@@ -30,20 +33,19 @@ from producer_service.outbox import Outbox
 from producer_service.packing import Row
 from producer_service.sender import Sender
 from quotes import encode, to_iso
-from tests.trials.faults import ISSUE, Fate, Faults
-from tests.trials.load import START, Load, LoadSource
-from tests.trials.standin import STREAM, Standin, running
+from tests.fakes.load_source import LoadSource
+from tests.support.waiting import wait_until
 
 LANES = 8
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 KILLS = 3
 
 
 def test_through_every_fault_nothing_is_lost_or_reordered_and_only_lost_answers_make_repeats(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load = Load(50_000, 100)
-    with running(ISSUE) as standin:
+    load = QuoteLoad(50_000, 100)
+    with running(ALL_FAULTS) as standin:
         for name, value in standin.environment.items():
             monkeypatch.setenv(name, value)
         metrics = Metrics(CollectorRegistry())
@@ -51,7 +53,7 @@ def test_through_every_fault_nothing_is_lost_or_reordered_and_only_lost_answers_
         sender = make_sender(outbox, metrics)
         sender.start()
         accepted = accept_all(load, outbox)
-        assert outbox.wait_until_empty(PATIENCE_SECONDS)
+        assert outbox.wait_until_empty(TIMEOUT_SECONDS)
         sender.stop()
         outbox.close()
         report, arrived = standin.report(), standin.identities()
@@ -60,8 +62,8 @@ def test_through_every_fault_nothing_is_lost_or_reordered_and_only_lost_answers_
     assert set(report.requests) == set(Fate), "every fault has come, and no request that Kinesis refuses"
     assert accepted == load.quotes
     assert arrived == load.identities()
-    assert (verdict.out_of_order, verdict.twice_for_no_reason) == (0, 0)
-    assert verdict.twice_by_fault > 0
+    assert (verdict.out_of_order, verdict.repeated_without_reason) == (0, 0)
+    assert verdict.repeated_after_fault > 0
     assert outbox.counts().acknowledged == accepted
     hidden = packets(metrics, "timeout") + packets(metrics, "connection")
     assert hidden >= verdict.records - packets(metrics, "acknowledged"), "each record too many was counted"
@@ -90,11 +92,11 @@ def make_sender(outbox: Outbox, metrics: Metrics) -> Sender:
     )
 
 
-def accept_all(load: Load, outbox: Outbox) -> int:
-    source = LoadSource(load, quotes_a_fetch=500)
+def accept_all(load: QuoteLoad, outbox: Outbox) -> int:
+    source = LoadSource(load, quotes_per_fetch=500)
     accepted = 0
     while True:
-        assert outbox.wait_for_room(PATIENCE_SECONDS)
+        assert outbox.wait_for_room(TIMEOUT_SECONDS)
         result = source.fetch(source.symbols, START)
         decision = deduplicate(outbox.histories, result.quotes)
         outbox.put(decision)
@@ -136,11 +138,7 @@ class Producer:
 
 
 def wait_for(condition: Callable[[], object], what: str) -> None:
-    """Look until it is so."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"in vain: {what}"
-        time.sleep(0.01)
+    wait_until(condition, what, seconds=TIMEOUT_SECONDS)
 
 
 def in_accepted_log(directory: Path) -> set[tuple[str, str, int]]:
@@ -178,7 +176,7 @@ SYNTHETIC = {"PRODUCER_SOURCE": "synthetic"}
 
 
 def test_what_was_accepted_arrives_though_the_process_is_killed_again_and_again(tmp_path: Path) -> None:
-    load = Load(30_000, 100)
+    load = QuoteLoad(30_000, 100)
     recording = tmp_path / "recording.jsonl"
     recording.write_bytes(encode(load.slice(0, load.quotes)))
     replay = {
@@ -195,7 +193,7 @@ def test_what_was_accepted_arrives_though_the_process_is_killed_again_and_again(
                 time.sleep(chance.random() / 2)
                 assert killed.process.poll() is None, "it was done before it could be killed"
         with producer(tmp_path, standin, replay) as last:
-            assert last.process.wait(PATIENCE_SECONDS) == 0
+            assert last.process.wait(TIMEOUT_SECONDS) == 0
         report, arrived = standin.report(), standin.identities()
 
     assert arrived >= in_accepted_log(tmp_path)
@@ -208,7 +206,7 @@ def test_sigterm_drains_and_exits_0(tmp_path: Path) -> None:
     with running(Faults(slow=1, slow_seconds=0.5)) as standin, producer(tmp_path, standin, SYNTHETIC) as stopped:
         wait_for(stopped.accepted_bytes, "something accepted")
         stopped.process.send_signal(signal.SIGTERM)
-        assert stopped.process.wait(PATIENCE_SECONDS) == 0
+        assert stopped.process.wait(TIMEOUT_SECONDS) == 0
         assert stopped.logged("stopped")[0]["undelivered"] == 0
         assert standin.identities() == in_accepted_log(tmp_path)
 
@@ -234,13 +232,13 @@ def test_a_second_sigterm_forces_and_leaves_the_rest_in_the_journal(tmp_path: Pa
 def test_an_outage_turns_readiness_red_and_liveness_not_and_loses_nothing(tmp_path: Path) -> None:
     with running() as standin, producer(tmp_path, standin, SYNTHETIC) as cut_off:
         wait_for(lambda: cut_off.logged("started") and cut_off.status("/readyz") == 200, "ready")
-        standin.go_away(2)
+        standin.start_outage(2)
         wait_for(lambda: cut_off.status("/readyz") == 503, "not ready")
         assert cut_off.status("/healthz") == 200
         wait_for(lambda: cut_off.status("/readyz") == 200, "ready again")
         assert cut_off.status("/healthz") == 200
         cut_off.process.send_signal(signal.SIGTERM)
-        assert cut_off.process.wait(PATIENCE_SECONDS) == 0
+        assert cut_off.process.wait(TIMEOUT_SECONDS) == 0
         assert standin.identities() == in_accepted_log(tmp_path)
         assert standin.report().verdict.out_of_order == 0
 
@@ -258,7 +256,7 @@ class FullOnce(Journal):
 
 
 def test_a_disk_that_is_full_for_a_moment_holds_no_lane_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    load = Load(1_000, 100)
+    load = QuoteLoad(1_000, 100)
     with running() as standin:
         for name, value in standin.environment.items():
             monkeypatch.setenv(name, value)
@@ -276,7 +274,7 @@ def test_a_disk_that_is_full_for_a_moment_holds_no_lane_up(tmp_path: Path, monke
 
 def test_a_journal_damaged_inside_is_set_aside_and_not_deleted(tmp_path: Path) -> None:
     outbox = make_outbox(Journal(tmp_path, LANES))
-    accept_all(Load(1_000, 100), outbox)
+    accept_all(QuoteLoad(1_000, 100), outbox)
     outbox.close()
     file = tmp_path / FILE
     pages = bytearray(file.read_bytes())
@@ -290,7 +288,7 @@ def test_a_journal_damaged_inside_is_set_aside_and_not_deleted(tmp_path: Path) -
 
 def test_an_accepted_log_cut_short_by_a_kill_can_be_read_and_gone_on_with(tmp_path: Path) -> None:
     path = tmp_path / "accepted_log.jsonl"
-    first, second, third = Load(3, 100).slice(0, 3)
+    first, second, third = QuoteLoad(3, 100).slice(0, 3)
     for quotes in ([first, second], [third]):
         accepted_log = AcceptedLog(path)
         accepted_log.append(quote.identity for quote in quotes)

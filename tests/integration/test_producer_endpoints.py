@@ -64,7 +64,7 @@ def test_metrics_name_every_outcome_from_the_start(url: str) -> None:
 def test_anything_else_is_404_and_says_what_is_there(url: str, path: str) -> None:
     status, body = get(url + path)
     assert status == 404
-    assert body == "not here: /metrics, /healthz, /readyz and /status are\n"
+    assert body == "not found; the paths are /metrics, /healthz, /readyz and /status\n"
 
 
 def test_the_status_is_what_it_is_told(url: str) -> None:

@@ -1,4 +1,4 @@
-"""What one writes without lanes: a record a quote, keyed by its symbol, and records that failed sent again."""
+"""The usual way to use `put_records`, without lanes: a record per quote, keyed by symbol, and failed records resent."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from aws_limits import KINESIS_REQUEST_RECORDS
+from benchmarks.kinesis_standin.process import STREAM
+from benchmarks.load import QuoteLoad
 from quotes import encode_line
-from tests.trials.load import Load
 from tests.trials.producer import READ_TIMEOUT_SECONDS
-from tests.trials.standin import STREAM
 
 TRIES = 3
-"""Of a record, each with as many tries of its whole request as boto3 makes by default; then it is given up."""
+"""How often a record is sent before it is given up. boto3 also retries each request, as often as it does by default."""
 
 
-class Naive(msgspec.Struct, frozen=True):
-    """How to send: requests in flight at once, and when a failed record goes again."""
+class NaiveSender(msgspec.Struct, frozen=True):
+    """A sender with some requests in flight at the same time, which sends failed records again."""
 
     in_flight: int
-    resend: Literal["at once", "with the next"]
+    resend: Literal["at once", "with the next request"]
 
-    def deliver(self, load: Load, environment: Mapping[str, str]) -> None:
-        """Send every quote of the load, in its order; returns when each is stored or given up."""
+    def deliver(self, load: QuoteLoad, environment: Mapping[str, str]) -> None:
+        """Send every quote of the load, in its order. Returns when each is stored or given up."""
         client = boto3.client(
             "kinesis",
             endpoint_url=environment["AWS_ENDPOINT_URL"],
@@ -48,7 +48,7 @@ class Naive(msgspec.Struct, frozen=True):
     def _send(self, client: Any, queue: _Queue) -> None:
         while batch := queue.take():
             failed = _put(client, batch)
-            if self.resend == "with the next":
+            if self.resend == "with the next request":
                 queue.put_back(failed)
                 continue
             while failed := [record for record in failed if record.tries < TRIES]:
@@ -62,9 +62,9 @@ class _Record(msgspec.Struct):
 
 
 class _Queue:
-    """The quotes still to be sent, those that failed first. Thread-safe."""
+    """The records that are still to be sent, failed ones first. Thread-safe."""
 
-    def __init__(self, load: Load) -> None:
+    def __init__(self, load: QuoteLoad) -> None:
         self._lock = threading.Lock()
         self._again: deque[_Record] = deque()
         self._records: Iterator[_Record] = (
@@ -84,7 +84,7 @@ class _Queue:
 
 
 def _put(client: Any, batch: list[_Record]) -> list[_Record]:
-    """Send a batch. Returns the records that failed, as far as one can know."""
+    """Send a batch. Returns the records that failed, as far as the client can know."""
     for record in batch:
         record.tries += 1
     entries = [{"Data": record.data, "PartitionKey": record.key} for record in batch]
@@ -93,6 +93,6 @@ def _put(client: Any, batch: list[_Record]) -> list[_Record]:
     except (ClientError, BotoCoreError):
         return batch
     outcomes = answer.get("Records")
-    if outcomes is None:  # what botocore makes of an answer that was cut short
+    if outcomes is None:  # botocore returns this for an answer that was cut short
         return batch
     return [record for record, outcome in zip(batch, outcomes, strict=True) if "ErrorCode" in outcome]

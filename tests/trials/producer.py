@@ -1,8 +1,8 @@
-"""The real producer, `run` and all, but for its source, which is the load.
+"""The real `run` command of the producer, with the load as its source.
 
     python -m tests.trials.producer '{"quotes":1000000,"symbols":500}'
 
-Everything else comes from the environment, as ever. It goes on where its accepted log ends.
+Everything else comes from the environment, as always. It continues where its accepted log ends.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from pathlib import Path
 
 import msgspec
 
+from benchmarks.load import QuoteLoad
 from producer_service.cli import run_until_stopped
 from producer_service.sources.definition import SourceDefinition, SourceSettings
 from producer_service.sources.registry import SOURCES
-from tests.trials.load import Load, LoadSource
+from tests.fakes.load_source import LoadSource
 
 READ_TIMEOUT_SECONDS = 0.5
 
 
-def main(load: Load) -> None:
-    """Run until the load has been delivered, or a signal."""
-
+def main(load: QuoteLoad) -> None:
+    """Run until the load is delivered, or until a signal."""
     accepted_log = Path(os.environ["PRODUCER_ACCEPTED_LOG_PATH"])
     first = _lines(accepted_log) if accepted_log.exists() else 0
 
@@ -44,4 +44,4 @@ def _lines(path: Path) -> int:
 
 
 if __name__ == "__main__":
-    main(msgspec.json.decode(sys.argv[1], type=Load))
+    main(msgspec.json.decode(sys.argv[1], type=QuoteLoad))

@@ -1,4 +1,4 @@
-"""The trials at full size. `python -m tests.trials` prints them as a table."""
+"""The trials at full size. `python -m tests.trials` prints the same as a table."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from pathlib import Path
 
 import pytest
 
-from tests.trials.faults import ISSUE
-from tests.trials.load import Load
-from tests.trials.naive import Naive
+from benchmarks.kinesis_standin.faults import ALL_FAULTS
+from benchmarks.load import QuoteLoad
+from tests.trials.naive import NaiveSender
 from tests.trials.trial import try_naive, try_producer
 
 pytestmark = pytest.mark.skipif(
     not os.environ.get("STOCKSTREAM_TRIALS"), reason="STOCKSTREAM_TRIALS is not set: a million quotes take minutes"
 )
 
-MILLION = Load(1_000_000, 500)
+MILLION = QuoteLoad(1_000_000, 500)
 
 
 def test_a_million_quotes_through_every_fault(tmp_path: Path) -> None:
-    outcome = try_producer(MILLION, ISSUE, tmp_path)
-    assert (outcome.lost, outcome.strange, outcome.verdict.out_of_order) == (0, 0, 0)
-    assert outcome.verdict.twice_by_fault > 0
-    assert outcome.verdict.twice_for_no_reason == 0
+    outcome = try_producer(MILLION, ALL_FAULTS, tmp_path)
+    assert (outcome.lost, outcome.unexpected, outcome.verdict.out_of_order) == (0, 0, 0)
+    assert outcome.verdict.repeated_after_fault > 0
+    assert outcome.verdict.repeated_without_reason == 0
 
 
 def test_a_million_quotes_with_twenty_kills(tmp_path: Path) -> None:
-    outcome = try_producer(MILLION, ISSUE, tmp_path, kills=20)
-    assert (outcome.lost, outcome.strange, outcome.verdict.out_of_order) == (0, 0, 0)
+    outcome = try_producer(MILLION, ALL_FAULTS, tmp_path, kills=20)
+    assert (outcome.lost, outcome.unexpected, outcome.verdict.out_of_order) == (0, 0, 0)
     assert max(outcome.verdict.repeats_by_key.values()) <= 20
 
 
-def test_what_one_writes_without_lanes_loses_and_reorders() -> None:
-    outcome = try_naive(Load(100_000, 500), ISSUE, Naive(4, "at once"))
+def test_a_sender_without_lanes_loses_and_reorders() -> None:
+    outcome = try_naive(QuoteLoad(100_000, 500), ALL_FAULTS, NaiveSender(4, "at once"))
     assert outcome.lost > 0
     assert outcome.verdict.out_of_order > 0

@@ -1,4 +1,4 @@
-"""One trial: a load through faults, and what came of it, as a row of a table."""
+"""One trial: a load is sent through faults, and its outcome is a row of a table."""
 
 from __future__ import annotations
 
@@ -13,44 +13,44 @@ from random import Random
 
 import msgspec
 
-from tests.trials.arrivals import Verdict
-from tests.trials.faults import Faults
-from tests.trials.load import Load
-from tests.trials.naive import Naive
-from tests.trials.standin import STREAM, Standin, running
+from benchmarks.kinesis_standin.arrivals import Verdict
+from benchmarks.kinesis_standin.faults import Faults
+from benchmarks.kinesis_standin.process import STREAM, Standin, running
+from benchmarks.load import QuoteLoad
+from tests.trials.naive import NaiveSender
 
 LANES = 16
 LIMIT_SECONDS = 1_800.0
 ACCEPTED_LOG = "accepted_log.jsonl"
 ACCEPTED_LOG_LINE_BYTES = 75
 LONGEST_DELAY_SECONDS = 0.3
-"""Between the sight of progress and a kill: as long as anything that the kill might interrupt."""
+"""The longest time from progress to a kill. It is as long as anything that the kill may interrupt."""
 _LOOK_SECONDS = 0.01
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a trial."""
+    """The outcome of a trial."""
 
     name: str
-    load: Load
+    load: QuoteLoad
     lost: int
     """Quotes of the load that never arrived."""
-    strange: int
-    """What arrived and is not of the load."""
+    unexpected: int
+    """Quotes that arrived and are not part of the load."""
     verdict: Verdict
     requests: dict[str, int]
     seconds: float
 
     def row(self) -> str:
-        """A row of the table under `HEAD`."""
+        """A row of the table under `TABLE_HEAD`."""
         verdict = self.verdict
         cells: tuple[str | int, ...] = (
             self.name,
             self.load.quotes,
             self.lost,
             verdict.out_of_order,
-            verdict.twice_by_fault,
-            verdict.twice - verdict.twice_by_fault,
+            verdict.repeated_after_fault,
+            verdict.repeated - verdict.repeated_after_fault,
             max(verdict.repeats_by_key.values(), default=0),
             sum(self.requests.values()),
             round(self.seconds),
@@ -58,14 +58,14 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         return "| " + " | ".join(f"{cell:,}" if isinstance(cell, int) else cell for cell in cells) + " |"
 
 
-HEAD = (
-    "| through | quotes | lost | out of order | twice, the answer lost | twice, answered "
-    "| …packets of one key | requests | seconds |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|"
+TABLE_HEAD = (
+    "| sender | quotes | lost | out of order | repeated, answer lost | repeated, answered "
+    "| packets of one lane | requests | seconds |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|"
 )
 
 
-def try_producer(load: Load, faults: Faults, directory: Path, *, kills: int = 0) -> Outcome:
-    """The real producer, its journal and accepted log in a directory, killed at random moments and started again."""
+def try_producer(load: QuoteLoad, faults: Faults, directory: Path, *, kills: int = 0) -> Outcome:
+    """Try the real producer. It is killed at random moments, and started again with the same journal."""
 
     def deliver(standin: Standin) -> None:
         environment = {
@@ -96,13 +96,13 @@ def try_producer(load: Load, faults: Faults, directory: Path, *, kills: int = 0)
     return _trial(name, load, faults, deliver)
 
 
-def try_naive(load: Load, faults: Faults, naive: Naive) -> Outcome:
-    """The same load without lanes."""
-    name = f"`put_records`, {naive.in_flight} in flight, failed records resent {naive.resend}"
-    return _trial(name, load, faults, lambda standin: naive.deliver(load, standin.environment))
+def try_naive(load: QuoteLoad, faults: Faults, sender: NaiveSender) -> Outcome:
+    """Try a naive sender on the same load."""
+    name = f"`put_records`, {sender.in_flight} in flight, failed records resent {sender.resend}"
+    return _trial(name, load, faults, lambda standin: sender.deliver(load, standin.environment))
 
 
-def _trial(name: str, load: Load, faults: Faults, deliver: Callable[[Standin], None]) -> Outcome:
+def _trial(name: str, load: QuoteLoad, faults: Faults, deliver: Callable[[Standin], None]) -> Outcome:
     with running(faults) as standin:
         started = time.monotonic()
         deliver(standin)
@@ -113,21 +113,21 @@ def _trial(name: str, load: Load, faults: Faults, deliver: Callable[[Standin], N
         name=name,
         load=load,
         lost=len(expected - arrived),
-        strange=len(arrived - expected),
+        unexpected=len(arrived - expected),
         verdict=report.verdict,
         requests=report.requests,
         seconds=seconds,
     )
 
 
-def _started(load: Load, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _started(load: QuoteLoad, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "tests.trials.producer", msgspec.json.encode(load).decode()], env=environment
     )
 
 
 def _wait_for(accepted_log: Path, accepted: int, process: subprocess.Popen[bytes]) -> None:
-    """Wait until a producer has accepted something, and so many quotes of the load."""
+    """Wait until a producer has accepted another quote, and at least so many quotes of the load in total."""
     before = _size(accepted_log)
     enough = max(before + 1, accepted * ACCEPTED_LOG_LINE_BYTES)
     while process.poll() is None and _size(accepted_log) < enough:

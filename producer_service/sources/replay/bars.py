@@ -1,7 +1,7 @@
-"""Minute bars on file, and the quotes that a minute bar stands for.
+"""Minute bars in files, and the quotes that a minute bar stands for.
 
-A file `SYMBOL_1min.csv` has the columns datetime, open, high, low, close and volume, and one row a minute in any order;
-`datetime` is New York's clock at the END of the minute.
+A file `SYMBOL_1min.csv` has the columns datetime, open, high, low, close and volume, and one row per minute in any
+order. `datetime` is the time in New York at the END of the minute.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from quotes import Invalid, price
 NEW_YORK = ZoneInfo("America/New_York")
 MINUTE = timedelta(minutes=1)
 MAX_MISTAKES = 20
-"""Told of one file; the rest of them are counted."""
+"""The most mistakes of one file that are listed. The others are counted."""
 
 _COLUMNS = ("datetime", "open", "high", "low", "close", "volume")
-_YEARS = range(1971, 2200)  # a quote's, in any time zone
+_YEARS = range(1971, 2200)  # what a quote may hold, in any time zone
 _NO_TIME = datetime(1, 1, 1, tzinfo=UTC)
 _LOW_AFTER = timedelta(seconds=20)
 _HIGH_AFTER = timedelta(seconds=40)
@@ -31,10 +31,10 @@ _CLOSE_AFTER = MINUTE - timedelta(milliseconds=1)
 
 
 class Bar(msgspec.Struct, frozen=True, gc=False):
-    """One minute of a symbol. About 0.6 KB of memory."""
+    """One minute of a symbol. It takes about 0.6 KB of memory."""
 
     start: datetime
-    """UTC."""
+    """The start of the minute, in UTC."""
     open: Decimal
     high: Decimal
     low: Decimal
@@ -43,7 +43,7 @@ class Bar(msgspec.Struct, frozen=True, gc=False):
 
 
 class Moment(msgspec.Struct, frozen=True, gc=False):
-    """What a quote says of its symbol at one moment; prices of the day so far."""
+    """The content of a quote at one moment. Open, high, low and volume are those of the day so far."""
 
     event_time: datetime
     price: Decimal
@@ -55,10 +55,11 @@ class Moment(msgspec.Struct, frozen=True, gc=False):
 
 
 def moments(bars: Iterable[Bar]) -> Iterator[Moment]:
-    """The four moments of each bar: open, low (+20 s), high (+40 s) and close (1 ms before the end). Bars in order.
+    """The four moments of each bar: open, low (+20 s), high (+40 s) and close (1 ms before the end).
 
-    A bar's volume is on its close alone; folding the moments of a minute gives its bar again. `previous_close` is the
-    last close of the day before, in New York and among these bars; None on the first day.
+    The bars must be in order of time. A bar's volume is added at its close, so that folding the moments of a minute
+    gives the same bar again. `previous_close` is the last close of the previous day in New York that has bars, or None
+    on the first day.
     """
     today: date | None = None
     previous_close = last_close = None
@@ -81,10 +82,10 @@ def moments(bars: Iterable[Bar]) -> Iterator[Moment]:
 
 
 def read_bars(path: Path) -> tuple[list[Bar], list[str]]:
-    """A file's bars in order of time, and its mistakes, each with file and line; bars are whole if there are none.
+    """The bars of a file in order of time, and its mistakes, each with file and line. Raises OSError.
 
-    Of two rows for one minute the later in the file stands. A high below its low is the data's business: quotes of it
-    are as good as others. Raises OSError.
+    If there are mistakes, bars are missing. If two rows are for the same minute, the later row counts. A high below its
+    low is not a mistake, since it makes valid quotes.
     """
     bars: dict[datetime, Bar] = {}
     mistakes: list[str] = []
@@ -94,7 +95,7 @@ def read_bars(path: Path) -> tuple[list[Bar], list[str]]:
             header = [name.strip() for name in next(rows, [])]
             absent = [name for name in _COLUMNS if name not in header]
             if absent:
-                return [], [f"{path}:1: no column {', '.join(absent)}"]
+                return [], [f"{path}:1: there is no column {', '.join(absent)}"]
             places = [header.index(name) for name in _COLUMNS]
             for row in rows:
                 if not row:
@@ -105,14 +106,14 @@ def read_bars(path: Path) -> tuple[list[Bar], list[str]]:
                 except ValueError as error:
                     mistakes.append(f"{path}:{rows.line_num}: {error}")
     except (csv.Error, UnicodeDecodeError) as error:
-        mistakes.append(f"{path}: not a CSV file in UTF-8: {error}")
+        mistakes.append(f"{path}: is not a CSV file in UTF-8: {error}")
     if len(mistakes) > MAX_MISTAKES:
-        mistakes[MAX_MISTAKES:] = [f"{path}: and {len(mistakes) - MAX_MISTAKES} mistakes more"]
+        mistakes[MAX_MISTAKES:] = [f"{path}: and {len(mistakes) - MAX_MISTAKES} more mistakes"]
     return [bars[start] for start in sorted(bars)], mistakes
 
 
 def _bar(cells: Sequence[str]) -> Bar:
-    """A row's bar. ValueError names all that is wrong with the row."""
+    """The bar of a row. Raises ValueError, which names everything that is wrong with the row."""
     problems: list[str] = []
     start = _start(cells[0], problems)
     open_, high, low, close = (_price(*named, problems) for named in zip(_COLUMNS[1:5], cells[1:5], strict=True))
@@ -127,13 +128,13 @@ def _start(text: str, problems: list[str]) -> datetime:
         end: datetime | None = datetime.fromisoformat(text)
     except ValueError:
         end = None
-    # A date without a time would be a daily bar, a time with a zone another clock than New York's.
+    # A date without a time would be a daily bar, and a time with a zone might not be New York's.
     if end is None or ":" not in text or end.tzinfo is not None or end.second or end.microsecond:
         problems.append(f"datetime {text!r} is not the end of a minute like 2019-02-15 16:00:00")
     elif end.year not in _YEARS:
-        problems.append(f"datetime {text!r} is not of our time")
+        problems.append(f"datetime {text!r} is not between {_YEARS.start} and {_YEARS.stop - 1}")
     else:
-        # The minute is subtracted in UTC: when clocks change, an hour of New York's may be missing before this end.
+        # The minute is subtracted in UTC, because New York skips an hour when its clocks change.
         return end.replace(tzinfo=NEW_YORK).astimezone(UTC) - MINUTE
     return _NO_TIME
 
@@ -148,7 +149,7 @@ def _price(column: str, text: str, problems: list[str]) -> Decimal:
 
 def _volume(text: str, problems: list[str]) -> int:
     try:
-        volume = price(text)  # some write 427888.0
+        volume = price(text)  # some files have 427888.0
         if volume >= 0 and volume == int(volume):
             return int(volume)
     except Invalid:

@@ -20,31 +20,32 @@ from quotes import MAX_CLOCK_SKEW, Invalid, Quote, whole_milliseconds
 
 SOURCE = "replay"
 MAX_QUOTES = 2000
-"""Of one fetch; what is due beyond them is `more`."""
+"""The most quotes of one fetch. If more are due, the result says so in `more`."""
 
 Event = tuple[datetime, str, Moment | Quote]
+"""Event time, symbol, and what the quote says."""
 
 log = structlog.get_logger(__name__)
 
 
 class ReplaySource:
-    """Plays minute bars and archived quotes, merged by time; at one time, symbols in the order of their names.
+    """Plays minute bars and archived quotes in order of time, and at the same time in order of their symbols.
 
-    `path` is a file or a directory, `symbols` (none: all) narrows what is read of it. `speed` is times real time, from
-    the first fetch on and from the first recorded moment; 0 is as fast as it is fetched. Each tuple of symbols that
-    is fetched is played on its own, so watch groups do not take each other's quotes. Raises `ConfigurationError` with
-    every mistake of the recordings.
+    `path` is a file or a directory. If `symbols` is not empty, only these are played. `speed` is a multiple of real
+    time: the recording starts at its first moment when it is first fetched. With speed 0, everything is due at once.
+    Each tuple of symbols has a playback of its own, so watch groups do not take each other's quotes. Raises
+    `ConfigurationError` with every mistake of the recordings.
     """
 
     traits = SourceTraits(is_live=False)
     symbols: tuple[str, ...]
     skipped_lines: int
-    """JSON Lines that were no quote."""
+    """The number of JSON Lines that were not valid."""
 
     def __init__(self, path: Path, *, symbols: Sequence[str] = (), speed: float = 0) -> None:
         found = load(path, symbols)
         if not 0 <= speed < math.inf:
-            found.mistakes.append(f"{speed} is not a speed: times real time, or 0")
+            found.mistakes.append(f"{speed} is not a speed; it is a multiple of real time, or 0")
         if found.mistakes:
             raise ConfigurationError(found.mistakes)
         self.symbols = tuple(sorted(found.by_symbol))
@@ -59,37 +60,37 @@ class ReplaySource:
         self._playbacks: dict[tuple[str, ...], _Playback] = {}
 
     def fetch(self, symbols: Sequence[str], now: datetime) -> FetchResult:
-        """The quotes that are due, at most `MAX_QUOTES`, as if received now; their revision is the producer's to find.
+        """Return the quotes that are due, at most `MAX_QUOTES`, with `now` as their ingest time and with revision 0.
 
-        `complete_to` is in the recording's time. At the end it is the end of the last quote's minute, so that the last
-        bars close. A quote that was recorded in what is now the future is rejected.
+        `complete_to` is a time of the recording. At the end, it is the end of the last quote's minute, so that the last
+        bars close. A quote with an event time in the future is rejected.
         """
         playback = self._playbacks.get(tuple(symbols))
         if playback is None:
             playback = self._playbacks[tuple(symbols)] = _Playback(self._recordings, symbols)
-        due = self._due(now)
-        events = playback.take(due, MAX_QUOTES)
+        until = self._due_until(now)
+        events = playback.take(until, MAX_QUOTES)
         received = whole_milliseconds(now)
         quotes: list[Quote] = []
         rejected: list[Rejected] = []
-        for _, symbol, said in events:
+        for _, symbol, content in events:
             try:
-                quotes.append(_quote(symbol, said, received))
+                quotes.append(_quote(symbol, content, received))
             except Invalid as error:
                 rejected.append(Rejected(symbol, str(error)))
-        complete_to = playback.complete_to(due)
+        complete_to = playback.complete_to(until)
         return FetchResult(
             quotes=tuple(quotes),
             rejected=tuple(rejected),
             missing=tuple(symbol for symbol in symbols if symbol not in self._recordings),
-            # A heartbeat may not claim more than this. Recordings of the future are rejected, so nothing is lost by it.
+            # A heartbeat must not be later than this. Quotes of the future are rejected, so none is missed.
             complete_to=None if complete_to is None else min(complete_to, received + MAX_CLOCK_SKEW),
-            more=playback.has_due(due),
+            more=playback.has_due(until),
             ended=playback.ended,
         )
 
-    def _due(self, now: datetime) -> datetime:
-        """Up to when, in the recording's time, quotes are due."""
+    def _due_until(self, now: datetime) -> datetime:
+        """The time of the recording up to which quotes are due."""
         if not self._speed:
             return self._last
         self._anchor = self._anchor or now
@@ -99,11 +100,11 @@ class ReplaySource:
         return whole_milliseconds(self._first + timedelta(seconds=elapsed))
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """There is nothing to release."""
 
 
 class _Playback:
-    """Some symbols' events, merged, and how far they were taken."""
+    """The merged events of some symbols, and how far they have been played."""
 
     def __init__(self, recordings: Mapping[str, Recording], symbols: Sequence[str]) -> None:
         known = sorted(recordings.keys() & set(symbols))
@@ -116,23 +117,23 @@ class _Playback:
     def ended(self) -> bool:
         return self._next is None
 
-    def has_due(self, due: datetime) -> bool:
-        return self._next is not None and self._next[0] <= due
+    def has_due(self, until: datetime) -> bool:
+        return self._next is not None and self._next[0] <= until
 
-    def take(self, due: datetime, most: int) -> list[Event]:
-        """The next events up to and including a time; not more than `most`."""
+    def take(self, until: datetime, most: int) -> list[Event]:
+        """The next events up to and including a time, at most `most`."""
         taken: list[Event] = []
-        while self._next is not None and self._next[0] <= due and len(taken) < most:
+        while self._next is not None and self._next[0] <= until and len(taken) < most:
             taken.append(self._next)
             self._reached = self._next[0]
             self._next = next(self._events, None)
         return taken
 
-    def complete_to(self, due: datetime) -> datetime | None:
-        """Every event before it was taken; None if there was never one."""
+    def complete_to(self, until: datetime) -> datetime | None:
+        """The time up to which all events have been taken; None if there are no events at all."""
         if self.ended:
             return None if self._reached is None else self._reached.replace(second=0, microsecond=0) + MINUTE
-        return self._reached if self.has_due(due) else due
+        return self._reached if self.has_due(until) else until
 
 
 def _streams(symbol: str, recording: Recording) -> Iterator[Iterator[Event]]:
@@ -140,18 +141,18 @@ def _streams(symbol: str, recording: Recording) -> Iterator[Iterator[Event]]:
     yield ((quote.event_time, symbol, quote) for quote in recording.quotes)
 
 
-def _quote(symbol: str, said: Moment | Quote, received: datetime) -> Quote:
-    if isinstance(said, Quote):
-        return replace(said, source=SOURCE, ingest_time=received, revision=0)
+def _quote(symbol: str, content: Moment | Quote, received: datetime) -> Quote:
+    if isinstance(content, Quote):
+        return replace(content, source=SOURCE, ingest_time=received, revision=0)
     return Quote(
         symbol=symbol,
-        event_time=said.event_time,
-        price=said.price,
+        event_time=content.event_time,
+        price=content.price,
         source=SOURCE,
         ingest_time=received,
-        open=said.open,
-        high=said.high,
-        low=said.low,
-        previous_close=said.previous_close,
-        volume=said.volume,
+        open=content.open,
+        high=content.high,
+        low=content.low,
+        previous_close=content.previous_close,
+        volume=content.volume,
     )

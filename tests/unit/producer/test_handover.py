@@ -92,7 +92,7 @@ def test_an_undelivered_state_found_again_is_taken_once_over_a_crash_too(
 
 
 def test_an_undelivered_state_of_another_number_of_lanes_is_refused(make_outbox: MakeOutbox) -> None:
-    with pytest.raises(JournalError, match="holds 8 lanes"):
+    with pytest.raises(JournalError, match="it has 8 lanes"):
         make_outbox().restore("a", UndeliveredState(8, (), {}))
 
 

@@ -261,7 +261,7 @@ def test_another_number_of_lanes_is_refused_with_what_to_do(
     make_outbox: MakeOutbox, clock: Clock, tmp_path: Path
 ) -> None:
     make_outbox(clock, tmp_path).close()
-    with pytest.raises(JournalError, match=r"holds 4 lanes and LANES says 8.*set LANES to 4"):
+    with pytest.raises(JournalError, match=r"has 4 lanes, and PRODUCER_LANES is 8.*set PRODUCER_LANES=4"):
         make_outbox(clock, tmp_path, lanes=8)
 
 

@@ -195,13 +195,13 @@ def test_a_quote_is_as_fresh_as_it_is_old_beyond_its_declared_delay(make_bench: 
     bench = make_bench(FakeSource(FetchResult(quotes=(make_quote(second=1), delayed))))
     bench.poller.poll()
     rows = [row for packet in bench.outbox.take(0) for row in packet.rows]
-    assert {time - OPEN.timestamp() for row in rows for time in row.due_at} == {1, 15 * 60 + 3}
+    assert {time - OPEN.timestamp() for row in rows for time in row.available_at} == {1, 15 * 60 + 3}
 
 
 def test_the_freshness_of_a_replay_is_nobody_s_business(make_bench: MakeBench) -> None:
     bench = make_bench(FakeSource(FetchResult(quotes=(make_quote(),)), traits=RECORDED))
     bench.poller.poll()
-    assert [row.due_at for packet in bench.outbox.take(0) for row in packet.rows] == [()]
+    assert [row.available_at for packet in bench.outbox.take(0) for row in packet.rows] == [()]
 
 
 def test_groups_of_one_source_take_turns_and_none_begins_after_a_stop(make_bench: MakeBench) -> None:

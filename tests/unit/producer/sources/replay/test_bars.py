@@ -107,7 +107,7 @@ def test_tells_every_mistake_with_its_line(tmp_path: Path) -> None:
         f"{path}:5: datetime '2019-02-15 15:58:00+00:00' is not the end of a minute like 2019-02-15 16:00:00",
         f"{path}:6: open 'nan' is not a price; high '1e99' is not a price; volume '-1' is not a count",
         f"{path}:7: volume '1.5' is not a count",
-        f"{path}:8: datetime '0001-01-01 00:00:00' is not of our time",
+        f"{path}:8: datetime '0001-01-01 00:00:00' is not between 1971 and 2199",
         f"{path}:9: high '' is not a price; low '' is not a price; close '' is not a price; volume '' is not a count",
     ]
 
@@ -118,26 +118,26 @@ def test_counts_the_mistakes_beyond_the_first(tmp_path: Path) -> None:
     mistakes = read_bars(path)[1]
 
     assert len(mistakes) == MAX_MISTAKES + 1
-    assert mistakes[-1] == f"{path}: and 5 mistakes more"
+    assert mistakes[-1] == f"{path}: and 5 more mistakes"
 
 
 def test_names_the_columns_that_are_absent(tmp_path: Path) -> None:
     path = write(tmp_path, header="datetime,open,high,low,Close\n")
 
-    assert read_bars(path) == ([], [f"{path}:1: no column close, volume"])
+    assert read_bars(path) == ([], [f"{path}:1: there is no column close, volume"])
 
 
 def test_an_empty_file_has_no_columns(tmp_path: Path) -> None:
     path = write(tmp_path, header="")
 
-    assert read_bars(path)[1] == [f"{path}:1: no column datetime, open, high, low, close, volume"]
+    assert read_bars(path)[1] == [f"{path}:1: there is no column datetime, open, high, low, close, volume"]
 
 
 def test_bytes_that_are_no_text_are_a_mistake(tmp_path: Path) -> None:
     path = tmp_path / "AAPL_1min.csv"
     path.write_bytes(HEADER.encode() + b"\xff\xfe\x80\n")
 
-    assert read_bars(path)[1][0].startswith(f"{path}: not a CSV file in UTF-8")
+    assert read_bars(path)[1][0].startswith(f"{path}: is not a CSV file in UTF-8")
 
 
 def test_a_bar_is_its_open_low_high_and_close() -> None:

@@ -93,7 +93,7 @@ def test_tells_a_path_that_is_not_there(tmp_path: Path) -> None:
 def test_tells_a_path_without_recordings(tmp_path: Path) -> None:
     other = tmp_path / "SPY.csv"
     other.write_text(BARS)
-    told = "no recordings: neither SYMBOL_1min.csv nor *.jsonl nor *.jsonl.gz"
+    told = "no recordings here: neither SYMBOL_1min.csv nor *.jsonl nor *.jsonl.gz"
 
     assert load(tmp_path).mistakes == [f"{tmp_path}: {told}"]
     assert load(other).mistakes == [f"{other}: {told}"]
@@ -102,7 +102,7 @@ def test_tells_a_path_without_recordings(tmp_path: Path) -> None:
 def test_tells_recordings_without_a_quote(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(encode_line(Heartbeat(lane="lane-00-of-04", clock=START)))
 
-    assert load(tmp_path).mistakes == [f"{tmp_path}: its recordings hold no quote"]
+    assert load(tmp_path).mistakes == [f"{tmp_path}: the recordings have no quotes"]
 
 
 def test_tells_every_mistake_of_every_file(tmp_path: Path) -> None:
@@ -116,12 +116,12 @@ def test_tells_every_mistake_of_every_file(tmp_path: Path) -> None:
     mistakes = load(tmp_path).mistakes
 
     assert [mistake.removeprefix(f"{tmp_path}/")[:22] for mistake in mistakes] == [
-        "A_1min.csv:1: no colum",
+        "A_1min.csv:1: there is",
         "B_1min.csv:3: datetime",
-        "C_1min.csv: no rows",
+        "C_1min.csv: has no row",
         "a b_1min.csv: 'a b' is",
-        "d.jsonl.gz: not a whol",
-        "e.jsonl.gz: not a whol",
+        "d.jsonl.gz: is not a c",
+        "e.jsonl.gz: is not a c",
     ]
 
 
@@ -129,6 +129,6 @@ def test_tells_the_symbols_that_are_not_recorded(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(encode([quote("MSFT"), quote("AAPL")]))
 
     assert load(tmp_path, ["MSFT", "IBM", "GE"]).mistakes == [
-        f"{tmp_path}: nothing recorded of IBM, but of MSFT",
-        f"{tmp_path}: nothing recorded of GE, but of MSFT",
+        f"{tmp_path}: IBM is not recorded; recorded are MSFT",
+        f"{tmp_path}: GE is not recorded; recorded are MSFT",
     ]

@@ -162,7 +162,7 @@ def test_tells_all_that_is_wrong(tmp_path: Path) -> None:
     assert raised.value.mistakes == [
         f"{tmp_path}/SPY_1min.csv:2: datetime 'soon' is not the end of a minute like 2019-02-15 16:00:00",
         f"{tmp_path}/SPY_1min.csv:3: close 'x' is not a price",
-        "-1 is not a speed: times real time, or 0",
+        "-1 is not a speed; it is a multiple of real time, or 0",
     ]
 
 

@@ -1,10 +1,10 @@
-"""The faulty stream on the network: an HTTP server that speaks what boto3 speaks, JSON 1.1.
+"""The faulty stream as an HTTP server that speaks the protocol of Kinesis, JSON 1.1.
 
-    python -m tests.trials.faulty_kinesis '{"records":0.1,"unanswered":0.03}'
+    python -m benchmarks.kinesis_standin.server '{"records":0.1,"unanswered":0.03}'
 
-It runs in a process of its own, so that its CPU is not the producer's; it prints its port, and ends with its standard
-input. `GET /report` says what came of it, `GET /identities` what arrived, `POST /outage` takes it off the network for
-some seconds.
+It runs in a process of its own, so that its CPU is not the producer's. It prints its port, and ends when its standard
+input is closed. `GET /report` returns the verdict, `GET /identities` the quotes that arrived, and `POST /outage` with a
+number of seconds drops all connections and accepts none for that long.
 """
 
 from __future__ import annotations
@@ -15,69 +15,69 @@ import struct
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
+from typing import cast
 
 import msgspec
 
 from aws_limits import KINESIS_REQUEST_BYTES
-from tests.trials.arrivals import Request
-from tests.trials.faults import Fate, Faults
-from tests.trials.faulty_stream import FaultyStream
+from benchmarks.kinesis_standin.arrivals import Request
+from benchmarks.kinesis_standin.faults import Fate, Faults
+from benchmarks.kinesis_standin.stream import FaultyStream
 
 HOST = "127.0.0.1"
 
-_RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time: closing sends RST
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER with 0 seconds: closing the socket sends RST
 
 
-class FaultyKinesis:
+class StandinServer:
     """Serves one stream, in one event loop."""
 
     def __init__(self, stream: FaultyStream) -> None:
         self._stream = stream
-        self._conversations: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
-        self._listener: asyncio.Server | None = None
-        self._return: asyncio.Task[None] | None = None
+        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._outage: asyncio.Task[None] | None = None
         self._port = 0
 
     async def serve(self) -> None:
-        """Listen on a free port, print it, and answer until standard input ends."""
+        """Listen on a free port, print it, and answer until standard input is closed."""
         await self._listen()
         sys.stdout.write(f"{self._port}\n")
         sys.stdout.flush()
-        # Whoever started it holds the other end, so it never outlives them, however they end.
+        # The process that started this one holds the other end, so this one ends with it, however it ends.
         await asyncio.to_thread(sys.stdin.read)
-        conversations = tuple(self._conversations)
-        self._drop(conversations)
-        await asyncio.gather(*conversations)
+        connections = tuple(self._connections)
+        self._drop(connections)
+        await asyncio.gather(*connections)
 
     async def _listen(self) -> None:
-        self._listener = await asyncio.start_server(self._converse, HOST, self._port, limit=2 * KINESIS_REQUEST_BYTES)
+        self._listener = await asyncio.start_server(
+            self._serve_connection, HOST, self._port, limit=2 * KINESIS_REQUEST_BYTES
+        )
         self._port = self._listener.sockets[0].getsockname()[1]
 
-    def _leave(self, seconds: float) -> None:
-        """Drop all connections but the one that asked for it, and refuse new ones for some seconds."""
-        assert self._listener is not None
+    def _start_outage(self, seconds: float) -> None:
+        """Drop all connections except the one that asked for it, and refuse new ones for some seconds."""
         self._listener.close()
-        self._drop(task for task in tuple(self._conversations) if task is not asyncio.current_task())
-        self._return = asyncio.create_task(self._come_back(seconds))
+        self._drop(task for task in tuple(self._connections) if task is not asyncio.current_task())
+        self._outage = asyncio.create_task(self._end_outage(seconds))
 
-    async def _come_back(self, seconds: float) -> None:
+    async def _end_outage(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
         await self._listen()
 
-    def _drop(self, conversations: Iterable[asyncio.Task[None]]) -> None:
-        for task in conversations:
-            _reset(self._conversations[task])
+    def _drop(self, connections: Iterable[asyncio.Task[None]]) -> None:
+        for task in connections:
+            _reset(self._connections[task])
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._conversations[task] = writer
+    async def _serve_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        self._connections[task] = writer
         stored: Request | None = None
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
                 if stored is not None:
-                    stored.is_heard = True
+                    stored.is_answer_read = True
                 start, *lines = head.rstrip().split("\r\n")
                 headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
@@ -85,35 +85,35 @@ class FaultyKinesis:
                 if path == "/":
                     stored = await self._answer(headers.get("x-amz-target", ""), body, reader, writer)
                 else:
-                    await _write(writer, 200, self._tell(path, body))
+                    await _write(writer, 200, self._control(path, body))
         except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # the other side has gone, or was made to go
+            pass  # the client closed the connection, or a fault did
         finally:
-            del self._conversations[task]
+            del self._connections[task]
             with suppress(ConnectionError):
                 writer.close()
 
-    def _tell(self, path: str, body: bytes) -> bytes:
+    def _control(self, path: str, body: bytes) -> bytes:
         match path:
             case "/report":
                 return msgspec.json.encode(self._stream.report())
             case "/identities":
                 return msgspec.json.encode(self._stream.identities())
             case "/outage":
-                self._leave(msgspec.json.decode(body, type=float))
+                self._start_outage(msgspec.json.decode(body, type=float))
                 return b"null"
         raise ConnectionError(path)
 
     async def _answer(
         self, target: str, body: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> Request | None:
-        """Say the stream's answer in the manner of its fate. Returns what was stored."""
+        """Answer a request as its fate demands. Returns the request if it was stored."""
         answer = self._stream.answer(target.rpartition(".")[2], body)
         if answer.delay:
             await asyncio.sleep(answer.delay)
         match answer.fate:
             case Fate.UNANSWERED:
-                await reader.read()  # until the client has lost its patience
+                await reader.read()  # until the client's timeout
             case Fate.REFUSED | Fate.RESET:
                 _reset(writer)
             case Fate.CLOSED:
@@ -131,10 +131,10 @@ async def _write(writer: asyncio.StreamWriter, status: int, content: bytes, *, c
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):  # closed from the other side already
+    with suppress(OSError):  # the client has closed it already
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
     writer.transport.abort()
 
 
 if __name__ == "__main__":
-    asyncio.run(FaultyKinesis(FaultyStream(msgspec.json.decode(sys.argv[1], type=Faults))).serve())
+    asyncio.run(StandinServer(FaultyStream(msgspec.json.decode(sys.argv[1], type=Faults))).serve())

@@ -1,4 +1,4 @@
-"""What a Kinesis that misbehaves as it is told answers to each request, and what it has stored. Pure.
+"""A Kinesis stream with faults: what it answers to each request, and what it has stored. Pure.
 
 Limits and error codes: https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html
 """
@@ -12,31 +12,30 @@ from typing import Any
 import msgspec
 
 from aws_limits import KINESIS_RECORD_BYTES, KINESIS_REQUEST_BYTES, KINESIS_REQUEST_RECORDS
-from tests.trials.arrivals import Arrivals, Request, Verdict
-from tests.trials.faults import Dice, Fate, Faults
+from benchmarks.kinesis_standin.arrivals import Arrivals, Request, Verdict
+from benchmarks.kinesis_standin.faults import Fate, FaultDice, Faults
 
 SHARDS = (2, 4, 3)
-"""How many there are, from one reshard to the next."""
-# Kinesis's limits, written down once more: a mistake in the producer's constants shows here.
+"""The number of shards, from one reshard to the next."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of everything so far."""
+    """The result of everything up to now."""
 
     verdict: Verdict
     requests: dict[str, int]
-    """By fate, and `invalid`."""
+    """The number of requests by fate. `invalid` counts those that Kinesis would not accept."""
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What to say to a request, and how."""
+    """The answer to a request, and how to send it."""
 
     status: int
     content: bytes
     fate: Fate = Fate.ANSWERED
     stored: Request | None = None
     delay: float = 0.0
-    """Seconds until it is said."""
+    """The seconds until it is sent."""
 
 
 class _Record(msgspec.Struct, gc=False):
@@ -49,17 +48,17 @@ class _PutRecords(msgspec.Struct):
 
 
 class FaultyStream:
-    """One stream, of whatever name it is asked for."""
+    """One stream, which answers to any name."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
-        self._dice = Dice(faults)
+        self._dice = FaultDice(faults)
         self._arrivals = Arrivals()
         self._fates: Counter[str] = Counter()
         self._sequence = 0
 
     def answer(self, operation: str, body: bytes) -> Answer:
-        """Meet a request with its fate. Raises `msgspec.MsgspecError` if no SDK could have sent it."""
+        """Draw the fate of a request, and answer it. Raises `msgspec.MsgspecError` if no SDK could have sent it."""
         match operation:
             case "PutRecords":
                 records = msgspec.json.decode(body, type=_PutRecords).records
@@ -82,7 +81,7 @@ class FaultyStream:
         return Answer(status, content, fate, request, self._dice.delay() if fate is Fate.SLOW else 0.0)
 
     def report(self) -> Report:
-        """The verdict on what has arrived, and the requests by their fates."""
+        """The verdict on what has arrived, and the number of requests by fate."""
         return Report(verdict=self._arrivals.verdict(), requests=dict(self._fates))
 
     def identities(self) -> list[tuple[str, str, int]]:
@@ -121,7 +120,7 @@ class FaultyStream:
 
 
 def _mistake(records: list[_Record]) -> tuple[str, str] | None:
-    """Why Kinesis would not look at a request; None if it would."""
+    """Why Kinesis would not accept a request; None if it would."""
     if not 1 <= len(records) <= KINESIS_REQUEST_RECORDS:
         return (
             "ValidationException",

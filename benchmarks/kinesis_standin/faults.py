@@ -1,4 +1,4 @@
-"""What goes wrong between a producer and Kinesis: how often each fault comes, and what becomes of one request. Pure."""
+"""The faults between a producer and Kinesis: how often each occurs, and what becomes of a request. Pure."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ class Fate(StrEnum):
     """What becomes of a request."""
 
     ANSWERED = "answered"
-    """Stored and answered; each record may still fail on its own."""
+    """It is stored and answered. Each record may still fail on its own."""
     SLOW = "slow"
-    """The same, after a while that the client's patience should outlast."""
+    """It is stored and answered after a while, within the client's timeout."""
     THROTTLED = "throttled"
-    """Nothing stored: 400 ProvisionedThroughputExceededException for the whole request."""
+    """Nothing is stored: the whole request is answered 400 ProvisionedThroughputExceededException."""
     FAILED = "failed"
-    """Nothing stored: 500 InternalFailure."""
+    """Nothing is stored: the request is answered 500 InternalFailure."""
     REFUSED = "refused"
-    """Nothing stored: the connection is reset, without an answer."""
+    """Nothing is stored: the connection is reset without an answer."""
     UNANSWERED = "unanswered"
-    """Stored, and never answered: the client's read times out."""
+    """It is stored and never answered, so the client's read times out."""
     RESET = "reset"
-    """Stored, and the connection is reset, without an answer."""
+    """It is stored, and the connection is reset without an answer."""
     CLOSED = "closed"
-    """Stored, and the connection is closed in the middle of the answer."""
+    """It is stored, and the connection is closed in the middle of the answer."""
 
     @property
     def is_stored(self) -> bool:
-        """Whether the request's records are taken."""
+        """Whether the request's records are stored."""
         return self not in (Fate.THROTTLED, Fate.FAILED, Fate.REFUSED)
 
     @property
     def hides_its_answer(self) -> bool:
-        """Whether the sender cannot know that the records were taken."""
+        """Whether the records are stored and the sender cannot know it."""
         return self in (Fate.UNANSWERED, Fate.RESET, Fate.CLOSED)
 
 
 class Faults(msgspec.Struct, frozen=True, kw_only=True):
-    """The share of requests that each fate takes; the rest are answered."""
+    """The share of requests that meet each fate. All others are answered."""
 
     seed: int = 1
     slow: float = 0.0
@@ -51,15 +51,15 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     reset: float = 0.0
     closed: float = 0.0
     records: float = 0.0
-    """The share of a request's records that fail on their own, whatever the request's fate."""
+    """The share of records that fail on their own, whatever the fate of their request."""
     slow_seconds: float = 0.2
-    """The longest that a slow answer takes."""
+    """The longest delay of a slow answer."""
     reshard_every: int = 0
-    """Requests from one reshard to the next; 0 is never."""
+    """The number of requests from one reshard to the next; 0 is never."""
 
 
-NONE = Faults()
-ISSUE = Faults(
+NO_FAULTS = Faults()
+ALL_FAULTS = Faults(
     slow=0.04,
     throttled=0.04,
     failed=0.04,
@@ -70,15 +70,15 @@ ISSUE = Faults(
     records=0.10,
     reshard_every=200,
 )
-"""A tenth of all records fail, and several per cent of requests meet each other fault."""
+"""A tenth of all records fail, and 3 to 4 percent of the requests meet each other fault."""
 
 
-class Dice:
-    """Seeded chance: the same faults and the same order of requests have the same fates."""
+class FaultDice:
+    """Draws faults by a seed: the same faults and the same order of requests give the same fates."""
 
     def __init__(self, faults: Faults) -> None:
         self.faults = faults
-        self._random = Random(faults.seed)
+        self._random = Random(faults.seed)  # noqa: S311  (no secret depends on it)
 
     def fate(self) -> Fate:
         """What becomes of the next request."""
@@ -91,11 +91,11 @@ class Dice:
         return Fate.ANSWERED
 
     def record_error(self) -> str | None:
-        """Why the next record fails on its own; None if it does not."""
+        """The error code with which the next record fails on its own; None if it does not."""
         if self._random.random() >= self.faults.records:
             return None
         return self._random.choice(("ProvisionedThroughputExceededException", "InternalFailure"))
 
     def delay(self) -> float:
-        """Seconds until the next slow answer."""
+        """The seconds until the next slow answer is sent."""
         return self._random.random() * self.faults.slow_seconds

@@ -1,4 +1,4 @@
-"""The instrument itself: a verdict that cannot be bad would prove nothing."""
+"""The stand-in of Kinesis itself: a verdict that cannot be bad would prove nothing."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
-from tests.trials.arrivals import Arrivals, Request
-from tests.trials.faults import ISSUE, Dice, Fate, Faults
-from tests.trials.faulty_stream import FaultyStream
-from tests.trials.standin import STREAM, Standin, running
+from benchmarks.kinesis_standin.arrivals import Arrivals, Request
+from benchmarks.kinesis_standin.faults import ALL_FAULTS, Fate, FaultDice, Faults
+from benchmarks.kinesis_standin.process import STREAM, Standin, running
+from benchmarks.kinesis_standin.stream import FaultyStream
 
 KEY = "lane-00-of-01"
 
@@ -46,30 +46,31 @@ def test_sees_a_quote_behind_a_later_one_of_its_symbol() -> None:
     assert arrivals.verdict().distinct == 5
 
 
-def test_tells_a_repeat_that_a_lost_answer_explains_from_one_that_nothing_does() -> None:
+def test_separates_repeats_that_a_lost_answer_explains_from_others() -> None:
     arrivals = Arrivals()
-    hidden, heard, unheard = Request(Fate.RESET), Request(Fate.ANSWERED, is_heard=True), Request(Fate.SLOW)
-    for second, request in enumerate((hidden, heard, unheard)):
+    hidden, read, unread = Request(Fate.RESET), Request(Fate.ANSWERED, is_answer_read=True), Request(Fate.SLOW)
+    for second, request in enumerate((hidden, read, unread)):
         arrivals.store(request, KEY, line(second))
-    assert arrivals.verdict().twice == 0
+    assert arrivals.verdict().repeated == 0
     arrivals.store(Request(Fate.ANSWERED), KEY, line(0) + line(1) + line(2) + line(3))
     verdict = arrivals.verdict()
-    assert (verdict.twice, verdict.twice_by_fault, verdict.twice_too_late, verdict.twice_for_no_reason) == (3, 1, 1, 1)
+    assert (verdict.repeated, verdict.repeated_after_fault) == (3, 1)
+    assert (verdict.repeated_after_unread_answer, verdict.repeated_without_reason) == (1, 1)
     assert verdict.out_of_order == 0
     assert verdict.repeats_by_key == {KEY: 1}
 
 
-def test_judges_a_third_arrival_by_the_second() -> None:
+def test_explains_a_third_arrival_by_the_second() -> None:
     arrivals = Arrivals()
-    for request in (Request(Fate.RESET), Request(Fate.ANSWERED, is_heard=True), Request(Fate.ANSWERED)):
+    for request in (Request(Fate.RESET), Request(Fate.ANSWERED, is_answer_read=True), Request(Fate.ANSWERED)):
         arrivals.store(request, KEY, line(0))
-    assert (arrivals.verdict().twice_by_fault, arrivals.verdict().twice_for_no_reason) == (1, 1)
+    assert (arrivals.verdict().repeated_after_fault, arrivals.verdict().repeated_without_reason) == (1, 1)
 
 
 def test_the_same_seed_has_the_same_fates_in_their_shares() -> None:
-    fates = [dice.fate() for dice in [Dice(ISSUE)] for _ in range(20_000)]
-    assert fates == [dice.fate() for dice in [Dice(ISSUE)] for _ in range(20_000)]
-    assert fates.count(Fate.UNANSWERED) == pytest.approx(20_000 * ISSUE.unanswered, rel=0.2)
+    fates = [dice.fate() for dice in [FaultDice(ALL_FAULTS)] for _ in range(20_000)]
+    assert fates == [dice.fate() for dice in [FaultDice(ALL_FAULTS)] for _ in range(20_000)]
+    assert fates.count(Fate.UNANSWERED) == pytest.approx(20_000 * ALL_FAULTS.unanswered, rel=0.2)
     assert set(fates) == set(Fate)
 
 

@@ -1,4 +1,4 @@
-"""What arrived at the stream, in its order, and the verdict: what came out of order, what came twice, and why. Pure."""
+"""What arrived at the stream, in its order, and the verdict: what is out of order, what was repeated, and why. Pure."""
 
 from __future__ import annotations
 
@@ -6,42 +6,46 @@ from collections.abc import Iterator
 
 import msgspec
 
-from tests.trials.faults import Fate
+from benchmarks.kinesis_standin.faults import Fate
 
 Moment = tuple[str, int]
 """Event time as on the wire, which sorts as the times do, and revision."""
 
 
 class Request(msgspec.Struct, eq=False):
-    """One request that was stored, and what its sender knows of that."""
+    """A request that was stored, and what its sender can know of that."""
 
     fate: Fate
-    is_heard: bool = False
-    """Whether the connection was used again, which is done only after the whole answer was read."""
+    is_answer_read: bool = False
+    """Whether the client used the connection again, which it does only after it has read the whole answer."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What a stream's consumer would see."""
+    """What a consumer of the stream would see."""
 
     records: int
     quotes: int
-    """Arrivals; a quote that came twice counts twice."""
+    """The number of arrivals. A quote that arrived twice counts twice."""
     distinct: int
+    """The number of different quotes."""
     out_of_order: int
-    """First arrivals behind a later quote of their symbol."""
-    twice: int
-    """Arrivals of what had arrived before."""
-    twice_by_fault: int
-    """Those of them whose earlier answer was held back or cut off by a fault."""
-    twice_too_late: int
-    """Those of them whose earlier answer went out whole, and its connection was not used again."""
+    """Quotes whose first arrival is behind a later quote of their symbol."""
+    repeated: int
+    """Arrivals of quotes that had arrived before."""
+    repeated_after_fault: int
+    """Repeated arrivals whose earlier answer was held back or cut off by a fault."""
+    repeated_after_unread_answer: int
+    """Repeated arrivals whose earlier answer was sent, but perhaps not read: its connection was not used again."""
     repeats_by_key: dict[str, int]
-    """Records that bring again what was answered whole, by partition key. A kill may cause one in each lane."""
+    """By partition key, the number of records that repeat quotes which had been answered.
+
+    A kill of the sender may cause one in each lane.
+    """
 
     @property
-    def twice_for_no_reason(self) -> int:
-        """Arrivals of what had been answered, and the answer read. Only a kill right then excuses it."""
-        return self.twice - self.twice_by_fault - self.twice_too_late
+    def repeated_without_reason(self) -> int:
+        """Repeated arrivals whose earlier answer was read. Only a kill at that moment explains one."""
+        return self.repeated - self.repeated_after_fault - self.repeated_after_unread_answer
 
 
 class _Line(msgspec.Struct, gc=False):
@@ -67,12 +71,13 @@ class Arrivals:
         self._quotes = 0
         self._out_of_order = 0
         self._repeats: list[tuple[str, list[Request]]] = []
+        """Of each record with repeated quotes, its partition key and the requests that brought them before."""
         self._decoder = msgspec.json.Decoder(_Line)
 
     def store(self, request: Request, partition_key: str, data: bytes) -> None:
         """Take the next record. Raises `msgspec.MsgspecError` if it is not a packet of lines."""
         self._records += 1
-        repeated: list[Request] = []
+        earlier_requests: list[Request] = []
         for line in self._decoder.decode_lines(data):
             if line.kind != "quote":
                 continue
@@ -84,22 +89,22 @@ class Arrivals:
             earlier = symbol.requests.get(moment)
             symbol.requests[moment] = request
             if earlier is not None:
-                repeated.append(earlier)
+                earlier_requests.append(earlier)
             elif moment > symbol.newest:
                 symbol.newest = moment
             else:
                 self._out_of_order += 1
-        if repeated:
-            self._repeats.append((partition_key, repeated))
+        if earlier_requests:
+            self._repeats.append((partition_key, earlier_requests))
 
     def verdict(self) -> Verdict:
-        """The verdict on everything that has arrived by now."""
-        by_fault = too_late = 0
+        """The verdict on everything that has arrived up to now."""
+        after_fault = after_unread_answer = 0
         by_key: dict[str, int] = {}
         for key, earlier in self._repeats:
             answered = [request for request in earlier if not request.fate.hides_its_answer]
-            by_fault += len(earlier) - len(answered)
-            too_late += sum(not request.is_heard for request in answered)
+            after_fault += len(earlier) - len(answered)
+            after_unread_answer += sum(not request.is_answer_read for request in answered)
             if answered:
                 by_key[key] = by_key.get(key, 0) + 1
         return Verdict(
@@ -107,9 +112,9 @@ class Arrivals:
             quotes=self._quotes,
             distinct=sum(len(symbol.requests) for symbol in self._symbols.values()),
             out_of_order=self._out_of_order,
-            twice=sum(len(earlier) for _, earlier in self._repeats),
-            twice_by_fault=by_fault,
-            twice_too_late=too_late,
+            repeated=sum(len(earlier) for _, earlier in self._repeats),
+            repeated_after_fault=after_fault,
+            repeated_after_unread_answer=after_unread_answer,
             repeats_by_key=by_key,
         )
 
