@@ -1,4 +1,4 @@
-"""The table over the archive: its columns are the wire's, its partitions the archive's keys."""
+"""The table over the archive has the fields of all lines as columns, and its partitions match the objects' keys."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import msgspec
 from processor_lambda import archive
 from processor_lambda.records import ParsedRecord, Record
 from quotes import Heartbeat, Quote
+from quotes.model import MAX_PRICE, PRICE_PLACES
 from tests.support.templates import ALL, default, properties, statements
 
 TABLE: dict[str, Any] = properties("analytics", "Lines")["TableInput"]
@@ -20,7 +21,7 @@ TYPES = {"str": "string", "int": "bigint", "Decimal": "decimal(23,8)", "bytes": 
 
 
 def columns_of(*kinds: type[msgspec.Struct]) -> dict[str, str]:
-    """What the lines of some kinds hold, as Glue's types."""
+    """The fields of some kinds of lines, with their types in Glue."""
     columns = {"kind": "string", "v": "int"}
     for kind in kinds:
         for name, annotation in kind.__annotations__.items():
@@ -32,9 +33,7 @@ def test_every_field_of_every_kind_of_line_is_a_column() -> None:
     assert columns_of(Quote, Heartbeat, archive._Refused) == COLUMNS
 
 
-def test_a_price_of_every_size_that_a_quote_may_have_fits() -> None:
-    from quotes.model import MAX_PRICE, PRICE_PLACES  # noqa: PLC0415  (the limits, of this test alone)
-
+def test_the_largest_and_the_most_precise_price_fit_into_the_column() -> None:
     digits_before = len(f"{MAX_PRICE - 1:f}")
     assert COLUMNS["price"] == f"decimal({digits_before + PRICE_PLACES},{PRICE_PLACES})"
 
@@ -54,7 +53,7 @@ def test_partitions_are_projected_from_the_keys_that_the_processor_writes() -> N
     assert key.startswith(location.removeprefix("s3://${ArchiveBucket}/"))
 
 
-def test_projection_covers_every_hour_of_every_day_since_the_first() -> None:
+def test_the_projection_covers_every_hour_since_the_first_day() -> None:
     assert [(key["Name"], key["Type"]) for key in TABLE["PartitionKeys"]] == [("dt", "string"), ("hour", "int")]
     projection = {name: value for name, value in PARAMETERS.items() if name.startswith("projection.")}
     assert projection == {
@@ -71,7 +70,7 @@ def test_projection_covers_every_hour_of_every_day_since_the_first() -> None:
     assert re.fullmatch(ALL["analytics"]["Parameters"]["FirstDay"]["AllowedPattern"], default("analytics", "FirstDay"))
 
 
-def test_a_query_writes_where_the_workgroup_says_encrypted_and_reads_no_more_than_its_limit() -> None:
+def test_results_are_encrypted_in_the_workgroups_bucket_and_a_query_has_a_scan_limit() -> None:
     stated = properties("analytics", "Workgroup")["WorkGroupConfiguration"]
     assert stated["EnforceWorkGroupConfiguration"] is True
     assert stated["BytesScannedCutoffPerQuery"] == {"Ref": "ScanLimitBytes"}
@@ -85,12 +84,12 @@ def test_results_expire() -> None:
     assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", {"Ref": "ResultsExpireAfterDays"})
 
 
-def test_there_is_no_crawler_unless_it_is_asked_for() -> None:
+def test_by_default_there_is_no_crawler() -> None:
     assert default("analytics", "CrawlerSchedule") == ""
     crawling = {name for name, resource in ALL["analytics"]["Resources"].items() if resource.get("Condition")}
     assert crawling == {"Crawler", "CrawlerRole"}
 
 
-def test_a_query_may_list_raw_data_alone() -> None:
+def test_a_query_may_list_only_raw_data() -> None:
     (statement,) = [s for s in statements("analytics", "QueryPolicy") if s["Sid"] == "ListTheArchive"]
     assert statement["Condition"] == {"StringLike": {"s3:prefix": "raw-data/*"}}
