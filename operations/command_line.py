@@ -77,12 +77,12 @@ def say(text: str) -> None:
 def say_rebuilds(hints: RebuildHints, now: datetime) -> None:
     """Print the commands that correct the bars after quotes were put back at `now`."""
     for command in hints.commands(now):
-        say(f"bars that are closed did not change; correct them when their minutes are over an hour old: {command}")
+        say(f"bars that were closed before did not change; an hour after their minutes, correct them: {command}")
 
 
 @contextmanager
 def progress(step: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar on stderr. Call the function that it yields with the number of parts that were done since.
+    """Show a progress bar on stderr. Call the function that it yields with the number of newly done parts.
 
     `total` is the number of parts, or None if it is unknown.
     """
