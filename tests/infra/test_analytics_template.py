@@ -1,4 +1,4 @@
-"""The table over the archive has the fields of all lines as columns, and its partitions match the objects' keys."""
+"""The table over the archive has the fields of the lines as columns, and its partitions match the archive's keys."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import msgspec
 from processor_lambda import archive
 from processor_lambda.records import ParsedRecord, Record
 from quotes import Heartbeat, Quote
-from quotes.model import MAX_PRICE, PRICE_PLACES
 from tests.support.templates import ALL, default, properties, statements
 
 TABLE: dict[str, Any] = properties("analytics", "Lines")["TableInput"]
@@ -33,12 +32,14 @@ def test_every_field_of_every_kind_of_line_is_a_column() -> None:
     assert columns_of(Quote, Heartbeat, archive._Refused) == COLUMNS
 
 
-def test_the_largest_and_the_most_precise_price_fit_into_the_column() -> None:
+def test_every_valid_price_fits_into_its_column() -> None:
+    from quotes.model import MAX_PRICE, PRICE_PLACES  # noqa: PLC0415  (the limits, of this test alone)
+
     digits_before = len(f"{MAX_PRICE - 1:f}")
     assert COLUMNS["price"] == f"decimal({digits_before + PRICE_PLACES},{PRICE_PLACES})"
 
 
-def test_partitions_are_projected_from_the_keys_that_the_processor_writes() -> None:
+def test_the_projected_partitions_match_the_keys_that_the_processor_writes() -> None:
     record = Record(
         stream="arn",
         shard="shardId-000000000000",
@@ -53,7 +54,7 @@ def test_partitions_are_projected_from_the_keys_that_the_processor_writes() -> N
     assert key.startswith(location.removeprefix("s3://${ArchiveBucket}/"))
 
 
-def test_the_projection_covers_every_hour_since_the_first_day() -> None:
+def test_projection_covers_every_hour_of_every_day_since_the_first() -> None:
     assert [(key["Name"], key["Type"]) for key in TABLE["PartitionKeys"]] == [("dt", "string"), ("hour", "int")]
     projection = {name: value for name, value in PARAMETERS.items() if name.startswith("projection.")}
     assert projection == {
@@ -70,7 +71,7 @@ def test_the_projection_covers_every_hour_since_the_first_day() -> None:
     assert re.fullmatch(ALL["analytics"]["Parameters"]["FirstDay"]["AllowedPattern"], default("analytics", "FirstDay"))
 
 
-def test_results_are_encrypted_in_the_workgroups_bucket_and_a_query_has_a_scan_limit() -> None:
+def test_the_workgroup_enforces_encrypted_results_and_a_limit_on_reads() -> None:
     stated = properties("analytics", "Workgroup")["WorkGroupConfiguration"]
     assert stated["EnforceWorkGroupConfiguration"] is True
     assert stated["BytesScannedCutoffPerQuery"] == {"Ref": "ScanLimitBytes"}
@@ -84,7 +85,7 @@ def test_results_expire() -> None:
     assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", {"Ref": "ResultsExpireAfterDays"})
 
 
-def test_by_default_there_is_no_crawler() -> None:
+def test_there_is_a_crawler_only_on_request() -> None:
     assert default("analytics", "CrawlerSchedule") == ""
     crawling = {name for name, resource in ALL["analytics"]["Resources"].items() if resource.get("Condition")}
     assert crawling == {"Crawler", "CrawlerRole"}
