@@ -21,7 +21,7 @@ from analytics.errors import AnalyticsError
 from analytics.formatting import OutputFormat
 from analytics.prompt import Session
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="SQL over the archive.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help="SQL over the archive.")
 
 PIPE_WIDTH = 240
 """The width of a table in characters if the output is not a terminal."""
@@ -42,10 +42,10 @@ def sql(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,  # noqa: FBT002  (an option, by name)
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the result as CSV.")] = False,  # noqa: FBT002  (an option, by name)
 ) -> None:
-    r"""Run SQL over an archive, with the same table, views and saved queries as in Athena.
+    r"""Run SQL over an archive.
 
-    The query `\d` lists them. An archive in S3 is first downloaded completely, with the credentials and the endpoint
-    that the AWS SDK finds.
+    The table, the views and the saved queries are the same as in Athena, and the query `\d` lists them. An archive in
+    S3 is first downloaded completely, with the credentials and the endpoint that the AWS SDK finds.
     """
     if as_json and as_csv:
         raise typer.BadParameter("use only one of them", param_hint="--json --csv")
@@ -65,7 +65,10 @@ def sql(
 
 @app.command("templates")
 def write_templates() -> None:
-    """Write the CloudFormation templates of the views and saved queries from the SQL in infra/athena."""
+    """Write the templates of the views and queries.
+
+    These are CloudFormation templates, and the SQL is in infra/athena.
+    """
     with _reported_errors():
         known = catalog.read()
         for name, text in templates.render(known, view_columns(known)).items():

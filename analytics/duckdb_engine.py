@@ -119,7 +119,9 @@ def _type(column: Column) -> str:
     try:
         return _TYPES[column.type]
     except KeyError:
-        raise QueryError(f"column {column.name} has the type {column.type}, which has no type of DuckDB here") from None
+        raise QueryError(
+            f"column {column.name} has the type {column.type}, which this engine does not support"
+        ) from None
 
 
 def _quoted(name: str) -> str:

@@ -67,7 +67,7 @@ def require(directory: Path) -> Path:
     if (directory / PREFIX).is_dir():
         return directory
     if directory == DIRECTORY:
-        raise NoArchive("there is no archive yet: run `make demo SECONDS=20`, which leaves one for this command")
+        raise NoArchive("there is no archive yet: run `make demo SECONDS=20` first")
     raise NoArchive(f"{directory} holds no {PREFIX}: set --archive to a directory that holds one, or to s3://BUCKET")
 
 

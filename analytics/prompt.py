@@ -20,6 +20,8 @@ HELP = r"""\d            list the table, the views and the saved queries
 NAME          run the saved query with this name
 Everything else is SQL. End it with a semicolon."""
 
+TABLE_DESCRIPTION = "Every line of the archive as it is stored: quotes, heartbeats and refused lines."
+
 
 class Session:
     """Runs queries and prints their results."""
@@ -67,13 +69,7 @@ class Session:
             self._print(self._engine.columns(argument.strip()))
 
     def _contents(self) -> Result:
-        rows = [
-            (
-                "table",
-                self._catalog.table.name,
-                "Every line of the archive as it is stored: quotes, heartbeats and refused lines.",
-            )
-        ]
+        rows = [("table", self._catalog.table.name, TABLE_DESCRIPTION)]
         rows += [("view", view.name, view.description) for view in self._catalog.views]
         rows += [("saved query", query.name, query.description) for query in self._catalog.queries]
         return Result(("kind", "name", "description"), ("VARCHAR",) * 3, tuple(rows))

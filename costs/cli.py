@@ -42,27 +42,32 @@ def show(  # noqa: PLR0917  (options, by name)
         Resolution,
         typer.Option(help="What becomes a row. every: every quote. minute: the last quote of each symbol and minute."),
     ] = "every",
-    window: Annotated[float, typer.Option(min=0, max=300, help="The template's parameter BatchingWindowSeconds.")] = 1,
-    batch_size: Annotated[int, typer.Option(min=1, max=10_000, help="The template's parameter BatchSize.")] = 160,
+    window: Annotated[
+        float,
+        typer.Option(min=0, max=300, help="Seconds that a batch may wait for more records (BatchingWindowSeconds)."),
+    ] = 1,
+    batch_size: Annotated[int, typer.Option(min=1, max=10_000, help="The most records in a batch (BatchSize).")] = 160,
     tables: Annotated[
         Mode, typer.Option("--tables", "--capacity", help="The billing mode of the tables.")
     ] = "on-demand",
     stream: Annotated[Mode, typer.Option(help="The billing mode of the stream.")] = "provisioned",
     lanes: Annotated[
         int | None,
-        typer.Option(min=1, help="The producer's setting PRODUCER_LANES.", show_default="4, or as many as needed"),
+        typer.Option(min=1, help="The number of lanes (PRODUCER_LANES).", show_default="4, or as many as needed"),
     ] = None,
     shards: Annotated[
-        int | None, typer.Option(min=1, help="The template's parameter ShardCount.", show_default="as many as needed")
+        int | None, typer.Option(min=1, help="The number of shards (ShardCount).", show_default="as many as needed")
     ] = None,
     vcpu: Annotated[float, typer.Option(min=0.25, help="The CPU of the producer's task.")] = 0.25,
     memory: Annotated[float, typer.Option(min=0.5, help="The memory of the producer's task in GB.")] = 0.5,
     function_memory: Annotated[
-        int, typer.Option(min=128, max=10240, help="The template's parameter MemorySize, in MB.")
+        int, typer.Option(min=128, max=10240, help="The memory of the function in MB (MemorySize).")
     ] = 512,
-    row_days: Annotated[int, typer.Option(min=1, help="The template's parameter QuoteTtlDays.")] = 30,
-    bar_days: Annotated[int, typer.Option(min=1, help="The template's parameter BarTtlDays.")] = 365,
-    archive_days: Annotated[int, typer.Option(min=1, help="The template's parameter ArchiveExpireAfterDays.")] = 1095,
+    row_days: Annotated[int, typer.Option(min=1, help="How many days rows are kept (QuoteTtlDays).")] = 30,
+    bar_days: Annotated[int, typer.Option(min=1, help="How many days bars are kept (BarTtlDays).")] = 365,
+    archive_days: Annotated[
+        int, typer.Option(min=1, help="How many days the archive is kept (ArchiveExpireAfterDays).")
+    ] = 1095,
     collector: Annotated[  # noqa: FBT002  (an option, by name)
         bool, typer.Option("--collector", help="Include the collection of metrics into Managed Prometheus.")
     ] = False,
@@ -73,11 +78,14 @@ def show(  # noqa: PLR0917  (options, by name)
 ) -> None:
     """Price a month line by line, and compare it with the naive design.
 
-    The naive design sends, stores and archives each quote with a request of its own. The list prices are in
-    costs/prices.toml. Network egress, queries and support are not included. Sizes are measured by running the
-    pipeline's own code, counts follow from the settings, and the durations of the function are assumed. Every poll is
-    assumed to bring a new quote of every symbol. Storage is what it costs to keep this month's data until they expire.
-    In the long run, that is also the storage that a month is billed for.
+    The naive design sends, stores and archives each quote with a request of its own.
+
+    The list prices are in costs/prices.toml. Network egress, queries and support are not included. Sizes are measured
+    by running the pipeline's own code, counts follow from the settings, and the durations of the function are assumed.
+    Every poll is assumed to bring a new quote of every symbol. Storage is what it costs to keep this month's data until
+    they expire. In the long run, that is also the storage that a month is billed for.
+
+    Names in parentheses are parameters of the templates or settings of the producer.
     """
     setup = Setup(
         symbols=symbols,
@@ -145,7 +153,8 @@ def _show(setup: Setup, priced: Bill, price_table: Prices) -> None:
     )
     if priced.parallelization > 1:
         out.print(
-            f"the function needs ParallelizationFactor {priced.parallelization} or more shards to process this in time"
+            "one batch of a shard at a time is too slow: set ParallelizationFactor to "
+            f"{priced.parallelization}, or use more shards"
         )
     out.print(
         f"list prices of {price_table.region}, noted on {price_table.read}; {_reliability(priced.lines, price_table)}"

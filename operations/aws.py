@@ -52,6 +52,8 @@ def translated_errors(resource: str) -> Iterator[None]:
     except NoRegionError as error:
         raise WrongUsage("no region: set AWS_DEFAULT_REGION, or set AWS_PROFILE to a profile with a region") from error
     except (NoCredentialsError, PartialCredentialsError, ProfileNotFound) as error:
-        raise WrongUsage(f"{error}: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY") from error
+        raise WrongUsage(
+            f"{error}: set AWS_PROFILE to a profile that exists, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        ) from error
     except (BotoCoreError, ValueError) as error:  # boto3 raises a ValueError for an invalid endpoint URL
         raise Unavailable(f"{resource}: {error}") from error

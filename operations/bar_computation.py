@@ -28,7 +28,7 @@ def compute_bars(
     warm: Indicators,
     keep_lines: bool,
 ) -> list[Bar]:
-    """The bars of a symbol if its quotes had arrived once each and in order. All bars are closed at `end`.
+    """The bars that a symbol would have if each quote had arrived once and in order. All are closed by `end`.
 
     `quotes` are in order. `earlier` are the last quotes before them, from which the first bar gets the volume, the
     price and the previous close. `warm` are the indicators after the last bar before them. No alert is raised.

@@ -40,8 +40,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="The operator's commands. They work on AWS and on any emulator of it. Set AWS_ENDPOINT_URL, "
-    "AWS_DEFAULT_REGION, AWS_PROFILE and so on, as for every program that uses the AWS SDK.",
+    help="The operator's commands, for AWS and any emulator of it. They use the endpoint, the region and the "
+    "credentials that the AWS SDK finds, for example in AWS_ENDPOINT_URL, AWS_DEFAULT_REGION and AWS_PROFILE.",
 )
 app.add_typer(quarantine_cli.app, name="quarantine")
 
@@ -56,7 +56,10 @@ def export(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65_535, help="The port that serves /metrics.")] = 9100,
 ) -> None:
-    """Serve metrics of the stored quotes and the quarantine to Prometheus, until stopped."""
+    """Serve metrics for Prometheus until stopped.
+
+    They are the number of messages in quarantine and the event time of the newest stored quote.
+    """
     with reported_errors():
         exporter.serve(outputs_of(stack_prefix, stage, outputs_file), host, port)
 
@@ -135,7 +138,9 @@ def _symbol(text: str) -> str:
     ),
 )
 def rebuild_(  # noqa: PLR0917  (options, by name)
-    day: Annotated[list[datetime], typer.Option(formats=["%Y-%m-%d"], help="A day in UTC. Repeat for more.")],
+    day: Annotated[
+        list[datetime], typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="A day in UTC. Repeat for more.")
+    ],
     symbol: Annotated[
         list[str] | None, typer.Option(parser=_symbol, metavar="SYMBOL", help="A symbol. Repeat for more.")
     ] = None,
@@ -146,6 +151,7 @@ def rebuild_(  # noqa: PLR0917  (options, by name)
         datetime | None,
         typer.Option(
             formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"],
+            metavar="YYYY-MM-DD[THH:MM]",
             help="Use the quotes that arrived up to this time (UTC). By default, that is the end of the next day. Set "
             "a later time if quotes were redriven or replayed later.",
         ),
@@ -155,12 +161,12 @@ def rebuild_(  # noqa: PLR0917  (options, by name)
     stage: StageOption = "dev",
     outputs_file: OutputsFileOption = None,
 ) -> None:
-    """Compute a day's bars again from the archive, and write those that differ from the stored ones.
+    """Compute the bars of a day again from the archive.
 
-    Use it after a bug, a redrive, a replay, or quotes that came late. The bars and indicators become what they would be
-    if every quote had arrived once and in order. Only minutes that ended over an hour ago are changed. The indicators
-    start from the bars that are stored before the day, so start with the first damaged day. You may run it again: it
-    then changes nothing.
+    It writes the bars that differ from the stored ones. Use it after a bug, a redrive, a replay, or quotes that came
+    late. The bars and indicators become what they would be if every quote had arrived once and in order. Only minutes
+    that ended over an hour ago are changed. The indicators start from the bars that are stored before the day, so start
+    with the first damaged day. You may repeat this command. If nothing has changed, it writes nothing.
     """
     with reported_errors():
         if bool(symbol) == all_symbols:

@@ -22,8 +22,8 @@ NOT_DONE = 1
 WRONG_USAGE = 2
 INTERRUPTED = 130
 EXIT_CODES = (
-    "Exit codes: 0 done; 1 something could not be done, and it is where it was before; 2 wrong usage; 130 interrupted, "
-    "and what was not finished is where it was before."
+    "Exit codes: 0 done; 1 something could not be done; 2 wrong usage; 130 interrupted. What a command has not done is "
+    "where it was before."
 )
 
 StackPrefixOption = Annotated[str, typer.Option("--stack-prefix", help="The first part of the stacks' names.")]
@@ -33,8 +33,8 @@ OutputsFileOption = Annotated[
     typer.Option(
         "--outputs-file",
         dir_okay=False,
-        help="Read the stacks' outputs from this file, which `deployment deploy --outputs-file` wrote. Without it, the "
-        "stacks are asked.",
+        help="Read the names of the resources from this file, which `deployment deploy --outputs-file` wrote. By "
+        "default, they are read from the stacks.",
     ),
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be done. Change nothing.")]
@@ -77,12 +77,12 @@ def say(text: str) -> None:
 def say_rebuilds(hints: RebuildHints, now: datetime) -> None:
     """Print the commands that correct the bars after quotes were put back at `now`."""
     for command in hints.commands(now):
-        say(f"bars that are closed did not change; correct them when their minutes are over an hour old: {command}")
+        say(f"bars that were closed before did not change; an hour after their minutes, correct them: {command}")
 
 
 @contextmanager
 def progress(step: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar on stderr. Call the function that it yields with the number of parts that were done since.
+    """Show a progress bar on stderr. Call the function that it yields with the number of newly done parts.
 
     `total` is the number of parts, or None if it is unknown.
     """

@@ -17,7 +17,7 @@ from processor_lambda.rows import Row
 from quotes import to_iso
 
 ATTEMPTS = 8
-"""How often a batch is written while DynamoDB leaves items unprocessed. The pauses add up to at most 25 s."""
+"""How many times a batch is sent if DynamoDB leaves items unprocessed. The pauses add up to at most 25 s."""
 _FIRST_PAUSE_SECONDS = 0.1
 
 _serialize = TypeSerializer().serialize

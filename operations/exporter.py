@@ -24,7 +24,7 @@ _SETTINGS = {"connect_timeout": 2, "read_timeout": 3, "retries": {"total_max_att
 
 
 class PipelineCollector(Collector):
-    """Reads the figures at each scrape. If a service does not answer the scrape fails, because old figures mislead."""
+    """Reads the figures at each scrape. If a service does not answer, the scrape fails: old figures would mislead."""
 
     def __init__(self, outputs: Mapping[str, str], *, dynamodb: Any, sqs: Any) -> None:
         self._outputs, self._dynamodb, self._sqs = outputs, dynamodb, sqs

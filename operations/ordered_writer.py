@@ -14,7 +14,7 @@ from aws_limits import KINESIS_REQUEST_BYTES, KINESIS_REQUEST_RECORDS
 from operations.ports import Packet, Stream
 
 ATTEMPTS = 10
-"""How often a packet is sent. With the pauses below, it takes about half a minute to give up a key."""
+"""How many times a packet is sent before its key is given up. With the pauses below, that takes half a minute."""
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 10.0
 

@@ -49,7 +49,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Look at refused lines, put them back on the stream, or delete them.",
+    help="List, show, replay or drop refused lines.",
     epilog=_EPILOG,
 )
 
@@ -70,7 +70,11 @@ ReasonOption = Annotated[
 ]
 OlderOption = Annotated[
     timedelta | None,
-    typer.Option(parser=_duration, metavar="AGE", help="Only messages that arrived longer ago: 90s, 30m, 2h, 3d."),
+    typer.Option(
+        parser=_duration,
+        metavar="AGE",
+        help="Only messages that arrived longer ago than this, like 90s, 30m, 2h or 3d.",
+    ),
 ]
 LimitOption = Annotated[int, typer.Option(min=1, help="Read at most this many messages.")]
 DEFAULT_LIMIT = 10_000
@@ -113,10 +117,10 @@ def show(  # noqa: PLR0917  (options, by name)
     stage: StageOption = "dev",
     outputs_file: OutputsFileOption = None,
 ) -> None:
-    """Show a message: where it came from, why it was refused, and its bytes.
+    """Show a message and its bytes.
 
-    Bytes are shown as text if a terminal can show it, and in hexadecimal otherwise. Lines that are stored in S3 are
-    read from there.
+    It says where the message came from and why it was refused. Bytes are shown as text if a terminal can show it, and
+    in hexadecimal otherwise. Lines that are stored in S3 are read from there.
     """
     with reported_errors():
         with _snapshot(outputs_of(stack_prefix, stage, outputs_file), limit) as snapshot:
@@ -171,11 +175,12 @@ def replay_(  # noqa: PLR0917  (options, by name)
     stage: StageOption = "dev",
     outputs_file: OutputsFileOption = None,
 ) -> None:
-    """Put refused lines back on the stream, if the processor would accept them now.
+    """Put refused lines back on the stream.
 
-    The processor's own code decides, line by line. An accepted line goes to the lane of its symbol. A line that would
-    be refused again stays in quarantine with the reason, and its message stays whole. A message is deleted only when
-    Kinesis has acknowledged all of its lines. Replaying a line twice has no effect downstream.
+    Only lines that the processor would accept now are put back. Its own code decides, line by line. An accepted line
+    goes to the lane of its symbol. A line that would be refused again stays in quarantine with the reason, and its
+    message stays whole. A message is deleted only when Kinesis has acknowledged all of its lines. Replaying a line
+    twice has no effect downstream.
     """
     with reported_errors():
         now = datetime.now(UTC)
@@ -218,7 +223,10 @@ def drop(  # noqa: PLR0917  (options, by name)
     stage: StageOption = "dev",
     outputs_file: OutputsFileOption = None,
 ) -> None:
-    """Delete messages from the quarantine. The archive keeps the bytes of their lines until it expires."""
+    """Delete messages from the quarantine.
+
+    The archive keeps the bytes of their lines until it expires.
+    """
     with reported_errors():
         selection = _selection(ids, reason, _before(datetime.now(UTC), older), all_=all_)
         with _snapshot(outputs_of(stack_prefix, stage, outputs_file), limit) as snapshot:

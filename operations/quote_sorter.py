@@ -23,7 +23,7 @@ CREATE TABLE quotes (symbol TEXT, event_time INTEGER, revision INTEGER, line BLO
 
 
 class QuoteSorter:
-    """Quotes in sorted order, one for each identity (symbol, event time and revision). Close it after use."""
+    """Quotes in sorted order, one for each symbol, event time and revision. Use it in a `with` block."""
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("", isolation_level=None)
@@ -39,7 +39,7 @@ class QuoteSorter:
         self._database.close()
 
     def add(self, quotes: Iterable[ArchivedQuote]) -> None:
-        """Add quotes that arrived after all that were added before. They replace quotes of the same identity.
+        """Add quotes that arrived after all that were added before. They replace quotes with the same key.
 
         So the last arrival counts, as it does in the quotes table.
         """

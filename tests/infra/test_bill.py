@@ -1,4 +1,4 @@
-"""What the bill takes to be in the templates is in them."""
+"""The bill's assumptions about the templates are true."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOW = datetime(2026, 11, 25, tzinfo=UTC)
 RECORD = Record(stream="s", shard="0", sequence_number=1, partition_key="k", arrival=NOW, data=b"")
 
 
-def test_what_is_billed_by_the_piece_is_counted_as_the_templates_have_it() -> None:
+def test_the_bill_counts_the_alarms_dashboards_keys_and_metrics_of_the_templates() -> None:
     kinds = Counter(resource["Type"] for _, _, resource in resources())
     lines = (
         metrics.processed(Report(oldest_ingest_time=NOW), RECORD, seconds=1, now=NOW),
