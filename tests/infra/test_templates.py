@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cfnlint.config import ConfigMixIn  # type: ignore[import-untyped]
-from cfnlint.runner import Runner  # type: ignore[import-untyped]
 
 from deployment.deployer import ALL_STACKS, PIPELINE
 from tests.support.templates import ALL, PATHS, default, properties, resources
@@ -19,6 +17,10 @@ MADE_BY_THE_DEPLOYMENT = {"CodeKey", "Image"}
 
 def test_cfn_lint_has_no_finding() -> None:
     """All templates are one run, because loading the rules takes longer than checking a template."""
+    # Importing cfn-lint takes a second, which only the process that runs this test has to spend.
+    from cfnlint.config import ConfigMixIn  # type: ignore[import-untyped]  # noqa: PLC0415
+    from cfnlint.runner import Runner  # type: ignore[import-untyped]  # noqa: PLC0415
+
     config = ConfigMixIn([], include_checks=["I"], templates=[str(path) for path in PATHS.values()])
     assert [str(finding) for finding in Runner(config).run()] == []
 
