@@ -33,8 +33,8 @@ PACKAGE_ARCHITECTURE ?= arm64
 
 # How many processes run the tests: a number, or `auto` for one on each core.
 WORKERS ?= auto
-# A test of `make unit` fails after this many seconds. pyproject.toml has the limit of the other tests.
-UNIT_TIMEOUT := 60
+# A test of `make e2e` fails after this many seconds, because the first one builds the images. pyproject.toml has the limit
+# of the other tests.
 E2E_TIMEOUT := 900
 
 UPGRADE ?=
@@ -87,7 +87,7 @@ yahoo: $(DEV)/$(STAMP) ## Run a local Yahoo with generated prices until Ctrl-C, 
 unit: $(DEV)/$(STAMP) ## Run the tests that start no process and no server (under 1 minute).
 ##   PYTEST_ARGS="-k fold -n 0"  more arguments for pytest; `-n 0` runs all tests in one process
 ##   WORKERS=4                   the number of processes, which is the number of cores by default
-	@$(DEV)/bin/python -m pytest -n $(WORKERS) --timeout $(UNIT_TIMEOUT) \
+	@$(DEV)/bin/python -m pytest -n $(WORKERS) \
 	  tests/unit tests/model tests/contract tests/infra $(PYTEST_ARGS)
 
 test: $(DEV)/$(STAMP) $(VENV)/$(STAMP) ## Run every test that needs no container engine (under 5 minutes on 2 cores).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import random
 import shutil
 import signal
 import socket
@@ -31,6 +32,8 @@ _METERING_PROXY = Path(__file__).with_name("metering_proxy.py")
 _START_SECONDS = 30.0
 _REAP_SECONDS = 2.0
 _POLL_SECONDS = 0.05
+_PORTS = range(20_000, 32_000)
+_PORT_ATTEMPTS = 20
 _LOG_LINES = 20
 # The variables that any process needs. No other variable reaches the emulator or the functions that it runs.
 _INHERITED = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
@@ -237,7 +240,12 @@ def _session() -> boto3.Session:
 
 
 def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """A port that nothing listens on, below those that systems give to outgoing connections.
+
+    Such a connection could take the port before the emulator listens on it. Raises `EmulatorError`.
+    """
+    for port in random.sample(_PORTS, _PORT_ATTEMPTS):
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind((HOST, port))
+            return port
+    raise EmulatorError(f"{_PORT_ATTEMPTS} ports of {HOST}, from {_PORTS.start} to {_PORTS.stop}, are all in use")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.integration import yahoo_standin
 from tests.support.process_guard import GUARD
@@ -25,8 +26,13 @@ UNIT = tuple(TESTS / name for name in ("unit", "model", "contract", "infra"))
 
 
 def pytest_configure() -> None:
-    """Let the guard see what happens in this process."""
+    """Let the guard see what happens in this process, and give the examples of Hypothesis time.
+
+    Tests that run beside each other slow each other down, so an example that takes long tells nothing.
+    """
     GUARD.install()
+    settings.register_profile("stockstream", deadline=None)
+    settings.load_profile("stockstream")
 
 
 @pytest.hookimpl(wrapper=True)

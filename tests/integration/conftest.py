@@ -30,9 +30,12 @@ def emulator(replica_python: str) -> Iterator[Emulator]:
 
 
 @pytest.fixture(scope="session")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The processor's zip, for the interpreter that the emulator runs functions with."""
-    return build(PROCESSOR, Target.of_this_interpreter(), tmp_path_factory.mktemp("package"))
+def package() -> Path:
+    """The processor's zip, for the interpreter that the emulator runs functions with.
+
+    It is in the directory of the builds, whose wheels are installed once. Processes may build there at the same time.
+    """
+    return build(PROCESSOR, Target.of_this_interpreter())
 
 
 @pytest.fixture(scope="session")

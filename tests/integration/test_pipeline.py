@@ -228,9 +228,10 @@ def await_accepted(directory: Path, count: int) -> None:
         time.sleep(0.02)
 
 
-def demo(python: str, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+def demo(python: str, directory: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+    """The demo in a process of its own, with its archive in a directory of the test, not in that of `make sql`."""
     return subprocess.Popen(
-        [python, "-m", "replica", "demo", *arguments],
+        [python, "-m", "replica", "demo", "--keep", str(directory / "archive"), *arguments],
         cwd=ROOT,
         env=os.environ | variables,
         stdout=subprocess.PIPE,
@@ -241,7 +242,7 @@ def demo(python: str, *arguments: str, **variables: str) -> subprocess.Popen[str
 
 def test_the_demo_runs_under_the_deployed_policies_and_loses_nothing(replica_python: str, tmp_path: Path) -> None:
     summary = tmp_path / "summary.json"
-    run = demo(replica_python, "--seconds", "6", "--summary", str(summary), AUTH="true")
+    run = demo(replica_python, tmp_path, "--seconds", "6", "--summary", str(summary), AUTH="true")
     output, _ = run.communicate(timeout=PATIENCE)
     assert run.returncode == 0, output
     figures = json.loads(summary.read_bytes())
@@ -250,8 +251,8 @@ def test_the_demo_runs_under_the_deployed_policies_and_loses_nothing(replica_pyt
     assert 0 < figures["latency_seconds"]["p50"] <= figures["latency_seconds"]["p99"]
 
 
-def test_ctrl_c_drains_the_demo_and_compares(replica_python: str) -> None:
-    run = demo(replica_python)
+def test_ctrl_c_drains_the_demo_and_compares(replica_python: str, tmp_path: Path) -> None:
+    run = demo(replica_python, tmp_path)
     assert run.stdout
     for line in run.stdout:
         if "quotes stored" in line and " 0 quotes" not in line:
@@ -262,8 +263,8 @@ def test_ctrl_c_drains_the_demo_and_compares(replica_python: str) -> None:
     assert "lost" in output
 
 
-def test_the_demo_tells_what_is_wrong_with_its_settings(replica_python: str) -> None:
-    run = demo(replica_python, "--source", "yahoo", PRODUCER_LANE="3")
+def test_the_demo_tells_what_is_wrong_with_its_settings(replica_python: str, tmp_path: Path) -> None:
+    run = demo(replica_python, tmp_path, "--source", "yahoo", PRODUCER_LANE="3")
     output, _ = run.communicate(timeout=PATIENCE)
     assert run.returncode == 1
     assert "PRODUCER_SYMBOLS: missing" in output

@@ -1,8 +1,7 @@
-"""The trials at full size. `python -m tests.trials` prints the same as a table."""
+"""The trials at full size: `pytest tests/trials -m trials`. `python -m tests.trials` prints them as a table."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -12,9 +11,7 @@ from benchmarks.load import QuoteLoad
 from tests.trials.naive import NaiveSender
 from tests.trials.trial import try_naive, try_producer
 
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("STOCKSTREAM_TRIALS"), reason="STOCKSTREAM_TRIALS is not set: a million quotes take minutes"
-)
+pytestmark = [pytest.mark.trials, pytest.mark.timeout(1_800)]
 
 MILLION = QuoteLoad(1_000_000, 500)
 
