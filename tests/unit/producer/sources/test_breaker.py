@@ -81,7 +81,7 @@ outcomes_at = st.lists(
 def test_whatever_happens_pauses_are_bounded_and_end_in_one_try(
     history: list[tuple[PollOutcome, timedelta, float]],
 ) -> None:
-    """A model of the polls: what is permitted happens, time passes, and each pause is judged as it begins."""
+    """Polls happen as they are permitted, time passes, and the bounds of each pause are checked when it begins."""
     policy = BreakerPolicy()
     breaker, now, previous = Breaker(policy=policy), NOW, timedelta(0)
     for outcome, passed, jitter in history:

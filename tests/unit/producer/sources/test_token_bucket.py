@@ -18,7 +18,7 @@ def test_a_burst_passes_and_the_next_waits_for_its_token() -> None:
     assert bucket.take(100.5) == 0
 
 
-def test_a_long_rest_fills_it_to_the_burst_alone() -> None:
+def test_a_long_rest_fills_it_to_the_burst_only() -> None:
     bucket = TokenBucket(per_second=2, burst=3)
     bucket.take(0.0)
 
@@ -26,7 +26,7 @@ def test_a_long_rest_fills_it_to_the_burst_alone() -> None:
 
 
 @pytest.mark.parametrize(("per_second", "burst"), [(0, 1), (-1, 1), (float("nan"), 1), (1, 0)])
-def test_a_bucket_that_would_let_nothing_through_is_a_mistake(per_second: float, burst: int) -> None:
+def test_a_bucket_that_allows_no_request_is_a_mistake(per_second: float, burst: int) -> None:
     with pytest.raises(ConfigurationError):
         TokenBucket(per_second, burst)
 
@@ -51,7 +51,7 @@ def test_no_span_of_time_sees_more_than_the_burst_and_the_rate(
 
 
 @given(st.lists(st.floats(0, 3), max_size=30), st.floats(0.1, 50), st.integers(1, 5))
-def test_whoever_waits_as_told_gets_a_token(steps: list[float], per_second: float, burst: int) -> None:
+def test_waiting_as_long_as_take_returns_gives_a_token(steps: list[float], per_second: float, burst: int) -> None:
     bucket = TokenBucket(per_second, burst)
     now = 0.0
     for step in steps:
