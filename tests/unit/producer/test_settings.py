@@ -174,6 +174,14 @@ def test_a_watchlist_that_is_not_there_is_one_mistake(monkeypatch: pytest.Monkey
     assert found == [f"{tmp_path / 'none.toml'}: No such file or directory"]
 
 
+def test_a_watchlist_with_mistakes_does_not_make_the_default_source_used(
+    monkeypatch: pytest.MonkeyPatch, watchlist: Path
+) -> None:
+    watchlist.write_text(watchlist.read_text() + "intervall_seconds = 1\n")
+    [mistake] = mistakes(monkeypatch, STREAM_NAME="quotes", SOURCE="replay", WATCHLIST=str(watchlist))
+    assert "did you mean interval_seconds?" in mistake
+
+
 def test_a_group_of_recordings_needs_their_path(monkeypatch: pytest.MonkeyPatch, watchlist: Path) -> None:
     watchlist.write_text(watchlist.read_text() + 'source = "replay"\n')
     found = mistakes(monkeypatch, STREAM_NAME="quotes", WATCHLIST=str(watchlist))
