@@ -6,7 +6,6 @@ import pytest
 
 from producer_service.errors import ConfigurationError
 from producer_service.settings import PREFIX, VARIABLES, Configuration, Settings, configuration, lane_problems
-from producer_service.sources.registry import SOURCES
 from producer_service.sources.replay import ReplaySettings
 from producer_service.sources.synthetic import SyntheticSettings
 
@@ -110,12 +109,6 @@ def test_a_wrong_setting_of_a_source_that_is_not_used_is_a_mistake_and_a_missing
 ) -> None:
     [mistake] = mistakes(monkeypatch, **GOOD, REPLAY_SPEED="-1")
     assert mistake.startswith("PRODUCER_REPLAY_SPEED: '-1': input should be greater than or equal to 0")
-
-
-@pytest.mark.parametrize("name", SOURCES)
-def test_the_settings_of_a_source_bear_its_name(name: str) -> None:
-    assert SOURCES[name].settings.model_config["env_prefix"] == f"{PREFIX}{name.upper()}_"
-    assert SOURCES[name].settings.model_config["env_ignore_empty"]
 
 
 def test_a_lane_too_full_for_its_state_is_refused_with_how_many_lanes_it_takes() -> None:
