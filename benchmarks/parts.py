@@ -99,9 +99,9 @@ def measure(stream: KinesisStream, directory: Path) -> dict[str, float]:
             for content in contents:
                 blake2b(content, digest_size=DIGEST_BYTES).digest()
         with clock.time("deduplicate"):
-            decision = deduplicate(outbox.histories, poll)
+            deduplicated = deduplicate(outbox.histories, poll)
         with clock.time("outbox"):
-            outbox.put(decision)
+            outbox.put(deduplicated)
         if number % POLLS_A_REQUEST == 0:
             put_all(outbox, stream, clock)
     outbox.close()

@@ -166,7 +166,9 @@ def configuration(environment: Mapping[str, str]) -> Configuration:
     ]
     mistakes += [_described(error, PREFIX) for error in errors]
     groups, watchlist_mistakes = _groups(environment, settings)
-    used = {group.source for group in groups} or {environment.get(PREFIX + "SOURCE") or DEFAULT_SOURCE}
+    used = {group.source for group in groups}
+    if not environment.get(PREFIX + "WATCHLIST"):
+        used = {environment.get(PREFIX + "SOURCE") or DEFAULT_SOURCE}
     mistakes += _symbol_mistakes(environment, used)
     source_settings: dict[str, SourceSettings] = {}
     for name, definition in SOURCES.items():

@@ -125,7 +125,7 @@ class PushedSource(Protocol):
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """The symbols that it delivers."""
+        """The symbols it serves if the user names none. Empty if it cannot know them."""
 
     def listen(self, deliver: Callable[[FetchResult], None]) -> None:
         """Connect, and call `deliver` with each result until the source is closed or the connection ends.

@@ -59,14 +59,14 @@ def test_through_every_fault_nothing_is_lost_or_reordered_and_only_lost_answers_
         report, arrived = standin.report(), standin.identities()
 
     verdict = report.verdict
-    assert set(report.requests) == set(Fate), "every fault has come, and no request that Kinesis refuses"
+    assert set(report.requests) == set(Fate), "every fault occurred, and no request was invalid"
     assert accepted == load.quotes
     assert arrived == load.identities()
     assert (verdict.out_of_order, verdict.repeated_without_reason) == (0, 0)
     assert verdict.repeated_after_fault > 0
     assert outbox.counts().acknowledged == accepted
     hidden = packets(metrics, "timeout") + packets(metrics, "connection")
-    assert hidden >= verdict.records - packets(metrics, "acknowledged"), "each record too many was counted"
+    assert hidden >= verdict.records - packets(metrics, "acknowledged"), "every repeated record was counted"
 
 
 def make_outbox(journal: Journal) -> Outbox:
@@ -98,9 +98,9 @@ def accept_all(load: QuoteLoad, outbox: Outbox) -> int:
     while True:
         assert outbox.wait_for_room(TIMEOUT_SECONDS)
         result = source.fetch(source.symbols, START)
-        decision = deduplicate(outbox.histories, result.quotes)
-        outbox.put(decision)
-        accepted += len(decision.accepted)
+        deduplicated = deduplicate(outbox.histories, result.quotes)
+        outbox.put(deduplicated)
+        accepted += len(deduplicated.accepted)
         if result.ended:
             return accepted
 
@@ -110,7 +110,7 @@ def packets(metrics: Metrics, outcome: str) -> float:
 
 
 class Producer:
-    """`python -m producer_service run`, as a process: its log, its endpoints, its accepted log."""
+    """A process of `python -m producer_service run`, with its log, its endpoints and its accepted log."""
 
     def __init__(self, process: subprocess.Popen[bytes], log: Path, accepted_log: Path) -> None:
         self.process = process
@@ -118,12 +118,12 @@ class Producer:
         self._accepted_log = accepted_log
 
     def logged(self, event: str) -> list[dict[str, Any]]:
-        """The log lines of an event, whole ones."""
+        """The complete log lines of an event."""
         lines = [json.loads(line) for line in self._log.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
         return [line for line in lines if line["event"] == event]
 
     def status(self, path: str) -> int:
-        """What an endpoint answers."""
+        """The status that an endpoint answers."""
         try:
             with urllib.request.urlopen(self.logged("started")[0]["url"] + path, timeout=5) as response:
                 status: int = response.status
@@ -133,7 +133,7 @@ class Producer:
         return status
 
     def accepted_bytes(self) -> int:
-        """How far the accepted log has grown."""
+        """The size of the accepted log."""
         return self._accepted_log.stat().st_size if self._accepted_log.exists() else 0
 
 
@@ -141,15 +141,15 @@ def wait_for(condition: Callable[[], object], what: str) -> None:
     wait_until(condition, what, seconds=TIMEOUT_SECONDS)
 
 
-def in_accepted_log(directory: Path) -> set[tuple[str, str, int]]:
-    """What was accepted, as the stand-in writes it."""
+def accepted_in(directory: Path) -> set[tuple[str, str, int]]:
+    """The accepted quotes, in the form of the stand-in."""
     identities = list(read(directory / "accepted_log.jsonl"))
     return {(identity.symbol, to_iso(identity.event_time), identity.revision) for identity in identities}
 
 
 @contextmanager
 def producer(directory: Path, standin: Standin, settings: Mapping[str, str]) -> Iterator[Producer]:
-    """Start one with its journal and accepted log in a directory; it is killed at last if it still runs."""
+    """Start a producer with its journal and accepted log in a directory. If it still runs at the end, it is killed."""
     log, accepted_log = directory / "log.jsonl", directory / "accepted_log.jsonl"
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("PRODUCER_")},
@@ -175,28 +175,28 @@ def producer(directory: Path, standin: Standin, settings: Mapping[str, str]) -> 
 SYNTHETIC = {"PRODUCER_SOURCE": "synthetic"}
 
 
-def test_what_was_accepted_arrives_though_the_process_is_killed_again_and_again(tmp_path: Path) -> None:
+def test_every_accepted_quote_arrives_although_the_process_is_killed_repeatedly(tmp_path: Path) -> None:
     load = QuoteLoad(30_000, 100)
     recording = tmp_path / "recording.jsonl"
     recording.write_bytes(encode(load.slice(0, load.quotes)))
     replay = {
         "PRODUCER_SOURCE": "replay",
         "PRODUCER_REPLAY_PATH": str(recording),
-        "PRODUCER_OUTBOX_MAX_BYTES": str(2**20),  # so that it is Kinesis that sets the pace
+        "PRODUCER_OUTBOX_MAX_BYTES": str(2**20),  # so that Kinesis sets the pace
     }
     chance = random.Random(1)
     with running(Faults(slow=1, slow_seconds=0.1, records=0.1)) as standin:
         for _ in range(KILLS):
             with producer(tmp_path, standin, replay) as killed:
                 before = killed.accepted_bytes()
-                wait_for(lambda: killed.accepted_bytes() > before, "something accepted")  # noqa: B023  (at once)
+                wait_for(lambda: killed.accepted_bytes() > before, "a quote is accepted")  # noqa: B023  (at once)
                 time.sleep(chance.random() / 2)
-                assert killed.process.poll() is None, "it was done before it could be killed"
+                assert killed.process.poll() is None, "it ended before it could be killed"
         with producer(tmp_path, standin, replay) as last:
             assert last.process.wait(TIMEOUT_SECONDS) == 0
         report, arrived = standin.report(), standin.identities()
 
-    assert arrived >= in_accepted_log(tmp_path)
+    assert arrived >= accepted_in(tmp_path)
     assert arrived == load.identities()
     assert report.verdict.out_of_order == 0
     assert max(report.verdict.repeats_by_key.values(), default=0) <= KILLS
@@ -204,47 +204,47 @@ def test_what_was_accepted_arrives_though_the_process_is_killed_again_and_again(
 
 def test_sigterm_drains_and_exits_0(tmp_path: Path) -> None:
     with running(Faults(slow=1, slow_seconds=0.5)) as standin, producer(tmp_path, standin, SYNTHETIC) as stopped:
-        wait_for(stopped.accepted_bytes, "something accepted")
+        wait_for(stopped.accepted_bytes, "a quote is accepted")
         stopped.process.send_signal(signal.SIGTERM)
         assert stopped.process.wait(TIMEOUT_SECONDS) == 0
         assert stopped.logged("stopped")[0]["undelivered"] == 0
-        assert standin.identities() == in_accepted_log(tmp_path)
+        assert standin.identities() == accepted_in(tmp_path)
 
 
 def test_a_second_sigterm_forces_and_leaves_the_rest_in_the_journal(tmp_path: Path) -> None:
     patient = SYNTHETIC | {"PRODUCER_DRAIN_SECONDS": "110"}
     with running(Faults(throttled=1)) as dead, producer(tmp_path, dead, patient) as forced:
-        wait_for(forced.accepted_bytes, "something accepted")
+        wait_for(forced.accepted_bytes, "a quote is accepted")
         forced.process.send_signal(signal.SIGTERM)
-        wait_for(lambda: forced.logged("draining"), "draining")
+        wait_for(lambda: forced.logged("draining"), "it drains")
         assert forced.process.poll() is None
         forced.process.send_signal(signal.SIGTERM)
         assert forced.process.wait(10) == 0
-        assert forced.logged("stopped")[0]["undelivered"] == len(in_accepted_log(tmp_path))
+        assert forced.logged("stopped")[0]["undelivered"] == len(accepted_in(tmp_path))
 
-    left = in_accepted_log(tmp_path)
+    left = accepted_in(tmp_path)
     with running() as standin, producer(tmp_path, standin, SYNTHETIC) as next_one:
-        wait_for(lambda: standin.identities() >= left, "what was left")
-        wait_for(lambda: next_one.logged("started"), "started")
+        wait_for(lambda: standin.identities() >= left, "what was left is delivered")
+        wait_for(lambda: next_one.logged("started"), "it starts")
         assert next_one.logged("started")[0]["recovered"] == len(left)
 
 
-def test_an_outage_turns_readiness_red_and_liveness_not_and_loses_nothing(tmp_path: Path) -> None:
+def test_an_outage_fails_readiness_but_not_liveness_and_loses_nothing(tmp_path: Path) -> None:
     with running() as standin, producer(tmp_path, standin, SYNTHETIC) as cut_off:
-        wait_for(lambda: cut_off.logged("started") and cut_off.status("/readyz") == 200, "ready")
+        wait_for(lambda: cut_off.logged("started") and cut_off.status("/readyz") == 200, "it is ready")
         standin.start_outage(2)
-        wait_for(lambda: cut_off.status("/readyz") == 503, "not ready")
+        wait_for(lambda: cut_off.status("/readyz") == 503, "it is not ready")
         assert cut_off.status("/healthz") == 200
-        wait_for(lambda: cut_off.status("/readyz") == 200, "ready again")
+        wait_for(lambda: cut_off.status("/readyz") == 200, "it is ready again")
         assert cut_off.status("/healthz") == 200
         cut_off.process.send_signal(signal.SIGTERM)
         assert cut_off.process.wait(TIMEOUT_SECONDS) == 0
-        assert standin.identities() == in_accepted_log(tmp_path)
+        assert standin.identities() == accepted_in(tmp_path)
         assert standin.report().verdict.out_of_order == 0
 
 
 class FullOnce(Journal):
-    """A journal whose disk is full when the first acknowledged rows shall leave it, and then is not."""
+    """A journal whose disk is full when the first acknowledged rows are removed, and not full afterwards."""
 
     was_full = False
 
@@ -255,7 +255,7 @@ class FullOnce(Journal):
         super().remove(rows)
 
 
-def test_a_disk_that_is_full_for_a_moment_holds_no_lane_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_is_full_for_a_moment_blocks_no_lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     load = QuoteLoad(1_000, 100)
     with running() as standin:
         for name, value in standin.environment.items():
@@ -272,7 +272,7 @@ def test_a_disk_that_is_full_for_a_moment_holds_no_lane_up(tmp_path: Path, monke
     assert is_delivered, "lanes whose packets could not be removed were never sent again"
 
 
-def test_a_journal_damaged_inside_is_set_aside_and_not_deleted(tmp_path: Path) -> None:
+def test_a_damaged_journal_is_renamed_and_not_deleted(tmp_path: Path) -> None:
     outbox = make_outbox(Journal(tmp_path, LANES))
     accept_all(QuoteLoad(1_000, 100), outbox)
     outbox.close()
@@ -286,7 +286,7 @@ def test_a_journal_damaged_inside_is_set_aside_and_not_deleted(tmp_path: Path) -
     assert (tmp_path / f"{FILE}.set-aside-1").read_bytes() == pages
 
 
-def test_an_accepted_log_cut_short_by_a_kill_can_be_read_and_gone_on_with(tmp_path: Path) -> None:
+def test_an_accepted_log_that_a_kill_cut_short_can_be_read_and_continued(tmp_path: Path) -> None:
     path = tmp_path / "accepted_log.jsonl"
     first, second, third = QuoteLoad(3, 100).slice(0, 3)
     for quotes in ([first, second], [third]):

@@ -1,4 +1,4 @@
-"""Undelivered states through a real bucket."""
+"""Undelivered states in a real bucket."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def store(emulator: Emulator, deployed: Outputs, monkeypatch: pytest.MonkeyPatch
         yield S3HandoverStore(deployed["ArchiveBucket"], "quotes")
 
 
-def test_an_undelivered_state_comes_back_as_it_went_and_is_gone_when_deleted(store: S3HandoverStore) -> None:
+def test_a_state_is_read_back_unchanged_and_can_be_deleted(store: S3HandoverStore) -> None:
     store.put("2-b", STATE)
     store.put("1-a", STATE)
     assert store.waiting() == ["1-a", "2-b"]
@@ -41,14 +41,14 @@ def test_an_undelivered_state_comes_back_as_it_went_and_is_gone_when_deleted(sto
     assert store.get("1-a") is None
 
 
-def test_states_of_other_streams_are_not_seen(store: S3HandoverStore, deployed: Outputs) -> None:
+def test_states_of_other_streams_are_not_listed(store: S3HandoverStore, deployed: Outputs) -> None:
     other = S3HandoverStore(deployed["ArchiveBucket"], "quotes-of-another")
     other.put("1-a", STATE)
     assert store.waiting() == []
     other.delete("1-a")
 
 
-def test_what_is_no_undelivered_state_is_refused(store: S3HandoverStore, emulator: Emulator, deployed: Outputs) -> None:
+def test_an_object_that_is_no_state_is_refused(store: S3HandoverStore, emulator: Emulator, deployed: Outputs) -> None:
     key = "undelivered/quotes/3-c"
     emulator.client("s3").put_object(Bucket=deployed["ArchiveBucket"], Key=key, Body=b"rubbish")
     with pytest.raises(HandoverUnavailable, match="cannot be read"):
@@ -56,7 +56,7 @@ def test_what_is_no_undelivered_state_is_refused(store: S3HandoverStore, emulato
     store.delete("3-c")
 
 
-def test_a_bucket_that_is_not_there_is_told(emulator: Emulator, store: S3HandoverStore) -> None:
+def test_a_missing_bucket_is_reported(emulator: Emulator, store: S3HandoverStore) -> None:
     del emulator
     with pytest.raises(HandoverUnavailable, match="no-such-bucket"):
         S3HandoverStore("no-such-bucket", "quotes").put("1-a", STATE)

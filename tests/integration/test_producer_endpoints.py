@@ -1,4 +1,4 @@
-"""/metrics, /healthz, /readyz, /status over real HTTP on this machine, and what they are told."""
+"""/metrics, /healthz, /readyz and /status over real HTTP on this machine."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ def test_metrics_name_every_outcome_from_the_start(url: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics/", "/../etc/passwd", "/status/us"])
-def test_anything_else_is_404_and_says_what_is_there(url: str, path: str) -> None:
+def test_any_other_path_is_404_and_names_the_paths(url: str, path: str) -> None:
     status, body = get(url + path)
     assert status == 404
     assert body == "not found; the paths are /metrics, /healthz, /readyz and /status\n"
 
 
-def test_the_status_is_what_it_is_told(url: str) -> None:
+def test_status_serves_the_page_that_it_is_given(url: str) -> None:
     assert get(f"{url}/status") == (200, '{"groups": []}')
 
 
@@ -76,7 +76,7 @@ def test_a_query_is_ignored_and_head_has_no_body(url: str) -> None:
     assert get(f"{url}/healthz", "HEAD") == (200, "")
 
 
-def test_liveness_is_that_the_loops_advance(url: str, health: Health, clock: Clock) -> None:
+def test_liveness_fails_when_a_loop_stops_advancing(url: str, health: Health, clock: Clock) -> None:
     health.expect("poll", 60)
     clock.now = 60
     assert get(f"{url}/healthz")[0] == 200
@@ -87,7 +87,7 @@ def test_liveness_is_that_the_loops_advance(url: str, health: Health, clock: Clo
     assert get(f"{url}/healthz")[0] == 200
 
 
-def test_readiness_is_that_the_stream_answers(url: str, health: Health) -> None:
+def test_readiness_follows_the_last_answer_of_the_stream(url: str, health: Health) -> None:
     assert get(f"{url}/readyz")[0] == 503
     health.stream_answered(is_alive=True)
     assert get(f"{url}/readyz")[0] == 200
@@ -96,7 +96,7 @@ def test_readiness_is_that_the_stream_answers(url: str, health: Health) -> None:
     assert get(f"{url}/healthz")[0] == 200
 
 
-def test_a_loop_that_was_released_may_rest(url: str, health: Health, clock: Clock) -> None:
+def test_a_released_loop_may_stop(url: str, health: Health, clock: Clock) -> None:
     health.expect("poll us", 60)
     health.release("poll us")
     clock.now = 61

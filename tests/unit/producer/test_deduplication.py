@@ -11,8 +11,8 @@ from tests.support.quotes import make_quote
 
 
 def test_a_later_quote_is_accepted_even_with_the_same_content() -> None:
-    decision = deduplicate({}, [make_quote(second=0), make_quote(second=1)])
-    assert [accepted.revision for accepted in decision.accepted] == [0, 0]
+    deduplicated = deduplicate({}, [make_quote(second=0), make_quote(second=1)])
+    assert [accepted.revision for accepted in deduplicated.accepted] == [0, 0]
 
 
 def test_the_same_content_at_the_same_time_is_suppressed() -> None:
@@ -22,62 +22,65 @@ def test_the_same_content_at_the_same_time_is_suppressed() -> None:
 
 
 def test_new_content_at_the_newest_time_raises_the_revision() -> None:
-    decision = deduplicate({}, [make_quote(price="100"), make_quote(price="101"), make_quote(price="102")])
-    assert [accepted.revision for accepted in decision.accepted] == [0, 1, 2]
-    [line] = decode(decision.accepted[-1].line).good
+    deduplicated = deduplicate({}, [make_quote(price="100"), make_quote(price="101"), make_quote(price="102")])
+    assert [accepted.revision for accepted in deduplicated.accepted] == [0, 1, 2]
+    [line] = decode(deduplicated.accepted[-1].line).good
     assert isinstance(line.line, Quote)
-    assert line.line.identity == decision.accepted[-1].identity
+    assert line.line.identity == deduplicated.accepted[-1].identity
 
 
 def test_content_seen_before_at_that_time_is_suppressed_though_another_came_between() -> None:
-    decision = deduplicate({}, [make_quote(price="100"), make_quote(price="101"), make_quote(price="100")])
-    assert (len(decision.accepted), decision.suppressed) == (2, 1)
+    deduplicated = deduplicate({}, [make_quote(price="100"), make_quote(price="101"), make_quote(price="100")])
+    assert (len(deduplicated.accepted), deduplicated.suppressed) == (2, 1)
 
 
-def test_what_was_said_at_the_close_is_news_at_the_next_days_open() -> None:
-    """Without a trade since, only its market is another; or it would be taken for closed, and no silence be told."""
+def test_the_quote_of_the_close_is_accepted_again_at_the_next_open() -> None:
+    """No trade has happened, and only the market state differs.
+
+    If the quote were suppressed, the market would count as closed, and a silence of the symbol would raise no alert.
+    """
     states = ("REGULAR", "POST", "CLOSED", "PRE", "REGULAR", "REGULAR")
     received = (0, 60, 3600, 70_000, 80_000, 80_060)
-    said = [replace(make_quote(received=at), market_state=state) for state, at in zip(states, received, strict=True)]
-    decision = deduplicate({}, said)
-    assert [accepted.quote.market_state for accepted in decision.accepted] == list(states[:5])
+    quotes = [replace(make_quote(received=at), market_state=state) for state, at in zip(states, received, strict=True)]
+    deduplicated = deduplicate({}, quotes)
+    assert [accepted.quote.market_state for accepted in deduplicated.accepted] == list(states[:5])
 
 
-def test_a_market_that_rests_says_nothing_new_on_another_day() -> None:
-    said = [
+def test_a_closed_market_has_no_new_quotes_on_another_day() -> None:
+    quotes = [
         replace(make_quote(received=day * 86_400), market_state=state) for day in range(3) for state in ("CLOSED", None)
     ]
-    decision = deduplicate({}, said)
-    assert (len(decision.accepted), decision.suppressed) == (2, 4)
+    deduplicated = deduplicate({}, quotes)
+    assert (len(deduplicated.accepted), deduplicated.suppressed) == (2, 4)
 
 
 def test_a_quote_older_than_its_symbols_newest_is_late_and_not_accepted() -> None:
-    decision = deduplicate({}, [make_quote(second=10), make_quote(second=9), make_quote("MSFT", second=9)])
-    assert [accepted.quote.symbol for accepted in decision.accepted] == ["AAPL", "MSFT"]
-    assert decision.late == 1
+    deduplicated = deduplicate({}, [make_quote(second=10), make_quote(second=9), make_quote("MSFT", second=9)])
+    assert [accepted.quote.symbol for accepted in deduplicated.accepted] == ["AAPL", "MSFT"]
+    assert deduplicated.late == 1
 
 
-def test_the_memory_of_one_time_is_bounded() -> None:
-    decision = deduplicate({}, [make_quote(price=str(price)) for price in range(1, 200)])
-    assert decision.histories["AAPL"].revision == 198
-    assert len(decision.histories["AAPL"].digests) == MAX_DIGESTS
+def test_the_history_of_one_time_is_bounded() -> None:
+    deduplicated = deduplicate({}, [make_quote(price=str(price)) for price in range(1, 200)])
+    assert deduplicated.histories["AAPL"].revision == 198
+    assert len(deduplicated.histories["AAPL"].digests) == MAX_DIGESTS
 
 
 @given(
     st.lists(st.tuples(st.sampled_from("AB"), st.integers(0, 3), st.integers(1, 3)), max_size=40), st.integers(0, 40)
 )
 def test_every_quote_has_one_outcome_and_identities_are_unique_and_rise(
-    said: list[tuple[str, int, int]], cut: int
+    given_quotes: list[tuple[str, int, int]], cut: int
 ) -> None:
-    quotes = [_quote(symbol, second, price) for symbol, second, price in said]
+    quotes = [_quote(symbol, second, price) for symbol, second, price in given_quotes]
     histories: dict[str, SymbolHistory] = {}
     identities = []
     outcomes = 0
     for part in (quotes[:cut], quotes[cut:]):
-        decision = deduplicate(histories, part)
-        histories |= decision.histories
-        identities += [accepted.identity for accepted in decision.accepted]
-        outcomes += len(decision.accepted) + decision.suppressed + decision.late
+        deduplicated = deduplicate(histories, part)
+        histories |= deduplicated.histories
+        identities += [accepted.identity for accepted in deduplicated.accepted]
+        outcomes += len(deduplicated.accepted) + deduplicated.suppressed + deduplicated.late
     assert outcomes == len(quotes)
     for symbol in "AB":
         of_symbol = [identity for identity in identities if identity.symbol == symbol]

@@ -1,4 +1,4 @@
-"""What a symbol's name says of its hours."""
+"""Which calendars the name of a symbol tells."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from producer_service.exchanges import ALWAYS, NAMES, calendars_of, calendars_of
         ("ETH-BTC", (ALWAYS,)),
         ("GC=F", ("CMES",)),
         ("EURUSD=X", ("24/5", "us_futures")),
-        ("OTE.AT", (ALWAYS,)),  # a suffix that is not known: a poll too many loses nothing
+        ("OTE.AT", (ALWAYS,)),  # an unknown suffix: a poll too many loses nothing
     ],
 )
-def test_calendars_are_read_off_the_name(symbol: str, names: tuple[str, ...]) -> None:
+def test_a_name_tells_its_calendars(symbol: str, names: tuple[str, ...]) -> None:
     assert calendars_of_symbol(symbol) == names
 
 
-def test_the_calendars_of_some_symbols_are_all_of_theirs_unless_one_never_closes() -> None:
+def test_several_symbols_follow_all_their_calendars_unless_one_never_closes() -> None:
     assert calendars_of(["MSFT", "HSBA.L", "AAPL"]) == ("XLON", "XNYS")
     assert calendars_of(["MSFT", "BTC-USD"]) == (ALWAYS,)
 
 
-def test_every_calendar_that_can_be_inferred_is_one() -> None:
+def test_every_calendar_that_a_name_tells_exists() -> None:
     assert set(get_calendar_names()) >= NAMES

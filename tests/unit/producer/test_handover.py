@@ -1,4 +1,4 @@
-"""What one producer leaves at its stop, and the next one takes over."""
+"""What a stopped producer leaves, and the next one restores."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def make_outbox() -> Iterator[MakeOutbox]:
 
 
 def accept(outbox: Outbox, *quotes: Quote) -> int:
-    decision = deduplicate(outbox.histories, quotes)
-    outbox.put(decision)
-    return len(decision.accepted)
+    deduplicated = deduplicate(outbox.histories, quotes)
+    outbox.put(deduplicated)
+    return len(deduplicated.accepted)
 
 
 def pending(outbox: Outbox) -> list[object]:
@@ -59,7 +59,7 @@ def pending(outbox: Outbox) -> list[object]:
     return lines
 
 
-def test_the_next_producer_delivers_what_was_left_and_remembers_what_was_said(make_outbox: MakeOutbox) -> None:
+def test_the_next_producer_delivers_what_was_left_and_suppresses_repeats(make_outbox: MakeOutbox) -> None:
     before, after = make_outbox(), make_outbox()
     accept(before, make_quote(second=1), make_quote(second=2))
     state = before.undelivered()
@@ -68,7 +68,7 @@ def test_the_next_producer_delivers_what_was_left_and_remembers_what_was_said(ma
     assert pending(after) == [make_quote(second=1), make_quote(second=2)]
 
 
-def test_what_was_handed_over_is_pending_no_more(make_outbox: MakeOutbox, tmp_path: Path) -> None:
+def test_rows_that_were_handed_over_are_no_longer_pending(make_outbox: MakeOutbox, tmp_path: Path) -> None:
     before = make_outbox(tmp_path)
     accept(before, make_quote())
     before.forget(before.undelivered())
@@ -77,7 +77,7 @@ def test_what_was_handed_over_is_pending_no_more(make_outbox: MakeOutbox, tmp_pa
     assert pending(make_outbox(tmp_path)) == []
 
 
-def test_an_undelivered_state_found_again_is_taken_once_over_a_crash_too(
+def test_a_state_that_is_found_again_is_restored_once_even_after_a_crash(
     make_outbox: MakeOutbox, tmp_path: Path
 ) -> None:
     before = make_outbox()
@@ -91,7 +91,7 @@ def test_an_undelivered_state_found_again_is_taken_once_over_a_crash_too(
     assert pending(second) == [make_quote()]
 
 
-def test_an_undelivered_state_of_another_number_of_lanes_is_refused(make_outbox: MakeOutbox) -> None:
+def test_a_state_with_another_number_of_lanes_is_refused(make_outbox: MakeOutbox) -> None:
     with pytest.raises(JournalError, match="it has 8 lanes"):
         make_outbox().restore("a", UndeliveredState(8, (), {}))
 
@@ -129,7 +129,7 @@ def test_a_handover_carries_everything_from_one_producer_to_the_next(make_outbox
     assert len(pending(after)) == 2
 
 
-def test_the_memory_goes_even_when_nothing_is_left(make_outbox: MakeOutbox) -> None:
+def test_histories_are_handed_over_even_if_nothing_is_pending(make_outbox: MakeOutbox) -> None:
     store, before, after = MemoryHandoverStore(), make_outbox(), make_outbox()
     accept(before, make_quote())
     pending(before)
@@ -138,7 +138,7 @@ def test_the_memory_goes_even_when_nothing_is_left(make_outbox: MakeOutbox) -> N
     assert accept(after, make_quote()) == 0
 
 
-def test_what_cannot_be_left_stays_in_the_journal(make_outbox: MakeOutbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_stay_in_the_journal_if_the_store_fails(make_outbox: MakeOutbox, monkeypatch: pytest.MonkeyPatch) -> None:
     store, outbox = MemoryHandoverStore(), make_outbox()
 
     def refuse(*_: object) -> None:
@@ -151,7 +151,7 @@ def test_what_cannot_be_left_stays_in_the_journal(make_outbox: MakeOutbox, monke
     assert pending(outbox) == [make_quote()]
 
 
-def test_what_was_taken_and_could_not_be_deleted_is_only_deleted_the_next_time(
+def test_a_restored_state_that_could_not_be_deleted_is_only_deleted_next_time(
     make_outbox: MakeOutbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, before, after = MemoryHandoverStore(), make_outbox(), make_outbox()
@@ -171,7 +171,7 @@ def test_what_was_taken_and_could_not_be_deleted_is_only_deleted_the_next_time(
     assert pending(after) == [make_quote()]
 
 
-def test_an_undelivered_state_that_is_refused_stays_where_it_is(make_outbox: MakeOutbox) -> None:
+def test_a_refused_state_stays_in_the_store(make_outbox: MakeOutbox) -> None:
     store, before = MemoryHandoverStore(), make_outbox(lanes=8)
     accept(before, make_quote())
     make_handover(store, before).leave()
@@ -179,7 +179,7 @@ def test_an_undelivered_state_that_is_refused_stays_where_it_is(make_outbox: Mak
     assert len(store.states) == 1
 
 
-def test_an_object_that_another_producer_took_meanwhile_is_passed_over(
+def test_a_state_that_another_producer_took_meanwhile_is_skipped(
     make_outbox: MakeOutbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = MemoryHandoverStore()

@@ -1,4 +1,4 @@
-"""Up to where a lane is complete, by the groups that have symbols in it."""
+"""Up to which time a lane is complete, from the groups that have symbols in it."""
 
 from __future__ import annotations
 
@@ -38,54 +38,54 @@ def state(*symbols: str, calendar: str = "always", at: int | None = None, ended:
     return made
 
 
-def claims(*states: GroupState, now: int = 10) -> list[int | None]:
-    """What a round claims of each lane, in minutes after the open."""
+def minutes_complete(*states: GroupState, now: int = 10) -> list[int | None]:
+    """The `complete_to` of each lane in one round, in minutes after the open."""
     round_ = Heartbeats(states, LANES).round(OPEN + now * MINUTE)
-    said = [round_[partition_key(lane, LANES)].complete_to for lane in range(LANES)]
-    return [None if each is None else int((each - OPEN) / MINUTE) for each in said]
+    times = [round_[partition_key(lane, LANES)].complete_to for lane in range(LANES)]
+    return [None if each is None else int((each - OPEN) / MINUTE) for each in times]
 
 
-def test_a_lane_claims_the_least_of_the_groups_that_have_symbols_in_it() -> None:
-    assert claims(state(IN_LANE_0, at=5), state(ALSO_IN_LANE_0, at=3), state(IN_LANE_1, at=1)) == [3, 1]
+def test_a_lane_is_complete_to_the_earliest_time_of_its_groups() -> None:
+    assert minutes_complete(state(IN_LANE_0, at=5), state(ALSO_IN_LANE_0, at=3), state(IN_LANE_1, at=1)) == [3, 1]
 
 
-def test_a_group_that_never_completed_a_poll_makes_its_lane_claim_nothing() -> None:
-    assert claims(state(IN_LANE_0, at=5), state(ALSO_IN_LANE_0), state(IN_LANE_1, at=1)) == [None, 1]
+def test_a_lane_has_no_time_before_each_of_its_groups_completed_a_poll() -> None:
+    assert minutes_complete(state(IN_LANE_0, at=5), state(ALSO_IN_LANE_0), state(IN_LANE_1, at=1)) == [None, 1]
 
 
-def test_a_lane_without_symbols_claims_what_all_groups_can() -> None:
-    assert claims(state(IN_LANE_0, at=5), state(ALSO_IN_LANE_0, at=3)) == [3, 3]
+def test_a_lane_without_symbols_follows_all_groups() -> None:
+    assert minutes_complete(state(IN_LANE_0, at=5), state(ALSO_IN_LANE_0, at=3)) == [3, 3]
 
 
-def test_a_group_at_rest_claims_that_nothing_is_to_come() -> None:
-    resting = state(IN_LANE_0, calendar="DAY", at=61)
-    assert claims(resting, state(ALSO_IN_LANE_0, at=299), state(IN_LANE_1, at=298), now=300) == [299, 298]
+def test_a_closed_group_does_not_hold_its_lane_back() -> None:
+    closed = state(IN_LANE_0, calendar="DAY", at=61)
+    assert minutes_complete(closed, state(ALSO_IN_LANE_0, at=299), state(IN_LANE_1, at=298), now=300) == [299, 298]
 
 
-def test_a_group_at_rest_claims_up_to_the_clock_less_its_delay() -> None:
-    resting = state(IN_LANE_0, IN_LANE_1, calendar="DAY", at=90)
-    resting.progress = replace(resting.progress, delay=20 * MINUTE)
-    assert claims(resting, now=300) == [280, 280]
+def test_a_closed_group_is_complete_to_the_clock_less_its_delay() -> None:
+    closed = state(IN_LANE_0, IN_LANE_1, calendar="DAY", at=90)
+    closed.progress = replace(closed.progress, delay=20 * MINUTE)
+    assert minutes_complete(closed, now=300) == [280, 280]
 
 
-def test_a_group_that_closed_and_was_not_polled_since_is_not_at_rest() -> None:
-    assert claims(state(IN_LANE_0, IN_LANE_1, calendar="DAY", at=59), now=300) == [59, 59]
+def test_a_closed_group_that_was_not_polled_since_its_close_holds_its_lane_back() -> None:
+    assert minutes_complete(state(IN_LANE_0, IN_LANE_1, calendar="DAY", at=59), now=300) == [59, 59]
 
 
-def test_a_declared_delay_puts_the_rest_off() -> None:
+def test_a_declared_delay_postpones_the_close() -> None:
     late = state(IN_LANE_0, IN_LANE_1, calendar="DAY", at=61)
     late.progress = replace(late.progress, delay=20 * MINUTE)
-    assert claims(late, now=70) == [61, 61]
+    assert minutes_complete(late, now=70) == [61, 61]
 
 
-def test_what_was_claimed_at_rest_holds_when_the_exchange_opens_again() -> None:
+def test_complete_to_does_not_fall_when_the_exchange_opens_again() -> None:
     heartbeats = Heartbeats([state(IN_LANE_0, calendar="DAY", at=61)], LANES)
     before = heartbeats.round(OPENS_AGAIN - MINUTE)
     after = heartbeats.round(OPENS_AGAIN + MINUTE)
     assert {each.complete_to for each in (*before.values(), *after.values())} == {OPENS_AGAIN - MINUTE}
 
 
-def test_clocks_rise_even_if_the_host_s_does_not() -> None:
+def test_clocks_rise_even_if_the_clock_of_the_host_does_not() -> None:
     heartbeats = Heartbeats([state(IN_LANE_0)], LANES)
     clocks = [heartbeats.round(now)[partition_key(0, LANES)].clock for now in (OPEN, OPEN, OPEN - MINUTE)]
     assert clocks == [OPEN + number * timedelta(milliseconds=1) for number in range(3)]
@@ -94,11 +94,11 @@ def test_clocks_rise_even_if_the_host_s_does_not() -> None:
 @pytest.mark.parametrize(
     ("states", "minute"),
     [
-        ([state("A", at=5, ended=True), state("B", at=7)], 7),  # what has ended holds nobody back
+        ([state("A", at=5, ended=True), state("B", at=7)], 7),  # the first group has ended
         ([state("A", at=9, ended=True), state("B", at=7)], 7),
-        ([state("A", at=5, ended=True), state("B", at=7, ended=True)], 7),  # all has been said
+        ([state("A", at=5, ended=True), state("B", at=7, ended=True)], 7),  # all have ended
         ([state("A", at=5, ended=True), state("B")], None),
     ],
 )
-def test_a_group_that_has_ended_has_said_everything(states: list[GroupState], minute: int | None) -> None:
+def test_a_group_that_has_ended_does_not_hold_others_back(states: list[GroupState], minute: int | None) -> None:
     assert complete_to(states, OPEN + 10 * MINUTE) == (None if minute is None else OPEN + minute * MINUTE)

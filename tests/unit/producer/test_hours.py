@@ -65,7 +65,7 @@ def test_it_is_open_exactly_while_one_of_the_sessions_is(some: list[Session], ho
     ("is_open", "since", "completed_at", "due"),
     [
         (True, at(9), at(10), True),
-        (False, at(17), at(16), True),  # the last prices of the session are still to be had
+        (False, at(17), at(16), True),  # the last prices of the session are still missing
         (False, at(17), at(17), False),
         (False, at(17), None, True),  # the producer has just started
         (False, None, at(3), False),

@@ -1,4 +1,4 @@
-"""What became of each record of a PutRecords, from the answers that Kinesis really gives."""
+"""The outcome of each record of a PutRecords request, from answers as Kinesis gives them."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_an_answer_of_another_length_acknowledges_nothing(stream: KinesisStream)
         assert stream.put(PACKETS).failures == ("connection",) * 3
 
 
-def test_a_stream_that_is_not_there_is_told_with_what_to_do(stream: KinesisStream) -> None:
+def test_a_missing_stream_is_reported_with_advice(stream: KinesisStream) -> None:
     with stub(stream) as stubber:
         stubber.add_client_error("describe_stream_summary", "ResourceNotFoundException")
         with pytest.raises(StreamUnreachable, match="set PRODUCER_STREAM_NAME"):

@@ -1,4 +1,4 @@
-"""A poll: what it accepts, counts and says, with the source and the outbox under the test's hand."""
+"""Polls: what they accept, count and log, while the test controls the source and the outbox."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_a_full_outbox_holds_the_poll_up_until_there_is_room_and_counts_the_time
     bench.poller.poll()
     waiting = threading.Thread(target=bench.poller.poll)
     waiting.start()
-    assert len(source.results) == 1  # not fetched: what is not asked for cannot be lost
+    assert len(source.results) == 1  # nothing was fetched, and what is not fetched cannot be lost
     bench.sent()
     waiting.join(10)
     assert source.results == []
@@ -198,7 +198,7 @@ def test_a_quote_is_as_fresh_as_it_is_old_beyond_its_declared_delay(make_bench: 
     assert {time - OPEN.timestamp() for row in rows for time in row.available_at} == {1, 15 * 60 + 3}
 
 
-def test_the_freshness_of_a_replay_is_nobody_s_business(make_bench: MakeBench) -> None:
+def test_the_freshness_of_recordings_is_not_measured(make_bench: MakeBench) -> None:
     bench = make_bench(FakeSource(FetchResult(quotes=(make_quote(),)), traits=RECORDED))
     bench.poller.poll()
     assert [row.available_at for packet in bench.outbox.take(0) for row in packet.rows] == [()]
@@ -223,7 +223,7 @@ def test_groups_of_one_source_take_turns_and_none_begins_after_a_stop(make_bench
     answer.set()
     first.join(10)
     second.join(10)
-    assert source.results == []  # fetched once: another fetch would have found none
+    assert source.results == []  # fetched once: another fetch would raise IndexError
 
 
 def test_the_total_of_some_polls_is_ended_once_all_are() -> None:

@@ -1,4 +1,4 @@
-"""The schedule: what a job that waits or fails does to the others."""
+"""The schedule: a job that waits or fails does not affect the others."""
 
 from __future__ import annotations
 
@@ -87,7 +87,9 @@ def test_a_run_that_would_be_later_than_its_interval_is_counted_and_left_out(
     schedule: Schedule, registry: CollectorRegistry
 ) -> None:
     hold, ran = threading.Event(), threading.Event()
-    schedule.poll(3600, "slow", lambda: hold.wait(1.2))  # the only thread of polls, for longer than the other may wait
+    schedule.poll(
+        3600, "slow", lambda: hold.wait(1.2)
+    )  # keeps the only thread of polls for longer than the other may wait
     schedule.poll(1, "late", ran.set)
     schedule.start()
     wait_until_counted(registry, "missed")

@@ -1,4 +1,4 @@
-"""What the sender counts of its requests, with a Kinesis under the test's hand."""
+"""The sender's metrics, with a stream that the test controls."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NOW = OPEN.timestamp() + 7
 
 
 class SenderBench:
-    """A sender of one thread between an outbox and the fake."""
+    """A sender with one thread, between an outbox and a fake stream."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()

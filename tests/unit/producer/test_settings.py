@@ -6,7 +6,6 @@ import pytest
 
 from producer_service.errors import ConfigurationError
 from producer_service.settings import PREFIX, VARIABLES, Configuration, Settings, configuration, lane_problems
-from producer_service.sources.registry import SOURCES
 from producer_service.sources.replay import ReplaySettings
 from producer_service.sources.synthetic import SyntheticSettings
 
@@ -112,12 +111,6 @@ def test_a_wrong_setting_of_a_source_that_is_not_used_is_a_mistake_and_a_missing
     assert mistake.startswith("PRODUCER_REPLAY_SPEED: '-1': input should be greater than or equal to 0")
 
 
-@pytest.mark.parametrize("name", SOURCES)
-def test_the_settings_of_a_source_bear_its_name(name: str) -> None:
-    assert SOURCES[name].settings.model_config["env_prefix"] == f"{PREFIX}{name.upper()}_"
-    assert SOURCES[name].settings.model_config["env_ignore_empty"]
-
-
 def test_a_lane_too_full_for_its_state_is_refused_with_how_many_lanes_it_takes() -> None:
     symbols = tuple(f"S{number}" for number in range(1000))
     [mistake] = lane_problems(symbols, 2)
@@ -172,6 +165,14 @@ def test_mistakes_of_the_environment_and_of_the_watchlist_are_listed_together(
 def test_a_watchlist_that_is_not_there_is_one_mistake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     found = mistakes(monkeypatch, STREAM_NAME="quotes", SOURCE="synthetic", WATCHLIST=str(tmp_path / "none.toml"))
     assert found == [f"{tmp_path / 'none.toml'}: No such file or directory"]
+
+
+def test_a_watchlist_with_mistakes_does_not_make_the_default_source_used(
+    monkeypatch: pytest.MonkeyPatch, watchlist: Path
+) -> None:
+    watchlist.write_text(watchlist.read_text() + "intervall_seconds = 1\n")
+    [mistake] = mistakes(monkeypatch, STREAM_NAME="quotes", SOURCE="replay", WATCHLIST=str(watchlist))
+    assert "did you mean interval_seconds?" in mistake
 
 
 def test_a_group_of_recordings_needs_their_path(monkeypatch: pytest.MonkeyPatch, watchlist: Path) -> None:

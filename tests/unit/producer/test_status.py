@@ -1,4 +1,4 @@
-"""/status: what a person reads of groups, outbox and symbols."""
+"""/status: what it shows of groups, outbox and symbols."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.fakes.producer_bench import Bench, FakeSource, calendar, group
 from tests.support.quotes import OPEN, make_quote
 
 
-def test_the_page_says_how_each_group_stands(tmp_path: Path) -> None:
+def test_the_page_shows_the_state_of_each_group(tmp_path: Path) -> None:
     hour = timedelta(hours=1)
     day = calendar("DAY", (OPEN - 8 * hour, OPEN - hour), (OPEN + 16 * hour, OPEN + 23 * hour))
     source = FakeSource(
@@ -57,7 +57,7 @@ def test_the_page_says_how_each_group_stands(tmp_path: Path) -> None:
     assert page["build"] == {"wire": "1"}
 
 
-def test_a_page_can_be_had_before_the_first_poll(tmp_path: Path) -> None:
+def test_there_is_a_page_before_the_first_poll(tmp_path: Path) -> None:
     with closing(Bench(FakeSource(), tmp_path)) as bench:
         page = json.loads(bench.status.page())
     [us] = page["groups"]

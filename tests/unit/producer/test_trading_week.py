@@ -1,4 +1,4 @@
-"""A whole trading week, with a holiday and an early close: what is polled when, and what heartbeats claim meanwhile."""
+"""A whole trading week with a holiday and an early close: when polls happen, and how far lanes are complete."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from producer_service.market_hours import Calendar
 from producer_service.sources import FetchResult
 from quotes import Quote, lane_of, partition_key
 from tests.fakes.producer_bench import LANES, Bench, FakeSource, group
+from tests.support.sizes import sized
 
 SUNDAY = datetime(2026, 11, 22, tzinfo=UTC)
 BEFORE, AFTER = timedelta(minutes=5), timedelta(minutes=10)
@@ -59,11 +60,12 @@ def test_polls_of_a_week_follow_the_exchange(new_york: Calendar) -> None:
     }
 
 
-def test_a_closed_exchange_holds_no_lane_back_and_an_open_one_claims_no_more_than_its_polls(
+def test_a_closed_exchange_holds_no_lane_back_and_no_quote_comes_after_complete_to(
     new_york: Calendar, tmp_path: Path
 ) -> None:
-    assert lane_of(SHARE, LANES) == lane_of(COIN, LANES)  # or there were nobody to hold back
-    step = timedelta(minutes=5)
+    assert lane_of(SHARE, LANES) == lane_of(COIN, LANES)  # otherwise neither could hold the other back
+    polls_per_hour = sized(2, 12)
+    step = timedelta(hours=1) / polls_per_hour
 
     def answer(symbols: Sequence[str], now: datetime) -> FetchResult:
         phase = Hours(new_york.sessions).phase(now)
@@ -78,7 +80,7 @@ def test_a_closed_exchange_holds_no_lane_back_and_an_open_one_claims_no_more_tha
     source.answer = answer
     groups = group("us", (SHARE,), calendar="XNYS"), group("coins", (COIN,))
     lane = partition_key(lane_of(SHARE, LANES), LANES)
-    claimed = EARLIEST
+    complete_to = EARLIEST
     lags: set[timedelta] = set()
     with closing(Bench(source, tmp_path, *groups, calendars={"XNYS": new_york})) as bench:
         for now in every(step):
@@ -89,11 +91,12 @@ def test_a_closed_exchange_holds_no_lane_back_and_an_open_one_claims_no_more_tha
             bench.intake.beat()
             for line in bench.sent():
                 if isinstance(line, Quote):
-                    assert line.event_time >= claimed
+                    assert line.event_time >= complete_to
                 elif line.lane == lane and line.complete_to is not None:
-                    claimed = line.complete_to
-                    lags.add(line.clock - claimed)
+                    complete_to = line.complete_to
+                    lags.add(line.clock - complete_to)
         polls = bench.count("polls_total", outcome="complete")
     assert lags == {timedelta(seconds=40)}
     sessions = 3 * 6.5 + 3.5
-    assert polls == 7 * 24 * 12 + sessions * 12 + 4 + 1  # the coin's, the share's, one after each close, the first
+    # Those of the coin, those of the share, one after each close, and the first.
+    assert polls == 7 * 24 * polls_per_hour + sessions * polls_per_hour + 4 + 1

@@ -1,4 +1,4 @@
-"""Two producers on one stream, which is no way to run them: what they do to each other is what the README names."""
+"""Two producers on one stream, which is not supported: they do to each other only what the README names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from producer_service.deduplication import deduplicate
@@ -17,12 +17,13 @@ from producer_service.outbox import Outbox
 from producer_service.packing import Packet
 from quotes import Identity, Quote, content_of, decode
 from tests.support.quotes import OPEN, make_quote
+from tests.support.sizes import sized
 
 LANES = 2
 
 
 class Producer:
-    """One of the two: it accepts what it polls, and its packets reach the stream when the test says so."""
+    """One of the two. It accepts what it polls, and its packets reach the stream when the test decides."""
 
     def __init__(self) -> None:
         self.accepted: list[Identity] = []
@@ -37,9 +38,9 @@ class Producer:
         )
 
     def poll(self, *quotes: Quote) -> None:
-        decision = deduplicate(self._outbox.histories, quotes)
-        self._outbox.put(decision)
-        self.accepted += [accepted.identity for accepted in decision.accepted]
+        deduplicated = deduplicate(self._outbox.histories, quotes)
+        self._outbox.put(deduplicated)
+        self.accepted += [accepted.identity for accepted in deduplicated.accepted]
 
     def take(self) -> tuple[Packet, ...]:
         return self._outbox.take(0)
@@ -54,7 +55,7 @@ class Producer:
 
 
 class Stream:
-    """What arrived, in its order."""
+    """Everything that arrived, in its order."""
 
     def __init__(self) -> None:
         self.arrived: list[tuple[Identity, bytes]] = []
@@ -66,7 +67,7 @@ class Stream:
                 self.arrived.append((good.line.identity, content_of(good.content)))
 
     def identities(self) -> list[Identity]:
-        """In the order of their first arrival."""
+        """The identities, in the order of their first arrival."""
         return list(dict.fromkeys(identity for identity, _ in self.arrived))
 
     def contents(self, identity: Identity) -> set[bytes]:
@@ -109,6 +110,7 @@ def test_a_first_arrival_may_be_behind_a_later_quote(two: tuple[Producer, Produc
     assert [identity.event_time.second for identity in stream.identities()] == [1, 0]
 
 
+@settings(max_examples=sized(30, 100))
 @given(st.integers(0, 2**32))
 def test_nothing_is_lost_and_each_keeps_its_own_order(seed: int) -> None:
     chance, market = random.Random(seed), Market()
@@ -139,7 +141,7 @@ def deliver(producer: Producer, own: Stream, together: Stream) -> None:
 
 
 class Market:
-    """Quotes that move, at a new time or by a revision at the last one."""
+    """Quotes that change, at a new time or as a revision of the last one."""
 
     SYMBOLS = ("AAPL", "MSFT")
 

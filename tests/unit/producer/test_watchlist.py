@@ -1,4 +1,4 @@
-"""The file of watch groups: what it says, and every mistake of it with its group and key."""
+"""The file of watch groups, and each of its mistakes with its group and key."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ source = "synthetic"
 """
 
 
-def test_groups_come_in_their_order_with_what_holds_where_they_say_nothing(read: Read) -> None:
+def test_groups_keep_their_order_and_take_defaults(read: Read) -> None:
     assert read(GOOD) == (
         WatchGroup(name="us", symbols=("AAPL", "^GSPC"), interval_seconds=10, calendar="auto", source="yahoo"),
         WatchGroup(name="coins", symbols=("BTC-USD",), interval_seconds=2.5, calendar="always", source="synthetic"),
     )
 
 
-def test_line_ends_of_windows_change_nothing(read: Read, mistakes: Mistakes) -> None:
+def test_windows_line_ends_change_nothing(read: Read, mistakes: Mistakes) -> None:
     assert read(GOOD.replace("\n", "\r\n")) == read(GOOD)
     assert mistakes(GOOD.replace("^GSPC", "G SPC").replace("\n", "\r\n")) == [
         "group 1 (us): symbols: 'G SPC' is not a symbol"
@@ -146,7 +146,7 @@ def test_one_mistake_is_one_line(mistakes: Mistakes, text: str, mistake: str) ->
     assert found.startswith(mistake)
 
 
-def test_a_file_that_is_not_utf_8_is_said_to_be_so(tmp_path: Path) -> None:
+def test_a_file_that_is_not_utf_8_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "groups.toml"
     path.write_bytes(b"\xff")
     with pytest.raises(ConfigurationError, match=r"groups\.toml: is not UTF-8"):

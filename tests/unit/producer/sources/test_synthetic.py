@@ -24,7 +24,7 @@ def of(symbol: str, results: list[FetchResult]) -> list[Quote]:
     return [quote for result in results for quote in result.quotes if quote.symbol == symbol]
 
 
-def test_a_quote_says_all_that_a_quote_may_say() -> None:
+def test_a_quote_has_every_field() -> None:
     result = SyntheticSource().fetch(["AAPL"], NOW)
 
     (quote,) = result.quotes
@@ -40,13 +40,13 @@ def test_the_same_seed_is_the_same_market() -> None:
     assert run(SyntheticSource(seed=7), SYMBOLS, 1) != run(SyntheticSource(seed=8), SYMBOLS, 1)
 
 
-def test_a_symbol_does_not_depend_on_its_company() -> None:
+def test_a_symbol_does_not_depend_on_others() -> None:
     alone = run(SyntheticSource(), ("KO",), 300)
 
     assert of("KO", run(SyntheticSource(), SYMBOLS, 300)) == of("KO", alone)
 
 
-def test_any_symbol_is_simulated_and_what_is_none_is_rejected() -> None:
+def test_any_symbol_is_simulated_and_an_invalid_one_is_rejected() -> None:
     result = SyntheticSource().fetch(["^GSPC", "no symbol", "EURUSD=X"], NOW)
 
     assert [quote.symbol for quote in result.quotes] == ["^GSPC", "EURUSD=X"]
@@ -91,8 +91,8 @@ def test_a_session_ends_with_its_length() -> None:
     ]
 
 
-def test_a_demo_of_twenty_seconds_sees_a_few_jumps() -> None:
-    """Beyond 5 % of the previous close, with the default seed and however often it is fetched."""
+def test_a_demo_of_twenty_seconds_has_a_few_jumps() -> None:
+    """With the default seed, some symbols move more than 5 % from the previous close, whatever the interval."""
     for every in (0.5, 1, 2):
         results = run(SyntheticSource(), SYMBOLS, 20, every)
         far = {quote.symbol for result in results for quote in result.quotes if _is_far(quote)}
@@ -109,7 +109,7 @@ def test_jumps_are_rare_and_come_back() -> None:
     assert 0.5 <= crossings / len(SYMBOLS) / 3 <= 4  # about two a symbol and session
 
 
-def test_a_silent_symbol_says_its_last_quote_again() -> None:
+def test_a_silent_symbol_delivers_its_last_quote_again() -> None:
     quotes = of("AAPL", run(SyntheticSource(), ("AAPL",), 600))
 
     again = [before is after for before, after in pairwise(quotes)]

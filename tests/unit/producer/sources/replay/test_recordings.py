@@ -23,7 +23,7 @@ def quote(symbol: str = "AAPL", seconds: float = 0, price: str = "171.62", revis
     )
 
 
-def test_finds_the_archive_as_it_lies(tmp_path: Path) -> None:
+def test_finds_the_files_of_an_archive(tmp_path: Path) -> None:
     hour = tmp_path / "raw-data/dt=2026-11-23/hour=15"
     hour.mkdir(parents=True)
     (hour / "shardId-000000000000-1-2.jsonl.gz").write_bytes(
@@ -48,7 +48,7 @@ def test_revisions_of_one_time_keep_their_order(tmp_path: Path) -> None:
     assert [each.price for each in load(tmp_path).by_symbol["AAPL"].quotes] == [0, 1, 2]
 
 
-def test_skips_and_counts_what_is_no_quote(tmp_path: Path) -> None:
+def test_skips_and_counts_lines_that_are_not_quotes(tmp_path: Path) -> None:
     heartbeat = Heartbeat(lane="lane-00-of-04", clock=START)
     path = tmp_path / "a.jsonl"
     path.write_bytes(
@@ -70,7 +70,7 @@ def test_skips_and_counts_what_is_no_quote(tmp_path: Path) -> None:
 def test_keeps_the_symbols_that_were_asked_for(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(encode([quote("AAPL"), quote("MSFT")]))
     (tmp_path / "SPY_1min.csv").write_text(BARS)
-    (tmp_path / "QQQ_1min.csv").write_text("broken, and of no interest")
+    (tmp_path / "QQQ_1min.csv").write_text("broken, but not asked for")
 
     found = load(tmp_path, ["SPY", "MSFT"])
 
@@ -86,11 +86,11 @@ def test_bars_of_one_symbol_may_lie_in_several_files(tmp_path: Path) -> None:
     assert [bar.volume for bar in load(tmp_path).by_symbol["SPY"].bars] == [3, 1]
 
 
-def test_tells_a_path_that_is_not_there(tmp_path: Path) -> None:
+def test_reports_a_missing_path(tmp_path: Path) -> None:
     assert load(tmp_path / "nowhere").mistakes == [f"{tmp_path}/nowhere: No such file or directory"]
 
 
-def test_tells_a_path_without_recordings(tmp_path: Path) -> None:
+def test_reports_a_path_without_recordings(tmp_path: Path) -> None:
     other = tmp_path / "SPY.csv"
     other.write_text(BARS)
     told = "no recordings here: neither SYMBOL_1min.csv nor *.jsonl nor *.jsonl.gz"
@@ -99,13 +99,13 @@ def test_tells_a_path_without_recordings(tmp_path: Path) -> None:
     assert load(other).mistakes == [f"{other}: {told}"]
 
 
-def test_tells_recordings_without_a_quote(tmp_path: Path) -> None:
+def test_reports_recordings_without_a_quote(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(encode_line(Heartbeat(lane="lane-00-of-04", clock=START)))
 
     assert load(tmp_path).mistakes == [f"{tmp_path}: the recordings have no quotes"]
 
 
-def test_tells_every_mistake_of_every_file(tmp_path: Path) -> None:
+def test_reports_every_mistake_of_every_file(tmp_path: Path) -> None:
     (tmp_path / "A_1min.csv").write_text("datetime,open,high,low,close\n")
     (tmp_path / "B_1min.csv").write_text(BARS + "soon,1,1,1,1,1\n")
     (tmp_path / "C_1min.csv").write_text(BARS.splitlines()[0])
@@ -125,7 +125,7 @@ def test_tells_every_mistake_of_every_file(tmp_path: Path) -> None:
     ]
 
 
-def test_tells_the_symbols_that_are_not_recorded(tmp_path: Path) -> None:
+def test_reports_the_symbols_that_are_not_recorded(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(encode([quote("MSFT"), quote("AAPL")]))
 
     assert load(tmp_path, ["MSFT", "IBM", "GE"]).mistakes == [
