@@ -15,7 +15,7 @@ from tests.support.sizes import sized
 
 NOW = datetime(2026, 11, 23, 14, tzinfo=UTC)
 RECORDED = 24
-REPLAYED = sized(2, RECORDED)
+REPLAYED = sized(1, RECORDED)
 """How many of the recorded symbols are replayed."""
 
 

@@ -124,7 +124,7 @@ def test_symbols_that_trade_rarely_raise_nothing_once_they_are_known() -> None:
     """Symbols trade at random, on average every 5 s to an hour, for 30 hours. The rule has its defaults."""
     rng = Random(8)
     lines: list[Line] = []
-    for n in range(sized(15, 100)):
+    for n in range(sized(8, 100)):
         mean, second = 5 * 720 ** rng.random(), 0.0
         while (second := second + max(30, rng.expovariate(1 / mean))) < 30 * 3600:
             lines.append(regular_quote(f"S{n}", round(second, 3)))
