@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
+from typing import Any
 
 from aws_requests.errors import WrongEnvironment
 
@@ -38,10 +40,7 @@ def _is_true(environment: Mapping[str, str], name: str) -> bool:
 
 
 def _endpoint_of_botocore(service: str, region: str, *, fips: bool, dualstack: bool) -> str:
-    from botocore.regions import EndpointResolver  # noqa: PLC0415  (importing it takes longer than a cold start)
-    from botocore.session import get_session  # noqa: PLC0415  (so does this)
-
-    found = EndpointResolver(get_session().get_data("endpoints")).construct_endpoint(
+    found = _botocore_resolver().construct_endpoint(
         service, region, use_fips_endpoint=fips, use_dualstack_endpoint=dualstack
     )
     if not found:
@@ -49,3 +48,12 @@ def _endpoint_of_botocore(service: str, region: str, *, fips: bool, dualstack: b
             f"AWS_REGION: {region!r} is not a known region of {service}; correct it, or set AWS_ENDPOINT_URL"
         )
     return f"https://{found['hostname']}"
+
+
+@cache
+def _botocore_resolver() -> Any:
+    """The tables of endpoints of botocore. They are cached, because loading them takes about 100 ms."""
+    from botocore.regions import EndpointResolver  # noqa: PLC0415  (importing it takes longer than a cold start)
+    from botocore.session import get_session  # noqa: PLC0415  (so does this)
+
+    return EndpointResolver(get_session().get_data("endpoints"))

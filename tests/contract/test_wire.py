@@ -1,4 +1,4 @@
-"""The bytes of the contract: golden ones, and that any bytes at all come apart without an exception."""
+"""The bytes of the contract: golden lines, and that any bytes can be decoded without an exception."""
 
 import json
 import re
@@ -6,12 +6,14 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 import quotes
+from aws_limits import KINESIS_RECORD_BYTES
 from quotes import BadLine, Heartbeat, Invalid, Line, Quote, decode, encode, encode_line, model
+from tests.support.sizes import sized
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123_000, tzinfo=UTC)
 
@@ -34,7 +36,7 @@ FULL = Quote(
 )
 BARE = Quote(symbol="^VIX", event_time=NOON, price=Decimal("14.89"), source="replay", ingest_time=NOON)
 HEARTBEAT = Heartbeat(lane="lane-03-of-16", clock=NOON, complete_to=NOON - timedelta(minutes=15))
-YOUNG_HEARTBEAT = Heartbeat(lane="lane-03-of-16", clock=NOON)
+FIRST_HEARTBEAT = Heartbeat(lane="lane-03-of-16", clock=NOON)
 
 GOLDEN: dict[bytes, Line] = {
     b'{"kind":"quote","v":1,"symbol":"AAPL","event_time":"2026-11-23T12:00:00.123Z","price":171.6251,'
@@ -45,7 +47,7 @@ GOLDEN: dict[bytes, Line] = {
     b'"source":"replay","ingest_time":"2026-11-23T12:00:00.123Z"}\n': BARE,
     b'{"kind":"heartbeat","v":1,"lane":"lane-03-of-16","clock":"2026-11-23T12:00:00.123Z",'
     b'"complete_to":"2026-11-23T11:45:00.123Z"}\n': HEARTBEAT,
-    b'{"kind":"heartbeat","v":1,"lane":"lane-03-of-16","clock":"2026-11-23T12:00:00.123Z"}\n': YOUNG_HEARTBEAT,
+    b'{"kind":"heartbeat","v":1,"lane":"lane-03-of-16","clock":"2026-11-23T12:00:00.123Z"}\n': FIRST_HEARTBEAT,
 }
 
 prices = st.decimals(min_value=-(10**14), max_value=10**14, places=8).map(quotes.price)
@@ -78,7 +80,7 @@ valid_quotes = st.builds(
 
 
 @pytest.mark.parametrize(("golden", "line"), GOLDEN.items())
-def test_a_line_has_the_same_bytes_for_ever(golden: bytes, line: Line) -> None:
+def test_a_line_always_has_the_same_bytes(golden: bytes, line: Line) -> None:
     assert encode_line(line) == golden
     assert [good.line for good in decode(golden).good] == [line]
 
@@ -100,7 +102,7 @@ def test_event_times_sort_as_text() -> None:
     assert {len(text) for text in texts} == {24}
 
 
-def test_the_content_of_a_line_leaves_out_when_it_was_received_and_its_revision() -> None:
+def test_the_content_of_a_line_does_not_include_its_ingest_time_and_revision() -> None:
     later = Quote(
         **{field: getattr(FULL, field) for field in FULL.__struct_fields__} | {"revision": 5, "ingest_time": NOON}
     )
@@ -108,8 +110,9 @@ def test_the_content_of_a_line_leaves_out_when_it_was_received_and_its_revision(
     assert quotes.content_of(encode_line(FULL)) != quotes.content_of(encode_line(BARE))
 
 
+@settings(max_examples=sized(40, 100))
 @given(st.lists(valid_quotes, max_size=5))
-def test_quotes_come_back_as_they_went(lines: list[Quote]) -> None:
+def test_decoding_restores_what_was_encoded(lines: list[Quote]) -> None:
     decoded = decode(encode(lines))
     assert decoded.bad == () or not lines
     assert [good.line for good in decoded.good] == lines
@@ -119,7 +122,7 @@ GOOD_LINE = encode_line(BARE).rstrip(b"\n")
 
 
 def refused(**changes: object) -> bytes:
-    """The bare quote's line with some members replaced by JSON text, or taken out by None."""
+    """The line of the bare quote with other members, as JSON text. None removes a member."""
     members = dict(re.findall(rb'"(\w+)":("[^"]*"|[^,}]*)', GOOD_LINE))
     for name, text in changes.items():
         if text is None:
@@ -170,9 +173,7 @@ BAD_LINES = {
 
 
 @pytest.mark.parametrize(("line", "reason"), BAD_LINES.values(), ids=BAD_LINES)
-def test_a_bad_line_is_refused_with_its_place_bytes_and_reason_and_spoils_no_neighbour(
-    line: bytes, reason: str
-) -> None:
+def test_a_bad_line_is_refused_with_its_number_bytes_and_reason_and_affects_no_other(line: bytes, reason: str) -> None:
     decoded = decode(GOOD_LINE + b"\n" + line + b"\n" + GOOD_LINE + b"\n")
     assert [(good.number, good.line) for good in decoded.good] == [(1, BARE), (3, BARE)]
     [bad] = decoded.bad
@@ -180,13 +181,13 @@ def test_a_bad_line_is_refused_with_its_place_bytes_and_reason_and_spoils_no_nei
     assert reason in bad.reason
 
 
-def test_a_packet_of_newlines_alone_stays_cheap_to_tell_apart() -> None:
-    decoded = decode(b"\n" * 2**20, max_lines=quotes.MAX_LINES)
+def test_a_packet_of_newlines_is_decoded_up_to_the_limit_of_lines() -> None:
+    decoded = decode(b"\n" * KINESIS_RECORD_BYTES, max_lines=quotes.MAX_LINES)
     assert len(decoded.bad) == quotes.MAX_LINES + 1
-    assert sum(len(bad.content) for bad in decoded.bad) == 2**20 - quotes.MAX_LINES
+    assert sum(len(bad.content) for bad in decoded.bad) == KINESIS_RECORD_BYTES - quotes.MAX_LINES
 
 
-def test_an_archive_object_has_no_limit_of_lines() -> None:
+def test_there_is_no_limit_of_lines_by_default() -> None:
     assert len(decode((GOOD_LINE + b"\n") * (quotes.MAX_LINES + 2)).good) == quotes.MAX_LINES + 2
 
 
@@ -196,6 +197,7 @@ def test_a_last_line_needs_no_newline_and_an_empty_packet_is_a_bad_line() -> Non
     assert decode(b"\n").bad == (BadLine(1, b"", "empty line"),)
 
 
+@settings(max_examples=sized(40, 100))
 @given(
     st.binary()
     | st.text().map(str.encode)
@@ -217,14 +219,14 @@ def test_no_bytes_raise_and_every_line_is_good_or_bad(packet: bytes) -> None:
 
 
 @given(st.data())
-def test_a_mutated_packet_loses_no_neighbour(data: st.DataObject) -> None:
+def test_a_mutated_byte_affects_no_other_line(data: st.DataObject) -> None:
     packet = bytearray(encode([BARE, FULL, HEARTBEAT]))
     place = data.draw(st.integers(0, len(packet) - 1))
-    struck = packet[:place].count(b"\n") + 1
+    mutated = packet[:place].count(b"\n") + 1
     packet[place] = data.draw(st.integers(0, 255).filter(lambda byte: byte != 10 and packet[place] != 10))
     good = {line.number: line.line for line in decode(bytes(packet)).good}
     for number, line in enumerate([BARE, FULL, HEARTBEAT], start=1):
-        if number != struck:
+        if number != mutated:
             assert good[number] == line
 
 
@@ -245,7 +247,7 @@ def test_a_price_is_the_decimal_that_its_source_printed(value: float | str, exac
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e15, "abc", None, [], True, "1e999999"])
-def test_what_is_no_price_is_refused(value: object) -> None:
+def test_anything_else_is_not_a_price(value: object) -> None:
     with pytest.raises(Invalid, match="price"):
         quotes.price(value)  # type: ignore[arg-type]
 
@@ -268,15 +270,15 @@ def test_a_quote_takes_a_price_that_is_finite_below_the_limit_and_of_at_most_8_p
             replace(BARE, low=price)
 
 
-def test_texts_that_are_refused_are_not_remembered() -> None:
-    remembered = model._check_texts.cache_info().currsize
+def test_texts_that_are_refused_are_not_cached() -> None:
+    cached = model._check_texts.cache_info().currsize
     for field in ("symbol", "source", "currency", "exchange", "market_state"):
         with pytest.raises(Invalid, match=field):
             replace(BARE, **{field: "A" * 1_000_000})
-    assert model._check_texts.cache_info().currsize == remembered
+    assert model._check_texts.cache_info().currsize == cached
 
 
-def test_a_lane_is_fixed_by_symbol_and_number_of_lanes() -> None:
+def test_a_lane_depends_only_on_the_symbol_and_the_number_of_lanes() -> None:
     assert [quotes.lane_of(symbol, 16) for symbol in ("AAPL", "MSFT", "BTC-USD", "^GSPC")] == [12, 11, 0, 4]
     assert quotes.partition_key(3, 16) == "lane-03-of-16"
 
@@ -292,10 +294,10 @@ def test_a_lane_is_fixed_by_symbol_and_number_of_lanes() -> None:
         ("lane-٠٣-of-16", None),
     ],
 )
-def test_only_the_key_of_a_lane_names_lanes(key: str, lanes: int | None) -> None:
+def test_only_the_key_of_a_lane_has_a_number_of_lanes(key: str, lanes: int | None) -> None:
     assert quotes.lanes_of_key(key) == lanes
 
 
 @given(times)
-def test_a_time_comes_back_from_its_text(time: datetime) -> None:
+def test_a_time_is_restored_from_its_text(time: datetime) -> None:
     assert quotes.from_iso(quotes.to_iso(time)) == time

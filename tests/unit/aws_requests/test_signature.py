@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aws_requests.signature import Keys, Scope, signed
+from tests.support.sizes import sized
 
 SIGNERS = {"dynamodb": SigV4Auth, "sns": SigV4Auth, "sqs": SigV4Auth, "s3": S3SigV4Auth}
 
@@ -27,6 +28,7 @@ any_headers = st.dictionaries(
 )
 
 
+@settings(max_examples=sized(40, 100))
 @given(st.data())
 def test_a_signature_is_the_one_that_botocore_makes(data: st.DataObject) -> None:
     service, keys, host = data.draw(st.sampled_from(sorted(SIGNERS))), data.draw(any_keys), data.draw(hosts)

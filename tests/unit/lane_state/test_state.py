@@ -1,54 +1,88 @@
-"""A lane's state as bytes: what survives, what an older version said, and how large it is."""
+"""The bytes of a lane's state: what they preserve, which versions are read, and how large they are."""
 
 from __future__ import annotations
 
 import zlib
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from random import Random
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
+from aws_limits import DYNAMODB_ITEM_BYTES, DYNAMODB_WRITE_UNIT_BYTES
 from lane_state import WHOLE, Bar, LaneState, Position, Publication, SymbolState, pack, unpack
 from processor_lambda.alerts.rules_file import DEFAULT_FILE, read
 from processor_lambda.fold import MAX_PUBLICATIONS, Fold, PositionedLine
-from quotes import Heartbeat, Line, Quote, encode_line
+from processor_lambda.indicators import Indicators
+from quotes import MAX_SYMBOLS_PER_LANE, Heartbeat, Line, Quote, encode_line
 from tests.fakes.pipeline import OPEN
+from tests.support.sizes import FULL, sized
 
-SYMBOLS = 400
-"""Of a lane, at the most."""
 MINUTES = 60
+FOLDED_MINUTES = sized(10, MINUTES)
+"""How many minutes of a busy lane are folded from quotes. The minutes before them only advance the indicators, which is
+quicker and gives the same size within 2 %."""
 SEQUENCE = 49590338271490256608559692538361571095921575989136588898
+MAX_PACKED_BYTES = 400_000
+"""The most that a packed state may take. The rest of an item is for its key and the names of its attributes."""
+assert MAX_PACKED_BYTES < DYNAMODB_ITEM_BYTES
+
+ROW_RESOLUTIONS = pytest.mark.parametrize("keep_lines", [False, True], ids=["every quote a row", "a row a minute"])
 
 
-def busy_lane(*, keep_lines: bool, symbols: int = SYMBOLS, places: int = 2) -> LaneState:
-    """A lane an hour after the open: all indicators known, a minute under way in each symbol."""
+@cache
+def busy_lane(symbols: int, places: int, *, keep_lines: bool) -> LaneState:
+    """A lane an hour after the open. All indicators are known, and every symbol has a current minute."""
     fold = Fold(read(DEFAULT_FILE, Decimal(5)), keep_lines=keep_lines)
-    chance = Random(7)
-    prices = [chance.uniform(5, 900) for _ in range(symbols)]
+    rng = Random(7)
+    prices = [rng.uniform(5, 900) for _ in range(symbols)]
+    warm = {f"SYM{number}": Indicators() for number in range(symbols)}
     state = LaneState()
     for minute in range(MINUTES):
-        time = OPEN + timedelta(minutes=minute, milliseconds=chance.randrange(1000))
-        quotes = []
-        for number, price in enumerate(prices):
-            prices[number] = price * (1 + chance.gauss(0, 0.0007))
-            quotes.append(
-                a_quote(number, time, round(prices[number], places), chance.randrange(10**6) + minute * 10**6)
-            )
+        start = OPEN + timedelta(minutes=minute)
+        prices = [price * (1 + rng.gauss(0, 0.0007)) for price in prices]
+        if minute < MINUTES - FOLDED_MINUTES:
+            for (name, before), price in zip(list(warm.items()), prices, strict=True):
+                warm[name] = before.advanced(start, round(price, places), rng.randrange(10**6))
+            continue
+        time = start + timedelta(milliseconds=rng.randrange(1000))
         lines: list[Line] = [
-            *quotes,
-            Heartbeat(lane="lane-00-of-01", clock=time, complete_to=OPEN + timedelta(minutes=minute)),
+            *(
+                a_quote(number, time, round(price, places), rng.randrange(10**6) + minute * 10**6)
+                for number, price in enumerate(prices)
+            ),
+            Heartbeat(lane="lane-00-of-01", clock=time, complete_to=start),
         ]
         end = Position(SEQUENCE + minute, WHOLE)
-        left = [
+        remaining = [
             PositionedLine(Position(SEQUENCE + minute, number), encode_line(line)[:-1], line)
             for number, line in enumerate(lines, 1)
         ]
-        while left:
-            folded = fold(state, left, end, {})
-            state, left = folded.state, left[folded.count :]
+        while remaining:
+            folded = fold(state, remaining, end, warm)
+            state, remaining = folded.state, remaining[folded.count :]
     return state
+
+
+def without_lines(state: LaneState) -> LaneState:
+    """What the state would be if bars did not keep lines."""
+    symbols = {
+        name: replace(symbol, bar=None if symbol.bar is None else replace(symbol.bar, line=b""))
+        for name, symbol in state.symbols.items()
+    }
+    pending = tuple(
+        replace(item, bar=None if item.bar is None else replace(item.bar, line=b"")) for item in state.pending
+    )
+    return replace(state, symbols=symbols, pending=pending)
+
+
+def full_lane(places: int, *, keep_lines: bool) -> LaneState:
+    """A busy lane with as many symbols as a producer puts there. It is built once, because that takes long."""
+    state = busy_lane(MAX_SYMBOLS_PER_LANE, places, keep_lines=True)
+    return state if keep_lines else without_lines(state)
 
 
 def a_quote(number: int, time: datetime, price: float, volume: int) -> Quote:
@@ -71,51 +105,63 @@ def a_quote(number: int, time: datetime, price: float, volume: int) -> Quote:
     )
 
 
+def test_a_lane_without_lines_is_a_lane_that_kept_none() -> None:
+    assert without_lines(busy_lane(5, 8, keep_lines=True)) == busy_lane(5, 8, keep_lines=False)
+
+
 @pytest.mark.parametrize("places", [2, 8])
-@pytest.mark.parametrize("symbols", [5, 25, SYMBOLS])
-@pytest.mark.parametrize("keep_lines", [False, True], ids=["every quote a row", "a row a minute"])
+@pytest.mark.parametrize("symbols", [5, 25])
+@ROW_RESOLUTIONS
 def test_a_symbol_takes_under_640_bytes_with_all_that_is_known_of_it(
     *, keep_lines: bool, symbols: int, places: int
 ) -> None:
-    quiet = msgspec.structs.replace(busy_lane(keep_lines=keep_lines, symbols=symbols, places=places), pending=())
+    assert_under_640_bytes(busy_lane(symbols, places, keep_lines=keep_lines))
+
+
+@pytest.mark.parametrize("places", [2, 8] if FULL else [8])
+@ROW_RESOLUTIONS
+def test_a_symbol_of_a_full_lane_takes_under_640_bytes(*, keep_lines: bool, places: int) -> None:
+    assert_under_640_bytes(full_lane(places, keep_lines=keep_lines))
+
+
+def assert_under_640_bytes(state: LaneState) -> None:
+    quiet = replace(state, pending=())
     assert unpack(pack(quiet)) == quiet
-    assert len(pack(quiet)) / symbols < 640
+    assert len(pack(quiet)) / len(quiet.symbols) < 640
 
 
 def test_a_lane_of_one_symbol_is_an_item_of_one_write_unit() -> None:
-    quiet = msgspec.structs.replace(busy_lane(keep_lines=True, symbols=1, places=8), pending=())
-    assert len(pack(quiet)) < 1_000
+    quiet = replace(busy_lane(1, 8, keep_lines=True), pending=())
+    assert len(pack(quiet)) < 1_000 < DYNAMODB_WRITE_UNIT_BYTES
 
 
-@pytest.mark.parametrize("keep_lines", [False, True], ids=["every quote a row", "a row a minute"])
-def test_the_fullest_lane_that_decided_as_much_as_it_may_fits_into_an_item(*, keep_lines: bool) -> None:
-    state = busy_lane(keep_lines=keep_lines)
-    chance = Random(1)
+@ROW_RESOLUTIONS
+def test_a_full_lane_that_decided_as_much_as_a_commit_may_fits_into_an_item(*, keep_lines: bool) -> None:
+    state = full_lane(8, keep_lines=keep_lines)
+    rng = Random(1)
     bars = [
         Bar(
-            symbol=f"SYM{number % SYMBOLS}",
+            symbol=f"SYM{number % MAX_SYMBOLS_PER_LANE}",
             minute=OPEN + timedelta(minutes=number),
-            open=Decimal(chance.randrange(10**9)) / 100,
-            high=Decimal(chance.randrange(10**9)) / 100,
-            low=Decimal(chance.randrange(10**9)) / 100,
-            close=Decimal(chance.randrange(10**9)) / 100,
-            volume=chance.randrange(10**9),
+            open=Decimal(rng.randrange(10**9)) / 100,
+            high=Decimal(rng.randrange(10**9)) / 100,
+            low=Decimal(rng.randrange(10**9)) / 100,
+            close=Decimal(rng.randrange(10**9)) / 100,
+            volume=rng.randrange(10**9),
             quotes=60,
             ingest_time=OPEN,
-            line=encode_line(a_quote(number, OPEN, round(chance.uniform(1, 900), 2), chance.randrange(10**9)))
+            line=encode_line(a_quote(number, OPEN, round(rng.uniform(1, 900), 2), rng.randrange(10**9)))
             if keep_lines
             else b"",
-            indicators={f"indicator_{index}": chance.uniform(0, 900) for index in range(16)},
+            indicators={f"indicator_{index}": rng.uniform(0, 900) for index in range(16)},
         )
-        for number in range(MAX_PUBLICATIONS + SYMBOLS)
+        for number in range(MAX_PUBLICATIONS + MAX_SYMBOLS_PER_LANE)
     ]
-    full = msgspec.structs.replace(
-        state, pending=tuple(Publication(number, bar=bar) for number, bar in enumerate(bars, start=1))
-    )
-    assert len(pack(full)) < 400_000
+    full = replace(state, pending=tuple(Publication(number, bar=bar) for number, bar in enumerate(bars, start=1)))
+    assert len(pack(full)) < MAX_PACKED_BYTES
 
 
-def test_a_position_within_a_record_survives() -> None:
+def test_a_position_within_a_record_is_preserved() -> None:
     for position in (Position(SEQUENCE, WHOLE), Position(SEQUENCE, 17)):
         assert unpack(pack(LaneState(position=position))).position == position
     assert Position(9, 3) < Position(9, WHOLE) < Position(10, 1)
@@ -128,13 +174,11 @@ def test_a_state_of_a_newer_version_is_not_read() -> None:
 
 
 @pytest.mark.parametrize("missing", [("interval_ms",), ("interval_ms", "open_since")], ids=str)
-def test_a_state_from_before_the_last_fields_of_a_symbol_is_read(missing: tuple[str, ...]) -> None:
-    state = busy_lane(keep_lines=False)
+def test_a_state_without_the_newest_fields_of_a_symbol_is_read_with_their_defaults(missing: tuple[str, ...]) -> None:
+    state = busy_lane(25, 2, keep_lines=False)
     document = msgspec.msgpack.decode(zlib.decompress(pack(state)))
     for symbol in document["state"]["symbols"].values():
         del symbol[-len(missing) :]
     older = unpack(zlib.compress(msgspec.msgpack.encode(document)))
     defaults = {field.name: field.default for field in msgspec.structs.fields(SymbolState) if field.name in missing}
-    assert {name: msgspec.structs.replace(symbol, **defaults) for name, symbol in state.symbols.items()} == (
-        older.symbols
-    )
+    assert {name: replace(symbol, **defaults) for name, symbol in state.symbols.items()} == older.symbols

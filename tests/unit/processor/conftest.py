@@ -1,4 +1,4 @@
-"""A world in memory, a stream of one shard, and a processor between them."""
+"""Fixtures: AWS in memory, a shard of a stream, and a processor."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""When a signal is worth an alert: hysteresis, cooldown, crossings; and what each kind of alert says."""
+"""When a signal raises an alert (hysteresis, cooldown, crossings), and what the alerts of each kind say."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ CROSSING = Band(1, 1, -1, -1, is_crossing=True)
 
 
 def raised(values: Sequence[float], band: Band = BAND, cooldown: int = 0) -> list[int]:
-    """At which of some values, a minute apart, an alert is raised."""
-    flag: AlertState | None = None
-    found = []
+    """The minutes in which an alert is raised. There is one value a minute."""
+    state: AlertState | None = None
+    minutes = []
     for minute, value in enumerate(values):
         now = OPEN + timedelta(minutes=minute)
-        flag, is_raised = evaluate(flag, Signal(value, band), now, timedelta(minutes=cooldown))
-        found += [minute] * is_raised
-    return found
+        state, is_raised = evaluate(state, Signal(value, band), now, timedelta(minutes=cooldown))
+        minutes += [minute] * is_raised
+    return minutes
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def raised(values: Sequence[float], band: Band = BAND, cooldown: int = 0) -> lis
         ([11, -9, 9, 11], [0, 3]),  # past the middle and back
     ],
 )
-def test_a_signal_is_raised_once_until_it_was_back_within_its_hysteresis(
+def test_a_signal_raises_one_alert_until_it_was_back_within_its_hysteresis(
     values: list[float], minutes: list[int]
 ) -> None:
     assert raised(values) == minutes
@@ -67,7 +67,7 @@ def test_a_signal_is_raised_once_until_it_was_back_within_its_hysteresis(
     ("values", "minutes"),
     [
         ([11, 0, 11, 0, 0, 0, 11], [0, 6]),  # flapping within the cooldown
-        ([11, 0, 11, 11, 11, 11, 11], [0, 5]),  # what still holds when it is over is raised then
+        ([11, 0, 11, 11, 11, 11, 11], [0, 5]),  # raised at the end of the cooldown if it still holds
         ([11, -11, -11, -11, -11, -11], [0, 5]),
         ([11] * 20, [0]),
     ],
@@ -80,17 +80,19 @@ def test_a_cooldown_delays_an_alert_and_loses_none_that_still_holds(values: list
     ("values", "minutes"),
     [([2, 3, -2, 2], [2, 3]), ([0, 2, 3], [1]), ([2, 0.5, -0.5, 0.5, 2], []), ([-2, 0, 2], [2])],
 )
-def test_a_crossing_is_raised_on_each_new_side_but_not_on_the_first(values: list[float], minutes: list[int]) -> None:
-    if values[0] == 0:  # between the margins nothing is known yet, so the side that follows is the first
+def test_a_crossing_raises_an_alert_on_each_new_side_but_not_on_the_first(
+    values: list[float], minutes: list[int]
+) -> None:
+    if values[0] == 0:  # no side is known between the margins, so the next side is the first
         minutes = []
     assert raised(values, CROSSING) == minutes
 
 
-def test_a_flag_at_rest_is_not_remembered() -> None:
-    flag, _ = evaluate(None, Signal(11, BAND), OPEN, timedelta(minutes=5))
-    flag, _ = evaluate(flag, Signal(0, BAND), OPEN + timedelta(minutes=1), timedelta(minutes=5))
-    assert flag == AlertState(0, 0, OPEN)
-    assert evaluate(flag, Signal(0, BAND), OPEN + timedelta(minutes=5), timedelta(minutes=5)) == (None, False)
+def test_a_rule_at_rest_has_no_state() -> None:
+    state, _ = evaluate(None, Signal(11, BAND), OPEN, timedelta(minutes=5))
+    state, _ = evaluate(state, Signal(0, BAND), OPEN + timedelta(minutes=1), timedelta(minutes=5))
+    assert state == AlertState(0, 0, OPEN)
+    assert evaluate(state, Signal(0, BAND), OPEN + timedelta(minutes=5), timedelta(minutes=5)) == (None, False)
 
 
 def a_bar(close: str, volume: int | None = 500, **indicators: float) -> Bar:
@@ -141,7 +143,7 @@ CASES: list[tuple[BarRule, Bar, str]] = [
 
 
 @pytest.mark.parametrize(("rule", "bar", "subject"), CASES, ids=[subject for *_, subject in CASES])
-def test_a_bar_beyond_a_rules_band_says_why(rule: BarRule, bar: Bar, subject: str) -> None:
+def test_the_alert_of_a_bar_says_why_it_was_raised(rule: BarRule, bar: Bar, subject: str) -> None:
     signal = rule.signal(bar, follows_gap=False)
     assert signal is not None
     assert evaluate(None, signal, OPEN, timedelta())[1]
@@ -169,7 +171,7 @@ def test_a_bar_beyond_a_rules_band_says_why(rule: BarRule, bar: Bar, subject: st
         ),
     ],
 )
-def test_a_crossover_is_raised_when_the_sides_change(
+def test_a_crossover_raises_an_alert_when_the_sides_change(
     rule: BarRule, below: dict[str, float], above: dict[str, float], subject: str
 ) -> None:
     first, then = (
@@ -178,34 +180,34 @@ def test_a_crossover_is_raised_when_the_sides_change(
     )
     assert first is not None
     assert then is not None
-    flag, was_raised = evaluate(None, first, OPEN, timedelta())
+    state, was_raised = evaluate(None, first, OPEN, timedelta())
     assert not was_raised
-    assert evaluate(flag, then, OPEN, timedelta())[1]
+    assert evaluate(state, then, OPEN, timedelta())[1]
     assert rule.alert(a_bar("100", 500, **above), then).subject == subject
 
 
 @pytest.mark.parametrize(
     "rule", [ZScore(), BollingerBreakout(), SmaCrossover(), Rsi(), MacdCrossover(), VolumeSpike()], ids=lambda r: r.id
 )
-def test_what_is_not_known_yet_is_no_signal(rule: BarRule) -> None:
+def test_there_is_no_signal_while_an_indicator_is_unknown(rule: BarRule) -> None:
     assert rule.signal(a_bar("100"), follows_gap=False) is None
 
 
-def test_a_tick_after_a_flat_hour_is_many_deviations_and_no_alert() -> None:
+def test_a_small_return_after_a_flat_hour_is_many_deviations_but_no_signal() -> None:
     signal = ZScore(least_percent=0.2).signal(a_bar("100.1", z_score=900.0, last_return=0.001), follows_gap=False)
     assert signal is not None
     assert signal.value == 0
 
 
-def test_flat_bands_and_prices_of_nothing_are_no_signal() -> None:
+def test_flat_bands_and_prices_that_are_not_positive_give_no_signal() -> None:
     assert BollingerBreakout().signal(a_bar("100", sma_20=100.0, bollinger_upper=100.0), follows_gap=False) is None
     assert SmaCrossover().signal(a_bar("-3", sma_5=-1.0, sma_20=-2.0), follows_gap=False) is None
     assert MacdCrossover().signal(a_bar("0", macd_histogram=1.0), follows_gap=False) is None
 
 
-def test_a_subject_is_cut_to_what_sns_takes() -> None:
-    silent = [StaleSymbol(f"SYMBOL{n}", 16.9 + n, 15 + n) for n in range(40)]
-    alert = StaleFeed().alert("lane-00-of-01", silent, OPEN)
+def test_a_long_subject_is_shortened_to_the_limit_of_sns() -> None:
+    stale = [StaleSymbol(f"SYMBOL{n}", 16.9 + n, 15 + n) for n in range(40)]
+    alert = StaleFeed().alert("lane-00-of-01", stale, OPEN)
     assert len(alert.subject) == SNS_SUBJECT_LENGTH
     assert alert.subject.startswith("40 symbols have had no new price for 16 minutes: SYMBOL0, ")
     assert len(alert.symbols) == 40
@@ -228,7 +230,7 @@ def alerts_of_every_kind() -> list[Alert]:
     ]
 
 
-def test_the_document_names_the_values_of_each_kind() -> None:
+def test_the_guide_lists_the_values_of_each_kind() -> None:
     text = (ROOT / "docs" / "alerts.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", text.partition("What `values` holds:")[2], re.MULTILINE)
     documented = {kind: set(re.findall(r"`(\w+)`", values)) for kind, values in rows}
@@ -236,7 +238,7 @@ def test_the_document_names_the_values_of_each_kind() -> None:
 
 
 @given(st.decimals("0.01", 10_000, places=2), st.decimals("0.01", 10_000, places=2))
-def test_a_move_is_judged_by_the_percentage_of_its_row(price: Decimal, previous_close: Decimal) -> None:
+def test_a_price_move_has_the_percentage_of_its_row(price: Decimal, previous_close: Decimal) -> None:
     quote = make_quote(price=str(price), previous_close=str(previous_close))
     signal, change = PriceMove(percent=5).signal(quote), change_percent_of(quote)
     assert signal is not None

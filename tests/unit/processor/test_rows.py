@@ -1,3 +1,5 @@
+"""The rows of quotes and bars: which attributes they have, and that DynamoDB accepts their numbers."""
+
 from datetime import timedelta
 from decimal import Decimal
 
@@ -6,6 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from aws_limits import DYNAMODB_PAGE_BYTES
 from costs.sizes import item_bytes
 from lane_state import Bar
 from processor_lambda.indicators import Indicators
@@ -19,7 +22,7 @@ def row(**changes: object) -> Row:
     return quote_row(replace(make_quote(), **changes), THRESHOLD, 30)
 
 
-def test_a_row_holds_what_the_source_said_and_what_follows_from_it_exactly() -> None:
+def test_a_row_has_what_the_source_gave_and_what_is_computed_from_it_exactly() -> None:
     assert row(
         open=Decimal("100.1"),
         high=Decimal("104.25"),
@@ -54,11 +57,11 @@ def test_a_row_holds_what_the_source_said_and_what_follows_from_it_exactly() -> 
     }
 
 
-def test_what_the_source_did_not_say_is_absent() -> None:
+def test_what_the_source_did_not_give_is_absent() -> None:
     assert set(row()) == {"symbol", "timestamp", "price", "source", "ingest_time", "expires_at"}
 
 
-def test_a_moving_average_takes_all_four_prices_zero_among_them() -> None:
+def test_a_moving_average_needs_all_four_prices_and_a_price_may_be_zero() -> None:
     four = {"open": Decimal(0), "high": Decimal(4), "low": Decimal(-4), "price": Decimal(1)}
     assert row(**four)["moving_average"] == Decimal("0.25")
     assert "moving_average" not in row(**{**four, "low": None})
@@ -71,18 +74,18 @@ def test_an_anomaly_is_a_change_beyond_the_threshold(price: str, anomaly: str) -
 
 @pytest.mark.parametrize(("price", "change_percent"), [("10", "200"), ("-5", "50"), ("-15", "-50")])
 def test_a_rise_from_below_zero_is_a_rise(price: str, change_percent: str) -> None:
-    """Crude oil closed at -37.63 once, and was 126 % up the day after, not down."""
+    """Crude oil once closed at -37.63. The day after it was up by 126 %, not down."""
     attributes = row(price=Decimal(price), previous_close=Decimal(-10))
     assert attributes["change_percent"] == Decimal(change_percent)
 
 
-def test_a_previous_close_of_zero_gives_a_change_and_no_percentage() -> None:
+def test_a_previous_close_of_zero_gives_a_change_but_no_percentage() -> None:
     attributes = row(previous_close=Decimal(0))
     assert attributes["change"] == Decimal(100)
     assert not {"change_percent", "anomaly"} & set(attributes)
 
 
-def test_a_later_revision_has_a_key_of_its_own_that_sorts_behind() -> None:
+def test_a_later_revision_has_its_own_key_that_sorts_after() -> None:
     quote = make_quote()
     keys = [timestamp_of(replace(quote, revision=revision)) for revision in (0, 1, 2)]
     assert keys == ["2026-11-23T14:30:00.000Z", "2026-11-23T14:30:00.000Z#1", "2026-11-23T14:30:00.000Z#2"]
@@ -114,12 +117,12 @@ def test_every_number_of_a_row_fits_dynamodb(price: Decimal, previous_close: Dec
         (1e-7, "0.0000001"),
     ],
 )
-def test_a_computed_number_is_written_as_dynamodb_takes_it(value: float, written: str) -> None:
+def test_a_computed_number_is_stored_in_a_form_that_dynamodb_accepts(value: float, written: str) -> None:
     assert format(significant(value), "f") == written
 
 
 def test_the_bars_of_a_whole_day_are_one_page_of_a_query() -> None:
-    """Of one that trades round the clock, with all indicators: DynamoDB answers a mebibyte at once."""
+    """The symbol trades round the clock, and all indicators are known."""
     indicators = Indicators()
     for minute in range(60):
         indicators = indicators.advanced(OPEN + timedelta(minutes=minute), 1607.5301 + minute % 7 / 3, 427_888 + minute)
@@ -137,4 +140,4 @@ def test_the_bars_of_a_whole_day_are_one_page_of_a_query() -> None:
         indicators=indicators.values(),
     )
     assert len(bar.indicators) > 15
-    assert 24 * 60 * item_bytes(bar_row(bar, 365)) < 2**20
+    assert 24 * 60 * item_bytes(bar_row(bar, 365)) < DYNAMODB_PAGE_BYTES

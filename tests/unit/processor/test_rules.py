@@ -1,4 +1,4 @@
-"""Which rules there are and for whom, and what is said of a file that is wrong."""
+"""Which rules a symbol has, and what is reported about a rules file with mistakes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_default_file_has_a_rule_of_each_kind_for_every_symbol() -> None:
     assert len(rules.silence) == len(rules.split) == 1
 
 
-def test_a_rule_that_names_a_symbol_takes_the_place_of_those_of_its_kind_that_name_none(tmp_path: Path) -> None:
+def test_a_rule_that_names_a_symbol_replaces_the_rules_of_its_kind_that_name_none(tmp_path: Path) -> None:
     rules = rules_of(
         tmp_path,
         """
@@ -59,7 +59,7 @@ def test_a_rule_that_names_a_symbol_takes_the_place_of_those_of_its_kind_that_na
     assert default.percent == 7.5
 
 
-def test_every_mistake_of_a_file_is_told_with_its_rule(tmp_path: Path) -> None:
+def test_every_mistake_in_a_file_is_reported_with_its_rule(tmp_path: Path) -> None:
     assert mistakes(
         tmp_path,
         """
@@ -98,7 +98,7 @@ def test_every_mistake_of_a_file_is_told_with_its_rule(tmp_path: Path) -> None:
     ]
 
 
-def test_a_group_that_was_emptied_does_not_make_its_rules_hold_for_all(tmp_path: Path) -> None:
+def test_an_empty_group_does_not_make_its_rules_hold_for_all_symbols(tmp_path: Path) -> None:
     text = '[groups]\ncoins = []\n[[rule]]\nkind = "rsi"\ngroups = ["coins"]'
     assert mistakes(tmp_path, text) == [
         "group coins: is empty, and a rule for an empty group would hold for all symbols: remove both"
@@ -114,10 +114,10 @@ def test_a_group_that_was_emptied_does_not_make_its_rules_hold_for_all(tmp_path:
         ("[[rule]]\nkind = 'rsi'\n" * 51, "there are 51 rules, and the most is 50"),
     ],
 )
-def test_a_file_of_another_shape_is_told_so(tmp_path: Path, text: str, problem: str) -> None:
+def test_a_file_of_another_form_is_reported(tmp_path: Path, text: str, problem: str) -> None:
     assert any(problem in mistake for mistake in mistakes(tmp_path, text))
 
 
-def test_a_file_that_is_not_there_is_told_so(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="No such file"):
         read(tmp_path / "none.toml", Decimal(5))

@@ -1,4 +1,4 @@
-"""A symbol that the state does not know begins where its stored bars ended."""
+"""A symbol that the state does not know starts with the indicators of its stored bars."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.fakes.pipeline import Shard, make_heartbeats, make_processor, make_qu
 from tests.fakes.processor_ports import World
 
 
-def test_a_lane_that_lost_its_state_goes_on_with_the_indicators_of_its_stored_bars() -> None:
+def test_a_lane_that_lost_its_state_continues_with_the_indicators_of_its_stored_bars() -> None:
     shard = Shard()
     whole, cut = World(), World()
     for minute in range(400):
@@ -31,7 +31,7 @@ def test_a_lane_that_lost_its_state_goes_on_with_the_indicators_of_its_stored_ba
             assert abs(float(cut.bar_rows[last][name]) - float(value)) < 1e-6
 
 
-def test_a_symbol_that_comes_to_a_lane_is_warmed_by_bars_before_its_first_minute_alone() -> None:
+def test_only_bars_before_its_first_minute_warm_up_a_symbol() -> None:
     shard, world = Shard(), World()
     shard.put_lines([make_quote(second=minute * 60, price="100") for minute in range(6)])
     make_processor(world).process(shard.records)
@@ -42,15 +42,15 @@ def test_a_symbol_that_comes_to_a_lane_is_warmed_by_bars_before_its_first_minute
     again.put_lines(make_heartbeats(180))
     make_processor(world).process(again.records)
     bar = world.bar_rows["AAPL", "2026-11-23T14:32:00.000Z"]
-    assert "sma_5" not in bar  # two bars before it and itself
+    assert "sma_5" not in bar  # there are two bars before it
 
 
-def test_where_a_symbol_begins_does_not_depend_on_how_its_lines_were_cut_into_batches() -> None:
+def test_the_warm_up_of_a_symbol_does_not_depend_on_how_its_lines_are_cut_into_batches() -> None:
     before = Shard()
     before.put_lines([make_quote(second=minute * 60, price=str(100 + minute)) for minute in range(6)])
     again = Shard()
     again.put_lines(make_heartbeats(120))
-    again.put_lines([make_quote(second=60, price="200")])  # of a minute that the heartbeat has closed
+    again.put_lines([make_quote(second=60, price="200")])  # its minute is already closed
     again.put_lines([make_quote(second=300, price="300")])
     again.put_lines(make_heartbeats(360))
     worlds = World(), World()
@@ -67,8 +67,8 @@ def test_where_a_symbol_begins_does_not_depend_on_how_its_lines_were_cut_into_ba
 
 
 @pytest.mark.parametrize("size", [1, 2, 100], ids=["record by record", "two by two", "at once"])
-def test_a_symbol_that_comes_back_after_long_begins_with_its_stored_bars(size: int) -> None:
-    """Though the batch in which it comes back began with a state that knew it."""
+def test_a_symbol_that_returns_after_a_month_starts_with_its_stored_bars(size: int) -> None:
+    """Even if it was still in the state when the batch in which it returns started."""
     month = 31 * 86_400
     shard, world = Shard(), World()
     shard.put_lines([make_quote(second=minute * 60, price=str(100 + minute)) for minute in range(6)])
