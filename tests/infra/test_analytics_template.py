@@ -1,4 +1,4 @@
-"""The table over the archive: its columns are the wire's, its partitions the archive's keys."""
+"""The table over the archive has the fields of the lines as columns, and its partitions match the archive's keys."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TYPES = {"str": "string", "int": "bigint", "Decimal": "decimal(23,8)", "bytes": 
 
 
 def columns_of(*kinds: type[msgspec.Struct]) -> dict[str, str]:
-    """What the lines of some kinds hold, as Glue's types."""
+    """The fields of some kinds of lines, with their types in Glue."""
     columns = {"kind": "string", "v": "int"}
     for kind in kinds:
         for name, annotation in kind.__annotations__.items():
@@ -32,14 +32,14 @@ def test_every_field_of_every_kind_of_line_is_a_column() -> None:
     assert columns_of(Quote, Heartbeat, archive._Refused) == COLUMNS
 
 
-def test_a_price_of_every_size_that_a_quote_may_have_fits() -> None:
+def test_every_valid_price_fits_into_its_column() -> None:
     from quotes.model import MAX_PRICE, PRICE_PLACES  # noqa: PLC0415  (the limits, of this test alone)
 
     digits_before = len(f"{MAX_PRICE - 1:f}")
     assert COLUMNS["price"] == f"decimal({digits_before + PRICE_PLACES},{PRICE_PLACES})"
 
 
-def test_partitions_are_projected_from_the_keys_that_the_processor_writes() -> None:
+def test_the_projected_partitions_match_the_keys_that_the_processor_writes() -> None:
     record = Record(
         stream="arn",
         shard="shardId-000000000000",
@@ -71,7 +71,7 @@ def test_projection_covers_every_hour_of_every_day_since_the_first() -> None:
     assert re.fullmatch(ALL["analytics"]["Parameters"]["FirstDay"]["AllowedPattern"], default("analytics", "FirstDay"))
 
 
-def test_a_query_writes_where_the_workgroup_says_encrypted_and_reads_no_more_than_its_limit() -> None:
+def test_the_workgroup_enforces_encrypted_results_and_a_limit_on_reads() -> None:
     stated = properties("analytics", "Workgroup")["WorkGroupConfiguration"]
     assert stated["EnforceWorkGroupConfiguration"] is True
     assert stated["BytesScannedCutoffPerQuery"] == {"Ref": "ScanLimitBytes"}
@@ -85,12 +85,12 @@ def test_results_expire() -> None:
     assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", {"Ref": "ResultsExpireAfterDays"})
 
 
-def test_there_is_no_crawler_unless_it_is_asked_for() -> None:
+def test_there_is_a_crawler_only_on_request() -> None:
     assert default("analytics", "CrawlerSchedule") == ""
     crawling = {name for name, resource in ALL["analytics"]["Resources"].items() if resource.get("Condition")}
     assert crawling == {"Crawler", "CrawlerRole"}
 
 
-def test_a_query_may_list_raw_data_alone() -> None:
+def test_a_query_may_list_only_raw_data() -> None:
     (statement,) = [s for s in statements("analytics", "QueryPolicy") if s["Sid"] == "ListTheArchive"]
     assert statement["Condition"] == {"StringLike": {"s3:prefix": "raw-data/*"}}
