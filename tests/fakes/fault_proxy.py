@@ -1,4 +1,4 @@
-"""An HTTP proxy before the emulator that fails chosen requests: what no emulator does by itself."""
+"""An HTTP proxy in front of the emulator that records requests, and answers chosen ones with an error."""
 
 from __future__ import annotations
 
@@ -14,24 +14,28 @@ import msgspec
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A request as it came, before anyone answered it."""
+    """A request, before it is answered."""
 
     method: str
     path: str
     target: str
-    """The action in `X-Amz-Target`, as `DynamoDB_20120810.PutItem`; empty for S3."""
+    """The action in `X-Amz-Target`, such as `DynamoDB_20120810.PutItem`; empty for S3."""
     body: bytes
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What the proxy says in the upstream's place."""
+    """An answer of the proxy itself."""
 
     status: int
     body: bytes
 
 
 class FaultProxy:
-    """Passes requests on, unless `fault` answers in the upstream's place or passes on another request. It may block."""
+    """Passes requests on to the emulator.
+
+    `fault` sees each request first. It may return an answer, which replaces the emulator's, or another request to pass
+    on. It may also block.
+    """
 
     def __init__(self, upstream: str, tls: ssl.SSLContext | None = None) -> None:
         self.fault: Callable[[Request], Answer | Request | None] = lambda _: None
@@ -40,7 +44,7 @@ class FaultProxy:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            wbufsize = -1  # head and body in one packet: two of them wait 40 ms for an acknowledgement
+            wbufsize = -1  # head and body in one packet; as two packets they would wait 40 ms for an acknowledgement
 
             def _pass_on(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -82,7 +86,7 @@ class FaultProxy:
                     self.end_headers()
                     self.wfile.write(body)
                 except ConnectionError:
-                    self.close_connection = True  # who asked was killed meanwhile
+                    self.close_connection = True  # the client was killed meanwhile
 
             def log_message(self, *_: object) -> None:
                 pass

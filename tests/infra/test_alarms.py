@@ -1,4 +1,4 @@
-"""Alarms, dashboards, and the topic that they speak on: what they watch is there, and the runbook knows each."""
+"""Alarms, rules and dashboards: their metrics exist, and each alarm has a section of the runbook."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MUTED_BY_A_PAUSE = {"ProducerSilent", "ProcessorIdle", "NoQuotesAccepted", "Prod
 
 
 def emitted() -> set[str]:
-    """The metrics that the function's lines of log hold."""
+    """The metrics in the log lines of the function."""
     now = datetime(2026, 11, 25, tzinfo=UTC)
     record = Record(
         stream="quotes", shard="shardId-000000000000", sequence_number=1, partition_key="", arrival=now, data=b""
@@ -37,11 +37,11 @@ def emitted() -> set[str]:
     return {one["Name"] for line in lines for one in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
 
 
-# Of each namespace, the metrics that somebody puts there, and the dimensions that they have.
+# For each namespace, the metrics that exist there, and their dimensions.
 METRICS: dict[str, tuple[set[str], set[str]]] = {
-    # The function, in CloudWatch's embedded format.
+    # From the function's log, in the embedded metric format.
     metrics.NAMESPACE: (emitted(), {metrics.DIMENSION}),
-    # Filters of the producer's log.
+    # From metric filters of the producer's log.
     "Stockstream/${AWS::StackName}": ({"Accepted", "Starts"}, set()),
     "AWS/Lambda": ({"Invocations", "Errors", "Throttles", "IteratorAge"}, {"FunctionName"}),
     "AWS/Kinesis": ({"IncomingRecords", "IncomingBytes", "WriteProvisionedThroughputExceeded"}, {"StreamName"}),
@@ -52,7 +52,7 @@ METRICS: dict[str, tuple[set[str], set[str]]] = {
 
 
 def text_of(value: Any) -> str:
-    """A string of a template, the text of its Fn::Sub if it is one."""
+    """A string of a template, or the text of its Fn::Sub."""
     return str(value["Fn::Sub"] if isinstance(value, dict) else value)
 
 
@@ -62,7 +62,7 @@ def sections() -> set[str]:
 
 @pytest.mark.parametrize("name", ALARMS)
 class TestAlarm:
-    def test_watches_a_metric_that_somebody_puts(self, name: str) -> None:
+    def test_watches_a_metric_that_exists(self, name: str) -> None:
         _, alarm = ALARMS[name]
         known, dimensions = METRICS[text_of(alarm["Namespace"])]
         assert alarm["MetricName"] in known
@@ -77,19 +77,19 @@ class TestAlarm:
         assert re.fullmatch(r"[A-Z].*\. See docs/runbook\.md#\w+", alarm["AlarmDescription"])
         assert alarm["AlarmDescription"].rpartition("#")[2] in sections()
 
-    def test_says_what_no_figure_means(self, name: str) -> None:
+    def test_says_what_missing_data_means(self, name: str) -> None:
         _, alarm = ALARMS[name]
         silent = {"ProducerSilent", "ProcessorIdle"}
         assert alarm["TreatMissingData"] == ("breaching" if name in silent else "notBreaching")
 
-    def test_is_muted_by_a_pause_of_the_producer_if_that_would_set_it_off(self, name: str) -> None:
+    def test_is_muted_while_the_producer_is_paused_if_the_pause_would_raise_it(self, name: str) -> None:
         _, alarm = ALARMS[name]
         muted = {"Fn::If": ["Running", True, False]}
         assert alarm.get("ActionsEnabled", True) == (muted if name in MUTED_BY_A_PAUSE else True)
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_a_rule_tells_operators_what_ecs_said(name: str) -> None:
+def test_a_rule_notifies_operators_with_the_reason_of_ecs(name: str) -> None:
     _, rule = RULES[name]
     (target,) = rule["Targets"]
     assert target["Arn"] == {"Ref": "OperatorsTopicArn"}
@@ -99,7 +99,7 @@ def test_a_rule_tells_operators_what_ecs_said(name: str) -> None:
     assert json.loads(transformer["InputTemplate"]).rpartition("#")[2] in sections()
 
 
-def test_the_issues_that_a_feed_can_have_are_all_watched() -> None:
+def test_every_known_problem_has_an_alarm_or_a_rule() -> None:
     assert ALARMS.keys() | RULES.keys() == {
         *("ProcessorBehind", "ProcessorIdle", "FunctionFailing", "FunctionThrottled", "BatchesFailing"),
         *("QuarantineNotEmpty", "StreamThrottled", "QuotesThrottled", "BarsThrottled", "StateThrottled", "StateLarge"),
@@ -107,7 +107,7 @@ def test_the_issues_that_a_feed_can_have_are_all_watched() -> None:
     }
 
 
-def test_a_state_is_called_large_before_dynamodb_refuses_it() -> None:
+def test_the_alarm_on_a_large_state_fires_before_dynamodb_refuses_it() -> None:
     assert default("observability", "LargestStateBytes") == 300_000
     assert ALL["observability"]["Parameters"]["LargestStateBytes"]["MaxValue"] <= 400_000
 
@@ -130,7 +130,7 @@ class TestDashboard:
         found: list[dict[str, Any]] = json.loads(DASHBOARDS[template]["DashboardBody"]["Fn::Sub"])["widgets"]
         return found
 
-    def test_shows_metrics_that_somebody_puts(self, template: str) -> None:
+    def test_shows_metrics_that_exist(self, template: str) -> None:
         shown = [row for widget in self.widgets(template) for row in widget["properties"].get("metrics", [])]
         assert shown
         for namespace, metric, *rest in shown:
@@ -156,7 +156,7 @@ class TestDashboard:
 
 
 class TestOperators:
-    def test_alarms_rules_and_the_budget_may_use_the_topic_and_its_key_and_nobody_from_elsewhere(self) -> None:
+    def test_only_alarms_rules_and_budgets_of_this_account_may_use_the_topic_and_its_key(self) -> None:
         services = ["cloudwatch.amazonaws.com", "events.amazonaws.com", "budgets.amazonaws.com"]
         here = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
         key = properties("operators", "Key")["KeyPolicy"]["Statement"]
@@ -167,7 +167,7 @@ class TestOperators:
             assert publishers["Action"] == actions
             assert publishers["Condition"] == here
 
-    def test_the_budget_speaks_before_it_is_spent_and_before_it_will_be(self) -> None:
+    def test_the_budget_notifies_at_80_percent_and_when_the_forecast_exceeds_it(self) -> None:
         budget = properties("operators", "Budget")
         told = {
             (entry["Notification"]["NotificationType"], entry["Notification"]["Threshold"])

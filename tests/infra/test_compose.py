@@ -1,4 +1,4 @@
-"""What the compose file and the image promise, read off their text; tests/e2e runs them."""
+"""What the compose file promises, checked in its text. tests/e2e runs it."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ OF_TESTS_AND_REPLAYS = {"PRODUCER_ACCEPTED_LOG_PATH", "PRODUCER_REPLAY_PATH", "P
 
 @pytest.mark.parametrize("service", SERVICES.keys())
 class TestService:
-    def test_publishes_on_the_loopback_alone(self, service: str) -> None:
+    def test_publishes_only_on_the_loopback(self, service: str) -> None:
         assert all(port.startswith("127.0.0.1:") for port in SERVICES[service].get("ports", []))
 
     def test_has_an_image_with_a_tag(self, service: str) -> None:
         assert re.search(r":(v?\d|\$\{STOCKSTREAM_VERSION:-dev\}$)", SERVICES[service]["image"])
 
-    def test_mounts_volumes_that_are_declared_or_files_of_the_repository(self, service: str) -> None:
+    def test_mounts_only_declared_volumes_and_folders_of_the_repository(self, service: str) -> None:
         sources = {volume.partition(":")[0] for volume in SERVICES[service].get("volumes", [])}
         folders = {source for source in sources if source.startswith(".")}
         assert all((ROOT / folder).is_dir() for folder in folders)
         assert sources - folders - {"/var/run/docker.sock"} <= yaml.safe_load(TEXT)["volumes"].keys()
 
 
-def test_nothing_but_localstack_has_a_capability_or_can_get_one() -> None:
+def test_only_localstack_has_capabilities() -> None:
     confined = {
         name
         for name, service in SERVICES.items()
@@ -55,7 +55,7 @@ def test_env_example_documents_every_variable_of_the_compose_file_with_its_defau
     assert {name: documented.get(name, "") for name in defaults} == defaults
 
 
-def test_env_example_documents_every_setting_of_the_producer_that_is_a_user_s() -> None:
+def test_env_example_documents_every_setting_for_users_of_the_producer() -> None:
     documented = {name for name in re.findall(r"^#([A-Z_]+)=", EXAMPLE, re.MULTILINE) if name.startswith(PREFIX)}
     assert documented == VARIABLES.keys() - SET_BY_THE_IMAGE_OR_THE_DEPLOYMENT - OF_TESTS_AND_REPLAYS
 

@@ -1,4 +1,4 @@
-"""The guides name parameters, outputs, stacks and sections that there are."""
+"""The guides name only parameters, outputs, stacks and sections that exist."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ MAKE = {"ARCHIVE", "KEY", "STAGE", "PARAMETERS", "IMAGE", "DRY_RUN", "PACKAGE_AR
 
 @pytest.mark.parametrize("guide", GUIDES)
 class TestGuide:
-    def test_names_parameters_that_there_are(self, guide: str) -> None:
+    def test_names_only_parameters_that_exist(self, guide: str) -> None:
         named = set(re.findall(r"`([A-Z][A-Za-z]+)=[^`]*`", GUIDES[guide])) - {"Database"}
         assert named - MAKE <= PARAMETERS
 
-    def test_names_outputs_that_there_are(self, guide: str) -> None:
+    def test_names_only_outputs_that_exist(self, guide: str) -> None:
         assert set(re.findall(r"\$([A-Z][A-Za-z]+)", GUIDES[guide])) <= OUTPUTS
 
-    def test_links_to_sections_that_there_are(self, guide: str) -> None:
+    def test_links_only_to_sections_that_exist(self, guide: str) -> None:
         for target, anchor in re.findall(r"\]\(([a-z.]*)#([\w-]+)\)", GUIDES[guide]):
             text = GUIDES[target or guide]
             headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
@@ -50,7 +50,7 @@ def test_the_deployment_guide_counts_the_alarms() -> None:
     assert counted == {name: number for name, number in alarms.items() if number != "0"}
 
 
-def test_the_files_of_stages_name_parameters_that_there_are() -> None:
+def test_the_files_of_stages_name_only_parameters_that_exist() -> None:
     for path in (ROOT / "infra" / "stages").glob("*.env"):
         lines = path.read_text(encoding="utf-8").splitlines()
         assert {match[1] for line in lines if (match := re.match(r"#?([A-Z][A-Za-z]+)=", line))} <= PARAMETERS

@@ -1,4 +1,4 @@
-"""The producer's task: confined as its container is under compose, set up from the outputs of the other stacks."""
+"""The producer's task: confined like its container in compose, and set up from the outputs of other stacks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OF_TESTS_AND_REPLAYS = {"PRODUCER_ACCEPTED_LOG_PATH", "PRODUCER_REPLAY_PATH", "P
 
 
 class TestConfinement:
-    def test_is_that_of_the_container_under_compose(self) -> None:
+    def test_is_the_same_as_in_compose(self) -> None:
         linux = PRODUCER["LinuxParameters"]
         task = {
             "user": PRODUCER["User"],
@@ -41,17 +41,17 @@ class TestConfinement:
         }
         assert task == {key: COMPOSE[key] for key in task}
 
-    def test_has_an_init_before_it_though_it_needs_none(self) -> None:
+    def test_has_an_init_process_although_it_needs_none(self) -> None:
         assert PRODUCER["LinuxParameters"]["InitProcessEnabled"] is True
         assert "init" not in COMPOSE  # not every Docker engine has one, Debian's for example
 
-    def test_lacks_of_compose_s_only_what_fargate_does_not_take(self) -> None:
+    def test_lacks_only_the_flags_that_fargate_does_not_support(self) -> None:
         of_security = {"user", "read_only", "cap_drop", "cap_add", "tmpfs", "security_opt", "privileged"}
         compared = {"user", "read_only", "cap_drop", "tmpfs"}
         assert (of_security & COMPOSE.keys()) - compared == {"security_opt"}
         assert COMPOSE["security_opt"] == ["no-new-privileges:true"]
 
-    def test_leaves_one_writable_volume_where_the_image_declares_it_and_compose_mounts_it(self) -> None:
+    def test_has_one_writable_volume_as_in_the_image_and_in_compose(self) -> None:
         (mount,) = PRODUCER["MountPoints"]
         assert properties("producer", "TaskDefinition")["Volumes"] == [{"Name": mount["SourceVolume"]}]
         path = mount["ContainerPath"]
@@ -66,14 +66,14 @@ class TestConfinement:
         assert all("PortMappings" not in container for container in CONTAINERS)
         assert SERVICE["EnableExecuteCommand"] is False
 
-    def test_is_the_collector_s_too_but_for_its_user_which_is_its_image_s(self) -> None:
+    def test_applies_to_the_collector_except_for_its_user(self) -> None:
         assert COLLECTOR["ReadonlyRootFilesystem"] is True
         assert COLLECTOR["LinuxParameters"]["Capabilities"] == {"Drop": ["ALL"]}
         assert COLLECTOR["Essential"] is False
 
 
 class TestLife:
-    def test_its_health_is_asked_as_the_image_says(self) -> None:
+    def test_has_the_health_check_of_the_image(self) -> None:
         found = re.search(
             r"HEALTHCHECK --interval=(\d+)s --timeout=(\d+)s --start-period=(\d+)s --retries=(\d+) \\\n  CMD (\[.*\])",
             DOCKERFILE,
@@ -84,22 +84,22 @@ class TestLife:
         assert check["Command"] == ["CMD", *json.loads(command)]
         assert [check[key] for key in ("Interval", "Timeout", "StartPeriod", "Retries")] == [int(n) for n in numbers]
 
-    def test_a_stop_waits_longer_than_any_drain_that_can_be_set(self) -> None:
+    def test_a_stop_waits_longer_than_the_longest_drain(self) -> None:
         from producer_service.settings import Settings  # noqa: PLC0415  (one limit of it)
 
         (limit,) = [rule.le for rule in Settings.model_fields["drain_seconds"].metadata if hasattr(rule, "le")]
         assert limit < PRODUCER["StopTimeout"] <= 120
 
-    def test_a_container_that_dies_starts_again_but_not_for_a_mistake_in_the_settings(self) -> None:
+    def test_a_container_that_dies_is_restarted_except_after_a_mistake_in_the_settings(self) -> None:
         assert PRODUCER["RestartPolicy"] == {"Enabled": True, "IgnoredExitCodes": [0, 2], "RestartAttemptPeriod": 60}
 
-    def test_two_never_poll_at_once(self) -> None:
+    def test_two_tasks_never_run_at_once(self) -> None:
         stated = SERVICE["DeploymentConfiguration"]
         assert (stated["MinimumHealthyPercent"], stated["MaximumPercent"]) == (0, 100)
         assert SERVICE["AvailabilityZoneRebalancing"] == "DISABLED"
         assert ALL["producer"]["Parameters"]["DesiredCount"]["AllowedValues"] == [0, 1]
 
-    def test_a_deployment_that_fails_or_harms_is_rolled_back(self) -> None:
+    def test_a_deployment_that_fails_or_raises_an_alarm_is_rolled_back(self) -> None:
         stated = SERVICE["DeploymentConfiguration"]
         assert stated["DeploymentCircuitBreaker"] == {"Enable": True, "Rollback": True}
         assert stated["Alarms"] == {
@@ -108,39 +108,39 @@ class TestLife:
             "AlarmNames": [{"Ref": "QuarantineAlarm"}, {"Ref": "FunctionFailingAlarm"}],
         }
 
-    def test_runs_on_arm_and_on_capacity_that_stays_unless_told_otherwise(self) -> None:
+    def test_runs_on_arm_and_not_on_spot_by_default(self) -> None:
         assert (default("producer", "Architecture"), default("producer", "Capacity")) == ("arm64", "FARGATE")
 
-    def test_a_log_that_is_slow_holds_up_no_quote(self) -> None:
+    def test_a_slow_log_delays_no_quote(self) -> None:
         for container in CONTAINERS:
             assert container["LogConfiguration"]["Options"]["mode"] == "non-blocking"
         assert properties("producer", "LogGroup")["RetentionInDays"] == {"Ref": "LogRetentionDays"}
 
 
 class TestSettings:
-    def test_every_setting_that_is_a_user_s_is_a_parameter_of_its_name(self) -> None:
+    def test_every_setting_for_users_is_a_parameter_of_the_same_name(self) -> None:
         users = VARIABLES.keys() - BY_THE_DEPLOYMENT.keys() - BY_THE_IMAGE - OF_TESTS_AND_REPLAYS
         told = {name: value for name, value in ENVIRONMENT.items() if name in users}
         assert told == {
             name: {"Ref": "".join(part.capitalize() for part in name.removeprefix(PREFIX).split("_"))} for name in users
         }
 
-    def test_the_rest_is_the_deployment_s_and_the_image_s(self) -> None:
+    def test_the_deployment_and_the_image_set_the_others(self) -> None:
         rest = {name: value for name, value in ENVIRONMENT.items() if name in BY_THE_DEPLOYMENT}
         assert rest == BY_THE_DEPLOYMENT
         assert set(re.findall(r"(PRODUCER_\w+)=", DOCKERFILE)) == BY_THE_IMAGE
         assert ENVIRONMENT["AWS_DEFAULT_REGION"] == {"Ref": "AWS::Region"}
         assert ENVIRONMENT.keys() <= VARIABLES.keys() | {"AWS_DEFAULT_REGION"}
 
-    def test_a_parameter_that_is_left_empty_is_a_setting_that_is_left_out(self) -> None:
+    def test_an_empty_parameter_leaves_the_setting_at_its_default(self) -> None:
         from producer_service.settings import Settings  # noqa: PLC0415
 
         assert Settings.model_config["env_ignore_empty"] is True
 
-    def test_no_level_of_log_hides_the_lines_that_alarms_are_made_of(self) -> None:
+    def test_no_log_level_hides_the_lines_that_alarms_count(self) -> None:
         assert ALL["producer"]["Parameters"]["LogLevel"]["AllowedValues"] == ["info", "debug"]
 
-    def test_the_collector_reads_the_port_that_the_image_serves(self) -> None:
+    def test_the_collector_scrapes_the_port_of_the_image(self) -> None:
         (entry,) = COLLECTOR["Environment"]
         config = yaml.safe_load(entry["Value"]["Fn::Sub"])
         (job,) = config["receivers"]["prometheus"]["config"]["scrape_configs"]

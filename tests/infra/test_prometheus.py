@@ -1,4 +1,4 @@
-"""Exporter, rules, dashboard and runbook agree with one another. promtool's tests of the rules run in tests/e2e."""
+"""Exporter, rules, dashboard and runbook agree. promtool's tests of the rules run in tests/e2e."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NAME = re.compile(r"\bstockstream[\w:]*")
 
 
 class FakeTables:
-    """DynamoDB with the states of some lanes, and a published mark beside them."""
+    """DynamoDB with the states of some lanes and a published mark."""
 
     def __init__(self, *event_times: datetime) -> None:
         self._items: list[dict[str, Any]] = [{"lane": {"S": "lane-00-of-04#published"}, "published": {"N": "7"}}]
@@ -53,7 +53,7 @@ class FakeTables:
 
 
 class FakeQueue:
-    """SQS with three messages waiting, and one that somebody reads."""
+    """SQS with three visible messages, and one that a reader holds."""
 
     def get_queue_attributes(self, *, QueueUrl: str, AttributeNames: list[str]) -> dict[str, Any]:  # noqa: N803
         assert QueueUrl == "quarantine"
@@ -86,15 +86,15 @@ PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 
 
 class TestExporter:
-    def test_tells_the_event_time_of_the_newest_quote_of_all_lanes(self) -> None:
+    def test_exports_the_event_time_of_the_newest_quote_of_all_lanes(self) -> None:
         registry = exporter(NEWEST.replace(minute=1), NEWEST.replace(minute=3), NEWEST)
         value = registry.get_sample_value("stockstream_stored_quote_timestamp_seconds")
         assert value == NEWEST.replace(minute=3).timestamp()
 
-    def test_tells_no_event_time_before_a_quote_is_stored(self) -> None:
+    def test_exports_no_event_time_before_a_quote_is_stored(self) -> None:
         assert exporter().get_sample_value("stockstream_stored_quote_timestamp_seconds") is None
 
-    def test_counts_quarantined_messages_that_somebody_reads_as_well(self) -> None:
+    def test_counts_quarantine_messages_that_a_reader_holds_too(self) -> None:
         assert exporter().get_sample_value("stockstream_quarantine_messages") == 4
 
 
@@ -114,15 +114,15 @@ def test_rules_and_panels_name_metrics_that_exist() -> None:
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
 class TestAlert:
-    def test_says_how_bad_it_is_and_what(self, alert: dict[str, Any]) -> None:
+    def test_has_a_severity_and_a_summary(self, alert: dict[str, Any]) -> None:
         assert alert["labels"]["severity"] in {"critical", "warning", "info"}
         assert alert["annotations"]["summary"]
 
-    def test_leads_to_its_section_of_the_runbook(self, alert: dict[str, Any]) -> None:
+    def test_links_to_its_section_of_the_runbook(self, alert: dict[str, Any]) -> None:
         runbook, _, anchor = alert["annotations"]["runbook_url"].partition("#")
         sections = re.findall(r"^## (\w+)$", (ROOT / runbook).read_text(encoding="utf-8"), re.MULTILINE)
         assert alert["alert"] in sections
-        assert anchor == alert["alert"].lower()  # as GitHub makes anchors of titles
+        assert anchor == alert["alert"].lower()  # as GitHub makes anchors from headings
 
     def test_has_a_unit_test(self, alert: dict[str, Any]) -> None:
         assert alert["alert"] in (DOCKER / "prometheus" / "rules_test.yml").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Who may do what. tests/integration/test_least_privilege.py holds the same grants against the calls that are made."""
+"""The grants of each role. tests/integration/test_least_privilege.py compares them with the calls that are made."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ TRUSTED = {
 POLICIES = [*TRUSTED, ("analytics", "QueryPolicy")]
 
 
-def test_every_role_and_policy_is_held_to_this() -> None:
+def test_every_role_and_policy_is_tested_here() -> None:
     found = {(template, name) for template, name, _ in resources("AWS::IAM::Role", "AWS::IAM::ManagedPolicy")}
     assert found == set(POLICIES)
     assert not list(resources("AWS::IAM::Policy", "AWS::IAM::RolePolicy", "AWS::IAM::User", "AWS::IAM::Group"))
@@ -66,7 +66,7 @@ def test_a_role_grants_exactly_the_calls_that_are_made(role: tuple[str, str]) ->
 
 
 @pytest.mark.parametrize("role", TRUSTED, ids="-".join)
-def test_a_role_is_one_service_s_and_no_policy_is_of_another_hand(role: tuple[str, str]) -> None:
+def test_a_role_is_for_one_service_and_has_only_inline_policies(role: tuple[str, str]) -> None:
     stated = properties(*role)
     assert stated.keys() == {"AssumeRolePolicyDocument", "Policies"}
     (statement,) = stated["AssumeRolePolicyDocument"]["Statement"]
@@ -75,7 +75,7 @@ def test_a_role_is_one_service_s_and_no_policy_is_of_another_hand(role: tuple[st
 
 
 @pytest.mark.parametrize("role", POLICIES, ids="-".join)
-def test_a_grant_allows_names_its_actions_and_its_resource_and_says_what_for(role: tuple[str, str]) -> None:
+def test_a_grant_names_its_actions_its_resource_and_its_purpose(role: tuple[str, str]) -> None:
     for statement in statements(*role):
         assert statement["Effect"] == "Allow"
         assert statement["Sid"]
@@ -83,13 +83,13 @@ def test_a_grant_allows_names_its_actions_and_its_resource_and_says_what_for(rol
         assert as_list(statement["Resource"]) != ["*"] or statement["Action"] == "ecr:GetAuthorizationToken"
 
 
-def test_only_what_is_left_undelivered_is_shown_to_the_producer() -> None:
+def test_the_producer_can_list_only_undelivered_objects() -> None:
     (statement,) = [s for s in statements("producer", "TaskRole") if s["Sid"] == "FindWhatWasLeft"]
     prefix = {"s3:prefix": {"Fn::Sub": "undelivered/${StreamName}/*"}}
     assert statement["Condition"] == {"StringLikeIfExists": prefix}
 
 
-def test_the_archive_is_read_by_queries_and_the_crawler_and_written_by_neither() -> None:
+def test_queries_and_the_crawler_read_the_archive_and_do_not_write_it() -> None:
     for role in (("analytics", "QueryPolicy"), ("analytics", "CrawlerRole")):
         on_archive = {action for action, resource in grants(*role) if "ArchiveBucketArn" in resource}
         assert on_archive == {"s3:GetObject", "s3:ListBucket"}

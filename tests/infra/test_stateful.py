@@ -1,8 +1,8 @@
-"""No change of a template replaces what holds state, unless it is meant: stateful.json says what there is.
+"""No change of a template replaces a resource that holds state by accident.
 
-CloudFormation makes a resource anew, without what was in it, when its logical id, its type, its condition, or a
-property that can only be given at its creation changes. On purpose: say in CHANGELOG.md how the data moves, and write
-the file again with `python -m tests.infra.test_stateful`.
+CloudFormation replaces a resource, without its content, when its logical id, its type, its condition, or a create-only
+property changes. stateful.json records these for every resource that holds state. To change one on purpose, describe in
+CHANGELOG.md how the data moves, and write the file again with `python -m tests.infra.test_stateful`.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ STATEFUL = (
     "AWS::SNS::Topic",
     "AWS::ECR::Repository",
 )
-# What the schema of the type does not say: a key of another type is another table.
+# Properties that also replace a resource, which its schema does not say.
 ALSO = {"AWS::DynamoDB::Table": ("AttributeDefinitions", "LocalSecondaryIndexes")}
 
 
 def fixed(kind: str) -> set[str]:
-    """The properties of a type whose change is a replacement."""
+    """The properties of a type whose change replaces the resource."""
     schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema
     paths = [*schema.get("createOnlyProperties", []), *schema.get("conditionalCreateOnlyProperties", [])]
     return {path.split("/")[2] for path in paths} | set(ALSO.get(kind, ()))
 
 
 def stated() -> dict[str, Any]:
-    """What is now, in the form of the file."""
+    """The present templates, in the form of the file."""
     return {
         f"{template}/{name}": {
             "Type": resource["Type"],
@@ -57,7 +57,7 @@ def test_everything_that_holds_state_is_recorded() -> None:
     assert stated().keys() == json.loads(RECORDED.read_text(encoding="utf-8")).keys()
 
 
-def test_the_properties_that_replace_are_those_that_aws_says() -> None:
+def test_the_replacing_properties_are_those_of_the_documentation() -> None:
     assert "Name" in fixed("AWS::Kinesis::Stream")
     assert {"TableName", "KeySchema", "AttributeDefinitions"} <= fixed("AWS::DynamoDB::Table")
     assert "BucketName" in fixed("AWS::S3::Bucket")

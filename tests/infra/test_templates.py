@@ -1,4 +1,4 @@
-"""What the templates promise, read off their text: emulators drop encryption, expiry and lifecycle in silence."""
+"""What the templates promise, checked in their text. Emulators silently ignore encryption, expiry and lifecycles."""
 
 import json
 import re
@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cfnlint.config import ConfigMixIn  # type: ignore[import-untyped]
+from cfnlint.decode import decode  # type: ignore[import-untyped]
+from cfnlint.runner import Runner  # type: ignore[import-untyped]
 
 from deployment.stacks import ALL_STACKS, PIPELINE
 from tests.support.templates import ALL, PATHS, default, properties, resources
@@ -15,23 +18,33 @@ TABLES = ("Quotes", "Bars", "State")
 MADE_BY_THE_DEPLOYMENT = {"CodeKey", "Image"}
 
 
-def test_cfn_lint_has_no_finding() -> None:
-    """All templates are one run, because loading the rules takes longer than checking a template."""
-    # Importing cfn-lint takes a second, which only the process that runs this test has to spend.
-    from cfnlint.config import ConfigMixIn  # type: ignore[import-untyped]  # noqa: PLC0415
-    from cfnlint.runner import Runner  # type: ignore[import-untyped]  # noqa: PLC0415
-
-    config = ConfigMixIn([], include_checks=["I"], templates=[str(path) for path in PATHS.values()])
-    assert [str(finding) for finding in Runner(config).run()] == []
+@pytest.fixture(scope="module")
+def cfn_lint() -> Runner:
+    """cfn-lint with all its rules. To load them takes longer than to apply them."""
+    return Runner(ConfigMixIn(include_checks=["I"]))
 
 
-def test_every_template_is_deployed_and_the_replica_deploys_what_quotes_flow_through() -> None:
+@pytest.mark.parametrize("path", PATHS.values(), ids=lambda path: path.stem)
+def test_cfn_lint_has_no_finding(cfn_lint: Runner, path: Path) -> None:
+    template, syntax_errors = decode(str(path))
+    assert syntax_errors == []
+    assert list(cfn_lint.validate_template(template)) == []
+
+
+def test_cfn_lint_finds_mistakes(cfn_lint: Runner, tmp_path: Path) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text("Resources: {A: {Type: AWS::S3::Bucket, Properties: {Wrong: 1}}}\n")
+    template, _ = decode(str(path))
+    assert "E3002" in {finding.rule.id for finding in cfn_lint.validate_template(template)}
+
+
+def test_every_template_is_a_stack_and_the_order_of_the_pipeline_is_the_same() -> None:
     assert set(ALL_STACKS) == ALL.keys()
     assert [name for name in ALL_STACKS if name in PIPELINE] == list(PIPELINE)
 
 
 @pytest.mark.parametrize("stacks", [PIPELINE, ALL_STACKS], ids=["pipeline", "whole"])
-def test_what_one_template_puts_out_a_later_one_takes_under_the_same_name(stacks: tuple[str, ...]) -> None:
+def test_a_parameter_without_default_is_an_output_of_an_earlier_stack(stacks: tuple[str, ...]) -> None:
     known = set(MADE_BY_THE_DEPLOYMENT)
     for name in stacks:
         needed = {key for key, parameter in ALL[name].get("Parameters", {}).items() if "Default" not in parameter}
@@ -39,12 +52,12 @@ def test_what_one_template_puts_out_a_later_one_takes_under_the_same_name(stacks
         known |= ALL[name].get("Outputs", {}).keys()
 
 
-def test_no_two_templates_put_out_the_same_name() -> None:
+def test_no_two_templates_have_an_output_of_the_same_name() -> None:
     names = [name for template in ALL.values() for name in template.get("Outputs", {})]
     assert len(names) == len(set(names))
 
 
-def test_what_one_template_puts_out_no_other_has_a_default_for() -> None:
+def test_a_parameter_that_is_an_output_of_another_stack_has_no_default() -> None:
     outputs = {name for template in ALL.values() for name in template.get("Outputs", {})}
     with_default = {
         key
@@ -55,7 +68,7 @@ def test_what_one_template_puts_out_no_other_has_a_default_for() -> None:
     assert outputs & with_default == set()
 
 
-def test_a_parameter_of_two_templates_means_the_same_in_both() -> None:
+def test_a_parameter_of_two_templates_has_the_same_default_and_values() -> None:
     stated: dict[str, tuple[Any, Any]] = {}
     for template in ALL.values():
         for key, parameter in template.get("Parameters", {}).items():
@@ -69,7 +82,7 @@ def test_cloudformation_names_the_resources() -> None:
         *("AlarmName", "DashboardName", "RepositoryName", "ClusterName", "ServiceName", "Family", "ManagedPolicyName"),
     }
     refers = {"AWS::Lambda::EventSourceMapping", "AWS::Logs::MetricFilter", "AWS::EC2::VPCEndpoint"}
-    refers |= {"AWS::Athena::NamedQuery"}  # within a workgroup, and what a person reads in its list
+    refers |= {"AWS::Athena::NamedQuery"}  # its name is unique only within its workgroup, and people see it in a list
     named = {
         (template, name)
         for template, name, resource in resources()
@@ -78,7 +91,7 @@ def test_cloudformation_names_the_resources() -> None:
     assert named == {("analytics", "Workgroup")}
 
 
-def test_every_resource_that_can_be_encrypted_by_a_key_of_ours_or_of_aws_is() -> None:
+def test_topic_key_and_repository_are_encrypted() -> None:
     assert properties("operators", "Operators")["KmsMasterKeyId"] == {"Ref": "Key"}
     assert properties("operators", "Key")["EnableKeyRotation"] is True
     assert properties("registry", "Repository")["EncryptionConfiguration"] == {"EncryptionType": "AES256"}
@@ -91,7 +104,7 @@ class TestStream:
             "KeyId": "alias/aws/kinesis",
         }
 
-    def test_is_provisioned_with_one_shard_unless_told_otherwise(self) -> None:
+    def test_is_provisioned_with_one_shard_by_default(self) -> None:
         assert (default("stream", "StreamMode"), default("stream", "ShardCount")) == ("PROVISIONED", 1)
 
     def test_an_on_demand_stream_has_no_shard_count(self) -> None:
@@ -117,7 +130,7 @@ class TestTables:
         assert stated["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
 
     @pytest.mark.parametrize("table", TABLES)
-    def test_are_on_demand_unless_told_otherwise_and_then_have_capacities_of_their_own(self, table: str) -> None:
+    def test_are_on_demand_by_default_and_have_capacities_if_provisioned(self, table: str) -> None:
         stated = properties("storage", table)
         assert stated["BillingMode"] == {"Ref": "TableBilling"}
         assert default("storage", "TableBilling") == "PAY_PER_REQUEST"
@@ -153,15 +166,15 @@ class TestBuckets:
         assert encryption == [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
 
     @pytest.mark.parametrize(("template", "bucket"), BUCKETS)
-    def test_abort_uploads_that_nobody_completed(self, template: str, bucket: str) -> None:
+    def test_abort_incomplete_uploads(self, template: str, bucket: str) -> None:
         rules = properties(template, bucket)["LifecycleConfiguration"]["Rules"]
         (of_all_objects,) = [rule for rule in rules if "Prefix" not in rule]
         assert 1 <= of_all_objects["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] <= 7
 
-    def test_every_bucket_is_held_to_this(self) -> None:
+    def test_every_bucket_is_tested_here(self) -> None:
         assert sorted(BUCKETS) == sorted((template, name) for template, name, _ in resources("AWS::S3::Bucket"))
 
-    def test_every_rule_of_a_lifecycle_is_on(self) -> None:
+    def test_every_lifecycle_rule_is_enabled(self) -> None:
         rules = [rule for place in BUCKETS for rule in properties(*place)["LifecycleConfiguration"]["Rules"]]
         assert {rule["Status"] for rule in rules} == {"Enabled"}
 
@@ -173,7 +186,7 @@ class TestBuckets:
         assert rule["ExpirationInDays"] == {"Ref": "ArchiveExpireAfterDays"}
         assert default("storage", "ArchiveColdAfterDays") < default("storage", "ArchiveExpireAfterDays")
 
-    def test_the_archive_can_be_read_at_once_in_every_class_that_it_may_have(self) -> None:
+    def test_every_storage_class_of_the_archive_can_be_read_at_once(self) -> None:
         answer_after_hours = {"GLACIER", "DEEP_ARCHIVE"}
         assert not answer_after_hours & set(ALL["storage"]["Parameters"]["ArchiveColdClass"]["AllowedValues"])
 
@@ -223,7 +236,7 @@ class TestTopicAndQueue:
         ("storage", "QuarantinePolicy", "sqs:*", {"Fn::GetAtt": ["Quarantine", "Arn"]}),
     ],
 )
-def test_nobody_comes_without_tls(template: str, policy: str, action: str, guarded: object) -> None:
+def test_requests_without_tls_are_denied(template: str, policy: str, action: str, guarded: object) -> None:
     statements = properties(template, policy)["PolicyDocument"]["Statement"]
     (denial,) = [statement for statement in statements if statement["Effect"] == "Deny"]
     assert denial == {
@@ -236,13 +249,13 @@ def test_nobody_comes_without_tls(template: str, policy: str, action: str, guard
     }
 
 
-def test_everything_that_can_have_a_policy_on_access_without_tls_has_one() -> None:
+def test_every_bucket_topic_and_queue_has_a_policy() -> None:
     guarded = {"AWS::S3::Bucket", "AWS::SNS::Topic", "AWS::SQS::Queue"}
     policies = {"AWS::S3::BucketPolicy", "AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy"}
     assert len(list(resources(*guarded))) == len(list(resources(*policies)))
 
 
-def test_what_holds_data_outlives_its_stack_and_what_can_be_made_again_does_not() -> None:
+def test_only_resources_that_hold_data_outlive_their_stack() -> None:
     policies = {
         (template, name): (resource["DeletionPolicy"], resource["UpdateReplacePolicy"])
         for template, name, resource in resources()
@@ -267,7 +280,7 @@ def test_what_holds_data_outlives_its_stack_and_what_can_be_made_again_does_not(
 
 
 class TestMapping:
-    def test_leaves_no_property_of_failure_to_its_default(self) -> None:
+    def test_sets_every_property_about_failures(self) -> None:
         assert properties("processor", "EventSourceMapping") == {
             "EventSourceArn": {"Ref": "StreamArn"},
             "FunctionName": {"Fn::GetAtt": ["Function", "Arn"]},
@@ -283,13 +296,13 @@ class TestMapping:
             "DestinationConfig": {"OnFailure": {"Destination": {"Ref": "ArchiveBucketArn"}}},
         }
 
-    def test_gives_a_record_up_by_its_age_before_the_stream_drops_it(self) -> None:
+    def test_discards_a_record_by_its_age_before_the_stream_drops_it(self) -> None:
         assert default("processor", "MaximumRetryAttempts") == -1
         retention_seconds = default("stream", "RetentionHours") * 3600
         assert retention_seconds - 2 * 3600 <= default("processor", "MaximumRecordAgeSeconds") < retention_seconds
 
     def test_a_full_batch_fits_an_invocation(self) -> None:
-        packet_in_base64 = 25 * 1024 * 4 / 3 + 1024  # what surrounds a record in the event is under 1 KB
+        packet_in_base64 = 25 * 1024 * 4 / 3 + 1024  # the rest of a record in the event is below 1 KB
         assert default("processor", "BatchSize") * packet_in_base64 < 6_000_000
 
 
@@ -299,7 +312,7 @@ class TestFunction:
         assert (stated["Runtime"], stated["Handler"]) == ("python3.13", "processor_lambda.app.handler")
         assert default("processor", "Architecture") == "arm64"
 
-    def test_is_told_where_to_write_and_its_parameters(self) -> None:
+    def test_has_the_resources_and_parameters_in_its_environment(self) -> None:
         assert properties("processor", "Function")["Environment"]["Variables"] == {
             "QUOTES_TABLE": {"Ref": "QuotesTable"},
             "BARS_TABLE": {"Ref": "BarsTable"},
@@ -313,7 +326,7 @@ class TestFunction:
             "BAR_TTL_DAYS": {"Ref": "BarTtlDays"},
         }
 
-    def test_has_concurrency_set_aside_only_if_told_so(self) -> None:
+    def test_has_reserved_concurrency_only_on_request(self) -> None:
         assert default("processor", "ReservedConcurrency") == 0
         assert properties("processor", "Function")["ReservedConcurrentExecutions"] == {
             "Fn::If": ["Reserved", {"Ref": "ReservedConcurrency"}, {"Ref": "AWS::NoValue"}]
@@ -333,29 +346,29 @@ class TestRegistry:
         assert stated["ImageScanningConfiguration"] == {"ScanOnPush": True}
         assert stated["ImageTagMutability"] == "IMMUTABLE"
 
-    def test_keeps_the_newest_images_alone(self) -> None:
+    def test_keeps_only_the_newest_images(self) -> None:
         text = properties("registry", "Repository")["LifecyclePolicy"]["LifecyclePolicyText"]["Fn::Sub"]
         (rule,) = json.loads(text.replace("${KeptImages}", str(default("registry", "KeptImages"))))["rules"]
         assert rule["selection"] == {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 10}
         assert rule["action"] == {"type": "expire"}
 
-    def test_is_there_before_anything_pulls_from_it(self) -> None:
+    def test_is_deployed_before_the_producer_pulls_from_it(self) -> None:
         assert ALL_STACKS.index("registry") < ALL_STACKS.index("producer")
 
 
 class TestNetwork:
-    def test_lets_nobody_in_and_the_task_out_by_https_alone(self) -> None:
+    def test_lets_nobody_in_and_the_task_out_only_by_https(self) -> None:
         stated = properties("network", "SecurityGroup")
         assert "SecurityGroupIngress" not in stated
         (way_out,) = stated["SecurityGroupEgress"]
         assert (way_out["IpProtocol"], way_out["FromPort"], way_out["ToPort"]) == ("tcp", 443, 443)
 
-    def test_lets_the_task_alone_to_the_endpoints(self) -> None:
+    def test_lets_only_the_task_to_the_endpoints(self) -> None:
         (way_in,) = properties("network", "EndpointSecurityGroup")["SecurityGroupIngress"]
         assert way_in["SourceSecurityGroupId"] == {"Ref": "SecurityGroup"}
         assert (way_in["FromPort"], way_in["ToPort"]) == (443, 443)
 
-    def test_gives_no_address_unasked(self) -> None:
+    def test_assigns_no_public_address_automatically(self) -> None:
         subnets = [resource["Properties"] for _, _, resource in resources("AWS::EC2::Subnet")]
         assert len(subnets) == 4
         assert all("MapPublicIpOnLaunch" not in subnet for subnet in subnets)
@@ -369,7 +382,7 @@ class TestNetwork:
         both = [{"Ref": "PublicRoutes"}, {"Fn::If": ["Private", {"Ref": "PrivateRoutes"}, {"Ref": "AWS::NoValue"}]}]
         assert gateways == {"s3": both, "dynamodb": both}
 
-    def test_has_an_endpoint_in_private_for_every_service_that_the_task_and_its_agent_call(self) -> None:
+    def test_private_has_an_endpoint_for_every_service_that_the_task_and_its_agent_call(self) -> None:
         interfaces = {
             resource["Properties"]["ServiceName"]["Fn::Sub"].partition("${AWS::Region}.")[2]
             for _, _, resource in resources("AWS::EC2::VPCEndpoint")
@@ -384,7 +397,7 @@ class TestNetwork:
 
 
 @pytest.mark.parametrize("path", PATHS.values(), ids=lambda path: path.stem)
-def test_an_exception_from_checkov_stands_in_its_resource_with_its_reason(path: Path) -> None:
+def test_an_exception_for_checkov_is_in_its_resource_with_its_reason(path: Path) -> None:
     exceptions = re.findall(r"^( *)# checkov:skip=(.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
     for indent, text in exceptions:
         assert len(indent) == 4

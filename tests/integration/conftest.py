@@ -1,4 +1,4 @@
-"""An emulator, and the templates deployed to it, for the whole session."""
+"""One emulator for the whole session, one zip of the processor, and one deployment of the pipeline."""
 
 import os
 from collections.abc import Iterator
@@ -15,16 +15,18 @@ from replica.emulator import Emulator
 
 @pytest.fixture(scope="session")
 def replica_python() -> str:
-    """The interpreter of the environment that holds the emulator: it pins botocore, so ours does not."""
+    """The interpreter of the environment that has the emulator. It is another one, since the emulator pins botocore."""
     python = os.environ.get("STOCKSTREAM_REPLICA_PYTHON")
     if not python:
-        pytest.skip("STOCKSTREAM_REPLICA_PYTHON names no interpreter with MiniStack: run `make test`")
+        pytest.skip(
+            "STOCKSTREAM_REPLICA_PYTHON names no interpreter that has MiniStack: run the tests with `make test`"
+        )
     return python
 
 
 @pytest.fixture(scope="session")
 def emulator(replica_python: str) -> Iterator[Emulator]:
-    """Shared: a test makes its own resources, or stacks under its own prefix."""
+    """A shared emulator. A test creates resources of its own, or stacks under a prefix of its own."""
     with Emulator(python=replica_python) as started:
         yield started
 
@@ -40,6 +42,6 @@ def package() -> Path:
 
 @pytest.fixture(scope="session")
 def deployed(emulator: Emulator, package: Path) -> Outputs:
-    """The outputs of the whole pipeline, deployed; nothing but the test itself reads the stream."""
+    """The outputs of a deployed pipeline. Only the test itself reads its stream."""
     deployment = Deployment(emulator.client("cloudformation"), emulator.client("s3"), prefix="deployed")
     return deployment.deploy({"processor": package}, {"MappingState": "Disabled"})

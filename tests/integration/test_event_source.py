@@ -1,4 +1,4 @@
-"""The event-source runner against a real stream, function and destination of the emulator."""
+"""The event-source runner with a stream, a function and a destination of the emulator."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from replica.emulator import Emulator
 from replica.event_source import InvocationReport
 from replica.event_source.aws import ClientFactory, connect
 
-_PATIENCE = 60.0
+_TIMEOUT_SECONDS = 60.0
 _SHARDS = 2
 
-# Raises at a record that says `raise`, and reports one that says `report`.
+# The function raises at a record with the data `raise`, and reports one with the data `report` as failed.
 _HANDLER = """
 import base64
 
@@ -37,7 +37,7 @@ def handler(event, context):
 
 
 class Resources:
-    """A stream, a function, a bucket and a queue; mappings are created per test, disabled."""
+    """A stream, a function, a bucket and a queue. Each test creates a disabled mapping of its own."""
 
     def __init__(self, client: ClientFactory, name: str) -> None:
         self.client = client
@@ -66,7 +66,7 @@ class Resources:
         ]["QueueArn"]
 
     def map(self, destination: str, **properties: object) -> str:
-        """A disabled mapping of the stream to the function: its UUID."""
+        """Create a disabled mapping from the stream to the function. Returns its UUID."""
         response = self._lambda.create_event_source_mapping(
             EventSourceArn=self._stream_arn,
             FunctionName=self.name,
@@ -133,7 +133,7 @@ def test_delivers_every_record_and_keeps_the_bad_ones_with_their_bytes(resources
         for key in ("a", "b", "c", "d"):
             resources.put(*(b"%d" % number for number in range(15)), key=key)
         resources.put(b"raise", b"well", b"report", b"too", key="a")
-        assert runner.wait_until_caught_up(_PATIENCE)
+        assert runner.wait_until_caught_up(_TIMEOUT_SECONDS)
 
     finished = [record.data for report in reports for record in report.records[: report.finished]]
     assert sorted(finished) == sorted([b"%d" % number for number in range(15)] * 4 + [b"well", b"too"])
@@ -142,7 +142,7 @@ def test_delivers_every_record_and_keeps_the_bad_ones_with_their_bytes(resources
     assert sorted(bad) == [b"raise", b"report"]
     assert {each["requestContext"]["condition"] for each in documents} == {"RetryAttemptsExhausted"}
     errors = {each["responseContext"].get("functionError") for each in documents}
-    assert errors == {"Unhandled", None}  # a report is no function error
+    assert errors == {"Unhandled", None}  # a reported failure is not a function error
 
 
 def test_a_queue_receives_metadata_only(resources: Resources) -> None:
@@ -150,7 +150,7 @@ def test_a_queue_receives_metadata_only(resources: Resources) -> None:
 
     with connect(resources.client, uuid, poll_interval_seconds=0.05) as runner:
         resources.put(b"raise", b"well")
-        assert runner.wait_until_caught_up(_PATIENCE)
+        assert runner.wait_until_caught_up(_TIMEOUT_SECONDS)
 
     (message,) = resources.messages()
     assert message["KinesisBatchInfo"]["batchSize"] == 2

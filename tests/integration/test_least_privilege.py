@@ -1,8 +1,8 @@
-"""Least privilege, run: what producer, processor, mapping and queries call is what their roles grant, and no more.
+"""Least privilege, tested by running: the roles of producer, processor and queries grant the calls that they make.
 
-The emulator enforces policies. Each program runs with the very documents of its deployed role, through a proxy that
-writes its calls down. A call that is not granted is denied, and the program fails; a grant that no call here needs has
-to be explained in `UNSEEN`.
+The emulator enforces policies. Each program runs with exactly the policies of its deployed role, through a proxy that
+records its calls. A call without a grant is denied, and the program fails. A grant that no call here uses must have its
+reason in `UNUSED_HERE`.
 """
 
 from __future__ import annotations
@@ -28,36 +28,36 @@ from replica.event_source.aws import connect
 from replica.producer_process import ProducerProcess
 from replica.producer_process import environment as producer_environment
 from tests.fakes.fault_proxy import FaultProxy, Request
-from tests.integration.test_processor import Batch, Function, _record
 from tests.support.grants import Call, Grant, calls_of, grants_of
+from tests.support.handler_process import Batch, HandlerProcess, event_record
 from tests.support.whole_deployment import QUIET, templates_for_ministack, whole_deployment
 
-PATIENCE = 60.0
+TIMEOUT_SECONDS = 60.0
 PREFIX = "least"
 
-LAMBDA_S_OWN = "Lambda asks for it when a mapping is made or its poller starts; the replica's poller has no need"
-LAMBDA_S_LOG = "Lambda writes the log in the role's name; the emulator keeps none"
-LAMBDA_S_DESTINATION = "Lambda's documentation asks for it beside PutObject for a destination in S3"
-ATHENA_S_WRITING = "Athena writes results in the caller's name; the emulator's Athena does so by itself"
-UNSEEN: dict[str, dict[tuple[str, str], str]] = {
+BY_LAMBDA = "Lambda needs it to create a mapping and to start its poller. The replica's poller does not."
+LOG_OF_LAMBDA = "Lambda writes the log with this role. The emulator does not use it."
+DESTINATION_OF_LAMBDA = "Lambda's documentation requires it beside PutObject for a destination in S3."
+RESULTS_OF_ATHENA = "Athena writes results with the caller's permissions. The emulator's Athena does not."
+UNUSED_HERE: dict[str, dict[tuple[str, str], str]] = {
     "producer": {},
     "processor": {
-        ("logs:CreateLogStream", "LogGroup"): LAMBDA_S_LOG,
-        ("logs:PutLogEvents", "LogGroup"): LAMBDA_S_LOG,
-        ("kinesis:DescribeStream", "StreamArn"): LAMBDA_S_OWN,
-        ("kinesis:DescribeStreamSummary", "StreamArn"): LAMBDA_S_OWN,
-        ("s3:ListBucket", "ArchiveBucketArn"): LAMBDA_S_DESTINATION,
+        ("logs:CreateLogStream", "LogGroup"): LOG_OF_LAMBDA,
+        ("logs:PutLogEvents", "LogGroup"): LOG_OF_LAMBDA,
+        ("kinesis:DescribeStream", "StreamArn"): BY_LAMBDA,
+        ("kinesis:DescribeStreamSummary", "StreamArn"): BY_LAMBDA,
+        ("s3:ListBucket", "ArchiveBucketArn"): DESTINATION_OF_LAMBDA,
     },
     "queries": {
-        ("s3:PutObject", "results/*"): ATHENA_S_WRITING,
-        ("s3:AbortMultipartUpload", "results/*"): ATHENA_S_WRITING,
-        ("s3:ListMultipartUploadParts", "results/*"): ATHENA_S_WRITING,
-        ("s3:ListBucketMultipartUploads", "results"): ATHENA_S_WRITING,
+        ("s3:PutObject", "results/*"): RESULTS_OF_ATHENA,
+        ("s3:AbortMultipartUpload", "results/*"): RESULTS_OF_ATHENA,
+        ("s3:ListMultipartUploadParts", "results/*"): RESULTS_OF_ATHENA,
+        ("s3:ListBucketMultipartUploads", "results"): RESULTS_OF_ATHENA,
     },
 }
-# Where the emulator asks for another name than AWS: it takes a batch of messages for an action of its own, does not
-# know the workgroup of a query by its id, nor whose a table is. Granted beside the role's own, and not counted.
-WHAT_THE_EMULATOR_NAMES_OTHERWISE = {
+# The emulator checks some calls by other names or resources than AWS. A batch of messages is an action of its own, and
+# it does not know the workgroup of a query or the database of a table. These grants come on top, and do not count.
+EMULATOR_ACTIONS = {
     "Version": "2012-10-17",
     "Statement": [
         {
@@ -86,7 +86,7 @@ def outputs(strict: Emulator, package: Path, tmp_path_factory: pytest.TempPathFa
 
 
 class Principal:
-    """A user that may do exactly what a role may, and the calls that were made with its keys."""
+    """A user with the permissions of a role, and the calls that were made with the user's keys."""
 
     def __init__(self, strict: Emulator, name: str, documents: list[dict[str, Any]], *others: dict[str, Any]) -> None:
         iam = strict.client("iam")
@@ -99,15 +99,15 @@ class Principal:
         self.calls: set[Call] = set()
 
     def note(self, request: Request) -> None:
-        """A request that was made with its keys; the upstream answers it."""
+        """Record the calls of a request. The proxy then passes the request on."""
         self.calls.update(calls_of(request))
 
     def environment(self, strict: Emulator, proxy: FaultProxy) -> dict[str, str]:
-        """Of a process that is this principal."""
+        """The environment of a process with this user's keys."""
         return strict.environment(os.environ) | self.keys | {"AWS_ENDPOINT_URL": proxy.url}
 
     def client(self, proxy: FaultProxy, service: str, config: Config | None = None) -> Any:
-        """A client that is this principal."""
+        """A client with this user's keys."""
         return boto3.client(
             service,
             endpoint_url=proxy.url,
@@ -118,11 +118,11 @@ class Principal:
         )
 
     def unused(self) -> list[Grant]:
-        """Grants that no call needed."""
+        """The grants that no call used."""
         return [grant for grant in self.grants if not any(grant.covers(call) for call in self.calls)]
 
     def uncovered(self) -> list[Call]:
-        """Calls that no grant covers."""
+        """The calls that no grant allows."""
         return [call for call in sorted(self.calls) if not any(grant.covers(call) for grant in self.grants)]
 
 
@@ -135,7 +135,7 @@ def recorded(strict: Emulator, principal: Principal) -> Iterator[FaultProxy]:
 
 
 def role_documents(strict: Emulator, template: str, logical_id: str) -> list[dict[str, Any]]:
-    """The policies of a deployed role, its parameters resolved."""
+    """The inline policies of a deployed role, with all references resolved."""
     stack = strict.client("cloudformation")
     detail = stack.describe_stack_resource(StackName=f"{PREFIX}-{template}", LogicalResourceId=logical_id)
     role, iam = detail["StackResourceDetail"]["PhysicalResourceId"], strict.client("iam")
@@ -150,8 +150,8 @@ def assert_least(principal: Principal, unseen: Mapping[Grant, str]) -> None:
 
 
 def explained(principal: str, resources: Mapping[str, str]) -> dict[Grant, str]:
-    """`UNSEEN` of a principal, with the ARNs that its names stand for."""
-    return {Grant(action, resources[name]): reason for (action, name), reason in UNSEEN[principal].items()}
+    """The reasons in `UNUSED_HERE` for one program, by grant. `resources` maps the names there to ARNs."""
+    return {Grant(action, resources[name]): reason for (action, name), reason in UNUSED_HERE[principal].items()}
 
 
 def test_the_producer(strict: Emulator, outputs: Outputs, tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_the_producer(strict: Emulator, outputs: Outputs, tmp_path: Path) -> Non
     settings = {"SOURCE": "synthetic", "POLL_INTERVAL_SECONDS": "1", "HANDOVER_BUCKET": outputs["ArchiveBucket"]}
     with recorded(strict, principal) as proxy:
         base = principal.environment(strict, proxy)
-        for number in ("first", "second"):  # what the first leaves the second takes over
+        for number in ("first", "second"):  # the second one takes over what the first one left
             directory = tmp_path / number
             directory.mkdir()
             environment = producer_environment(base, directory, outputs["StreamName"], settings)
@@ -174,7 +174,7 @@ def test_the_producer(strict: Emulator, outputs: Outputs, tmp_path: Path) -> Non
 
 def test_the_processor_and_its_mapping(strict: Emulator, outputs: Outputs, tmp_path: Path) -> None:
     documents = role_documents(strict, "processor", "Role")
-    principal = Principal(strict, "processor", documents, WHAT_THE_EMULATOR_NAMES_OTHERWISE)
+    principal = Principal(strict, "processor", documents, EMULATOR_ACTIONS)
     variables = {
         "QUOTES_TABLE": "QuotesTable",
         "BARS_TABLE": "BarsTable",
@@ -187,15 +187,15 @@ def test_the_processor_and_its_mapping(strict: Emulator, outputs: Outputs, tmp_p
         environment = principal.environment(strict, proxy) | {
             variable: outputs[name] for variable, name in variables.items()
         }
-        function = Function(environment)
+        function = HandlerProcess(environment)
         try:
-            # Rows, bars and alerts; a line that is refused; one that is too long for the queue.
+            # Rows, bars and alerts. Then a line that is refused, and one that is too long for the queue.
             assert function.invoke(Batch("LEAST").event) == []
-            assert function.invoke({"Records": [_record("bad", 100, "lane-00-of-02", b"rubbish\n")]}) == []
-            assert function.invoke({"Records": [_record("long", 101, "lane-00-of-02", b"x" * 100_000)]}) == []
+            assert function.invoke({"Records": [event_record("bad", 100, "lane-00-of-02", b"rubbish\n")]}) == []
+            assert function.invoke({"Records": [event_record("long", 101, "lane-00-of-02", b"x" * 100_000)]}) == []
         finally:
             function.kill()
-        give_up_a_batch(strict, principal, proxy, tmp_path)
+        discard_a_batch(strict, principal, proxy, tmp_path)
     log_group = strict.client("logs").describe_log_groups(logGroupNamePrefix=outputs["LogGroup"])["logGroups"][0]
     names = {"StreamArn": outputs["StreamArn"], "ArchiveBucketArn": outputs["ArchiveBucketArn"]}
     names["LogGroup"] = next(grant.resource for grant in principal.grants if grant.action == "logs:PutLogEvents")
@@ -203,8 +203,8 @@ def test_the_processor_and_its_mapping(strict: Emulator, outputs: Outputs, tmp_p
     assert_least(principal, explained("processor", names))
 
 
-def give_up_a_batch(strict: Emulator, principal: Principal, proxy: FaultProxy, folder: Path) -> None:
-    """Read the stream with the role's keys, and deliver it to a function that fails, until it lies in the bucket."""
+def discard_a_batch(strict: Emulator, principal: Principal, proxy: FaultProxy, folder: Path) -> None:
+    """Read the stream with the role's keys, and deliver a record to a failing function until it is in the bucket."""
     path = folder / "failing.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("processor_lambda/__init__.py", "")
@@ -214,18 +214,18 @@ def give_up_a_batch(strict: Emulator, principal: Principal, proxy: FaultProxy, f
     strict.client("kinesis").put_record(StreamName=outputs["StreamName"], Data=b"x", PartitionKey="lane-00-of-02")
 
     def client(service_name: str, *, config: Config) -> Any:
-        if service_name == "lambda":  # Lambda's own part
+        if service_name == "lambda":  # Lambda itself invokes, without the role
             return strict.client("lambda", config=config)
         return principal.client(proxy, service_name, config)
 
-    given_up = f"arn:aws:s3:::{outputs['ArchiveBucket']}/aws/lambda/"
+    discarded = f"arn:aws:s3:::{outputs['ArchiveBucket']}/aws/lambda/"
     with connect(client, outputs["EventSourceMappingId"], poll_interval_seconds=0.1):
-        wait_until(lambda: any(call.resource.startswith(given_up) for call in principal.calls))
+        wait_until(lambda: any(call.resource.startswith(discarded) for call in principal.calls))
 
 
 def test_queries(strict: Emulator, outputs: Outputs) -> None:
     document = strict.client("iam").get_policy_version(PolicyArn=outputs["QueryPolicyArn"], VersionId="v1")
-    principal = Principal(strict, "queries", [document["PolicyVersion"]["Document"]], WHAT_THE_EMULATOR_NAMES_OTHERWISE)
+    principal = Principal(strict, "queries", [document["PolicyVersion"]["Document"]], EMULATOR_ACTIONS)
     archive, results, key = outputs["ArchiveBucket"], outputs["ResultsBucket"], "raw-data/dt=2026-11-23/hour=14/1.gz"
     strict.client("s3").put_object(Bucket=archive, Key=key, Body=b"")
     saved = strict.client("athena").create_named_query(
@@ -247,7 +247,7 @@ def test_queries(strict: Emulator, outputs: Outputs) -> None:
 
 
 def ask_athena(athena: Any, workgroup: str, saved: str) -> None:
-    """A query, its state and its result; and the saved ones, as the console lists them."""
+    """Run a query, read its result, and list the saved queries, as the console does."""
     athena.get_work_group(WorkGroup=workgroup)
     query = athena.start_query_execution(QueryString="SELECT 1", WorkGroup=workgroup)["QueryExecutionId"]
     wait_until(lambda: state(athena, query) not in ("QUEUED", "RUNNING"))
@@ -260,15 +260,15 @@ def ask_athena(athena: Any, workgroup: str, saved: str) -> None:
 
 
 def look_up_tables(glue: Any, database: str, table: str) -> None:
-    """What Athena, or a driver of it, asks the catalogue in the caller's name."""
+    """Read the catalog, as Athena and its drivers do with the caller's permissions."""
     glue.get_database(Name=database)
     glue.get_tables(DatabaseName=database)
     glue.get_table(DatabaseName=database, Name=table)
     glue.get_partitions(DatabaseName=database, TableName=table)
 
 
-def test_a_grant_of_another_s_is_none_of_ours(strict: Emulator, outputs: Outputs) -> None:
-    """The emulator does enforce: what the producer may, the processor may not."""
+def test_the_emulator_denies_a_call_that_only_another_role_may_make(strict: Emulator, outputs: Outputs) -> None:
+    """The producer must not read the processor's archive. This shows that the emulator enforces policies."""
     principal = Principal(strict, "other", role_documents(strict, "producer", "TaskRole"))
     with recorded(strict, principal) as proxy, pytest.raises(ClientError, match="AccessDenied"):
         principal.client(proxy, "s3").get_object(Bucket=outputs["ArchiveBucket"], Key="raw-data/1")
@@ -281,7 +281,7 @@ def state(athena: Any, query: str) -> str:
 
 
 def wait_until(condition: Any) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""The whole pipeline on this machine: real bars, rubbish on the stream, a killed producer, the demo itself."""
+"""The whole pipeline on this machine: real bars, invalid lines, killed and stopped producers, and the demo itself."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.support.recorded_bars import PRICES, recorded_bars
 
 PATIENCE = 120.0
 LANES = 4
-REAL_SYMBOLS = ("AAPL", "PPLT", "UGA", "VIX")  # liquid, illiquid twice, and an index without volume
+REAL_SYMBOLS = ("AAPL", "PPLT", "UGA", "VIX")  # a liquid one, two illiquid ones, and an index without volume
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def assert_nothing_lost(pipeline: Pipeline, accepted_log_path: Path) -> None:
     assert findings.quotes_accepted > 0
 
 
-def test_real_minute_bars_come_out_as_they_went_in(
+def test_real_minute_bars_are_stored_unchanged(
     pipeline: Pipeline, producer: RunProducer, recordings: Path, tmp_path: Path
 ) -> None:
     folder = recordings / "minute" / "eqker"
@@ -92,7 +92,7 @@ def test_real_minute_bars_come_out_as_they_went_in(
     assert stored == {bar: values for symbol in REAL_SYMBOLS for bar, values in recorded_bars(folder, symbol)}
 
 
-def test_rubbish_on_the_stream_is_quarantined_line_by_line_and_its_neighbours_are_stored(pipeline: Pipeline) -> None:
+def test_invalid_lines_are_quarantined_one_by_one_and_their_neighbours_are_stored(pipeline: Pipeline) -> None:
     key = partition_key(lane_of("RUBBISH", LANES), LANES)
     now = whole_milliseconds(datetime.now(UTC))
     good = [
@@ -145,9 +145,7 @@ def quarantined(pipeline: Pipeline) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_producer_that_is_killed_loses_nothing_that_it_had_accepted(
-    pipeline: Pipeline, producer: RunProducer, tmp_path: Path
-) -> None:
+def test_a_killed_producer_loses_no_accepted_quote(pipeline: Pipeline, producer: RunProducer, tmp_path: Path) -> None:
     settings = {"SOURCE": "synthetic", "SYMBOLS": ",".join(f"K{n}" for n in range(200)), "POLL_INTERVAL_SECONDS": "0.1"}
     for _ in range(3):
         before = accepted(tmp_path)
@@ -162,7 +160,7 @@ def test_a_producer_that_is_killed_loses_nothing_that_it_had_accepted(
 def test_what_a_stop_cannot_deliver_is_delivered_by_the_next_producer(
     pipeline: Pipeline, producer: RunProducer, tmp_path: Path
 ) -> None:
-    """As on Fargate, where the disk goes with the task: the next one has a journal of its own."""
+    """As on Fargate, where the disk is deleted with the task, and the next producer has a new journal."""
     settings = {
         "SOURCE": "synthetic",
         "SYMBOLS": ",".join(f"H{n}" for n in range(100)),
@@ -182,13 +180,13 @@ def test_what_a_stop_cannot_deliver_is_delivered_by_the_next_producer(
     waiting = pipeline.emulator.client("s3").list_objects_v2(
         Bucket=pipeline.outputs["ArchiveBucket"], Prefix="undelivered/"
     )
-    assert waiting["KeyCount"] == 1  # what the second remembers, for a third
+    assert waiting["KeyCount"] == 1  # the history of the second producer, for a third one
 
 
 def test_two_producers_of_the_same_symbols_lose_nothing(
     pipeline: Pipeline, producer: RunProducer, tmp_path: Path
 ) -> None:
-    """What they may do to each other, as the README says: late quotes, and one identity with two contents."""
+    """The README says what two producers may do to each other: late quotes, and one identity with two contents."""
     settings = {"SOURCE": "synthetic", "SYMBOLS": "T1,T2,T3", "POLL_INTERVAL_SECONDS": "0.1"}
     one = producer(**settings, JOURNAL_DIR=str(tmp_path / "one"), SYNTHETIC_SEED="1")
     other = producer(**settings, JOURNAL_DIR=str(tmp_path / "other"), SYNTHETIC_SEED="2")
@@ -211,7 +209,7 @@ def test_a_signal_while_a_replay_drains_gives_it_the_time_to_drain(
         "REQUESTS_IN_FLIGHT": "1",
     }
     with producer(**settings) as running:
-        await_accepted(tmp_path, 3 * 5 * 390 * 4 - 2_000)  # nearly all of it: the end is near, the delivery is not
+        await_accepted(tmp_path, 3 * 5 * 390 * 4 - 2_000)  # nearly all is accepted, but much is not delivered yet
         running.stop()
     assert_nothing_lost(pipeline, tmp_path / "accepted_log.jsonl")
 
@@ -263,7 +261,7 @@ def test_ctrl_c_drains_the_demo_and_compares(replica_python: str, tmp_path: Path
     assert "lost" in output
 
 
-def test_the_demo_tells_what_is_wrong_with_its_settings(replica_python: str, tmp_path: Path) -> None:
+def test_the_demo_reports_mistakes_in_its_settings(replica_python: str, tmp_path: Path) -> None:
     run = demo(replica_python, tmp_path, "--source", "yahoo", PRODUCER_LANE="3")
     output, _ = run.communicate(timeout=PATIENCE)
     assert run.returncode == 1

@@ -9,103 +9,20 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
 
 from deployment.stacks import Outputs
-from quotes import Heartbeat, Line, Quote, encode, lane_of, partition_key, to_iso
+from quotes import partition_key, to_iso
 from replica.emulator import Emulator
 from tests.fakes.fault_proxy import Answer, FaultProxy, Request
+from tests.support.handler_process import HANDLER_SCRIPT, LANES, MINUTE, Batch, HandlerProcess, event_record
 from tests.support.queues import subscribed, take
 
-HANDLER = """
-import json, sys
-from processor_lambda.app import handler
-for line in sys.stdin:
-    print("ANSWER " + json.dumps(handler(json.loads(line), None)), flush=True)
-"""
-MINUTE = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
-LANES = 2
 PATIENCE = 30
-
-
-class Batch:
-    """A batch of one shard that no other test touches, and what it should become."""
-
-    def __init__(self, name: str, quotes: int = 60) -> None:
-        self.symbols = [f"{name}{number}" for number in range(quotes)]
-        lines: list[Line] = [_quote(symbol, second) for symbol in self.symbols for second in (1, 2)]
-        self.key = name
-        records = []
-        for lane in range(LANES):
-            key = partition_key(lane, LANES)
-            of_lane = [line for line in lines if isinstance(line, Quote) and lane_of(line.symbol, LANES) == lane]
-            end = MINUTE + timedelta(minutes=1)
-            records += [
-                (key, encode(of_lane[:50])),
-                (key, encode([*of_lane[50:], Heartbeat(lane=key, clock=end, complete_to=end)])),
-            ]
-        self.event = {"Records": [_record(name, number, key, data) for number, (key, data) in enumerate(records)]}
-        self.identities = {(quote.symbol, to_iso(quote.event_time)) for quote in lines if isinstance(quote, Quote)}
-
-
-def _quote(symbol: str, second: int) -> Quote:
-    time = MINUTE + timedelta(seconds=second)
-    return Quote(
-        symbol=symbol,
-        event_time=time,
-        price=Decimal(110),
-        previous_close=Decimal(100),
-        source="synthetic",
-        ingest_time=time,
-    )
-
-
-def _record(shard: str, number: int, key: str, data: bytes) -> dict[str, Any]:
-    return {
-        "eventID": f"shardId-{shard}:{10**50 + number}",
-        "eventSourceARN": "arn:aws:kinesis:us-east-1:000000000000:stream/quotes",
-        "kinesis": {
-            "sequenceNumber": str(10**50 + number),
-            "partitionKey": key,
-            "approximateArrivalTimestamp": (MINUTE + timedelta(hours=1)).timestamp(),
-            "data": base64.b64encode(data).decode(),
-        },
-    }
-
-
-class Function:
-    """The handler in a process of its own, as Lambda runs it, with the proxy for AWS."""
-
-    def __init__(self, environment: dict[str, str]) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", HANDLER], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        self.log: list[str] = []
-        """The lines that the handler printed."""
-
-    def invoke(self, event: object) -> list[str]:
-        """The sequence numbers that the function reports as failed."""
-        self.send(event)
-        assert self._process.stdout
-        for line in self._process.stdout:
-            if line.startswith("ANSWER "):
-                return [failure["itemIdentifier"] for failure in json.loads(line[7:])["batchItemFailures"]]
-            self.log.append(line)
-        raise AssertionError("the function died")
-
-    def send(self, event: object) -> None:
-        assert self._process.stdin
-        self._process.stdin.write(json.dumps(event) + "\n")
-        self._process.stdin.flush()
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.communicate()
 
 
 @pytest.fixture
@@ -146,10 +63,10 @@ def state_table(emulator: Emulator, request: pytest.FixtureRequest) -> Iterator[
 
 @pytest.fixture
 def start(environment: dict[str, str], state_table: str) -> Iterator[Any]:
-    started: list[Function] = []
+    started: list[HandlerProcess] = []
 
-    def start() -> Function:
-        started.append(Function(environment | {"STATE_TABLE": state_table}))
+    def start() -> HandlerProcess:
+        started.append(HandlerProcess(environment | {"STATE_TABLE": state_table}))
         return started[-1]
 
     yield start
@@ -264,7 +181,7 @@ def test_a_service_that_fails_fails_the_batch_and_the_repeat_mends_it(
 ) -> None:
     batch = Batch(f"F{action}")
     records = batch.event["Records"]
-    records.append(_record(batch.key, len(records), partition_key(0, LANES), b"rubbish"))
+    records.append(event_record(batch.key, len(records), partition_key(0, LANES), b"rubbish"))
 
     def fail(request: Request) -> Answer | None:
         return Answer(500, b'{"__type":"InternalServerError"}') if _action_of(request) == action else None
@@ -330,7 +247,7 @@ def _metrics_of(line: dict[str, Any]) -> dict[str, float]:
 def test_a_missing_environment_is_told_whole(environment: dict[str, str]) -> None:
     wrong = {name: value for name, value in environment.items() if name not in ("QUOTES_TABLE", "STATE_TABLE")}
     run = subprocess.run(
-        [sys.executable, "-c", HANDLER],
+        [sys.executable, "-c", HANDLER_SCRIPT],
         env=wrong | {"ANOMALY_PERCENT": "lots"},
         capture_output=True,
         text=True,

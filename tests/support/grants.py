@@ -1,4 +1,4 @@
-"""Calls of AWS as they came over the wire, and the policies that are to allow them."""
+"""Reads from recorded requests which calls they are, and from policies which calls they allow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.fakes.fault_proxy import Request
 
 ACCOUNT = "000000000000"
 ANY = "*"
-"""A resource that a request does not name itself: a query's result is asked for by the query's id."""
+"""The resource of a request that names none, such as a request for the result of a query by its id."""
 
 _SERVICES = {
     "Kinesis_20131202": "kinesis",
@@ -24,32 +24,32 @@ _SERVICES = {
     "AmazonAthena": "athena",
     "AWSGlue": "glue",
 }
-# Operations that AWS allows under the name of another: of these two it knows no batch.
+# AWS allows these batch operations under the name of the single operation.
 _ACTIONS = {"sqs:SendMessageBatch": "sqs:SendMessage", "sns:PublishBatch": "sns:Publish"}
 _S3 = {"PUT": "s3:PutObject", "GET": "s3:GetObject", "HEAD": "s3:GetObject", "DELETE": "s3:DeleteObject"}
 
 
 class Call(msgspec.Struct, frozen=True, order=True):
-    """An action of IAM, and the ARN of what it is on."""
+    """An IAM action, and the ARN of its resource."""
 
     action: str
     resource: str
 
 
 class Grant(msgspec.Struct, frozen=True, order=True):
-    """An action that a policy allows, and a pattern of ARNs."""
+    """An IAM action that a policy allows, and a pattern of the ARNs of its resources."""
 
     action: str
     resource: str
 
     def covers(self, call: Call) -> bool:
-        """Whether it allows a call. Conditions are the emulator's to judge."""
-        on_it = call.resource == ANY or fnmatchcase(call.resource, self.resource)
-        return self.action == call.action and on_it
+        """Whether it allows a call. It ignores conditions, which the emulator checks."""
+        matches = call.resource == ANY or fnmatchcase(call.resource, self.resource)
+        return self.action == call.action and matches
 
 
 def calls_of(request: Request) -> Iterator[Call]:
-    """What a request asks for, one call for each resource that it names."""
+    """The calls of a request: one for each resource that it names."""
     if request.target:
         api, _, operation = request.target.partition(".")
         service = _SERVICES[api.rpartition(".")[2] if api not in _SERVICES else api]
@@ -77,14 +77,14 @@ def _resources(service: str, operation: str, body: Mapping[str, Any]) -> list[st
         case "athena":
             return [_arn("athena", f"workgroup/{body['WorkGroup']}") if "WorkGroup" in body else ANY]
         case "glue":
-            # AWS asks for the catalogue and the database too, above what is named.
+            # AWS also checks the permission on the catalog and on the database of a table.
             database = body["Name" if operation == "GetDatabase" else "DatabaseName"]
-            of_all = [_arn("glue", "catalog"), _arn("glue", f"database/{database}")]
+            parents = [_arn("glue", "catalog"), _arn("glue", f"database/{database}")]
             if operation == "GetDatabase":
-                return of_all
+                return parents
             table = body.get("TableName", body.get("Name", "all-of-them"))
-            return [*of_all, _arn("glue", f"table/{database}/{table}")]
-    raise AssertionError(f"{service}:{operation} is not known here")
+            return [*parents, _arn("glue", f"table/{database}/{table}")]
+    raise AssertionError(f"this test does not know the resources of {service}:{operation}")
 
 
 def _s3(request: Request) -> Call:
@@ -101,7 +101,7 @@ def _arn(service: str, resource: str) -> str:
 
 
 def grants_of(documents: list[dict[str, Any]]) -> list[Grant]:
-    """What policies grant, each action on each resource."""
+    """The grants of policies: one for each action and resource."""
     return [
         Grant(action, resource)
         for document in documents

@@ -1,4 +1,4 @@
-"""Queues of any emulator, which others may have messages in."""
+"""Reads messages from queues that tests share, on any emulator."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-PATIENCE = 30.0
+TIMEOUT_SECONDS = 30.0
 
 
 class Message(NamedTuple):
-    """A message as its reader has it."""
+    """The body and the attributes of a message."""
 
     body: str
     attributes: dict[str, str]
@@ -21,7 +21,7 @@ class Message(NamedTuple):
 
 @contextmanager
 def subscribed(client: Callable[[str], Any], topic: str) -> Iterator[str]:
-    """The URL of a queue that receives what a topic is sent, as it was sent, for as long as the block lasts."""
+    """The URL of a queue that is subscribed to a topic, with raw delivery, for as long as the block lasts."""
     sqs, sns = client("sqs"), client("sns")
     url = sqs.create_queue(QueueName=f"inbox-{uuid4().hex}")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -40,10 +40,14 @@ def subscribed(client: Callable[[str], Any], topic: str) -> Iterator[str]:
 
 
 def take(sqs: Any, url: str, is_ours: Callable[[dict[str, Any]], bool], count: int) -> dict[str, Message]:
-    """Our messages, by the `id` in their bodies, once so many have come or patience is over. Others' stay."""
+    """Take the messages of one test from a queue, and return them by the `id` in their bodies.
+
+    `is_ours` tells them by their bodies. It waits for `count` messages, but not forever. Other messages stay in the
+    queue.
+    """
     found: dict[str, Message] = {}
     others: list[str] = []
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         answer = sqs.receive_message(
             QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], WaitTimeSeconds=1

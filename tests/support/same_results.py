@@ -1,4 +1,7 @@
-"""One story, for the deployed function of any emulator: what becomes of it must be what becomes of it in memory."""
+"""Invokes a deployed function with a fixed scenario, and compares its results with those of the processor in memory.
+
+It works with every emulator.
+"""
 
 from __future__ import annotations
 
@@ -23,25 +26,25 @@ from tests.fakes.processor_ports import World
 from tests.support.queues import Message, subscribed, take
 
 LANES = 97
-"""Lanes that no producer of the tests uses."""
-SYMBOLS = ("STORYA", "STORYB", "STORYC", "STORYD")
+"""A number of lanes that no producer in the tests uses, so the scenario has lanes of its own."""
+SYMBOLS = ("SCENARIOA", "SCENARIOB", "SCENARIOC", "SCENARIOD")
 MINUTES = 60
 BATCH = 40
-STREAM = "story"
+STREAM = "scenario"
 SHARD = "shardId-000000000097"
 _ARN = f"arn:aws:kinesis:us-east-1:000000000000:stream/{STREAM}"
 
 Client = Callable[[str], Any]
-"""Makes clients of an emulator's services."""
+"""Creates a client of one of the emulator's services."""
 
 _SUBJECTS = {*SYMBOLS, *(partition_key(lane_of(symbol, LANES), LANES) for symbol in SYMBOLS)}
-"""Whom the story's alerts are about."""
+"""The symbols and lanes that the alerts of the scenario are about."""
 
 
 def events() -> list[dict[str, Any]]:
-    """The story's batches, as Lambda hands them over: an hour of four symbols, a split, rubbish, repeated packets.
+    """The batches of the scenario, as events: an hour of four symbols with a split, invalid lines and repeated packets.
 
-    One line of the rubbish is too long for the queue, and one record has too many.
+    One invalid line is too long for the queue, and one record has too many invalid lines.
     """
     chance = Random(5)
     prices = dict.fromkeys(SYMBOLS, 200.0)
@@ -58,7 +61,7 @@ def events() -> list[dict[str, Any]]:
     for minute in range(MINUTES):
         for symbol in SYMBOLS:
             key = partition_key(lane_of(symbol, LANES), LANES)
-            if (symbol, minute) == ("STORYD", MINUTES // 2):  # it splits 4 for 1
+            if (symbol, minute) == ("SCENARIOD", MINUTES // 2):  # a split, 4 for 1
                 closes[symbol] = prices[symbol] = prices[symbol] / 4
             prices[symbol] *= 1 + chance.gauss(0, 0.008)
             packet = encode([_quote(symbol, minute, second, prices[symbol], closes[symbol]) for second in (5, 35)])
@@ -67,9 +70,9 @@ def events() -> list[dict[str, Any]]:
                 put(packet, key)
             if chance.random() < 0.1:
                 put(b"rubbish\n" + packet, key)
-            if (symbol, minute) == ("STORYA", 10):
+            if (symbol, minute) == ("SCENARIOA", 10):
                 put(b"x" * (MAX_LINE_BYTES + 1) + b"\n" + packet, key)
-            if (symbol, minute) == ("STORYB", 20):
+            if (symbol, minute) == ("SCENARIOB", 20):
                 put(b"rubbish\n" * (MAX_LINES + 1) + packet, key)
             end = OPEN + timedelta(minutes=minute + 1)
             put(encode([Heartbeat(lane=key, clock=end, complete_to=end)]), key)
@@ -91,7 +94,7 @@ def _quote(symbol: str, minute: int, second: int, price: float, previous_close: 
 
 
 def assert_same(client: Client, function: str, outputs: Mapping[str, str]) -> None:
-    """Invoke a deployed function with the story, and hold what it did against the processor in memory."""
+    """Invoke a deployed function with the scenario, and compare its results with those of the processor in memory."""
     world = World()
     processor = make_processor(world)
     sqs, invoke = client("sqs"), client("lambda").invoke
@@ -111,11 +114,11 @@ def assert_same(client: Client, function: str, outputs: Mapping[str, str]) -> No
     assert take(sqs, queue, lambda line: line.get("stream") == STREAM, len(quarantined)) == quarantined
     objects = _objects(client("s3"), outputs["ArchiveBucket"])
     assert objects == {key: gzip.decompress(body) for key, body in world.objects.items()}
-    _assert_whole(world, objects)
+    _assert_complete(world, objects)
 
 
-def _assert_whole(world: World, objects: Mapping[str, bytes]) -> None:
-    """That the story has all that is to be compared, and that its archive is its records."""
+def _assert_complete(world: World, objects: Mapping[str, bytes]) -> None:
+    """Assert that the scenario had every kind of result, and that the archive has all its lines."""
     assert len(world.rows) == len(SYMBOLS) * MINUTES * 2
     assert len(world.bar_rows) == len(SYMBOLS) * MINUTES
     assert {alert.rule for alert in world.alerts} >= {"split", "price_move"}
@@ -132,7 +135,7 @@ def _as_received(archived: bytes) -> bytes:
 
 
 def _alerts(world: World) -> dict[str, Message]:
-    """What a subscriber should receive, by its id."""
+    """The messages that a subscriber should receive, by id."""
     return {
         alert.id: Message(
             encode_alert(alert).decode(),
@@ -149,13 +152,13 @@ def _alerts(world: World) -> dict[str, Message]:
 
 
 def _quarantined(world: World, bucket: str) -> dict[str, Message]:
-    """What the queue should hold, by its id; in memory objects lie in a bucket of that name."""
+    """The messages that the queue should hold, by id. In memory, the bucket of overflow objects is named `memory`."""
     bodies = {message.id: msgspec.json.encode(message).decode() for message in world.messages}
     return {name: Message(body.replace("s3://memory/", f"s3://{bucket}/"), {}) for name, body in bodies.items()}
 
 
 def _rows(dynamodb: Any, table: str, range_key: str) -> dict[tuple[str, ...], Row]:
-    """The rows of the story's symbols in a table, by their keys."""
+    """The rows of the scenario's symbols in a table, by their keys."""
     stored: dict[tuple[str, ...], Row] = {}
     for symbol in SYMBOLS:
         pages = dynamodb.get_paginator("query").paginate(
@@ -170,7 +173,7 @@ def _rows(dynamodb: Any, table: str, range_key: str) -> dict[tuple[str, ...], Ro
 
 
 def _objects(s3: Any, bucket: str) -> dict[str, bytes]:
-    """What the objects of the story's shard hold, by their keys."""
+    """The content of the objects of the scenario's shard, by their keys."""
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
     keys = [listed["Key"] for page in pages for listed in page.get("Contents", []) if f"/{SHARD}-" in listed["Key"]]
     return {key: gzip.decompress(s3.get_object(Bucket=bucket, Key=key)["Body"].read()) for key in keys}

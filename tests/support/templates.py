@@ -1,4 +1,4 @@
-"""The templates, as dictionaries, and what tests ask of them."""
+"""The templates as dictionaries, and functions to look into them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def default(template: str, parameter: str) -> Any:
 
 
 def resources(*types: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Template, name and text of every resource, or of those of some types."""
+    """The template, the name and the body of every resource, or only of some types."""
     for template, text in ALL.items():
         for name, resource in text["Resources"].items():
             if not types or resource["Type"] in types:
@@ -61,7 +61,7 @@ def as_list(value: object) -> list[Any]:
 
 
 def branches(value: object) -> Iterator[Any]:
-    """The values that a list's entries may take: both sides of an Fn::If, without AWS::NoValue."""
+    """The values that the entries of a list may have: both branches of an Fn::If, without AWS::NoValue."""
     for entry in as_list(value):
         match entry:
             case {"Fn::If": [_, yes, no]}:
@@ -73,7 +73,7 @@ def branches(value: object) -> Iterator[Any]:
 
 
 def statements(template: str, role: str) -> Iterator[dict[str, Any]]:
-    """The statements of a role's inline policies, or of a managed policy; those of every branch."""
+    """The statements of a role's inline policies or of a managed policy, from every branch of a condition."""
     stated = properties(template, role)
     documents = [policy["PolicyDocument"] for policy in branches(stated.get("Policies", []))]
     for document in documents or [stated["PolicyDocument"]]:
@@ -81,7 +81,7 @@ def statements(template: str, role: str) -> Iterator[dict[str, Any]]:
 
 
 def grants(template: str, role: str) -> list[tuple[str, str]]:
-    """Each action that a role is granted, and on what."""
+    """Each action that a role is granted, with its resource."""
     return sorted(
         (action, resource_name(resource))
         for statement in statements(template, role)
@@ -91,10 +91,10 @@ def grants(template: str, role: str) -> list[tuple[str, str]]:
 
 
 def resource_name(resource: Any) -> str:
-    """What a grant is on: a parameter, a resource of the template, or a pattern of them."""
+    """The resource of a grant: a parameter, a resource of the template, or a pattern with one of them."""
     match resource:
         case {"Ref": str(name)} | {"Fn::Sub": str(name)} | str(name):
             return str(name)
         case {"Fn::GetAtt": [name, attribute]}:
             return f"{name}.{attribute}"
-    raise AssertionError(f"a grant on {resource!r}, which is none of our resources")
+    raise AssertionError(f"a grant on {resource!r}, which is not one of our resources")

@@ -1,4 +1,4 @@
-"""All templates as MiniStack takes them: it refuses a template that names a type of resource which it does not know."""
+"""All templates, adapted to MiniStack, which refuses a template with a type of resource that it does not support."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from deployment.deployer import Deployment
 from deployment.stacks import ALL_STACKS, TEMPLATES
 from replica.emulator import Emulator
 
-UNKNOWN_TO_MINISTACK = (
+UNSUPPORTED_TYPES = (
     "AWS::Athena::NamedQuery",
     "AWS::Budgets::Budget",
     "AWS::EC2::NatGateway",
     "AWS::EC2::EIP",
     "AWS::APS::Workspace",
 )
-WITHOUT_WHAT_IS_UNKNOWN = {"MonthlyBudgetUsd": "0", "NatGateway": "false", "MetricsCollector": "none"}
+WITHOUT_UNSUPPORTED_TYPES = {"MonthlyBudgetUsd": "0", "NatGateway": "false", "MetricsCollector": "none"}
 IMAGE = "registry.example.org/producer:1"
-QUIET = {"MappingState": "Disabled", "Image": IMAGE, **WITHOUT_WHAT_IS_UNKNOWN}
-"""Parameters: nothing reads the stream, and no image is built."""
+QUIET = {"MappingState": "Disabled", "Image": IMAGE, **WITHOUT_UNSUPPORTED_TYPES}
+"""Parameters of a deployment in which nothing reads the stream and no image is built."""
 
 
 def templates_for_ministack(folder: Path) -> Path:
-    """A copy in which what MiniStack does not know, and is not asked to make, is of a type that it does."""
+    """A copy of the templates in which unsupported types are replaced. The parameters above create none of these."""
     copy = Path(shutil.copytree(TEMPLATES, folder / "templates"))
     for path in copy.glob("*.yaml"):
         text = path.read_text(encoding="utf-8")
-        for kind in UNKNOWN_TO_MINISTACK:
+        for kind in UNSUPPORTED_TYPES:
             text = text.replace(f"    Type: {kind}\n", "    Type: AWS::CloudFormation::WaitConditionHandle\n")
         path.write_text(text, encoding="utf-8")
     return copy
 
 
 def whole_deployment(emulator: Emulator, prefix: str, reports: list[str], templates: Path) -> Deployment:
-    """Everything, under a prefix of its own."""
+    """A deployment of all stacks under a prefix."""
     return Deployment(
         emulator.client("cloudformation"),
         emulator.client("s3"),

@@ -1,4 +1,4 @@
-"""The judge itself: it must find what it is there to find."""
+"""The audit finds what is lost, duplicated or out of order."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta

@@ -35,7 +35,7 @@ Stubbed = Callable[[str], tuple[Any, Stubber]]
 
 @pytest.fixture
 def stubbed() -> Stubbed:
-    """A client that answers as its stubber is told, and refuses what AWS's service model does not know."""
+    """Creates a client and its stubber, which checks requests and answers against AWS's service model."""
 
     def make(service: str) -> tuple[Any, Stubber]:
         client = boto3.client(
@@ -90,10 +90,10 @@ def test_reads_records_and_whether_any_are_left(stubbed: Stubbed) -> None:
         ("ProvisionedThroughputExceededException", StreamUnavailable),
         ("InternalFailureException", StreamUnavailable),
         ("ExpiredIteratorException", IteratorExpired),
-        ("AccessDeniedException", ClientError),  # waiting does not mend it
+        ("AccessDeniedException", ClientError),  # a retry does not fix it
     ],
 )
-def test_tells_the_errors_of_a_read_apart(stubbed: Stubbed, code: str, raised: type[Exception]) -> None:
+def test_errors_of_a_read_are_told_apart(stubbed: Stubbed, code: str, raised: type[Exception]) -> None:
     client, stubber = stubbed("kinesis")
     stubber.add_client_error("get_records", code)
 
@@ -159,7 +159,7 @@ def test_a_destination_that_refuses_is_unavailable(stubbed: Stubbed) -> None:
         SnsDestination(client, "arn:aws:sns:eu-west-1:123456789012:failures").put("key", b"{}")
 
 
-def test_only_the_destinations_of_kinesis_mappings_are_taken(stubbed: Stubbed) -> None:
+def test_only_the_destinations_of_kinesis_mappings_are_supported(stubbed: Stubbed) -> None:
     def client(service_name: str, *, config: Config) -> object:  # noqa: ARG001
         return stubbed(service_name)[0]
 

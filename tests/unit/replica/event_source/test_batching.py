@@ -43,7 +43,7 @@ def test_a_batch_is_whole_before_its_payload_is_over_six_megabytes() -> None:
     half = LAMBDA_PAYLOAD_BYTES // 2
     taken = [builder.offer(SizedRecord(record, half), now=0) for record in make_records(2)]
 
-    assert taken == [True, False]  # the two halves and the envelope are over it
+    assert taken == [True, False]  # together with the envelope, two halves exceed the limit
     assert builder.seconds_left(0) == 0
     assert builder.records == make_records(1)
 

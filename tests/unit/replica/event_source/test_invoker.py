@@ -28,7 +28,7 @@ _BISECTING = {"BisectBatchOnFunctionError": True}
 
 
 class Delivery:
-    """A invoker with a clock that its own pauses move, and everything it did."""
+    """An invoker whose pauses advance its clock, and a record of everything that it did."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ def test_bisection_goes_down_to_the_one_bad_record() -> None:
         [12, 13],
         [12],
         [13],
-        [13],  # the one retry, which no split has used up
+        [13],  # the only retry, since a split uses up none
         [14, 15],
     ]
     assert delivery.finished == [8, 9, 10, 11, 12, 13, 14, 15]

@@ -57,7 +57,7 @@ def test_reads_what_a_deployed_mapping_says() -> None:
         ({"StartingPosition": "AT_TIMESTAMP"}, "StartingPositionTimestamp"),
     ],
 )
-def test_refuses_what_it_would_deliver_otherwise_than_lambda(properties: dict[str, object], problem: str) -> None:
+def test_refuses_properties_that_it_does_not_support(properties: dict[str, object], problem: str) -> None:
     with pytest.raises(UnsupportedMapping, match=problem):
         make_mapping(**properties)
 

@@ -21,7 +21,7 @@ def test_the_event_is_the_one_that_lambda_sends() -> None:
 
     event = json.loads(EventFormat(make_mapping(), _ROLE).payload([record]))
 
-    # The example in "Using Lambda with Kinesis" of the developer guide, but for the names of the account.
+    # The example in "Using Lambda with Kinesis" of the developer guide, with other names of the account.
     assert event == {
         "Records": [
             {

@@ -24,8 +24,8 @@ from replica.event_source import (
 from tests.fakes.event_source import FakeDestination, FakeFunction, FakeStream
 from tests.support.event_source import make_mapping
 
-_PATIENCE = 20.0
-"""Seconds until a wait that should be over in milliseconds counts as failed."""
+_TIMEOUT_SECONDS = 20.0
+"""The longest wait. Every wait should be over in milliseconds."""
 
 
 def _runner(
@@ -52,7 +52,10 @@ def _numbers(event: dict[str, Any]) -> list[int]:
 
 
 class Recorder:
-    """A function that fails each record as often as planned, stops at the first that fails, and tells on overlaps."""
+    """A function that fails each record as often as planned, and stops at the first failure.
+
+    It records which records succeeded, and which partition keys were processed by two invocations at once.
+    """
 
     def __init__(self, failures: dict[int, int], *, reports: bool) -> None:
         self.succeeded: list[tuple[str, int]] = []
@@ -117,7 +120,7 @@ def test_every_record_is_delivered_in_the_order_of_its_key_or_discarded_once(
     function, destination = Recorder(dict(failures), reports=reports), FakeDestination()
 
     with _runner(mapping, stream, function, destination) as runner:
-        assert runner.wait_until_caught_up(_PATIENCE)
+        assert runner.wait_until_caught_up(_TIMEOUT_SECONDS)
         assert runner.caught_up()
         assert runner.checkpoints == {put[0].shard_id: put[-1].sequence_number}
 
@@ -131,9 +134,9 @@ def test_every_record_is_delivered_in_the_order_of_its_key_or_discarded_once(
         firsts = list(dict.fromkeys(number for each, number in function.succeeded if each == key))
         assert firsts == sorted(firsts)
     if reports:
-        assert not succeeded & set(discarded)  # what succeeded before the report is past the checkpoint
+        assert not succeeded & set(discarded)  # records before the reported one are past the checkpoint
     if bisects:
-        assert all(failures[number] > retries for number in discarded)  # none for a neighbour's sake
+        assert all(failures[number] > retries for number in discarded)  # no record is discarded because of another one
         assert all(len(_numbers(payload)) == 1 for payload in payloads)
 
 
@@ -144,7 +147,7 @@ def test_only_the_bad_record_is_discarded() -> None:
     mapping = make_mapping(BisectBatchOnFunctionError=True, MaximumRetryAttempts=2)
 
     with _runner(mapping, stream, function, destination) as runner:
-        assert runner.wait_until_caught_up(_PATIENCE)
+        assert runner.wait_until_caught_up(_TIMEOUT_SECONDS)
 
     ((_, document),) = destination.puts
     assert json.loads(document)["KinesisBatchInfo"]["startSequenceNumber"] == bad.sequence_number
@@ -156,19 +159,19 @@ def test_a_blocked_partition_key_does_not_hold_up_the_other_batchers() -> None:
 
     def handler(event: dict[str, Any]) -> None:
         if event["Records"][0]["kinesis"]["partitionKey"] == "a":
-            assert release.wait(_PATIENCE)
+            assert release.wait(_TIMEOUT_SECONDS)
         else:
             others.set()
 
     stream = FakeStream()
     blocked = stream.put("a")
-    stream.put("d")  # goes to the other batcher
+    stream.put("d")  # this key goes to the other batcher
     with _runner(make_mapping(ParallelizationFactor=2), stream, handler) as runner:
-        assert others.wait(_PATIENCE)
+        assert others.wait(_TIMEOUT_SECONDS)
         assert runner.checkpoints == {}
         assert not runner.caught_up()
         release.set()
-        assert runner.wait_until_caught_up(_PATIENCE)
+        assert runner.wait_until_caught_up(_TIMEOUT_SECONDS)
         assert set(runner.checkpoints) == {blocked.shard_id}
 
 
@@ -181,7 +184,7 @@ def test_children_are_processed_after_their_parent() -> None:
     mapping = make_mapping(BatchSize=3, MaximumBatchingWindowInSeconds=0)
 
     with _runner(mapping, stream, lambda event: numbers.extend(_numbers(event))) as runner:
-        assert runner.wait_until_caught_up(_PATIENCE)
+        assert runner.wait_until_caught_up(_TIMEOUT_SECONDS)
 
     assert numbers == [record.position for record in (*before, *after)]
 
@@ -194,10 +197,10 @@ def test_a_shard_that_is_split_while_it_is_read_is_followed_by_its_children_from
         make_mapping(StartingPosition="LATEST"), stream, lambda event: numbers.extend(_numbers(event))
     ) as runner:
         before = stream.put("key")
-        assert runner.wait_until_caught_up(_PATIENCE)
+        assert runner.wait_until_caught_up(_TIMEOUT_SECONDS)
         stream.split("shardId-000000000000", "child")
         after = stream.put("key", shard_id="child")
-        assert runner.wait_until_caught_up(_PATIENCE)
+        assert runner.wait_until_caught_up(_TIMEOUT_SECONDS)
 
     assert numbers == [before.position, after.position]
 
@@ -209,7 +212,7 @@ def test_latest_delivers_what_is_put_once_start_has_returned() -> None:
     runner = _runner(make_mapping(StartingPosition="LATEST"), stream, lambda event: numbers.extend(_numbers(event)))
     runner.start()
     put = stream.put("key")
-    assert runner.wait_until_caught_up(_PATIENCE)
+    assert runner.wait_until_caught_up(_TIMEOUT_SECONDS)
     runner.stop()
 
     assert numbers == [put.position]
@@ -222,7 +225,7 @@ def test_throttled_reads_lose_nothing() -> None:
     stream.faults += [StreamUnavailable("ProvisionedThroughputExceededException")] * 5
 
     with _runner(make_mapping(), stream, lambda event: numbers.extend(_numbers(event))) as runner:
-        assert runner.wait_until_caught_up(_PATIENCE)
+        assert runner.wait_until_caught_up(_TIMEOUT_SECONDS)
 
     assert numbers == [record.position for record in put]
 
@@ -235,17 +238,17 @@ def test_records_wait_for_the_window_and_the_end_of_the_shard_ends_it() -> None:
     mapping = make_mapping(MaximumBatchingWindowInSeconds=300)
 
     with _runner(mapping, stream, lambda _: None, on_batch=reports.append) as runner:
-        assert runner.wait_until_caught_up(_PATIENCE)
+        assert runner.wait_until_caught_up(_TIMEOUT_SECONDS)
 
     assert [report.records for report in reports] == [tuple(put)]
 
 
-def test_a_report_tells_what_was_sent_and_when() -> None:
+def test_a_report_says_what_was_sent_and_when() -> None:
     reports: list[InvocationReport] = []
     stream = FakeStream()
     record = stream.put("key")
     with _runner(make_mapping(), stream, lambda _: None, on_batch=reports.append) as runner:
-        assert runner.wait_until_caught_up(_PATIENCE)
+        assert runner.wait_until_caught_up(_TIMEOUT_SECONDS)
 
     (report,) = reports
     assert report.records == (record,)
@@ -265,12 +268,13 @@ def test_stop_ends_retries_without_a_limit_and_windows_that_are_open() -> None:
     stream.put("key", shard_id="shardId-000000000000")
     stream.put("key", shard_id="shardId-000000000000")
     stream.put("key", shard_id="shardId-000000000001")
-    mapping = make_mapping(BatchSize=2, MaximumBatchingWindowInSeconds=300)  # the second shard's batch stays open
+    # The batch of the second shard waits for its window.
+    mapping = make_mapping(BatchSize=2, MaximumBatchingWindowInSeconds=300)
     runner = _runner(mapping, stream, handler)
     runner.start()
-    assert failing.wait(_PATIENCE)
+    assert failing.wait(_TIMEOUT_SECONDS)
 
-    runner.stop(timeout=_PATIENCE)
+    runner.stop(timeout=_TIMEOUT_SECONDS)
 
     assert runner.checkpoints == {}
     assert not runner.caught_up()
@@ -281,10 +285,10 @@ def test_waiting_gives_up_in_time_while_a_batch_is_blocked() -> None:
     release = threading.Event()
     stream = FakeStream()
     stream.put("key")
-    with _runner(make_mapping(), stream, lambda _: release.wait(_PATIENCE) and None) as runner:
+    with _runner(make_mapping(), stream, lambda _: release.wait(_TIMEOUT_SECONDS) and None) as runner:
         assert not runner.wait_until_caught_up(0.01)
         release.set()
-        assert runner.wait_until_caught_up(_PATIENCE)
+        assert runner.wait_until_caught_up(_TIMEOUT_SECONDS)
 
 
 def test_waiting_does_not_trust_a_read_from_before_the_call() -> None:
@@ -298,29 +302,29 @@ def test_waiting_does_not_trust_a_read_from_before_the_call() -> None:
         def get_records(self, shard_id: str, iterator: str) -> Page:
             if not self.gate.is_set():
                 self.held.set()
-                assert self.gate.wait(_PATIENCE)
+                assert self.gate.wait(_TIMEOUT_SECONDS)
             return super().get_records(shard_id, iterator)
 
     stream = GatedStream()
     with _runner(make_mapping(), stream, lambda _: None) as runner:
-        assert runner.wait_until_caught_up(_PATIENCE)
+        assert runner.wait_until_caught_up(_TIMEOUT_SECONDS)
         stream.gate.clear()
-        assert stream.held.wait(_PATIENCE)
+        assert stream.held.wait(_TIMEOUT_SECONDS)
         put = stream.put("key")
         assert not runner.wait_until_caught_up(0.05)
         stream.gate.set()
-        assert runner.wait_until_caught_up(_PATIENCE)
+        assert runner.wait_until_caught_up(_TIMEOUT_SECONDS)
         assert runner.checkpoints == {put.shard_id: put.sequence_number}
 
 
-def test_a_thread_that_dies_stops_the_runner_and_is_told_to_who_waits() -> None:
+def test_a_thread_that_dies_stops_the_runner_and_its_error_is_raised() -> None:
     stream = FakeStream()
     stream.faults.append(PermissionError("AccessDeniedException"))
     runner = _runner(make_mapping(), stream, lambda _: None)
     runner.start()
 
     with pytest.raises(RunnerFailed, match="AccessDeniedException"):
-        runner.wait_until_caught_up(_PATIENCE)
+        runner.wait_until_caught_up(_TIMEOUT_SECONDS)
     with pytest.raises(RunnerFailed, match="AccessDeniedException"):
         runner.stop()
 
@@ -336,12 +340,12 @@ def test_the_backoff_doubles_up_to_half_a_minute() -> None:
     assert longest == [0.1, 0.2, 0.4, 30.0, 30.0]
 
 
-def test_reading_does_not_run_far_ahead_of_a_function_that_is_stuck() -> None:
+def test_reading_does_not_run_far_ahead_of_a_blocked_function() -> None:
     release, entered = threading.Event(), threading.Event()
 
     def handler(_: dict[str, Any]) -> None:
         entered.set()
-        release.wait(_PATIENCE)
+        release.wait(_TIMEOUT_SECONDS)
 
     read: list[Record] = []
 
@@ -355,8 +359,8 @@ def test_reading_does_not_run_far_ahead_of_a_function_that_is_stuck() -> None:
     for _ in range(1_000):
         stream.put("key")
     with _runner(make_mapping(BatchSize=10), stream, handler) as runner:
-        assert entered.wait(_PATIENCE)
+        assert entered.wait(_TIMEOUT_SECONDS)
         assert not runner.wait_until_caught_up(0.05)
-        assert len(read) <= 30  # the batch under way, a whole one to come, and a page
+        assert len(read) <= 30  # the batch in progress, one complete batch, and a page
         release.set()
-        assert runner.wait_until_caught_up(_PATIENCE)
+        assert runner.wait_until_caught_up(_TIMEOUT_SECONDS)
