@@ -1,6 +1,6 @@
 """What tests of several kinds share: recordings, a local Yahoo, the guard of the unit tests, and their distribution.
 
-The recordings and the stand-in of Yahoo are no part of this repository.
+The recordings are not in this repository.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from tests.integration import yahoo_standin
+from tests.fakes.yahoo.local_yahoo import LocalYahoo, running
 from tests.support.process_guard import GUARD
 from tests.support.scheduling import Scheduling, sort_longest_first
 
@@ -68,19 +68,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling |
 @pytest.fixture(scope="session")
 def recordings() -> Path:
     """The folder of recorded market data: `yahoo/` bodies, `minute/eqker/` bars."""
-    return _folder(RECORDINGS, "recorded market data")
+    value = os.environ.get(RECORDINGS)
+    if not value:
+        pytest.skip(
+            f"{RECORDINGS} is not set: it names the folder of recorded market data, which is not published here"
+        )
+    return Path(value)
 
 
 @pytest.fixture(scope="session")
-def yahoo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[yahoo_standin.YahooStandin]:
-    """A running stand-in of Yahoo, one for the whole run: reset it before use."""
-    folder = _folder(yahoo_standin.VARIABLE, "a stand-in of Yahoo")
-    with yahoo_standin.running(folder, tmp_path_factory.mktemp("yahoo")) as standin:
-        yield standin
-
-
-def _folder(variable: str, what: str) -> Path:
-    value = os.environ.get(variable)
-    if not value:
-        pytest.skip(f"{variable} is not set: it names the folder of {what}, which is not in this repository")
-    return Path(value)
+def yahoo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalYahoo]:
+    """A local Yahoo for the whole session. Reset it before use."""
+    with running(tmp_path_factory.mktemp("yahoo"), "--stream-interval", "0.05") as local:
+        yield local

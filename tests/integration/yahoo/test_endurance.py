@@ -1,7 +1,8 @@
-"""Polling Yahoo for days on end: no growth of memory, threads or open files.
+"""Polling Yahoo for days: memory, threads and open files do not grow.
 
-The polls are made by a process of their own, which runs this file: a test's memory is pytest's. Every hundred of them
-hold what a long life meets: expired crumbs, errors, lost connections, a 429 and its pause, dead symbols, a rotten file.
+A process of its own polls, because a test shares its memory with pytest. It runs `main` in this file. Each hundred
+polls contain what a long life meets: expired crumbs, errors, lost connections, a 429 with its pause, dead symbols, and
+a corrupt cookie file.
 """
 
 from __future__ import annotations
@@ -11,27 +12,30 @@ import os
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from producer_service.sources.yahoo.source import MAX_IN_FLIGHT
-from tests.integration.yahoo_standin import YahooStandin
+from producer_service.sources.yahoo.client import COOKIE_FILE
+from producer_service.sources.yahoo.inactive_symbols import InactiveSymbols
+from producer_service.sources.yahoo.source import MAX_IN_FLIGHT, YahooSource
+from tests.fakes.yahoo.local_yahoo import LocalYahoo
+from tests.support.sizes import sized
+from tests.support.yahoo_sources import OPEN
 
-ROOT = Path(__file__).parents[2]
-OPEN = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
+ROOT = Path(__file__).parents[3]
 SYMBOLS = (*(f"S{number}" for number in range(147)), "RIDE", "ADH", "ZZZZ")
-"""Three batches, each with a dead symbol or none."""
-POLLS = 5_000
-"""40 seconds. A shorter run cannot bind as tightly: allocators give a megabyte back or not."""
-BYTES_A_POLL = 256
-"""A leak of one answer a poll would be 30 KB, one of a thread's stack 26 KB (yfinance's own, in yf.download)."""
+"""Three batches with three dead symbols."""
+POLLS = sized(300, 5_000)
+MAX_BYTES_PER_POLL = sized(8_192, 256)
+"""The most that memory may grow for each poll. A leak of one response would be 30 KB, and one of a thread's stack 26 KB
+(yf.download has that leak). A short run cannot bind more tightly, since allocators keep or return a megabyte."""
 CHUNK = 100
 WARM_UP = 0.2
-"""The share of the polls after which caches, pools and arenas have their size."""
+"""The fraction of the polls after which caches, pools and arenas have their size."""
 
 
-def test_polling_for_long_grows_nothing(yahoo: YahooStandin, tmp_path: Path) -> None:
+def test_memory_threads_and_files_do_not_grow(yahoo: LocalYahoo, tmp_path: Path) -> None:
     yahoo.reset()
     command = [sys.executable, __file__, str(POLLS), str(tmp_path / "cache")]
     environment = {**os.environ, **yahoo.environment, "PYTHONPATH": str(ROOT)}
@@ -45,63 +49,61 @@ def test_polling_for_long_grows_nothing(yahoo: YahooStandin, tmp_path: Path) -> 
             kind, _, text = line.partition(" ")
             if kind == "sample":
                 samples.append(json.loads(text))
-            elif kind != "trouble":  # a line of its log
+            elif kind != "fault":  # a line of its log
                 continue
-            _trouble(yahoo, text.strip())
+            _apply(yahoo, text.strip())
             process.stdin.write("\n")
             process.stdin.flush()
     assert process.returncode == 0
 
     warm = samples[int(len(samples) * WARM_UP) :]
     figures = {
-        "bytes_a_poll": round(_slope([(each["polls"], each["rss"]) for each in warm]), 1),
+        "bytes_per_poll": round(_slope([(each["polls"], each["rss"]) for each in warm]), 1),
         "rss": warm[-1]["rss"],
         "threads": max(each["threads"] for each in warm),
         "files": max(each["files"] for each in warm),
         "quotes": warm[-1]["quotes"],
-        "cpu_microseconds_a_quote": round(
+        "cpu_microseconds_per_quote": round(
             1e6 * (warm[-1]["cpu"] - warm[0]["cpu"]) / (warm[-1]["quotes"] - warm[0]["quotes"]), 1
         ),
     }
-    print(json.dumps(figures))  # noqa: T201  (with -s, or in the report of a failure)
+    print(json.dumps(figures))  # noqa: T201  (shown with -s, or when the test fails)
     assert samples[-1]["polls"] == POLLS
     assert samples[-1]["quotes"] > 0.7 * POLLS * len(SYMBOLS)
-    assert figures["bytes_a_poll"] < BYTES_A_POLL
-    assert figures["threads"] <= samples[0]["threads"] + MAX_IN_FLIGHT  # the pool's last one may start late
-    assert figures["files"] <= warm[0]["files"] + MAX_IN_FLIGHT  # a thread's connection to a host of cookies
+    assert figures["bytes_per_poll"] < MAX_BYTES_PER_POLL
+    assert figures["threads"] <= samples[0]["threads"] + MAX_IN_FLIGHT  # the last thread of the pool may start late
+    assert figures["files"] <= warm[0]["files"] + MAX_IN_FLIGHT  # each thread may have a connection to a cookie host
     assert samples[-1]["outcomes"].keys() >= {"rate_limited", "server_error", "connection", "paused", "set_aside"}
 
 
-def _trouble(yahoo: YahooStandin, what: str) -> None:
-    """Do to the stand-in what the process asks for."""
-    match what:
+def _apply(yahoo: LocalYahoo, fault: str) -> None:
+    """Make the fault that the process asks for."""
+    match fault:
         case "expire":
-            yahoo.forget_crumbs()
+            yahoo.expire_crumbs()
         case "fail":
-            yahoo.misbehave(status=500)
+            yahoo.add_fault(status=500)
         case "drop":
-            yahoo.misbehave(drop=True, times=4)  # curl tries anew where a kept connection ended
+            yahoo.add_fault(drop=True, times=4)  # curl repeats a request when a kept connection ends
         case "limit":
-            yahoo.misbehave(status=429)
-        case _:  # a sample: forget what was logged, and keep the book's cache of quotes by the second small
+            yahoo.add_fault(status=429)
+        case _:  # a sample: empty the log, and stay in the session
             yahoo.reset()
             yahoo.set_clock(OPEN.timestamp())
 
 
 def _slope(points: list[tuple[float, float]]) -> float:
-    """Least squares."""
+    """The slope of the line through the points, by least squares."""
     mean_x = sum(x for x, _ in points) / len(points)
     mean_y = sum(y for _, y in points) / len(points)
     return sum((x - mean_x) * (y - mean_y) for x, y in points) / sum((x - mean_x) ** 2 for x, _ in points)
 
 
 def main(polls: int, cache: Path) -> None:
-    """Poll so many times, a simulated minute apart, and print what the process holds after every few."""
-    from producer_service.sources.yahoo.client import COOKIE_FILE  # noqa: PLC0415
-    from producer_service.sources.yahoo.inactive_symbols import InactiveSymbols  # noqa: PLC0415  (after the measurement's own imports)
-    from producer_service.sources.yahoo.source import YahooSource  # noqa: PLC0415
+    """Poll this many times, a simulated minute apart, and print samples of what the process holds."""
 
-    def tell(text: str) -> None:
+    def report(text: str) -> None:
+        """Print a line to the test, and wait until it has acted on it."""
         print(text, flush=True)  # noqa: T201
         sys.stdin.readline()
 
@@ -114,15 +116,15 @@ def main(polls: int, cache: Path) -> None:
         jitter=lambda: 0.0,
     )
     quotes, outcomes = 0, dict[str, int]()
-    troubles = {10: "expire", 30: "fail", 50: "drop", 70: "limit"}
+    faults = {10: "expire", 30: "fail", 50: "drop", 70: "limit"}
     every = max(1, polls // 50)
-    tell(f"sample {json.dumps(_sample(0, quotes, outcomes))}")
+    report(f"sample {json.dumps(_sample(0, quotes, outcomes))}")
     for number in range(1, polls + 1):
-        if trouble := troubles.get(number % CHUNK):
-            tell(f"trouble {trouble}")
+        if fault := faults.get(number % CHUNK):
+            report(f"fault {fault}")
         if number % CHUNK == 90:
             (cache / COOKIE_FILE).write_bytes(b"not a database" * 1000)
-            tell("trouble expire")
+            report("fault expire")
         result = source.fetch(SYMBOLS, OPEN + number * timedelta(minutes=1))
         quotes += len(result.quotes)
         names: set[str] = {failure.reason for failure in result.failures}
@@ -133,7 +135,7 @@ def main(polls: int, cache: Path) -> None:
         for name in names:
             outcomes[name] = outcomes.get(name, 0) + 1
         if number % every == 0:
-            tell(f"sample {json.dumps(_sample(number, quotes, outcomes))}")
+            report(f"sample {json.dumps(_sample(number, quotes, outcomes))}")
     source.close()
 
 

@@ -1,0 +1,76 @@
+"""The control endpoints: plain HTTP on the port of the proxy, for tests and for a person with curl."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from tests.fakes.yahoo.clock import Clock
+from tests.fakes.yahoo.faults import Fault, Faults, RequestLog
+from tests.fakes.yahoo.messages import TEXT, Request, Response, json
+from tests.fakes.yahoo.site import Site
+from tests.fakes.yahoo.streaming import Streams
+
+HELP = """\
+GET  /control/requests                                   the requests since the last reset, oldest first
+POST /control/reset                                      forget requests and faults
+POST /control/expire-crumbs                              make every crumb invalid
+POST /control/clock       {"now": 1764082800, "speed": 1}  set the clock; {"now": null} returns to the machine's time
+POST /control/faults      {"path": "v7/finance/quote", "status": 429, "body": "Too Many Requests", "times": 3}
+                          or "delay": 2.5 (seconds), or "drop": true; "times": -1 is always
+POST /control/disconnect  {"code": 1001}                 end all streaming connections; {"code": null} without a close
+"""
+
+
+class ClockSetting(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a request to set the clock."""
+
+    now: float | None
+    speed: float = 1.0
+
+
+class Disconnection(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a request to end the streaming connections."""
+
+    code: int | None = None
+
+
+class Control:
+    """Answers the requests to control the local Yahoo."""
+
+    def __init__(self, site: Site, streams: Streams, clock: Clock, faults: Faults, log: RequestLog) -> None:
+        self._site = site
+        self._streams = streams
+        self._clock = clock
+        self._faults = faults
+        self._log = log
+
+    def respond(self, request: Request) -> Response:
+        """Do what the request asks for."""
+        try:
+            return self._respond(request)
+        except (msgspec.MsgspecError, re.error) as error:
+            return Response(400, f"{error}\n".encode(), TEXT)
+
+    def _respond(self, request: Request) -> Response:
+        match request.method, request.path:
+            case "GET", "/control/requests":
+                return json(list(self._log.entries))
+            case "POST", "/control/reset":
+                self._log.entries.clear()
+                self._faults.clear()
+            case "POST", "/control/expire-crumbs":
+                self._site.cookies.expire_crumbs()
+            case "POST", "/control/clock":
+                setting = msgspec.json.decode(request.body, type=ClockSetting)
+                self._clock.set(setting.now, setting.speed)
+            case "POST", "/control/faults":
+                self._faults.add(msgspec.json.decode(request.body, type=Fault))
+            case "POST", "/control/disconnect":
+                self._streams.disconnect(msgspec.json.decode(request.body, type=Disconnection).code)
+            case "GET", "/":
+                return Response(200, HELP.encode(), TEXT)
+            case _:
+                return Response(404, HELP.encode(), TEXT)
+        return json({})

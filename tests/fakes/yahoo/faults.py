@@ -1,0 +1,102 @@
+"""Rules that make the local Yahoo fail on purpose, and the log of the requests that it received."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from typing import Annotated
+
+import msgspec
+
+from tests.fakes.yahoo.messages import TEXT, Request, Response
+
+ALWAYS = -1
+_LOGGED_REQUESTS = 100_000
+
+
+class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """What happens to requests whose host and path match, such as `query1.finance.yahoo.com/v7/finance/quote`.
+
+    A fault with `status` answers in Yahoo's place. One with `drop` closes the connection without an answer. One with
+    neither only delays, and what else matches follows.
+    """
+
+    path: str = ""
+    """A regular expression, found anywhere in host and path."""
+    status: Annotated[int, msgspec.Meta(ge=100, le=999)] | None = None
+    body: str = ""
+    content_type: str = TEXT
+    headers: dict[str, str] = {}
+    delay: Annotated[float, msgspec.Meta(ge=0)] = 0
+    """Seconds to wait first."""
+    drop: bool = False
+    times: int = 1
+    """How many requests it affects. -1 is all of them."""
+
+    @property
+    def response(self) -> Response | None:
+        """The response in Yahoo's place, if there is one."""
+        if self.status is None:
+            return None
+        return Response(self.status, self.body.encode(), self.content_type, tuple(self.headers.items()))
+
+
+class Faults:
+    """The rules in force."""
+
+    def __init__(self) -> None:
+        self._faults: list[Fault] = []
+
+    def add(self, fault: Fault) -> None:
+        """Add a rule. Raises `re.error` for a path that is not a regular expression."""
+        re.compile(fault.path)
+        self._faults.append(fault)
+
+    def clear(self) -> None:
+        """Remove all rules."""
+        self._faults.clear()
+
+    def take(self, request: Request) -> list[Fault]:
+        """The faults of a request, in the order in which they were added, up to the first one that ends it."""
+        taken = []
+        for fault in list(self._faults):
+            if not re.search(fault.path, request.host + request.path):
+                continue
+            taken.append(fault)
+            if fault.times > 0:
+                fault.times -= 1
+                if fault.times == 0:
+                    self._faults.remove(fault)
+            if fault.drop or fault.status is not None:
+                break
+        return taken
+
+
+class LoggedRequest(msgspec.Struct):
+    """A request that was received."""
+
+    time: float
+    """When it arrived, by the machine's clock, in seconds since 1970."""
+    connection: int
+    """The number of its connection."""
+    method: str
+    host: str
+    path: str
+    query: str
+    cookie: str
+    status: int | None = None
+    """The status of its response. None while there is none, and for a connection that was dropped."""
+
+
+class RequestLog:
+    """The requests since the last reset, oldest first."""
+
+    def __init__(self) -> None:
+        self.entries: deque[LoggedRequest] = deque(maxlen=_LOGGED_REQUESTS)
+
+    def add(self, request: Request, connection: int, time: float) -> LoggedRequest:
+        """Log a request when it arrives. The caller sets its status."""
+        cookie = request.headers.get("cookie", "")
+        entry = LoggedRequest(time, connection, request.method, request.host, request.path, request.query, cookie)
+        self.entries.append(entry)
+        return entry

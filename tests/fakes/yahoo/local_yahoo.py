@@ -1,0 +1,100 @@
+"""Starts the local Yahoo for tests, and controls it."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+
+from tests.fakes.yahoo.faults import Fault, LoggedRequest
+
+QUOTE_PATH = "/v7/finance/quote"
+READY = "# Press Ctrl-C here to stop it."
+"""The line that follows the variables, when it listens."""
+
+_ROOT = Path(__file__).parents[3]
+
+
+def variables(url: str, authority: Path, directory: Path) -> dict[str, str]:
+    """The environment in which yfinance reaches the local Yahoo instead of Yahoo, and keeps its cache apart."""
+    return {
+        "HTTPS_PROXY": url,
+        "https_proxy": url,
+        "REQUESTS_CA_BUNDLE": str(authority),
+        "SSL_CERT_FILE": str(authority),
+        "XDG_CACHE_HOME": str(directory / "cache"),
+    }
+
+
+class LocalYahoo:
+    """A local Yahoo that runs: how to reach it, what was requested from it, and how it should respond."""
+
+    def __init__(self, url: str, environment: Mapping[str, str] = MappingProxyType({})) -> None:
+        self._url = url
+        self._open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+        self.environment: Mapping[str, str] = environment
+        """The environment in which a process reaches it. Empty if that is arranged elsewhere."""
+
+    def reset(self) -> None:
+        """Forget requests and faults."""
+        self._post("reset")
+
+    def expire_crumbs(self) -> None:
+        """Make every crumb invalid."""
+        self._post("expire-crumbs")
+
+    def set_clock(self, now: float | None, speed: float = 1.0) -> None:
+        """Run from this time on, in seconds since 1970. None is the machine's clock."""
+        self._post("clock", {"now": now, "speed": speed})
+
+    def add_fault(self, path: str = QUOTE_PATH, **fault: Any) -> None:
+        """Fail requests whose host and path match: see `Fault` for the options."""
+        self._post("faults", Fault(path=path, **fault))
+
+    def disconnect_streams(self, code: int | None = None) -> None:
+        """End all streaming connections: with a close frame of this code, or without any."""
+        self._post("disconnect", {"code": code})
+
+    def requests(self, path: str = "") -> list[LoggedRequest]:
+        """The requests since the last reset whose path starts so, oldest first."""
+        with self._open(f"{self._url}/control/requests", timeout=10) as response:
+            entries = msgspec.json.decode(response.read(), type=list[LoggedRequest])
+        return [entry for entry in entries if entry.path.startswith(path)]
+
+    def requested_symbols(self) -> list[list[str]]:
+        """The symbols of each request for quotes."""
+        return [parse_qs(request.query)["symbols"][0].split(",") for request in self.requests(QUOTE_PATH)]
+
+    def _post(self, action: str, body: object = None) -> None:
+        url = f"{self._url}/control/{action}"
+        self._open(urllib.request.Request(url, data=msgspec.json.encode(body)), timeout=10).close()
+
+
+@contextmanager
+def running(directory: Path, *options: str) -> Iterator[LocalYahoo]:
+    """Start a local Yahoo on a free port of 127.0.0.1, and stop it at the end. It keeps its files in the directory."""
+    command = [sys.executable, "-m", "tests.fakes.yahoo", "--port", "0", "--directory", str(directory), *options]
+    with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            environment: dict[str, str] = {"NO_PROXY": "", "no_proxy": ""}
+            for line in process.stdout:
+                if line.startswith("export "):
+                    name, _, value = shlex.split(line)[1].partition("=")
+                    environment[name] = value
+                if line.strip() == READY:
+                    break
+            assert "HTTPS_PROXY" in environment, "the local Yahoo did not start: see its message on stderr"
+            yield LocalYahoo(environment["HTTPS_PROXY"], environment)
+        finally:
+            process.terminate()
+            process.wait(timeout=10)

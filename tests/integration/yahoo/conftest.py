@@ -1,0 +1,41 @@
+"""Sources whose Yahoo is the local one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from producer_service.sources.yahoo.source import YahooSource
+from tests.fakes.yahoo.local_yahoo import LocalYahoo
+from tests.support.yahoo_sources import OPEN, MakeSource
+
+
+@pytest.fixture
+def make_source(
+    yahoo: LocalYahoo, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> Iterator[MakeSource]:
+    """Makes sources as the producer does, in a process whose environment leads to the local Yahoo."""
+    del recwarn  # it restores the warning filters, which yfinance changes
+    yahoo.reset()
+    yahoo.set_clock(OPEN.timestamp())
+    for name, value in yahoo.environment.items():
+        monkeypatch.setenv(name, value)
+    made: list[YahooSource] = []
+
+    def make(**options: object) -> YahooSource:
+        made.append(YahooSource(**options))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for source in made:
+        source.close()
+
+
+@pytest.fixture
+def source(make_source: MakeSource, yahoo: LocalYahoo) -> YahooSource:
+    """A source that already has its cookie and crumb. The requests for them are no longer in Yahoo's log."""
+    source = make_source()
+    assert source.fetch(["S1"], OPEN).failures == ()
+    yahoo.reset()
+    return source

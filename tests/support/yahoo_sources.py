@@ -1,0 +1,20 @@
+"""What the tests of the Yahoo source against the local Yahoo share."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Protocol
+
+from producer_service.sources.yahoo.source import MAX_BATCH, YahooSource
+
+OPEN = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
+"""A Monday, half an hour after New York opens."""
+SYMBOLS = tuple(f"S{number}" for number in range(2 * MAX_BATCH + 20))
+"""Too many for two requests."""
+BATCHES = tuple(SYMBOLS[first : first + MAX_BATCH] for first in range(0, len(SYMBOLS), MAX_BATCH))
+
+
+class MakeSource(Protocol):
+    """Makes a source with the options of `YahooSource`. The test closes it at its end."""
+
+    def __call__(self, **options: object) -> YahooSource: ...
