@@ -84,7 +84,8 @@ _FUTURES: dict[str, _Known] = {
     "GC": ("Gold", 4_050.0, 60_000),
 }
 
-_MINUTES_OF_PAUSE = 4
+_LIQUID_SECONDS, _USUAL_SECONDS, _ILLIQUID_SECONDS = 2, 5, 240
+"""The time from one trade to the next. Prices of the instruments that are known by name change most often."""
 
 
 @lru_cache(maxsize=65536)
@@ -106,6 +107,10 @@ def find(symbol: str) -> Instrument | None:
 def _number(text: str) -> int:
     """A number that belongs to a text, the same in every process."""
     return zlib.crc32(text.encode())
+
+
+def _step(known: object) -> int:
+    return _LIQUID_SECONDS if known else _USUAL_SECONDS
 
 
 def _foreign(match: re.Match[str]) -> Instrument | None:
@@ -136,14 +141,15 @@ def _share(symbol: str, market: Market) -> Instrument:
         volatility=0.015,
         decimals=2,
         price_hint=2,
-        trade_seconds=60 * _MINUTES_OF_PAUSE if symbol in ILLIQUID else 5,
+        trade_seconds=_ILLIQUID_SECONDS if symbol in ILLIQUID else _step(known),
         daily_volume=volume,
     )
 
 
 def _index(match: re.Match[str]) -> Instrument:
     symbol = match[0]
-    name, price, volume = _INDEXES.get(symbol, (f"{symbol[1:]} Index", 100.0 + _number(symbol) % 5_000, 0))
+    known = _INDEXES.get(symbol)
+    name, price, volume = known or (f"{symbol[1:]} Index", 100.0 + _number(symbol) % 5_000, 0)
     return Instrument(
         symbol=symbol,
         type="INDEX",
@@ -154,7 +160,7 @@ def _index(match: re.Match[str]) -> Instrument:
         volatility=0.01,
         decimals=2,
         price_hint=2,
-        trade_seconds=5,
+        trade_seconds=_step(known),
         daily_volume=volume,
     )
 
@@ -173,7 +179,7 @@ def _coin(match: re.Match[str]) -> Instrument:
         volatility=0.025,
         decimals=None,
         price_hint=2,
-        trade_seconds=5,
+        trade_seconds=_step(known),
         daily_volume=volume,
     )
 
@@ -191,14 +197,15 @@ def _currency(match: re.Match[str]) -> Instrument:
         volatility=0.005,
         decimals=None,
         price_hint=4,
-        trade_seconds=5,
+        trade_seconds=_step(_RATES.get(pair)),
         daily_volume=0,
     )
 
 
 def _future(match: re.Match[str]) -> Instrument:
     symbol, root = match[0], match["root"]
-    name, price, volume = _FUTURES.get(root, (f"{root} Future", 50.0 + _number(root) % 2_000, 50_000))
+    known = _FUTURES.get(root)
+    name, price, volume = known or (f"{root} Future", 50.0 + _number(root) % 2_000, 50_000)
     return Instrument(
         symbol=symbol,
         type="FUTURE",
@@ -209,7 +216,7 @@ def _future(match: re.Match[str]) -> Instrument:
         volatility=0.012,
         decimals=1,
         price_hint=2,
-        trade_seconds=10,
+        trade_seconds=_step(known),
         daily_volume=volume,
     )
 

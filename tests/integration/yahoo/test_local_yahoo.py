@@ -7,6 +7,7 @@ import base64
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -51,11 +52,11 @@ def yfinance(
     yahoo.set_clock(OPEN.timestamp(), speed=0)
     for name, value in yahoo.environment.items():
         monkeypatch.setenv(name, value)
-    defaults = {"hide_exceptions": True}  # our client changes it
-    monkeypatch.setitem(yfinance.config.options, "debug", yfinance.config.debug.data | defaults)
     forget()
     yfinance.set_tz_cache_location(str(tmp_path))
+    hide_exceptions, yfinance.config.debug.hide_exceptions = yfinance.config.debug.hide_exceptions, True
     yield yfinance
+    yfinance.config.debug.hide_exceptions = hide_exceptions  # as our client sets it
     forget()
 
 
@@ -306,6 +307,14 @@ print(yfinance.download("AAPL", period="1d", interval="1m", progress=False).inde
         assert done.stdout == "2026-11-23 09:30:00-05:00\n", done.stderr
         assert (process.returncode, rest, errors) == (0, "", "")
         assert list(tmp_path.iterdir()) == []
+
+    def test_a_copy_of_its_folder_runs_by_itself(self, tmp_path: Path) -> None:
+        """Containers mount nothing else of the repository."""
+        shutil.copytree(ROOT / "tests/fakes/yahoo", tmp_path / "tests/fakes/yahoo")
+        command = [sys.executable, "-m", "tests.fakes.yahoo", "--help"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+
+        assert done.returncode == 0, done.stderr
 
     def test_a_port_in_use_is_reported(self, yahoo: LocalYahoo) -> None:
         port = yahoo.environment["HTTPS_PROXY"].rpartition(":")[2]

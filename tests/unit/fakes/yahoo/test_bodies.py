@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -11,13 +10,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import msgspec
 import pytest
 
 from producer_service.sources.yahoo.parsing import EXTENDED_FIELDS, FIELDS, parse
 from tests.fakes.yahoo.charts import Charts
 from tests.fakes.yahoo.prices import Prices
-from tests.fakes.yahoo.pricing_data import FIELD_NUMBERS, encode, message, pricing
 from tests.fakes.yahoo.quotes import ALWAYS, Quotes
 from tests.fakes.yahoo.tapes import Tapes
 
@@ -35,9 +32,9 @@ SYMBOLS = {
     "EQUITY": "AAPL",
     "ETF": "QQQ",
     "INDEX": "^GSPC",
-    "CRYPTOCURRENCY": "BTC-USD",
-    "CURRENCY": "EURUSD=X",
-    "FUTURE": "GC=F",
+    "CRYPTOCURRENCY": "ZRC-USD",
+    "CURRENCY": "AUDNZD=X",
+    "FUTURE": "SI=F",
     "NONE": "RIDE",
 }
 
@@ -60,7 +57,7 @@ def full(symbol: str, time: datetime) -> Body:
 
 @pytest.mark.parametrize(("state", "time"), TIMES.items())
 def test_the_parser_reads_every_quote(state: str, time: datetime) -> None:
-    symbols = ["aapl", "VOD.L", "7203.T", "^VIX", "^VXAPL", "BTC-USD", "EURUSD=X", "GC=F", "RIDE", "ADH", "ZZZZ"]
+    symbols = ["aapl", "VOD.L", "7203.T", "^VIX", "^VXAPL", "ZRC-USD", "AUDNZD=X", "SI=F", "RIDE", "ADH", "ZZZZ"]
     body = QUOTES.body(symbols, {*FIELDS, *EXTENDED_FIELDS}, time.timestamp())
 
     response = parse(body, symbols, time, extended_hours=True)
@@ -93,7 +90,7 @@ def test_a_chart_has_a_row_for_each_minute_and_one_for_the_current_price() -> No
 
     times, (columns,) = result["timestamp"], result["indicators"]["quote"]
     start = int(OPEN.timestamp()) - 1_800
-    assert times == [*range(start, start + 1_801, 60), int(OPEN.timestamp()) + 5]
+    assert times == [*range(start, start + 1_801, 60), int(OPEN.timestamp()) + 6]
     assert columns["close"][-1] == result["meta"]["regularMarketPrice"]
     assert columns["volume"][-1] == 0
     assert sum(columns["volume"]) == result["meta"]["regularMarketVolume"]
@@ -129,40 +126,6 @@ def test_a_chart_of_a_weekend_has_no_rows() -> None:
 def test_chart_errors_are_those_of_yahoo() -> None:
     assert chart("ZZZZ")["error"] == {"code": "Not Found", "description": "No data found, symbol may be delisted"}
     assert "Only 8 days worth of 1m" in chart("AAPL", {"interval": "1m", "range": "1mo"})["error"]["description"]
-
-
-@pytest.mark.parametrize("symbol", ["AAPL", "BTC-USD", "^GSPC", "EURUSD=X", "GC=F", "SPY"])
-@pytest.mark.parametrize("time", TIMES.values(), ids=TIMES)
-def test_yfinance_decodes_a_streamed_price(symbol: str, time: datetime) -> None:
-    from yfinance.pricing_pb2 import PricingData  # noqa: PLC0415
-
-    quote = full(symbol, time)
-    frame = json.loads(message(quote))
-    decoded = PricingData.FromString(base64.b64decode(frame["message"]))
-
-    assert (frame["type"], decoded.id) == ("pricing", symbol)
-    extended = next((field for field in ("preMarket", "postMarket") if f"{field}Price" in quote), "regularMarket")
-    assert decoded.price == pytest.approx(quote[f"{extended}Price"], rel=1e-6)
-    assert decoded.time == 1_000 * quote[f"{extended}Time"]
-    assert decoded.change == pytest.approx(quote[f"{extended}Change"], rel=1e-6)
-    assert decoded.day_volume == quote["regularMarketVolume"]
-
-
-def test_the_fields_of_a_streamed_price_are_numbered_as_in_yfinance() -> None:
-    from yfinance.pricing_pb2 import PricingData  # noqa: PLC0415
-
-    numbers = {field.name: field.number for field in PricingData.DESCRIPTOR.fields}
-    assert {name: number for name, (number, _) in FIELD_NUMBERS.items()}.items() <= numbers.items()
-
-
-@pytest.mark.parametrize("number", [1, 127, 128, 2**40, -1, -(2**40)])
-def test_signed_numbers_survive_the_encoding(number: int) -> None:
-    from yfinance.pricing_pb2 import PricingData  # noqa: PLC0415
-
-    assert PricingData.FromString(encode({"time": number})).time == number
-
-
-# ---- beside recorded bodies
 
 
 def recorded_documents(recordings: Path) -> Iterator[tuple[str, Body]]:
@@ -227,22 +190,6 @@ def test_charts_have_the_shape_of_recorded_ones(recordings: Path) -> None:
             assert ours["indicators"].keys() == result["indicators"].keys()
             compared.add(interval)
     assert compared == {"1d", "1m"}
-
-
-def test_the_encoder_reproduces_recorded_messages(recordings: Path) -> None:
-    from yfinance.pricing_pb2 import PricingData  # noqa: PLC0415
-
-    frames = [
-        (recordings / "yahoo/yfinance-rs/stream_ws_MULTI.b64").read_text(),
-        (recordings / "yahoo/yfinance-py/stream_frame_btc.json").read_text(),
-    ]
-    for frame in frames:
-        recorded = msgspec.json.decode(frame, type=dict[str, str])
-        decoded = PricingData.FromString(base64.b64decode(recorded["message"]))
-        values = {field.name: value for field, value in decoded.ListFields()}
-        assert PricingData.FromString(encode(values)) == decoded
-        assert recorded["type"] == "pricing"
-        assert pricing(full("BTC-USD", OPEN)).keys() == values.keys()
 
 
 def _rows(body: Body) -> list[Body]:

@@ -42,7 +42,7 @@ def test_seeds_and_symbols_have_prices_of_their_own() -> None:
     assert len(prices) == 4
 
 
-@pytest.mark.parametrize("symbol", ["AAPL", "BTC-USD", "EURUSD=X", "GC=F", "^GSPC", "UGA", "VOD.L"])
+@pytest.mark.parametrize("symbol", ["AAPL", "ZRC-USD", "AUDNZD=X", "SI=F", "^VIX", "UGA", "VOD.L"])
 def test_a_day_is_consistent(symbol: str) -> None:
     """At each time of the day, and with the bars of its minutes."""
     some, market = instrument(symbol), tapes()
