@@ -28,8 +28,8 @@ from replica.event_source.aws import connect
 from replica.producer_process import ProducerProcess
 from replica.producer_process import environment as producer_environment
 from tests.fakes.fault_proxy import FaultProxy, Request
-from tests.integration.test_processor import Batch, Function, _record
 from tests.support.grants import Call, Grant, calls_of, grants_of
+from tests.support.handler_process import Batch, HandlerProcess, event_record
 from tests.support.whole_deployment import QUIET, templates_for_ministack, whole_deployment
 
 PATIENCE = 60.0
@@ -187,12 +187,12 @@ def test_the_processor_and_its_mapping(strict: Emulator, outputs: Outputs, tmp_p
         environment = principal.environment(strict, proxy) | {
             variable: outputs[name] for variable, name in variables.items()
         }
-        function = Function(environment)
+        function = HandlerProcess(environment)
         try:
             # Rows, bars and alerts; a line that is refused; one that is too long for the queue.
             assert function.invoke(Batch("LEAST").event) == []
-            assert function.invoke({"Records": [_record("bad", 100, "lane-00-of-02", b"rubbish\n")]}) == []
-            assert function.invoke({"Records": [_record("long", 101, "lane-00-of-02", b"x" * 100_000)]}) == []
+            assert function.invoke({"Records": [event_record("bad", 100, "lane-00-of-02", b"rubbish\n")]}) == []
+            assert function.invoke({"Records": [event_record("long", 101, "lane-00-of-02", b"x" * 100_000)]}) == []
         finally:
             function.kill()
         give_up_a_batch(strict, principal, proxy, tmp_path)
