@@ -1,4 +1,4 @@
-"""The function's entry point: `processor_lambda.app.handler`. It wires at import, for warm starts."""
+"""The entry point of the function, `processor_lambda.app.handler`. Importing it connects the ports, for warm starts."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """What can go wrong in the processor, by what the caller should do.
 
-Adapters raise `aws_requests.Unavailable` when AWS did not do all of what was asked: fail the batch, it comes again.
+If AWS did not do all of what was asked, the adapters raise `aws_requests.Unavailable`. Then the batch fails, and Lambda
+delivers it again.
 """
 
 

@@ -1,6 +1,6 @@
-"""Alerts: one class for each kind, the rules of a symbol, and when a signal becomes an alert. Pure.
+"""Alerts: one class for each kind, the rules of each symbol, and when a signal becomes an alert. Pure.
 
-`rules_file` reads rules from a file, and is no part of the pure core.
+`rules_file` reads rules from a file, and is not part of the pure core.
 """
 
 from processor_lambda.alerts.bollinger_breakout import BollingerBreakout

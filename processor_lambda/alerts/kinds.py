@@ -1,4 +1,4 @@
-"""The registry of alert kinds. A new kind is a module with one class, and its name in one of these unions."""
+"""The registry of alert kinds. A new kind is a module with one class, and the class in one of these unions. Pure."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from processor_lambda.alerts.volume_spike import VolumeSpike
 from processor_lambda.alerts.z_score import ZScore
 
 QuoteRule = PriceMove
-"""Evaluated at each quote."""
+"""The kinds of rules that are evaluated at each quote."""
 BarRule = ZScore | BollingerBreakout | SmaCrossover | Rsi | MacdCrossover | VolumeSpike
-"""Evaluated when a bar closes."""
+"""The kinds of rules that are evaluated when a bar closes."""
 SilenceRule = StaleFeed
-"""Evaluated at each heartbeat."""
+"""The kinds of rules that are evaluated at each heartbeat."""
 SplitRule = Split
-"""Evaluated when a split is detected."""
+"""The kinds of rules that are evaluated when a split is detected."""
 
 Rule = QuoteRule | BarRule | SilenceRule | SplitRule

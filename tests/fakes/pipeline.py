@@ -1,4 +1,4 @@
-"""A stream of one shard, and the processor over ports in memory."""
+"""A stream with one shard, quotes and heartbeats to put there, and the processor with its ports in memory."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from quotes import Heartbeat, Line, Quote, encode, lane_of, partition_key
 from tests.fakes.processor_ports import World
 
 OPEN = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
+"""When the market opens."""
 LANES = 2
 SETTINGS = Settings(
     quotes_table="quotes",
@@ -27,12 +28,13 @@ SETTINGS = Settings(
 
 
 class Shard:
-    """Makes records with rising sequence numbers, as Kinesis numbers them: 56 digits, with gaps."""
+    """Records with rising sequence numbers of 56 digits, with gaps between them, as in Kinesis."""
 
     def __init__(self) -> None:
         self.records: list[Record] = []
 
     def put(self, data: bytes, key: str) -> Record:
+        """Append a record. The records arrive one second after the other, from an hour after the open on."""
         number = len(self.records)
         record = Record(
             stream="quotes",
@@ -46,7 +48,7 @@ class Shard:
         return record
 
     def put_lines(self, lines: Iterable[Line]) -> list[Record]:
-        """One packet a lane, as the producer packs them."""
+        """Append a record for each lane that has lines."""
         by_lane: dict[str, list[Line]] = {}
         for line in lines:
             key = line.lane if isinstance(line, Heartbeat) else partition_key(lane_of(line.symbol, LANES), LANES)
@@ -63,6 +65,7 @@ def make_quote(
     revision: int = 0,
     previous_close: str | None = None,
 ) -> Quote:
+    """A quote, so many seconds after the open."""
     time = OPEN + timedelta(seconds=second)
     return Quote(
         symbol=symbol,
@@ -77,7 +80,7 @@ def make_quote(
 
 
 def make_heartbeats(second: float) -> list[Heartbeat]:
-    """One of each lane: everything before this second has come."""
+    """A heartbeat of each lane, which is complete up to this second."""
     time = OPEN + timedelta(seconds=second)
     return [Heartbeat(lane=partition_key(lane, LANES), clock=time, complete_to=time) for lane in range(LANES)]
 
@@ -86,6 +89,7 @@ RULES = read(DEFAULT_FILE, SETTINGS.anomaly_percent)
 
 
 def make_processor(world: World, *, settings: Settings = SETTINGS, rules: Rules = RULES) -> Processor:
+    """A processor that uses the ports of a world."""
     return Processor(
         archive=world.archive,
         quotes=world.quotes,

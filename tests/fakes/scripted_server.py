@@ -1,4 +1,4 @@
-"""A server of one connection after the other that answers what a test tells it to, byte for byte."""
+"""A server that gives scripted responses, byte for byte. It serves one connection after the other."""
 
 from __future__ import annotations
 
@@ -10,59 +10,60 @@ from contextlib import contextmanager, suppress
 
 import msgspec
 
-_RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time: closing sends RST
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER with no time, so closing the socket sends RST
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A request as it came."""
+    """A request as it was received."""
 
     connection: int
-    """Which one it came over, from 1."""
+    """The number of its connection, from 1."""
     line: str
     headers: dict[str, str]
     body: bytes
 
 
 class Step(msgspec.Struct, frozen=True):
-    """What is sent in answer to a request, and what becomes of the connection."""
+    """The response to one request, and what happens to the connection after it."""
 
-    answer: bytes = b""
+    response: bytes = b""
     then: str = "keep"
-    """`keep`, `close` it, or `reset` it."""
+    """`keep`, `close` or `reset`."""
 
 
-def answer(status: int, body: bytes = b"", *headers: str) -> bytes:
-    """An answer with a length."""
+def response(status: int, body: bytes = b"", *headers: str) -> bytes:
+    """A response with a length."""
     lines = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {len(body)}", *headers]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 class ScriptedServer:
-    """Answers the requests by the steps of its script in their order; a request beyond them is not answered."""
+    """Responds to requests with the steps of its script, in order. A request after the last step gets no response."""
 
     def __init__(self) -> None:
         self.script: list[Step] = []
         self.requests: list[Request] = []
-        self.during: Callable[[], None] = lambda: None
-        """Called before each answer."""
+        self.before_response: Callable[[], None] = lambda: None
+        """Called before each response."""
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._connection = self._listener
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def play(self, *steps: Step | bytes) -> None:
-        """Add to the script; bytes are an answer that keeps the connection."""
+        """Add steps to the script. Bytes are a response that keeps the connection open."""
         self.script += [Step(step) if isinstance(step, bytes) else step for step in steps]
 
     @contextmanager
     def running(self) -> Iterator[ScriptedServer]:
+        """Serve requests in a thread until the block ends."""
         thread = threading.Thread(target=self._serve, daemon=True)
         thread.start()
         try:
             yield self
         finally:
-            for held in (self._listener, self._connection):
+            for opened in (self._listener, self._connection):
                 with suppress(OSError):  # it may be closed already
-                    held.shutdown(socket.SHUT_RDWR)
+                    opened.shutdown(socket.SHUT_RDWR)
             thread.join()
             self._listener.close()
 
@@ -76,9 +77,9 @@ class ScriptedServer:
             number += 1
             self._connection = connection
             with connection, suppress(ConnectionError):
-                self._converse(connection, number)
+                self._respond(connection, number)
 
-    def _converse(self, connection: socket.socket, number: int) -> None:
+    def _respond(self, connection: socket.socket, number: int) -> None:
         with connection.makefile("rb") as requests:
             while line := requests.readline().decode().strip():
                 headers: dict[str, str] = {}
@@ -90,8 +91,8 @@ class ScriptedServer:
                 if not self.script:
                     return
                 step = self.script.pop(0)
-                self.during()
-                connection.sendall(step.answer)
+                self.before_response()
+                connection.sendall(step.response)
                 if step.then == "reset":
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
                 if step.then != "keep":

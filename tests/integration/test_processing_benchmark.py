@@ -1,4 +1,4 @@
-"""What the benchmark of processing counts, which no neighbour on the machine disturbs: requests and memory."""
+"""The requests and the memory that the processing benchmark measures. They do not depend on the load of the machine."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ def environment() -> Iterator[Mapping[str, str]]:
 
 
 def figures(function: str, batch: int, directory: Path, environment: Mapping[str, str]) -> Figures:
-    """What one of the functions took for two minutes of the market, of which it counts the second."""
+    """The results of one of the functions for two minutes of the market. It counts the second minute."""
     path = directory / "events.jsonl"
     with path.open("wb") as file:
         file.writelines(event + b"\n" for event in events(market(2), batch))
@@ -35,13 +35,13 @@ def figures(function: str, batch: int, directory: Path, environment: Mapping[str
 
 
 @pytest.mark.parametrize(("batch", "most"), [(1_000, 70), (10_000, 45)])
-def test_a_thousand_quotes_are_few_requests(
+def test_a_thousand_quotes_need_few_requests(
     batch: int, most: int, tmp_path: Path, environment: Mapping[str, str]
 ) -> None:
     found = figures("stockstream", batch, tmp_path, environment)
     assert found.quotes == 30_000
     assert found.calls["BatchWriteItem quotes"] == 30_000 / 25
-    assert found.calls["BatchWriteItem bars"] >= 500 / 25  # the minute's bars were closed
+    assert found.calls["BatchWriteItem bars"] >= 500 / 25  # the bars of the minute were closed
     assert sum(found.calls.values()) * 1_000 / found.quotes <= most
 
 
@@ -51,8 +51,6 @@ def test_ten_thousand_quotes_in_one_batch_take_less_than_256_megabytes(
     assert 20 < figures("fresh", 10_000, tmp_path, environment).memory_megabytes < 256
 
 
-def test_the_design_it_is_held_against_makes_two_requests_a_quote(
-    tmp_path: Path, environment: Mapping[str, str]
-) -> None:
+def test_the_baseline_makes_two_requests_for_each_quote(tmp_path: Path, environment: Mapping[str, str]) -> None:
     found = figures("per_record", 1_000, tmp_path, environment)
     assert found.calls == {"PutItem quotes": found.quotes, "PutObject": found.quotes}

@@ -1,4 +1,4 @@
-"""The handler against AWS APIs that fail: killed in mid-batch, throttled in part, refused once."""
+"""The handler while AWS fails: killed in the middle of a batch, throttled in part, refused once."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def environment(emulator: Emulator, deployed: Outputs, proxy: FaultProxy) -> dic
 
 @pytest.fixture
 def state_table(emulator: Emulator, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A state of its own for each test: the lanes are the same in all."""
+    """A table for each test, because all tests use the same lanes."""
     dynamodb, name = emulator.client("dynamodb"), f"state-{request.node.name[:200]}".replace("[", "-").replace("]", "")
     dynamodb.create_table(
         TableName=name,
@@ -93,32 +93,32 @@ def test_a_batch_is_stored(emulator: Emulator, deployed: Outputs, start: Any) ->
     assert_stored_once(emulator, deployed, batch)
 
 
-# Every step of the protocol: killed while the call is under way, before it took effect.
+# At every step of the protocol, the function is killed during a call, before it takes effect.
 @pytest.mark.parametrize(
-    "struck",
+    "call",
     [
         ("", 1),  # the archive object
         ("DynamoDB_20120810.BatchGetItem", 1),
-        ("DynamoDB_20120810.BatchWriteItem", 3),  # in the midst of the rows
+        ("DynamoDB_20120810.BatchWriteItem", 3),  # in the middle of the rows
         ("DynamoDB_20120810.PutItem", 1),  # the commit of the first lane
-        ("DynamoDB_20120810.PutItem", 2),  # of the second
-        ("DynamoDB_20120810.PutItem", 3),  # the first published mark: bars and alerts are out
+        ("DynamoDB_20120810.PutItem", 2),  # the commit of the second lane
+        ("DynamoDB_20120810.PutItem", 3),  # the first published mark, after bars and alerts
     ],
 )
-def test_a_function_killed_in_mid_batch_leaves_one_row_per_identity_to_the_repeat(
-    emulator: Emulator, deployed: Outputs, proxy: FaultProxy, start: Any, struck: tuple[str, int]
+def test_a_function_killed_during_a_batch_stores_each_identity_once_when_it_is_repeated(
+    emulator: Emulator, deployed: Outputs, proxy: FaultProxy, start: Any, call: tuple[str, int]
 ) -> None:
-    target, nth = struck
+    target, nth = call
     batch = Batch(f"K{nth}{target[-12:].replace('.', '')}")
     reached, killed = threading.Event(), threading.Event()
-    left = nth
+    remaining = nth
 
     def hang(request: Request) -> Answer | None:
-        nonlocal left
+        nonlocal remaining
         if request.target != target:
             return None
-        left -= 1
-        if left:
+        remaining -= 1
+        if remaining:
             return None
         reached.set()
         killed.wait(PATIENCE)
@@ -141,8 +141,8 @@ def test_unprocessed_items_are_written_by_the_same_invocation(
     batch = Batch("UNPROCESSED")
     refused = 0
 
-    def leave_the_last(request: Request) -> Answer | Request | None:
-        """Take nothing of every other batch write, and say so as DynamoDB does."""
+    def process_nothing(request: Request) -> Answer | Request | None:
+        """Process nothing of every other BatchWriteItem, and respond as DynamoDB does."""
         nonlocal refused
         if not request.target.endswith(".BatchWriteItem"):
             return None
@@ -151,13 +151,13 @@ def test_unprocessed_items_are_written_by_the_same_invocation(
             return None
         return Answer(200, json.dumps({"UnprocessedItems": json.loads(request.body)["RequestItems"]}).encode())
 
-    proxy.fault = leave_the_last
+    proxy.fault = process_nothing
     assert start().invoke(batch.event) == []
     assert refused > 2
     assert_stored_once(emulator, deployed, batch)
 
 
-def test_items_that_stay_unprocessed_fail_the_batch_at_its_first_record_and_the_repeat_mends_it(
+def test_items_that_remain_unprocessed_fail_the_batch_and_the_next_attempt_succeeds(
     emulator: Emulator, deployed: Outputs, proxy: FaultProxy, start: Any
 ) -> None:
     batch = Batch("STUCK")
@@ -176,7 +176,7 @@ def test_items_that_stay_unprocessed_fail_the_batch_at_its_first_record_and_the_
 
 
 @pytest.mark.parametrize("action", ["PutObject", "BatchGetItem", "SendMessageBatch", "PutItem", "PublishBatch"])
-def test_a_service_that_fails_fails_the_batch_and_the_repeat_mends_it(
+def test_a_service_that_fails_fails_the_batch_and_the_next_attempt_succeeds(
     emulator: Emulator, deployed: Outputs, proxy: FaultProxy, start: Any, action: str
 ) -> None:
     batch = Batch(f"F{action}")
@@ -190,7 +190,7 @@ def test_a_service_that_fails_fails_the_batch_and_the_repeat_mends_it(
     function = start()
     with subscribed(emulator.client, deployed["AlertsTopicArn"]) as inbox:
         assert function.invoke(batch.event) == [records[0]["kinesis"]["sequenceNumber"]]
-        if action != "PublishBatch":  # which comes after the commit; before it nothing that depends on state is shown
+        if action != "PublishBatch":  # it comes after the commit, before which nothing that depends on state is visible
             assert rows_of(emulator, deployed["BarsTable"], batch, "minute") == []
         proxy.fault = lambda _: None
         assert function.invoke(batch.event) == []
@@ -203,13 +203,13 @@ def test_a_service_that_fails_fails_the_batch_and_the_repeat_mends_it(
 
 
 def _action_of(request: Request) -> str:
-    """The action's name: DynamoDB and SQS have it in a header, SNS in its form, and S3 is put to alone."""
+    """The name of the action. DynamoDB and SQS have it in a header, and SNS in its form. S3's is always PutObject."""
     if request.method == "PUT":
         return "PutObject"
     return request.target.rpartition(".")[2] or dict(parse_qsl(request.body.decode()))["Action"]
 
 
-def test_a_batch_is_one_line_of_log_that_holds_its_metrics(proxy: FaultProxy, start: Any) -> None:
+def test_a_batch_is_one_log_line_with_its_metrics(proxy: FaultProxy, start: Any) -> None:
     batch, function = Batch("LOGGED"), start()
     proxy.fault = lambda request: Answer(500, b"") if _action_of(request) == "PutObject" else None
     function.invoke(batch.event)
@@ -224,9 +224,7 @@ def test_a_batch_is_one_line_of_log_that_holds_its_metrics(proxy: FaultProxy, st
     assert set(metrics) == {"LargestStateBytes", "BatchSeconds", "IteratorAgeSeconds", "EndToEndSeconds"}
 
 
-def test_a_batch_that_ends_in_an_error_is_one_line_of_log_and_an_error_for_lambda(
-    proxy: FaultProxy, start: Any
-) -> None:
+def test_a_batch_that_ends_in_an_error_is_one_log_line_and_an_error_for_lambda(proxy: FaultProxy, start: Any) -> None:
     refusal = b'{"__type":"com.amazon.coral.validate#ValidationException","message":"Item size"}'
     proxy.fault = lambda request: Answer(400, refusal) if _action_of(request) == "PutItem" else None
     function, batch = start(), Batch("DIED")
@@ -239,12 +237,12 @@ def test_a_batch_that_ends_in_an_error_is_one_line_of_log_and_an_error_for_lambd
 
 
 def _metrics_of(line: dict[str, Any]) -> dict[str, float]:
-    """The metrics that CloudWatch reads from a line of log, by name."""
+    """The metrics that CloudWatch reads from a log line, by name."""
     [directive] = line["_aws"]["CloudWatchMetrics"]
     return {metric["Name"]: line[metric["Name"]] for metric in directive["Metrics"]}
 
 
-def test_a_missing_environment_is_told_whole(environment: dict[str, str]) -> None:
+def test_every_mistake_in_the_environment_is_reported(environment: dict[str, str]) -> None:
     wrong = {name: value for name, value in environment.items() if name not in ("QUOTES_TABLE", "STATE_TABLE")}
     run = subprocess.run(
         [sys.executable, "-c", HANDLER_SCRIPT],

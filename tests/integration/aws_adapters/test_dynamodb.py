@@ -1,0 +1,165 @@
+"""Rows, bars and states on DynamoDB: what is sent, and what is retried."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from aws_requests import ATTEMPTS, Service, Unavailable
+from lane_state import LaneState, Position, pack
+from processor_lambda.adapters.dynamodb import DynamoBarTable, DynamoStateTable, DynamoTable
+from processor_lambda.errors import CommitConflict, PermanentFailure
+from tests.fakes.scripted_server import ScriptedServer, response
+from tests.support.aws_adapters import DONE, ROWS, STATE, Clock, error
+
+
+def written(server: ScriptedServer) -> list[list[str]]:
+    """The symbols of each BatchWriteItem."""
+    return [
+        [entry["PutRequest"]["Item"]["symbol"]["S"] for entry in json.loads(request.body)["RequestItems"]["quotes"]]
+        for request in server.requests
+    ]
+
+
+def unprocessed(*numbers: int) -> bytes:
+    items = [{"PutRequest": {"Item": {"symbol": {"S": f"S{number}"}, "timestamp": {"S": "t"}}}} for number in numbers]
+    return response(200, json.dumps({"UnprocessedItems": {"quotes": items} if items else {}}).encode())
+
+
+@pytest.fixture
+def table(dynamodb: Service, clock: Clock) -> DynamoTable:
+    return DynamoTable(dynamodb, "quotes", ("symbol", "timestamp"), sleep=clock.sleep)
+
+
+def test_rows_are_sent_in_batches_and_unprocessed_ones_again(
+    server: ScriptedServer, table: DynamoTable, clock: Clock
+) -> None:
+    server.play(unprocessed(), unprocessed(26, 49), unprocessed(49), unprocessed(), unprocessed())
+    table.put(ROWS)
+    assert [len(batch) for batch in written(server)] == [25, 25, 2, 1, 10]
+    assert written(server)[2:4] == [["S26", "S49"], ["S49"]]
+    assert len(clock.pauses) == 2
+    assert {request.headers["x-amz-target"] for request in server.requests} == {"DynamoDB_20120810.BatchWriteItem"}
+
+
+def test_rows_that_remain_unprocessed_fail_the_batch(server: ScriptedServer, table: DynamoTable) -> None:
+    server.play(*[unprocessed(3)] * ATTEMPTS)
+    with pytest.raises(Unavailable, match="quotes: 1 rows are still unprocessed after 6 attempts"):
+        table.put(ROWS[:5])
+
+
+@pytest.mark.parametrize(
+    "body", [b"{}", b"", b"[]", b'{"UnprocessedItems":null}', b'{"UnprocessedItems":{"quotes":7}}']
+)
+def test_a_response_without_unprocessed_items_fails_the_batch(
+    server: ScriptedServer, table: DynamoTable, body: bytes
+) -> None:
+    server.play(response(200, body))
+    with pytest.raises(Unavailable, match="dynamodb BatchWriteItem: invalid response"):
+        table.put(ROWS[:5])
+
+
+def test_the_last_of_several_rows_with_the_same_key_is_written(server: ScriptedServer, table: DynamoTable) -> None:
+    server.play(unprocessed())
+    table.put([*ROWS[:2], {**ROWS[0], "price": Decimal(7)}])
+    entries = json.loads(server.requests[0].body)["RequestItems"]["quotes"]
+    assert [entry["PutRequest"]["Item"]["price"]["N"] for entry in entries] == ["7", "1"]
+
+
+def test_attributes_are_exact(server: ScriptedServer, table: DynamoTable) -> None:
+    server.play(unprocessed())
+    table.put([{"symbol": '"Ä', "timestamp": "t", "a": Decimal("-0.10"), "b": 2**62, "c": Decimal("1E-8")}])
+    [entry] = json.loads(server.requests[0].body)["RequestItems"]["quotes"]
+    item = entry["PutRequest"]["Item"]
+    assert (item["symbol"], item["a"], item["b"]) == ({"S": '"Ä'}, {"N": "-0.10"}, {"N": str(2**62)})
+    assert Decimal(item["c"]["N"]) == Decimal("0.00000001")
+
+
+def test_no_rows_are_no_request(server: ScriptedServer, table: DynamoTable) -> None:
+    table.put([])
+    assert server.requests == []
+
+
+def test_an_item_that_dynamodb_never_accepts_is_a_permanent_failure(server: ScriptedServer, table: DynamoTable) -> None:
+    server.play(error("ValidationException", message="Item size has exceeded the maximum allowed size"))
+    with pytest.raises(PermanentFailure, match="Item size") as raised:
+        table.put(ROWS[:5])
+    assert not isinstance(raised.value, Unavailable)
+
+
+@pytest.fixture
+def states(dynamodb: Service, clock: Clock) -> DynamoStateTable:
+    return DynamoStateTable(dynamodb, "state", sleep=clock.sleep)
+
+
+def test_lanes_are_read_together_and_consistently_and_unprocessed_keys_again(
+    server: ScriptedServer, states: DynamoStateTable
+) -> None:
+    packed = base64.b64encode(pack(STATE)).decode()
+    first = {
+        "Responses": {"state": [{"lane": {"S": "a#published"}, "published": {"N": "5"}}]},
+        "UnprocessedKeys": {"state": {"Keys": [{"lane": {"S": "a"}}, {"lane": {"S": "b"}}], "ConsistentRead": True}},
+    }
+    item = {"lane": {"S": "a"}, "last_sequence": {"S": "7"}, "state": {"B": packed}}
+    server.play(
+        response(200, json.dumps(first).encode()),
+        response(200, json.dumps({"Responses": {"state": [item]}, "UnprocessedKeys": {}}).encode()),
+    )
+    read = states.read(["a", "b"])
+    assert (read["a"].state, read["a"].published) == (STATE, 5)
+    assert (read["b"].state, read["b"].published) == (LaneState(), 0)
+    requested = [json.loads(request.body)["RequestItems"]["state"] for request in server.requests]
+    assert [[key["lane"]["S"] for key in each["Keys"]] for each in requested] == [
+        ["a", "a#published", "b", "b#published"],
+        ["a", "b"],
+    ]
+    assert all(each["ConsistentRead"] for each in requested)
+
+
+def test_lanes_that_remain_unread_fail_the_batch(server: ScriptedServer, states: DynamoStateTable) -> None:
+    unread = {"Responses": {}, "UnprocessedKeys": {"state": {"Keys": [{"lane": {"S": "a"}}]}}}
+    server.play(*[response(200, json.dumps(unread).encode())] * ATTEMPTS)
+    with pytest.raises(Unavailable, match="state: 1 items are still unread after 6 attempts"):
+        states.read(["a"])
+
+
+def test_a_commit_has_the_condition_that_its_state_is_unchanged(
+    server: ScriptedServer, states: DynamoStateTable
+) -> None:
+    server.play(DONE, error("ConditionalCheckFailedException", message="The conditional request failed"))
+    assert states.commit("a", STATE, LaneState()) == len(pack(STATE))
+    with pytest.raises(CommitConflict, match="a"):
+        states.commit("a", LaneState(position=Position(9, 3)), STATE)
+    first, second = (json.loads(request.body) for request in server.requests)
+    assert first["ConditionExpression"] == "attribute_not_exists(lane)"
+    assert base64.b64decode(first["Item"]["state"]["B"]) == pack(STATE)
+    assert (second["ConditionExpression"], second["ExpressionAttributeValues"]) == (
+        "last_sequence = :read",
+        {":read": {"S": "7"}},
+    )
+    assert second["Item"]["last_sequence"] == {"S": "9+3"}
+
+
+def test_a_higher_mark_is_not_lowered(server: ScriptedServer, states: DynamoStateTable) -> None:
+    server.play(error("ConditionalCheckFailedException"))
+    states.raise_mark("a", 5)
+    request = json.loads(server.requests[0].body)
+    assert request["Item"] == {"lane": {"S": "a#published"}, "published": {"N": "5"}}
+    assert request["ConditionExpression"] == "attribute_not_exists(lane) OR published < :published"
+
+
+def test_bars_before_a_minute_are_returned_oldest_first(server: ScriptedServer, dynamodb: Service) -> None:
+    items = [{"symbol": {"S": "A"}, "minute": {"S": minute}, "close": {"N": "1.50"}} for minute in ("2", "1")]
+    server.play(response(200, json.dumps({"Items": items, "Count": 2, "ScannedCount": 2}).encode()))
+    bars = DynamoBarTable(dynamodb, "bars", ("symbol", "minute"))
+    assert bars.before("A", datetime(2026, 11, 23, 14, 30, tzinfo=UTC), 9) == [
+        {"symbol": "A", "minute": "1", "close": Decimal("1.50")},
+        {"symbol": "A", "minute": "2", "close": Decimal("1.50")},
+    ]
+    request = json.loads(server.requests[0].body)
+    assert (request["Limit"], request["ScanIndexForward"]) == (9, False)
+    assert request["ExpressionAttributeValues"][":minute"] == {"S": "2026-11-23T14:30:00.000Z"}
