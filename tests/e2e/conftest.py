@@ -1,4 +1,4 @@
-"""The stack, brought up once for all tests of this folder, and torn down with its volumes."""
+"""Starts the compose stack once for all tests of this folder, and removes it with its volumes."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ LOGS = ROOT / "build" / "e2e"
 
 @pytest.fixture(scope="session")
 def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Running, healthy, with quotes on their way. A test leaves it so."""
+    """The running, healthy stack, in which quotes are stored. Each test must leave it like this."""
     if shutil.which("docker") is None or any(
         docker(*question).returncode for question in (["info"], ["compose", "ls"])
     ):
-        pytest.skip("no container engine answers: `docker info` or `docker compose ls` fails")
+        pytest.skip("there is no container engine: `docker info` or `docker compose ls` fails")
     stack = Stack(PROJECT, (), tmp_path_factory.mktemp("stack"))
     described = json.loads(stack.compose("config", "--format", "json").stdout)["services"]
     stack.services = tuple(
-        name for name, service in described.items() if name != "grafana" or _can_be_had(service["image"])
+        name for name, service in described.items() if name != "grafana" or _is_available(service["image"])
     )
     with pytest.MonkeyPatch.context() as environment:
-        environment.delenv("AWS_ENDPOINT_URL", raising=False)  # localstack-client would prefer it
+        environment.delenv("AWS_ENDPOINT_URL", raising=False)  # localstack-client would use it
         try:
             stack.compose("build")
             stack.up()
-            stack.reader.new_alerts()  # subscribes, before the first alert that a test waits for
+            stack.reader.new_alerts()  # this subscribes, so that no later alert is missed
             yield stack
         finally:
             if request.session.testsfailed:
                 LOGS.mkdir(parents=True, exist_ok=True)
                 (LOGS / "compose.log").write_text(stack.compose("logs", "--timestamps", check=False).stdout)
-                print(f"the logs of the stack are in {LOGS}")  # noqa: T201  (for whoever reads the failure)
+                print(f"the logs of the stack are in {LOGS}")  # noqa: T201  (pytest shows it with the failure)
             stack.compose("down", "--volumes", "--remove-orphans")
     assert stack.leftovers() == []
 
 
-def _can_be_had(image: str) -> bool:
-    """Whether an image is here, or can be pulled."""
+def _is_available(image: str) -> bool:
+    """Whether an image exists on this machine, or can be pulled."""
     return docker("image", "inspect", image).returncode == 0 or docker("pull", "--quiet", image).returncode == 0

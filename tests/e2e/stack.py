@@ -1,4 +1,4 @@
-"""The compose stack under a project name of its own: driven as a user drives it, and read from outside."""
+"""The compose stack under a project name of its own, driven by `docker compose` and read from outside."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ HERE = Path(__file__).parent
 ACCEPTED_LOG = "/var/lib/stockstream/accepted_log.jsonl"
 COMMAND_SECONDS = 400.0
 STORED_SECONDS = 60.0
-"""How long what was accepted may take to be stored."""
-# Any free port: a developer's own stack may be up.
+"""How long an accepted quote may take to be stored."""
+# Port 0 is any free port, since a developer's own stack may be running.
 PORTS = {f"{name}_PORT": "0" for name in ("LOCALSTACK", "METRICS", "PROMETHEUS", "GRAFANA")}
 
 
 class Stack:
-    """A project of docker compose. `services` are those to bring up."""
+    """A project of docker compose. `services` are the services that `up` starts by default."""
 
     def __init__(self, project: str, services: tuple[str, ...], scratch: Path) -> None:
         self.services = services
@@ -44,7 +44,7 @@ class Stack:
         self._environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)} | PORTS
 
     def compose(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """`docker compose` with these arguments; what it said is in the failure of one that should have worked."""
+        """Run `docker compose` with these arguments. With `check`, it must succeed."""
         files = [part for file in self.files for part in ("--file", str(file))]
         command = ["docker", "compose", "--project-name", self.project, "--env-file", os.devnull, *files, *arguments]
         done = subprocess.run(
@@ -55,33 +55,33 @@ class Stack:
         return done
 
     def up(self, *services: str) -> None:
-        """Bring services up, all of them if none is named; returns when they are healthy."""
+        """Start services, by default all, and wait until they are healthy."""
         self.compose("up", "--detach", "--wait", *(services or self.services))
 
     @contextmanager
     def frozen(self, service: str) -> Iterator[None]:
-        """Pause a service for as long as the block lasts, and wait until it is healthy again."""
+        """Pause a service for as long as the block lasts, then wait until it is healthy again."""
         self.compose("pause", service)
         try:
             yield
         finally:
             self.compose("unpause", service)
-            # Docker calls a container unhealthy from its pause to its next health check.
+            # After a pause, Docker calls a container unhealthy until its next health check.
             wait_until(lambda: self.state(service)["Health"]["Status"] == "healthy", seconds=60, what="health")
 
     def state(self, service: str) -> dict[str, Any]:
-        """The state of a service's container, as Docker has it."""
+        """The state of a service's container, from `docker inspect`."""
         found: dict[str, Any] = json.loads(
             docker("inspect", "--format", "{{json .State}}", self.container(service)).stdout
         )
         return found
 
     def container(self, service: str) -> str:
-        """The id of a service's container, running or not."""
+        """The id of a service's container, whether it runs or not."""
         return self.compose("ps", "--all", "--quiet", service).stdout.strip()
 
     def leftovers(self) -> list[str]:
-        """What Docker still has of the project: containers, those of the function too, volumes and networks."""
+        """The names of all containers (also the function's), volumes and networks of the project that still exist."""
         questions = (
             ("ps", "--all", "--filter", f"name={self.project}", "--format", "{{.Names}}"),
             ("volume", "ls", "--filter", f"name={self.project}", "--format", "{{.Name}}"),
@@ -90,42 +90,42 @@ class Stack:
         return [name for question in questions for name in docker(*question).stdout.split()]
 
     def url(self, service: str, port: int) -> str:
-        """Where a service's port is published. A restart may change it."""
+        """The URL of a service's published port. A restart may change it."""
         return "http://" + self.compose("port", service, str(port)).stdout.strip()
 
     def status(self, path: str) -> int:
-        """The status that the producer answers a path with."""
+        """The HTTP status with which the producer answers a path."""
         try:
             return int(_opened(self.url("producer", 8080) + path).status)
         except urllib.error.HTTPError as error:
             return error.code
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """The samples that Prometheus has for an expression, now."""
+        """The present samples of an expression in Prometheus."""
         answer = self.prometheus("query?" + urllib.parse.urlencode({"query": expression}))
         result: list[dict[str, Any]] = answer["result"]
         return result
 
     def prometheus(self, question: str) -> dict[str, Any]:
-        """What Prometheus's API answers."""
+        """The answer of Prometheus's API to a request."""
         with _opened(f"{self.url('prometheus', 9090)}/api/v1/{question}") as answer:
             data: dict[str, Any] = json.load(answer)["data"]
             return data
 
     @cached_property
     def session(self) -> Session:
-        """A session of LocalStack."""
+        """A boto3-like session for LocalStack."""
         return Session(localstack_host=self.url("localstack", 4566).removeprefix("http://"))
 
     @cached_property
     def outputs(self) -> dict[str, str]:
-        """The outputs of the deployed stacks, all of them together."""
+        """The outputs of all deployed stacks."""
         stacks = self.session.client("cloudformation").describe_stacks()["Stacks"]
         return {output["OutputKey"]: output["OutputValue"] for stack in stacks for output in stack["Outputs"]}
 
     @cached_property
     def reader(self) -> EvidenceReader:
-        """Reads back what was stored; a queue of its own is subscribed to the alerts."""
+        """Reads back what was stored. It subscribes a queue of its own to the alerts."""
         client = self.session.client
         sqs = client("sqs")
         inbox = sqs.create_queue(QueueName="inbox")["QueueUrl"]
@@ -146,7 +146,7 @@ class Stack:
         return list(accepted_log.read(copy))
 
     def audited(self) -> Findings:
-        """All that was accepted until now, held against what is stored, as soon as nothing is missing from it."""
+        """Compare everything accepted so far with what is stored, as soon as nothing is missing, or after a while."""
         accepted = self.accepted()
         assert accepted
         deadline = time.monotonic() + STORED_SECONDS
@@ -158,15 +158,15 @@ class Stack:
 
 
 def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """`docker` with these arguments."""
+    """Run `docker` with these arguments."""
     return subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False)
 
 
 def wait_until(condition: Callable[[], object], *, seconds: float, what: str) -> None:
-    """Wait for a condition; fails in the words of `what` if it does not come true."""
+    """Wait until a condition is true. Fails with the text `what` if it takes too long."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        assert time.monotonic() < deadline, f"this did not happen within {seconds:.0f} s: {what}"
         time.sleep(0.5)
 
 

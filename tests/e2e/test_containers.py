@@ -1,4 +1,4 @@
-"""How the containers are confined, and what they say to whoever configures them wrongly."""
+"""How the containers are confined, and what the producer says about wrong settings."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ class TestProducer:
         assert command.split("\0")[1:4] == ["-m", "producer_service", "run"]
         assert children.split() == []
 
-    def test_can_write_to_its_volume_and_tmp_alone(self, stack: Stack) -> None:
+    def test_can_write_only_to_its_volume_and_tmp(self, stack: Stack) -> None:
         mounts = stack.compose("exec", "producer", "cat", "/proc/mounts").stdout.splitlines()
         options = {mount.split()[1]: mount.split()[3].split(",") for mount in mounts}
-        of_ours = {path for path in options if not path.startswith(("/proc", "/sys", "/dev", "/etc"))}
-        assert {path for path in of_ours if "rw" in options[path]} == {"/tmp", "/var/lib/stockstream"}
+        mounted = {path for path in options if not path.startswith(("/proc", "/sys", "/dev", "/etc"))}
+        assert {path for path in mounted if "rw" in options[path]} == {"/tmp", "/var/lib/stockstream"}
 
     def test_holds_no_installer_and_no_compiler(self, stack: Stack) -> None:
         script = "command -v gcc cc make; python -c 'import pip'"
         assert "No module named 'pip'" in stack.compose("exec", "producer", "sh", "-c", script, check=False).stderr
         assert stack.compose("exec", "producer", "sh", "-c", "command -v gcc cc make", check=False).stdout == ""
 
-    def test_says_its_version(self, stack: Stack) -> None:
+    def test_has_its_version_in_labels(self, stack: Stack) -> None:
         labels = inspected(stack, "producer", ".Config.Labels")
         prefix = "org.opencontainers.image."
         assert labels[prefix + "title"] == "stockstream producer"
@@ -53,8 +53,8 @@ class TestProducer:
         options = [part for name, value in wrong.items() for part in ("--env", f"{name}={value}")]
         refused = stack.compose("run", "--rm", "--no-deps", *options, "producer", check=False)
         assert refused.returncode == 2
-        told = [line.strip().partition(":")[0] for line in refused.stderr.splitlines()]
-        assert wrong.keys() <= set(told), refused.stderr
+        reported = [line.strip().partition(":")[0] for line in refused.stderr.splitlines()]
+        assert wrong.keys() <= set(reported), refused.stderr
 
 
 def test_every_service_has_passed_its_health_check(stack: Stack) -> None:
@@ -64,7 +64,7 @@ def test_every_service_has_passed_its_health_check(stack: Stack) -> None:
     assert {service: state["Health"]["Status"] for service, state in states.items()} == dict.fromkeys(states, "healthy")
 
 
-def test_every_port_is_published_on_the_loopback_alone(stack: Stack) -> None:
+def test_every_port_is_published_only_on_the_loopback(stack: Stack) -> None:
     for service in stack.services:
         ports = inspected(stack, service, ".NetworkSettings.Ports")
         assert {binding["HostIp"] for bindings in ports.values() for binding in bindings or ()} <= {"127.0.0.1"}

@@ -1,4 +1,4 @@
-"""What the producer accepts is stored, once and in order, whatever happens to the containers."""
+"""Every quote that the producer accepts is stored once and in order, whatever happens to the containers."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def assert_sound(findings: Findings) -> None:
 
 
 def put(stack: Stack, data: bytes, symbol: str) -> None:
-    """A record on the stream that is not the producer's."""
+    """Put a record on the stream that the producer did not send."""
     key = partition_key(lane_of(symbol, LANES), LANES)
     stack.session.client("kinesis").put_record(StreamName=stack.outputs["StreamName"], Data=data, PartitionKey=key)
 
 
 def quote(symbol: str) -> Quote:
-    """One that is 20 % above the previous close."""
+    """A quote with a price 20% above the previous close."""
     now = whole_milliseconds(datetime.now(UTC))
     return Quote(
         symbol=symbol,
@@ -55,7 +55,7 @@ def test_quotes_are_stored_when_up_returns(stack: Stack) -> None:
     assert stack.reader.read().rows
 
 
-def test_what_is_accepted_is_stored_once_and_in_order(stack: Stack) -> None:
+def test_every_accepted_quote_is_stored_once_and_in_order(stack: Stack) -> None:
     assert_sound(stack.audited())
 
 
@@ -67,11 +67,11 @@ def test_an_alert_reaches_a_subscriber(stack: Stack) -> None:
     put(stack, encode([quote("JUMPY")]), "JUMPY")
     subjects: list[str] = []
 
-    def is_told() -> bool:
+    def has_alert() -> bool:
         subjects.extend(stack.reader.new_alerts())
         return any("JUMPY" in subject for subject in subjects)
 
-    wait_until(is_told, seconds=30, what="an alert of JUMPY in the subscriber's queue")
+    wait_until(has_alert, seconds=30, what="the subscriber's queue has an alert about JUMPY")
 
 
 def test_a_bad_line_reaches_the_quarantine_and_its_neighbour_is_stored(stack: Stack) -> None:
@@ -80,7 +80,7 @@ def test_a_bad_line_reaches_the_quarantine_and_its_neighbour_is_stored(stack: St
     put(stack, b'{"v":1,"symbol":"CALM","price":"NaN"}\n' + encode([good]), "CALM")
 
     wait_until(
-        lambda: sum(stack.reader.read().quarantined.values()) == before + 1, seconds=30, what="a line in quarantine"
+        lambda: sum(stack.reader.read().quarantined.values()) == before + 1, seconds=30, what="a line is in quarantine"
     )
     assert Identity("CALM", good.event_time, 0) in stack.reader.read().rows
 
@@ -100,10 +100,10 @@ class TestStop:
         stack.up("producer")
 
     def test_sigkill_loses_nothing_that_was_accepted(self, stack: Stack) -> None:
-        # Frozen first, so that it dies with quotes accepted and not yet delivered.
+        # LocalStack is paused first, so the producer dies with accepted quotes that are not delivered yet.
         with stack.frozen("localstack"):
             pending = "stockstream_outbox_quotes > 0"
-            wait_until(lambda: stack.query(pending), seconds=30, what="quotes that wait for the stream")
+            wait_until(lambda: stack.query(pending), seconds=30, what="quotes wait for the stream")
             stack.compose("kill", "--signal", "KILL", "producer")
         accepted = len(stack.accepted())
         stack.up("producer")
@@ -119,12 +119,12 @@ def test_an_outage_of_the_stream_is_survived(stack: Stack) -> None:
     accepted = len(stack.accepted())
     with stack.frozen("localstack"):
         ends = time.monotonic() + OUTAGE_SECONDS
-        wait_until(lambda: stack.status("/readyz") == 503, seconds=OUTAGE_SECONDS, what="a producer that is not ready")
+        wait_until(lambda: stack.status("/readyz") == 503, seconds=OUTAGE_SECONDS, what="the producer is not ready")
         while time.monotonic() < ends:
             assert (stack.status("/healthz"), stack.status("/readyz")) == (200, 503)
             time.sleep(1)
         assert len(stack.accepted()) > accepted
 
-    wait_until(lambda: stack.status("/readyz") == 200, seconds=60, what="a producer that is ready again")
+    wait_until(lambda: stack.status("/readyz") == 200, seconds=60, what="the producer is ready again")
     assert_sound(stack.audited())
     assert stack.state("producer")["StartedAt"] == before["StartedAt"]

@@ -1,7 +1,7 @@
-"""The templates on LocalStack, beside the stacks that compose deployed.
+"""Deploys templates to LocalStack, beside the stacks that compose deployed.
 
-Its community edition has no ECR, ECS, Glue and Athena, and its CloudFormation no Fn::Cidr: registry, network, producer
-and analytics are deployed to MiniStack alone, by tests/integration.
+LocalStack's community edition has no ECR, ECS, Glue and Athena, and its CloudFormation does not support Fn::Cidr. So
+tests/integration deploys registry, network, producer and analytics to MiniStack only.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.support.handler_zips import handler_zip
 pytestmark = pytest.mark.e2e
 
 STACKS = (*PIPELINE, "operators", "observability", "producer-alarms")
-# What the stacks that LocalStack cannot make would put out, and nothing to spend.
+# Outputs of the stacks that LocalStack cannot create, and no budget.
 PARAMETERS = {
     "MonthlyBudgetUsd": "0",
     "MappingState": "Disabled",
@@ -30,7 +30,7 @@ PARAMETERS = {
 }
 
 
-def test_stacks_are_previewed_made_left_as_they_are_changed_and_gone_again(stack: Stack, tmp_path: Path) -> None:
+def test_stacks_are_previewed_created_left_alone_updated_and_deleted(stack: Stack, tmp_path: Path) -> None:
     idle = handler_zip(tmp_path)
     client = stack.session.client
     client("logs").create_log_group(logGroupName=PARAMETERS["ProducerLogGroup"])
@@ -51,6 +51,6 @@ def test_stacks_are_previewed_made_left_as_they_are_changed_and_gone_again(stack
     assert [line for line in reports if "updating" in line] == ["updating templates-stream"]
 
     deployment.destroy()
-    left = client("cloudformation").describe_stacks()["Stacks"]  # LocalStack lists what is deleted too
-    statuses = {one["StackStatus"] for one in left if one["StackName"].startswith("templates-")}
+    remaining = client("cloudformation").describe_stacks()["Stacks"]  # LocalStack also lists deleted stacks
+    statuses = {one["StackStatus"] for one in remaining if one["StackName"].startswith("templates-")}
     assert statuses <= {"DELETE_COMPLETE"}

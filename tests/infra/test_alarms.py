@@ -169,9 +169,9 @@ class TestOperators:
 
     def test_the_budget_notifies_at_80_percent_and_when_the_forecast_exceeds_it(self) -> None:
         budget = properties("operators", "Budget")
-        told = {
+        notifications = {
             (entry["Notification"]["NotificationType"], entry["Notification"]["Threshold"])
             for entry in budget["NotificationsWithSubscribers"]
         }
-        assert told == {("ACTUAL", 80), ("FORECASTED", 100)}
+        assert notifications == {("ACTUAL", 80), ("FORECASTED", 100)}
         assert budget["Budget"]["BudgetLimit"]["Amount"] == {"Ref": "MonthlyBudgetUsd"}

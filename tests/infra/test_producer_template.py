@@ -120,8 +120,8 @@ class TestLife:
 class TestSettings:
     def test_every_setting_for_users_is_a_parameter_of_the_same_name(self) -> None:
         users = VARIABLES.keys() - BY_THE_DEPLOYMENT.keys() - BY_THE_IMAGE - OF_TESTS_AND_REPLAYS
-        told = {name: value for name, value in ENVIRONMENT.items() if name in users}
-        assert told == {
+        parameters = {name: value for name, value in ENVIRONMENT.items() if name in users}
+        assert parameters == {
             name: {"Ref": "".join(part.capitalize() for part in name.removeprefix(PREFIX).split("_"))} for name in users
         }
 

@@ -27,7 +27,8 @@ from replica.pipeline import Pipeline
 from replica.producer_process import ProducerProcess
 from replica.producer_process import environment as producer_environment
 from tests.support import same_results
-from tests.support.recorded_bars import PRICES, recorded_bars
+from tests.support.recorded_bars import PRICES, copy_days, recorded_bars
+from tests.support.sizes import sized
 
 PATIENCE = 120.0
 LANES = 4
@@ -79,7 +80,7 @@ def assert_nothing_lost(pipeline: Pipeline, accepted_log_path: Path) -> None:
 def test_real_minute_bars_are_stored_unchanged(
     pipeline: Pipeline, producer: RunProducer, recordings: Path, tmp_path: Path
 ) -> None:
-    folder = recordings / "minute" / "eqker"
+    folder = copy_days(recordings / "minute" / "eqker", tmp_path / "bars", REAL_SYMBOLS, days=sized(1, 5))
     with producer(SOURCE="replay", REPLAY_PATH=str(folder), SYMBOLS=",".join(REAL_SYMBOLS)) as running:
         await_end(running)
         running.stop()
@@ -201,15 +202,18 @@ def test_two_producers_of_the_same_symbols_lose_nothing(
 def test_a_signal_while_a_replay_drains_gives_it_the_time_to_drain(
     pipeline: Pipeline, producer: RunProducer, recordings: Path, tmp_path: Path
 ) -> None:
+    symbols, days = ("MSFT", "SPY", "TSLA"), sized(2, 5)
+    folder = copy_days(recordings / "minute" / "eqker", tmp_path / "bars", symbols, days)
     settings = {
         "SOURCE": "replay",
-        "REPLAY_PATH": str(recordings / "minute" / "eqker"),
-        "SYMBOLS": "MSFT,SPY,TSLA",
+        "REPLAY_PATH": str(folder),
+        "SYMBOLS": ",".join(symbols),
         "DRAIN_SECONDS": "60",
         "REQUESTS_IN_FLIGHT": "1",
     }
     with producer(**settings) as running:
-        await_accepted(tmp_path, 3 * 5 * 390 * 4 - 2_000)  # nearly all is accepted, but much is not delivered yet
+        # A bar becomes four quotes. Now nearly all are accepted, but many are not delivered yet.
+        await_accepted(tmp_path, len(symbols) * days * 390 * 4 - 400 * days)
         running.stop()
     assert_nothing_lost(pipeline, tmp_path / "accepted_log.jsonl")
 

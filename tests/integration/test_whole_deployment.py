@@ -21,7 +21,7 @@ from replica.emulator import Emulator
 from tests.support.handler_zips import handler_zip
 from tests.support.whole_deployment import IMAGE, QUIET, templates_for_ministack, whole_deployment
 
-PATIENCE = 60.0
+TIMEOUT_SECONDS = 60.0
 
 
 @pytest.fixture
@@ -222,7 +222,7 @@ def test_an_alarm_reaches_the_operators(emulator: Emulator, outputs: Outputs) ->
         ],
     )
     notification: dict[str, Any] = {}
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while "StateLarge" not in notification.get("AlarmName", ""):
         assert time.monotonic() < deadline
         for message in sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1).get("Messages", []):

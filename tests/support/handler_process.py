@@ -45,7 +45,7 @@ class HandlerProcess:
             if line.startswith("ANSWER "):
                 return [failure["itemIdentifier"] for failure in json.loads(line[7:])["batchItemFailures"]]
             self.log.append(line)
-        raise AssertionError("the handler's process died")
+        raise AssertionError("the function died")
 
     def send(self, event: object) -> None:
         """Start an invocation without waiting for its answer."""

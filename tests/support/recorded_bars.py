@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -22,3 +22,14 @@ def recorded_bars(folder: Path, symbol: str) -> Iterator[tuple[BarKey, tuple[Dec
         for row in csv.DictReader(file):
             end = datetime.fromisoformat(row["datetime"]).replace(tzinfo=ZoneInfo("America/New_York")).astimezone(UTC)
             yield (symbol, to_iso(end - timedelta(minutes=1))), tuple(Decimal(row[name]) for name in PRICES)
+
+
+def copy_days(folder: Path, target: Path, symbols: Iterable[str], days: int) -> Path:
+    """Copy the bars of the newest recorded days, for some symbols, into a new folder. Returns the folder."""
+    target.mkdir()
+    for symbol in symbols:
+        header, *rows = (folder / f"{symbol}_1min.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+        newest = sorted({row[:10] for row in rows})[-days:]
+        kept = [row for row in rows if row[:10] in newest]
+        (target / f"{symbol}_1min.csv").write_text("".join([header, *kept]), encoding="utf-8")
+    return target

@@ -53,7 +53,7 @@ def test_one_content_under_two_revisions_is_a_duplicate() -> None:
     ids=["another session", "the same session", "another day of a closed market", "another day of one unknown"],
 )
 def test_the_same_content_is_a_duplicate_but_in_another_session(state: str | None, days: int, duplicates: int) -> None:
-    said = Quote(
+    quote = Quote(
         symbol="AAPL",
         event_time=START,
         price=Decimal(1),
@@ -61,8 +61,8 @@ def test_the_same_content_is_a_duplicate_but_in_another_session(state: str | Non
         ingest_time=START,
         market_state=state,
     )
-    again = replace(said, revision=1, ingest_time=START + timedelta(days=days))
-    archived = contents_of(decode(encode([said, again])).good)
+    again = replace(quote, revision=1, ingest_time=START + timedelta(days=days))
+    archived = contents_of(decode(encode([quote, again])).good)
     assert audit([], replace(WHOLE, archived=archived)).duplicated == duplicates
 
 
