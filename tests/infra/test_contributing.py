@@ -6,6 +6,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
@@ -50,6 +51,15 @@ def test_every_alert_kind_that_has_a_module_is_in_the_registry() -> None:
         if issubclass(kind, AlertRule) and kind not in (AlertRule, BarAlertRule)
     }
     assert kinds == set(get_args(Rule))
+
+
+def test_every_module_of_alerts_but_the_file_reader_is_held_to_be_pure() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    (pure,) = (each for each in contracts if each["name"].startswith("The function's core is pure"))
+    modules = {found.name for found in pkgutil.iter_modules(alerts.__path__)} - {"rules_file"}
+    assert {f"processor_lambda.alerts.{name}" for name in modules} <= set(pure["source_modules"])
 
 
 def test_every_source_that_has_a_definition_is_in_the_registry() -> None:
