@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from tests.fakes.yahoo.fundamentals import FIRST_TRADE
 from tests.fakes.yahoo.instruments import Instrument, find
 from tests.fakes.yahoo.messages import Response, error, json
 from tests.fakes.yahoo.prices import DAY, MINUTE
@@ -75,7 +76,7 @@ class Charts:
             bars += self._tapes.tape(instrument, session).bars(now, seconds)
         if sessions and sessions[-1].start <= now < sessions[-1].end:
             # Yahoo appends the current price as a row of its own, at the time of the last trade and without volume.
-            day = self._tapes.tape(instrument, sessions[-1]).until(now)
+            day = self._tapes.tape(instrument, sessions[-1]).statistics(now)
             if day.time % MINUTE:
                 bars.append(Bar(day.time, day.price, day.price, day.price, day.price, 0))
         return bars
@@ -83,7 +84,7 @@ class Charts:
     def _daily(self, instrument: Instrument, sessions: list[Session], now: float) -> list[Bar | int]:
         bars: list[Bar | int] = []
         for session in sessions:
-            day = self._tapes.tape(instrument, session).until(now)
+            day = self._tapes.tape(instrument, session).statistics(now)
             start = day.time if now < session.end else session.start
             bars.append(Bar(start, day.open, day.high, day.low, day.price, day.volume))
         return bars
@@ -103,7 +104,7 @@ class Charts:
             "exchangeName": market.code,
             "fullExchangeName": market.name,
             "instrumentType": instrument.type,
-            "firstTradeDate": 345_479_400,
+            "firstTradeDate": FIRST_TRADE,
             "regularMarketTime": day.time,
             "hasPrePostMarketData": market.has_extended_hours,
             "gmtoffset": offset,

@@ -17,8 +17,8 @@ _LOGGED_REQUESTS = 100_000
 class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """What happens to requests whose host and path match, such as `query1.finance.yahoo.com/v7/finance/quote`.
 
-    A fault with `status` answers in Yahoo's place. One with `drop` closes the connection without an answer. One with
-    neither only delays, and what else matches follows.
+    A fault with `status` answers in Yahoo's place. A fault with `drop` closes the connection without an answer. Any
+    other fault only delays the request, and further faults that match apply too.
     """
 
     path: str = ""

@@ -11,6 +11,10 @@ from tests.fakes.yahoo.prices import DAY, float32
 from tests.fakes.yahoo.sessions import Session
 
 Fields = dict[str, Any]
+"""Fields of a quote by name."""
+
+FIRST_TRADE = 946_909_800
+"""When every instrument was first traded: the first session of 2000 in New York, in seconds since 1970."""
 
 _ADVICE = ("1.6 - Strong Buy", "2.1 - Buy", "2.9 - Hold")
 
@@ -107,7 +111,7 @@ def _coin(instrument: Instrument, price: float, volume: int, chance: random.Rand
         "coinMarketCapLink": f"https://coinmarketcap.com/currencies/{instrument.name.split()[0].lower()}",
         "coinImageUrl": image,
         "logoUrl": image,
-        "startDate": 1_278_979_200,
+        "startDate": FIRST_TRADE,
     }
 
 

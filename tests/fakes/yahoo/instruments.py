@@ -15,10 +15,10 @@ from tests.fakes.yahoo.markets import Market
 
 QuoteType = Literal["EQUITY", "ETF", "INDEX", "CRYPTOCURRENCY", "CURRENCY", "FUTURE"]
 
-DELISTED: dict[str, Literal["omitted", "none", "priceless"]] = {
+DELISTED: dict[str, Literal["omitted", "none", "unpriced"]] = {
     "ZZZZ": "omitted",
     "RIDE": "none",
-    "ADH": "priceless",
+    "ADH": "unpriced",
 }
 """Delisted symbols, in the three ways in which Yahoo answers for them: it omits them from the response, it gives them
 `quoteType: NONE`, or it gives them a type and no price."""
@@ -105,7 +105,7 @@ def find(symbol: str) -> Instrument | None:
 
 
 def _number(text: str) -> int:
-    """A number that belongs to a text, the same in every process."""
+    """A number derived from a text. It is the same in every process."""
     return zlib.crc32(text.encode())
 
 

@@ -74,7 +74,7 @@ class PricePath:
         return self._rounded(self._instrument.base_price * math.exp(value))
 
     def chance(self, number: int) -> float:
-        """A random number of mean 0 and deviation 1 that belongs to the instrument and a number."""
+        """A random value of mean 0 and deviation 1, the same each time for this instrument and number."""
         return self._noise[(self._offset + number) % _POINTS]
 
     def wave(self, time: float, seconds: int) -> float:

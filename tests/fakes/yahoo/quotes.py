@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from tests.fakes.yahoo.fundamentals import Fields, fundamentals
+from tests.fakes.yahoo.fundamentals import FIRST_TRADE, Fields, fundamentals
 from tests.fakes.yahoo.instruments import DELISTED, Instrument, find
 from tests.fakes.yahoo.prices import MINUTE, float32
 from tests.fakes.yahoo.sessions import Session, local_day, market_state, session_on, utc_offset
@@ -57,7 +57,7 @@ _EXTENDED_SECONDS = MINUTE
 """The time from one trade to the next before and after the session."""
 _YEAR = 252
 _SOURCE_INTERVAL = 15
-_FIRST_TRADE_MILLISECONDS = 345_479_400_000
+_FIRST_TRADE_MILLISECONDS = 1_000 * FIRST_TRADE
 _HOURS_24 = 86_400
 
 
@@ -104,7 +104,7 @@ class Quotes:
                 return None
             case "none":
                 return _without_type(symbol)
-            case "priceless":
+            case "unpriced":
                 return _without_price(symbol)
         instrument = find(symbol)
         if instrument is None:
@@ -270,7 +270,7 @@ def _without_price(symbol: str) -> Fields:
         "quoteType": "MUTUALFUND",
         "typeDisp": "Fund",
         "quoteSourceName": "Delayed Quote",
-        "shortName": "54688",
+        "shortName": symbol,
         "exchange": "YHD",
         "fullExchangeName": "YHD",
         "exchangeTimezoneName": "America/New_York",
@@ -278,19 +278,19 @@ def _without_price(symbol: str) -> Fields:
         "gmtOffSetMilliseconds": -18_000_000,
         "market": "us_market",
         "marketState": "CLOSED",
-        "regularMarketTime": 1_561_759_658,
+        "regularMarketTime": FIRST_TRADE,
         "firstTradeDateMilliseconds": _FIRST_TRADE_MILLISECONDS,
         "priceHint": 2,
         "sourceInterval": _SOURCE_INTERVAL,
         "exchangeDataDelayedBy": 0,
-        "averageDailyVolume3Month": 212_316,
-        "averageDailyVolume10Day": 66_219,
-        "fiftyDayAverage": 6.7838235,
-        "twoHundredDayAverage": 6.3983088,
-        "fiftyTwoWeekHigh": 9.24,
-        "fiftyTwoWeekLow": 5.6,
-        "fiftyTwoWeekRange": "5.6 - 9.24",
-        "fiftyTwoWeekChangePercent": -23.325897,
+        "averageDailyVolume3Month": 120_000,
+        "averageDailyVolume10Day": 40_000,
+        "fiftyDayAverage": 7.25,
+        "twoHundredDayAverage": 7.5,
+        "fiftyTwoWeekHigh": 10.5,
+        "fiftyTwoWeekLow": 6.0,
+        "fiftyTwoWeekRange": "6.0 - 10.5",
+        "fiftyTwoWeekChangePercent": -12.5,
     }
 
 

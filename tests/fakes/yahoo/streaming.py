@@ -29,7 +29,7 @@ class Subscription(msgspec.Struct):
 class Streams:
     """All open connections. Each gets the price of a subscribed symbol at once, and then whenever it changes.
 
-    Symbols without a price are ignored: how Yahoo answers for them is not known.
+    Symbols without a price are ignored. How the real Yahoo treats them is not known.
     """
 
     def __init__(self, quotes: Quotes, clock: Clock, interval_seconds: float) -> None:
@@ -71,7 +71,7 @@ class Streams:
                 if (values["time"], values["price"]) != before:
                     sent[symbol] = (values["time"], values["price"])
                     await stream.send(message(quote))
-            await stream.changed(self._interval_seconds)
+            await stream.wait_for_subscription(self._interval_seconds)
 
 
 class Stream:
@@ -103,7 +103,7 @@ class Stream:
             self._protocol.send_text(text.encode())
             await self._flush()
 
-    async def changed(self, seconds: float) -> None:
+    async def wait_for_subscription(self, seconds: float) -> None:
         """Wait for a new subscription, but no longer than this."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):

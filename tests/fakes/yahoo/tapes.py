@@ -39,7 +39,7 @@ class Bar(msgspec.Struct, frozen=True):
 
 
 class Tape:
-    """The trades of one instrument in one session, at a fixed distance, the first at the start and the last at the end.
+    """The trades of one instrument in one session, at fixed intervals from its start to its end.
 
     Volume is higher near the open and the close, as on exchanges.
     """
@@ -56,8 +56,8 @@ class Tape:
         self._volumes = array("q")
         """Cumulative."""
 
-    def until(self, now: float) -> DayStatistics:
-        """The session up to a time that is not before its start."""
+    def statistics(self, now: float) -> DayStatistics:
+        """The session up to a time, which must not be before its start."""
         last = self._generate(now)
         return DayStatistics(
             self._session.start + last * self._step,
@@ -69,7 +69,7 @@ class Tape:
         )
 
     def bars(self, now: float, seconds: int = MINUTE) -> Iterator[Bar | int]:
-        """The bars of a length up to now. A bar without a trade is its start alone."""
+        """The bars of this many seconds up to now. Where there was no trade, only the start of the bar."""
         last = self._generate(now)
         start, end = self._session.start, min(self._session.end, int(now) + 1)
         for first in range(start, end, seconds):
@@ -106,12 +106,12 @@ class Tape:
 
 
 class Tapes:
-    """The tapes of all instruments, and questions that span several sessions."""
+    """The tapes of all instruments, and the closes of their sessions."""
 
     def __init__(self, prices: Prices) -> None:
         self.path = prices.path
         self.tape = lru_cache(maxsize=_CACHED_TAPES)(self._new_tape)
-        self._closes = lru_cache(maxsize=65_536)(self._new_closes)
+        self.closes = lru_cache(maxsize=65_536)(self._closes)
 
     def _new_tape(self, instrument: Instrument, session: Session) -> Tape:
         return Tape(self.path(instrument), instrument, session)
@@ -119,17 +119,14 @@ class Tapes:
     def today(self, instrument: Instrument, now: float) -> tuple[Session, DayStatistics]:
         """The last session that has started, and its trades up to now."""
         session = last_session(instrument.market, now)
-        return session, self.tape(instrument, session).until(now)
-
-    def closes(self, instrument: Instrument, session: Session, count: int) -> tuple[float, ...]:
-        """The closes of the sessions before this one, newest first."""
-        return self._closes(instrument, session, count)
+        return session, self.tape(instrument, session).statistics(now)
 
     def previous_close(self, instrument: Instrument, session: Session) -> float:
         """The close of the session before this one."""
         return self._close(instrument, session_before(instrument.market, session.day))
 
-    def _new_closes(self, instrument: Instrument, session: Session, count: int) -> tuple[float, ...]:
+    def _closes(self, instrument: Instrument, session: Session, count: int) -> tuple[float, ...]:
+        """The closes of the sessions before this one, newest first."""
         closes = []
         for _ in range(count):
             session = session_before(instrument.market, session.day)

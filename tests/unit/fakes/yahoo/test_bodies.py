@@ -165,8 +165,8 @@ def test_quotes_have_the_shape_of_recorded_ones(recordings: Path) -> None:
         always = set.intersection(*({*row} for row in recorded[type_]))
         assert {name: kind(value) for name, value in ours.items()}.items() <= kinds.items(), type_
         assert always <= ours.keys(), type_
-    (priceless,) = (row for row in recorded["MUTUALFUND"] if "regularMarketPrice" not in row)
-    assert full("ADH", OPEN).keys() == priceless.keys()
+    (unpriced,) = (row for row in recorded["MUTUALFUND"] if "regularMarketPrice" not in row)
+    assert full("ADH", OPEN).keys() == unpriced.keys()
 
 
 def test_quotes_with_fields_have_the_shape_of_recorded_ones(recordings: Path) -> None:

@@ -28,9 +28,9 @@ def tapes(seed: int = 1) -> Tapes:
 def test_the_same_seed_gives_the_same_prices_in_any_order_of_requests() -> None:
     times = [NOON + 7 * step for step in range(100)]
 
-    forward = [Prices(1).path(instrument("AAPL")).at(time) for time in times]
-    path = Prices(1).path(instrument("AAPL"))
-    backward = [path.at(time) for time in reversed(times)]
+    one, other = (Prices(1).path(instrument("AAPL")) for _ in range(2))
+    forward = [one.at(time) for time in times]
+    backward = [other.at(time) for time in reversed(times)]
 
     assert forward == backward[::-1]
     assert len({*forward}) > 10
@@ -56,7 +56,7 @@ def test_a_day_is_consistent(symbol: str) -> None:
         assert before.high <= after.high
         assert before.low >= after.low
         assert before.volume <= after.volume
-    whole = market.tape(some, session).until(session.end + DAY)
+    whole = market.tape(some, session).statistics(session.end + DAY)
     bars = [bar for bar in market.tape(some, session).bars(session.end + DAY) if isinstance(bar, Bar)]
     assert (bars[0].open, bars[-1].close) == (whole.open, whole.price)
     assert (max(bar.high for bar in bars), min(bar.low for bar in bars)) == (whole.high, whole.low)
@@ -69,7 +69,7 @@ def test_the_previous_close_is_the_last_price_of_the_previous_session() -> None:
     session = last_session(apple.market, NOON)
     before = session_before(apple.market, session.day)
 
-    assert market.previous_close(apple, session) == market.tape(apple, before).until(NOON).price
+    assert market.previous_close(apple, session) == market.tape(apple, before).statistics(NOON).price
     assert market.closes(apple, session, 3)[0] == market.previous_close(apple, session)
 
 
