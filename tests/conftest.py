@@ -15,7 +15,7 @@ from hypothesis import settings
 
 from tests.fakes.yahoo.local_yahoo import LocalYahoo, running
 from tests.support.process_guard import GUARD
-from tests.support.scheduling import Scheduling, sort_longest_first
+from tests.support.scheduling import Scheduling, arrange
 
 pytest.register_assert_rewrite("tests.support.same_results", "tests.support.queues")
 
@@ -55,8 +55,8 @@ def _guarded(item: pytest.Item) -> Generator[None, Any, Any]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the longest tests first, so that no process is left with one of them at the end."""
-    sort_longest_first(items)
+    """Run the longest tests first, in the same order in all processes."""
+    arrange(items)
 
 
 @pytest.hookimpl(optionalhook=True)

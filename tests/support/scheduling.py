@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -16,11 +17,14 @@ def unit_of_work(nodeid: str) -> str:
     return nodeid.partition("::")[0] if nodeid.startswith(WHOLE_FILES) else nodeid
 
 
-def sort_longest_first(items: list[pytest.Item]) -> None:
-    """Move work with a test that is marked `slow` to the front, then whole files, then the rest.
+def arrange(items: list[pytest.Item]) -> None:
+    """Put the tests into one order in all processes: work with a test that is marked `slow`, whole files, the rest.
 
-    Whatever comes late should be short, so that all processes end at about the same time.
+    Whatever comes late should be short, so that all processes end at about the same time. The cases of a test are
+    sorted, because pytest-xdist demands the same order everywhere, and the order of a set differs between processes.
     """
+    cases_of_a_test = groupby(items, key=lambda item: item.nodeid.partition("[")[0])
+    items[:] = [item for _, cases in cases_of_a_test for item in sorted(cases, key=lambda item: item.nodeid)]
     slow = {unit_of_work(item.nodeid) for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: (unit_of_work(item.nodeid) not in slow, not item.nodeid.startswith(WHOLE_FILES)))
 
