@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -14,21 +12,14 @@ from typing import Any
 import pytest
 import structlog.testing
 
-from producer_service.daemon import Daemon
 from producer_service.errors import JournalError
-from producer_service.http import Server
 from producer_service.journal import Journal
 from producer_service.listener import Listener, first_result
 from producer_service.packing import Row
-from producer_service.plan import make_plan
-from producer_service.settings import Configuration, Settings
 from producer_service.sources import Failure, FetchResult, Rejected
-from producer_service.sources.definition import SourceDefinition, SourceSettings
-from producer_service.wiring import Producer
-from quotes import Heartbeat, Quote
+from quotes import Quote
 from tests.fakes.producer_bench import LANES, Bench, FakeSource, group
 from tests.fakes.pushed_source import OPEN_END, FakePushedSource, Step
-from tests.fakes.stream import FakeStream
 from tests.support.quotes import OPEN, make_quote
 from tests.support.waiting import wait_until
 
@@ -242,60 +233,3 @@ class TestFirstResult:
     def test_is_a_failure_if_none_comes(self, steps: list[Step], seconds: float, reason: str) -> None:
         [failure] = first_result(FakePushedSource(steps), seconds).failures
         assert failure.reason == reason
-
-
-@pytest.fixture
-def _signals() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-def make_producer(source: FakePushedSource, stream: FakeStream) -> Producer:
-    def open_(_settings: SourceSettings, _symbols: tuple[str, ...]) -> FakePushedSource:
-        return source
-
-    definition = SourceDefinition(
-        name="fake", description="a fake", settings=SourceSettings, needs_symbols=False, open=open_
-    )
-    settings = Settings.model_construct(stream_name="quotes", source="fake", calendar="always", linger_seconds=0.0)
-    config = Configuration(settings, (), {"fake": SourceSettings()})
-    return Producer(settings, make_plan(config, {"fake": definition}, OPEN), stream)
-
-
-@pytest.mark.usefixtures("_signals")
-class TestThroughTheDaemon:
-    def run(self, producer: Producer) -> int:
-        server = Server("127.0.0.1", 0, producer.metrics.registry, producer.health, producer.status.page)
-        with producer:
-            return Daemon(producer, server).run()
-
-    def test_everything_pushed_is_delivered_in_its_order_until_a_stop(self) -> None:
-        steps: list[Step] = [result(second, "AAPL", "MSFT") for second in range(1, 40)]
-        source, stream = FakePushedSource([*steps, OPEN_END]), FakeStream()
-        producer = make_producer(source, stream)
-        page: list[dict[str, object]] = []
-
-        def stop_when_delivered() -> None:
-            if len(stream.quotes) == 78 and not producer.stopping.is_set():
-                assert producer.health.liveness().ok
-                page.append(json.loads(producer.status.page()))
-                producer.stopping.set()
-
-        stream.on_put = stop_when_delivered
-        assert self.run(producer) == 0
-        for symbol in source.symbols:
-            seconds = [(quote.event_time - OPEN).seconds for quote in stream.quotes if quote.symbol == symbol]
-            assert seconds == list(range(1, 40))
-        assert source.is_closed
-        assert producer.pollers == []
-        assert page[0]["groups"][0]["last_poll"]["accepted"] == 2  # type: ignore[index]
-
-    def test_the_end_of_the_source_is_the_end_of_the_run(self) -> None:
-        last = FetchResult(quotes=(make_quote(second=2),), complete_to=OPEN + timedelta(minutes=1), ended=True)
-        stream = FakeStream()
-        assert self.run(make_producer(FakePushedSource([result(1), last]), stream)) == 0
-        assert [quote.event_time.second for quote in stream.quotes] == [1, 2]
-        closing_heartbeats = [line for line in stream.lines if isinstance(line, Heartbeat)]
-        assert {each.complete_to for each in closing_heartbeats[-4:]} == {OPEN + timedelta(minutes=1)}
