@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 
 class Listener:
-    """Hands each result of a pushed source to the intake, one part for each of the source's groups.
+    """Hands each result of a pushed source to the intake: each group of the source gets its part of the result.
 
     When the source returns or raises, that is counted and logged as a failure of the source, and the source is started
     again after a pause with full jitter. The bound of the pause doubles until the source has run for longer than the
@@ -69,7 +69,7 @@ class Listener:
         self._thread.start()
 
     def stop(self) -> None:
-        """Close the source, and wait a moment for the thread. To be called once `stopping` is set or all has ended."""
+        """Close the source, and wait a moment for the thread to end. Call it when the producer is stopping."""
         self._source.close()
         if self._thread is not None:
             self._thread.join(STOP_SECONDS)
