@@ -6,9 +6,10 @@ matched by name, so no name is written twice.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -119,8 +120,9 @@ class Deployment:
     def _reject_unknown(self, overrides: Mapping[str, str]) -> None:
         declared = {parameter for name in self.stacks for parameter in self._parameters(name)}
         if unknown := sorted(overrides.keys() - declared):
+            names = ", ".join(_with_suggestion(name, declared) for name in unknown)
             raise DeploymentError(
-                f"no template has a parameter {', '.join(unknown)}; the parameters are: {', '.join(sorted(declared))}"
+                f"no template has a parameter {names}; the parameters are: {', '.join(sorted(declared))}"
             )
 
     def _parameters(self, name: str) -> set[str]:
@@ -156,6 +158,12 @@ def _zip_of(stack: str, zips: Mapping[str, Path]) -> Path:
     if stack not in zips:
         raise DeploymentError(f"the stack {stack} needs the zip of its function, which was not given")
     return zips[stack]
+
+
+def _with_suggestion(name: str, names: Collection[str]) -> str:
+    """A misspelled name, with the most similar right one if there is one."""
+    similar = difflib.get_close_matches(name, names, n=1)
+    return f"{name} (did you mean {similar[0]}?)" if similar else name
 
 
 def _key_of(function: str, code: Path) -> str:

@@ -180,7 +180,8 @@ def test_a_parameter_of_no_template_is_refused_before_anything_is_deployed(
     emulator: Emulator, deployment: Deployment, idle: Path
 ) -> None:
     with pytest.raises(
-        DeploymentError, match=r"no template has a parameter Batchsize, Nonsense; the parameters are: .*BatchSize"
+        DeploymentError,
+        match=r"a parameter Batchsize \(did you mean BatchSize\?\), Nonsense; the parameters are: .*BatchSize",
     ):
         deployment.deploy({"processor": idle}, {"Nonsense": "1", "Batchsize": "1"})
     stacks = emulator.client("cloudformation").describe_stacks()["Stacks"]

@@ -184,7 +184,10 @@ def test_an_existing_vpc_is_used_and_left_alone(emulator: Emulator, deployment: 
     [
         ({"Source": "yahoo"}, r"AWS rejected .*-producer: .*Source=yahoo needs Symbols"),
         ({"Network": "existing"}, r"AWS rejected .*-network: .*Network=existing needs ExistingVpcId"),
-        ({"Lanes": "4", "Lane": "4"}, r"no template has a parameter Lane; the parameters are: .*Lanes"),
+        (
+            {"Lanes": "4", "Lane": "4"},
+            r"no template has a parameter Lane \(did you mean Lanes\?\); the parameters are: .*Lanes",
+        ),
     ],
 )
 def test_parameters_that_contradict_each_other_are_reported(
