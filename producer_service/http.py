@@ -37,11 +37,11 @@ class Server:
         return self._server.server_port
 
     def start(self) -> None:
-        """Start to answer."""
+        """Start answering."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop to answer, and release the port."""
+        """Stop answering, and release the port."""
         self._server.shutdown()
         self._server.server_close()
 

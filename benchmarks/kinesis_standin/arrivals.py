@@ -71,7 +71,7 @@ class Arrivals:
         self._quotes = 0
         self._out_of_order = 0
         self._repeats: list[tuple[str, list[Request]]] = []
-        """Of each record with repeated quotes, its partition key and the requests that brought them before."""
+        """For each record that repeats quotes: its partition key, and the earlier requests."""
         self._decoder = msgspec.json.Decoder(_Line)
 
     def store(self, request: Request, partition_key: str, data: bytes) -> None:

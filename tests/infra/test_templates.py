@@ -20,7 +20,7 @@ MADE_BY_THE_DEPLOYMENT = {"CodeKey", "Image"}
 
 @pytest.fixture(scope="module")
 def cfn_lint() -> Runner:
-    """cfn-lint with all its rules. To load them takes longer than to apply them."""
+    """cfn-lint with all its rules. Loading them takes longer than applying them."""
     return Runner(ConfigMixIn(include_checks=["I"]))
 
 

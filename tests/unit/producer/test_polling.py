@@ -168,8 +168,8 @@ def test_a_group_that_has_ended_is_polled_no_more(make_bench: MakeBench) -> None
 
 def test_while_the_breaker_is_open_a_poll_counts_as_paused_and_what_was_missing_stays(make_bench: MakeBench) -> None:
     until = OPEN + timedelta(minutes=5)
-    asked = FetchResult(missing=("RIDE",), set_aside=("OLD", "OLDER"), complete_to=OPEN)
-    bench = make_bench(FakeSource(asked, FetchResult(paused_until=until, set_aside=("OLD",))))
+    asked = FetchResult(missing=("RIDE",), inactive=("OLD", "OLDER"), complete_to=OPEN)
+    bench = make_bench(FakeSource(asked, FetchResult(paused_until=until, inactive=("OLD",))))
     bench.poller.poll()
     assert bench.count("source_breaker_open") == 0
     report = bench.poller.poll()
