@@ -37,7 +37,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     repeated_after_unread_answer: int
     """Repeated arrivals whose earlier answer was sent, but perhaps not read: its connection was not used again."""
     repeats_by_key: dict[str, int]
-    """By partition key, the number of records that repeat quotes which had been answered.
+    """The number of records for each partition key that repeat quotes which had been answered.
 
     A kill of the sender may cause one in each lane.
     """

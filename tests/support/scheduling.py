@@ -1,4 +1,4 @@
-"""How tests are distributed over processes: pytest-xdist's scheduler, told what shares fixtures and what takes long."""
+"""How tests are distributed over processes: pytest-xdist's scheduler, adapted to shared fixtures and long tests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def unit_of_work(nodeid: str) -> str:
 def sort_longest_first(items: list[pytest.Item]) -> None:
     """Move work with a test that is marked `slow` to the front, then whole files, then the rest.
 
-    Whatever comes late should be short, so that all processes end at about the same time.
+    Work that starts late should be short, so that all processes end at about the same time.
     """
     slow = {unit_of_work(item.nodeid) for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: (unit_of_work(item.nodeid) not in slow, not item.nodeid.startswith(WHOLE_FILES)))
@@ -29,7 +29,7 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no t
     """Sends each unit of work to the next process that has almost nothing left to do."""
 
     def __init__(self, config: pytest.Config, log: Any = None) -> None:
-        config.option.loadscopereorder = False  # it would put files with many tests first, however short they are
+        config.option.loadscopereorder = False  # otherwise files with many short tests would start first
         super().__init__(config, log)
 
     def _split_scope(self, nodeid: str) -> str:

@@ -1,4 +1,4 @@
-"""What a stopped producer leaves, and the next one restores."""
+"""The state that a stopped producer stores, and that the next one restores."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def pending(outbox: Outbox) -> list[object]:
     return lines
 
 
-def test_the_next_producer_delivers_what_was_left_and_suppresses_repeats(make_outbox: MakeOutbox) -> None:
+def test_the_next_producer_delivers_the_stored_quotes_and_suppresses_repeats(make_outbox: MakeOutbox) -> None:
     before, after = make_outbox(), make_outbox()
     accept(before, make_quote(second=1), make_quote(second=2))
     state = before.undelivered()
