@@ -92,7 +92,7 @@ def _archive_at(place: str) -> Iterator[Path]:
 
 @contextmanager
 def _reported_errors() -> Iterator[None]:
-    """End with status 1 and a message for what a person can fix. A bug of ours keeps its traceback."""
+    """End with status 1 and a message for what a person can fix. A bug keeps its traceback."""
     try:
         yield
     except (AnalyticsError, BotoCoreError) as error:

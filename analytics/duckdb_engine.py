@@ -47,7 +47,7 @@ class Engine:
             self._execute(f"CREATE VIEW {view.name} AS {view.select}")
 
     def run(self, sql: str) -> Result:
-        """Run a statement, or several of which the last has the result. Raises `QueryError`."""
+        """Run one or more statements and return the last result. Raises `QueryError`."""
         result = self._execute(sql)
         description = result.description or []
         return Result(

@@ -43,7 +43,7 @@ class Session:
         self._print(self._engine.run(text if saved is None else saved.select))
 
     def run_prompt(self) -> None:
-        r"""Run what is typed, or what comes through a pipe, until its end or `\q`."""
+        r"""Run typed or piped statements until the input ends or `\q`."""
         interactive = sys.stdin.isatty()
         if interactive:
             with suppress(ImportError):  # some platforms lack it, and the prompt then has no history

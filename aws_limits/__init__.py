@@ -1,7 +1,7 @@
 """What AWS's services accept and how they count it: each number once, with its source. Pure.
 
-A kilobyte is 1,024 bytes where AWS counts the size of an item or of memory. Of the Kinesis payload unit AWS says only
-25 KB, so the smaller reading holds: a packet of 25,000 bytes is one unit by either.
+A kilobyte is 1,024 bytes where AWS counts the size of an item or of memory. For the Kinesis payload
+unit of 25 KB, AWS does not say whether a KB is 1,000 or 1,024 bytes; 25,000 fits either.
 """
 
 KIB = 1024

@@ -37,7 +37,7 @@ from quotes import encode_content
 
 QUOTES = 50_000
 POLLS_A_REQUEST = 2
-"""As many as `benchmarks.contenders` has: a request of 1,000 quotes in 16 packets of 20 KB."""
+"""The same number as in `benchmarks.contenders`: a request of 1,000 quotes in 16 packets of 20 KB."""
 ROUNDS = 5
 """How often everything is measured. The lowest figure is reported, since disturbances only add CPU."""
 MAIN_STEPS = ("deduplicate", "outbox", "request")

@@ -122,7 +122,7 @@ def _line(kind: Kind, name: str, quantity: float, price: str, prices: Prices) ->
 
 def _polled_seconds(setup: Setup, usage: Usage) -> float:
     """How long the source is polled in the month."""
-    return usage.quotes / (setup.symbols * setup.news) * setup.interval_seconds
+    return usage.quotes / (setup.symbols * setup.share_of_new_quotes) * setup.interval_seconds
 
 
 def _fixed(setup: Setup, plan: Plan, prices: Prices) -> list[Line]:

@@ -78,7 +78,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     """The largest number of records in a batch."""
     memory_mb: int = 512
     """The memory of the function."""
-    news: float = 1.0
+    share_of_new_quotes: float = 1.0
     """The share of a poll's quotes that are new. Repeated quotes are not delivered."""
 
     @property
@@ -94,17 +94,17 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
 
 @lru_cache
 def _symbols_by_lane(symbols: int, lanes: int) -> tuple[int, ...]:
-    """The number of symbols in each busy lane, as hashing spreads so many names."""
+    """How many of `symbols` names the lane hash puts into each lane that gets any."""
     return tuple(Counter(lane_of(symbol_name(number), lanes) for number in range(symbols)).values())
 
 
 def lanes_for(symbols: int) -> int:
-    """The number of lanes for so many symbols: 4, which is the default, or as many as they need."""
+    """The number of lanes for the given number of symbols: 4, which is the default, or as many as they need."""
     return max(4, math.ceil(symbols / PLANNED_SYMBOLS_OF_LANE))
 
 
 def shards_for(symbols: int, interval_seconds: float) -> int:
-    """The number of shards for so many quotes, with a quarter to spare."""
+    """The number of shards for one quote of each symbol per interval, with a quarter to spare."""
     line = measure_sizes(PLANNED_SYMBOLS_OF_LANE, PLANNED_SYMBOLS_OF_LANE, 1).line
     return max(1, math.ceil(symbols / interval_seconds * line * HEADROOM / SHARD_BYTES))
 
@@ -112,7 +112,7 @@ def shards_for(symbols: int, interval_seconds: float) -> int:
 def sizes_of(setup: Setup) -> Sizes:
     """The sizes in a pipeline with this setup."""
     polls = round(_batch_seconds(setup) / setup.interval_seconds)
-    symbols_of_shard = round(setup.symbols * setup.news / setup.shards)
+    symbols_of_shard = round(setup.symbols * setup.share_of_new_quotes / setup.shards)
     symbols_of_lane = max(1, round(setup.symbols_of_lane))
     return measure_sizes(
         symbols_of_lane, max(1, symbols_of_shard), min(max(1, polls), MAX_MEASURED_POLLS), setup.resolution
@@ -122,11 +122,11 @@ def sizes_of(setup: Setup) -> Sizes:
 def expected_usage(
     setup: Setup, polls: float, minutes: float, idle_minutes: float = 0, *, cold_starts: float = 0
 ) -> Usage:
-    """The usage of so many polls within `minutes`, followed by `idle_minutes` in which nothing is polled."""
+    """The usage of `polls` polls within `minutes`, followed by `idle_minutes` in which nothing is polled."""
     sizes = sizes_of(setup)
-    quotes = polls * setup.symbols * setup.news
+    quotes = polls * setup.symbols * setup.share_of_new_quotes
     packets_of_poll = sum(
-        math.ceil(symbols * setup.news * sizes.line / KINESIS_PAYLOAD_UNIT_BYTES)
+        math.ceil(symbols * setup.share_of_new_quotes * sizes.line / KINESIS_PAYLOAD_UNIT_BYTES)
         for symbols in _symbols_by_lane(setup.symbols, setup.lanes)
     )
     heartbeats = (minutes + idle_minutes) * 60 / HEARTBEAT_SECONDS * setup.lanes
@@ -201,7 +201,7 @@ def _closing_commits(setup: Setup) -> int:
 
     If some symbols have no new quote in a minute, the heartbeat closes their bars in another commit.
     """
-    return (1 if setup.news == 1 else 2) * math.ceil(setup.symbols_of_lane / MAX_PUBLICATIONS)
+    return (1 if setup.share_of_new_quotes == 1 else 2) * math.ceil(setup.symbols_of_lane / MAX_PUBLICATIONS)
 
 
 def _state_units(setup: Setup, size: float) -> float:
@@ -215,7 +215,7 @@ def _state_units(setup: Setup, size: float) -> float:
 def _records_of_full_batch(setup: Setup, packets_of_poll: float) -> int:
     """The most records in a batch: the batch size, or what fits into the payload of an invocation."""
     line = measure_sizes(PLANNED_SYMBOLS_OF_LANE, PLANNED_SYMBOLS_OF_LANE, 1).line
-    packet = setup.symbols * setup.news * line / packets_of_poll
+    packet = setup.symbols * setup.share_of_new_quotes * line / packets_of_poll
     return max(1, min(setup.batch_size, int(LAMBDA_PAYLOAD_BYTES / (packet * 4 / 3 + RECORD_OVERHEAD_BYTES))))
 
 
@@ -226,7 +226,9 @@ def _batch_seconds(setup: Setup) -> float:
     poll, and Lambda sees them once a second.
     """
     step = _arrival_seconds(setup)
-    quotes = setup.symbols * setup.news / setup.shards * max(1, setup.window_seconds / setup.interval_seconds)
+    quotes = (
+        setup.symbols * setup.share_of_new_quotes / setup.shards * max(1, setup.window_seconds / setup.interval_seconds)
+    )
     seconds = _batch_milliseconds(setup, quotes, setup.busy_lanes / setup.shards) / 1000
     return math.ceil((setup.window_seconds + min(seconds, step)) / step) * step
 

@@ -18,7 +18,7 @@ from costs.expected_usage import EVENT_LOG_BYTES, PLATFORM_LOG_BYTES
 from costs.usage import Usage
 
 ARCHIVE = "/raw-data/"
-OTHERS = ("quarantine/", "undelivered/")
+OTHER_PREFIXES = ("quarantine/", "undelivered/")
 """Prefixes that the function and the producer write to and list, apart from the archive.
 
 Requests for other objects, such as the upload of the zip, are not on the bill."""
@@ -97,7 +97,7 @@ def _add(count: dict[str, float], call: Call, writes: Mapping[str, str]) -> None
         case "s3:PutObject" if ARCHIVE in call.place:
             count["archive_puts"] += 1
             count["archive_bytes"] += sum(call.sizes)
-        case "s3:PutObject" | "s3:ListObjectsV2" if any(prefix in call.place for prefix in OTHERS):
+        case "s3:PutObject" | "s3:ListObjectsV2" if any(prefix in call.place for prefix in OTHER_PREFIXES):
             count["other_puts"] += 1
         case "sns:Publish":
             count["alerts"] += len(call.sizes)

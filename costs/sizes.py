@@ -66,7 +66,7 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
 def measure_sizes(
     symbols_of_lane: int, symbols_of_batch: int, polls_of_batch: int, resolution: Literal["every", "minute"] = "every"
 ) -> Sizes:
-    """Measure the sizes for lanes of so many symbols, and batches of so many polls of so many symbols."""
+    """Measure the sizes for the given numbers: symbols of a lane, symbols of a poll, and polls of a batch."""
     names = [symbol_name(number) for number in range(min(symbols_of_batch, _MAX_BATCH_SYMBOLS))]
     batch = [quote for poll in range(polls_of_batch) for quote in _quotes(names, _START + timedelta(seconds=poll))]
     record = Record(

@@ -1,4 +1,4 @@
-"""Replaces the alert rules in the processor's zip by a file of the user's."""
+"""Replaces the alert rules in the processor's zip by the user's file."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def build(
 ) -> Path:
     """Build `<function>-<target>.zip` in the output directory from a source tree, and return its path.
 
-    `replaced` maps names in the zip to files that replace them, such as alert rules of the user's. Two builds of the
+    `replaced` maps names in the zip to files that replace them, such as the user's alert rules. Two builds of the
     same source for the same target and with the same interpreter are equal, byte for byte. The wheels are installed
     once for each target and lock file, so a second build needs no package index. Raises `PackageError`.
     """

@@ -44,7 +44,7 @@ def unpack(packed: bytes) -> LaneState:
     if envelope.version > VERSION:
         msg = f"the state has version {envelope.version}, but this program reads up to {VERSION}: deploy the newer one"
         raise ValueError(msg)
-    return replace(_STATE_DECODER.decode(envelope.state), position=Position.of(envelope.last_sequence))
+    return replace(_STATE_DECODER.decode(envelope.state), position=Position.parse(envelope.last_sequence))
 
 
 def encode_alert(alert: Alert) -> bytes:

@@ -26,7 +26,7 @@ class Position(NamedTuple):
         return str(self.sequence) if self.line == WHOLE else f"{self.sequence}+{self.line}"
 
     @classmethod
-    def of(cls, text: str) -> Position:
+    def parse(cls, text: str) -> Position:
         """Parse what `str` wrote."""
         sequence, _, line = text.partition("+")
         return cls(int(sequence), int(line) if line else WHOLE)

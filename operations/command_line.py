@@ -58,7 +58,7 @@ def outputs_of(prefix: str, stage: str, file: Path | None) -> Outputs:
 
 @contextmanager
 def reported_errors() -> Iterator[None]:
-    """End with an exit code and a message for what a person can fix. A bug of ours keeps its traceback."""
+    """End with an exit code and a message for what a person can fix. A bug keeps its traceback."""
     try:
         yield
     except OperationsError as error:

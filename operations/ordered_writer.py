@@ -22,7 +22,7 @@ P = TypeVar("P", bound=Packet)
 
 
 class Clock(msgspec.Struct, frozen=True, kw_only=True):
-    """The functions that tell the time and wait."""
+    """The functions that read the time and wait."""
 
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -90,7 +90,7 @@ class OrderedWriter:
 
 
 def _next_request(packets: Iterable[P]) -> list[P]:
-    """As many of the packets as one request can hold."""
+    """Select as many packets as fit into one request."""
     request: list[P] = []
     size = 0
     for packet in packets:

@@ -47,7 +47,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     arrived_before: datetime | None = None
     """Select only entries whose lines arrived before this time."""
 
-    def of(self, entries: Iterable[Entry]) -> list[Entry]:
+    def select(self, entries: Iterable[Entry]) -> list[Entry]:
         """The selected entries, in the given order."""
         return [entry for entry in entries if self._matches(entry)]
 
@@ -122,7 +122,7 @@ def check_lines(content: bytes, key: str, lanes: int | None, now: datetime) -> l
             results[good.number] = Refusal(good.number, "an old heartbeat has no use: drop it")
         elif count is None:
             results[good.number] = Refusal(
-                good.number, "the partition key of its record does not tell the number of lanes: set --lanes"
+                good.number, "the partition key of its record does not show the number of lanes: set --lanes"
             )
         else:
             lane = partition_key(lane_of(good.line.symbol, count), count)

@@ -97,7 +97,7 @@ def list_(  # noqa: PLR0917  (options, by name)
         now = datetime.now(UTC)
         selection = Selection(reason=reason, arrived_before=_before(now, older))
         with _snapshot(outputs_of(stack_prefix, stage, outputs_file), limit) as snapshot:
-            entries = selection.of(snapshot.entries)
+            entries = selection.select(snapshot.entries)
         if json:
             for entry in entries:
                 typer.echo(quarantine_view.json_of(entry))
@@ -260,7 +260,7 @@ def _selected(snapshot: QueueSnapshot, selection: Selection) -> list[Entry]:
     if missing := selection.not_found(snapshot.entries):
         more = "" if snapshot.complete else "; not all messages were read: set a higher --limit"
         raise NotFound(f"not in quarantine, or hidden by another reader: {', '.join(missing)}{more}")
-    return selection.of(snapshot.entries)
+    return selection.select(snapshot.entries)
 
 
 def _before(now: datetime, age: timedelta | None) -> datetime | None:

@@ -165,8 +165,8 @@ class Rebuilder:
         """Write the bars that differ from the stored ones."""
         stored = {row["minute"]: row for row in self._bars.between(symbol, span.start, span.end)}
         rows = {row["minute"]: row for row in (bar_row(bar, self._settings.bar_ttl_days) for bar in bars)}
-        living = {minute: row for minute, row in rows.items() if not _is_expired(row, now)}
-        different = {minute: row for minute, row in living.items() if stored.get(minute) != row}
+        unexpired = {minute: row for minute, row in rows.items() if not _is_expired(row, now)}
+        different = {minute: row for minute, row in unexpired.items() if stored.get(minute) != row}
         if not dry_run:
             self._quotes.put([row for bar in bars if bar.line for row in self._minute_rows(bar)])
             self._bars.put(list(different.values()))
@@ -176,7 +176,7 @@ class Rebuilder:
             added=len(different.keys() - stored.keys()),
             corrected=len(different.keys() & stored.keys()),
             without_quotes=len(stored.keys() - rows.keys()),
-            expired=len(rows) - len(living),
+            expired=len(rows) - len(unexpired),
         )
 
     def _minute_rows(self, bar: Bar) -> list[Row]:

@@ -1,4 +1,4 @@
-"""Redrives the batches that Lambda discarded: puts their records back on the stream and sets their objects aside.
+"""Redrives the batches that Lambda discarded: puts their records back on the stream and moves their objects.
 
 Lambda discards a batch that has used up its retries or has become too old. The batch becomes an object under
 `aws/lambda/` in the archive bucket. The object holds an invocation record, whose `payload` is the whole event:
@@ -65,7 +65,7 @@ def find_discarded(
 ) -> Discarded:
     """Find every batch that Lambda discarded. With `again`, find those that were redriven before.
 
-    The objects are read to find their order. Their names do not tell it, because they have a resolution of a second,
+    The objects are read to find their order. Their names do not show it, because they have a resolution of a second,
     and a bisected batch becomes several objects in one second. `on_progress` is called with 1 after each object.
     """
     prefix = f"s3://{bucket}/{REDRIVEN if again else ''}{DISCARDED}"
@@ -142,7 +142,7 @@ def records_in(body: bytes, address: str) -> tuple[Record, ...]:
     """The records of an object that Lambda wrote, in their order. Raises `Unreadable`."""
     try:
         payload: Any = msgspec.json.decode(_DECODER.decode(body).payload)
-        # In AWS's example, the event is a string inside the document.
+        # AWS's example has the event as a JSON string in the document. Accept a JSON object too.
         event = msgspec.json.decode(payload) if isinstance(payload, str) else payload
         records = records_of(event)
     except (msgspec.MsgspecError, LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:

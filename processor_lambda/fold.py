@@ -31,7 +31,7 @@ MANY_MORE = 4
 """Within a cooldown, a silence of this many times the symbols already announced raises another alert at once."""
 FORGET_AFTER = timedelta(days=30)
 """A symbol without quotes for this long is removed, or a lane would grow with every symbol that was ever watched.
-Everything that is remembered of it is void by then: cooldowns, split detection and open minutes."""
+Everything that is remembered of it is obsolete by then: cooldowns, split detection and open minutes."""
 MAX_SYMBOLS = 800
 """The most symbols of a lane's state, twice as many as a producer puts there, so that old symbols have room until they
 are forgotten. Quotes of any further symbol become rows but no bars. Without the limit, a flood of names would outgrow
@@ -171,13 +171,13 @@ class _LaneFold:
     def _evaluate_quote(self, before: SymbolState, quote: Quote) -> dict[str, AlertState]:
         """The symbol's alert states after the rules for quotes were evaluated."""
         states = before.alert_states
-        for rule in self._rules.of(quote.symbol).quote:
+        for rule in self._rules.for_symbol(quote.symbol).quote:
             signal = rule.signal(quote)
             if signal is None:
                 continue
             state = states.get(rule.id)
             if state is not None and is_new_day(before, quote):
-                state = AlertState(0, 0, state.raised_at)  # on a new day, the same move is news again
+                state = AlertState(0, 0, state.raised_at)  # on a new day, the same move is announced again
             state, is_raised = evaluate(state, signal, quote.event_time, rule.cooldown)
             states = _with_state(states, rule.id, state)
             if is_raised:
@@ -192,7 +192,7 @@ class _LaneFold:
         self.decided.append(bar)
         gap_ms = 0 if before.minute is None else (bar.minute - before.minute - MINUTE) // MILLISECOND
         alert_states = state.alert_states
-        for rule in self._rules.of(bar.symbol).bar:
+        for rule in self._rules.for_symbol(bar.symbol).bar:
             signal = rule.signal(bar, follows_gap=gap_ms > state.interval_ms)
             if signal is None:
                 continue
@@ -213,7 +213,7 @@ class _LaneFold:
         if ratio is None:
             return state
         new_shares = float(ratio)
-        self.decided += [rule.alert(quote, last, new_shares) for rule in self._rules.of(quote.symbol).split]
+        self.decided += [rule.alert(quote, last, new_shares) for rule in self._rules.for_symbol(quote.symbol).split]
         rescaled = symbol_state.unpacked(state.indicators).rescaled(new_shares)
         return replace(state, indicators=indicators.pack(rescaled))
 
@@ -228,7 +228,7 @@ class _LaneFold:
         stale: dict[str, list[StaleSymbol]] = {}
         rules: dict[str, SilenceRule] = {}
         for symbol, state in self._symbols.items():
-            for rule in self._rules.of(symbol).silence:
+            for rule in self._rules.for_symbol(symbol).silence:
                 before = state.alert_states.get(rule.id)
                 if not state.is_open and before is None:
                     continue

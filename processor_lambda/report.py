@@ -14,7 +14,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     quotes: int = 0
     """Quotes of the records that were not committed before. A quote that is in the batch twice counts twice."""
     late: int = 0
-    """Those of them that changed no bar: late, repeated, or of a symbol too many for its lane."""
+    """Those of them that changed no bar: late, repeated, or of a symbol beyond the lane's limit."""
     repeated_records: int = 0
     """Records that an earlier invocation committed."""
     quarantined: int = 0

@@ -6,18 +6,20 @@ import math
 from datetime import timedelta
 from fractions import Fraction
 
-WHOLE = (2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 25, 30, 40, 50, 100)
+WHOLE_RATIOS = (2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 25, 30, 40, 50, 100)
 """The whole ratios: new shares for an old one, or old shares for a new one in a reverse split."""
-PARTS = (Fraction(3, 2), Fraction(4, 3), Fraction(5, 4))
+FRACTIONAL_RATIOS = (Fraction(3, 2), Fraction(4, 3), Fraction(5, 4))
 """The other ratios, in the same sense."""
 WHOLE_TOLERANCE = 0.01
 """How far the last price may be from the official close, as a fraction of it."""
-PARTS_TOLERANCE = 0.0025
-"""The tolerance for `PARTS`. It is smaller, because a price can fall by a fifth or a third without a split."""
+FRACTIONAL_TOLERANCE = 0.0025
+"""The tolerance for `FRACTIONAL_RATIOS`. It is smaller: a price can fall by a fifth or a third without a split."""
 MAX_AGE = timedelta(days=10)
 """The oldest last price that a split is detected from. Over a longer time, a price may halve without a split."""
 
-_RATIOS = [(Fraction(ratio), WHOLE_TOLERANCE) for ratio in WHOLE] + [(ratio, PARTS_TOLERANCE) for ratio in PARTS]
+_RATIOS = [(Fraction(ratio), WHOLE_TOLERANCE) for ratio in WHOLE_RATIOS] + [
+    (ratio, FRACTIONAL_TOLERANCE) for ratio in FRACTIONAL_RATIOS
+]
 
 
 def split_ratio(last: float, previous_close: float, price: float) -> Fraction | None:

@@ -172,7 +172,7 @@ class Daemon:
         if self._handover is None:
             return False
         try:
-            self._handover.leave()
+            self._handover.store()
         except HandoverUnavailable as error:
             log.warning("handover_failed", detail=str(error)[:300])
             return False

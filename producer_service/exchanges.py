@@ -1,4 +1,4 @@
-"""Which calendars a symbol trades by, as its Yahoo name tells. Pure.
+"""Which calendars a symbol trades by, as its Yahoo name shows. Pure.
 
 The calendars are those of exchange_calendars. Yahoo documents its suffixes: https://help.yahoo.com/kb/SLN2310.html
 """
@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 
 AUTO = "auto"
-"""Stands for the calendars that the names of the symbols tell."""
+"""Stands for the calendars that are implied by the names of the symbols."""
 
 ALWAYS = "always"
 """The calendar of symbols that never stop trading, and of unknown symbols: a poll too many loses nothing."""
@@ -78,4 +78,4 @@ def calendars_of(symbols: Iterable[str]) -> tuple[str, ...]:
 
 
 NAMES = frozenset({HOME, *CURRENCIES, *FUTURES, *_SUFFIXES.values(), *_INDICES.values()})
-"""Every calendar that a name can tell, except `always`."""
+"""Every calendar that a name can imply, except `always`."""

@@ -21,7 +21,7 @@ class Freshness(Collector):
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._within = [0] * len(BOUNDS_SECONDS)  # cumulative, as Prometheus has it
+        self._within = [0] * len(BOUNDS_SECONDS)  # cumulative, as in Prometheus
         self._count = 0
         self._sum = 0.0
 

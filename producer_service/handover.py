@@ -43,7 +43,7 @@ class Handover:
             log.warning("handover_unavailable", detail=str(error)[:300], action="the next attempt is in a minute")
         return quotes
 
-    def leave(self) -> int:
+    def store(self) -> int:
         """Store everything pending, and the histories, for the next producer. Returns how many quotes were stored.
 
         Nothing may be in flight, and nothing may be accepted any more. Raises `HandoverUnavailable`; then everything is

@@ -39,4 +39,4 @@ class HandoverStore(Protocol):
         """The state under a key, or None if another producer took it meanwhile. Raises `HandoverUnavailable`."""
 
     def delete(self, key: str) -> None:
-        """Remove a state. Removing it twice is no error. Raises `HandoverUnavailable`."""
+        """Remove a state. Removing it twice is not an error. Raises `HandoverUnavailable`."""

@@ -29,7 +29,7 @@ class Health:
         self._stream = Verdict(ok=False, reason="the stream has not been asked yet")
 
     def expect(self, loop: str, within_seconds: float) -> None:
-        """From now on, expect a beat of a loop at least this often."""
+        """Expect a beat of a loop at least this often from now on."""
         with self._lock:
             self._limits[loop] = within_seconds
             self._beats[loop] = self._monotonic()

@@ -1,4 +1,4 @@
-"""Heartbeats: each round tells every lane the producer's clock, and up to which time the lane is complete. Pure."""
+"""Heartbeats: each round states the producer's clock, and for each lane up to which time it is complete. Pure."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Server:
         return self._server.server_port
 
     def start(self) -> None:
-        """Start the thread that answers."""
+        """Start answering."""
         self._thread.start()
 
     def stop(self) -> None:

@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 class Intake:
     """Thread-safe. Results, heartbeats, a restored state and the close exclude each other.
 
-    So a heartbeat comes after every quote that its `complete_to` speaks of. `now` returns aware UTC in whole
+    So a heartbeat comes after every quote that its `complete_to` covers. `now` returns aware UTC in whole
     milliseconds. Once `stopping` is set, nothing waits for room any more.
     """
 

@@ -238,4 +238,6 @@ def _reported_errors(path: str) -> Iterator[None]:
 def _advice(path: str, error: Exception) -> str:
     if "locked" in str(error):
         return f"journal {path}: another process uses it; stop that producer, or set another PRODUCER_JOURNAL_DIR"
-    return f"journal {path}: {error}; to start with an empty journal, move the file away, and keep it for its quotes"
+    return (
+        f"journal {path}: {error}; move the file aside to start without it, and keep it: it may hold undelivered quotes"
+    )

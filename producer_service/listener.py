@@ -34,7 +34,7 @@ class Listener:
 
     When the source returns or raises, that is counted and logged as a failure of the source, and the source is started
     again after a pause with full jitter. The bound of the pause doubles until the source has run for longer than the
-    longest pause. `beat` tells the health check that results come in. `jitter` is uniform from 0 to 1.
+    longest pause. `beat` reports to the health check that results come in. `jitter` is uniform from 0 to 1.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Listener:
         self._thread: threading.Thread | None = None
 
     def start(self, on_end: Callable[[], None]) -> None:
-        """Start to listen. `on_end` is called from the thread when it ends."""
+        """Start listening. `on_end` is called from the thread when it ends."""
         self._thread = threading.Thread(target=self._run, args=(on_end,), name=f"listen-{self.name}", daemon=True)
         self._thread.start()
 

@@ -29,7 +29,7 @@ class GroupSummary(msgspec.Struct, frozen=True, kw_only=True):
     open: int
     """Groups whose exchanges are open, including the margins."""
     missing: int
-    set_aside: int
+    inactive: int
     is_paused: bool
     """Whether the breaker of any source is open."""
 
@@ -61,7 +61,7 @@ class Metrics:
             "Symbols without a price in the last poll of their group.",
             registry=registry,
         )
-        self.set_aside = Gauge(
+        self.inactive = Gauge(
             "stockstream_symbols_set_aside",
             "Symbols that had no price for so long that they are asked for only once a day.",
             registry=registry,
@@ -144,5 +144,5 @@ class Metrics:
         self.groups.set_function(lambda: summary().groups)
         self.groups_open.set_function(lambda: summary().open)
         self.missing.set_function(lambda: summary().missing)
-        self.set_aside.set_function(lambda: summary().set_aside)
+        self.inactive.set_function(lambda: summary().inactive)
         self.breaker_open.set_function(lambda: float(summary().is_paused))

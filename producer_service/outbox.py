@@ -34,7 +34,7 @@ class _Lane:
         self.in_flight = False
         self.failures = 0
         self.not_before = 0.0
-        """In monotonic seconds, the end of the pause after a failure, or the end of the linger of the first row."""
+        """When the lane may send again (monotonic seconds): after a pause, or when the linger of its first row ends."""
 
 
 class Outbox:
@@ -166,7 +166,10 @@ class Outbox:
             return self._changed.wait_for(lambda: self._bytes < self._max_bytes, seconds)
 
     def wait_until_empty(self, seconds: float) -> bool:
-        """Wait until nothing is pending, at most some seconds. Returns whether that is so. Lines no longer linger."""
+        """Wait until nothing is pending, at most some seconds. Returns whether that is so.
+
+        After this call, lines do not linger.
+        """
         with self._changed:
             self._is_draining = True
             self._work.notify_all()
@@ -188,7 +191,7 @@ class Outbox:
                 self._work.wait(max(0.0, min(next_at, deadline) - now))
 
     def settle(self, packets: Sequence[Packet], acknowledged: Sequence[bool]) -> None:
-        """Record of each packet that `take` returned whether Kinesis acknowledged it. If not, it is sent again."""
+        """Record for each packet that `take` returned whether Kinesis acknowledged it. If not, it is sent again."""
         done = [packet for packet, is_done in zip(packets, acknowledged, strict=True) if is_done]
         with self._changed:
             if done:

@@ -31,7 +31,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     accepted_at: float
     """When the lines were accepted, in seconds since the epoch."""
     available_at: tuple[float, ...] = ()
-    """The earliest time at which each quote could be had, in seconds since the epoch: event time plus declared delay.
+    """The earliest time at which each quote was available, in seconds since the epoch: event time plus declared delay.
 
     Freshness is measured from it. Rows of recordings and rows that were read from the journal do not have it.
     """

@@ -51,7 +51,7 @@ class PollStatus(msgspec.Struct, frozen=True, kw_only=True):
     polled_at: datetime | None = None
     report: PollReport | None = None
     missing: tuple[str, ...] = ()
-    set_aside: tuple[str, ...] = ()
+    inactive: tuple[str, ...] = ()
     paused_until: datetime | None = None
     failed_at: datetime | None = None
     """When the last poll with a failure began."""
@@ -65,7 +65,7 @@ class PollStatus(msgspec.Struct, frozen=True, kw_only=True):
             polled_at=asked_at,
             report=report,
             missing=self.missing if report.paused else result.missing,
-            set_aside=result.set_aside,
+            inactive=result.inactive,
             paused_until=result.paused_until,
         )
         return replace(status, failed_at=asked_at, failure=result.failures[-1]) if result.failures else status

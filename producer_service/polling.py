@@ -67,7 +67,7 @@ class SharedSource:
 class Poller:
     """Polls one group, one poll at a time. Once `stopping` is set, a poll accepts nothing more.
 
-    `beat` tells the health check that this group's polls advance.
+    `beat` reports to the health check that this group's polls advance.
     """
 
     def __init__(

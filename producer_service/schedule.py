@@ -45,15 +45,15 @@ class Schedule:
         self._scheduler.add_listener(self._count, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES | EVENT_JOB_ERROR)
 
     def poll(self, seconds: float, name: str, job: Callable[[], object]) -> None:
-        """Run a poll at an interval of some seconds, the first time at once."""
+        """Run a poll every `seconds`, the first time at once."""
         self._add(seconds, name, job, _POLLS, first_after_seconds=0)
 
     def every(self, seconds: float, name: str, job: Callable[[], object]) -> None:
-        """Run another job at an interval of some seconds, the first time after one interval."""
+        """Run another job every `seconds`, the first time after that many seconds."""
         self._add(seconds, name, job, "default", first_after_seconds=seconds)
 
     def start(self) -> None:
-        """Start to run the jobs."""
+        """Start running the jobs."""
         self._scheduler.start()
 
     def stop(self) -> None:

@@ -40,7 +40,7 @@ class Status:
             groups=len(self._groups),
             open=sum(state.phase(now).is_open for state in self._groups),
             missing=len(self._symbols("missing")),
-            set_aside=len(self._symbols("set_aside")),
+            inactive=len(self._symbols("inactive")),
             is_paused=any(_is_paused(state, now) for state in self._groups),
         )
 
@@ -56,7 +56,7 @@ class Status:
             "groups": [_group(state, now) for state in self._groups],
             "paused_sources": _paused_sources(self._groups, now),
             "missing": _listed(self._symbols("missing")),
-            "set_aside": _listed(self._symbols("set_aside")),
+            "set_aside": _listed(self._symbols("inactive")),
             "outbox": _with_age(self._outbox.counts(), now),
             "lanes": [_with_age(lane, now) for lane in self._outbox.lanes()],
             "never_quoted": _listed(symbol for symbol in symbols if symbol not in histories),

@@ -1,7 +1,7 @@
 """The contract between producer and processor: what a quote is, and its bytes.
 
-`model` defines quotes and heartbeats, `wire` encodes and decodes packets of them, and `lanes` tells the lane of a
-symbol. Both programs import this package, and neither imports the other.
+`model` defines quotes and heartbeats, `wire` encodes and decodes packets of them, and `lanes` computes the lane of
+a symbol. Both programs import this package, and neither imports the other.
 """
 
 from quotes.lanes import MAX_LANES, MAX_SYMBOLS_PER_LANE, lane_of, lanes_of_key, partition_key

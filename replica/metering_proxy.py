@@ -1,8 +1,9 @@
 """Runs MiniStack behind a proxy that records the calls that AWS would bill.
 
-It runs as a file, in an environment that has MiniStack, and imports no package of ours. Each call that AWS bills by
-size or by number becomes a JSON line of the file STOCKSTREAM_CALLS: the action, what it acts on, and the bytes of each
-part. The proxy sees the calls of the function and of the producer alike. A hook in a client would miss the function's.
+It runs as a file, in an environment that has MiniStack, and imports no package of this project. Each call that AWS
+bills by size or by number becomes a JSON line of the file STOCKSTREAM_CALLS: the action, what it acts on, and the bytes
+of each part. The proxy sees the calls of the function and of the producer alike. A hook in a client would miss the
+function's.
 """
 
 from __future__ import annotations

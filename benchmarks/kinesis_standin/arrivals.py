@@ -37,7 +37,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     repeated_after_unread_answer: int
     """Repeated arrivals whose earlier answer was sent, but perhaps not read: its connection was not used again."""
     repeats_by_key: dict[str, int]
-    """By partition key, the number of records that repeat quotes which had been answered.
+    """The number of records for each partition key that repeat quotes which had been answered.
 
     A kill of the sender may cause one in each lane.
     """
@@ -71,7 +71,7 @@ class Arrivals:
         self._quotes = 0
         self._out_of_order = 0
         self._repeats: list[tuple[str, list[Request]]] = []
-        """Of each record with repeated quotes, its partition key and the requests that brought them before."""
+        """For each record that repeats quotes: its partition key, and the earlier requests."""
         self._decoder = msgspec.json.Decoder(_Line)
 
     def store(self, request: Request, partition_key: str, data: bytes) -> None:

@@ -91,7 +91,7 @@ class FaultyStream:
     def _store(self, request: Request, record: _Record) -> dict[str, str]:
         error = self._dice.record_error()
         if error is not None:
-            return {"ErrorCode": error, "ErrorMessage": "told to fail"}
+            return {"ErrorCode": error, "ErrorMessage": "injected failure"}
         self._arrivals.store(request, record.partition_key, record.data)
         self._sequence += 1
         return {"SequenceNumber": str(self._sequence), "ShardId": self._shard(record.partition_key)}
@@ -137,7 +137,7 @@ def _mistake(records: list[_Record]) -> tuple[str, str] | None:
 def _unstored(fate: Fate) -> Answer:
     if fate is Fate.THROTTLED:
         return Answer(400, _error("ProvisionedThroughputExceededException", "Rate exceeded for the stream"), fate)
-    return Answer(500, _error("InternalFailure", "told to fail"), fate)
+    return Answer(500, _error("InternalFailure", "injected failure"), fate)
 
 
 def _of_records(outcomes: list[dict[str, str]]) -> tuple[int, bytes]:

@@ -23,13 +23,16 @@ class Rules:
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self.rules = tuple(rules)
-        self._of: dict[str, SymbolRules] = {}
+        self._by_symbol: dict[str, SymbolRules] = {}
 
-    def of(self, symbol: str) -> SymbolRules:
-        """The rules of a symbol. Of each kind: those that name the symbol, or else those that name no symbol."""
-        if symbol not in self._of:
-            self._of[symbol] = self._matching(symbol)
-        return self._of[symbol]
+    def for_symbol(self, symbol: str) -> SymbolRules:
+        """The rules of a symbol.
+
+        For each kind, the rules that name the symbol; if there are none, those that name no symbol.
+        """
+        if symbol not in self._by_symbol:
+            self._by_symbol[symbol] = self._matching(symbol)
+        return self._by_symbol[symbol]
 
     def _matching(self, symbol: str) -> SymbolRules:
         named = [rule for rule in self.rules if symbol in rule.symbols]

@@ -57,15 +57,15 @@ def is_cooling(state: AlertState | None, now: datetime, cooldown: timedelta) -> 
 
 
 @cache
-def symmetric(edge: float, rearm: float) -> Band:
-    """A band from `-edge` to `edge`, re-armed at `rearm` times the edge."""
-    return Band(edge, edge * rearm, -edge, -edge * rearm)
+def symmetric(threshold: float, rearm: float) -> Band:
+    """A band from `-threshold` to `threshold`, re-armed at `rearm` times the threshold."""
+    return Band(threshold, threshold * rearm, -threshold, -threshold * rearm)
 
 
 @cache
-def one_sided(edge: float, rearm: float) -> Band:
-    """A band with an upper edge only."""
-    return Band(edge, edge * rearm, -math.inf, -math.inf)
+def one_sided(threshold: float, rearm: float) -> Band:
+    """A band with an upper threshold only."""
+    return Band(threshold, threshold * rearm, -math.inf, -math.inf)
 
 
 @cache

@@ -43,15 +43,15 @@ class FetchResult(msgspec.Struct, frozen=True, kw_only=True):
     """What a source delivers at once: the result of one fetch, or of one push.
 
     If a source is asked symbol by symbol, as Yahoo is, each symbol of a fetch is in `quotes`, `rejected`, `missing`,
-    `set_aside` or a failure. While the source is paused, a symbol is in `set_aside` or nowhere.
+    `inactive` or a failure. While the source is paused, a symbol is in `inactive` or nowhere.
     """
 
     quotes: tuple[Quote, ...] = ()
     """All of them have revision 0. The quotes of one symbol are in the order of their event times."""
     rejected: tuple[Rejected, ...] = ()
     missing: tuple[str, ...] = ()
-    """The symbols that the source was asked for and has no price of."""
-    set_aside: tuple[str, ...] = ()
+    """The symbols of the request without a price."""
+    inactive: tuple[str, ...] = ()
     """The symbols of this fetch that have been missing for so long that the source asks for them only once a day."""
     failures: tuple[Failure, ...] = ()
     paused_until: datetime | None = None
@@ -61,7 +61,7 @@ class FetchResult(msgspec.Struct, frozen=True, kw_only=True):
     more: bool = False
     """The source has more quotes that are due now, so it should be fetched again without waiting for the next poll."""
     ended: bool = False
-    """The source has no quotes left and never will have, as a replay at its end."""
+    """The source has no quotes left and never will have, like a replay at its end."""
 
     def for_symbols(self, symbols: Collection[str]) -> FetchResult:
         """The part of this result that concerns some symbols."""
@@ -70,7 +70,7 @@ class FetchResult(msgspec.Struct, frozen=True, kw_only=True):
             quotes=tuple(quote for quote in self.quotes if quote.symbol in symbols),
             rejected=tuple(rejected for rejected in self.rejected if rejected.symbol in symbols),
             missing=tuple(symbol for symbol in self.missing if symbol in symbols),
-            set_aside=tuple(symbol for symbol in self.set_aside if symbol in symbols),
+            inactive=tuple(symbol for symbol in self.inactive if symbol in symbols),
             failures=tuple(
                 replace(failure, symbols=concerned)
                 for failure in self.failures
@@ -106,7 +106,7 @@ class PolledSource(Protocol):
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """The symbols it serves if the user names none. Empty if it cannot know them, as Yahoo."""
+        """The symbols it serves if the user names none. Empty if it cannot know them, like Yahoo."""
 
     def fetch(self, symbols: Sequence[str], now: datetime) -> FetchResult:
         """Return the quotes of some symbols that are due at `now` (aware UTC). Failures are part of the result."""
@@ -117,7 +117,7 @@ class PolledSource(Protocol):
 
 @runtime_checkable
 class PushedSource(Protocol):
-    """A source that delivers quotes when they come, as over a WebSocket."""
+    """A source that delivers quotes when they come, for example over a WebSocket."""
 
     @property
     def traits(self) -> SourceTraits:
@@ -130,8 +130,8 @@ class PushedSource(Protocol):
     def listen(self, deliver: Callable[[FetchResult], None]) -> None:
         """Connect, and call `deliver` with each result until the source is closed or the connection ends.
 
-        It delivers one result at a time, and at least one every `MAX_SILENCE`. If there are no quotes, the result is
-        empty but for its `complete_to`, which lets bars close. `deliver` blocks while the outbox is full; an exception
+        It delivers one result at a time, and at least one every `MAX_SILENCE`. If there are no quotes, the result
+        has only `complete_to`, which lets bars close. `deliver` blocks while the outbox is full; an exception
         of it must not be caught. `listen` may raise, and it may be called again after it returned or raised.
         """
 

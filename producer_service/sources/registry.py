@@ -1,4 +1,7 @@
-"""Every source that the producer knows. A new source is added to this list and nowhere else in the producer."""
+"""Every source that the producer knows.
+
+A new source is added to this list and nowhere else in this package; CONTRIBUTING.md lists the places outside it.
+"""
 
 from __future__ import annotations
 

@@ -58,8 +58,8 @@ class EventSourceMapping(msgspec.Struct, frozen=True, kw_only=True, rename="pasc
     def from_response(cls, response: Mapping[str, object]) -> EventSourceMapping:
         """The mapping of a `GetEventSourceMapping` response. Absent and null properties have AWS's defaults.
 
-        Raises `UnsupportedMapping` for a value out of AWS's range, for a source that is no Kinesis data stream, and for
-        a filter or a tumbling window. To ignore one of these would deliver other batches than Lambda does.
+        Raises `UnsupportedMapping` for a value out of AWS's range, for a source that is not a Kinesis data stream, and
+        for a filter or a tumbling window. Ignoring one of these would deliver other batches than Lambda does.
         """
         for name in _UNSUPPORTED:
             if response.get(name):

@@ -159,7 +159,7 @@ class ShardPoller:
                 self._pause(self._poll_interval_seconds)
 
     def _await_room(self) -> None:
-        """Wait while a backlog holds a whole batch. To read more records would only fill the memory."""
+        """Wait while a backlog holds a whole batch. Reading more records would only fill the memory."""
         batch_size = self._mapping.batch_size
         with self._changed:
             self._changed.wait_for(

@@ -18,7 +18,7 @@ from quotes import Heartbeat, Quote, encode_line
 from tests.support.sizes import sized
 
 PACKETS = sized(1_000, 10_000)
-"""Of each of ten seeds."""
+"""The number of packets for each of ten seeds."""
 KEY = "lane-00-of-01"
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123_000, tzinfo=UTC)
 

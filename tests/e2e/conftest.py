@@ -17,10 +17,8 @@ LOGS = ROOT / "build" / "e2e"
 
 @pytest.fixture(scope="session")
 def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The running, healthy stack, in which quotes are stored. Each test must leave it like this."""
-    if shutil.which("docker") is None or any(
-        docker(*question).returncode for question in (["info"], ["compose", "ls"])
-    ):
+    """A healthy stack that is storing quotes. Tests must restore this state."""
+    if shutil.which("docker") is None or any(docker(*command).returncode for command in (["info"], ["compose", "ls"])):
         pytest.skip("there is no container engine: `docker info` or `docker compose ls` fails")
     stack = Stack(PROJECT, (), tmp_path_factory.mktemp("stack"))
     described = json.loads(stack.compose("config", "--format", "json").stdout)["services"]

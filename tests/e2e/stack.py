@@ -1,4 +1,4 @@
-"""The compose stack under a project name of its own, driven by `docker compose` and read from outside."""
+"""Runs the compose stack under its own project name and reads its state through public interfaces."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class Stack:
         self.files = [ROOT / "docker-compose.yml", HERE / "compose.yaml"]
         self.project = project
         self._scratch = scratch
-        ours = ("PRODUCER_", "COMPOSE_", "STOCKSTREAM_VERSION")
-        self._environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)} | PORTS
+        prefixes = ("PRODUCER_", "COMPOSE_", "STOCKSTREAM_VERSION")
+        self._environment = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)} | PORTS
 
     def compose(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run `docker compose` with these arguments. With `check`, it must succeed."""
+        """Run `docker compose`. If `check`, fail with its output on an error."""
         files = [part for file in self.files for part in ("--file", str(file))]
         command = ["docker", "compose", "--project-name", self.project, "--env-file", os.devnull, *files, *arguments]
         done = subprocess.run(
@@ -70,7 +70,7 @@ class Stack:
             wait_until(lambda: self.state(service)["Health"]["Status"] == "healthy", seconds=60, what="health")
 
     def state(self, service: str) -> dict[str, Any]:
-        """The state of a service's container, from `docker inspect`."""
+        """The state of a service's container, as `docker inspect` reports it."""
         found: dict[str, Any] = json.loads(
             docker("inspect", "--format", "{{json .State}}", self.container(service)).stdout
         )
@@ -81,13 +81,13 @@ class Stack:
         return self.compose("ps", "--all", "--quiet", service).stdout.strip()
 
     def leftovers(self) -> list[str]:
-        """The names of all containers (also the function's), volumes and networks of the project that still exist."""
-        questions = (
+        """The project's containers (including the function's), volumes and networks that still exist."""
+        commands = (
             ("ps", "--all", "--filter", f"name={self.project}", "--format", "{{.Names}}"),
             ("volume", "ls", "--filter", f"name={self.project}", "--format", "{{.Name}}"),
             ("network", "ls", "--filter", f"name={self.project}", "--format", "{{.Name}}"),
         )
-        return [name for question in questions for name in docker(*question).stdout.split()]
+        return [name for command in commands for name in docker(*command).stdout.split()]
 
     def url(self, service: str, port: int) -> str:
         """The URL of a service's published port. A restart may change it."""
@@ -101,14 +101,14 @@ class Stack:
             return error.code
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """The present samples of an expression in Prometheus."""
+        """The current samples of a Prometheus expression."""
         answer = self.prometheus("query?" + urllib.parse.urlencode({"query": expression}))
         result: list[dict[str, Any]] = answer["result"]
         return result
 
-    def prometheus(self, question: str) -> dict[str, Any]:
-        """The answer of Prometheus's API to a request."""
-        with _opened(f"{self.url('prometheus', 9090)}/api/v1/{question}") as answer:
+    def prometheus(self, request: str) -> dict[str, Any]:
+        """The `data` of the response of Prometheus's API to a request."""
+        with _opened(f"{self.url('prometheus', 9090)}/api/v1/{request}") as answer:
             data: dict[str, Any] = json.load(answer)["data"]
             return data
 
@@ -140,13 +140,13 @@ class Stack:
         return EvidenceReader(self.outputs, stream, inbox, dynamodb=client("dynamodb"), s3=client("s3"), sqs=sqs)
 
     def accepted(self) -> list[Identity]:
-        """What the producer has accepted, by the accepted log in its volume."""
+        """The identities of all accepted quotes, from the accepted log in the producer's volume."""
         copy = self._scratch / "accepted_log.jsonl"
         self.compose("cp", f"producer:{ACCEPTED_LOG}", str(copy))
         return list(accepted_log.read(copy))
 
     def audited(self) -> Findings:
-        """Compare everything accepted so far with what is stored, as soon as nothing is missing, or after a while."""
+        """Wait until everything accepted so far is stored, or `STORED_SECONDS` have passed, and return the audit."""
         accepted = self.accepted()
         assert accepted
         deadline = time.monotonic() + STORED_SECONDS

@@ -74,7 +74,7 @@ def test_an_alert_reaches_a_subscriber(stack: Stack) -> None:
     wait_until(has_alert, seconds=30, what="the subscriber's queue has an alert about JUMPY")
 
 
-def test_a_bad_line_reaches_the_quarantine_and_its_neighbour_is_stored(stack: Stack) -> None:
+def test_a_bad_line_is_quarantined_and_the_good_line_beside_it_is_stored(stack: Stack) -> None:
     good = quote("CALM")
     before = sum(stack.reader.read().quarantined.values())
     put(stack, b'{"v":1,"symbol":"CALM","price":"NaN"}\n' + encode([good]), "CALM")

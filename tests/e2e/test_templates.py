@@ -1,6 +1,6 @@
-"""Deploys templates to LocalStack, beside the stacks that compose deployed.
+"""Deploys templates to LocalStack, in addition to the stacks that compose deployed.
 
-LocalStack's community edition has no ECR, ECS, Glue and Athena, and its CloudFormation does not support Fn::Cidr. So
+LocalStack's community edition has no ECR, ECS, Glue or Athena, and its CloudFormation does not support Fn::Cidr. So
 tests/integration deploys registry, network, producer and analytics to MiniStack only.
 """
 
@@ -18,7 +18,7 @@ from tests.support.handler_zips import handler_zip
 pytestmark = pytest.mark.e2e
 
 STACKS = (*PIPELINE, "operators", "observability", "producer-alarms")
-# Outputs of the stacks that LocalStack cannot create, and no budget.
+# Values in place of the outputs of stacks that LocalStack cannot create. A budget of 0 creates no budget.
 PARAMETERS = {
     "MonthlyBudgetUsd": "0",
     "MappingState": "Disabled",

@@ -1,4 +1,4 @@
-"""The real yfinance in the producer's container polls a local Yahoo through a proxy, in good times and bad."""
+"""The real yfinance in the producer's container polls a local Yahoo through a proxy, with and without failures."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def lane_key(line: Line) -> str:
 def quotes_of(
     symbol: str, start: datetime, minutes: int, *, seed: int = 1, every: int = 20, volume: int = 0
 ) -> list[Quote]:
-    """A random walk with a cumulative volume, with a quote every so many seconds."""
+    """A random walk with a cumulative volume, with a quote every `every` seconds."""
     rng = random.Random(f"{symbol}{seed}")
     price, quotes = Decimal(100), []
     for second in range(0, minutes * 60, every):

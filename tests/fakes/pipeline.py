@@ -65,7 +65,7 @@ def make_quote(
     revision: int = 0,
     previous_close: str | None = None,
 ) -> Quote:
-    """A quote, so many seconds after the open."""
+    """A quote `second` seconds after the open."""
     time = OPEN + timedelta(seconds=second)
     return Quote(
         symbol=symbol,

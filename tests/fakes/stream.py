@@ -20,7 +20,7 @@ class FakeStream:
     def put(self, packets: Sequence[Packet]) -> PutResult:
         if self.failures:
             failure = self.failures.pop(0)
-            return PutResult((failure,) * len(packets), "told to fail")
+            return PutResult((failure,) * len(packets), "injected failure")
         self.taken += packets
         self.on_put()
         return PutResult((None,) * len(packets))

@@ -72,12 +72,12 @@ def test_projection_covers_every_hour_of_every_day_since_the_first() -> None:
 
 
 def test_the_workgroup_enforces_encrypted_results_and_a_limit_on_reads() -> None:
-    stated = properties("analytics", "Workgroup")["WorkGroupConfiguration"]
-    assert stated["EnforceWorkGroupConfiguration"] is True
-    assert stated["BytesScannedCutoffPerQuery"] == {"Ref": "ScanLimitBytes"}
+    declared = properties("analytics", "Workgroup")["WorkGroupConfiguration"]
+    assert declared["EnforceWorkGroupConfiguration"] is True
+    assert declared["BytesScannedCutoffPerQuery"] == {"Ref": "ScanLimitBytes"}
     assert default("analytics", "ScanLimitBytes") == 10 * 2**30
-    assert stated["ResultConfiguration"]["OutputLocation"] == {"Fn::Sub": "s3://${Results}/"}
-    assert stated["ResultConfiguration"]["EncryptionConfiguration"] == {"EncryptionOption": "SSE_S3"}
+    assert declared["ResultConfiguration"]["OutputLocation"] == {"Fn::Sub": "s3://${Results}/"}
+    assert declared["ResultConfiguration"]["EncryptionConfiguration"] == {"EncryptionOption": "SSE_S3"}
 
 
 def test_results_expire() -> None:

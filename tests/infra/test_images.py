@@ -22,7 +22,7 @@ OURS = {path.parent.name for path in ROOT.glob("*/__init__.py")}
 
 
 def copied(stage: str) -> set[str]:
-    """The packages of ours that a stage copies."""
+    """The packages of this repository that a stage copies."""
     return {path for path in re.findall(r"^COPY (\w+)/ ", STAGES[stage], re.MULTILINE) if path in OURS}
 
 

@@ -46,9 +46,9 @@ class TestConfinement:
         assert "init" not in COMPOSE  # not every Docker engine has one, Debian's for example
 
     def test_lacks_only_the_flags_that_fargate_does_not_support(self) -> None:
-        of_security = {"user", "read_only", "cap_drop", "cap_add", "tmpfs", "security_opt", "privileged"}
+        security_flags = {"user", "read_only", "cap_drop", "cap_add", "tmpfs", "security_opt", "privileged"}
         compared = {"user", "read_only", "cap_drop", "tmpfs"}
-        assert (of_security & COMPOSE.keys()) - compared == {"security_opt"}
+        assert (security_flags & COMPOSE.keys()) - compared == {"security_opt"}
         assert COMPOSE["security_opt"] == ["no-new-privileges:true"]
 
     def test_has_one_writable_volume_as_in_the_image_and_in_compose(self) -> None:
@@ -94,15 +94,15 @@ class TestLife:
         assert PRODUCER["RestartPolicy"] == {"Enabled": True, "IgnoredExitCodes": [0, 2], "RestartAttemptPeriod": 60}
 
     def test_two_tasks_never_run_at_once(self) -> None:
-        stated = SERVICE["DeploymentConfiguration"]
-        assert (stated["MinimumHealthyPercent"], stated["MaximumPercent"]) == (0, 100)
+        declared = SERVICE["DeploymentConfiguration"]
+        assert (declared["MinimumHealthyPercent"], declared["MaximumPercent"]) == (0, 100)
         assert SERVICE["AvailabilityZoneRebalancing"] == "DISABLED"
         assert ALL["producer"]["Parameters"]["DesiredCount"]["AllowedValues"] == [0, 1]
 
     def test_a_deployment_that_fails_or_raises_an_alarm_is_rolled_back(self) -> None:
-        stated = SERVICE["DeploymentConfiguration"]
-        assert stated["DeploymentCircuitBreaker"] == {"Enable": True, "Rollback": True}
-        assert stated["Alarms"] == {
+        declared = SERVICE["DeploymentConfiguration"]
+        assert declared["DeploymentCircuitBreaker"] == {"Enable": True, "Rollback": True}
+        assert declared["Alarms"] == {
             "Enable": True,
             "Rollback": True,
             "AlarmNames": [{"Ref": "QuarantineAlarm"}, {"Ref": "FunctionFailingAlarm"}],

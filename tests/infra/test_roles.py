@@ -67,9 +67,9 @@ def test_a_role_grants_exactly_the_calls_that_are_made(role: tuple[str, str]) ->
 
 @pytest.mark.parametrize("role", TRUSTED, ids="-".join)
 def test_a_role_is_for_one_service_and_has_only_inline_policies(role: tuple[str, str]) -> None:
-    stated = properties(*role)
-    assert stated.keys() == {"AssumeRolePolicyDocument", "Policies"}
-    (statement,) = stated["AssumeRolePolicyDocument"]["Statement"]
+    declared = properties(*role)
+    assert declared.keys() == {"AssumeRolePolicyDocument", "Policies"}
+    (statement,) = declared["AssumeRolePolicyDocument"]["Statement"]
     assert statement["Principal"] == {"Service": TRUSTED[role]}
     assert (statement["Effect"], statement["Action"]) == ("Allow", "sts:AssumeRole")
 

@@ -35,7 +35,7 @@ def fixed(kind: str) -> set[str]:
     return {path.split("/")[2] for path in paths} | set(ALSO.get(kind, ()))
 
 
-def stated() -> dict[str, Any]:
+def declared() -> dict[str, Any]:
     """The present templates, in the form of the file."""
     return {
         f"{template}/{name}": {
@@ -49,12 +49,12 @@ def stated() -> dict[str, Any]:
 
 def test_nothing_that_holds_state_is_replaced_or_lost() -> None:
     recorded = json.loads(RECORDED.read_text(encoding="utf-8"))
-    now = json.loads(json.dumps(stated()))
+    now = json.loads(json.dumps(declared()))
     assert {name: now.get(name) for name in recorded} == recorded
 
 
 def test_everything_that_holds_state_is_recorded() -> None:
-    assert stated().keys() == json.loads(RECORDED.read_text(encoding="utf-8")).keys()
+    assert declared().keys() == json.loads(RECORDED.read_text(encoding="utf-8")).keys()
 
 
 def test_the_replacing_properties_are_those_of_the_documentation() -> None:
@@ -65,4 +65,4 @@ def test_the_replacing_properties_are_those_of_the_documentation() -> None:
 
 
 if __name__ == "__main__":
-    RECORDED.write_text(json.dumps(stated(), indent=2) + "\n", encoding="utf-8")
+    RECORDED.write_text(json.dumps(declared(), indent=2) + "\n", encoding="utf-8")

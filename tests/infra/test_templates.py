@@ -20,7 +20,7 @@ MADE_BY_THE_DEPLOYMENT = {"CodeKey", "Image"}
 
 @pytest.fixture(scope="module")
 def cfn_lint() -> Runner:
-    """cfn-lint with all its rules. To load them takes longer than to apply them."""
+    """cfn-lint with all its rules. Loading them takes longer than applying them."""
     return Runner(ConfigMixIn(include_checks=["I"]))
 
 
@@ -69,11 +69,11 @@ def test_a_parameter_that_is_an_output_of_another_stack_has_no_default() -> None
 
 
 def test_a_parameter_of_two_templates_has_the_same_default_and_values() -> None:
-    stated: dict[str, tuple[Any, Any]] = {}
+    meanings: dict[str, tuple[Any, Any]] = {}
     for template in ALL.values():
         for key, parameter in template.get("Parameters", {}).items():
             meaning = (parameter.get("Default"), parameter.get("AllowedValues"))
-            assert stated.setdefault(key, meaning) == meaning, key
+            assert meanings.setdefault(key, meaning) == meaning, key
 
 
 def test_cloudformation_names_the_resources() -> None:
@@ -125,16 +125,16 @@ class TestTables:
 
     @pytest.mark.parametrize("table", TABLES)
     def test_are_encrypted_and_recoverable(self, table: str) -> None:
-        stated = properties("storage", table)
-        assert stated["SSESpecification"] == {"SSEEnabled": True}
-        assert stated["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+        declared = properties("storage", table)
+        assert declared["SSESpecification"] == {"SSEEnabled": True}
+        assert declared["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
 
     @pytest.mark.parametrize("table", TABLES)
     def test_are_on_demand_by_default_and_have_capacities_if_provisioned(self, table: str) -> None:
-        stated = properties("storage", table)
-        assert stated["BillingMode"] == {"Ref": "TableBilling"}
+        declared = properties("storage", table)
+        assert declared["BillingMode"] == {"Ref": "TableBilling"}
         assert default("storage", "TableBilling") == "PAY_PER_REQUEST"
-        assert stated["ProvisionedThroughput"] == {
+        assert declared["ProvisionedThroughput"] == {
             "Fn::If": [
                 "Provisioned",
                 {
@@ -147,22 +147,22 @@ class TestTables:
 
     def test_rows_expire_and_state_does_not(self) -> None:
         expiry = {"AttributeName": "expires_at", "Enabled": True}
-        stated = {table: properties("storage", table).get("TimeToLiveSpecification") for table in TABLES}
-        assert stated == {"Quotes": expiry, "Bars": expiry, "State": None}
+        declared = {table: properties("storage", table).get("TimeToLiveSpecification") for table in TABLES}
+        assert declared == {"Quotes": expiry, "Bars": expiry, "State": None}
 
 
 class TestBuckets:
     @pytest.mark.parametrize(("template", "bucket"), BUCKETS)
     def test_are_private_and_encrypted(self, template: str, bucket: str) -> None:
-        stated = properties(template, bucket)
-        assert stated["PublicAccessBlockConfiguration"] == {
+        declared = properties(template, bucket)
+        assert declared["PublicAccessBlockConfiguration"] == {
             "BlockPublicAcls": True,
             "BlockPublicPolicy": True,
             "IgnorePublicAcls": True,
             "RestrictPublicBuckets": True,
         }
-        assert stated["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
-        encryption = stated["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        assert declared["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+        encryption = declared["BucketEncryption"]["ServerSideEncryptionConfiguration"]
         assert encryption == [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
 
     @pytest.mark.parametrize(("template", "bucket"), BUCKETS)
@@ -220,9 +220,9 @@ class TestTopicAndQueue:
         assert properties("storage", "Alerts")["KmsMasterKeyId"] == "alias/aws/sns"
 
     def test_the_queue_is_encrypted_and_keeps_lines_for_14_days(self) -> None:
-        stated = properties("storage", "Quarantine")
-        assert stated["SqsManagedSseEnabled"] is True
-        assert stated["MessageRetentionPeriod"] == 14 * 24 * 3600
+        declared = properties("storage", "Quarantine")
+        assert declared["SqsManagedSseEnabled"] is True
+        assert declared["MessageRetentionPeriod"] == 14 * 24 * 3600
 
 
 @pytest.mark.parametrize(
@@ -308,8 +308,8 @@ class TestMapping:
 
 class TestFunction:
     def test_runs_our_handler_on_the_interpreter_that_the_zip_is_built_for(self) -> None:
-        stated = properties("processor", "Function")
-        assert (stated["Runtime"], stated["Handler"]) == ("python3.13", "processor_lambda.app.handler")
+        declared = properties("processor", "Function")
+        assert (declared["Runtime"], declared["Handler"]) == ("python3.13", "processor_lambda.app.handler")
         assert default("processor", "Architecture") == "arm64"
 
     def test_has_the_resources_and_parameters_in_its_environment(self) -> None:
@@ -342,9 +342,9 @@ class TestFunction:
 
 class TestRegistry:
     def test_scans_what_is_pushed_and_overwrites_no_tag(self) -> None:
-        stated = properties("registry", "Repository")
-        assert stated["ImageScanningConfiguration"] == {"ScanOnPush": True}
-        assert stated["ImageTagMutability"] == "IMMUTABLE"
+        declared = properties("registry", "Repository")
+        assert declared["ImageScanningConfiguration"] == {"ScanOnPush": True}
+        assert declared["ImageTagMutability"] == "IMMUTABLE"
 
     def test_keeps_only_the_newest_images(self) -> None:
         text = properties("registry", "Repository")["LifecyclePolicy"]["LifecyclePolicyText"]["Fn::Sub"]
@@ -358,9 +358,9 @@ class TestRegistry:
 
 class TestNetwork:
     def test_lets_nobody_in_and_the_task_out_only_by_https(self) -> None:
-        stated = properties("network", "SecurityGroup")
-        assert "SecurityGroupIngress" not in stated
-        (way_out,) = stated["SecurityGroupEgress"]
+        declared = properties("network", "SecurityGroup")
+        assert "SecurityGroupIngress" not in declared
+        (way_out,) = declared["SecurityGroupEgress"]
         assert (way_out["IpProtocol"], way_out["FromPort"], way_out["ToPort"]) == ("tcp", 443, 443)
 
     def test_lets_only_the_task_to_the_endpoints(self) -> None:

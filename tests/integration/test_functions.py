@@ -161,7 +161,7 @@ print(json.dumps({"file": sys.modules[module].__file__, "loaded": loaded, "boto3
 
 @pytest.mark.parametrize("function", FUNCTIONS.values(), ids=lambda function: function.name)
 class TestBareInterpreter:
-    """With `-I`, our packages are on the path only in the zip. With `-S`, installed packages are not on it either."""
+    """The options keep other packages off the path: `-I` the checkout, and `-S` the installed packages."""
 
     def test_imports_the_handler_from_the_zip_alone(self, function: Function, package: Path, tmp_path: Path) -> None:
         found = imported(function, package, tmp_path, "-I", "-S")

@@ -68,7 +68,7 @@ def test_metered_usage_is_what_can_be_read_back_and_what_was_expected(replica_py
         lanes=LANES,
         shards=1,
         window_seconds=WINDOW_SECONDS,
-        news=accepted / polls / len(SYMBOLS),
+        share_of_new_quotes=accepted / polls / len(SYMBOLS),
     )
     expected = expected_usage(setup, polls=polls, minutes=1)
     rounds = 3  # of heartbeats: at the start, at the end, and perhaps one in between

@@ -67,12 +67,12 @@ def await_end(producer: ProducerProcess) -> None:
 
 
 def assert_nothing_lost(pipeline: Pipeline, accepted_log_path: Path) -> None:
-    """Of the quotes in an accepted log; other tests put theirs on the same stream."""
+    """Compare the quotes of an accepted log with what is stored, without the quotes of other tests on the stream."""
     assert pipeline.runner.wait_until_caught_up(PATIENCE)
     accepted = list(accepted_log.read(accepted_log_path))
     evidence, symbols = pipeline.reader.read(), {identity.symbol for identity in accepted}
-    ours = tuple(identity for identity in evidence.stream if identity.symbol in symbols)
-    findings = audit(accepted, replace(evidence, stream=ours))
+    tested = tuple(identity for identity in evidence.stream if identity.symbol in symbols)
+    findings = audit(accepted, replace(evidence, stream=tested))
     assert (findings.lost, findings.duplicated, findings.out_of_order) == (0, 0, 0)
     assert findings.quotes_accepted > 0
 
@@ -161,7 +161,7 @@ def test_a_killed_producer_loses_no_accepted_quote(pipeline: Pipeline, producer:
 def test_what_a_stop_cannot_deliver_is_delivered_by_the_next_producer(
     pipeline: Pipeline, producer: RunProducer, tmp_path: Path
 ) -> None:
-    """As on Fargate, where the disk is deleted with the task, and the next producer has a new journal."""
+    """On Fargate, the disk is deleted with the task, so the next producer has a new journal. So it does here."""
     settings = {
         "SOURCE": "synthetic",
         "SYMBOLS": ",".join(f"H{n}" for n in range(100)),

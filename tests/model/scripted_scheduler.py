@@ -44,7 +44,7 @@ class ScriptedScheduler:
         self._then = then
         self._faults = iter(((), (), () if fault is None else (fault,)))
         self._resume_at = resume_at
-        """At which call of others the abandoned invocation continues to its end. None: after all of them."""
+        """The call of other invocations at which the abandoned one continues to its end. None: after all of them."""
         self.calls_of_others = 0
         """How many calls others have made since the invocation was abandoned."""
 

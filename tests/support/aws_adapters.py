@@ -65,7 +65,7 @@ def sample_alert(number: int, timestamp: str = "") -> Alert:
 
 
 def sample_message(number: int, size: int = 10) -> QuarantineMessage:
-    """One of several messages, with so many bytes of content."""
+    """One of several messages, with `size` bytes of content."""
     return QuarantineMessage(
         id=str(number),
         stream="quotes",

@@ -18,6 +18,6 @@ def _graph() -> grimp.ImportGraph:
 
 
 def packages_used_by(*packages: str) -> set[str]:
-    """The packages themselves, and every package of ours that they import, directly or not."""
+    """The packages themselves, and every package of this repository that they import, directly or not."""
     upstream = {module for package in packages for module in _graph().find_upstream_modules(package, as_package=True)}
     return set(packages) | {module.partition(".")[0] for module in upstream}

@@ -30,7 +30,7 @@ class Outcome(NamedTuple):
 
 
 def positioned(lines: Iterable[Line], sequence: int = 0) -> list[PositionedLine]:
-    """The lines of one record."""
+    """Number the lines of one record."""
     return [
         PositionedLine(Position(sequence, number), encode_line(line)[:-1], line) for number, line in enumerate(lines, 1)
     ]

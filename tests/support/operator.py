@@ -118,7 +118,7 @@ def _target(arguments: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def make_quote(symbol: str, second: float = 0, price: int = 100) -> Quote:
-    """A quote, so many seconds after the open of 23 November 2026."""
+    """A quote `second` seconds after the open of 23 November 2026."""
     time = datetime(2026, 11, 23, 14, 30, tzinfo=UTC) + timedelta(seconds=second)
     return Quote(symbol=symbol, event_time=time, price=Decimal(price), source="synthetic", ingest_time=time)
 

@@ -42,8 +42,8 @@ def subscribed(client: Callable[[str], Any], topic: str) -> Iterator[str]:
 def take(sqs: Any, url: str, is_ours: Callable[[dict[str, Any]], bool], count: int) -> dict[str, Message]:
     """Take the messages of one test from a queue, and return them by the `id` in their bodies.
 
-    `is_ours` tells them by their bodies. It waits for `count` messages, but not forever. Other messages stay in the
-    queue.
+    `is_ours` recognizes them by their bodies. It waits for `count` messages, but not forever. Other messages stay in
+    the queue.
     """
     found: dict[str, Message] = {}
     others: list[str] = []

@@ -16,7 +16,7 @@ MakeQuote = Callable[..., Quote]
 
 
 def make_quote(symbol: str = "AAPL", second: float = 0, price: str = "100", received: float = 0) -> Quote:
-    """A quote so many seconds after the open, received so many seconds after that."""
+    """A quote `second` seconds after the open, received `received` seconds after that."""
     return Quote(
         symbol=symbol,
         event_time=OPEN + timedelta(seconds=second),

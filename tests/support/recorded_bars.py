@@ -1,4 +1,4 @@
-"""The recorded week of minute bars, as the table of bars is to hold it."""
+"""The recorded week of minute bars, in the form of the table of bars."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PRICES = ("open", "high", "low", "close", "volume")
 
 
 def recorded_bars(folder: Path, symbol: str) -> Iterator[tuple[BarKey, tuple[Decimal, ...]]]:
-    """A symbol's bars, by the minute's start; the recording says its end."""
+    """A symbol's bars, by the start of the minute. The recording has the end of the minute instead."""
     with (folder / f"{symbol}_1min.csv").open(newline="") as file:
         for row in csv.DictReader(file):
             end = datetime.fromisoformat(row["datetime"]).replace(tzinfo=ZoneInfo("America/New_York")).astimezone(UTC)
@@ -30,6 +30,6 @@ def copy_days(folder: Path, target: Path, symbols: Iterable[str], days: int) -> 
     for symbol in symbols:
         header, *rows = (folder / f"{symbol}_1min.csv").read_text(encoding="utf-8").splitlines(keepends=True)
         newest = sorted({row[:10] for row in rows})[-days:]
-        kept = [row for row in rows if row[:10] in newest]
-        (target / f"{symbol}_1min.csv").write_text("".join([header, *kept]), encoding="utf-8")
+        selected = [row for row in rows if row[:10] in newest]
+        (target / f"{symbol}_1min.csv").write_text("".join([header, *selected]), encoding="utf-8")
     return target

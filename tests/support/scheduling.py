@@ -1,4 +1,4 @@
-"""How tests are distributed over processes: pytest-xdist's scheduler, told what shares fixtures and what takes long."""
+"""How tests are distributed over processes: pytest-xdist's scheduler, adapted to shared fixtures and long tests."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def unit_of_work(nodeid: str) -> str:
 def arrange(items: list[pytest.Item]) -> None:
     """Put the tests into one order in all processes: work with a test that is marked `slow`, whole files, the rest.
 
-    Whatever comes late should be short, so that all processes end at about the same time. The cases of a test are
-    sorted, because pytest-xdist demands the same order everywhere, and the order of a set differs between processes.
-    """
+            Work that starts late should be short, so that all processes end at about the same time. The cases of a test are
+        sorted, because pytest-xdist demands the same order everywhere, and the order of a set differs between processes.
+        """
     cases_of_a_test = groupby(items, key=lambda item: item.nodeid.partition("[")[0])
     items[:] = [item for _, cases in cases_of_a_test for item in sorted(cases, key=lambda item: item.nodeid)]
     slow = {unit_of_work(item.nodeid) for item in items if item.get_closest_marker("slow")}
@@ -33,7 +33,7 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no t
     """Sends each unit of work to the next process that has almost nothing left to do."""
 
     def __init__(self, config: pytest.Config, log: Any = None) -> None:
-        config.option.loadscopereorder = False  # it would put files with many tests first, however short they are
+        config.option.loadscopereorder = False  # otherwise files with many short tests would start first
         super().__init__(config, log)
 
     def _split_scope(self, nodeid: str) -> str:

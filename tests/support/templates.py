@@ -74,9 +74,9 @@ def branches(value: object) -> Iterator[Any]:
 
 def statements(template: str, role: str) -> Iterator[dict[str, Any]]:
     """The statements of a role's inline policies or of a managed policy, from every branch of a condition."""
-    stated = properties(template, role)
-    documents = [policy["PolicyDocument"] for policy in branches(stated.get("Policies", []))]
-    for document in documents or [stated["PolicyDocument"]]:
+    declared = properties(template, role)
+    documents = [policy["PolicyDocument"] for policy in branches(declared.get("Policies", []))]
+    for document in documents or [declared["PolicyDocument"]]:
         yield from document["Statement"]
 
 

@@ -10,7 +10,7 @@ from producer_service.sources.yahoo.source import MAX_BATCH, YahooSource
 OPEN = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 """A Monday, half an hour after New York opens."""
 SYMBOLS = tuple(f"S{number}" for number in range(2 * MAX_BATCH + 20))
-"""Too many for two requests."""
+"""The symbols of a poll that needs three requests."""
 BATCHES = tuple(SYMBOLS[first : first + MAX_BATCH] for first in range(0, len(SYMBOLS), MAX_BATCH))
 
 

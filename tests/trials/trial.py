@@ -127,7 +127,7 @@ def _started(load: QuoteLoad, environment: Mapping[str, str]) -> subprocess.Pope
 
 
 def _wait_for(accepted_log: Path, accepted: int, process: subprocess.Popen[bytes]) -> None:
-    """Wait until a producer has accepted another quote, and at least so many quotes of the load in total."""
+    """Wait until a producer has accepted another quote, and at least `accepted` quotes of the load in total."""
     before = _size(accepted_log)
     enough = max(before + 1, accepted * ACCEPTED_LOG_LINE_BYTES)
     while process.poll() is None and _size(accepted_log) < enough:

@@ -31,7 +31,7 @@ class YahooSettings(SourceSettings):
 
 
 def traits_of(*, extended_hours: bool) -> SourceTraits:
-    """The properties of the source: it is live, and symbols trade by the calendars that their names tell."""
+    """The properties of the source: it is live, and symbols trade by the calendars that their names imply."""
     return SourceTraits(
         is_live=True,
         calendars=calendars_of,

@@ -1,6 +1,6 @@
 """Decides which symbols to request: those without a price for days become inactive, and are retried once a day.
 
-A single miss does not mean that a symbol is dead. Yahoo omits living symbols on holidays and by mistake
+A single miss does not mean that a symbol is dead. Yahoo omits active symbols on holidays and by mistake
 (yfinance #2835).
 """
 

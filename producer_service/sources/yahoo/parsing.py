@@ -32,7 +32,7 @@ FIELDS = (
     "exchangeDataDelayedBy",
     "quoteType",
 )
-"""The fields of a quote, and `quoteType`, which tells why a price is absent. Requesting only these makes a response ten
+"""The fields of a quote, and `quoteType`, which shows why a price is absent. Requesting only these makes a response ten
 times shorter."""
 
 EXTENDED_FIELDS = ("preMarketPrice", "preMarketTime", "postMarketPrice", "postMarketTime")

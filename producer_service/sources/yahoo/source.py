@@ -126,7 +126,7 @@ class YahooSource:
             permission = self._breaker.permits(clock())
             if permission == "none":
                 inactive = self._inactive_symbols.inactive(symbols)
-                return FetchResult(paused_until=self._breaker.paused_until, set_aside=inactive)
+                return FetchResult(paused_until=self._breaker.paused_until, inactive=inactive)
             requested = self._inactive_symbols.to_request(symbols, clock())
             batches = [tuple(requested[first : first + MAX_BATCH]) for first in range(0, len(requested), MAX_BATCH)]
             policy = BatchPolicy(
@@ -145,7 +145,7 @@ class YahooSource:
                 quotes=tuple(quote for response in responses for quote in response.quotes),
                 rejected=tuple(rejected for response in responses for rejected in response.rejected),
                 missing=missing,
-                set_aside=self._inactive_symbols.inactive(symbols),
+                inactive=self._inactive_symbols.inactive(symbols),
                 failures=failures,
                 paused_until=self._breaker.paused_until,
                 complete_to=None if failures else self._complete_to(symbols, responses, now),

@@ -21,7 +21,7 @@ class Request(msgspec.Struct, frozen=True):
 
     method: str
     target: str
-    """As in the request line: a path with a query, or `host:port` of a CONNECT."""
+    """The target of the request line: a path with a query, or `host:port` of a CONNECT."""
     headers: Mapping[str, str]
     head: bytes
     """The request line and the headers, as they came."""

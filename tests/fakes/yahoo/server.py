@@ -33,7 +33,7 @@ class Server:
         self._connection_count = 0
 
     async def start(self, host: str, port: int) -> asyncio.Server:
-        """Start to listen. Port 0 is any free one."""
+        """Start listening. Port 0 is any free one."""
         return await asyncio.start_server(self._accept, host, port, backlog=_BACKLOG)
 
     async def stop(self, listener: asyncio.Server) -> None:

@@ -130,7 +130,7 @@ def main(polls: int, cache: Path) -> None:
         names: set[str] = {failure.reason for failure in result.failures}
         if result.paused_until is not None and not names:
             names.add("paused")
-        if result.set_aside:
+        if result.inactive:
             names.add("set_aside")
         for name in names:
             outcomes[name] = outcomes.get(name, 0) + 1

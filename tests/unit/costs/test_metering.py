@@ -155,7 +155,7 @@ def test_the_expected_counts_are_those_of_the_pipelines_own_code(symbols: int, l
             processor.process(batch)
             batch = []
 
-    setup = msgspec.structs.replace(setup, news=accepted / symbols / POLLS)
+    setup = msgspec.structs.replace(setup, share_of_new_quotes=accepted / symbols / POLLS)
     usage = expected_usage(setup, polls=POLLS, minutes=MINUTES)
     assert usage.quotes == pytest.approx(accepted)
     assert usage.row_writes == pytest.approx(quotes.units)

@@ -12,7 +12,7 @@ from tests.fakes.archived_market import CLOSE, MONDAY, ArchivedMarket, quotes_of
 
 
 def test_a_day_starts_from_the_volume_and_the_indicators_of_the_day_before() -> None:
-    """Round the clock: the volume goes on over midnight, and the first minutes already have every indicator."""
+    """The symbol trades round the clock: its volume continues over midnight, and its first bars have all indicators."""
     whole = quotes_of("BTC-USD", MONDAY - timedelta(hours=3), 6 * 60)
     market = undisturbed(whole, MONDAY + timedelta(hours=4))
     expected = market.copied_bars()
@@ -40,7 +40,7 @@ def test_a_day_after_a_weekend_starts_from_the_last_quotes_of_friday() -> None:
 
 
 def test_a_symbol_that_the_processor_had_forgotten_starts_as_it_did_there() -> None:
-    """Live, its first bar did not know the volume of a month before; nor may the rebuilt one."""
+    """The first live bar does not use the volume of a month before, so the rebuilt bar must not use it either."""
     before = quotes_of("AAPL", MONDAY - timedelta(days=40), 60)
     market = ArchivedMarket()
     market.arrive_in_order(before)

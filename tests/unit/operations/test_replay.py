@@ -27,7 +27,7 @@ def planned(
     lanes: int | None = None,
     fixed: bytes | None = None,
 ) -> ReplayPlan:
-    return plan(Selection(ids=ids).of(snapshot.entries), quarantine.store, lanes=lanes, now=NOW, fixed=fixed)
+    return plan(Selection(ids=ids).select(snapshot.entries), quarantine.store, lanes=lanes, now=NOW, fixed=fixed)
 
 
 def replayed(
@@ -84,7 +84,7 @@ def test_a_record_under_another_key_needs_the_number_of_lanes(quarantine: Filled
     quarantine.arrive(encode([make_quote()]), "AAPL")
     done, reasons = replayed(quarantine)
     assert done.lines == 0
-    assert reasons == ["the partition key of its record does not tell the number of lanes: set --lanes"]
+    assert reasons == ["the partition key of its record does not show the number of lanes: set --lanes"]
     assert replayed(quarantine, lanes=LANES)[0].deleted == 1
     assert [packet.partition_key for packet in quarantine.stream.accepted] == [AAPL]
 
@@ -195,12 +195,12 @@ def test_a_selection_filters_by_id_reason_and_arrival(quarantine: FilledQuaranti
     quarantine.arrive(b"rubbish", AAPL)
     quarantine.arrive(encode([make_quote("MSFT")]), AAPL)
     entries = quarantine.entries()
-    foreign = entry_with(entries, "a line of")
-    assert Selection(reason="A LINE of").of(entries) == [foreign]
+    foreign = entry_with(entries, "the line belongs to")
+    assert Selection(reason="THE LINE belongs").select(entries) == [foreign]
     assert foreign.message is not None
-    assert Selection(arrived_before=NOW).of(entries) == entries
+    assert Selection(arrived_before=NOW).select(entries) == entries
     arrival = from_iso(foreign.message.arrival)
-    assert foreign not in Selection(arrived_before=arrival).of(entries)
-    assert foreign in Selection(arrived_before=arrival + timedelta(milliseconds=1)).of(entries)
+    assert foreign not in Selection(arrived_before=arrival).select(entries)
+    assert foreign in Selection(arrived_before=arrival + timedelta(milliseconds=1)).select(entries)
     assert Selection(ids=("no such id", foreign.handle)).not_found(entries) == ["no such id"]
     assert replace(foreign, message=None).reason == "not a message of the processor"

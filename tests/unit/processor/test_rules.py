@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from processor_lambda.alerts import PriceMove, Rsi, Rules
+from processor_lambda.alerts.kinds import BarRule, SilenceRule, SplitRule
 from processor_lambda.alerts.rules_file import DEFAULT_FILE, read
 from processor_lambda.errors import SettingsError
 
@@ -27,10 +29,11 @@ def mistakes(tmp_path: Path, text: str) -> list[str]:
 
 
 def test_the_default_file_has_a_rule_of_each_kind_for_every_symbol() -> None:
-    rules = read(DEFAULT_FILE, Decimal(5)).of("ANY")
+    rules = read(DEFAULT_FILE, Decimal(5)).for_symbol("ANY")
     assert [rule.percent for rule in rules.quote] == [5]
-    assert len(rules.bar) == 6
-    assert len(rules.silence) == len(rules.split) == 1
+    for found, kinds in [(rules.bar, BarRule), (rules.silence, SilenceRule), (rules.split, SplitRule)]:
+        assert {type(rule) for rule in found} == set(get_args(kinds) or (kinds,))
+        assert len(found) == len({type(rule) for rule in found})
 
 
 def test_a_rule_that_names_a_symbol_replaces_the_rules_of_its_kind_that_name_none(tmp_path: Path) -> None:
@@ -52,9 +55,9 @@ def test_a_rule_that_names_a_symbol_replaces_the_rules_of_its_kind_that_name_non
         """,
     )
     for symbol, names in (("AAPL", ["price_move"]), ("ETH-USD", ["coins"]), ("DOGE-USD", ["coins"])):
-        assert [rule.id for rule in rules.of(symbol).quote] == names
-        assert [type(rule) for rule in rules.of(symbol).bar] == [Rsi]
-    [default] = rules.of("AAPL").quote
+        assert [rule.id for rule in rules.for_symbol(symbol).quote] == names
+        assert [type(rule) for rule in rules.for_symbol(symbol).bar] == [Rsi]
+    [default] = rules.for_symbol("AAPL").quote
     assert isinstance(default, PriceMove)
     assert default.percent == 7.5
 

@@ -150,7 +150,7 @@ def test_a_market_that_closes_ends_the_silence() -> None:
 
 
 def test_after_an_open_the_silence_counts_from_the_open() -> None:
-    """At the open, a revision of the last quote comes: the market is open, and the price is that of the day before."""
+    """A revision of the last quote comes at the open. It says that the market is open, and has yesterday's price."""
     closing = replace(make_quote(), market_state="CLOSED")
     opening = regular_quote("AAPL", 0, revision=1, ingest_time=make_quote(second=DAY).ingest_time)
     lines = [closing, heartbeat(60), heartbeat(DAY - 30), opening]

@@ -74,7 +74,7 @@ def test_a_calendar_is_known_as_far_as_its_holidays_are_announced() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(NAMES) if FULL else ("24/5", "CMES", "XBOM", "XLON", "XNYS", "us_futures"))
-def test_every_calendar_that_a_name_tells_can_be_computed(name: str) -> None:
+def test_every_calendar_that_a_name_implies_can_be_computed(name: str) -> None:
     assert len(calendars.load(name, on("2026-11-23")).sessions) > 20
 
 

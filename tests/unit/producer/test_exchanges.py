@@ -30,7 +30,7 @@ from producer_service.exchanges import ALWAYS, NAMES, calendars_of, calendars_of
         ("OTE.AT", (ALWAYS,)),  # an unknown suffix: a poll too many loses nothing
     ],
 )
-def test_a_name_tells_its_calendars(symbol: str, names: tuple[str, ...]) -> None:
+def test_a_name_implies_its_calendars(symbol: str, names: tuple[str, ...]) -> None:
     assert calendars_of_symbol(symbol) == names
 
 
@@ -39,5 +39,5 @@ def test_several_symbols_follow_all_their_calendars_unless_one_never_closes() ->
     assert calendars_of(["MSFT", "BTC-USD"]) == (ALWAYS,)
 
 
-def test_every_calendar_that_a_name_tells_exists() -> None:
+def test_every_calendar_that_a_name_implies_exists() -> None:
     assert set(get_calendar_names()) >= NAMES

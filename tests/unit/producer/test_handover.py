@@ -1,4 +1,4 @@
-"""What a stopped producer leaves, and the next one restores."""
+"""The state that a stopped producer stores, and that the next one restores."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def pending(outbox: Outbox) -> list[object]:
     return lines
 
 
-def test_the_next_producer_delivers_what_was_left_and_suppresses_repeats(make_outbox: MakeOutbox) -> None:
+def test_the_next_producer_delivers_the_stored_quotes_and_suppresses_repeats(make_outbox: MakeOutbox) -> None:
     before, after = make_outbox(), make_outbox()
     accept(before, make_quote(second=1), make_quote(second=2))
     state = before.undelivered()
@@ -122,7 +122,7 @@ def make_handover(store: MemoryHandoverStore, outbox: Outbox, key: str = "key") 
 def test_a_handover_carries_everything_from_one_producer_to_the_next(make_outbox: MakeOutbox) -> None:
     store, before, after = MemoryHandoverStore(), make_outbox(), make_outbox()
     accept(before, make_quote(second=1), make_quote("MSFT", second=1))
-    assert make_handover(store, before).leave() == 2
+    assert make_handover(store, before).store() == 2
     assert before.counts().pending == 0
     assert make_handover(store, after).take_over() == 2
     assert store.states == {}
@@ -133,7 +133,7 @@ def test_histories_are_handed_over_even_if_nothing_is_pending(make_outbox: MakeO
     store, before, after = MemoryHandoverStore(), make_outbox(), make_outbox()
     accept(before, make_quote())
     pending(before)
-    make_handover(store, before).leave()
+    make_handover(store, before).store()
     make_handover(store, after).take_over()
     assert accept(after, make_quote()) == 0
 
@@ -147,7 +147,7 @@ def test_rows_stay_in_the_journal_if_the_store_fails(make_outbox: MakeOutbox, mo
     monkeypatch.setattr(store, "put", refuse)
     accept(outbox, make_quote())
     with pytest.raises(HandoverUnavailable):
-        make_handover(store, outbox).leave()
+        make_handover(store, outbox).store()
     assert pending(outbox) == [make_quote()]
 
 
@@ -156,7 +156,7 @@ def test_a_restored_state_that_could_not_be_deleted_is_only_deleted_next_time(
 ) -> None:
     store, before, after = MemoryHandoverStore(), make_outbox(), make_outbox()
     accept(before, make_quote())
-    make_handover(store, before).leave()
+    make_handover(store, before).store()
     handover = make_handover(store, after)
 
     def refuse(_: str) -> None:
@@ -174,7 +174,7 @@ def test_a_restored_state_that_could_not_be_deleted_is_only_deleted_next_time(
 def test_a_refused_state_stays_in_the_store(make_outbox: MakeOutbox) -> None:
     store, before = MemoryHandoverStore(), make_outbox(lanes=8)
     accept(before, make_quote())
-    make_handover(store, before).leave()
+    make_handover(store, before).store()
     assert make_handover(store, make_outbox(lanes=4)).take_over() == 0
     assert len(store.states) == 1
 

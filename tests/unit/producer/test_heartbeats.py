@@ -28,7 +28,7 @@ IN_LANE_1 = next(f"S{number}" for number in range(9) if lane_of(f"S{number}", LA
 
 
 def state(*symbols: str, calendar: str = "always", at: int | None = None, ended: bool = False) -> GroupState:
-    """A group whose last complete poll began so many minutes after the open."""
+    """A group whose last complete poll began this many minutes after the open."""
     made = GroupState(
         group("g", symbols, calendar=calendar), LIVE, MARKET, before_open=timedelta(), after_close=timedelta()
     )

@@ -77,7 +77,7 @@ def test_a_poll_is_due_while_open_and_once_since_the_close(
     assert is_due(Phase(is_open=is_open, since=since, opens=None, closes=None), completed_at) == due
 
 
-def test_the_ends_of_time_bear_margins() -> None:
+def test_margins_are_not_added_to_the_ends_of_time() -> None:
     assert (
         Hours([Session(EARLIEST, at(1)), Session(at(2), LATEST)], before=MARGIN, after=MARGIN).sessions[0].opens
         == EARLIEST

@@ -1,4 +1,4 @@
-"""From the configuration to what is polled: groups, one source for each name, calendars."""
+"""How the configuration becomes what is polled: groups, one source for each name, calendars."""
 
 from __future__ import annotations
 

@@ -72,7 +72,9 @@ def test_a_failed_request_is_counted_and_its_neighbours_are_kept(
     assert len(bench.sent()) == with_quotes
 
 
-def test_a_heartbeat_says_what_the_last_complete_poll_said_and_follows_its_quotes(make_bench: MakeBench) -> None:
+def test_a_heartbeat_has_the_complete_to_of_the_last_complete_poll_and_follows_its_quotes(
+    make_bench: MakeBench,
+) -> None:
     complete = FetchResult(quotes=(make_quote(),), complete_to=OPEN)
     failed = FetchResult(failures=(Failure("timeout", "", ("AAPL",)),))
     bench = make_bench(FakeSource(complete, failed))
@@ -92,7 +94,7 @@ def test_before_the_first_complete_poll_a_heartbeat_claims_nothing(make_bench: M
     assert [line.complete_to for line in bench.sent() if isinstance(line, Heartbeat)] == [None] * LANES
 
 
-def test_heartbeats_of_one_millisecond_are_told_apart(make_bench: MakeBench) -> None:
+def test_heartbeats_of_one_millisecond_have_different_clocks(make_bench: MakeBench) -> None:
     bench = make_bench(FakeSource())
     bench.intake.beat()
     bench.intake.close()
@@ -168,8 +170,8 @@ def test_a_group_that_has_ended_is_polled_no_more(make_bench: MakeBench) -> None
 
 def test_while_the_breaker_is_open_a_poll_counts_as_paused_and_what_was_missing_stays(make_bench: MakeBench) -> None:
     until = OPEN + timedelta(minutes=5)
-    asked = FetchResult(missing=("RIDE",), set_aside=("OLD", "OLDER"), complete_to=OPEN)
-    bench = make_bench(FakeSource(asked, FetchResult(paused_until=until, set_aside=("OLD",))))
+    asked = FetchResult(missing=("RIDE",), inactive=("OLD", "OLDER"), complete_to=OPEN)
+    bench = make_bench(FakeSource(asked, FetchResult(paused_until=until, inactive=("OLD",))))
     bench.poller.poll()
     assert bench.count("source_breaker_open") == 0
     report = bench.poller.poll()

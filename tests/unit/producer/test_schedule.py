@@ -103,7 +103,7 @@ def test_a_job_that_breaks_is_counted_and_runs_again(schedule: Schedule, registr
         if registry.get_sample_value("stockstream_scheduler_events_total", {"event": "error"}):
             again.set()
             return
-        msg = "told to fail"
+        msg = "injected failure"
         raise RuntimeError(msg)
 
     schedule.poll(0.02, "poll", poll)

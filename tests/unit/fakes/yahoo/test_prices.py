@@ -44,7 +44,7 @@ def test_seeds_and_symbols_have_prices_of_their_own() -> None:
 
 @pytest.mark.parametrize("symbol", ["AAPL", "ZRC-USD", "AUDNZD=X", "SI=F", "^VIX", "UGA", "VOD.L"])
 def test_a_day_is_consistent(symbol: str) -> None:
-    """At each time of the day, and with the bars of its minutes."""
+    """The day's figures fit together at each time, and they fit the bars of the minutes."""
     some, market = instrument(symbol), tapes()
     session = last_session(some.market, NOON)
     days = [market.today(some, time)[1] for time in range(session.start, session.end, 1_000)]

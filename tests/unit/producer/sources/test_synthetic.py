@@ -92,7 +92,7 @@ def test_a_session_ends_with_its_length() -> None:
 
 
 def test_a_demo_of_twenty_seconds_has_a_few_jumps() -> None:
-    """With the default seed, some symbols move more than 5 % from the previous close, whatever the interval."""
+    """Some symbols move more than 5 % from the previous close with the default seed, whatever the interval."""
     for every in (0.5, 1, 2):
         results = run(SyntheticSource(), SYMBOLS, 20, every)
         far = {quote.symbol for result in results for quote in result.quotes if _is_far(quote)}

@@ -93,7 +93,7 @@ def test_reads_records_and_whether_any_are_left(stubbed: Stubbed) -> None:
         ("AccessDeniedException", ClientError),  # a retry does not fix it
     ],
 )
-def test_errors_of_a_read_are_told_apart(stubbed: Stubbed, code: str, raised: type[Exception]) -> None:
+def test_errors_of_a_read_are_distinguished(stubbed: Stubbed, code: str, raised: type[Exception]) -> None:
     client, stubber = stubbed("kinesis")
     stubber.add_client_error("get_records", code)
 

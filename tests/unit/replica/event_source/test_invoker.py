@@ -214,7 +214,7 @@ def test_a_destination_that_fails_is_put_the_same_document_again() -> None:
     assert delivery.pauses == [1, 2, 3]
 
 
-def test_what_did_not_reach_its_destination_is_unfinished_when_told_to_give_up() -> None:
+def test_records_that_did_not_reach_the_destination_are_unfinished_when_pause_gives_up() -> None:
     destination = FakeDestination(failures=1_000_000)
     mapping = make_mapping(MaximumRetryAttempts=0)
     delivery = Delivery(mapping, _fail_on(8), destination, give_up_after=5).deliver(make_records(1))
@@ -223,7 +223,7 @@ def test_what_did_not_reach_its_destination_is_unfinished_when_told_to_give_up()
     assert delivery.discarded == []
 
 
-def test_retries_without_a_limit_end_when_told_to_give_up() -> None:
+def test_retries_without_a_limit_end_when_pause_gives_up() -> None:
     delivery = Delivery(make_mapping(), _fail_on(8), give_up_after=5).deliver(make_records(2))
 
     assert len(delivery.sent) == 6

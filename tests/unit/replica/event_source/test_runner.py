@@ -297,11 +297,11 @@ def test_waiting_does_not_trust_a_read_from_before_the_call() -> None:
             super().__init__()
             self.gate = threading.Event()
             self.gate.set()
-            self.held = threading.Event()
+            self.blocked = threading.Event()
 
         def get_records(self, shard_id: str, iterator: str) -> Page:
             if not self.gate.is_set():
-                self.held.set()
+                self.blocked.set()
                 assert self.gate.wait(_TIMEOUT_SECONDS)
             return super().get_records(shard_id, iterator)
 
@@ -309,7 +309,7 @@ def test_waiting_does_not_trust_a_read_from_before_the_call() -> None:
     with _runner(make_mapping(), stream, lambda _: None) as runner:
         assert runner.wait_until_caught_up(_TIMEOUT_SECONDS)
         stream.gate.clear()
-        assert stream.held.wait(_TIMEOUT_SECONDS)
+        assert stream.blocked.wait(_TIMEOUT_SECONDS)
         put = stream.put("key")
         assert not runner.wait_until_caught_up(0.05)
         stream.gate.set()

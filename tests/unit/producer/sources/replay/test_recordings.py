@@ -93,10 +93,10 @@ def test_reports_a_missing_path(tmp_path: Path) -> None:
 def test_reports_a_path_without_recordings(tmp_path: Path) -> None:
     other = tmp_path / "SPY.csv"
     other.write_text(BARS)
-    mistake = "no recordings here: neither SYMBOL_1min.csv nor *.jsonl nor *.jsonl.gz"
+    message = "no recordings here: neither SYMBOL_1min.csv nor *.jsonl nor *.jsonl.gz"
 
-    assert load(tmp_path).mistakes == [f"{tmp_path}: {mistake}"]
-    assert load(other).mistakes == [f"{other}: {mistake}"]
+    assert load(tmp_path).mistakes == [f"{tmp_path}: {message}"]
+    assert load(other).mistakes == [f"{other}: {message}"]
 
 
 def test_reports_recordings_without_a_quote(tmp_path: Path) -> None:

@@ -322,7 +322,7 @@ def test_two_unauthorized_polls_open_the_breaker(make: Make) -> None:
     assert [source.fetch(SYMBOLS, NOW).paused_until for _ in range(2)] == [None, NOW + MINUTE]
 
 
-def test_a_dead_symbol_is_set_aside_retried_daily_and_back_with_its_first_price(make: Make) -> None:
+def test_a_dead_symbol_becomes_inactive_is_retried_daily_and_active_again_with_its_first_price(make: Make) -> None:
     client = FakeClient(all_but("S1"))
     source = make(client, inactive_symbols=InactiveSymbols(min_misses=3, min_days=2))
     times = [NOW, NOW + MINUTE, NOW + timedelta(days=1), NOW + timedelta(days=1, hours=1), NOW + timedelta(days=2)]
@@ -330,7 +330,7 @@ def test_a_dead_symbol_is_set_aside_retried_daily_and_back_with_its_first_price(
     results = [source.fetch(SYMBOLS[:3], now) for now in times]
 
     assert [result.missing for result in results] == [("S1",), ("S1",), ("S1",), (), ("S1",)]
-    assert [result.set_aside for result in results] == [(), (), ("S1",), ("S1",), ("S1",)]
+    assert [result.inactive for result in results] == [(), (), ("S1",), ("S1",), ("S1",)]
     assert ["S1" in requested for requested in client.requested] == [True, True, True, False, True]
     assert not any(result.failures for result in results)
     assert results[3].complete_to is not None
@@ -338,13 +338,13 @@ def test_a_dead_symbol_is_set_aside_retried_daily_and_back_with_its_first_price(
     client.responses = (quotes,)
     back = source.fetch(SYMBOLS[:3], NOW + timedelta(days=3))
     assert [quote.symbol for quote in back.quotes] == ["S0", "S1", "S2"]
-    assert back.set_aside == back.missing == ()
+    assert back.inactive == back.missing == ()
 
 
 def test_a_failed_batch_does_not_count_as_a_miss(make: Make) -> None:
     source = make(FakeClient(status(404)), inactive_symbols=InactiveSymbols(min_misses=1, min_days=1))
 
-    assert source.fetch(SYMBOLS[:3], NOW).set_aside == ()
+    assert source.fetch(SYMBOLS[:3], NOW).inactive == ()
 
 
 def test_closing_ends_a_fetch_in_progress(make: Make) -> None:
