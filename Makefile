@@ -140,7 +140,7 @@ package: $(VENV)/$(STAMP) ## Build the zip of the Lambda function.
 	@$(VENV)/bin/python -m deployment package --python $(PACKAGE_PYTHON) --architecture $(PACKAGE_ARCHITECTURE)
 
 images: ## Build the images of the producer and of the tools with Docker.
-	@command -v docker >/dev/null || { echo "there is no docker: install Docker with Compose to build the images"; exit 1; }
+	@docker compose version >/dev/null 2>&1 || { echo "there is no docker with Compose: install Docker and its Compose plugin"; exit 1; }
 	@docker compose build
 
 deploy: $(VENV)/$(STAMP) ## Deploy everything to AWS.
