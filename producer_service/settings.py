@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     )
     calendar: str = Field(
         AUTO,
-        description="when to poll: auto (while the exchanges of the symbols are open, if the source tells them, else "
+        description="when to poll: auto (while the exchanges of the symbols are open, if the source knows them, else "
         "always), always, or a calendar of exchange_calendars such as XNYS",
     )
     before_open_seconds: float = Field(300, ge=0, le=43_200, description="how long before an open polling starts")
