@@ -24,6 +24,9 @@ A local Yahoo Finance for yfinance, with generated prices. It prints the environ
 it, and runs until Ctrl-C. Export them in another shell, and run the producer there:
 
     make demo SOURCE=yahoo SYMBOLS=AAPL,MSFT,BTC-USD
+
+These variables also lead pip to the local Yahoo, which refuses it. So run `make demo` once without them before, to
+install what it needs.
 """
 _EPILOG = f"""\
 control endpoints, on the same port:

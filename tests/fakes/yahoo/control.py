@@ -13,13 +13,15 @@ from tests.fakes.yahoo.site import Site
 from tests.fakes.yahoo.streaming import Streams
 
 HELP = """\
-GET  /control/requests                                   the requests since the last reset, oldest first
-POST /control/reset                                      forget requests and faults
-POST /control/expire-crumbs                              make every crumb invalid
-POST /control/clock       {"now": 1795446000, "speed": 1}  set the clock; {"now": null} returns to the machine's time
-POST /control/faults      {"path": "v7/finance/quote", "status": 429, "body": "Too Many Requests", "times": 3}
-                          or "delay": 2.5 (seconds), or "drop": true; "times": -1 is always
-POST /control/disconnect  {"code": 1001}                 end all streaming connections; {"code": null} without a close
+GET  /control/requests        the requests since the last reset, oldest first
+POST /control/reset           forget requests and faults
+POST /control/expire-crumbs   make every crumb invalid
+POST /control/clock           {"now": 1795446000, "speed": 1} sets the clock
+                              {"now": null} returns to the machine's time
+POST /control/faults          {"path": "finance/quote", "status": 429, "body": "Too Many Requests", "times": 3}
+                              {"path": "", "delay": 2.5} delays by seconds, {"drop": true} closes the connection;
+                              "times": -1 is always
+POST /control/disconnect      {"code": 1001} ends all streaming connections, {"code": null} without a close frame
 """
 
 

@@ -29,6 +29,9 @@ class Server:
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.load_cert_chain(certificates.certificate, certificates.key)
         self._tls.set_alpn_protocols(["http/1.1"])
+        # Session tickets arrive after the handshake, without application data. The synchronous client of websockets 17,
+        # which yfinance uses, may then block in its receiving thread while it sends its first request, and hang.
+        self._tls.num_tickets = 0
         self._connections: set[asyncio.Task[None]] = set()
         self._connection_count = 0
 
