@@ -30,7 +30,7 @@ STALLED_SECONDS = 120.0
 
 
 class PipelineStalled(ReplicaError):
-    """The stream has unprocessed records, and the processor has stopped to make progress."""
+    """The stream has unprocessed records, but the processor makes no progress any more."""
 
 
 class Latency(msgspec.Struct, frozen=True):
