@@ -11,11 +11,9 @@ KINESIS_REQUEST_RECORDS = 500
 """The most records of one PutRecords request:
 https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html"""
 KINESIS_REQUEST_BYTES = 5 * MIB
-"""The most data and partition keys of one PutRecords request. Newer streams accept 10 MiB, and all accept 5 MiB. It has
-the same source."""
+"""The most data and partition keys of one PutRecords request, from the same source. Newer streams accept 10 MiB."""
 KINESIS_RECORD_BYTES = MIB
-"""The most data and partition key of one record. Newer streams accept more, and all accept 1 MiB. It has the same
-source."""
+"""The most data and partition key of one record, from the same source. Newer streams accept more."""
 KINESIS_PAYLOAD_UNIT_BYTES = 25_000
 """The size of a PUT payload unit. Each record is billed as a whole number of them:
 https://aws.amazon.com/kinesis/data-streams/pricing/"""
@@ -33,7 +31,7 @@ DYNAMODB_WRITE_UNIT_BYTES = KIB
 """How much of an item one write unit writes:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html"""
 DYNAMODB_READ_UNIT_BYTES = 4 * KIB
-"""How much of an item one read unit reads, with strong consistency. It has the same source."""
+"""How much of an item one read unit reads, with strong consistency. From the same source."""
 DYNAMODB_PAGE_BYTES = MIB
 """The most items of one page of a query, in bytes:
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Query.html"""
@@ -45,7 +43,7 @@ DYNAMODB_BATCH_GET_KEYS = 100
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html"""
 
 MESSAGE_BATCH = 10
-"""The most messages of one SNS or SQS batch, and of one ReceiveMessage. It has the sources of `MESSAGE_BATCH_BYTES`."""
+"""The most messages of one SNS or SQS batch, and of one ReceiveMessage. See `MESSAGE_BATCH_BYTES` for the sources."""
 MESSAGE_BATCH_BYTES = 256 * KIB
 """The largest batch of SNS or SQS. SQS accepts 1 MiB since 2025, but not every emulator does:
 https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html

@@ -39,7 +39,7 @@ def key_of(batch: Sequence[ParsedRecord]) -> str:
 def body_of(batch: Sequence[ParsedRecord]) -> bytes:
     """The bytes of the object: the lines in the order of the stream."""
     compressor = zlib.compressobj(6, wbits=_GZIP)
-    # Compressed record by record, because refused lines may become a hundred times as long.
+    # Compressed record by record to save memory, because refused lines may be a hundred times as long here.
     return b"".join([*(compressor.compress(_lines_of(parsed)) for parsed in batch), compressor.flush()])
 
 

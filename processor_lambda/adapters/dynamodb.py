@@ -86,7 +86,7 @@ class _QueryResponse(msgspec.Struct, frozen=True):
 
 
 class _PutResponse(msgspec.Struct, frozen=True):
-    """The response to PutItem. Nothing in it matters."""
+    """The response to PutItem. Its content is not needed."""
 
 
 class DynamoTable:

@@ -14,7 +14,7 @@ _HEADERS = {"content-type": "application/x-amz-json-1.0", "x-amz-target": "Amazo
 
 
 class _Response(msgspec.Struct):
-    # AWS leaves out an empty list.
+    # SQS omits a list that would be empty.
     Successful: list[msgspec.Raw] = []
     Failed: list[msgspec.Raw] = []
 

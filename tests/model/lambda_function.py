@@ -51,8 +51,7 @@ class Fault(NamedTuple):
     call: str | None = None
     """The call at which it happens, if only one will do."""
     left_out: int = 1
-    """The items of a batch that a `partial` fault leaves out, as bits. The first bit is the next item, always left
-    out."""
+    """The items that a `partial` fault leaves out, as bits. The first bit is the next item, and is always set."""
 
 
 class BatchProcessor(Protocol):

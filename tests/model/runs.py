@@ -1,5 +1,4 @@
-"""Runs of the model: a scenario is delivered to its end and redriven, and its effects are compared with the
-expected."""
+"""Plays runs of the model: delivers a scenario to its end, redrives it, and computes the effects that it must have."""
 
 from __future__ import annotations
 

@@ -54,11 +54,10 @@ class Scenario:
 
 @cache
 def random_scenario(seed: int) -> Scenario:
-    """Quotes that move, are revised, come late and raise alerts, heartbeats, bad lines, packets sent twice, and
-    reshards.
+    """Quotes of many kinds, heartbeats, bad lines, packets that are sent twice, and reshards.
 
-    In some scenarios a month passes. Then the first heartbeat makes a lane forget its symbols, and they may return in
-    the same packet.
+    Quotes move, are revised, come late and raise alerts. In some scenarios a month passes. Then the first heartbeat
+    makes a lane forget its symbols, and they may return in the same packet.
     """
     builder = _Builder(random.Random(seed))
     for _ in range(builder.rng.randint(6, 12)):

@@ -66,8 +66,7 @@ class ScriptedScheduler:
         return next(self._faults, ())
 
     def resume(self, abandoned: Sequence[Invocation], call: str) -> tuple[Invocation, int | None] | None:
-        """See `Scheduler`. The point after a call and the point before the next are the same moment, so one is
-        enough."""
+        """See `Scheduler`. The point after a call is not used, because the point before the next is the same moment."""
         if call.endswith(" done"):
             return None
         self.calls_of_others += 1

@@ -13,8 +13,7 @@ from tests.fakes.pipeline import LANES, OPEN
 
 GAP = 1_000_003
 FIRST_NUMBER = 10**55 - 5 * GAP
-"""The first sequence number. The sixth has one digit more than the fifth, so comparing them as text gives a wrong
-order."""
+"""The first sequence number. The sixth one has a digit more than the fifth, so their order as text is wrong."""
 KEYS = tuple(partition_key(lane, LANES) for lane in range(LANES))
 SYMBOLS = {
     key: tuple(symbol for symbol in ("AAPL", "MSFT", "NVDA", "TSLA", "^GSPC") if lane_of(symbol, LANES) == lane)

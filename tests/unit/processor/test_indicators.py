@@ -1,5 +1,4 @@
-"""Indicators equal TA-Lib's, recorded reference values and their definitions. They are finite, and exact when
-packed."""
+"""Indicators equal TA-Lib's, reference values and their definitions. They are finite, and packing them is exact."""
 
 from __future__ import annotations
 
@@ -152,8 +151,7 @@ def test_indicators_equal_recorded_reference_values(recordings: Path) -> None:
 
 
 def naive(values: Sequence[float], span: int) -> tuple[float, float]:
-    """Mean and deviation by their definition. The first `span` values share one weight, and each later one has its
-    own."""
+    """Mean and deviation by definition. The first `span` values have one weight, and each later one has its own."""
     alpha, later = 2 / (span + 1), max(len(values) - span, 0)
     first = len(values) - later
     weights = [(1 - alpha) ** later / first] * first + [alpha * (1 - alpha) ** age for age in reversed(range(later))]
@@ -247,8 +245,7 @@ def test_a_move_over_night_is_not_a_return_but_changes_the_averages(gap: timedel
 
 @pytest.mark.parametrize("before", [0.0, -37.63, 1e-8])
 def test_a_return_from_a_price_that_is_not_positive_or_tiny_is_not_counted(before: float) -> None:
-    """A settlement of -37.63 (crude oil, 20 April 2020), zero, and a price before one that is a billion times
-    larger."""
+    """The prices are zero, -37.63 (crude oil settled there on 20 April 2020), and a billionth of the next price."""
     state = advanced(minutes([100.0 + number % 2 for number in range(60)] + [before]))
     after = state.advanced(OPENING + timedelta(minutes=61), 10.0, None)
     assert "z_score" not in after.values()
