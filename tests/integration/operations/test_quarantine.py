@@ -32,7 +32,7 @@ def test_lines_are_listed_shown_and_replayed(empty_quarantine: Operator) -> None
     assert foreign["handle"] in out
     assert rubbish["handle"] in out
     assert "2 messages" in err
-    assert [each["handle"] for each in operator.listed("--reason", "a line of")] == [foreign["handle"]]
+    assert [each["handle"] for each in operator.listed("--reason", "belongs to")] == [foreign["handle"]]
     assert operator.listed("--older", "1h") == []
 
     shown, _ = operator.run("quarantine", "show", foreign["handle"])
