@@ -55,7 +55,7 @@ def _guarded(item: pytest.Item) -> Generator[None, Any, Any]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the longest tests first, in the same order in all processes."""
+    """Run the files with deployments first, and the tests in the same order in all processes."""
     arrange(items)
 
 

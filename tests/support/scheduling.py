@@ -18,15 +18,14 @@ def unit_of_work(nodeid: str) -> str:
 
 
 def arrange(items: list[pytest.Item]) -> None:
-    """Put the tests into one order in all processes: work with a test that is marked `slow`, whole files, the rest.
+    """Put the tests into one order in all processes: first those that run as whole files, then the others.
 
         Work that starts late should be short, so that all processes end at about the same time. The cases of a test are
     sorted, because pytest-xdist demands the same order in every process, and the order of a set differs between them.
     """
     cases_of_a_test = groupby(items, key=lambda item: item.nodeid.partition("[")[0])
     items[:] = [item for _, cases in cases_of_a_test for item in sorted(cases, key=lambda item: item.nodeid)]
-    slow = {unit_of_work(item.nodeid) for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: (unit_of_work(item.nodeid) not in slow, not item.nodeid.startswith(WHOLE_FILES)))
+    items.sort(key=lambda item: not item.nodeid.startswith(WHOLE_FILES))
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
