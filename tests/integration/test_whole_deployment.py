@@ -239,8 +239,10 @@ class TestCommand:
 
     def run(self, emulator: Emulator, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "deployment", "deploy", "--architecture", "native", *arguments]
+        # Wide enough for the path of a temporary directory, which a narrow terminal would break.
+        environment = emulator.environment() | {"COLUMNS": "300"}
         return subprocess.run(
-            command, env=emulator.environment(), cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+            command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
         )
 
     def test_a_dry_run_prints_the_changes_and_changes_nothing(self, emulator: Emulator) -> None:
