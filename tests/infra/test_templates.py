@@ -6,9 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cfnlint.config import ConfigMixIn  # type: ignore[import-untyped]
-from cfnlint.decode import decode  # type: ignore[import-untyped]
-from cfnlint.runner import Runner  # type: ignore[import-untyped]
 
 from deployment.stacks import ALL_STACKS, PIPELINE
 from tests.support.templates import ALL, PATHS, default, properties, resources
@@ -19,22 +16,34 @@ MADE_BY_THE_DEPLOYMENT = {"CodeKey", "Image"}
 
 
 @pytest.fixture(scope="module")
-def cfn_lint() -> Runner:
+def cfn_lint() -> Any:
     """cfn-lint with all its rules. Loading them takes longer than applying them."""
+    # Imported here, because it takes two seconds, which a process that runs none of these tests need not spend.
+    from cfnlint.config import ConfigMixIn  # type: ignore[import-untyped]  # noqa: PLC0415
+    from cfnlint.runner import Runner  # type: ignore[import-untyped]  # noqa: PLC0415
+
     return Runner(ConfigMixIn(include_checks=["I"]))
 
 
+def parsed(path: Path) -> tuple[Any, Any]:
+    """A template as cfn-lint reads it, and its syntax errors."""
+    from cfnlint.decode import decode  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    template, errors = decode(str(path))
+    return template, errors
+
+
 @pytest.mark.parametrize("path", PATHS.values(), ids=lambda path: path.stem)
-def test_cfn_lint_has_no_finding(cfn_lint: Runner, path: Path) -> None:
-    template, syntax_errors = decode(str(path))
+def test_cfn_lint_has_no_finding(cfn_lint: Any, path: Path) -> None:
+    template, syntax_errors = parsed(path)
     assert syntax_errors == []
     assert list(cfn_lint.validate_template(template)) == []
 
 
-def test_cfn_lint_finds_mistakes(cfn_lint: Runner, tmp_path: Path) -> None:
+def test_cfn_lint_finds_mistakes(cfn_lint: Any, tmp_path: Path) -> None:
     path = tmp_path / "wrong.yaml"
     path.write_text("Resources: {A: {Type: AWS::S3::Bucket, Properties: {Wrong: 1}}}\n")
-    template, _ = decode(str(path))
+    template, _ = parsed(path)
     assert "E3002" in {finding.rule.id for finding in cfn_lint.validate_template(template)}
 
 

@@ -25,7 +25,7 @@ from tests.model.runs import Run, is_about_alert
 from tests.model.scripted_scheduler import FAULTY, ROLES, ScriptedScheduler, play_script
 from tests.support.sizes import sized
 
-SEEDS = int(os.environ.get("STOCKSTREAM_SEEDS", sized(320, 4_000)))
+SEEDS = int(os.environ.get("STOCKSTREAM_SEEDS", sized(200, 4_000)))
 ONE_SEED = os.environ.get("STOCKSTREAM_SEED")
 PARTS: list[Sequence[int]] = [range(start, SEEDS, 8) for start in range(8)] if ONE_SEED is None else [[int(ONE_SEED)]]
 """The seeds in several parts, so that they can run in parallel."""
@@ -34,7 +34,7 @@ SEEDS_OF_A_MUTANT = 2_000
 Rules that matter only if an invocation finishes between two others take some hundreds."""
 STEP = sized(3, 1)
 """A fault is tried at every third point by default. Which points these are differs between the parametrized tests."""
-RESUME_STEP = sized(8, 1)
+RESUME_STEP = sized(12, 1)
 """By default, an abandoned invocation continues at every eighth call of others. Which calls these are differs too."""
 
 
