@@ -84,6 +84,9 @@ yahoo: $(DEV)/$(STAMP) ## Run a local Yahoo with generated prices until Ctrl-C, 
 
 ##@ Test it
 
+# pytest rewrites the assertions of every test file. It keeps the result as byte code, if Python may write any.
+unit test: export PYTHONDONTWRITEBYTECODE =
+
 unit: $(DEV)/$(STAMP) ## Run the tests that start no process and no server (under 1 minute).
 ##   PYTEST_ARGS="-k fold -n 0"  more arguments for pytest; `-n 0` runs all tests in one process
 ##   WORKERS=4                   the number of processes, which is the number of cores by default

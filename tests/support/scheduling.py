@@ -20,7 +20,7 @@ def unit_of_work(nodeid: str) -> str:
 def arrange(items: list[pytest.Item]) -> None:
     """Put the tests into one order in all processes: first those that run as whole files, then the others.
 
-        Work that starts late should be short, so that all processes end at about the same time. The cases of a test are
+    Work that starts late should be short, so that all processes end at about the same time. The cases of a test are
     sorted, because pytest-xdist demands the same order in every process, and the order of a set differs between them.
     """
     cases_of_a_test = groupby(items, key=lambda item: item.nodeid.partition("[")[0])

@@ -23,14 +23,14 @@ def line(second: int, symbol: str = "AAPL", revision: int = 0) -> bytes:
     return f'{{"kind":"quote","v":1,"symbol":"{symbol}","event_time":"{time}","revision":{revision}}}\n'.encode()
 
 
-def client(standin: Standin) -> Any:
+def client(standin: Standin, read_timeout: float = 5.0) -> Any:
     return boto3.client(
         "kinesis",
         endpoint_url=standin.environment["AWS_ENDPOINT_URL"],
         region_name="us-east-1",
         aws_access_key_id="test",
         aws_secret_access_key="test",
-        config=Config(read_timeout=0.2, retries={"total_max_attempts": 1}),
+        config=Config(read_timeout=read_timeout, retries={"total_max_attempts": 1}),
     )
 
 
@@ -108,7 +108,7 @@ def test_refuses_what_kinesis_refuses(records: list[dict[str, Any]], code: str) 
 def test_each_fault_is_what_boto3_calls_it(faults: Faults, error: type[Exception], stored: int) -> None:
     with running(faults) as standin:
         with pytest.raises(error):
-            client(standin).put_records(StreamName=STREAM, Records=[record(line(0))])
+            client(standin, read_timeout=0.2).put_records(StreamName=STREAM, Records=[record(line(0))])
         assert standin.report().verdict.distinct == stored
 
 
