@@ -6,25 +6,35 @@ column that no line has is an error, and there are no views.
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import msgspec
 
 from analytics.catalog import Catalog, Column, Table
 from analytics.errors import AnalyticsError
 from analytics.result import Result
 
-_TYPES = {"string": "VARCHAR", "bigint": "BIGINT", "int": "INTEGER", "double": "DOUBLE", "boolean": "BOOLEAN"}
-_DECIMAL = re.compile(r"decimal\(\d+,\d+\)")
+_PRICE = "decimal(38,26)"
+_TYPES = {"string": "VARCHAR", "bigint": "BIGINT", "int": "INTEGER", _PRICE: "DECIMAL(38,26)"}
 _MACROS = (
     # Functions of Trino that DuckDB does not have. Athena estimates the percentile, and this one is exact.
     "CREATE MACRO from_iso8601_timestamp(text) AS CAST(text AS TIMESTAMPTZ)",
     "CREATE MACRO approx_percentile(value, fraction) AS quantile_disc(value, fraction)",
 )
+
+
+_PRICE_MACRO = """
+CREATE MACRO price_of(number) AS CASE
+    WHEN number = '' THEN NULL
+    WHEN length(split_part(number, '.', 2)) <= 6 THEN CAST(CAST(number AS DECIMAL(18,6)) AS DECIMAL(38,26))
+    ELSE CAST(number AS DECIMAL(38,26))
+END
+"""
+"""A price from its text. By way of 6 places, most prices take a tenth of the time."""
 
 
 class QueryError(AnalyticsError):
@@ -34,13 +44,13 @@ class QueryError(AnalyticsError):
 class Engine:
     """The catalog over the archive in a directory, whose files are `raw-data/dt=…/hour=…/*.jsonl.gz`. It may be empty.
 
-    DuckDB reads a price through a double, which is exact up to 15 digits. Athena reads all 23.
+    Prices are exact, as in Athena.
     """
 
     def __init__(self, catalog: Catalog, archive: Path) -> None:
         self._connection = duckdb.connect(":memory:")
         self._execute("SET TimeZone = 'UTC'")
-        for macro in _MACROS:
+        for macro in (*_MACROS, _PRICE_MACRO):
             self._execute(macro)
         self._execute(f"CREATE VIEW {catalog.table.name} AS {_relation(catalog.table, archive)}")
         for view in catalog.views:
@@ -102,20 +112,29 @@ def _relation(table: Table, archive: Path) -> str:
         return (
             f"SELECT {', '.join(f'CAST(NULL AS {_type(each)}) AS {_quoted(each.name)}' for each in names)} WHERE false"
         )
-    # Everything is read as text and cast, because DuckDB would read a decimal column as a rounded double.
-    as_text = ", ".join(f"{_literal(column.name)}: 'VARCHAR'" for column in table.columns)
+    texts = {column.name: "VARCHAR" for column in table.columns if column.type != _PRICE}
     keys = ", ".join(f"{_literal(key.name)}: {_type(key)}" for key in table.partition_keys)
-    casts = ", ".join(f"CAST({_quoted(each.name)} AS {_type(each)}) AS {_quoted(each.name)}" for each in names)
+    values = ", ".join(f"{_value(each, table)} AS {_quoted(each.name)}" for each in names)
     source = (
-        f"read_json({_literal(str(pattern))}, format = 'newline_delimited', columns = {{{as_text}}}, "
-        f"hive_partitioning = true, hive_types = {{{keys}}}, filename = '$path')"
+        f"read_ndjson_objects({_literal(str(pattern))}, hive_partitioning = true, hive_types = {{{keys}}}, "
+        "filename = '$path')"
     )
-    return f"SELECT {casts} FROM {source}"  # noqa: S608  (names of the template and a path, quoted)
+    fields = f"from_json(json, {_literal(msgspec.json.encode(texts).decode())})"
+    return f"SELECT {values} FROM (SELECT *, CAST(json AS VARCHAR) AS text, {fields} AS fields FROM {source})"  # noqa: S608  (names of the template and a path, quoted)
+
+
+def _value(column: Column, table: Table) -> str:
+    """The value of a column. A price is found in the text of the line, because DuckDB reads numbers as doubles."""
+    if column not in table.columns:
+        return f"CAST({_quoted(column.name)} AS {_type(column)})"
+    if column.type != _PRICE:
+        return f"CAST(fields.{_quoted(column.name)} AS {_type(column)})"
+    # In a string, the quotation marks of `"price"` would be escaped. So the first match is the field.
+    pattern = f'"{column.name}"[ \t]*:[ \t]*(-?[0-9.]+)'
+    return f"price_of(regexp_extract(text, {_literal(pattern)}, 1))"
 
 
 def _type(column: Column) -> str:
-    if _DECIMAL.fullmatch(column.type):
-        return column.type.upper()
     try:
         return _TYPES[column.type]
     except KeyError:

@@ -144,7 +144,7 @@ def test_no_packet_raises_or_affects_its_good_lines(seed: int) -> None:
         messages = messages_of(parsed)
         assert isinstance(messages, Overflow) or len(messages) == len(parsed.refused)
     assert refused > PACKETS // 2  # most mutations are refused
-    assert sum(len(parsed.good) > 2 for parsed in batch) > PACKETS // 100  # and some are not
+    assert sum(len(parsed.good) > 2 for parsed in batch) > PACKETS // 200  # and some are not
 
     lines = gzip.decompress(body_of(batch)).split(b"\n")[
         :-1

@@ -196,8 +196,11 @@ BAD_LINES = {
     "object price": (refused(price="{}"), "price is not a number"),
     "infinite price": (refused(price="1e999999"), "price"),
     "price of too many places": (refused(price="1." + 26 * "0" + "1"), "more than 26 decimal places"),
-    "price with an absurd exponent": (refused(price="1e-999999999"), "more than 26 decimal places"),
-    "exponent beyond all bounds": (refused(price="1E99999999999999999999"), "exponent that is too large"),
+    "price with an absurd exponent": (refused(price="1e-999999999"), "price 1e-999999999 has an exponent"),
+    "exponent beyond all bounds": (
+        refused(price="1E99999999999999999999"),
+        "price 1E99999999999999999999 has an exponent",
+    ),
     "null optional price": (refused(open="null"), "open is not a number"),
     "null optional": (refused(volume="null"), "volume"),
     "fractional volume": (refused(volume="1.5"), "volume"),
@@ -206,13 +209,13 @@ BAD_LINES = {
     "empty symbol": (refused(symbol='""'), "symbol"),
     "symbol with a space": (refused(symbol='"A B"'), "symbol"),
     "time without a zone": (refused(event_time='"2026-11-23T12:00:00.123"'), "event_time"),
-    "time in another zone": (refused(event_time='"2026-11-23T12:00:00.123+01:00"'), "not in UTC"),
-    "time of microseconds": (refused(event_time='"2026-11-23T12:00:00.123456Z"'), "not in whole milliseconds"),
+    "time in another zone": (refused(event_time='"2026-11-23T12:00:00.123+01:00"'), "is not a UTC time like"),
+    "time of microseconds": (refused(event_time='"2026-11-23T12:00:00.123456Z"'), "is not a UTC time like"),
     "time as a number": (refused(event_time="1763899200"), "event_time"),
     "quote from the future": (refused(event_time='"2026-11-23T12:01:00.124Z"'), "after ingest_time"),
     "carriage return": (GOOD_LINE.replace(b",", b",\r", 1), "line has a carriage return"),
     "carriage return at its end": (GOOD_LINE + b"\r", "line has a carriage return"),
-    "time before any exchange": (refused(event_time='"0001-01-01T00:00:00Z"'), "between 1970 and 2200"),
+    "time before any exchange": (refused(event_time='"0001-01-01T00:00:00.000Z"'), "between 1970 and 2200"),
 }
 
 
@@ -326,9 +329,9 @@ def test_a_price_that_cannot_be_stored_exactly_is_refused_with_the_true_reason(v
 @example(Decimal("1E-999999999"))
 def test_a_quote_takes_a_price_that_is_finite_below_the_limit_and_of_at_most_26_places(price: Decimal) -> None:
     places = price.as_tuple().exponent
-    fits = isinstance(places, int) and -(10**12) < price < 10**12 and places >= -26 and (price or places <= 0)
+    fits = isinstance(places, int) and -(10**12) < price < 10**12 and (places >= -26 or not price)
     if fits:
-        assert replace(BARE, low=price).low == price
+        assert decode(encode([replace(BARE, low=price)])).good[0].line == replace(BARE, low=price)
     else:
         with pytest.raises(Invalid, match="low"):
             replace(BARE, low=price)

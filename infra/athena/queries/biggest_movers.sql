@@ -12,7 +12,9 @@ WITH latest AS (
 moved AS (
   SELECT
     *,
-    100e0 * (CAST(price AS double) - CAST(previous_close AS double)) / CAST(previous_close AS double) AS change_percent
+    -- In double, because Trino cannot divide or multiply decimals of 26 places. A rise from below zero is a rise.
+    100e0 * (CAST(price AS double) - CAST(previous_close AS double)) / abs(CAST(previous_close AS double))
+      AS change_percent
   FROM latest
 )
 SELECT symbol, event_time, previous_close, price, round(change_percent, 2) AS change_percent
