@@ -228,8 +228,8 @@ def _reason(content: bytes, error: Exception) -> str:
     """Why a line was refused, for a person. A wrong kind or version is named first, then a wrong field."""
     try:
         header = _HEADER.decode(content)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return f"not a JSON object: {error}" if content else "empty line"
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as broken:
+        return f"not a JSON object: {broken}" if content else "empty line"
     if header.kind not in ("quote", "heartbeat", "action"):
         return f"unknown kind {header.kind!r:.40}"
     if header.v != VERSION or isinstance(header.v, bool):
