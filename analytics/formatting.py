@@ -68,5 +68,5 @@ def _text(value: Any) -> str:
 
 def _trimmed(value: Decimal) -> Decimal:
     """The same number without trailing zeros, which come from the scale of its column."""
-    value = value.normalize()
-    return value.quantize(Decimal(1)) if value.as_tuple().exponent > 0 else value  # type: ignore[operator]  # finite
+    text = f"{value:f}"  # `normalize` would round to 28 digits
+    return Decimal(text.rstrip("0").removesuffix(".") if "." in text else text)

@@ -22,6 +22,7 @@ from quotes.model import (
     is_symbol,
     price,
     price_text,
+    short_price,
 )
 from quotes.times import from_iso, to_iso, whole_milliseconds
 from quotes.wire import (
@@ -72,6 +73,7 @@ __all__ = [
     "partition_key",
     "price",
     "price_text",
+    "short_price",
     "to_iso",
     "whole_milliseconds",
 ]

@@ -31,6 +31,8 @@ MAX_ACTION_LEAD = timedelta(days=7)
 _SYMBOL = re.compile(r"[A-Za-z0-9.^=&$_:/+-]{1,32}", re.ASCII)
 _LABEL = re.compile(r"[!-~](?:[ -~]{0,38}[!-~])?", re.ASCII)
 _QUANTUM = Decimal(1).scaleb(-PRICE_PLACES)
+_SHORT_DIGITS = 8
+_EXACT = Context(prec=MAX_PRICE.adjusted() + PRICE_PLACES + 1)
 _places = Context(prec=MAX_PRICE.adjusted() + PRICE_PLACES, traps=[InvalidOperation, Inexact, Rounded]).quantize
 """Raises if a number is too large or has too many places. Looking at `as_tuple` takes three times as long."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -89,6 +91,12 @@ def price_text(value: Decimal) -> str:
         return "0"
     text = f"{value:f}"
     return text.rstrip("0").removesuffix(".") if "." in text else text
+
+
+def short_price(value: Decimal) -> str:
+    """A price for people: rounded to 8 digits, or to 2 places if it is larger. Without exponent and trailing zeros."""
+    places = min(max(_SHORT_DIGITS - 1 - value.adjusted(), 2), PRICE_PLACES)
+    return price_text(value.quantize(Decimal(1).scaleb(-places), context=_EXACT))
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True, gc=False):

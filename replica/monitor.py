@@ -10,6 +10,7 @@ from decimal import Decimal
 
 import msgspec
 
+from processor_lambda.rows import change_percent_of
 from quotes import Quote, decode
 from replica.event_source import InvocationReport
 
@@ -68,7 +69,7 @@ class Monitor:
             for quote in quotes:
                 self._stored += 1
                 self._latencies[(report.finished_at - quote.ingest_time) // MILLISECOND] += 1
-                self._prices[quote.symbol] = Price(quote.symbol, quote.price, _change(quote))
+                self._prices[quote.symbol] = Price(quote.symbol, quote.price, change_percent_of(quote))
 
     def snapshot(self, prices: int) -> Snapshot:
         """The figures so far, with the last prices of the first `prices` symbols."""
@@ -95,9 +96,3 @@ def percentile(milliseconds: Counter[int], percent: int) -> float | None:
         if rank <= 0:
             return value / 1000
     return None
-
-
-def _change(quote: Quote) -> Decimal | None:
-    if not quote.previous_close:
-        return None
-    return (quote.price - quote.previous_close) * 100 / quote.previous_close

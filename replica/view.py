@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -14,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from costs.usage import Usage
+from quotes import short_price
 from replica.audit import Findings
 from replica.monitor import Snapshot
 
@@ -100,7 +102,7 @@ class View:
             change = price.change_percent
             style = "" if not change else "green" if change > 0 else "red"
             percent = "" if change is None else f"{change:+.2f} %"
-            prices.add_row(price.symbol, f"{price.price:,.2f}", Text(percent, style=style))
+            prices.add_row(price.symbol, f"{Decimal(short_price(price.price)):,f}", Text(percent, style=style))
         alerts = Text("\n".join(self._alerts) or "none yet", style="yellow" if self._alerts else "dim")
         footer = Text(
             f"{url}/metrics  {url}/healthz  {url}/readyz    Ctrl-C stops, drains and compares",

@@ -6,6 +6,7 @@ from lane_state import Alert, Bar
 from processor_lambda.alerts.rule import BarAlertRule, Positive
 from processor_lambda.alerts.signals import Signal, symmetric
 from processor_lambda.rows import significant
+from quotes import short_price
 
 
 class BollingerBreakout(BarAlertRule, frozen=True, kw_only=True, tag="bollinger_breakout"):
@@ -25,7 +26,7 @@ class BollingerBreakout(BarAlertRule, frozen=True, kw_only=True, tag="bollinger_
         is_above = signal.value > 0
         return self.build_for_bar(
             bar,
-            f"{bar.symbol} closed at {bar.close:f}, {'above' if is_above else 'below'} its Bollinger bands",
+            f"{bar.symbol} closed at {short_price(bar.close)}, {'above' if is_above else 'below'} its Bollinger bands",
             {"threshold_widths": significant(self.widths if is_above else -self.widths)},
             ("bollinger_upper", "sma_20", "bollinger_lower"),
         )

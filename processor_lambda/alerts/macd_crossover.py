@@ -6,6 +6,7 @@ from lane_state import Alert, Bar
 from processor_lambda.alerts.rule import BarAlertRule, Positive
 from processor_lambda.alerts.signals import Signal, crossing
 from processor_lambda.rows import significant
+from quotes import short_price
 
 
 class MacdCrossover(BarAlertRule, frozen=True, kw_only=True, tag="macd_crossover"):
@@ -23,9 +24,10 @@ class MacdCrossover(BarAlertRule, frozen=True, kw_only=True, tag="macd_crossover
     def alert(self, bar: Bar, signal: Signal) -> Alert:
         """The alert about a bar."""
         is_above = signal.value > 0
+        close = short_price(bar.close)
         return self.build_for_bar(
             bar,
-            f"{bar.symbol}'s MACD {'rose above' if is_above else 'fell below'} its signal line, at {bar.close:f}",
+            f"{bar.symbol}'s MACD {'rose above' if is_above else 'fell below'} its signal line, at {close}",
             {"margin_percent": significant(self.margin_percent if is_above else -self.margin_percent)},
             ("macd", "macd_signal", "macd_histogram"),
         )

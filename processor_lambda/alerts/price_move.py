@@ -10,7 +10,7 @@ from lane_state import Alert
 from processor_lambda.alerts.rule import AlertRule, Positive, Share
 from processor_lambda.alerts.signals import Signal, symmetric
 from processor_lambda.rows import PERCENT_PLACES, significant, timestamp_of
-from quotes import Quote
+from quotes import Quote, short_price
 
 
 class PriceMove(AlertRule, frozen=True, kw_only=True, tag="price_move"):
@@ -37,7 +37,7 @@ class PriceMove(AlertRule, frozen=True, kw_only=True, tag="price_move"):
         return self.build(
             quote.symbol,
             timestamp_of(quote),
-            f"{quote.symbol} moved {signal.value:+.2f}% to {quote.price:f}",
+            f"{quote.symbol} moved {signal.value:+.2f}% to {short_price(quote.price)}",
             {
                 "price": quote.price,
                 "change_percent": significant(signal.value),

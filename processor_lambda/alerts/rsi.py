@@ -10,6 +10,7 @@ from lane_state import Alert, Bar
 from processor_lambda.alerts.rule import BarAlertRule
 from processor_lambda.alerts.signals import Band, Signal
 from processor_lambda.rows import significant
+from quotes import short_price
 
 MIDDLE = 50
 
@@ -35,7 +36,7 @@ class Rsi(BarAlertRule, frozen=True, kw_only=True, tag="rsi"):
         condition = "overbought" if is_overbought else "oversold"
         return self.build_for_bar(
             bar,
-            f"{bar.symbol} is {condition}: RSI {signal.value:.1f} at {bar.close:f}",
+            f"{bar.symbol} is {condition}: RSI {signal.value:.1f} at {short_price(bar.close)}",
             {"threshold": significant(self.above if is_overbought else self.below)},
             ("rsi_14",),
         )

@@ -11,6 +11,7 @@ from lane_state import Alert, Bar
 from processor_lambda.alerts.rule import BarAlertRule
 from processor_lambda.alerts.signals import Signal, one_sided
 from processor_lambda.rows import significant
+from quotes import short_price
 
 
 class VolumeSpike(BarAlertRule, frozen=True, kw_only=True, tag="volume_spike"):
@@ -29,9 +30,10 @@ class VolumeSpike(BarAlertRule, frozen=True, kw_only=True, tag="volume_spike"):
     def alert(self, bar: Bar, signal: Signal) -> Alert:
         """The alert about a bar."""
         volume = {} if bar.volume is None else {"volume": Decimal(bar.volume)}
+        close = short_price(bar.close)
         return self.build_for_bar(
             bar,
-            f"{bar.symbol} traded {bar.volume} in a minute, {signal.value:.1f} times its mean, at {bar.close:f}",
+            f"{bar.symbol} traded {bar.volume} in a minute, {signal.value:.1f} times its mean, at {close}",
             {"threshold": significant(self.ratio), **volume},
             ("volume_mean", "volume_ratio"),
         )

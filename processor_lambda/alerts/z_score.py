@@ -6,6 +6,7 @@ from lane_state import Alert, Bar
 from processor_lambda.alerts.rule import BarAlertRule, NotNegative, Positive
 from processor_lambda.alerts.signals import Signal, symmetric
 from processor_lambda.rows import significant
+from quotes import short_price
 
 
 class ZScore(BarAlertRule, frozen=True, kw_only=True, tag="z_score"):
@@ -29,9 +30,10 @@ class ZScore(BarAlertRule, frozen=True, kw_only=True, tag="z_score"):
         """The alert about a bar."""
         is_up = signal.value > 0
         direction = "up" if is_up else "down"
+        close = short_price(bar.close)
         return self.build_for_bar(
             bar,
-            f"{bar.symbol} moved {abs(signal.value):.1f} deviations {direction} in a minute, to {bar.close:f}",
+            f"{bar.symbol} moved {abs(signal.value):.1f} deviations {direction} in a minute, to {close}",
             {"threshold": significant(self.above if is_up else -self.above)},
             ("z_score", "last_return", "return_mean", "return_deviation"),
         )

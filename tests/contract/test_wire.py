@@ -337,6 +337,26 @@ def test_a_quote_takes_a_price_that_is_finite_below_the_limit_and_of_at_most_26_
             replace(BARE, low=price)
 
 
+@pytest.mark.parametrize(
+    ("price", "shown"),
+    [
+        ("0", "0"),
+        ("0.000000000123", "0.000000000123"),
+        ("0.00000712345678901", "0.0000071234568"),
+        ("1e-26", "0." + 25 * "0" + "1"),
+        ("-37.63", "-37.63"),
+        ("171.62510681152344", "171.62511"),
+        ("170.00", "170"),
+        ("60123.456789", "60123.457"),
+        ("741971.39", "741971.39"),
+        ("999999999999." + 26 * "9", "1000000000000"),
+        ("-123456789012.3456", "-123456789012.35"),
+    ],
+)
+def test_a_price_for_people_has_sensible_digits(price: str, shown: str) -> None:
+    assert quotes.short_price(Decimal(price)) == shown
+
+
 def test_texts_that_are_refused_are_not_cached() -> None:
     cached = model._check_texts.cache_info().currsize
     for field in ("symbol", "source", "currency", "exchange", "market_state"):

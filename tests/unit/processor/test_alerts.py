@@ -132,6 +132,10 @@ CASES: list[tuple[BarRule, Bar, str]] = [
         a_bar("89", sma_20=100.0, bollinger_upper=110.0, bollinger_lower=90.0),
         "AAPL closed at 89, below its Bollinger bands",
     ),
+    (Rsi(), a_bar("0.0000000012345", rsi_14=75.25), "AAPL is overbought: RSI 75.2 at 0.0000000012345"),
+    (Rsi(), a_bar("0.00000000123456789012", rsi_14=75.25), "AAPL is overbought: RSI 75.2 at 0.0000000012345679"),
+    (Rsi(), a_bar("171.62510681152344", rsi_14=75.25), "AAPL is overbought: RSI 75.2 at 171.62511"),
+    (Rsi(), a_bar("741971.39", rsi_14=75.25), "AAPL is overbought: RSI 75.2 at 741971.39"),
     (Rsi(), a_bar("101", rsi_14=75.25), "AAPL is overbought: RSI 75.2 at 101"),
     (Rsi(), a_bar("101", rsi_14=21.0), "AAPL is oversold: RSI 21.0 at 101"),
     (
