@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ from sqlglot.optimizer.annotate_types import annotate_types
 from analytics import catalog, templates
 from analytics.catalog import Catalog, Statement
 from analytics.duckdb_engine import Engine, view_columns
+from analytics.formatting import as_csv
 from analytics.result import Result
 from costs import prices
 from deployment.stacks import TEMPLATES
+from processor_lambda.rows import quote_row
 from producer_service.sources.synthetic import SyntheticSource
-from quotes import Heartbeat, Line, encode_line
+from quotes import Heartbeat, Line, Quote, encode, encode_line
 
 CATALOG: Catalog = catalog.read()
 STATEMENTS = [*CATALOG.views, *CATALOG.queries]
@@ -113,6 +116,61 @@ def test_a_division_of_integers_would_be_noticed(engine: Engine) -> None:
     """Trino truncates its result and DuckDB does not, so the comparison above notices different semantics."""
     text = "SELECT count(*) / 1000 FROM quotes"
     assert rows(engine.run(translated(text))) != rows(engine.run(text))
+
+
+def engine_over(directory: Path, quotes: list[Quote]) -> Engine:
+    """An engine over an archive with these quotes."""
+    now = datetime.now(UTC)
+    folder = directory / "raw-data" / f"dt={now:%Y-%m-%d}" / f"hour={now:%H}"
+    folder.mkdir(parents=True)
+    (folder / "shardId-000000000000-1-1.jsonl.gz").write_bytes(gzip.compress(encode(quotes)))
+    return Engine(CATALOG, directory)
+
+
+def quote(symbol: str, price: str, previous_close: str | None = None, *, second: int = 0) -> Quote:
+    time = datetime(2026, 11, 23, 14, 30, second, tzinfo=UTC)
+    close = None if previous_close is None else Decimal(previous_close)
+    return Quote(
+        symbol=symbol, event_time=time, price=Decimal(price), source="test", ingest_time=time, previous_close=close
+    )
+
+
+@pytest.mark.parametrize(
+    ("price", "previous_close"),
+    [
+        ("10.01", "-37.63"),
+        ("-37.63", "18.27"),
+        ("-40", "-37.63"),
+        ("-12.5", "-37.63"),
+        ("0.0000000012345", "0.000000000123"),
+        ("741971.39", "735000.01"),
+        ("0", "-0.5"),
+    ],
+)
+def test_p7_the_biggest_movers_have_the_change_of_their_rows(tmp_path: Path, price: str, previous_close: str) -> None:
+    moved = quote("CL=F", price, previous_close)
+    engine = engine_over(tmp_path, [moved])
+    query = CATALOG.query("biggest_movers")
+    assert query is not None
+    result = engine.run(query.select)
+    change = quote_row(moved, Decimal(5), 0)["change_percent"]
+    assert result.rows[0][result.columns.index("change_percent")] == round(float(change), 2)
+
+
+def test_p9_every_statement_keeps_all_digits_of_a_price(tmp_path: Path) -> None:
+    prices = ["0.0000000012345678901", "741971.39012345678901", "999999999999." + 26 * "9", "0." + 25 * "0" + "1"]
+    engine = engine_over(tmp_path, [quote("A", price, prices[0], second=second) for second, price in enumerate(prices)])
+    exact = [Decimal(price) for price in prices]
+    for view in ("lines", "quote_lines", "quotes", "recent_quotes"):
+        assert sorted(row[0] for row in engine.run(f"SELECT price FROM {view}").rows) == sorted(exact)
+    ohlc = engine.run(next(each.select for each in CATALOG.queries if each.name == "daily_ohlc"))
+    [day] = [dict(zip(ohlc.columns, row, strict=True)) for row in ohlc.rows]
+    assert [day[name] for name in ("open", "high", "low", "close")] == [exact[0], exact[2], exact[3], exact[3]]
+    assert f"{exact[2]:f}" in as_csv(ohlc)
+    movers = engine.run(next(each.select for each in CATALOG.queries if each.name == "biggest_movers"))
+    assert movers.rows[0][movers.columns.index("previous_close")] == exact[0]
+    difference = engine.run("SELECT max(price - previous_close) FROM quotes").rows
+    assert difference == ((Decimal("999999999999.99999999876543210989999999"),),)
 
 
 def test_the_cost_query_has_the_prices_of_the_price_table() -> None:

@@ -54,7 +54,7 @@ UP = [quote("UP", 60 * minute, str(10 + minute), volume=100 * minute, **FULL) fo
 """It has a gap of two minutes within a day."""
 OVER_MIDNIGHT = [quote("NIGHT", seconds, "-37.63", received_after=900) for seconds in (0, 300, 1200, 20_000)]
 """It has a gap of 14 minutes across midnight, and one of five hours within a day."""
-CLOSED = [quote("SHUT", seconds, "123456.78901234") for seconds in (0, 86_400)]
+CLOSED = [quote("SHUT", seconds, "741971.39012345678901") for seconds in (0, 86_400)]
 """It has no quote for a night and a day, which is not a gap."""
 REVISED = [
     quote("REV", 0, "5", previous_close=Decimal(4)),
@@ -233,7 +233,9 @@ def test_quarantined_has_every_refused_line_once_with_its_bytes(query: Query) ->
 
 
 def test_a_price_keeps_all_its_digits(query: Query) -> None:
-    assert query("select distinct price from quotes where symbol = 'SHUT'") == [{"price": Decimal("123456.78901234")}]
+    assert query("select distinct price from quotes where symbol = 'SHUT'") == [
+        {"price": Decimal("741971.39012345678901")}
+    ]
 
 
 def test_every_saved_query_is_tested_here() -> None:
@@ -242,7 +244,7 @@ def test_every_saved_query_is_tested_here() -> None:
 
 
 def test_results_can_be_printed_as_a_table_and_as_csv(replica_python: str, archive: Path) -> None:
-    assert "123456.78901234" in run_process(replica_python, archive, "daily-ohlc")
+    assert "741971.39012345678901" in run_process(replica_python, archive, "daily-ohlc")
     rows = list(csv.DictReader(io.StringIO(run_sql(archive, "gaps", "--csv"))))
     assert rows[0] == {
         "symbol": "NIGHT",
