@@ -47,7 +47,7 @@ def change_percent_of(quote: Quote) -> Decimal | None:
     return percent if percent.adjusted() >= _MOST_DIGITS else percent.quantize(_PERCENT_QUANTUM, context=_CONTEXT)
 
 
-def quote_row(quote: Quote, anomaly_percent: Decimal, ttl_days: int) -> Row:  # noqa: C901  (a loop takes a fifth longer)
+def quote_row(quote: Quote, anomaly_percent: Decimal, ttl_days: int) -> Row:  # noqa: C901, PLR0912  (a loop takes a fifth longer)
     """The row of a quote. `moving_average` is (open + high + low + price) / 4, as in the tutorial this grew from.
 
     Prices are exact. The computed columns (`moving_average`, `change`, `change_percent`) are rounded to 38 digits.
@@ -85,6 +85,12 @@ def quote_row(quote: Quote, anomaly_percent: Decimal, ttl_days: int) -> Row:  # 
         row["market_state"] = quote.market_state
     if quote.delay_minutes is not None:
         row["delay_minutes"] = quote.delay_minutes
+    if quote.source_time is not None:
+        row["source_time"] = to_iso(quote.source_time)
+    if quote.volume_period is not None:
+        row["volume_period"] = quote.volume_period
+    if quote.provenance is not None:
+        row["provenance"] = quote.provenance
     expires_at = _expiry(quote.ingest_time, ttl_days)
     if expires_at is not None:
         row["expires_at"] = expires_at

@@ -12,7 +12,7 @@ WITH latest AS (
 moved AS (
   SELECT
     *,
-    -- In double, because Trino cannot divide or multiply decimals of 26 places. A rise from below zero is a rise.
+    -- In double, because a percentage may have more digits than a decimal holds. A rise from below zero is a rise.
     100e0 * (CAST(price AS double) - CAST(previous_close AS double)) / abs(CAST(previous_close AS double))
       AS change_percent
   FROM latest
