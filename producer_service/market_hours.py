@@ -5,20 +5,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import msgspec
 import structlog
 
-from producer_service.exchanges import ALWAYS
-from producer_service.hours import ALWAYS_OPEN, LATEST, Hours, Session
+from producer_service.exchanges import ALWAYS, Trading
+from producer_service.hours import ALWAYS_OPEN, LATEST, Hours, Phase, Session
 
-WARN_BEFORE_END = timedelta(days=14)
+WARN_BEFORE_END = timedelta(days=60)
 """A warning is logged if a calendar ends within this time, since no later holidays are recorded in it."""
 
 log = structlog.get_logger(__name__)
+
+
+class CalendarUnavailable(Exception):
+    """A calendar cannot be computed."""
 
 
 class Calendar(msgspec.Struct, frozen=True):
@@ -35,24 +39,42 @@ class Calendar(msgspec.Struct, frozen=True):
         """A moment in the exchange's own time."""
         return moment.astimezone(ZoneInfo(self.zone))
 
+    def days_off(self) -> Iterator[Session]:
+        """The days without a session, each from midnight to midnight in the exchange's own time."""
+        known = [session for session in self.sessions if session.closes != LATEST]
+        if not known:
+            return
+        trading_days = {self.local(session.opens).date() for session in known}
+        day, last = min(trading_days), self.local(known[-1].closes if self.known_to == LATEST else self.known_to).date()
+        while day < last:
+            if day not in trading_days:
+                yield Session(self._midnight(day), self._midnight(day + timedelta(days=1)))
+            day += timedelta(days=1)
+
+    def _midnight(self, day: date) -> datetime:
+        return datetime.combine(day, datetime.min.time(), ZoneInfo(self.zone)).astimezone(UTC)
+
 
 OPEN_ALWAYS = Calendar(ALWAYS, "UTC", ALWAYS_OPEN, LATEST)
 
 LoadCalendar = Callable[[str, datetime], Calendar]
-"""Loads the calendar of a name, for the time around a moment."""
+"""Loads the calendar of a name, for the time around a moment. Raises `CalendarUnavailable`."""
 
 
 class MarketHours:
-    """The hours of some calendars around `now`, until they are refreshed. Any thread may read them at any time."""
+    """The hours of some calendars around `now`, until they are refreshed. Any thread may read them at any time.
+
+    A calendar that cannot be loaded counts as open.
+    """
 
     def __init__(self, names: Iterable[str], load: LoadCalendar, now: datetime) -> None:
-        self._names = sorted(set(names))
         self._load = load
+        self._snapshot = _Snapshot({name: _unknown(name, now) for name in sorted(set(names))})
         self.refresh(now)
 
     def refresh(self, now: datetime) -> None:
-        """Load every calendar again, for the time around another moment. If that raises, nothing changes."""
-        calendars = {name: self._load(name, now) for name in self._names}
+        """Load each calendar again, for the time around another moment. One that cannot be loaded stays as it is."""
+        calendars = {name: self._refreshed(calendar, now) for name, calendar in self._snapshot.calendars.items()}
         for calendar in calendars.values():
             if calendar.known_to < now + WARN_BEFORE_END:
                 log.warning(
@@ -63,6 +85,13 @@ class MarketHours:
                 )
         self._snapshot = _Snapshot(calendars)
 
+    def _refreshed(self, calendar: Calendar, now: datetime) -> Calendar:
+        try:
+            return self._load(calendar.name, now)
+        except CalendarUnavailable as error:
+            log.warning("calendar_unavailable", calendar=calendar.name, detail=str(error)[:300])
+            return calendar
+
     def known_to(self) -> datetime:
         """The time up to which all calendars are known."""
         return min((calendar.known_to for calendar in self._snapshot.calendars.values()), default=LATEST)
@@ -71,13 +100,49 @@ class MarketHours:
         """One of the calendars."""
         return self._snapshot.calendars[name]
 
-    def hours(self, names: tuple[str, ...], before: timedelta, after: timedelta) -> Hours:
-        """When any of some calendars is open, with margins."""
-        snapshot, key = self._snapshot, (names, before, after)
-        hours = snapshot.hours.get(key)
+    def polled(self, tradings: frozenset[Trading], *, before: timedelta, after: timedelta, delay: timedelta) -> Hours:
+        """When prices of any of some tradings may come.
+
+        Each session is widened to `before` its calendar's open and `after` its close at least, and then by the longest
+        delay.
+        """
+        snapshot, key = self._snapshot, (tradings, before, after, delay)
+        hours = snapshot.polled.get(key)
         if hours is None:
-            sessions = (session for name in names for session in snapshot.calendars[name].sessions)
-            hours = snapshot.hours[key] = Hours(sessions, before=before, after=after)
+            hours = snapshot.polled[key] = Hours(
+                session
+                for trading in tradings
+                for session in Hours(
+                    _sessions(snapshot.calendars[trading.calendar], trading),
+                    before=max(before, trading.opens_earlier),
+                    after=max(after, trading.closes_later + trading.settling) + max(delay, trading.delay),
+                ).sessions
+            )
+        return hours
+
+    def held_at(self, trading: Trading, moment: datetime, delay: timedelta) -> datetime | None:
+        """The earliest event time of a price of a settling session that is still to come; None if none settles."""
+        return self._traded(trading).held_at(
+            moment,
+            settling=trading.settling + max(delay, trading.delay),
+            stamped_before=trading.stamped_before_close,
+        )
+
+    def session(self, name: str, moment: datetime) -> Phase:
+        """Whether an exchange trades by its calendar, without margins."""
+        return self._traded(Trading(calendar=name)).phase(moment)
+
+    def is_in_session(self, name: str, moment: datetime) -> bool:
+        """Whether an exchange trades by its calendar. False where the calendar is not known."""
+        return moment < self.calendar(name).known_to and self.session(name, moment).is_open
+
+    def _traded(self, trading: Trading) -> Hours:
+        snapshot = self._snapshot
+        hours = snapshot.traded.get(trading)
+        if hours is None:
+            sessions = _sessions(snapshot.calendars[trading.calendar], trading)
+            hours = Hours(sessions, before=trading.opens_earlier, after=trading.closes_later)
+            snapshot.traded[trading] = hours
         return hours
 
 
@@ -86,4 +151,16 @@ class _Snapshot:
 
     def __init__(self, calendars: Mapping[str, Calendar]) -> None:
         self.calendars = calendars
-        self.hours: dict[tuple[tuple[str, ...], timedelta, timedelta], Hours] = {}
+        self.polled: dict[tuple[frozenset[Trading], timedelta, timedelta, timedelta], Hours] = {}
+        self.traded: dict[Trading, Hours] = {}
+
+
+def _sessions(calendar: Calendar, trading: Trading) -> Iterator[Session]:
+    yield from calendar.sessions
+    if trading.doubtful_days_off:
+        yield from calendar.days_off()
+
+
+def _unknown(name: str, now: datetime) -> Calendar:
+    """A calendar of which nothing is known."""
+    return Calendar(name, "UTC", ALWAYS_OPEN, now)

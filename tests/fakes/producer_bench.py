@@ -10,7 +10,6 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from producer_service.accepted_log import AcceptedLog
-from producer_service.exchanges import calendars_of
 from producer_service.group_state import GroupState
 from producer_service.heartbeats import Heartbeats
 from producer_service.hours import LATEST, Session
@@ -28,7 +27,7 @@ from tests.support.quotes import OPEN
 
 LANES = 2
 
-LIVE = SourceTraits(is_live=True, calendars=calendars_of)
+LIVE = SourceTraits(is_live=True)
 RECORDED = SourceTraits(is_live=False)
 
 

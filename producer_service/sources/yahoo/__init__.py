@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+from msgspec.structs import replace
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from producer_service.exchanges import calendars_of
+from producer_service.exchanges import Trading, trading_of
 from producer_service.sources import PolledSource, SourceTraits
 from producer_service.sources.definition import SourceDefinition, SourceSettings
 
@@ -31,12 +32,16 @@ class YahooSettings(SourceSettings):
 
 
 def traits_of(*, extended_hours: bool) -> SourceTraits:
-    """The properties of the source: it is live, and symbols trade by the calendars that their names imply."""
-    return SourceTraits(
-        is_live=True,
-        calendars=calendars_of,
-        before_open=EXTENDED_BEFORE_OPEN if extended_hours else timedelta(),
-        after_close=EXTENDED_AFTER_CLOSE if extended_hours else timedelta(),
+    """The properties of the source: it is live, and the names of symbols tell when they trade."""
+    return SourceTraits(is_live=True, trading=_extended if extended_hours else trading_of)
+
+
+def _extended(symbol: str) -> Trading:
+    trading = trading_of(symbol)
+    return replace(
+        trading,
+        opens_earlier=max(trading.opens_earlier, EXTENDED_BEFORE_OPEN),
+        closes_later=max(trading.closes_later, EXTENDED_AFTER_CLOSE),
     )
 
 
