@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
-from producer_service.calendars import LOOK_BACK
 from producer_service.exchanges import trading_of
 from producer_service.group_state import GroupState
 from producer_service.heartbeats import Heartbeats
@@ -181,9 +180,10 @@ def walk(
     start = remaining[-1].event_time
     traits = traits_of(extended_hours=False)
     watched = group("g", (market.symbol,), calendar="auto")
-    hours = MarketHours([trading_of(market.symbol).calendar], load, start + LOOK_BACK)
+    hours = MarketHours([trading_of(market.symbol).calendar], load, start)
     state = GroupState(watched, traits, hours, before_open=timedelta(), after_close=timedelta())
     heartbeats = Heartbeats([state], 1)
+    quote = replace(make_quote(market.symbol), delay_minutes=market.delay)
     known: tuple[datetime, int] | None = None
     visible: tuple[datetime, int] | None = None
     claimed: datetime | None = None
@@ -199,8 +199,7 @@ def walk(
                 assert claimed is None or event_time >= claimed, f"{event_time} came after the claim {claimed} at {now}"
                 assumed = market.delay * MINUTE
             known = visible
-            quotes = (replace(make_quote(market.symbol), delay_minutes=market.delay),) if visible else ()
-            result = FetchResult(quotes=quotes, complete_to=now - MAX_STALENESS - assumed)
+            result = FetchResult(quotes=(quote,) if visible else (), complete_to=now - MAX_STALENESS - assumed)
             state.progress = state.progress.after(now, result)
         assert known == visible, f"{market.symbol}: the price of {visible and visible[0]} is not polled at {now}"
         (heartbeat,) = heartbeats.round(now + MINUTE / 2).values()

@@ -1,12 +1,12 @@
 """Each market that Yahoo names, as a delayed feed shows it: no price is lost, and no lane claims too much.
 
-By default two days of each are walked by the calendar's regular hours. The full size walks every minute of 2026 by the
-calendars with their holidays and half days.
+By default two days of each are walked by the calendar's regular hours. The full size walks every minute of 2026 at
+which something may happen, by the calendars with their holidays and half days.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
@@ -18,7 +18,7 @@ from producer_service import calendars
 from producer_service.exchanges import ALWAYS, BY_SUFFIX, WEEK, trading_of
 from producer_service.hours import LATEST, Session
 from producer_service.market_hours import OPEN_ALWAYS, Calendar
-from tests.support.market_days import MARKETS, MINUTE, Market, moments_around, prices_of_day, walk
+from tests.support.market_days import MARKETS, MINUTE, Market, Price, moments_around, prices_of_day, walk
 from tests.support.sizes import FULL
 
 MONDAY = date(2026, 11, 23)
@@ -74,13 +74,19 @@ def test_a_market_of_each_suffix_is_walked() -> None:
 @pytest.mark.parametrize("market", MARKETS if FULL else MARKETS[:1], ids=lambda market: market.symbol)
 def test_a_year_of_a_market(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calendars, "LOOK_AHEAD", timedelta(days=370))
-    monkeypatch.setattr(calendars, "LOOK_BACK", timedelta(days=10))
-    prices = [
-        price for day, early_by in trading_days(market) for price in prices_of_day(market, day, early_by=early_by)
-    ]
-    first, last = prices[0].event_time, prices[-1].event_time
-    minutes = (first + minute * MINUTE for minute in range(int((last - first) / MINUTE) + 24 * 60))
-    walk(market, prices, minutes, calendars.load)
+    days = [list(prices_of_day(market, day, early_by=early_by)) for day, early_by in trading_days(market)]
+    moments = {moment for prices in days for moment in minutes_of(prices)}
+    moments |= {days[0][0].event_time + number * 30 * MINUTE for number in range(365 * 48)}
+    walk(market, [price for prices in days for price in prices], sorted(moments), calendars.load)
+
+
+def minutes_of(prices: Sequence[Price]) -> Iterator[datetime]:
+    """Every minute from an hour before a market opens until three hours after its last price is visible."""
+    moment = prices[0].event_time.replace(second=0) - timedelta(hours=1)
+    last = max(price.visible_at for price in prices) + timedelta(hours=3)
+    while moment < last:
+        yield moment
+        moment += MINUTE
 
 
 def trading_days(market: Market) -> Iterator[tuple[date, timedelta]]:
