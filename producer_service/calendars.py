@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from producer_service.exchanges import ALWAYS, AUTO
-from producer_service.hours import LATEST, Session
+from producer_service.hours import EARLIEST, LATEST, Session
 from producer_service.market_hours import OPEN_ALWAYS, Calendar, CalendarUnavailable
 
 LOOK_BACK = timedelta(days=30)
@@ -39,17 +39,21 @@ def _load(name: str, now: datetime) -> Calendar:
     except ValueError:  # some exchanges announce a year's holidays only shortly before it
         found = get_calendar(name, start=first.isoformat())
         last = found.bound_max().date()
+    known_from = datetime.combine(first, datetime.min.time(), found.tz).astimezone(UTC)
     known_to = datetime.combine(last + timedelta(days=1), datetime.min.time(), found.tz).astimezone(UTC)
     sessions = [session for day in found.schedule.itertuples() for session in _sessions(day)]
-    return Calendar(name, str(found.tz), (*sessions, Session(known_to, LATEST)), known_to)
+    unknown = Session(EARLIEST, known_from), Session(known_to, LATEST)
+    return Calendar(name, str(found.tz), (unknown[0], *sessions, unknown[1]), known_to)
 
 
 def name_problem(name: str) -> str | None:
     """What is wrong with the name of a calendar, to follow the name in a sentence; None if nothing is."""
     if name in (AUTO, ALWAYS):
         return None
-    from exchange_calendars import get_calendar_names  # noqa: PLC0415
-
+    try:
+        from exchange_calendars import get_calendar_names  # noqa: PLC0415
+    except Exception:  # noqa: BLE001  (a library that does not work must not keep the producer from starting)
+        return None
     by_capitals = {known.upper(): known for known in (AUTO, ALWAYS, *get_calendar_names())}
     if name in by_capitals.values():
         return None

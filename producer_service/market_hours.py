@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from producer_service.exchanges import ALWAYS, Trading
-from producer_service.hours import ALWAYS_OPEN, LATEST, Hours, Phase, Session
+from producer_service.hours import ALWAYS_OPEN, EARLIEST, LATEST, Hours, Phase, Session
 
 WARN_BEFORE_END = timedelta(days=60)
 """A warning is logged if a calendar ends within this time, since no later holidays are recorded in it."""
@@ -33,7 +33,8 @@ class Calendar(msgspec.Struct, frozen=True):
     """The exchange's time zone, as zoneinfo names it."""
     sessions: tuple[Session, ...]
     known_to: datetime
-    """Nothing is known from this time on, so the exchange counts as open: a poll too many loses nothing."""
+    """Nothing is known from this time on, so the exchange counts as open: a poll too many loses nothing. So does it
+    before the first session, which is open from `EARLIEST`."""
 
     def local(self, moment: datetime) -> datetime:
         """A moment in the exchange's own time."""
@@ -41,7 +42,7 @@ class Calendar(msgspec.Struct, frozen=True):
 
     def days_off(self) -> Iterator[Session]:
         """The days without a session, each from midnight to midnight in the exchange's own time."""
-        known = [session for session in self.sessions if session.closes != LATEST]
+        known = [session for session in self.sessions if session.opens != EARLIEST and session.closes != LATEST]
         if not known:
             return
         trading_days = {self.local(session.opens).date() for session in known}
@@ -134,7 +135,9 @@ class MarketHours:
 
     def is_in_session(self, name: str, moment: datetime) -> bool:
         """Whether an exchange trades by its calendar. False where the calendar is not known."""
-        return moment < self.calendar(name).known_to and self.session(name, moment).is_open
+        phase = self.session(name, moment)
+        is_known = phase.since is not None and phase.closes is not None
+        return phase.is_open and (is_known or name == ALWAYS)
 
     def _traded(self, trading: Trading) -> Hours:
         snapshot = self._snapshot

@@ -71,6 +71,14 @@ def test_a_calendar_counts_as_open_after_its_last_known_day() -> None:
     assert Hours(calendar.sessions).phase(on("2027-06-06")).is_open  # a Sunday
 
 
+def test_a_calendar_counts_as_open_before_its_first_known_day() -> None:
+    """The clock may be set back by months, and calendars are loaded once a day."""
+    market = MarketHours(["XNYS"], calendars.load, on("2026-11-23"))
+    sunday = on("2026-07-05T12:00")
+    assert is_polled(market, "XNYS", sunday)
+    assert not market.is_in_session("XNYS", sunday)
+
+
 def test_a_calendar_is_known_as_far_as_its_holidays_are_announced() -> None:
     calendar = calendars.load("XBOM", on("2026-12-20"))
     assert calendar.known_to <= on("2026-12-20") + LOOK_AHEAD + timedelta(days=2)
