@@ -10,9 +10,10 @@ import difflib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from producer_service.errors import CalendarUnavailable
 from producer_service.exchanges import ALWAYS, AUTO
-from producer_service.hours import EARLIEST, LATEST, Session
-from producer_service.market_hours import OPEN_ALWAYS, Calendar, CalendarUnavailable
+from producer_service.hours import Session
+from producer_service.market_hours import OPEN_ALWAYS, Calendar
 
 LOOK_BACK = timedelta(days=30)
 """How far back sessions are loaded: further than the longest run of holidays."""
@@ -42,8 +43,7 @@ def _load(name: str, now: datetime) -> Calendar:
     known_from = datetime.combine(first, datetime.min.time(), found.tz).astimezone(UTC)
     known_to = datetime.combine(last + timedelta(days=1), datetime.min.time(), found.tz).astimezone(UTC)
     sessions = [session for day in found.schedule.itertuples() for session in _sessions(day)]
-    unknown = Session(EARLIEST, known_from), Session(known_to, LATEST)
-    return Calendar(name, str(found.tz), (unknown[0], *sessions, unknown[1]), known_to)
+    return Calendar(name, str(found.tz), tuple(sessions), known_from, known_to)
 
 
 def name_problem(name: str) -> str | None:

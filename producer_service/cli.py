@@ -148,13 +148,13 @@ def _polled(phase: Phase) -> str:
     return "never, as far as is known" if phase.opens is None else f"from {_in_utc(phase.opens)}"
 
 
-def _session(calendar: Calendar, phase: Phase) -> str:
+def _session(calendar: Calendar, phase: Phase | None) -> str:
     def in_words(time: datetime | None) -> str:
         if time is None:
             return "never, as far as is known"
         return f"{_in_utc(time)} ({calendar.local(time):%a %H:%M} {calendar.zone})"
 
-    if phase.is_open and phase.closes is None:  # it has ended, or it cannot be computed
+    if phase is None:
         return f"{calendar.name} is not known, so it counts as open"
     opens, closes = f"opens {in_words(phase.opens)}", f"closes {in_words(phase.closes)}"
     return f"{calendar.name} is " + (f"open; {closes}, {opens}" if phase.is_open else f"closed; {opens}, {closes}")

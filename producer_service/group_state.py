@@ -83,7 +83,8 @@ class GroupState:
         What is seen now is older by the delay that the quotes declare.
         """
         seen = now - self.progress.delay
-        return any(self._market_hours.is_in_session(name, seen) for name in self.calendars)
+        phases = (self._market_hours.session(name, seen) for name in self.calendars)
+        return any(phase is not None and phase.is_open for phase in phases)
 
     def complete_to(self, clock: datetime, tradings: Iterable[Trading] | None = None) -> datetime | None:
         """No quote of the group with an earlier event time is still to come. None before the first complete poll.

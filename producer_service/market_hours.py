@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import structlog
 
+from producer_service.errors import CalendarUnavailable
 from producer_service.exchanges import ALWAYS, Trading
 from producer_service.hours import ALWAYS_OPEN, EARLIEST, LATEST, Hours, Phase, Session
 
@@ -21,10 +22,6 @@ WARN_BEFORE_END = timedelta(days=60)
 log = structlog.get_logger(__name__)
 
 
-class CalendarUnavailable(Exception):
-    """A calendar cannot be computed."""
-
-
 class Calendar(msgspec.Struct, frozen=True):
     """What is known of an exchange's hours. A lunch break ends one session, and another begins after it."""
 
@@ -32,21 +29,23 @@ class Calendar(msgspec.Struct, frozen=True):
     zone: str
     """The exchange's time zone, as zoneinfo names it."""
     sessions: tuple[Session, ...]
+    known_from: datetime
     known_to: datetime
-    """Nothing is known from this time on, so the exchange counts as open: a poll too many loses nothing. So does it
-    before the first session, which is open from `EARLIEST`."""
+    """Nothing is known before the one and from the other on, so the exchange counts as open then: a poll too many loses
+    nothing."""
 
     def local(self, moment: datetime) -> datetime:
         """A moment in the exchange's own time."""
         return moment.astimezone(ZoneInfo(self.zone))
 
+    def is_known(self, moment: datetime) -> bool:
+        """Whether the sessions around a moment are known."""
+        return self.known_from <= moment < self.known_to
+
     def days_off(self) -> Iterator[Session]:
         """The days without a session, each from midnight to midnight in the exchange's own time."""
-        known = [session for session in self.sessions if session.opens != EARLIEST and session.closes != LATEST]
-        if not known:
-            return
-        trading_days = {self.local(session.opens).date() for session in known}
-        day, last = min(trading_days), self.local(known[-1].closes if self.known_to == LATEST else self.known_to).date()
+        trading_days = {self.local(session.opens).date() for session in self.sessions}
+        day, last = self.local(self.known_from).date(), self.local(self.known_to).date()
         while day < last:
             if day not in trading_days:
                 yield Session(self._midnight(day), self._midnight(day + timedelta(days=1)))
@@ -56,7 +55,7 @@ class Calendar(msgspec.Struct, frozen=True):
         return datetime.combine(day, datetime.min.time(), ZoneInfo(self.zone)).astimezone(UTC)
 
 
-OPEN_ALWAYS = Calendar(ALWAYS, "UTC", ALWAYS_OPEN, LATEST)
+OPEN_ALWAYS = Calendar(ALWAYS, "UTC", ALWAYS_OPEN, EARLIEST, LATEST)
 
 LoadCalendar = Callable[[str, datetime], Calendar]
 """Loads the calendar of a name, for the time around a moment. Raises `CalendarUnavailable`."""
@@ -129,15 +128,16 @@ class MarketHours:
             stamped_before=trading.stamped_before_close,
         )
 
-    def session(self, name: str, moment: datetime) -> Phase:
-        """Whether an exchange trades by its calendar, without margins."""
-        return self._traded(Trading(calendar=name)).phase(moment)
-
-    def is_in_session(self, name: str, moment: datetime) -> bool:
-        """Whether an exchange trades by its calendar. False where the calendar is not known."""
-        phase = self.session(name, moment)
-        is_known = phase.since is not None and phase.closes is not None
-        return phase.is_open and (is_known or name == ALWAYS)
+    def session(self, name: str, moment: datetime) -> Phase | None:
+        """Whether an exchange trades by its calendar, without margins. None if that is not known."""
+        snapshot = self._snapshot
+        calendar = snapshot.calendars[name]
+        if not calendar.is_known(moment):
+            return None
+        hours = snapshot.sessions.get(name)
+        if hours is None:
+            hours = snapshot.sessions[name] = Hours(calendar.sessions)
+        return hours.phase(moment)
 
     def _traded(self, trading: Trading) -> Hours:
         snapshot = self._snapshot
@@ -156,14 +156,18 @@ class _Snapshot:
         self.calendars = calendars
         self.polled: dict[tuple[frozenset[Trading], timedelta, timedelta, timedelta], Hours] = {}
         self.traded: dict[Trading, Hours] = {}
+        self.sessions: dict[str, Hours] = {}
 
 
 def _sessions(calendar: Calendar, trading: Trading) -> Iterator[Session]:
+    """When an exchange may trade."""
+    yield Session(EARLIEST, calendar.known_from)
     yield from calendar.sessions
     if trading.doubtful_days_off:
         yield from calendar.days_off()
+    yield Session(calendar.known_to, LATEST)
 
 
 def _unknown(name: str, now: datetime) -> Calendar:
     """A calendar of which nothing is known."""
-    return Calendar(name, "UTC", ALWAYS_OPEN, now)
+    return Calendar(name, "UTC", (), now, now)

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from producer_service.accepted_log import AcceptedLog
 from producer_service.group_state import GroupState
 from producer_service.heartbeats import Heartbeats
-from producer_service.hours import LATEST, Session
+from producer_service.hours import EARLIEST, LATEST, Session
 from producer_service.intake import Intake
 from producer_service.journal import Journal
 from producer_service.market_hours import OPEN_ALWAYS, Calendar, MarketHours
@@ -65,7 +65,7 @@ def group(
 
 
 def calendar(name: str, *sessions: tuple[datetime, datetime]) -> Calendar:
-    return Calendar(name, "UTC", tuple(Session(*session) for session in sessions), LATEST)
+    return Calendar(name, "UTC", tuple(Session(*session) for session in sessions), EARLIEST, LATEST)
 
 
 class Bench:

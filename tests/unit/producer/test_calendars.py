@@ -10,10 +10,11 @@ import structlog.testing
 from producer_service import calendars
 from producer_service.calendars import LOOK_AHEAD
 from producer_service.cli import hours_of
+from producer_service.errors import CalendarUnavailable
 from producer_service.exchanges import EXCHANGES, WEEK, Trading
 from producer_service.group_state import GroupState
-from producer_service.hours import LATEST, Hours, Session
-from producer_service.market_hours import OPEN_ALWAYS, Calendar, CalendarUnavailable, MarketHours
+from producer_service.hours import EARLIEST, LATEST, Hours, Session
+from producer_service.market_hours import OPEN_ALWAYS, Calendar, MarketHours
 from producer_service.sources import SourceTraits
 from producer_service.sources.yahoo import traits_of
 from producer_service.watch_group import WatchGroup
@@ -31,7 +32,7 @@ def on(text: str) -> datetime:
 def sessions_of(name: str, day: str) -> list[tuple[str, str]]:
     """The sessions of a day, in UTC."""
     known = calendars.load(name, on(day)).sessions
-    return [(f"{a:%H:%M}", f"{b:%H:%M}") for a, b in known if a.date() == on(day).date() and b != LATEST]
+    return [(f"{a:%H:%M}", f"{b:%H:%M}") for a, b in known if a.date() == on(day).date()]
 
 
 @pytest.mark.parametrize(
@@ -65,24 +66,20 @@ def test_an_exchange_opens_by_its_own_clock_when_clocks_change(
         assert sessions_of(name, day)[0][0] == opens
 
 
-def test_a_calendar_counts_as_open_after_its_last_known_day() -> None:
+def test_a_calendar_counts_as_open_before_its_first_and_after_its_last_known_day() -> None:
+    """The clock may be set back by months, and calendars are loaded once a day."""
     calendar = calendars.load("XNYS", on("2026-11-23"))
     assert on("2026-11-23") + LOOK_AHEAD < calendar.known_to < on("2026-11-23") + LOOK_AHEAD + timedelta(days=2)
-    assert Hours(calendar.sessions).phase(on("2027-06-06")).is_open  # a Sunday
-
-
-def test_a_calendar_counts_as_open_before_its_first_known_day() -> None:
-    """The clock may be set back by months, and calendars are loaded once a day."""
-    market = MarketHours(["XNYS"], calendars.load, on("2026-11-23"))
-    sunday = on("2026-07-05T12:00")
-    assert is_polled(market, "XNYS", sunday)
-    assert not market.is_in_session("XNYS", sunday)
+    market = MarketHours(["XNYS"], lambda _name, _now: calendar, on("2026-11-23"))
+    for sunday in (on("2026-07-05"), on("2027-06-06")):
+        assert is_polled(market, "XNYS", sunday)
+        assert market.session("XNYS", sunday) is None
+    assert not is_polled(market, "XNYS", on("2026-11-22"))
 
 
 def test_a_calendar_is_known_as_far_as_its_holidays_are_announced() -> None:
     calendar = calendars.load("XBOM", on("2026-12-20"))
     assert calendar.known_to <= on("2026-12-20") + LOOK_AHEAD + timedelta(days=2)
-    assert calendar.sessions[-1] == Session(calendar.known_to, LATEST)
     assert not Hours(calendar.sessions).phase(on("2026-12-25T06:00")).is_open  # Christmas in Mumbai
 
 
@@ -119,7 +116,7 @@ def test_a_wrong_name_is_answered_with_a_suggestion() -> None:
 def day_by_day(name: str, now: datetime) -> Calendar:
     """A calendar that is open for four hours from noon, today and tomorrow."""
     noons = [now.replace(hour=12), now.replace(hour=12) + timedelta(days=1)]
-    return Calendar(name, "UTC", tuple(Session(noon, noon + timedelta(hours=4)) for noon in noons), LATEST)
+    return Calendar(name, "UTC", tuple(Session(noon, noon + timedelta(hours=4)) for noon in noons), EARLIEST, LATEST)
 
 
 def is_polled(market: MarketHours, name: str, moment: datetime) -> bool:
@@ -160,7 +157,7 @@ def test_a_calendar_that_never_could_be_loaded_counts_as_open_and_as_not_known()
     with structlog.testing.capture_logs() as logs:
         market = MarketHours(["XNYS"], load, now)
     assert is_polled(market, "XNYS", now)
-    assert not market.is_in_session("XNYS", now)
+    assert market.session("XNYS", now) is None
     assert market.known_to() == now
     assert [line["event"] for line in logs] == ["calendar_unavailable", "calendar_ends"]
 
@@ -179,7 +176,7 @@ def test_r3_past_the_end_of_a_calendar_the_producer_starts_and_counts_the_exchan
 
 
 def test_r3_a_calendar_that_ends_is_logged_months_before() -> None:
-    ends = Calendar("DAY", "UTC", (), on("2027-01-01"))
+    ends = Calendar("DAY", "UTC", (), EARLIEST, on("2027-01-01"))
     for day, warned in (("2026-10-30", []), ("2026-11-03", [("calendar_ends", "DAY")])):
         with structlog.testing.capture_logs() as logs:
             MarketHours(["DAY", "always"], lambda name, _now: ends if name == "DAY" else OPEN_ALWAYS, on(day))

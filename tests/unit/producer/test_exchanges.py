@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from exchange_calendars import get_calendar_names
@@ -86,6 +88,19 @@ def test_funds_settle_into_the_night(symbol: str) -> None:
 )
 def test_the_delay_of_a_symbol_is_that_of_its_exchange_until_it_declares_one(symbol: str, minutes: int) -> None:
     assert trading_of(symbol).delay == timedelta(minutes=minutes)
+
+
+def test_no_recorded_symbol_declares_a_longer_delay_than_is_assumed(recordings: Path) -> None:
+    declared: dict[str, int] = {}
+    for file in sorted(recordings.glob("yahoo/**/*.json")):
+        recorded = json.loads(file.read_bytes())
+        document = recorded.get("response", recorded).get("bodyJson", recorded)
+        for row in document.get("quoteResponse", {}).get("result", []):
+            if "exchangeDataDelayedBy" in row:
+                declared[row["symbol"]] = row["exchangeDataDelayedBy"]
+    assert {"1299.HK", "005930.KS", "OCDO.L", "GC=F"} <= set(declared)
+    for symbol, minutes in declared.items():
+        assert trading_of(symbol).delay >= timedelta(minutes=minutes), symbol
 
 
 def test_every_calendar_that_a_name_implies_exists() -> None:

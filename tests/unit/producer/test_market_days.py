@@ -17,7 +17,7 @@ from exchange_calendars.calendar_utils import _default_calendar_factories as cal
 from producer_service import calendars
 from producer_service.exchanges import ALWAYS, BY_SUFFIX, WEEK, trading_of
 from producer_service.group_state import GroupState, Progress
-from producer_service.hours import LATEST, Session
+from producer_service.hours import Session
 from producer_service.market_hours import OPEN_ALWAYS, Calendar, MarketHours
 from producer_service.sources.yahoo import traits_of
 from tests.fakes.producer_bench import group
@@ -57,7 +57,7 @@ def regular_hours(name: str) -> Calendar:
             sessions.append(Session(opens, closes))
         else:
             sessions += [Session(opens, breaks[0]), Session(breaks[1], closes)]  # type: ignore[arg-type]
-    return Calendar(name, str(zone), tuple(sessions), LATEST)
+    return Calendar(name, str(zone), tuple(sessions), sessions[0].opens, sessions[-1].closes)
 
 
 @pytest.mark.parametrize("market", MARKETS, ids=lambda market: market.symbol)
@@ -155,7 +155,7 @@ def trading_days(market: Market) -> Iterator[tuple[date, timedelta]]:
         yield from ((day, timedelta()) for day in days_of_year() if day.weekday() <= 4)
         return
     calendar = calendars.load(name, datetime.combine(YEAR[0], datetime.min.time(), UTC))
-    closes = {calendar.local(each.closes).date(): each.closes for each in calendar.sessions if each.closes != LATEST}
+    closes = {calendar.local(each.closes).date(): each.closes for each in calendar.sessions}
     usual = calendar_classes[name].close_times
     for day in days_of_year():
         if day in closes:
