@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import pytest
 import structlog.testing
@@ -164,11 +165,11 @@ def test_a_calendar_that_never_could_be_loaded_counts_as_open_and_as_not_known()
 
 def test_r3_past_the_end_of_a_calendar_the_producer_starts_and_counts_the_exchange_as_open() -> None:
     """The holidays of Shanghai, Mumbai and Singapore are recorded to the end of a year."""
-    ending, night = ["XBOM", "XSES", "XSHG"], on("2027-02-01T20:00")
-    market = MarketHours([*ending, "XNYS"], calendars.load, night)
+    ending, night, load = ["XBOM", "XSES", "XSHG"], on("2027-02-01T20:00"), cache(calendars.load)
+    market = MarketHours([*ending, "XNYS"], load, night)
     assert all(is_polled(market, name, night) for name in ending)
     assert not is_polled(market, "XNYS", on("2027-01-30T15:00"))  # a Saturday
-    market = MarketHours([*ending, "XNYS"], calendars.load, on("2026-12-01"))
+    market = MarketHours([*ending, "XNYS"], load, on("2026-12-01"))
     market.refresh(night)
     assert all(is_polled(market, name, night) for name in ending)
     assert is_polled(market, "XNYS", on("2027-02-02T15:00"))
