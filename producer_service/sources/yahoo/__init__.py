@@ -9,13 +9,13 @@ from msgspec.structs import replace
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from producer_service.exchanges import Trading, trading_of
+from producer_service.exchanges import HOME, Trading, trading_of
 from producer_service.sources import PolledSource, SourceTraits
 from producer_service.sources.definition import SourceDefinition, SourceSettings
 
 EXTENDED_BEFORE_OPEN = timedelta(hours=5, minutes=30)
 EXTENDED_AFTER_CLOSE = timedelta(hours=4)
-"""Trading before and after the regular session in New York, from 4:00 to 20:00. No other exchange trades longer."""
+"""Trading before and after the regular session in New York, from 4:00 to 20:00. Yahoo has no such prices elsewhere."""
 
 
 class YahooSettings(SourceSettings):
@@ -38,11 +38,9 @@ def traits_of(*, extended_hours: bool) -> SourceTraits:
 
 def _extended(symbol: str) -> Trading:
     trading = trading_of(symbol)
-    return replace(
-        trading,
-        opens_earlier=max(trading.opens_earlier, EXTENDED_BEFORE_OPEN),
-        closes_later=max(trading.closes_later, EXTENDED_AFTER_CLOSE),
-    )
+    if trading.calendar != HOME or trading.stamped_before_close:  # funds have no price before or after the session
+        return trading
+    return replace(trading, opens_earlier=EXTENDED_BEFORE_OPEN, closes_later=EXTENDED_AFTER_CLOSE)
 
 
 def _open(settings: YahooSettings, symbols: tuple[str, ...]) -> PolledSource:  # noqa: ARG001  (each fetch names them)
