@@ -32,7 +32,9 @@ Resolution = Literal["every", "minute"]
 
 MONTH_HOURS = 730
 MARKET_HOURS = 21 * (6.5 + 10 / 60)
-"""New York trades on 252 days a year. Five minutes before each open and after each close are polled too."""
+"""New York trades on 252 days a year. Five minutes before each open and after each close may bring quotes too."""
+SETTLING_HOURS = 21 * 70 / 60
+"""For 70 minutes more the last prices of each session may come. These polls bring hardly a quote, and are logged."""
 HEARTBEAT_SECONDS = 60
 LAMBDA_POLL_SECONDS = 1.0
 """How often Lambda looks for records in each shard."""
@@ -58,7 +60,7 @@ PLATFORM_LOG_BYTES = 700
 """The lines platform.start and platform.report that Lambda itself logs for an invocation, as JSON. From memory."""
 EVENT_LOG_BYTES = 26
 """What CloudWatch adds to each log line."""
-POLL_LOG_BYTES = 330
+POLL_LOG_BYTES = 345
 """The line that the producer logs for a poll."""
 
 
@@ -175,7 +177,12 @@ def usage_of_month(setup: Setup, hours: Hours) -> Usage:
         idle_minutes=(MONTH_HOURS - polled) * 60,
         cold_starts=MONTH_HOURS / 2,
     )
-    return msgspec.structs.replace(usage, other_puts=MONTH_HOURS * 60)
+    settling_polls = 0 if hours == "always" else SETTLING_HOURS * 3600 / setup.interval_seconds
+    return msgspec.structs.replace(
+        usage,
+        other_puts=MONTH_HOURS * 60,
+        log_bytes=usage.log_bytes + settling_polls * (POLL_LOG_BYTES + EVENT_LOG_BYTES),
+    )
 
 
 def _batches(setup: Setup, packets_of_poll: float, polls: float, minutes: float) -> float:

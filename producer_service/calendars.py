@@ -10,45 +10,50 @@ import difflib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from producer_service.errors import ConfigurationError
+from producer_service.errors import CalendarUnavailable
 from producer_service.exchanges import ALWAYS, AUTO
-from producer_service.hours import LATEST, Session
+from producer_service.hours import Session
 from producer_service.market_hours import OPEN_ALWAYS, Calendar
 
 LOOK_BACK = timedelta(days=30)
 """How far back sessions are loaded: further than the longest run of holidays."""
-LOOK_AHEAD = timedelta(days=60)
+LOOK_AHEAD = timedelta(days=120)
 """How far ahead sessions are loaded. They are loaded again every day, so this is how long that may fail."""
 
 
 def load(name: str, now: datetime) -> Calendar:
-    """A calendar's sessions around a moment. Raises `ConfigurationError` if the library cannot compute them."""
+    """A calendar's sessions around a moment. Raises `CalendarUnavailable`, whatever the library raises."""
     if name == ALWAYS:
         return OPEN_ALWAYS
+    try:
+        return _load(name, now)
+    except Exception as error:  # such as NotImplementedError of pandas 3.1 for Orthodox Easter
+        raise CalendarUnavailable(f"the calendar {name} cannot be computed: {type(error).__name__}: {error}") from error
+
+
+def _load(name: str, now: datetime) -> Calendar:
     from exchange_calendars import get_calendar  # noqa: PLC0415
 
     first, last = (now - LOOK_BACK).date(), (now + LOOK_AHEAD).date()
     try:
-        try:
-            found = get_calendar(name, start=first.isoformat(), end=last.isoformat())
-        except ValueError:  # some exchanges announce a year's holidays only shortly before it
-            found = get_calendar(name, start=first.isoformat())
-            last = found.bound_max().date()
-    except (ValueError, NotImplementedError) as error:  # pandas 3.1 raises the second for Orthodox Easter
-        raise ConfigurationError(
-            [f"the calendar {name} cannot be computed ({error}); use always, or another calendar"]
-        ) from error
+        found = get_calendar(name, start=first.isoformat(), end=last.isoformat())
+    except ValueError:  # some exchanges announce a year's holidays only shortly before it
+        found = get_calendar(name, start=first.isoformat())
+        last = found.bound_max().date()
+    known_from = datetime.combine(first, datetime.min.time(), found.tz).astimezone(UTC)
     known_to = datetime.combine(last + timedelta(days=1), datetime.min.time(), found.tz).astimezone(UTC)
     sessions = [session for day in found.schedule.itertuples() for session in _sessions(day)]
-    return Calendar(name, str(found.tz), (*sessions, Session(known_to, LATEST)), known_to)
+    return Calendar(name, str(found.tz), tuple(sessions), known_from, known_to)
 
 
 def name_problem(name: str) -> str | None:
     """What is wrong with the name of a calendar, to follow the name in a sentence; None if nothing is."""
     if name in (AUTO, ALWAYS):
         return None
-    from exchange_calendars import get_calendar_names  # noqa: PLC0415
-
+    try:
+        from exchange_calendars import get_calendar_names  # noqa: PLC0415
+    except Exception:  # noqa: BLE001  (a library that does not work must not keep the producer from starting)
+        return None
     by_capitals = {known.upper(): known for known in (AUTO, ALWAYS, *get_calendar_names())}
     if name in by_capitals.values():
         return None

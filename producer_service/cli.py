@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, NoReturn
@@ -16,18 +16,18 @@ from producer_service import logs
 from producer_service.daemon import Daemon
 from producer_service.errors import ConfigurationError, JournalError, StreamUnreachable
 from producer_service.exchanges import ALWAYS
-from producer_service.group_state import calendars_of_group
-from producer_service.hours import Hours
+from producer_service.group_state import GroupState
+from producer_service.hours import Phase
 from producer_service.http import Server
 from producer_service.listener import first_result
-from producer_service.market_hours import Calendar
-from producer_service.plan import Plan, make_plan
+from producer_service.market_hours import Calendar, MarketHours
+from producer_service.plan import make_plan
 from producer_service.poll_report import total
 from producer_service.settings import PREFIX, VARIABLES, Configuration, configuration
 from producer_service.sources import FetchResult, PushedSource, Source
 from producer_service.sources.definition import SourceDefinition
 from producer_service.sources.registry import SOURCES
-from producer_service.wiring import Producer, make_stream, now
+from producer_service.wiring import Producer, group_states, make_stream, now
 
 EXIT_FAILED = 1
 EXIT_CONFIGURATION = 2
@@ -99,7 +99,7 @@ def check() -> None:
     except StreamUnreachable as error:
         ok = False
         typer.echo(f"FAIL  {error}")
-    for line in hours_of(plan, now()):
+    for line in hours_of(group_states(config.settings, plan), plan.market_hours, now()):
         typer.echo(line)
     for name, source in plan.sources.items():
         symbols = plan.symbols_of(name)
@@ -127,30 +127,41 @@ def run_until_stopped(definitions: Mapping[str, SourceDefinition[Any]]) -> NoRet
     os._exit(code)
 
 
-def hours_of(plan: Plan, moment: datetime) -> Iterator[str]:
-    """The lines of `check` about each group: its size, its interval, and when its exchanges open and close next."""
-    for group in plan.groups:
-        names = calendars_of_group(group, plan.sources[group.source].traits)
+def hours_of(states: Sequence[GroupState], market_hours: MarketHours, moment: datetime) -> Iterator[str]:
+    """The lines of `check` about each group: its size, its interval, when it is polled, and its exchanges' hours."""
+    for state in states:
+        group, phase = state.group, state.phase(moment)
         count = f"{len(group.symbols)} symbol{'s' * (len(group.symbols) != 1)}"
         yield (
             f"ok    group {group.name}: {count} every {group.interval_seconds:g} s from {group.source}, "
-            f"calendar {', '.join(names)}"
+            f"calendar {', '.join(state.calendars)}"
         )
-        for name in names:
+        yield f"      polled {_polled(phase)}"
+        for name in state.calendars:
             if name != ALWAYS:
-                yield f"      {_next_times(plan.market_hours.calendar(name), moment)}"
+                yield f"      {_session(market_hours.calendar(name), market_hours.session(name, moment))}"
 
 
-def _next_times(calendar: Calendar, moment: datetime) -> str:
+def _polled(phase: Phase) -> str:
+    if phase.is_open:
+        return "now, at any time" if phase.closes is None else f"now, until {_in_utc(phase.closes)}"
+    return "never, as far as is known" if phase.opens is None else f"from {_in_utc(phase.opens)}"
+
+
+def _session(calendar: Calendar, phase: Phase | None) -> str:
     def in_words(time: datetime | None) -> str:
         if time is None:
             return "never, as far as is known"
-        local = calendar.local(time)
-        return f"{time:%a %Y-%m-%d %H:%M} UTC ({local:%a %H:%M} {calendar.zone})"
+        return f"{_in_utc(time)} ({calendar.local(time):%a %H:%M} {calendar.zone})"
 
-    phase = Hours(calendar.sessions).phase(moment)
+    if phase is None:
+        return f"{calendar.name} is not known, so it counts as open"
     opens, closes = f"opens {in_words(phase.opens)}", f"closes {in_words(phase.closes)}"
     return f"{calendar.name} is " + (f"open; {closes}, {opens}" if phase.is_open else f"closed; {opens}, {closes}")
+
+
+def _in_utc(time: datetime) -> str:
+    return f"{time:%a %Y-%m-%d %H:%M} UTC"
 
 
 def _sample(source: Source, symbols: tuple[str, ...]) -> FetchResult:

@@ -21,5 +21,9 @@ class HandoverUnavailable(ProducerError):
     """The handover store could not be read or written. Try again later."""
 
 
+class CalendarUnavailable(ProducerError):
+    """A calendar cannot be computed. Count the exchange as open."""
+
+
 class StreamUnreachable(ProducerError):
     """Kinesis did not answer for the stream."""

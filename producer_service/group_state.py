@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import msgspec
 
-from producer_service.exchanges import AUTO
+from producer_service.exchanges import AUTO, Trading
 from producer_service.hours import Phase, is_due
 from producer_service.market_hours import MarketHours
 from producer_service.poll_report import PollStatus
@@ -30,11 +31,11 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
         """The progress after another poll. After a failure, what was known before stays true."""
         if result.complete_to is None:
             return msgspec.structs.replace(self, ended=result.ended)
-        delays = (timedelta(minutes=quote.delay_minutes or 0) for quote in result.quotes)
+        delay = max((quote.delay_minutes or 0 for quote in result.quotes), default=0)
         return Progress(
             completed_at=asked_at,
             complete_to=result.complete_to,
-            delay=max([self.delay, *delays]),
+            delay=max(self.delay, timedelta(minutes=delay)),
             ended=result.ended,
         )
 
@@ -42,7 +43,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 class GroupState:
     """A watch group at work. Only the intake writes `progress` and `poll_status`; any thread may read them.
 
-    The margins are those of the settings. The source's own margins hold where they are longer.
+    It is polled at least from `before_open` until `after_close`, and longer where its symbols trade or settle longer.
     """
 
     def __init__(
@@ -56,34 +57,59 @@ class GroupState:
     ) -> None:
         self.group = group
         self.traits = traits
-        self.calendars = calendars_of_group(group, traits)
+        self.trading = trading_of_group(group, traits)
+        """The trading of each symbol."""
+        self.calendars = tuple(sorted({trading.calendar for trading in self.trading.values()}))
         self.progress = Progress()
         self.poll_status = PollStatus()
+        self._tradings = frozenset(self.trading.values())
         self._market_hours = market_hours
-        self._before_open = max(before_open, traits.before_open)
-        self._after_close = max(after_close, traits.after_close)
+        self._before_open = before_open
+        self._after_close = after_close
 
     def phase(self, now: datetime) -> Phase:
-        """Whether the group is open. It closes later by the delay that its quotes declare, to see the last of them."""
-        after = self._after_close + self.progress.delay
-        return self._market_hours.hours(self.calendars, self._before_open, after).phase(now)
+        """Whether prices of the group may come. It closes later by the longest delay, to see the last of them."""
+        return self._market_hours.polled(
+            self._tradings, before=self._before_open, after=self._after_close, delay=self.progress.delay
+        ).phase(now)
 
     def is_due(self, now: datetime) -> bool:
         """Whether a poll is worth it."""
         return not self.progress.ended and is_due(self.phase(now), self.progress.completed_at)
 
-    def complete_to(self, clock: datetime) -> datetime | None:
+    def is_trading(self, now: datetime) -> bool:
+        """Whether new quotes are to be expected: an exchange is in its session, by its calendar and without margins.
+
+        What is seen now is older by the delay that the quotes declare.
+        """
+        seen = now - self.progress.delay
+        phases = (self._market_hours.session(name, seen) for name in self.calendars)
+        return any(phase is not None and phase.is_open for phase in phases)
+
+    def complete_to(self, clock: datetime, tradings: Iterable[Trading] | None = None) -> datetime | None:
         """No quote of the group with an earlier event time is still to come. None before the first complete poll.
 
-        While the group is closed and no poll is due, nothing comes before it opens. So the group is complete up to the
-        clock, less the delay that its quotes declare.
+        - While the group is closed and no poll is due, nothing comes before it opens. So the group is complete up to
+          the clock, less the delay that its quotes declare.
+        - While a session settles, it is not complete past the close, whose official price may come late. That is so
+          until a poll that began after the session settled.
+
+        With `tradings`, this is about the group's symbols that trade so.
         """
         progress = self.progress
-        if progress.complete_to is None or progress.ended or self.is_due(clock):
+        if progress.complete_to is None or progress.completed_at is None or progress.ended:
             return progress.complete_to
-        return max(progress.complete_to, clock - progress.delay)
+        time = progress.complete_to if self.is_due(clock) else max(progress.complete_to, clock - progress.delay)
+        for trading in self._tradings if tradings is None else tradings:
+            held_at = self._market_hours.held_at(trading, progress.completed_at, progress.delay)
+            if held_at is not None:
+                time = min(time, held_at)
+        return time
 
 
-def calendars_of_group(group: WatchGroup, traits: SourceTraits) -> tuple[str, ...]:
-    """The names of a group's calendars: the one that the user chose, or those that the source derives from symbols."""
-    return traits.calendars(group.symbols) if group.calendar == AUTO else (group.calendar,)
+def trading_of_group(group: WatchGroup, traits: SourceTraits) -> dict[str, Trading]:
+    """When each symbol of a group trades: as the source says, by the calendar that the user named if there is one."""
+    trading = {symbol: traits.trading(symbol) for symbol in group.symbols}
+    if group.calendar == AUTO:
+        return trading
+    return {symbol: msgspec.structs.replace(each, calendar=group.calendar) for symbol, each in trading.items()}

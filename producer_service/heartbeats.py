@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from producer_service.exchanges import Trading
 from producer_service.group_state import GroupState
 from quotes import Heartbeat, lane_of, partition_key
 
@@ -19,11 +20,13 @@ class Heartbeats:
     """
 
     def __init__(self, states: Sequence[GroupState], lanes: int) -> None:
-        lanes_of = [(state, {lane_of(symbol, lanes) for symbol in state.group.symbols}) for state in states]
+        of_lanes: list[dict[GroupState, set[Trading]]] = [{} for _ in range(lanes)]
+        for state in states:
+            for symbol, trading in state.trading.items():
+                of_lanes[lane_of(symbol, lanes)].setdefault(state, set()).add(trading)
         # A lane without symbols follows all groups, since its state may hold symbols that were polled in the past.
-        self._states = [
-            tuple(state for state, of_group in lanes_of if lane in of_group) or tuple(states) for lane in range(lanes)
-        ]
+        everything = {state: {*state.trading.values()} for state in states}
+        self._of_lanes = [of_lane or everything for of_lane in of_lanes]
         self._keys = [partition_key(lane, lanes) for lane in range(lanes)]
         self._clock: datetime | None = None
         self._complete_to: list[datetime | None] = [None] * lanes
@@ -32,8 +35,8 @@ class Heartbeats:
         """A heartbeat for each lane, by its partition key."""
         clock = now if self._clock is None else max(now, self._clock + _STEP)
         self._clock = clock
-        for lane, states in enumerate(self._states):
-            known = (time for time in (self._complete_to[lane], complete_to(states, clock)) if time is not None)
+        for lane, tradings in enumerate(self._of_lanes):
+            known = (time for time in (self._complete_to[lane], complete_to(tradings, clock)) if time is not None)
             self._complete_to[lane] = max(known, default=None)
         return {
             key: Heartbeat(lane=key, clock=clock, complete_to=time)
@@ -41,13 +44,14 @@ class Heartbeats:
         }
 
 
-def complete_to(states: Sequence[GroupState], clock: datetime) -> datetime | None:
+def complete_to(tradings: Mapping[GroupState, Iterable[Trading]], clock: datetime) -> datetime | None:
     """Up to which time some groups together are complete: the earliest of theirs, or None if one has none yet.
 
-    A group whose source has ended does not hold the others back. Once all have ended, the latest time counts.
+    Of each group, only the symbols with the given tradings count. A group whose source has ended does not hold the
+    others back. Once all have ended, the latest time counts.
     """
-    running = [state.complete_to(clock) for state in states if not state.progress.ended]
+    running = [state.complete_to(clock, own) for state, own in tradings.items() if not state.progress.ended]
     if running:
         return None if None in running else min(time for time in running if time is not None)
-    ended = (state.progress.complete_to for state in states)
+    ended = (state.progress.complete_to for state in tradings)
     return max((time for time in ended if time is not None), default=None)

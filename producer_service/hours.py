@@ -56,6 +56,17 @@ class Hours:
         closes = _known(following.closes) if following else None
         return Phase(is_open=False, since=current.closes if current else None, opens=opens, closes=closes)
 
+    def held_at(self, moment: datetime, *, settling: timedelta, stamped_before: timedelta) -> datetime | None:
+        """The earliest event time of a price that is still to come while a session settles; None if none settles.
+
+        A session settles for a time after its close, but not longer than to the next open. The event times of prices
+        that come then may be up to `stamped_before` before the close.
+        """
+        index = bisect_right(self.sessions, moment, key=attrgetter("opens"))
+        if index == 0 or (closes := self.sessions[index - 1].closes) == LATEST:
+            return None
+        return closes - stamped_before if closes - stamped_before <= moment < closes + settling else None
+
 
 ALWAYS_OPEN = (Session(EARLIEST, LATEST),)
 

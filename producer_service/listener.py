@@ -134,8 +134,9 @@ class Listener:
             self._log_summary()
 
     def _log_summary(self) -> None:
-        for name, reports in self._reports.items():
-            log_poll(name, total(reports))
+        for state in self.states:
+            if reports := self._reports.get(state.group.name):
+                log_poll(state, total(reports), self._now())
         self._reports.clear()
         self._summarized_at = time.monotonic()
 

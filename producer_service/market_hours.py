@@ -5,17 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import msgspec
 import structlog
 
-from producer_service.exchanges import ALWAYS
-from producer_service.hours import ALWAYS_OPEN, LATEST, Hours, Session
+from producer_service.errors import CalendarUnavailable
+from producer_service.exchanges import ALWAYS, Trading
+from producer_service.hours import ALWAYS_OPEN, EARLIEST, LATEST, Hours, Phase, Session
 
-WARN_BEFORE_END = timedelta(days=14)
+WARN_BEFORE_END = timedelta(days=60)
 """A warning is logged if a calendar ends within this time, since no later holidays are recorded in it."""
 
 log = structlog.get_logger(__name__)
@@ -28,31 +29,52 @@ class Calendar(msgspec.Struct, frozen=True):
     zone: str
     """The exchange's time zone, as zoneinfo names it."""
     sessions: tuple[Session, ...]
+    known_from: datetime
     known_to: datetime
-    """Nothing is known from this time on, so the exchange counts as open: a poll too many loses nothing."""
+    """Nothing is known before the one and from the other on, so the exchange counts as open then: a poll too many loses
+    nothing."""
 
     def local(self, moment: datetime) -> datetime:
         """A moment in the exchange's own time."""
         return moment.astimezone(ZoneInfo(self.zone))
 
+    def is_known(self, moment: datetime) -> bool:
+        """Whether the sessions around a moment are known."""
+        return self.known_from <= moment < self.known_to
 
-OPEN_ALWAYS = Calendar(ALWAYS, "UTC", ALWAYS_OPEN, LATEST)
+    def days_off(self) -> Iterator[Session]:
+        """The days without a session, each from midnight to midnight in the exchange's own time."""
+        trading_days = {self.local(session.opens).date() for session in self.sessions}
+        day, last = self.local(self.known_from).date(), self.local(self.known_to).date()
+        while day < last:
+            if day not in trading_days:
+                yield Session(self._midnight(day), self._midnight(day + timedelta(days=1)))
+            day += timedelta(days=1)
+
+    def _midnight(self, day: date) -> datetime:
+        return datetime.combine(day, datetime.min.time(), ZoneInfo(self.zone)).astimezone(UTC)
+
+
+OPEN_ALWAYS = Calendar(ALWAYS, "UTC", ALWAYS_OPEN, EARLIEST, LATEST)
 
 LoadCalendar = Callable[[str, datetime], Calendar]
-"""Loads the calendar of a name, for the time around a moment."""
+"""Loads the calendar of a name, for the time around a moment. Raises `CalendarUnavailable`."""
 
 
 class MarketHours:
-    """The hours of some calendars around `now`, until they are refreshed. Any thread may read them at any time."""
+    """The hours of some calendars around `now`, until they are refreshed. Any thread may read them at any time.
+
+    A calendar that cannot be loaded counts as open.
+    """
 
     def __init__(self, names: Iterable[str], load: LoadCalendar, now: datetime) -> None:
-        self._names = sorted(set(names))
         self._load = load
+        self._snapshot = _Snapshot({name: _unknown(name, now) for name in sorted(set(names))})
         self.refresh(now)
 
     def refresh(self, now: datetime) -> None:
-        """Load every calendar again, for the time around another moment. If that raises, nothing changes."""
-        calendars = {name: self._load(name, now) for name in self._names}
+        """Load each calendar again, for the time around another moment. One that cannot be loaded stays as it is."""
+        calendars = {name: self._refreshed(calendar, now) for name, calendar in self._snapshot.calendars.items()}
         for calendar in calendars.values():
             if calendar.known_to < now + WARN_BEFORE_END:
                 log.warning(
@@ -63,6 +85,13 @@ class MarketHours:
                 )
         self._snapshot = _Snapshot(calendars)
 
+    def _refreshed(self, calendar: Calendar, now: datetime) -> Calendar:
+        try:
+            return self._load(calendar.name, now)
+        except CalendarUnavailable as error:
+            log.warning("calendar_unavailable", calendar=calendar.name, detail=str(error)[:300])
+            return calendar
+
     def known_to(self) -> datetime:
         """The time up to which all calendars are known."""
         return min((calendar.known_to for calendar in self._snapshot.calendars.values()), default=LATEST)
@@ -71,13 +100,52 @@ class MarketHours:
         """One of the calendars."""
         return self._snapshot.calendars[name]
 
-    def hours(self, names: tuple[str, ...], before: timedelta, after: timedelta) -> Hours:
-        """When any of some calendars is open, with margins."""
-        snapshot, key = self._snapshot, (names, before, after)
-        hours = snapshot.hours.get(key)
+    def polled(self, tradings: frozenset[Trading], *, before: timedelta, after: timedelta, delay: timedelta) -> Hours:
+        """When prices of any of some tradings may come.
+
+        Each session is widened to `before` its calendar's open and `after` its close at least, and then by the longest
+        delay.
+        """
+        snapshot, key = self._snapshot, (tradings, before, after, delay)
+        hours = snapshot.polled.get(key)
         if hours is None:
-            sessions = (session for name in names for session in snapshot.calendars[name].sessions)
-            hours = snapshot.hours[key] = Hours(sessions, before=before, after=after)
+            hours = snapshot.polled[key] = Hours(
+                session
+                for trading in tradings
+                for session in Hours(
+                    _sessions(snapshot.calendars[trading.calendar], trading),
+                    before=max(before, trading.opens_earlier),
+                    after=max(after, trading.closes_later + trading.settling) + max(delay, trading.delay),
+                ).sessions
+            )
+        return hours
+
+    def held_at(self, trading: Trading, moment: datetime, delay: timedelta) -> datetime | None:
+        """The earliest event time of a price of a settling session that is still to come; None if none settles."""
+        return self._traded(trading).held_at(
+            moment,
+            settling=trading.settling + max(delay, trading.delay),
+            stamped_before=trading.stamped_before_close,
+        )
+
+    def session(self, name: str, moment: datetime) -> Phase | None:
+        """Whether an exchange trades by its calendar, without margins. None if that is not known."""
+        snapshot = self._snapshot
+        calendar = snapshot.calendars[name]
+        if not calendar.is_known(moment):
+            return None
+        hours = snapshot.sessions.get(name)
+        if hours is None:
+            hours = snapshot.sessions[name] = Hours(calendar.sessions)
+        return hours.phase(moment)
+
+    def _traded(self, trading: Trading) -> Hours:
+        snapshot = self._snapshot
+        hours = snapshot.traded.get(trading)
+        if hours is None:
+            sessions = _sessions(snapshot.calendars[trading.calendar], trading)
+            hours = Hours(sessions, before=trading.opens_earlier, after=trading.closes_later)
+            snapshot.traded[trading] = hours
         return hours
 
 
@@ -86,4 +154,20 @@ class _Snapshot:
 
     def __init__(self, calendars: Mapping[str, Calendar]) -> None:
         self.calendars = calendars
-        self.hours: dict[tuple[tuple[str, ...], timedelta, timedelta], Hours] = {}
+        self.polled: dict[tuple[frozenset[Trading], timedelta, timedelta, timedelta], Hours] = {}
+        self.traded: dict[Trading, Hours] = {}
+        self.sessions: dict[str, Hours] = {}
+
+
+def _sessions(calendar: Calendar, trading: Trading) -> Iterator[Session]:
+    """When an exchange may trade."""
+    yield Session(EARLIEST, calendar.known_from)
+    yield from calendar.sessions
+    if trading.doubtful_days_off:
+        yield from calendar.days_off()
+    yield Session(calendar.known_to, LATEST)
+
+
+def _unknown(name: str, now: datetime) -> Calendar:
+    """A calendar of which nothing is known."""
+    return Calendar(name, "UTC", (), now, now)

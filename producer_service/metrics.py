@@ -27,7 +27,9 @@ class GroupSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     groups: int
     open: int
-    """Groups whose exchanges are open, including the margins."""
+    """Groups that are polled, as their exchanges are open, or opened or closed so recently that prices may come."""
+    trading: int
+    """Groups of which an exchange is in its session, by its calendar and without margins."""
     missing: int
     inactive: int
     is_paused: bool
@@ -75,6 +77,11 @@ class Metrics:
         self.groups_open = Gauge(
             "stockstream_groups_open",
             "Watch groups whose exchanges are open, margins included.",
+            registry=registry,
+        )
+        self.groups_trading = Gauge(
+            "stockstream_groups_trading",
+            "Watch groups of which an exchange is in its session, so that new quotes are to be expected.",
             registry=registry,
         )
         self.freshness = Freshness()
@@ -143,6 +150,7 @@ class Metrics:
         """Export the summary of the groups as it is when Prometheus asks."""
         self.groups.set_function(lambda: summary().groups)
         self.groups_open.set_function(lambda: summary().open)
+        self.groups_trading.set_function(lambda: summary().trading)
         self.missing.set_function(lambda: summary().missing)
         self.inactive.set_function(lambda: summary().inactive)
         self.breaker_open.set_function(lambda: float(summary().is_paused))

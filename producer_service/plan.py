@@ -10,7 +10,7 @@ import msgspec
 
 from producer_service import calendars
 from producer_service.errors import ConfigurationError
-from producer_service.group_state import calendars_of_group
+from producer_service.group_state import trading_of_group
 from producer_service.market_hours import MarketHours
 from producer_service.settings import Configuration, lane_problems
 from producer_service.sources import Source
@@ -56,5 +56,6 @@ def make_plan(config: Configuration, definitions: Mapping[str, SourceDefinition[
     )
     if problems := lane_problems(tuple(symbol for group in groups for symbol in group.symbols), settings.lanes):
         raise ConfigurationError(problems)
-    names = [name for group in groups for name in calendars_of_group(group, sources[group.source].traits)]
+    tradings = (trading_of_group(group, sources[group.source].traits) for group in groups)
+    names = [trading.calendar for by_symbol in tradings for trading in by_symbol.values()]
     return Plan(groups, sources, MarketHours(names, calendars.load, now))

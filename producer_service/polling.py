@@ -106,13 +106,13 @@ class Poller:
             return None
         report = self._intake.accept(self.state, fetch.asked_at, fetch.result)
         if report is not None:
-            log_poll(group.name, report, fetch.result.missing)
+            log_poll(self.state, report, fetch.asked_at, fetch.result.missing)
         return report
 
 
-def log_poll(group: str, report: PollReport, missing: Sequence[str] = ()) -> None:
-    """Log a poll. An alarm on AWS counts the field `accepted` of these lines: see producer-alarms.yaml."""
+def log_poll(state: GroupState, report: PollReport, at: datetime, missing: Sequence[str] = ()) -> None:
+    """Log a poll. An alarm on AWS counts the field `accepted` of the lines with `trading`: see producer-alarms.yaml."""
     fields = msgspec.structs.asdict(report)
     if missing:
         fields["missing"] = list(missing[:MAX_LOGGED_SYMBOLS])
-    log.info("polled", group=group, **fields)
+    log.info("polled", group=state.group.name, trading=state.is_trading(at), **fields)

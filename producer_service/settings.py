@@ -57,12 +57,14 @@ class Settings(BaseSettings):
         description="when to poll: auto (while the exchanges of the symbols are open, if the source knows them, else "
         "always), always, or a calendar of exchange_calendars such as XNYS",
     )
-    before_open_seconds: float = Field(300, ge=0, le=43_200, description="how long before an open polling starts")
+    before_open_seconds: float = Field(
+        300, ge=0, le=43_200, description="at least how long before an open polling starts"
+    )
     after_close_seconds: float = Field(
         300,
         ge=0,
         le=43_200,
-        description="how long after a close polling stops, in addition to the delay that quotes declare",
+        description="at least how long after a close polling goes on, in addition to the delay of the quotes",
     )
     watchlist: Path | None = Field(
         None,

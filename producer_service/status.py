@@ -39,6 +39,7 @@ class Status:
         return GroupSummary(
             groups=len(self._groups),
             open=sum(state.phase(now).is_open for state in self._groups),
+            trading=sum(state.is_trading(now) for state in self._groups),
             missing=len(self._symbols("missing")),
             inactive=len(self._symbols("inactive")),
             is_paused=any(_is_paused(state, now) for state in self._groups),
@@ -87,6 +88,7 @@ def _group(state: GroupState, now: datetime) -> dict[str, Any]:
         "interval_seconds": group.interval_seconds,
         "calendar": group.calendar,
         "calendars": list(state.calendars),
+        "trading": state.is_trading(now),
         "open": phase.is_open,
         "due": state.is_due(now),
         "opens": _iso(phase.opens),

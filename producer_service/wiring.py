@@ -80,7 +80,7 @@ class Producer:
             jitter=random.random,
         )
         self.accepted_log = AcceptedLog(settings.accepted_log_path)
-        self.groups = _group_states(settings, plan)
+        self.groups = group_states(settings, plan)
         self.intake = Intake(
             self.outbox,
             self.accepted_log,
@@ -153,7 +153,8 @@ class Producer:
         )
 
 
-def _group_states(settings: Settings, plan: Plan) -> list[GroupState]:
+def group_states(settings: Settings, plan: Plan) -> list[GroupState]:
+    """The states of the groups at the start, with the margins of the settings."""
     return [
         GroupState(
             group,

@@ -6,14 +6,14 @@ a source is described and opened, and `registry` lists all sources.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 from msgspec.structs import replace
 
-from producer_service.exchanges import ALWAYS
+from producer_service.exchanges import ALWAYS, Trading
 from quotes import Quote
 
 FailureReason = Literal["rate_limited", "unauthorized", "server_error", "malformed", "timeout", "connection", "stopped"]
@@ -79,9 +79,9 @@ class FetchResult(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def never_closes(_symbols: Iterable[str]) -> tuple[str, ...]:
-    """The calendar of symbols that trade at any time."""
-    return (ALWAYS,)
+def never_closes(_symbol: str) -> Trading:
+    """The trading of a symbol that trades at any time, and whose prices come without delay."""
+    return Trading(calendar=ALWAYS)
 
 
 class SourceTraits(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,12 +89,8 @@ class SourceTraits(msgspec.Struct, frozen=True, kw_only=True):
 
     is_live: bool
     """Whether its quotes are from the present. The event times of a recording say nothing about freshness."""
-    calendars: Callable[[Iterable[str]], tuple[str, ...]] = never_closes
-    """Returns the names of the calendars that some symbols trade by. It decides when the user's calendar is `auto`."""
-    before_open: timedelta = timedelta()
-    """The group is open at least this long before its exchanges open, since the source has quotes by then."""
-    after_close: timedelta = timedelta()
-    """The group stays open at least this long after its exchanges close."""
+    trading: Callable[[str], Trading] = never_closes
+    """Says when a symbol trades and how late its prices come. The user may name another calendar."""
 
 
 class PolledSource(Protocol):

@@ -10,10 +10,9 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from producer_service.accepted_log import AcceptedLog
-from producer_service.exchanges import calendars_of
 from producer_service.group_state import GroupState
 from producer_service.heartbeats import Heartbeats
-from producer_service.hours import LATEST, Session
+from producer_service.hours import EARLIEST, LATEST, Session
 from producer_service.intake import Intake
 from producer_service.journal import Journal
 from producer_service.market_hours import OPEN_ALWAYS, Calendar, MarketHours
@@ -28,7 +27,7 @@ from tests.support.quotes import OPEN
 
 LANES = 2
 
-LIVE = SourceTraits(is_live=True, calendars=calendars_of)
+LIVE = SourceTraits(is_live=True)
 RECORDED = SourceTraits(is_live=False)
 
 
@@ -66,7 +65,7 @@ def group(
 
 
 def calendar(name: str, *sessions: tuple[datetime, datetime]) -> Calendar:
-    return Calendar(name, "UTC", tuple(Session(*session) for session in sessions), LATEST)
+    return Calendar(name, "UTC", tuple(Session(*session) for session in sessions), EARLIEST, LATEST)
 
 
 class Bench:

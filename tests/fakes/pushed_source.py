@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from producer_service.exchanges import calendars_of
 from producer_service.sources import FetchResult, SourceTraits
 
 OPEN_END: Final = "open end"
@@ -22,7 +21,7 @@ class FakePushedSource:
     """
 
     symbols = ("AAPL", "MSFT")
-    traits = SourceTraits(is_live=True, calendars=calendars_of)
+    traits = SourceTraits(is_live=True)
 
     def __init__(self, *connections: list[Step]) -> None:
         self.opened = 0

@@ -117,10 +117,11 @@ def test_the_log_filters_match_what_the_producer_logs() -> None:
         resource["Properties"]["FilterPattern"]: resource["Properties"]["MetricTransformations"][0]["MetricValue"]
         for _, _, resource in resources("AWS::Logs::MetricFilter")
     }
-    assert filters == {'{ $.event = "polled" }': "$.accepted", '{ $.event = "started" }': "1"}
+    polls = '{ ($.event = "polled") && ($.trading IS TRUE) }'
+    assert filters == {polls: "$.accepted", '{ $.event = "started" }': "1"}
     assert "accepted" in PollReport.__struct_fields__
     logged = "".join((ROOT / "producer_service" / name).read_text() for name in ("polling.py", "daemon.py"))
-    assert 'log.info("polled"' in logged
+    assert re.search(r'log\.info\("polled", [^)]*trading=', logged)
     assert re.search(r'log\.info\(\s*"started"', logged)
 
 

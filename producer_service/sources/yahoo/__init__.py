@@ -5,16 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+from msgspec.structs import replace
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from producer_service.exchanges import calendars_of
+from producer_service.exchanges import HOME, Trading, trading_of
 from producer_service.sources import PolledSource, SourceTraits
 from producer_service.sources.definition import SourceDefinition, SourceSettings
 
 EXTENDED_BEFORE_OPEN = timedelta(hours=5, minutes=30)
 EXTENDED_AFTER_CLOSE = timedelta(hours=4)
-"""Trading before and after the regular session in New York, from 4:00 to 20:00. No other exchange trades longer."""
+"""Trading before and after the regular session in New York, from 4:00 to 20:00. Yahoo has no such prices elsewhere."""
 
 
 class YahooSettings(SourceSettings):
@@ -31,13 +32,15 @@ class YahooSettings(SourceSettings):
 
 
 def traits_of(*, extended_hours: bool) -> SourceTraits:
-    """The properties of the source: it is live, and symbols trade by the calendars that their names imply."""
-    return SourceTraits(
-        is_live=True,
-        calendars=calendars_of,
-        before_open=EXTENDED_BEFORE_OPEN if extended_hours else timedelta(),
-        after_close=EXTENDED_AFTER_CLOSE if extended_hours else timedelta(),
-    )
+    """The properties of the source: it is live, and the names of symbols tell when they trade."""
+    return SourceTraits(is_live=True, trading=_extended if extended_hours else trading_of)
+
+
+def _extended(symbol: str) -> Trading:
+    trading = trading_of(symbol)
+    if trading.calendar != HOME or trading.stamped_before_close:  # funds have no price before or after the session
+        return trading
+    return replace(trading, opens_earlier=EXTENDED_BEFORE_OPEN, closes_later=EXTENDED_AFTER_CLOSE)
 
 
 def _open(settings: YahooSettings, symbols: tuple[str, ...]) -> PolledSource:  # noqa: ARG001  (each fetch names them)

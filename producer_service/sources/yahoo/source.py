@@ -107,7 +107,7 @@ class YahooSource:
         self._pool = RequestPool(self._max_in_flight, monotonic)
         self._turn = threading.Lock()
         self._delays: dict[str, int] = {}
-        """The longest delay in minutes that each symbol ever declared."""
+        """The longest delay in minutes that each symbol ever declared. Symbols that declared none are absent."""
         self._start_with: str | None = None
         """The symbol whose batch the next poll requests first, because the last poll stopped before it."""
 
@@ -115,7 +115,9 @@ class YahooSource:
         """The quotes that Yahoo has for some symbols, in their order, unchanged ones included. Failures are values.
 
         The result is complete up to the start of the poll, minus the staleness of Yahoo's caches and minus the longest
-        delay that any of the symbols ever declared. A delayed symbol that is missing today may return in the next poll.
+        delay of any of the symbols: the longest that it ever declared, or that of its exchange if it declared none. A
+        delayed symbol that is missing today may return in the next poll. An inactive symbol counts only if it declared
+        a delay, so a name that never existed does not hold the others back for ever.
         """
         started = self._monotonic()
 
@@ -154,9 +156,13 @@ class YahooSource:
     def _complete_to(self, symbols: Sequence[str], responses: Sequence[ParsedResponse], now: datetime) -> datetime:
         for response in responses:
             for quote in response.quotes:
-                self._delays[quote.symbol] = max(self._delays.get(quote.symbol, 0), quote.delay_minutes or 0)
-        longest = max((self._delays.get(symbol, 0) for symbol in symbols), default=0)
-        return whole_milliseconds(now) - MAX_STALENESS - timedelta(minutes=longest)
+                if quote.delay_minutes is not None:
+                    self._delays[quote.symbol] = max(self._delays.get(quote.symbol, 0), quote.delay_minutes)
+        longest = timedelta(minutes=max((self._delays.get(symbol, 0) for symbol in symbols), default=0))
+        inactive = set(self._inactive_symbols.inactive(symbols))
+        undeclared = (symbol for symbol in symbols if symbol not in self._delays and symbol not in inactive)
+        assumed = max((self.traits.trading(symbol).delay for symbol in undeclared), default=timedelta())
+        return whole_milliseconds(now) - MAX_STALENESS - max(longest, assumed)
 
     def _first_batch(self, batches: Sequence[Batch]) -> int:
         return next((number for number, batch in enumerate(batches) if self._start_with in batch), 0)

@@ -77,5 +77,6 @@ def test_a_lane_is_too_full_if_the_groups_together_fill_it(sources: Sources) -> 
 
 
 def test_calendars_are_loaded_for_the_groups_that_follow_them(sources: Sources) -> None:
-    hours = plan(sources, group("us", ("AAPL", "HSBA.L"), calendar="auto")).market_hours
+    groups = group("us", ("AAPL",), calendar="XNYS"), group("uk", ("HSBA.L",), calendar="XLON")
+    hours = plan(sources, *groups).market_hours
     assert [hours.calendar(name).zone for name in ("XLON", "XNYS")] == ["Europe/London", "America/New_York"]

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog.testing
 from msgspec.structs import replace
 
 from producer_service import accepted_log
+from producer_service.exchanges import Trading
 from producer_service.poll_report import PollReport, total
 from producer_service.sources import Failure, FetchResult, Rejected
 from quotes import Heartbeat, Quote
-from tests.fakes.producer_bench import LANES, RECORDED, Bench, FakeSource, calendar, group
+from tests.fakes.producer_bench import LANES, LIVE, RECORDED, Bench, FakeSource, calendar, group
 from tests.support.quotes import OPEN, make_quote
 
 MakeBench = Callable[..., Bench]
@@ -190,6 +192,19 @@ def test_missing_symbols_are_summed_over_the_groups(make_bench: MakeBench) -> No
     for poller in bench.pollers:
         poller.poll()
     assert (bench.count("missing_symbols"), bench.count("groups"), bench.count("groups_open")) == (3, 2, 2)
+
+
+def test_a_group_that_is_polled_after_its_session_is_open_and_does_not_trade(make_bench: MakeBench) -> None:
+    settles = Trading(calendar="DAY", settling=timedelta(hours=1))
+    bench = make_bench(
+        FakeSource(FetchResult(complete_to=OPEN), traits=replace(LIVE, trading=lambda _symbol: settles)),
+        group(calendar="DAY"),
+        calendars={"DAY": calendar("DAY", (OPEN - timedelta(hours=2), OPEN - timedelta(minutes=1)))},
+    )
+    with structlog.testing.capture_logs() as logs:
+        bench.poller.poll_if_due()
+    assert [line["trading"] for line in logs if line["event"] == "polled"] == [False]
+    assert (bench.count("groups_open"), bench.count("groups_trading")) == (1, 0)
 
 
 def test_a_quote_is_as_fresh_as_it_is_old_beyond_its_declared_delay(make_bench: MakeBench) -> None:

@@ -15,8 +15,9 @@ from producer_service import calendars
 from producer_service.hours import EARLIEST, Hours, is_due
 from producer_service.market_hours import Calendar
 from producer_service.sources import FetchResult
+from producer_service.sources.yahoo import traits_of
 from quotes import Heartbeat, Quote, lane_of, partition_key
-from tests.fakes.producer_bench import LANES, Bench, FakeSource, group
+from tests.fakes.producer_bench import LANES, Bench, FakeSource, calendar, group
 from tests.support.sizes import sized
 
 SUNDAY = datetime(2026, 11, 22, tzinfo=UTC)
@@ -100,3 +101,49 @@ def test_a_closed_exchange_holds_no_lane_back_and_no_quote_comes_after_complete_
     sessions = 3 * 6.5 + 3.5
     # Those of the coin, those of the share, one after each close, and the first.
     assert polls == 7 * 24 * polls_per_hour + sessions * polls_per_hour + 4 + 1
+
+
+def test_r4_the_official_close_of_hong_kong_is_accepted_and_its_lane_was_not_complete_past_it(tmp_path: Path) -> None:
+    """Recorded: the close bears 16:08:25, and it is visible 15 minutes later. It came at the next open."""
+    opens, closes = datetime(2026, 9, 30, 5, tzinfo=UTC), datetime(2026, 9, 30, 8, tzinfo=UTC)
+    official = datetime(2026, 9, 30, 8, 8, 25, tzinfo=UTC)
+    delay = timedelta(minutes=15)
+
+    def answer(symbols: Sequence[str], now: datetime) -> FetchResult:
+        seen = now - delay
+        event_time = official if seen >= official else min(seen, closes)
+        quote = Quote(
+            symbol=symbols[0],
+            event_time=event_time,
+            price=Decimal(1),
+            source="yahoo",
+            ingest_time=now,
+            delay_minutes=15,
+        )
+        return FetchResult(quotes=(quote,), complete_to=seen - timedelta(seconds=10))
+
+    source = FakeSource(traits=traits_of(extended_hours=False))
+    source.answer = answer
+    hong_kong = calendar("XHKG", (opens, closes), (opens + timedelta(days=1), closes + timedelta(days=1)))
+    lane = partition_key(lane_of("1299.HK", LANES), LANES)
+    claims: dict[datetime, datetime] = {}
+    last = None
+    watched = group("hk", ("1299.HK",), calendar="auto")
+    with closing(Bench(source, tmp_path, watched, calendars={"XHKG": hong_kong})) as bench:
+        for minute in range(6 * 60):
+            bench.now = opens + timedelta(minutes=minute, seconds=5)
+            bench.poller.poll_if_due()
+            bench.intake.beat()
+            for line in bench.sent():
+                if isinstance(line, Quote):
+                    assert line.event_time >= max(claims.values(), default=EARLIEST)
+                    last = line
+                elif isinstance(line, Heartbeat) and line.lane == lane and line.complete_to is not None:
+                    claims[bench.now] = line.complete_to
+        assert bench.count("quotes_total", outcome="late") == 0
+    assert last is not None
+    assert (last.event_time, last.ingest_time) == (official, datetime(2026, 9, 30, 8, 24, 5, tzinfo=UTC))
+    assert (
+        claims[closes + timedelta(minutes=16, seconds=5)] == claims[closes + timedelta(minutes=74, seconds=5)] == closes
+    )
+    assert claims[closes + timedelta(minutes=75, seconds=5)] > official

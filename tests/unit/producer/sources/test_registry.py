@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from producer_service.exchanges import trading_of
 from producer_service.settings import PREFIX, VARIABLES
 from producer_service.sources import PushedSource
 from producer_service.sources.registry import DEFAULT_SOURCE, SOURCES
@@ -34,7 +34,7 @@ def test_the_synthetic_source_is_live_and_never_closes() -> None:
     source = definition.open(definition.settings(), ())
     assert not isinstance(source, PushedSource)
     assert source.traits.is_live
-    assert source.traits.calendars(source.symbols) == ("always",)
+    assert {source.traits.trading(symbol).calendar for symbol in source.symbols} == {"always"}
 
 
 def test_the_replay_is_not_live_and_never_closes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,16 +44,19 @@ def test_the_replay_is_not_live_and_never_closes(tmp_path: Path, monkeypatch: py
     source = definition.open(definition.settings(), ())
     assert not source.traits.is_live
     assert source.symbols == ("AAPL",)
-    assert source.traits.calendars(source.symbols) == ("always",)
+    assert {source.traits.trading(symbol).calendar for symbol in source.symbols} == {"always"}
 
 
 def test_yahoo_follows_the_exchanges_of_its_symbols() -> None:
     traits = traits_of(extended_hours=False)
     assert traits.is_live
-    assert traits.calendars(["AAPL", "HSBA.L"]) == ("XLON", "XNYS")
-    assert (traits.before_open, traits.after_close) == (timedelta(), timedelta())
+    assert [traits.trading(symbol) for symbol in ("AAPL", "SAP.F")] == [trading_of("AAPL"), trading_of("SAP.F")]
 
 
 def test_yahoos_extended_hours_have_margins() -> None:
-    traits = traits_of(extended_hours=True)
-    assert (traits.before_open, traits.after_close) == (EXTENDED_BEFORE_OPEN, EXTENDED_AFTER_CLOSE)
+    trading = traits_of(extended_hours=True).trading
+    assert (trading("AAPL").opens_earlier, trading("AAPL").closes_later) == (
+        EXTENDED_BEFORE_OPEN,
+        EXTENDED_AFTER_CLOSE,
+    )
+    assert [trading(symbol) for symbol in ("1299.HK", "VTSAX")] == [trading_of("1299.HK"), trading_of("VTSAX")]

@@ -156,6 +156,34 @@ def test_a_delayed_symbol_that_is_missing_still_holds_back_complete_to(make: Mak
     assert second == first + timedelta(seconds=10)
 
 
+@pytest.mark.parametrize(
+    ("symbol", "answer", "minutes"),
+    [
+        ("VOD.L", quotes(["VOD.L"]), 20),  # it declares none
+        ("VOD.L", quotes([]), 20),  # it is missing
+        ("VOD.L", quotes(["VOD.L"], exchangeDataDelayedBy=0), 0),
+        ("600519.SS", quotes([]), 30),
+        ("S0", quotes([]), 15),
+        ("NEW.XYZ", quotes([]), 30),
+    ],
+)
+def test_r4_a_delay_that_is_not_declared_yet_is_assumed(
+    make: Make, symbol: str, answer: HttpResponse, minutes: int
+) -> None:
+    complete_to = make(FakeClient(lambda _: answer)).fetch([symbol], NOW).complete_to
+
+    assert complete_to == NOW.replace(microsecond=123000) - MAX_STALENESS - timedelta(minutes=minutes)
+
+
+def test_an_inactive_symbol_that_never_declared_a_delay_does_not_hold_back_complete_to(make: Make) -> None:
+    client = FakeClient(lambda symbols: quotes([each for each in symbols if each == "S0"], exchangeDataDelayedBy=0))
+    source = make(client, inactive_symbols=InactiveSymbols(min_misses=1, min_days=1))
+
+    first, second = (source.fetch(["S0", "NEVER.XYZ"], NOW).complete_to for _ in range(2))
+
+    assert first == second == NOW.replace(microsecond=123000) - MAX_STALENESS
+
+
 def test_a_quote_is_received_at_the_time_of_its_response(make: Make) -> None:
     seconds = 100.0
 
