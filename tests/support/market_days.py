@@ -142,9 +142,14 @@ MARKETS = (
 """A symbol of each exchange that Yahoo names, and of each kind."""
 
 
-def prices_of_day(market: Market, day: date, *, early_by: timedelta = timedelta()) -> Iterator[Price]:
-    """What a market prints on a day: a price every minute, then those of its close. A half day ends earlier."""
-    opens, closes = _at(market, day, market.opens), _at(market, day, market.closes) - early_by
+def prices_of_day(
+    market: Market, day: date, *, late_by: timedelta = timedelta(), early_by: timedelta = timedelta()
+) -> Iterator[Price]:
+    """What a market prints on a day: a price every minute, then those of its close.
+
+    A half day opens later or closes earlier.
+    """
+    opens, closes = _at(market, day, market.opens) + late_by, _at(market, day, market.closes) - early_by
     pause = [_at(market, day, each) for each in market.breaks or ()]
     event_time = opens
     while event_time < closes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -26,7 +27,8 @@ from tests.support.sizes import FULL
 
 YAHOO = traits_of(extended_hours=False)
 MONDAY = date(2026, 11, 23)
-YEAR = date(2026, 1, 1), date(2026, 12, 31)
+FRIDAY = 4
+YEAR = date(2026, 1, 10), date(2026, 12, 31)
 
 
 @cache
@@ -44,12 +46,11 @@ def regular_hours(name: str) -> Calendar:
         return None if last is None else datetime.combine(day, last, zone).astimezone(UTC)
 
     sessions = []
-    for day in (date(2026, 6, 1) + timedelta(days=number) for number in range(300)):
+    days = (date(2026, 6, 1) + timedelta(days=number) for number in range(300))
+    for day in (day for day in days if day.weekday() <= FRIDAY):
         opens, closes = local(day, exchange.open_times), local(day, exchange.close_times)
         assert opens is not None
         assert closes is not None
-        if day.weekday() > 4:
-            continue
         if closes <= opens:
             closes += timedelta(days=1)
         breaks = [local(day, getattr(exchange, side)) for side in ("break_start_times", "break_end_times")]
@@ -132,8 +133,12 @@ def test_a_market_of_each_suffix_is_walked() -> None:
 @pytest.mark.skipif(not FULL, reason="walks a year of every market, which takes minutes: set STOCKSTREAM_FULL=1")
 @pytest.mark.parametrize("market", MARKETS if FULL else MARKETS[:1], ids=lambda market: market.symbol)
 def test_a_year_of_a_market(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calendars, "LOOK_BACK", timedelta(days=5))
     monkeypatch.setattr(calendars, "LOOK_AHEAD", timedelta(days=370))
-    days = [list(prices_of_day(market, day, early_by=early_by)) for day, early_by in trading_days(market)]
+    days = [
+        list(prices_of_day(market, day, late_by=late_by, early_by=early_by))
+        for day, late_by, early_by in trading_days(market)
+    ]
     moments = {moment for prices in days for moment in minutes_of(prices)}
     moments |= {days[0][0].event_time + number * 30 * MINUTE for number in range(365 * 48)}
     walk(market, [price for prices in days for price in prices], sorted(moments), calendars.load)
@@ -148,20 +153,30 @@ def minutes_of(prices: Sequence[Price]) -> Iterator[datetime]:
         moment += MINUTE
 
 
-def trading_days(market: Market) -> Iterator[tuple[date, timedelta]]:
-    """The days of the year on which a market trades, and how much earlier than usual it closes."""
+def trading_days(market: Market) -> Iterator[tuple[date, timedelta, timedelta]]:
+    """The days on which a market trades, how much later than usual it opens, and how much earlier it closes."""
     name = trading_of(market.symbol).calendar
     if name in (ALWAYS, WEEK):
-        yield from ((day, timedelta()) for day in days_of_year() if day.weekday() <= 4)
+        yield from ((day, timedelta(), timedelta()) for day in days_of_year() if day.weekday() <= FRIDAY)
         return
-    calendar = calendars.load(name, datetime.combine(YEAR[0], datetime.min.time(), UTC))
-    closes = {calendar.local(each.closes).date(): each.closes for each in calendar.sessions}
-    usual = calendar_classes[name].close_times
+    usual, special = regular_hours(name), calendars.load(name, datetime.combine(YEAR[0], datetime.min.time(), UTC))
+    usual_opens, usual_closes = (times_of_day(usual, side)[MONDAY] for side in ("opens", "closes"))
+    opens, closes = times_of_day(special, "opens"), times_of_day(special, "closes")
     for day in days_of_year():
         if day in closes:
-            last = datetime.min.time().replace(hour=16) if isinstance(usual, property) else usual[-1][1]
-            regular = datetime.combine(day, last, ZoneInfo(calendar.zone))
-            yield day, regular.astimezone(UTC) - closes[day]
+            late_by, early_by = opens[day] - usual_opens, usual_closes - closes[day]
+            yield day, max(late_by, timedelta()), early_by
+
+
+def times_of_day(calendar: Calendar, side: Literal["opens", "closes"]) -> dict[date, timedelta]:
+    """The first open or the last close of each day, as the time since midnight on the exchange's clock."""
+    times: dict[date, timedelta] = {}
+    for session in calendar.sessions:
+        local = calendar.local(getattr(session, side)).replace(tzinfo=None)
+        midnight = datetime.combine(local.date(), datetime.min.time())
+        if side == "closes" or local.date() not in times:
+            times[local.date()] = local - midnight
+    return times
 
 
 def days_of_year() -> Iterator[date]:
