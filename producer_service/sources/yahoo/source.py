@@ -195,6 +195,8 @@ class YahooSource:
                 log.info("yahoo_resumed", after_pauses=before.pauses)
             else:
                 log.warning("yahoo_paused", why=outcome, until=self._breaker.paused_until.isoformat())
+                if outcome != "rate_limited":  # the responses may be wrong because a cookie or crumb is
+                    self._client.discard_cookies()
 
     def _record_missing(
         self, symbols: Sequence[str], responses: Sequence[ParsedResponse], now: datetime

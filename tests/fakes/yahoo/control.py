@@ -16,10 +16,12 @@ HELP = """\
 GET  /control/requests        the requests since the last reset, oldest first
 POST /control/reset           forget requests and faults
 POST /control/expire-crumbs   make every crumb invalid
+POST /control/crumb           {"text": "a/b%c"} makes every new crumb this text, {"text": null} random again
 POST /control/clock           {"now": 1795446000, "speed": 1} sets the clock
                               {"now": null} returns to the machine's time
 POST /control/faults          {"path": "finance/quote", "status": 429, "body": "Too Many Requests", "times": 3}
                               {"path": "", "delay": 2.5} delays by seconds, {"drop": true} closes the connection;
+                              {"path": "^fc", "connect": "refuse"} fails new connections ("garble": no TLS);
                               "times": -1 is always
 POST /control/disconnect      {"code": 1001} ends all streaming connections, {"code": null} without a close frame
 """
@@ -30,6 +32,12 @@ class ClockSetting(msgspec.Struct, forbid_unknown_fields=True):
 
     now: float | None
     speed: float = 1.0
+
+
+class CrumbSetting(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a request to set the text of crumbs."""
+
+    text: str | None
 
 
 class Disconnection(msgspec.Struct, forbid_unknown_fields=True):
@@ -62,8 +70,11 @@ class Control:
             case "POST", "/control/reset":
                 self._log.entries.clear()
                 self._faults.clear()
+                self._site.cookies.crumb_text = None
             case "POST", "/control/expire-crumbs":
                 self._site.cookies.expire_crumbs()
+            case "POST", "/control/crumb":
+                self._site.cookies.crumb_text = msgspec.json.decode(request.body, type=CrumbSetting).text
             case "POST", "/control/clock":
                 setting = msgspec.json.decode(request.body, type=ClockSetting)
                 self._clock.set(setting.now, setting.speed)

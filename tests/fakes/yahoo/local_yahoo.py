@@ -52,6 +52,10 @@ class LocalYahoo:
         """Make every crumb invalid."""
         self._post("expire-crumbs")
 
+    def set_crumb(self, text: str) -> None:
+        """Make every new crumb this text, until the next reset."""
+        self._post("crumb", {"text": text})
+
     def set_clock(self, now: float | None, speed: float = 1.0) -> None:
         """Run from this time on, in seconds since 1970. None is the machine's clock."""
         self._post("clock", {"now": now, "speed": speed})

@@ -67,9 +67,9 @@ def test_too_many_requests_for_a_crumb_end_the_poll(make_source: MakeSource, yah
     assert len(source.fetch(SYMBOLS, result.paused_until).quotes) == len(SYMBOLS)
 
 
-def test_an_error_page_instead_of_a_crumb_is_a_server_error(make_source: MakeSource, yahoo: LocalYahoo) -> None:
+def test_error_pages_instead_of_crumbs_are_a_server_error(make_source: MakeSource, yahoo: LocalYahoo) -> None:
     """yfinance alone would take the page for the crumb."""
-    yahoo.add_fault("getcrumb", status=502, body="Bad Gateway")
+    yahoo.add_fault("getcrumb", status=502, body="Bad Gateway", times=-1)
 
     result = make_source().fetch(["AAPL"], OPEN)
 

@@ -50,6 +50,7 @@ class FakeClient:
         self.seconds: list[float] = []
         self.stopped = threading.Event()
         self.closed = False
+        self.discards = 0
         self._lock = threading.Lock()
 
     def start_poll(self, seconds: float) -> None:
@@ -60,6 +61,9 @@ class FakeClient:
             self.requested.append(tuple(symbols))
             respond = self.responses[min(len(self.requested), len(self.responses)) - 1]
         return respond(symbols)
+
+    def discard_cookies(self) -> None:
+        self.discards += 1
 
     def stop(self) -> None:
         self.stopped.set()
@@ -314,6 +318,21 @@ def test_wholly_failed_polls_open_the_breaker_and_partly_failed_ones_do_not(make
 
     assert [whole.fetch(SYMBOLS, NOW).paused_until for _ in range(3)] == [None, None, NOW + MINUTE]
     assert [part.fetch(SYMBOLS[:60], NOW).paused_until for _ in range(5)] == [None] * 5
+
+
+@pytest.mark.parametrize(("responses", "polls"), [((status(401),), 2), ((timeout,), 3), ((status(429),), 1)])
+def test_cookies_are_discarded_when_the_breaker_opens_but_not_for_too_many_requests(
+    make: Make, responses: tuple[Respond, ...], polls: int
+) -> None:
+    client = FakeClient(*responses)
+    source = make(client)
+
+    discards = []
+    for _ in range(polls):
+        source.fetch(BATCHES[0], NOW)
+        discards.append(client.discards)
+
+    assert discards == [0] * (polls - 1) + [int(polls > 1)]
 
 
 def test_two_unauthorized_polls_open_the_breaker(make: Make) -> None:
