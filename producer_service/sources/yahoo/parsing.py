@@ -6,7 +6,7 @@ Yahoo does not document the endpoint. Each rule here comes from recorded respons
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeGuard
@@ -14,7 +14,7 @@ from typing import Any, TypeGuard
 import msgspec
 
 from producer_service.sources import FailureReason, Rejected
-from quotes import MAX_CLOCK_SKEW, Invalid, Quote, price
+from quotes import MAX_CLOCK_SKEW, ROLLING_DAY, Invalid, Quote, price
 
 SOURCE = "yahoo"
 
@@ -32,8 +32,8 @@ FIELDS = (
     "exchangeDataDelayedBy",
     "quoteType",
 )
-"""The fields of a quote, and `quoteType`, which shows why a price is absent. Requesting only these makes a response ten
-times shorter."""
+"""The fields of a quote, and `quoteType`, which shows why a price is absent and what a volume counts. Requesting only
+these makes a response ten times shorter."""
 
 EXTENDED_FIELDS = ("preMarketPrice", "preMarketTime", "postMarketPrice", "postMarketTime")
 """The additional fields for prices before and after the regular session. Yahoo omits those that a symbol lacks."""
@@ -43,6 +43,9 @@ _MAX_SECONDS = 2**33
 _MAX_VOLUME = 2**63 - 1
 _MAX_DELAY_MINUTES = 7 * 24 * 60  # longer than any exchange's delay; `complete_to` must not go back arbitrarily far
 _MAX_LABEL = 40
+_ROLLING_VOLUMES = ("CRYPTOCURRENCY", "CURRENCY")
+"""The types whose volume is that of the last 24 hours. They trade around the clock, so no day of theirs begins."""
+_TYPES_WITH_ACTIONS = ("EQUITY", "ETF", "MUTUALFUND")
 _EXTENDED_SESSIONS = (("PRE", "preMarket"), ("POST", "postMarket"))
 
 
@@ -51,16 +54,27 @@ class MalformedResponse(ValueError):
 
 
 class ParsedResponse(msgspec.Struct, frozen=True):
-    """The content of a response. Each requested symbol is in exactly one of the three fields."""
+    """The content of a response. Each requested symbol is in exactly one of the first three fields."""
 
     quotes: tuple[Quote, ...]
     rejected: tuple[Rejected, ...]
     missing: tuple[str, ...]
+    with_actions: tuple[str, ...] = ()
+    """The symbols with a quote that may have corporate actions: shares and funds."""
 
     @property
     def priced(self) -> tuple[str, ...]:
         """The symbols that have a price, usable or not."""
         return (*(quote.symbol for quote in self.quotes), *(rejected.symbol for rejected in self.rejected))
+
+    def for_symbols(self, symbols: Collection[str]) -> ParsedResponse:
+        """The part of this response that concerns some of the symbols."""
+        return ParsedResponse(
+            tuple(quote for quote in self.quotes if quote.symbol in symbols),
+            tuple(rejected for rejected in self.rejected if rejected.symbol in symbols),
+            tuple(symbol for symbol in self.missing if symbol in symbols),
+            tuple(symbol for symbol in self.with_actions if symbol in symbols),
+        )
 
 
 def requested_fields(*, extended_hours: bool) -> tuple[str, ...]:
@@ -103,6 +117,7 @@ def parse(body: bytes, symbols: Sequence[str], received: datetime, *, extended_h
     quotes: list[Quote] = []
     rejected: list[Rejected] = []
     missing: list[str] = []
+    with_actions: list[str] = []
     for symbol in symbols:
         row = rows.get(symbol.upper())
         if row is None or row.get("regularMarketPrice") is None:
@@ -112,7 +127,10 @@ def parse(body: bytes, symbols: Sequence[str], received: datetime, *, extended_h
             quotes.append(_quote(symbol, row, received, extended_hours=extended_hours))
         except Invalid as error:
             rejected.append(Rejected(symbol, str(error)))
-    return ParsedResponse(tuple(quotes), tuple(rejected), tuple(missing))
+            continue
+        if row.get("quoteType") in _TYPES_WITH_ACTIONS:
+            with_actions.append(symbol)
+    return ParsedResponse(tuple(quotes), tuple(rejected), tuple(missing), tuple(with_actions))
 
 
 def _rows(body: bytes) -> dict[str, Mapping[str, Any]]:
@@ -123,7 +141,7 @@ def _rows(body: bytes) -> dict[str, Mapping[str, Any]]:
     except (ValueError, RecursionError) as error:
         raise MalformedResponse(f"the body is not JSON: {error}") from error
     match document:
-        case {"quoteResponse": {"result": [*rows]}}:
+        case {"quoteResponse": {"result": [*rows], **rest}} if rows or not rest.get("error"):
             named = (row for row in rows if isinstance(row, dict) and isinstance(row.get("symbol"), str))
             return {row["symbol"].upper(): row for row in named}
         case {"quoteResponse": {"error": {"code": code, "description": description}}} | {
@@ -147,6 +165,8 @@ def _quote(symbol: str, row: Mapping[str, Any], received: datetime, *, extended_
 
 
 def _regular(symbol: str, row: Mapping[str, Any], received: datetime) -> Quote:
+    volume = _optional_count(row.get("regularMarketVolume"), _MAX_VOLUME)
+    is_rolling = volume is not None and row.get("quoteType") in _ROLLING_VOLUMES
     return Quote(
         symbol=symbol,
         event_time=_time("regularMarketTime", row.get("regularMarketTime")),
@@ -157,7 +177,8 @@ def _regular(symbol: str, row: Mapping[str, Any], received: datetime) -> Quote:
         high=_optional_price(row.get("regularMarketDayHigh")),
         low=_optional_price(row.get("regularMarketDayLow")),
         previous_close=_optional_price(row.get("regularMarketPreviousClose")),
-        volume=_optional_count(row.get("regularMarketVolume"), _MAX_VOLUME),
+        volume=volume,
+        volume_period=ROLLING_DAY if is_rolling else None,
         currency=_optional_label(row.get("currency")),
         exchange=_optional_label(row.get("exchange")),  # the code is stable; the wording of fullExchangeName is not
         market_state=_optional_label(row.get("marketState")),

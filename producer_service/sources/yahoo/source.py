@@ -20,6 +20,7 @@ from producer_service.sources.token_bucket import TokenBucket
 from producer_service.sources.yahoo import traits_of
 from producer_service.sources.yahoo.batch_policy import BatchPolicy, poll_outcome
 from producer_service.sources.yahoo.client import QuoteClient, YfinanceClient
+from producer_service.sources.yahoo.empty_responses import LastAnswers, with_reference
 from producer_service.sources.yahoo.errors import SourceError
 from producer_service.sources.yahoo.inactive_symbols import InactiveSymbols
 from producer_service.sources.yahoo.parsing import (
@@ -64,6 +65,7 @@ class YahooSource:
       starts with them. After a 429 nothing more is sent.
     - After a refusal, or after several failed polls, a breaker pauses the source for minutes: see `breaker`. Polls
       during the pause request nothing. The first poll after it requests one batch, and the others if that succeeds.
+    - A response without a quote is a failure, unless its symbols have no price: see `empty_responses`.
     - Symbols without a price for days are requested once a day: see `inactive_symbols`. A failed batch is not a miss.
     - With `extended_hours`, quotes include prices from before and after the regular session: see `parsing`.
 
@@ -99,6 +101,7 @@ class YahooSource:
         self._jitter = jitter
         self._breaker = Breaker(policy=breaker_policy or BreakerPolicy())
         self._inactive_symbols = inactive_symbols or InactiveSymbols()
+        self._last_answers = LastAnswers()
         self._client = client or YfinanceClient(
             cache_directory,
             RequestLimiter(TokenBucket(requests_per_second, requests_burst), timeout_seconds),
@@ -172,17 +175,33 @@ class YahooSource:
         return [results.get(number) or _unanswered(batch, policy, number) for number, batch in enumerate(batches)]
 
     def _request(self, batch: Batch, clock: Callable[[], datetime]) -> BatchResult:
+        """What Yahoo says about a batch. If it has no quotes, a second request may settle what that means."""
+        requested = self._last_answers.to_request(batch)
+        while True:
+            result = self._response(requested, clock)
+            if isinstance(result, Failure):
+                return Failure(result.reason, result.detail, batch)
+            quoted = [quote.symbol for quote in result.quotes]
+            match self._last_answers.judge(batch, requested, quoted, self._monotonic()):
+                case "answered":
+                    return result if requested == batch else result.for_symbols(batch)
+                case "failed":
+                    return Failure("malformed", f"HTTP 200 without a quote of {len(batch)} symbols", batch)
+                case "ask with reference":
+                    requested = with_reference(batch)
+
+    def _response(self, symbols: Sequence[str], clock: Callable[[], datetime]) -> BatchResult:
         try:
-            response = self._client.get(batch)
+            response = self._client.get(symbols)
         except SourceError as error:
-            return Failure(error.reason, error.detail, batch)
+            return Failure(error.reason, error.detail, ())
         reason = failure_reason(response.status)
         if reason is not None:
-            return Failure(reason, f"HTTP {response.status} {response.body[:100]!r}", batch)
+            return Failure(reason, f"HTTP {response.status} {response.body[:100]!r}", ())
         try:
-            return parse(response.body, batch, whole_milliseconds(clock()), extended_hours=self._extended_hours)
+            return parse(response.body, symbols, whole_milliseconds(clock()), extended_hours=self._extended_hours)
         except MalformedResponse as error:
-            return Failure("malformed", f"{error}: {response.body[:100]!r}", batch)
+            return Failure("malformed", f"{error}: {response.body[:100]!r}", ())
 
     def _update_breaker(self, results: Sequence[BatchResult], ended: datetime) -> None:
         """Record the poll in the breaker, and log when it opens or closes."""
@@ -206,6 +225,8 @@ class YahooSource:
         missing = tuple(symbol for response in responses for symbol in response.missing)
         priced = [symbol for response in responses for symbol in response.priced]
         self._inactive_symbols.record(missing, priced, now)
+        quoted = [quote.symbol for response in responses for quote in response.quotes]
+        self._last_answers.record(quoted, {*missing, *priced} - {*quoted}, self._monotonic())
         after = {*self._inactive_symbols.inactive(symbols)}
         if after - before:
             log.warning("symbols_set_aside", symbols=sorted(after - before), action="requested once a day from now on")

@@ -191,3 +191,22 @@ def test_closing_ends_a_fetch_that_waits_for_yahoo(source: YahooSource, yahoo: L
 
     assert time.monotonic() - closed < 1
     assert {failure.reason for failure in results[0].failures} == {"stopped"}
+
+
+@pytest.mark.parametrize("body", ['{"quoteResponse":{"result":[],"error":null}}', '{"quoteResponse":{"result":[{}]}}'])
+def test_an_empty_list_for_all_symbols_is_a_failure_and_a_dead_symbol_alone_is_not(
+    source: YahooSource, yahoo: LocalYahoo, body: str
+) -> None:
+    assert source.fetch(["ZZZZ"], OPEN).missing == ("ZZZZ",)
+    assert source.fetch(["ZZZZ"], OPEN).complete_to is not None
+    yahoo.add_fault(status=200, body=body, times=-1)
+
+    for symbols in (["ZZZZ"], ["AAPL"], SYMBOLS):
+        result = source.fetch(symbols, OPEN)
+        assert {failure.reason for failure in result.failures} == {"malformed"}
+        assert result.complete_to is None
+        assert result.missing == ()
+
+    yahoo.reset()
+    assert result.paused_until is not None  # the third poll in a row that failed
+    assert len(source.fetch(SYMBOLS, result.paused_until).quotes) == len(SYMBOLS)

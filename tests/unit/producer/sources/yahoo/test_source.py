@@ -150,11 +150,10 @@ def test_is_complete_to_the_start_of_the_poll_minus_staleness_and_largest_delay(
 
 
 def test_a_delayed_symbol_that_is_missing_still_holds_back_complete_to(make: Make) -> None:
-    responses = iter([quotes(["VOD.L"], exchangeDataDelayedBy=15), quotes([])])
-    source = make(FakeClient(lambda _: next(responses)))
+    source = make(FakeClient(lambda symbols: quotes(symbols, exchangeDataDelayedBy=15), all_but("VOD.L")))
 
-    first = source.fetch(["VOD.L"], NOW).complete_to
-    second = source.fetch(["VOD.L"], NOW + timedelta(seconds=10)).complete_to
+    first = source.fetch(["VOD.L", "AAPL"], NOW).complete_to
+    second = source.fetch(["VOD.L", "AAPL"], NOW + timedelta(seconds=10)).complete_to
 
     assert first is not None
     assert second == first + timedelta(seconds=10)
