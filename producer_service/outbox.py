@@ -20,7 +20,7 @@ from producer_service.handover_store import UndeliveredState
 from producer_service.journal import Journal
 from producer_service.packing import Packet, Row, chunks, fits, packet_length
 from producer_service.quote_counts import LaneLevel, QuoteCounts
-from quotes import Heartbeat, encode_line, lane_of, partition_key
+from quotes import Action, Heartbeat, encode_line, lane_of, partition_key
 
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 10.0
@@ -110,6 +110,19 @@ class Outbox:
                 late=deduplicated.late,
                 rejected=rejected,
             )
+
+    def put_actions(self, actions: Iterable[Action]) -> None:
+        """Add corporate actions, each to the lane of its symbol. When this returns, they are committed.
+
+        They are lines and no quotes, so no count of quotes changes.
+        """
+        by_lane: defaultdict[int, list[bytes]] = defaultdict(list)
+        for action in actions:
+            by_lane[self._lane_of(action.symbol)].append(encode_line(action))
+        now = self._clock()
+        rows = [Row(0, lane, lines, 0, now) for lane, of_lane in by_lane.items() for lines, _ in chunks(of_lane)]
+        with self._changed:
+            self._append(rows, {})
 
     def put_heartbeats(self, heartbeat: Callable[[str], Heartbeat], *, closing: bool = False) -> None:
         """Add a heartbeat to each lane, after its pending lines. `heartbeat` makes it for a partition key.

@@ -1,4 +1,4 @@
-"""Requests quotes from Yahoo: a batch of symbols goes in, and the bytes of Yahoo's response come out.
+"""Requests quotes and charts from Yahoo: symbols go in, and the bytes of Yahoo's response come out.
 
 yfinance is used for Yahoo's cookies and crumbs alone (`crumbs`). A batch then takes one request for 50 symbols, where
 yfinance's documented functions make one or more requests for each symbol and build data frames. The parts of yfinance
@@ -12,21 +12,26 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import quote
 
 from producer_service.errors import ConfigurationError
+from producer_service.sources.yahoo import actions
 from producer_service.sources.yahoo.crumbs import Crumbs
 from producer_service.sources.yahoo.request_limiter import RequestLimiter
-from producer_service.sources.yahoo.session import QUOTE_URL, HttpResponse, open_session
+from producer_service.sources.yahoo.session import CHART_URL, QUOTE_URL, HttpResponse, open_session
 
 
 class QuoteClient(Protocol):
-    """Requests the quotes of one batch of symbols from Yahoo. Thread-safe."""
+    """Requests quotes, a batch of symbols at a time, and the chart of a symbol from Yahoo. Thread-safe."""
 
     def start_poll(self, seconds: float) -> None:
         """Start a poll whose requests must end within this many seconds."""
 
     def get(self, symbols: Sequence[str]) -> HttpResponse:
         """Yahoo's response, with cookies and crumb renewed if necessary. Raises `SourceError` and nothing else."""
+
+    def chart(self, symbol: str) -> HttpResponse:
+        """Yahoo's response with the corporate actions of a symbol. Raises `SourceError` and nothing else."""
 
     def discard_cookies(self) -> None:
         """Request new cookies and a new crumb in the next poll, because nothing usable came with these."""
@@ -83,6 +88,15 @@ class YfinanceClient:
             if _is_crumb_refused(response):
                 self._limiter.block("unauthorized")
         return response
+
+    def chart(self, symbol: str) -> HttpResponse:
+        """Yahoo's response with the corporate actions of a symbol. Charts need no crumb.
+
+        Raises `SourceError` and nothing else.
+        """
+        url = CHART_URL + quote(symbol, safe="")
+        response = self._session.get(url, params=actions.PARAMETERS, allow_redirects=False)
+        return HttpResponse(response.status_code, response.content)
 
     def _request(self, parameters: Mapping[str, str], crumb: str) -> HttpResponse:
         response = self._session.get(QUOTE_URL, params={**parameters, "crumb": crumb}, allow_redirects=False)

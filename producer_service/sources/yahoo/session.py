@@ -16,6 +16,7 @@ from producer_service.sources.yahoo.parsing import failure_reason
 from producer_service.sources.yahoo.request_limiter import RequestLimiter
 
 QUOTE_URL = "https://query1.finance.yahoo.com/v7/finance/quote"
+CHART_URL = "https://query1.finance.yahoo.com/v8/finance/chart/"
 CONSENT_URL = "https://guce.yahoo.com/consent"
 
 _CRUMB_PATH = "/v1/test/getcrumb"
@@ -46,7 +47,7 @@ def open_session(limiter: RequestLimiter) -> Any:
     class LimitedSession(Session[Any]):
         def request(self, method: Any, url: str, **options: Any) -> Any:  # type: ignore[override]
             is_crumb = url.endswith(_CRUMB_PATH)
-            options["timeout"] = limiter.acquire()
+            options["timeout"] = limiter.acquire(counted=not url.startswith(CHART_URL))
             if is_crumb:
                 options["allow_redirects"] = False  # wherever they lead, there is no crumb
             try:

@@ -7,6 +7,7 @@ import re
 import msgspec
 
 from tests.fakes.yahoo.clock import Clock
+from tests.fakes.yahoo.corporate_actions import Events
 from tests.fakes.yahoo.faults import Fault, Faults, RequestLog
 from tests.fakes.yahoo.messages import TEXT, Request, Response, json
 from tests.fakes.yahoo.site import Site
@@ -14,8 +15,10 @@ from tests.fakes.yahoo.streaming import Streams
 
 HELP = """\
 GET  /control/requests        the requests since the last reset, oldest first
-POST /control/reset           forget requests and faults
+POST /control/reset           forget requests, faults, crumbs and actions
 POST /control/expire-crumbs   make every crumb invalid
+POST /control/actions         {"symbol": "AAPL", "events": {"splits": {"1": {"date": 1795444200, "numerator": 4,
+                              "denominator": 1}}}} declares events in charts, and applies splits to prices
 POST /control/crumb           {"text": "a/b%c"} makes every new crumb this text, {"text": null} random again
 POST /control/clock           {"now": 1795446000, "speed": 1} sets the clock
                               {"now": null} returns to the machine's time
@@ -38,6 +41,13 @@ class CrumbSetting(msgspec.Struct, forbid_unknown_fields=True):
     """The body of a request to set the text of crumbs."""
 
     text: str | None
+
+
+class DeclaredActions(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a request to declare corporate actions."""
+
+    symbol: str
+    events: Events
 
 
 class Disconnection(msgspec.Struct, forbid_unknown_fields=True):
@@ -71,8 +81,14 @@ class Control:
                 self._log.entries.clear()
                 self._faults.clear()
                 self._site.cookies.crumb_text = None
+                self._site.actions.clear()
+                self._site.quotes.forget()
             case "POST", "/control/expire-crumbs":
                 self._site.cookies.expire_crumbs()
+            case "POST", "/control/actions":
+                declared = msgspec.json.decode(request.body, type=DeclaredActions)
+                self._site.actions.declare(declared.symbol, declared.events)
+                self._site.quotes.forget()
             case "POST", "/control/crumb":
                 self._site.cookies.crumb_text = msgspec.json.decode(request.body, type=CrumbSetting).text
             case "POST", "/control/clock":

@@ -47,6 +47,9 @@ class Market:
             return self.outage(symbols)
         return response([row(symbol) for symbol in symbols if symbol not in self.dead])
 
+    def chart(self, symbol: str) -> HttpResponse:
+        raise AssertionError(f"nothing here has actions, not even {symbol}")
+
     def start_poll(self, seconds: float) -> None:
         pass
 

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from producer_service.sources import FailureReason
+from producer_service.sources.yahoo.json_values import MalformedResponse
 from producer_service.sources.yahoo.parsing import (
     EXTENDED_FIELDS,
     FIELDS,
-    MalformedResponse,
     failure_reason,
     parse,
     requested_fields,
@@ -203,7 +203,8 @@ def test_the_volume_of_coins_and_currencies_is_that_of_24_hours(quote_type: obje
 def test_shares_and_funds_have_corporate_actions(quote_type: object, has_actions: bool) -> None:  # noqa: FBT001
     row = {**ROW, "quoteType": quote_type}
     symbol = str(ROW["symbol"])
-    assert parse(body(row), [symbol], RECEIVED).with_actions == ((symbol,) if has_actions else ())
+    response = parse(body(row), [symbol], RECEIVED)
+    assert response.with_actions == (response.quotes if has_actions else ())
 
 
 @pytest.mark.parametrize("volume", [21228961792, 21228961792.0])
