@@ -1,4 +1,4 @@
-"""Remembers which corporate actions were sent, because sources declare an action every day for weeks. Pure."""
+"""Remembers which corporate actions were sent, because a source declares an action again every day. Pure."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from msgspec.structs import replace
 from quotes import Action
 
 MAX_ACTIONS = 20_000
-"""The most actions that are remembered. Yahoo's last month of 10,000 symbols has a third of them."""
+"""The most actions that are remembered. A week of 10,000 symbols has about 1,000."""
 
 
 class SentActions:
     """The content of each action that was sent last, by its identity. Not thread-safe.
 
-    It is in memory alone. A restart sends the actions of the last weeks once more, which changes nothing downstream:
+    It is in memory alone. A restart sends the actions of the last days once more, which changes nothing downstream:
     actions are idempotent by identity.
     """
 

@@ -26,10 +26,10 @@ from producer_service.sources.yahoo.json_values import (
 from producer_service.sources.yahoo.parsing import SOURCE
 from quotes import MAX_CLOCK_SKEW, Action, Invalid, price
 
-PARAMETERS = {"range": "1mo", "interval": "1d", "events": "div,split"}
-"""A month, so that a producer that was stopped for weeks misses nothing."""
-MAX_AGE = timedelta(days=62)
-"""Older actions are left out: some funds are answered with all that they ever paid."""
+PARAMETERS = {"range": "5d", "interval": "1d", "events": "div,split"}
+"""Five trading days, so that a request or two may fail. Each symbol is asked on each of them."""
+MAX_AGE = timedelta(days=31)
+"""Older actions are left out. Five days of a share that hardly trades, or is suspended, may reach far back."""
 
 _KINDS = {"splits": "split", "dividends": "dividend"}
 

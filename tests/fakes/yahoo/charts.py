@@ -91,9 +91,11 @@ class Charts:
     def _daily(self, instrument: Instrument, sessions: list[Session], now: float) -> list[Bar | int]:
         bars: list[Bar | int] = []
         for session in sessions:
-            day = self._tapes.tape(instrument, session).statistics(now)
-            start = day.time if now < session.end else session.start
-            bars.append(Bar(start, day.open, day.high, day.low, day.price, day.volume))
+            if now < session.end:
+                day = self._tapes.tape(instrument, session).statistics(now)
+                bars.append(Bar(day.time, day.open, day.high, day.low, day.price, day.volume))
+            else:
+                bars.append(self._tapes.ended(instrument, session))
         return bars
 
     def _meta(self, instrument: Instrument, sessions: list[Session], now: float) -> dict[str, Any]:

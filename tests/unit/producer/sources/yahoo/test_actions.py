@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from producer_service.sources.yahoo.actions import MAX_AGE, ParsedActions, parse_actions
 from producer_service.sources.yahoo.json_values import MalformedResponse
 from quotes import Action, decode, encode_line
+from tests.support.sizes import sized
 
 NOW = datetime(2026, 11, 23, 15, tzinfo=UTC)
 OPEN = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
@@ -212,6 +213,7 @@ EVENTS = st.dictionaries(
 )
 
 
+@settings(max_examples=sized(30, 1_000))
 @given(EVENTS)
 def test_whatever_the_events_are_the_actions_are_valid_lines(events: dict[str, Any]) -> None:
     found = parsed(events)
@@ -223,6 +225,7 @@ def test_whatever_the_events_are_the_actions_are_valid_lines(events: dict[str, A
         assert decoded.bad == ()
 
 
+@settings(max_examples=sized(30, 1_000))
 @given(st.binary() | JSON.map(lambda value: json.dumps({"chart": {"result": [value]}}).encode()))
 def test_any_other_body_is_malformed_at_worst(body: bytes) -> None:
     with suppress(MalformedResponse):

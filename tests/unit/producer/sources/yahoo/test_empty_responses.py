@@ -8,13 +8,14 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from producer_service.sources.breaker import BreakerPolicy
 from producer_service.sources.yahoo.empty_responses import REFERENCE, LastAnswers, with_reference
 from producer_service.sources.yahoo.session import HttpResponse
 from producer_service.sources.yahoo.source import MAX_BATCH, YahooSource
+from tests.support.sizes import sized
 
 NOW = datetime(2026, 11, 23, 15, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -207,6 +208,7 @@ EVENTS = st.lists(
 )
 
 
+@settings(max_examples=sized(30, 1_000))
 @given(size=st.sampled_from([1, 2, 3, 49, 50, 51, 52, 60]), outage=st.sampled_from([*OUTAGES.values()]), events=EVENTS)
 def test_a_poll_is_complete_unless_yahoo_answers_without_a_quote(
     size: int, outage: Outage, events: list[Event]
