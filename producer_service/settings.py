@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from producer_service import calendars, watchlist
 from producer_service.errors import ConfigurationError
 from producer_service.exchanges import AUTO
+from producer_service.kubernetes import is_service_url, is_service_variable
 from producer_service.sources.definition import SourceSettings
 from producer_service.sources.registry import DEFAULT_SOURCE, SOURCES
 from producer_service.suggestions import did_you_mean
@@ -119,6 +120,12 @@ class Settings(BaseSettings):
             raise ValueError(f"is not a source; {advice}")
         return name
 
+    @field_validator("http_port", mode="before")
+    @classmethod
+    def _ignore_kubernetes(cls, value: object) -> object:
+        """Kubernetes sets PRODUCER_HTTP_PORT to a URL if there is a Service named producer-http."""
+        return cls.model_fields["http_port"].default if isinstance(value, str) and is_service_url(value) else value
+
     @field_validator("symbols", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -162,7 +169,9 @@ def configuration(environment: Mapping[str, str]) -> Configuration:
     """
     settings, errors = _read(Settings)
     mistakes = [
-        _unknown(name) for name in sorted(environment) if name.upper().startswith(PREFIX) and name not in VARIABLES
+        _unknown(name)
+        for name, value in sorted(environment.items())
+        if name.upper().startswith(PREFIX) and name not in VARIABLES and not is_service_variable(name, value)
     ]
     mistakes += [_described(error, PREFIX) for error in errors]
     groups, watchlist_mistakes = _groups(environment, settings)
