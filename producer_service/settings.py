@@ -102,7 +102,7 @@ class Settings(BaseSettings):
         "leaves nothing",
     )
     http_host: str = Field(
-        "127.0.0.1", description="address of /metrics, /healthz, /readyz and /status; 0.0.0.0 in a container"
+        "127.0.0.1", description="address of /metrics, /healthz, /readyz and /status; 0.0.0.0 or :: in a container"
     )
     http_port: int = Field(8080, ge=0, le=65_535, description="port of these pages; 0 takes a free one and logs it")
     accepted_log_path: Path | None = Field(
@@ -119,6 +119,11 @@ class Settings(BaseSettings):
             advice = did_you_mean(name, SOURCES, otherwise=f"the sources are {', '.join(SOURCES)}")
             raise ValueError(f"is not a source; {advice}")
         return name
+
+    @field_validator("http_host")
+    @classmethod
+    def _without_brackets(cls, host: str) -> str:
+        return host[1:-1] if host.startswith("[") and host.endswith("]") else host
 
     @field_validator("http_port", mode="before")
     @classmethod
@@ -150,6 +155,10 @@ class Settings(BaseSettings):
         if problem is not None:
             raise ValueError(problem)
         return name
+
+    def http_url(self, port: int) -> str:
+        """The URL of the pages on a port. An IPv6 address is written in brackets."""
+        return f"http://[{self.http_host}]:{port}" if ":" in self.http_host else f"http://{self.http_host}:{port}"
 
 
 class Configuration(NamedTuple):

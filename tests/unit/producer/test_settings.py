@@ -250,3 +250,21 @@ def test_a_port_that_is_a_url_is_no_port_of_ours_and_another_text_is_a_mistake(m
     assert load(monkeypatch, **GOOD, HTTP_PORT="tcp://10.0.0.1:80").http_port == 8080
     [mistake] = mistakes(monkeypatch, **GOOD, HTTP_PORT="http://10.0.0.1:80")
     assert mistake.startswith("PRODUCER_HTTP_PORT: 'http://10.0.0.1:80': input should be a valid integer")
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8080"),
+        ("0.0.0.0", "http://0.0.0.0:8080"),
+        ("localhost", "http://localhost:8080"),
+        ("::", "http://[::]:8080"),
+        ("::1", "http://[::1]:8080"),
+        ("[::1]", "http://[::1]:8080"),
+        ("fd00:10:96::c", "http://[fd00:10:96::c]:8080"),
+    ],
+)
+def test_the_url_of_an_ipv6_address_has_brackets(monkeypatch: pytest.MonkeyPatch, host: str, url: str) -> None:
+    settings = load(monkeypatch, **GOOD, HTTP_HOST=host)
+    assert settings.http_url(settings.http_port) == url
+    assert settings.http_host == host.strip("[]")
