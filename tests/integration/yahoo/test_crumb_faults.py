@@ -109,6 +109,18 @@ def test_a_host_that_cannot_be_reached_leaves_the_other_way(
     assert_works(source, yahoo, most=1)
 
 
+@pytest.mark.parametrize("connect", ["refuse", "garble"])
+def test_hosts_that_cannot_all_be_reached_are_a_failure_until_they_can(
+    make_source: MakeSource, yahoo: LocalYahoo, connect: str
+) -> None:
+    yahoo.add_fault("", connect=connect, times=-1)
+    source = make_source()
+
+    assert {failure.reason for failure in source.fetch(SYMBOLS, OPEN).failures} == {"connection"}
+    assert requested(yahoo) == []
+    assert_works(source, yahoo, most=len(CSRF) + 1)
+
+
 def test_a_slow_cookie_page_leaves_the_other_way(make_source: MakeSource, yahoo: LocalYahoo) -> None:
     yahoo.add_fault("^fc.yahoo.com", delay=1, times=-1)
     source = make_source(timeout_seconds=0.3)
