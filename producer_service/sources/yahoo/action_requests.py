@@ -86,7 +86,10 @@ class ActionRequests:
         if now < self._refused_until or not (self._running is None or self._running.done()):
             return
         if symbols := self._schedule.choose(quotes, now):
-            self._running = self._pool.run_aside(lambda: self._ask_all(symbols, clock))
+            try:
+                self._running = self._pool.run_aside(lambda: self._ask_all(symbols, clock))
+            except RuntimeError as error:  # there is no thread for it, and the quotes are worth more
+                log.warning("actions_not_requested", error=str(error))
 
     def _ask_all(self, symbols: Sequence[str], clock: Callable[[], datetime]) -> None:
         for symbol in symbols:
@@ -98,6 +101,13 @@ class ActionRequests:
                 return
 
     def _ask(self, symbol: str, asked_at: datetime) -> ParsedActions | Failure:
+        try:
+            return self._response(symbol, asked_at)
+        except Exception as error:  # otherwise the symbol would be asked again with each poll
+            log.exception("actions_request_broken", symbol=symbol)
+            return Failure("malformed", f"{type(error).__name__}: {error}", (symbol,))
+
+    def _response(self, symbol: str, asked_at: datetime) -> ParsedActions | Failure:
         try:
             response = self._client.chart(symbol)
         except SourceError as error:

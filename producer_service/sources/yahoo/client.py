@@ -34,7 +34,7 @@ class QuoteClient(Protocol):
         """Yahoo's response with the corporate actions of a symbol. Raises `SourceError` and nothing else."""
 
     def discard_cookies(self) -> None:
-        """Request new cookies and a new crumb in the next poll, because nothing usable came with these."""
+        """Get a new cookie and crumb in the next poll, because nothing usable came with these. Never raises."""
 
     def stop(self) -> None:
         """Send nothing more. Every `get` from now on raises `SourceError`, and so does every `get` that waits."""
@@ -103,7 +103,7 @@ class YfinanceClient:
         return HttpResponse(response.status_code, response.content)
 
     def discard_cookies(self) -> None:
-        """Request new cookies and a new crumb in the next poll, because nothing usable came with these."""
+        """Get a new cookie and crumb in the next poll, because nothing usable came with these. Never raises."""
         self._crumbs.discard()
 
     def stop(self) -> None:

@@ -85,9 +85,12 @@ class Crumbs:
                 self._way = _other(self._way)
 
     def discard(self) -> None:
-        """Discard the crumb and its cookie, because the responses to them are of no use."""
+        """Discard the crumb and its cookie, because the responses to them are of no use. Never raises."""
         with self._lock:
-            self._discard()
+            try:
+                self._discard()
+            except SourceError as error:
+                log.warning("yahoo_cookies_kept", error=error.detail[:300])
 
     def close(self) -> None:
         """Close the cookie file. A thread's own connection to it closes when the thread ends."""
@@ -153,7 +156,7 @@ class Crumbs:
         self._session.cookies.clear()
         try:
             self._cache.get_cookie_cache().store(_COOKIE_KEY, None)
-        except self._database_error as error:
+        except Exception as error:  # noqa: BLE001  (as in `_load_cookie`)
             self._move_file_aside(error)
         finally:
             self._close_cache()

@@ -128,7 +128,7 @@ class YahooSource:
 
         with self._turn:
             collected = self._actions.collect()
-            if collected.is_rate_limited:
+            if collected.is_rate_limited and self._breaker.permits(clock()) != "none":
                 self._record_outcome("rate_limited", clock())
             permission = self._breaker.permits(clock())
             if permission == "none":

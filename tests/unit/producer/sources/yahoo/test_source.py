@@ -46,6 +46,10 @@ def timed_out() -> HttpResponse:
     raise SourceError("timeout", "timed out after 5 s")
 
 
+def broken() -> HttpResponse:
+    raise ZeroDivisionError
+
+
 def timeout(_: Sequence[str]) -> HttpResponse:
     raise SourceError("timeout", "timed out after 5 s")
 
@@ -442,8 +446,9 @@ def test_symbols_that_have_no_actions_are_not_asked(make: Make, kind: str | None
         (status_of(500), ["S0"]),
         (status_of(403), ["S0"]),
         (timed_out, ["S0"]),
+        (broken, ["S0", "S1"]),
     ],
-    ids=["404", "page", "500", "403", "timeout"],
+    ids=["404", "page", "500", "403", "timeout", "a mistake of ours"],
 )
 def test_a_failure_of_actions_is_none_of_the_poll_and_is_tried_again_an_hour_later(
     make: Make, chart: Callable[[], HttpResponse], asked: list[str]
@@ -479,6 +484,27 @@ def test_too_many_requests_for_actions_pause_the_source(make: Make) -> None:
     assert paused.quotes == ()
     assert len(client.requested) == 1
     assert client.charted == ["S0"]
+
+
+def test_too_many_requests_for_actions_during_a_pause_do_not_lengthen_it(make: Make) -> None:
+    """The request for actions of the first poll is refused after the quotes of the second."""
+    refused = threading.Event()
+
+    def refuse_late() -> HttpResponse:
+        assert refused.wait(SOON)
+        return HttpResponse(429, b"")
+
+    client = FakeClient(shares, status(429))
+    client.charts = {"S0": refuse_late}
+    source = make(client, action_schedule=ActionSchedule(per_second=1000, burst=1000, start_seconds=0))
+    source.fetch(["S0"], NOW)
+    assert source.fetch(["S0"], NOW).paused_until == NOW + MINUTE
+    refused.set()
+    running = source._actions._running
+    assert running is not None
+    running.result(SOON)
+
+    assert source.fetch(["S0"], NOW + MINUTE / 2).paused_until == NOW + MINUTE
 
 
 def test_a_poll_with_a_failure_asks_for_no_actions(make: Make) -> None:
