@@ -41,9 +41,9 @@ class CollectedActions(NamedTuple):
 class ActionRequests:
     """Asks for the actions of a few symbols after each poll, one request at a time.
 
-    The requests run on a thread of the pool's own while the source waits for its next poll, and their results are part
-    of that poll's. So they delay no quote, and no failure of theirs is one of a poll. Their rate is limited apart from
-    that of quotes. The methods are called from one thread at a time.
+    The requests run on one thread of the pool while the source waits for its next poll, and their results are part of
+    that poll's. When it begins, no more of them are sent. So they delay no quote, and no failure of theirs is one of a
+    poll. Their rate is limited apart from that of quotes. The methods are called from one thread at a time.
     """
 
     def __init__(
@@ -54,12 +54,15 @@ class ActionRequests:
         self._monotonic = monotonic
         self._schedule = schedule
         self._running: Future[None] | None = None
+        self._enough = threading.Event()
+        """Set when the requests under way should be the last."""
         self._lock = threading.Lock()
         self._answers: list[tuple[str, ParsedActions | Failure, datetime]] = []
         self._refused_until = 0.0
 
     def collect(self) -> CollectedActions:
-        """What the requests brought since the last time."""
+        """What the requests brought since the last time. Call it when a poll begins: it ends the requests."""
+        self._enough.set()
         with self._lock:
             answers, self._answers = self._answers, []
         now = self._monotonic()
@@ -86,13 +89,16 @@ class ActionRequests:
         if now < self._refused_until or not (self._running is None or self._running.done()):
             return
         if symbols := self._schedule.choose(quotes, now):
+            enough = self._enough = threading.Event()
             try:
-                self._running = self._pool.run_aside(lambda: self._ask_all(symbols, clock))
+                self._running = self._pool.run_aside(lambda: self._ask_all(symbols, clock, enough))
             except RuntimeError as error:  # there is no thread for it, and the quotes are worth more
                 log.warning("actions_not_requested", error=str(error))
 
-    def _ask_all(self, symbols: Sequence[str], clock: Callable[[], datetime]) -> None:
+    def _ask_all(self, symbols: Sequence[str], clock: Callable[[], datetime], enough: threading.Event) -> None:
         for symbol in symbols:
+            if enough.is_set():
+                return
             asked_at = whole_milliseconds(clock())
             answer = self._ask(symbol, asked_at)
             with self._lock:

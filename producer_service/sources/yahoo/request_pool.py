@@ -27,7 +27,6 @@ class RequestPool:
 
     def __init__(self, threads: int, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="yahoo")
-        self._aside = ThreadPoolExecutor(1, thread_name_prefix="yahoo-aside")
         self._monotonic = monotonic
         self._stopped = threading.Event()
         self._finished: _Finished = SimpleQueue()
@@ -65,8 +64,8 @@ class RequestPool:
         return results
 
     def run_aside(self, work: Callable[[], None]) -> Future[None]:
-        """Start other requests on a thread of their own, which does not take the place of a batch."""
-        return self._aside.submit(work)
+        """Start other requests on one of the threads, without waiting for them."""
+        return self._executor.submit(work)
 
     def stop(self) -> None:
         """Make the current `run` return at once, and later ones request nothing."""
@@ -76,7 +75,6 @@ class RequestPool:
     def close(self) -> None:
         """Let the threads end after their requests. Must not be called during `run`."""
         self._executor.shutdown(wait=False)
-        self._aside.shutdown(wait=False, cancel_futures=True)
 
 
 def _enqueue(finished: _Finished, number: int, done: Future[BatchResult]) -> None:

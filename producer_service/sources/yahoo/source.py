@@ -107,7 +107,7 @@ class YahooSource:
             RequestLimiter(TokenBucket(requests_per_second, requests_burst), timeout_seconds),
             requested_fields(extended_hours=extended_hours),
         )
-        self._pool = RequestPool(self._max_in_flight, monotonic)
+        self._pool = RequestPool(MAX_IN_FLIGHT, monotonic)
         self._actions = ActionRequests(self._client, self._pool, monotonic, action_schedule or ActionSchedule())
         self._turn = threading.Lock()
         self._delays: dict[str, int] = {}

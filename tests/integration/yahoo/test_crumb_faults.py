@@ -121,12 +121,15 @@ def test_hosts_that_cannot_all_be_reached_are_a_failure_until_they_can(
     assert_works(source, yahoo, most=len(CSRF) + 1)
 
 
-def test_a_slow_cookie_page_leaves_the_other_way(make_source: MakeSource, yahoo: LocalYahoo) -> None:
-    yahoo.add_fault("^fc.yahoo.com", delay=1, times=-1)
-    source = make_source(timeout_seconds=0.3)
+@pytest.mark.parametrize(("path", "asked"), [("^fc.yahoo.com", [COOKIE]), ("^query1.*getcrumb", BASIC)])
+def test_a_slow_page_leaves_the_other_way(
+    make_source: MakeSource, yahoo: LocalYahoo, path: str, asked: list[str]
+) -> None:
+    yahoo.add_fault(path, delay=2, times=-1)
+    source = make_source(timeout_seconds=1)
 
     assert [quote.symbol for quote in source.fetch(["AAPL"], OPEN).quotes] == ["AAPL"]
-    assert requested(yahoo) == [COOKIE, *CSRF, QUOTES]
+    assert requested(yahoo) == [*asked, *CSRF, QUOTES]
 
 
 def test_a_cookie_page_that_redirects_to_the_consent_pages_leaves_the_other_way(
