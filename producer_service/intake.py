@@ -78,15 +78,16 @@ class Intake:
         with self._lock:
             if self._closed:
                 return None
-            new_actions = self._accept_actions(result)  # before the quotes, which may be from after a split
+            actions = self._sent_actions.new(result.actions)
             deduplicated = deduplicate(self._outbox.histories, result.quotes)
-            self._outbox.put(deduplicated, rejected=len(result.rejected), live=state.traits.is_live)
+            self._outbox.put(deduplicated, actions=actions, rejected=len(result.rejected), live=state.traits.is_live)
+            self._sent_actions.record(actions)
             self._accepted_log.append(accepted.identity for accepted in deduplicated.accepted)
             state.progress = state.progress.after(asked_at, result)
         report = report_of(result, deduplicated)
         state.poll_status = state.poll_status.after(asked_at, result, report)
         self._count(state.group.name, report, result)
-        self._count_actions(new_actions, result)
+        self._count_actions(actions, result)
         return report
 
     def restore(self, key: str, state: UndeliveredState) -> int | None:
@@ -118,16 +119,9 @@ class Intake:
         self._outbox.put_heartbeats(self._heartbeats.round(self._now()).__getitem__, closing=closing)
         self._metrics.heartbeats.inc()
 
-    def _accept_actions(self, result: FetchResult) -> tuple[Action, ...]:
-        """Add the actions of a result that were not sent before, and return them."""
-        if not result.actions:
-            return ()
-        new = self._sent_actions.new(result.actions)
-        self._outbox.put_actions(new)
-        self._sent_actions.record(new)
-        return new
-
     def _count_actions(self, new: tuple[Action, ...], result: FetchResult) -> None:
+        if not (result.actions or result.rejected_actions):
+            return
         for outcome, count in (
             ("accepted", len(new)),
             ("suppressed", len(result.actions) - len(new)),

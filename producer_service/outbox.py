@@ -85,17 +85,20 @@ class Outbox:
             self._add(row)
         self._totals["recovered"] = self._quotes
 
-    def put(self, deduplicated: Deduplicated, *, rejected: int = 0, live: bool = True) -> None:
+    def put(
+        self, deduplicated: Deduplicated, *, actions: Iterable[Action] = (), rejected: int = 0, live: bool = True
+    ) -> None:
         """Add accepted quotes. When this returns, they and the histories of their symbols are committed.
 
-        It also counts the other outcomes: those of the deduplication, and the quotes that were `rejected` before it.
-        Without `live`, event times say nothing about freshness.
+        Corporate actions are committed with them, before the quotes of their lanes. No count includes them, since they
+        are lines and no quotes. It also counts the other outcomes: those of the deduplication, and the quotes that were
+        `rejected` before it. Without `live`, event times say nothing about freshness.
         """
         by_lane: defaultdict[int, list[Accepted]] = defaultdict(list)
         for accepted in deduplicated.accepted:
             by_lane[self._lane_of(accepted.quote.symbol)].append(accepted)
         now = self._clock()
-        rows: list[Row] = []
+        rows = [Row(0, self._lane_of(action.symbol), encode_line(action), 0, now) for action in actions]
         for lane, of_lane in by_lane.items():
             first = 0
             for lines, count in chunks([accepted.line for accepted in of_lane]):
@@ -110,19 +113,6 @@ class Outbox:
                 late=deduplicated.late,
                 rejected=rejected,
             )
-
-    def put_actions(self, actions: Iterable[Action]) -> None:
-        """Add corporate actions, each to the lane of its symbol. When this returns, they are committed.
-
-        They are lines and no quotes, so no count of quotes changes.
-        """
-        by_lane: defaultdict[int, list[bytes]] = defaultdict(list)
-        for action in actions:
-            by_lane[self._lane_of(action.symbol)].append(encode_line(action))
-        now = self._clock()
-        rows = [Row(0, lane, lines, 0, now) for lane, of_lane in by_lane.items() for lines, _ in chunks(of_lane)]
-        with self._changed:
-            self._append(rows, {})
 
     def put_heartbeats(self, heartbeat: Callable[[str], Heartbeat], *, closing: bool = False) -> None:
         """Add a heartbeat to each lane, after its pending lines. `heartbeat` makes it for a partition key.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from producer_service import accepted_log
+from producer_service.errors import JournalError
 from producer_service.journal import Journal
 from producer_service.poll_report import PollReport, total
 from producer_service.sources import Failure, FetchResult, Rejected
@@ -275,6 +277,24 @@ def test_actions_change_no_count_of_quotes_and_are_not_in_the_accepted_log(make_
     after = bench.outbox.counts()
     assert (after.accepted, after.pending, after.acknowledged, after.bytes) == (1, 0, 1, 0)
     assert len([*accepted_log.read(bench.accepted_log_path)]) == 1
+
+
+def test_an_action_whose_commit_failed_is_sent_with_the_next_attempt(
+    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = FetchResult(quotes=(make_quote(),), actions=(SPLIT,))
+    bench = make_bench(FakeSource(result, result))
+
+    def full_disk(*_: object, **__: object) -> None:
+        raise JournalError("the disk is full")
+
+    with monkeypatch.context() as patch, suppress(JournalError):
+        patch.setattr(Journal, "append", full_disk)
+        bench.poller.poll()
+    assert bench.outbox.counts().bytes == 0
+
+    bench.poller.poll()
+    assert {type(line) for line in bench.sent()} == {Action, Quote}
 
 
 def test_a_poll_that_is_paused_still_delivers_the_actions_that_came_before(make_bench: MakeBench) -> None:
