@@ -18,6 +18,7 @@ from deployment.functions import FUNCTIONS, PROCESSOR, ROOT, Function
 from deployment.image import ProducerImage
 from deployment.package import Architecture, Target, build
 from deployment.stacks import ALL_STACKS, PIPELINE
+from quotes.encodings import NotUtf8, decode_text
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
 
@@ -158,9 +159,16 @@ def _cpu(architecture: Literal["arm64", "x86_64", "native"]) -> Architecture:
 
 def _parameters(file: Path | None, options: list[str]) -> dict[str, str]:
     """The parameters in a file, without comments and empty lines, and those of the command line, which win."""
-    lines = [] if file is None else map(str.strip, file.read_text(encoding="utf-8").splitlines())
+    lines = [] if file is None else map(str.strip, _text(file).splitlines())
     of_file = [_pair(line, str(file)) for line in lines if line and not line.startswith("#")]
     return dict([*of_file, *(_pair(text, "--parameter") for text in options)])
+
+
+def _text(file: Path) -> str:
+    try:
+        return decode_text(file.read_bytes())
+    except NotUtf8 as error:
+        raise typer.BadParameter(f"the file {error}", param_hint=str(file)) from error
 
 
 def _pair(text: str, place: str) -> tuple[str, str]:

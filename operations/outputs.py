@@ -12,6 +12,7 @@ from operations.aws import translated_errors
 from operations.errors import WrongUsage
 from processor_lambda.errors import SettingsError
 from processor_lambda.settings import Settings, from_environment
+from quotes.encodings import NotUtf8, decode_text
 
 Outputs = Mapping[str, str]
 """Values by the names that the templates give them: `StreamName`, `ArchiveBucket`, `QuarantineQueueUrl`, …"""
@@ -40,9 +41,11 @@ def read_stacks(cloudformation: Any, prefix: str) -> Outputs:
 def read_file(path: Path) -> Outputs:
     """The outputs that `deployment deploy --outputs-file` wrote, one NAME=VALUE a line. Raises `WrongUsage`."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeError) as error:
+        lines = decode_text(path.read_bytes()).splitlines()
+    except OSError as error:
         raise WrongUsage(f"{path} cannot be read: {error}") from error
+    except NotUtf8 as error:
+        raise WrongUsage(f"{path} {error}") from error
     outputs = {}
     for number, line in enumerate(lines, start=1):
         name, separator, value = line.partition("=")

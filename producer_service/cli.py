@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ from producer_service.listener import first_result
 from producer_service.market_hours import Calendar, MarketHours
 from producer_service.plan import make_plan
 from producer_service.poll_report import total
-from producer_service.settings import PREFIX, VARIABLES, Configuration, configuration
+from producer_service.settings import PREFIX, VARIABLES, Configuration, Settings, configuration
 from producer_service.sources import FetchResult, PushedSource, Source
 from producer_service.sources.definition import SourceDefinition
 from producer_service.sources.registry import SOURCES
@@ -179,9 +180,18 @@ def _server(producer: Producer) -> Server:
         return Server(
             settings.http_host, settings.http_port, producer.metrics.registry, producer.health, producer.status.page
         )
-    except OSError as error:
-        address = f"{settings.http_host}:{settings.http_port}"
-        raise ConfigurationError([f"{PREFIX}HTTP_PORT: {address}: {error.strerror}; 0 takes any free port"]) from error
+    except (OSError, ValueError) as error:  # a ValueError for a host that cannot be a name
+        raise ConfigurationError([_unusable_address(settings, error)]) from error
+
+
+def _unusable_address(settings: Settings, error: OSError | ValueError) -> str:
+    """What is wrong with the address of the pages, and which setting to change."""
+    problem = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    url = settings.http_url(settings.http_port)
+    if isinstance(error, OSError) and error.errno in {errno.EADDRINUSE, errno.EACCES}:
+        return f"{PREFIX}HTTP_PORT: {url} cannot be opened: {problem}; 0 takes any free port"
+    advice = "name an address of this machine, such as 127.0.0.1 or ::1, or 0.0.0.0 or :: for all of them"
+    return f"{PREFIX}HTTP_HOST: {url} cannot be opened: {problem}; {advice}"
 
 
 def _configuration() -> Configuration:

@@ -65,7 +65,7 @@ class Daemon:
             stream=settings.stream_name,
             lanes=settings.lanes,
             recovered=self._outbox.counts().recovered,
-            url=f"http://{settings.http_host}:{self._server.port}",
+            url=settings.http_url(self._server.port),
         )
         self._check_stream()
         # It does not wait for `_stopping`: the signal handler, which sets it, runs in this thread and would deadlock if

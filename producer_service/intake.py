@@ -18,7 +18,9 @@ from producer_service.heartbeats import Heartbeats
 from producer_service.metrics import Metrics
 from producer_service.outbox import Outbox
 from producer_service.poll_report import PollReport, report_of
+from producer_service.sent_actions import SentActions
 from producer_service.sources import FetchResult
+from quotes import Action
 
 WAIT_SECONDS = 1.0
 """How often a poll that waits beats for the health check, and looks whether the producer is stopping."""
@@ -49,6 +51,7 @@ class Intake:
         self._metrics = metrics
         self._now = now
         self._stopping = stopping
+        self._sent_actions = SentActions()
         self._lock = threading.Lock()
         self._closed = False
 
@@ -75,13 +78,16 @@ class Intake:
         with self._lock:
             if self._closed:
                 return None
+            actions = self._sent_actions.new(result.actions)
             deduplicated = deduplicate(self._outbox.histories, result.quotes)
-            self._outbox.put(deduplicated, rejected=len(result.rejected), live=state.traits.is_live)
+            self._outbox.put(deduplicated, actions=actions, rejected=len(result.rejected), live=state.traits.is_live)
+            self._sent_actions.record(actions)
             self._accepted_log.append(accepted.identity for accepted in deduplicated.accepted)
             state.progress = state.progress.after(asked_at, result)
         report = report_of(result, deduplicated)
         state.poll_status = state.poll_status.after(asked_at, result, report)
         self._count(state.group.name, report, result)
+        self._count_actions(actions, result)
         return report
 
     def restore(self, key: str, state: UndeliveredState) -> int | None:
@@ -112,6 +118,20 @@ class Intake:
     def _add_heartbeats(self, *, closing: bool) -> None:
         self._outbox.put_heartbeats(self._heartbeats.round(self._now()).__getitem__, closing=closing)
         self._metrics.heartbeats.inc()
+
+    def _count_actions(self, new: tuple[Action, ...], result: FetchResult) -> None:
+        if not (result.actions or result.rejected_actions):
+            return
+        for outcome, count in (
+            ("accepted", len(new)),
+            ("suppressed", len(result.actions) - len(new)),
+            ("rejected", len(result.rejected_actions)),
+        ):
+            self._metrics.actions.labels(outcome).inc(count)
+        for action in new:
+            log.info("action_accepted", symbol=action.symbol, action=action.action, at=action.event_time.isoformat())
+        for rejected in result.rejected_actions:
+            log.warning("action_rejected", symbol=rejected.symbol, reason=rejected.reason[:300])
 
     def _count(self, group: str, report: PollReport, result: FetchResult) -> None:
         self._metrics.polls.labels(report.outcome).inc()

@@ -58,6 +58,12 @@ class Metrics:
         self.source_failures = Counter(
             "stockstream_source_failures", "Failed requests to the source, by reason.", ["reason"], registry=registry
         )
+        self.actions = Counter(
+            "stockstream_actions",
+            "Corporate actions fetched: accepted, suppressed (sent before) or rejected (of a form that none has).",
+            ["outcome"],
+            registry=registry,
+        )
         self.missing = Gauge(
             "stockstream_missing_symbols",
             "Symbols without a price in the last poll of their group.",
@@ -123,6 +129,8 @@ class Metrics:
             self.polls.labels(outcome)
         for reason in get_args(FailureReason):
             self.source_failures.labels(reason)
+        for outcome in ("accepted", "suppressed", "rejected"):
+            self.actions.labels(outcome)
         for outcome in ("acknowledged", *get_args(PutFailure)):
             self.packets.labels(outcome)
         for event in ("missed", "overlapped", "error"):

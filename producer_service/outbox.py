@@ -20,7 +20,7 @@ from producer_service.handover_store import UndeliveredState
 from producer_service.journal import Journal
 from producer_service.packing import Packet, Row, chunks, fits, packet_length
 from producer_service.quote_counts import LaneLevel, QuoteCounts
-from quotes import Heartbeat, encode_line, lane_of, partition_key
+from quotes import Action, Heartbeat, encode_line, lane_of, partition_key
 
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 10.0
@@ -85,17 +85,20 @@ class Outbox:
             self._add(row)
         self._totals["recovered"] = self._quotes
 
-    def put(self, deduplicated: Deduplicated, *, rejected: int = 0, live: bool = True) -> None:
+    def put(
+        self, deduplicated: Deduplicated, *, actions: Iterable[Action] = (), rejected: int = 0, live: bool = True
+    ) -> None:
         """Add accepted quotes. When this returns, they and the histories of their symbols are committed.
 
-        It also counts the other outcomes: those of the deduplication, and the quotes that were `rejected` before it.
-        Without `live`, event times say nothing about freshness.
+        Corporate actions are committed with them, before the quotes of their lanes. No count includes them, since they
+        are lines and no quotes. It also counts the other outcomes: those of the deduplication, and the quotes that were
+        `rejected` before it. Without `live`, event times say nothing about freshness.
         """
         by_lane: defaultdict[int, list[Accepted]] = defaultdict(list)
         for accepted in deduplicated.accepted:
             by_lane[self._lane_of(accepted.quote.symbol)].append(accepted)
         now = self._clock()
-        rows: list[Row] = []
+        rows = [Row(0, self._lane_of(action.symbol), encode_line(action), 0, now) for action in actions]
         for lane, of_lane in by_lane.items():
             first = 0
             for lines, count in chunks([accepted.line for accepted in of_lane]):

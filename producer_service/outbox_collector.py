@@ -51,7 +51,7 @@ class OutboxCollector(Collector):
         age = 0.0 if oldest is None else max(0.0, self._clock() - oldest)
         for name, text, value in (
             ("outbox_quotes", "Accepted quotes not yet acknowledged.", counts.pending),
-            ("outbox_bytes", "Their bytes, including the heartbeats between them.", counts.bytes),
+            ("outbox_bytes", "Their bytes, including the heartbeats and actions between them.", counts.bytes),
             ("outbox_limit_bytes", "Undelivered bytes beyond which polling waits.", self._limit_bytes),
             ("outbox_oldest_age_seconds", "How long the oldest of them has been pending.", age),
             ("journal_bytes", "Size of the journal on disk.", self._outbox.journal_bytes()),

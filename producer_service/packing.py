@@ -27,7 +27,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     lane: int
     lines: bytes
     quotes: int
-    """How many of the lines are quotes. The others are heartbeats."""
+    """How many of the lines are quotes. The others are heartbeats and corporate actions."""
     accepted_at: float
     """When the lines were accepted, in seconds since the epoch."""
     available_at: tuple[float, ...] = ()

@@ -21,7 +21,7 @@ class QuoteCounts(msgspec.Struct, frozen=True, kw_only=True):
     handed_over: int
     pending: int
     bytes: int
-    """The bytes of everything pending, including the heartbeats between the quotes."""
+    """The bytes of everything pending, including the heartbeats and actions between the quotes."""
     oldest_accepted_at: float | None
     """When the oldest pending line was accepted, in seconds since the epoch. None if nothing is pending."""
 

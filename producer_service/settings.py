@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from producer_service import calendars, watchlist
 from producer_service.errors import ConfigurationError
 from producer_service.exchanges import AUTO
+from producer_service.kubernetes import is_service_url, is_service_variable
 from producer_service.sources.definition import SourceSettings
 from producer_service.sources.registry import DEFAULT_SOURCE, SOURCES
 from producer_service.suggestions import did_you_mean
@@ -103,7 +104,7 @@ class Settings(BaseSettings):
         "leaves nothing",
     )
     http_host: str = Field(
-        "127.0.0.1", description="address of /metrics, /healthz, /readyz and /status; 0.0.0.0 in a container"
+        "127.0.0.1", description="address of /metrics, /healthz, /readyz and /status; 0.0.0.0 or :: in a container"
     )
     http_port: int = Field(8080, ge=0, le=65_535, description="port of these pages; 0 takes a free one and logs it")
     accepted_log_path: Path | None = Field(
@@ -120,6 +121,17 @@ class Settings(BaseSettings):
             advice = did_you_mean(name, SOURCES, otherwise=f"the sources are {', '.join(SOURCES)}")
             raise ValueError(f"is not a source; {advice}")
         return name
+
+    @field_validator("http_host")
+    @classmethod
+    def _without_brackets(cls, host: str) -> str:
+        return host[1:-1] if host.startswith("[") and host.endswith("]") else host
+
+    @field_validator("http_port", mode="before")
+    @classmethod
+    def _ignore_kubernetes(cls, value: object) -> object:
+        """Kubernetes sets PRODUCER_HTTP_PORT to a URL if there is a Service named producer-http."""
+        return cls.model_fields["http_port"].default if isinstance(value, str) and is_service_url(value) else value
 
     @field_validator("symbols", mode="before")
     @classmethod
@@ -146,6 +158,10 @@ class Settings(BaseSettings):
             raise ValueError(problem)
         return name
 
+    def http_url(self, port: int) -> str:
+        """The URL of the pages on a port. An IPv6 address is written in brackets."""
+        return f"http://[{self.http_host}]:{port}" if ":" in self.http_host else f"http://{self.http_host}:{port}"
+
 
 class Configuration(NamedTuple):
     """Everything that the environment says."""
@@ -164,7 +180,9 @@ def configuration(environment: Mapping[str, str]) -> Configuration:
     """
     settings, errors = _read(Settings)
     mistakes = [
-        _unknown(name) for name in sorted(environment) if name.upper().startswith(PREFIX) and name not in VARIABLES
+        _unknown(name)
+        for name, value in sorted(environment.items())
+        if name.upper().startswith(PREFIX) and name not in VARIABLES and not is_service_variable(name, value)
     ]
     mistakes += [_described(error, PREFIX) for error in errors]
     groups, watchlist_mistakes = _groups(environment, settings)

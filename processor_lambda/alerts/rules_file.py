@@ -27,6 +27,7 @@ from processor_lambda.alerts.kinds import Rule
 from processor_lambda.alerts.rules import Rules
 from processor_lambda.errors import SettingsError
 from quotes import is_symbol
+from quotes.encodings import decoding_problem
 
 DEFAULT_FILE = Path(__file__).with_name("default_rules.toml")
 MAX_RULES = 50
@@ -40,6 +41,8 @@ def read(path: Path, anomaly_percent: Decimal) -> Rules:
     """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: {decoding_problem(error)}") from error
     except (OSError, ValueError) as error:
         raise SettingsError(f"{path}: {error}") from error
     rules, mistakes = _rules(document, float(anomaly_percent))

@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from producer_service.exchanges import ALWAYS, Trading
-from quotes import Quote
+from quotes import Action, Quote
 
 FailureReason = Literal["rate_limited", "unauthorized", "server_error", "malformed", "timeout", "connection", "stopped"]
 """Why a request brought nothing. `stopped` means that the source was closed meanwhile, which is not its fault."""
@@ -54,6 +54,10 @@ class FetchResult(msgspec.Struct, frozen=True, kw_only=True):
     inactive: tuple[str, ...] = ()
     """The symbols of this fetch that have been missing for so long that the source asks for them only once a day."""
     failures: tuple[Failure, ...] = ()
+    actions: tuple[Action, ...] = ()
+    """Corporate actions, of any symbols of the source. The same action may be delivered again at any time."""
+    rejected_actions: tuple[Rejected, ...] = ()
+    """Actions that the source declares in a form that no action may have."""
     paused_until: datetime | None = None
     """The source sends no request before this time (aware UTC), because its breaker is open."""
     complete_to: datetime | None = None
@@ -71,6 +75,8 @@ class FetchResult(msgspec.Struct, frozen=True, kw_only=True):
             rejected=tuple(rejected for rejected in self.rejected if rejected.symbol in symbols),
             missing=tuple(symbol for symbol in self.missing if symbol in symbols),
             inactive=tuple(symbol for symbol in self.inactive if symbol in symbols),
+            actions=tuple(action for action in self.actions if action.symbol in symbols),
+            rejected_actions=tuple(rejected for rejected in self.rejected_actions if rejected.symbol in symbols),
             failures=tuple(
                 replace(failure, symbols=concerned)
                 for failure in self.failures

@@ -5,16 +5,16 @@ Yahoo does not document the endpoint. Each rule here comes from recorded respons
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
-from typing import Any, TypeGuard
+from typing import Any
 
 import msgspec
 
 from producer_service.sources import FailureReason, Rejected
-from quotes import MAX_CLOCK_SKEW, Invalid, Quote, price
+from producer_service.sources.yahoo.json_values import MalformedResponse, document, is_number, optional_label, time_of
+from quotes import MAX_CLOCK_SKEW, ROLLING_DAY, Invalid, Quote, price
 
 SOURCE = "yahoo"
 
@@ -32,35 +32,42 @@ FIELDS = (
     "exchangeDataDelayedBy",
     "quoteType",
 )
-"""The fields of a quote, and `quoteType`, which shows why a price is absent. Requesting only these makes a response ten
-times shorter."""
+"""The fields of a quote, and `quoteType`, which shows why a price is absent and what a volume counts. Requesting only
+these makes a response ten times shorter."""
 
 EXTENDED_FIELDS = ("preMarketPrice", "preMarketTime", "postMarketPrice", "postMarketTime")
 """The additional fields for prices before and after the regular session. Yahoo omits those that a symbol lacks."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MAX_SECONDS = 2**33
 _MAX_VOLUME = 2**63 - 1
 _MAX_DELAY_MINUTES = 7 * 24 * 60  # longer than any exchange's delay; `complete_to` must not go back arbitrarily far
-_MAX_LABEL = 40
+_ROLLING_VOLUMES = ("CRYPTOCURRENCY", "CURRENCY")
+"""The types whose volume is that of the last 24 hours. They trade around the clock, so no day of theirs begins."""
+_TYPES_WITH_ACTIONS = ("EQUITY", "ETF", "MUTUALFUND")
 _EXTENDED_SESSIONS = (("PRE", "preMarket"), ("POST", "postMarket"))
 
 
-class MalformedResponse(ValueError):
-    """The response is not a list of quotes: an HTML page, half a document, or an error with status 200."""
-
-
 class ParsedResponse(msgspec.Struct, frozen=True):
-    """The content of a response. Each requested symbol is in exactly one of the three fields."""
+    """The content of a response. Each requested symbol is in exactly one of the first three fields."""
 
     quotes: tuple[Quote, ...]
     rejected: tuple[Rejected, ...]
     missing: tuple[str, ...]
+    with_actions: tuple[Quote, ...] = ()
+    """The quotes of symbols that may have corporate actions: of shares and funds."""
 
     @property
     def priced(self) -> tuple[str, ...]:
         """The symbols that have a price, usable or not."""
         return (*(quote.symbol for quote in self.quotes), *(rejected.symbol for rejected in self.rejected))
+
+    def for_symbols(self, symbols: Collection[str]) -> ParsedResponse:
+        """The part of this response that concerns some of the symbols."""
+        return ParsedResponse(
+            tuple(quote for quote in self.quotes if quote.symbol in symbols),
+            tuple(rejected for rejected in self.rejected if rejected.symbol in symbols),
+            tuple(symbol for symbol in self.missing if symbol in symbols),
+            tuple(quote for quote in self.with_actions if quote.symbol in symbols),
+        )
 
 
 def requested_fields(*, extended_hours: bool) -> tuple[str, ...]:
@@ -103,6 +110,7 @@ def parse(body: bytes, symbols: Sequence[str], received: datetime, *, extended_h
     quotes: list[Quote] = []
     rejected: list[Rejected] = []
     missing: list[str] = []
+    with_actions: list[Quote] = []
     for symbol in symbols:
         row = rows.get(symbol.upper())
         if row is None or row.get("regularMarketPrice") is None:
@@ -112,18 +120,16 @@ def parse(body: bytes, symbols: Sequence[str], received: datetime, *, extended_h
             quotes.append(_quote(symbol, row, received, extended_hours=extended_hours))
         except Invalid as error:
             rejected.append(Rejected(symbol, str(error)))
-    return ParsedResponse(tuple(quotes), tuple(rejected), tuple(missing))
+            continue
+        if row.get("quoteType") in _TYPES_WITH_ACTIONS:
+            with_actions.append(quotes[-1])
+    return ParsedResponse(tuple(quotes), tuple(rejected), tuple(missing), tuple(with_actions))
 
 
 def _rows(body: bytes) -> dict[str, Mapping[str, Any]]:
     """The rows of a response by their symbol in capitals. Anything that is not a row is ignored."""
-    try:
-        # The standard decoder accepts NaN and Infinity: one such price must not fail the other 49 symbols.
-        document = json.loads(body, parse_float=_decimal, parse_constant=Decimal)
-    except (ValueError, RecursionError) as error:
-        raise MalformedResponse(f"the body is not JSON: {error}") from error
-    match document:
-        case {"quoteResponse": {"result": [*rows]}}:
+    match document(body):
+        case {"quoteResponse": {"result": [*rows], **rest}} if rows or not rest.get("error"):
             named = (row for row in rows if isinstance(row, dict) and isinstance(row.get("symbol"), str))
             return {row["symbol"].upper(): row for row in named}
         case {"quoteResponse": {"error": {"code": code, "description": description}}} | {
@@ -147,9 +153,11 @@ def _quote(symbol: str, row: Mapping[str, Any], received: datetime, *, extended_
 
 
 def _regular(symbol: str, row: Mapping[str, Any], received: datetime) -> Quote:
+    volume = _optional_count(row.get("regularMarketVolume"), _MAX_VOLUME)
+    is_rolling = volume is not None and row.get("quoteType") in _ROLLING_VOLUMES
     return Quote(
         symbol=symbol,
-        event_time=_time("regularMarketTime", row.get("regularMarketTime")),
+        event_time=time_of("regularMarketTime", row.get("regularMarketTime")),
         price=_price("regularMarketPrice", row["regularMarketPrice"]),
         source=SOURCE,
         ingest_time=received,
@@ -157,26 +165,19 @@ def _regular(symbol: str, row: Mapping[str, Any], received: datetime) -> Quote:
         high=_optional_price(row.get("regularMarketDayHigh")),
         low=_optional_price(row.get("regularMarketDayLow")),
         previous_close=_optional_price(row.get("regularMarketPreviousClose")),
-        volume=_optional_count(row.get("regularMarketVolume"), _MAX_VOLUME),
-        currency=_optional_label(row.get("currency")),
-        exchange=_optional_label(row.get("exchange")),  # the code is stable; the wording of fullExchangeName is not
-        market_state=_optional_label(row.get("marketState")),
+        volume=volume,
+        volume_period=ROLLING_DAY if is_rolling else None,
+        currency=optional_label(row.get("currency")),
+        exchange=optional_label(row.get("exchange")),  # the code is stable; the wording of fullExchangeName is not
+        market_state=optional_label(row.get("marketState")),
         delay_minutes=_optional_count(row.get("exchangeDataDelayedBy"), _MAX_DELAY_MINUTES),
     )
-
-
-def _time(field: str, value: object) -> datetime:
-    if not _is_number(value):
-        raise Invalid(field, "is missing" if value is None else f"{value!r:.40} is not a number")
-    if not 0 <= value < _MAX_SECONDS:
-        raise Invalid(field, f"{value!r:.40} is not a time in seconds since 1970")
-    return _EPOCH + timedelta(milliseconds=int(value * 1000))
 
 
 def _optional_time(value: object, received: datetime) -> datetime | None:
     """A usable time of extended hours, or None. A time in the future is unusable, and the regular price is used."""
     try:
-        time = _time("", value)
+        time = time_of("", value)
     except Invalid:
         return None
     return time if time - received <= MAX_CLOCK_SKEW else None
@@ -184,7 +185,7 @@ def _optional_time(value: object, received: datetime) -> datetime | None:
 
 def _price(field: str, value: object) -> Decimal:
     """A price other than zero. Yahoo writes zero for no price, as for the open of some indexes or a suspended share."""
-    if not _is_number(value):
+    if not is_number(value):
         raise Invalid(field, f"{value!r:.40} is not a finite number")
     amount = price(value)
     if amount == 0:
@@ -200,26 +201,6 @@ def _optional_price(value: object) -> Decimal | None:
 
 
 def _optional_count(value: object, most: int) -> int | None:
-    if not _is_number(value) or not 0 <= value <= most or value != int(value):
+    if not is_number(value) or not 0 <= value <= most or value != int(value):
         return None
     return int(value)
-
-
-def _optional_label(value: object) -> str | None:
-    """The text if the quote contract accepts it as a label, or None."""
-    if not isinstance(value, str) or not value.isascii() or not value.isprintable() or value != value.strip():
-        return None
-    return value if 0 < len(value) <= _MAX_LABEL else None
-
-
-def _is_number(value: object) -> TypeGuard[int | Decimal]:
-    if isinstance(value, Decimal):
-        return value.is_finite()
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _decimal(text: str) -> Decimal:
-    try:
-        return Decimal(text)
-    except ArithmeticError:  # an exponent with too many digits
-        return Decimal("NaN")

@@ -51,8 +51,11 @@ class RequestLimiter:
             self._stopped = True
             self._changed.notify_all()
 
-    def acquire(self) -> float:
-        """Wait for a token, and return the timeout of the request in seconds. Raises `SourceError` if it may not go."""
+    def acquire(self, *, counted: bool = True) -> float:
+        """Wait for a token, and return the timeout of the request in seconds. Raises `SourceError` if it may not go.
+
+        A request that is not `counted` needs no token, because its rate is limited elsewhere.
+        """
         with self._changed:
             while True:
                 now = self._monotonic()
@@ -63,7 +66,7 @@ class RequestLimiter:
                     raise SourceError(self._refusal, "not sent because Yahoo refused another request of this poll")
                 if left <= 0:
                     raise SourceError("timeout", "not sent because the poll ran out of time")
-                wait = self._bucket.take(now)
+                wait = self._bucket.take(now) if counted else 0
                 if wait == 0:
                     return min(self._timeout_seconds, left)
                 self._changed.wait(min(wait, left))

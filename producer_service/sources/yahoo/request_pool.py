@@ -63,6 +63,10 @@ class RequestPool:
         policy.stop("stopped")
         return results
 
+    def run_aside(self, work: Callable[[], None]) -> Future[None]:
+        """Start other requests on one of the threads, without waiting for them."""
+        return self._executor.submit(work)
+
     def stop(self) -> None:
         """Make the current `run` return at once, and later ones request nothing."""
         self._stopped.set()

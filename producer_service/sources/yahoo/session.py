@@ -1,15 +1,8 @@
 """The HTTP session that yfinance uses: it limits each request, and turns each failure into an error with a reason.
 
-yfinance alone would do the following:
-
-- It waits 30 s for a crumb, whatever timeout its caller asks for.
-- When Yahoo answers the request for a crumb with 429, it requests quotes without a crumb.
-- It takes an error page for a crumb.
-- On every status from 400 on it discards its crumb, goes through the consent pages and asks again. That is three more
-  requests when Yahoo has just asked for none.
-
-So this session raises exceptions that yfinance does not know, and therefore does not handle, wherever it must not send
-more requests.
+yfinance alone would wait 30 s for a crumb, whatever timeout its caller asks for. When Yahoo answers the request for a
+crumb with 429, it would go on without a crumb. So this session raises an exception that yfinance does not know, and
+therefore does not handle, wherever it must not send more requests.
 """
 
 from __future__ import annotations
@@ -23,12 +16,15 @@ from producer_service.sources.yahoo.parsing import failure_reason
 from producer_service.sources.yahoo.request_limiter import RequestLimiter
 
 QUOTE_URL = "https://query1.finance.yahoo.com/v7/finance/quote"
+CHART_URL = "https://query1.finance.yahoo.com/v8/finance/chart/"
+CONSENT_URL = "https://guce.yahoo.com/consent"
 
-_COOKIE_URL = "https://fc.yahoo.com"
 _CRUMB_PATH = "/v1/test/getcrumb"
-_OK = 200
+_TOO_MANY = b"Too Many Requests"
 _CONNECTIONS_PER_THREAD = 2
 """One connection for quotes, and one for the four hosts of cookies and crumbs, which are rarely needed."""
+_MAX_REDIRECTS = 6
+"""The consent pages take three. A loop of redirects must not become a storm of requests."""
 
 
 class HttpResponse(msgspec.Struct, frozen=True):
@@ -38,42 +34,40 @@ class HttpResponse(msgspec.Struct, frozen=True):
     body: bytes
 
 
-class UnexpectedStatus(Exception):
-    """A request for quotes, or for the crumb that they need, was answered with a status other than 200."""
-
-    def __init__(self, response: HttpResponse) -> None:
-        super().__init__(f"HTTP {response.status}")
-        self.response = response
-
-
 def open_session(limiter: RequestLimiter) -> Any:
     """A session of curl_cffi that looks like Chrome, as yfinance's own does. Safe to use from several threads.
 
-    Its requests raise `UnexpectedStatus` and `SourceError`. There is one exception: an error of the connection to the
-    cookie host stays as it is, since yfinance handles it by getting a cookie elsewhere. Some blocklists name that host
-    (yfinance #2386).
+    Its requests raise `SourceError` and nothing else: for a response that did not come, for a refusal, and for a crumb
+    or a consent page with a status other than 200. After a refusal the limiter lets no more requests of the poll
+    through. Other responses are returned, whatever their status: a cookie comes with a 404.
     """
     from curl_cffi import CurlOpt  # noqa: PLC0415  (importing it takes most of a second, and only this source needs it)
-    from curl_cffi.requests import Session, exceptions  # noqa: PLC0415
+    from curl_cffi.requests import Session  # noqa: PLC0415
 
     class LimitedSession(Session[Any]):
         def request(self, method: Any, url: str, **options: Any) -> Any:  # type: ignore[override]
-            timeout_seconds = limiter.acquire()
+            is_crumb = url.endswith(_CRUMB_PATH)
+            options["timeout"] = limiter.acquire(counted=not url.startswith(CHART_URL))
+            if is_crumb:
+                options["allow_redirects"] = False  # wherever they lead, there is no crumb
             try:
-                response = super().request(method, url, **{**options, "timeout": timeout_seconds})
-            except exceptions.RequestException as error:
-                if url == _COOKIE_URL:
-                    raise
+                response = super().request(method, url, **options)
+            except Exception as error:
                 raise source_error(error) from error
             status = response.status_code
-            if failure_reason(status) == "rate_limited":
+            reason = failure_reason(status)
+            if reason == "rate_limited" or (is_crumb and _TOO_MANY in response.content):
                 limiter.block("rate_limited")
                 raise SourceError("rate_limited", f"HTTP {status} from {url}")
-            if status != _OK and (url == QUOTE_URL or url.endswith(_CRUMB_PATH)):
-                raise UnexpectedStatus(HttpResponse(status, response.content))
+            if reason is not None and (is_crumb or url == CONSENT_URL):
+                raise SourceError(reason, f"HTTP {status} from {url}")
             return response
 
-    return LimitedSession(impersonate="chrome", curl_options={CurlOpt.MAXCONNECTS: _CONNECTIONS_PER_THREAD})
+    return LimitedSession(
+        impersonate="chrome",
+        max_redirects=_MAX_REDIRECTS,
+        curl_options={CurlOpt.MAXCONNECTS: _CONNECTIONS_PER_THREAD},
+    )
 
 
 def source_error(error: Exception) -> SourceError:
@@ -86,4 +80,4 @@ def source_error(error: Exception) -> SourceError:
         case exceptions.IncompleteRead():
             return SourceError("malformed", f"the response was cut short: {error}")
         case _:  # connection refused or reset, unknown host, TLS or proxy error
-            return SourceError("connection", str(error))
+            return SourceError("connection", f"{type(error).__name__}: {error}")

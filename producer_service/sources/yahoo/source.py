@@ -15,20 +15,18 @@ from pathlib import Path
 import structlog
 
 from producer_service.sources import Failure, FetchResult
-from producer_service.sources.breaker import Breaker, BreakerPolicy
+from producer_service.sources.breaker import Breaker, BreakerPolicy, PollOutcome
 from producer_service.sources.token_bucket import TokenBucket
 from producer_service.sources.yahoo import traits_of
+from producer_service.sources.yahoo.action_requests import ActionRequests
+from producer_service.sources.yahoo.action_schedule import ActionSchedule
 from producer_service.sources.yahoo.batch_policy import BatchPolicy, poll_outcome
 from producer_service.sources.yahoo.client import QuoteClient, YfinanceClient
+from producer_service.sources.yahoo.empty_responses import LastAnswers, with_reference
 from producer_service.sources.yahoo.errors import SourceError
 from producer_service.sources.yahoo.inactive_symbols import InactiveSymbols
-from producer_service.sources.yahoo.parsing import (
-    MalformedResponse,
-    ParsedResponse,
-    failure_reason,
-    parse,
-    requested_fields,
-)
+from producer_service.sources.yahoo.json_values import MalformedResponse
+from producer_service.sources.yahoo.parsing import ParsedResponse, failure_reason, parse, requested_fields
 from producer_service.sources.yahoo.request_limiter import RequestLimiter
 from producer_service.sources.yahoo.request_pool import Batch, BatchResult, RequestPool
 from quotes import whole_milliseconds
@@ -64,7 +62,10 @@ class YahooSource:
       starts with them. After a 429 nothing more is sent.
     - After a refusal, or after several failed polls, a breaker pauses the source for minutes: see `breaker`. Polls
       during the pause request nothing. The first poll after it requests one batch, and the others if that succeeds.
+    - A response without a quote is a failure, unless its symbols have no price: see `empty_responses`.
     - Symbols without a price for days are requested once a day: see `inactive_symbols`. A failed batch is not a miss.
+    - After each poll a few symbols are asked for their corporate actions, which the next poll delivers: see
+      `action_requests`. A failure of these requests fails no poll, but a 429 opens the breaker.
     - With `extended_hours`, quotes include prices from before and after the regular session: see `parsing`.
 
     The state of breaker, bucket and inactive symbols is in memory, and a restart resets it. Use one instance in a
@@ -87,6 +88,7 @@ class YahooSource:
         requests_burst: int = REQUESTS_BURST,
         breaker_policy: BreakerPolicy | None = None,
         inactive_symbols: InactiveSymbols | None = None,
+        action_schedule: ActionSchedule | None = None,
         client: QuoteClient | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
@@ -99,12 +101,14 @@ class YahooSource:
         self._jitter = jitter
         self._breaker = Breaker(policy=breaker_policy or BreakerPolicy())
         self._inactive_symbols = inactive_symbols or InactiveSymbols()
+        self._last_answers = LastAnswers()
         self._client = client or YfinanceClient(
             cache_directory,
             RequestLimiter(TokenBucket(requests_per_second, requests_burst), timeout_seconds),
             requested_fields(extended_hours=extended_hours),
         )
-        self._pool = RequestPool(self._max_in_flight, monotonic)
+        self._pool = RequestPool(MAX_IN_FLIGHT, monotonic)
+        self._actions = ActionRequests(self._client, self._pool, monotonic, action_schedule or ActionSchedule())
         self._turn = threading.Lock()
         self._delays: dict[str, int] = {}
         """The longest delay in minutes that each symbol ever declared. Symbols that declared none are absent."""
@@ -125,10 +129,17 @@ class YahooSource:
             return now + timedelta(seconds=self._monotonic() - started)
 
         with self._turn:
+            collected = self._actions.collect()
+            if collected.is_rate_limited and self._breaker.permits(clock()) != "none":
+                self._record_outcome("rate_limited", clock())
             permission = self._breaker.permits(clock())
             if permission == "none":
-                inactive = self._inactive_symbols.inactive(symbols)
-                return FetchResult(paused_until=self._breaker.paused_until, inactive=inactive)
+                return FetchResult(
+                    paused_until=self._breaker.paused_until,
+                    inactive=self._inactive_symbols.inactive(symbols),
+                    actions=collected.actions,
+                    rejected_actions=collected.rejected,
+                )
             requested = self._inactive_symbols.to_request(symbols, clock())
             batches = [tuple(requested[first : first + MAX_BATCH]) for first in range(0, len(requested), MAX_BATCH)]
             policy = BatchPolicy(
@@ -143,6 +154,8 @@ class YahooSource:
             responses = [result for result in results if isinstance(result, ParsedResponse)]
             failures = tuple(result for result in results if isinstance(result, Failure))
             missing = self._record_missing(symbols, responses, now)
+            if not failures:
+                self._actions.start([quote for response in responses for quote in response.with_actions], clock)
             return FetchResult(
                 quotes=tuple(quote for response in responses for quote in response.quotes),
                 rejected=tuple(rejected for response in responses for rejected in response.rejected),
@@ -151,6 +164,8 @@ class YahooSource:
                 failures=failures,
                 paused_until=self._breaker.paused_until,
                 complete_to=None if failures else self._complete_to(symbols, responses, now),
+                actions=collected.actions,
+                rejected_actions=collected.rejected,
             )
 
     def _complete_to(self, symbols: Sequence[str], responses: Sequence[ParsedResponse], now: datetime) -> datetime:
@@ -178,29 +193,50 @@ class YahooSource:
         return [results.get(number) or _unanswered(batch, policy, number) for number, batch in enumerate(batches)]
 
     def _request(self, batch: Batch, clock: Callable[[], datetime]) -> BatchResult:
+        """What Yahoo says about a batch. If it has no quotes, a second request may settle what that means."""
+        requested = self._last_answers.to_request(batch)
+        while True:
+            result = self._response(requested, clock)
+            if isinstance(result, Failure):
+                return Failure(result.reason, result.detail, batch)
+            quoted = [quote.symbol for quote in result.quotes]
+            match self._last_answers.judge(batch, requested, quoted, self._monotonic()):
+                case "answered":
+                    return result if requested == batch else result.for_symbols(batch)
+                case "failed":
+                    return Failure("malformed", f"HTTP 200 without a quote of {len(batch)} symbols", batch)
+                case "ask with reference":
+                    requested = with_reference(batch)
+
+    def _response(self, symbols: Sequence[str], clock: Callable[[], datetime]) -> BatchResult:
         try:
-            response = self._client.get(batch)
+            response = self._client.get(symbols)
         except SourceError as error:
-            return Failure(error.reason, error.detail, batch)
+            return Failure(error.reason, error.detail, ())
         reason = failure_reason(response.status)
         if reason is not None:
-            return Failure(reason, f"HTTP {response.status} {response.body[:100]!r}", batch)
+            return Failure(reason, f"HTTP {response.status} {response.body[:100]!r}", ())
         try:
-            return parse(response.body, batch, whole_milliseconds(clock()), extended_hours=self._extended_hours)
+            return parse(response.body, symbols, whole_milliseconds(clock()), extended_hours=self._extended_hours)
         except MalformedResponse as error:
-            return Failure("malformed", f"{error}: {response.body[:100]!r}", batch)
+            return Failure("malformed", f"{error}: {response.body[:100]!r}", ())
 
     def _update_breaker(self, results: Sequence[BatchResult], ended: datetime) -> None:
-        """Record the poll in the breaker, and log when it opens or closes."""
+        """Record the poll in the breaker."""
         outcome = poll_outcome([result.reason if isinstance(result, Failure) else None for result in results])
-        if outcome is None:
-            return
+        if outcome is not None:
+            self._record_outcome(outcome, ended)
+
+    def _record_outcome(self, outcome: PollOutcome, ended: datetime) -> None:
+        """Record an outcome in the breaker, and log when it opens or closes."""
         before, self._breaker = self._breaker, self._breaker.after(outcome, ended, self._jitter())
         if self._breaker.paused_until != before.paused_until:
             if self._breaker.paused_until is None:
                 log.info("yahoo_resumed", after_pauses=before.pauses)
             else:
                 log.warning("yahoo_paused", why=outcome, until=self._breaker.paused_until.isoformat())
+                if outcome != "rate_limited":  # the responses may be wrong because a cookie or crumb is
+                    self._client.discard_cookies()
 
     def _record_missing(
         self, symbols: Sequence[str], responses: Sequence[ParsedResponse], now: datetime
@@ -210,6 +246,8 @@ class YahooSource:
         missing = tuple(symbol for response in responses for symbol in response.missing)
         priced = [symbol for response in responses for symbol in response.priced]
         self._inactive_symbols.record(missing, priced, now)
+        quoted = [quote.symbol for response in responses for quote in response.quotes]
+        self._last_answers.record(quoted, {*missing, *priced} - {*quoted}, self._monotonic())
         after = {*self._inactive_symbols.inactive(symbols)}
         if after - before:
             log.warning("symbols_set_aside", symbols=sorted(after - before), action="requested once a day from now on")

@@ -17,6 +17,7 @@ a mounted folder.
 | `prices`, `tapes` | the price of an instrument at a time, and the trades of a session |
 | `quotes`, `fundamentals` | bodies of the v7 quote endpoint |
 | `charts` | bodies of the v8 chart endpoint |
+| `corporate_actions` | the splits and dividends that charts declare |
 | `pricing_data`, `streaming` | messages of the streaming endpoint, and its connections |
 | `cookies` | cookies, crumbs and the consent pages |
 | `faults` | rules that make it fail on purpose |

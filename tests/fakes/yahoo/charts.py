@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
+from tests.fakes.yahoo.corporate_actions import CorporateActions
 from tests.fakes.yahoo.fundamentals import FIRST_TRADE
-from tests.fakes.yahoo.instruments import Instrument, find
+from tests.fakes.yahoo.instruments import Instrument
 from tests.fakes.yahoo.messages import Response, error, json
 from tests.fakes.yahoo.prices import DAY, MINUTE
 from tests.fakes.yahoo.quotes import with_volume
@@ -37,12 +38,16 @@ _COLUMNS = ("open", "high", "low", "close", "volume")
 class Charts:
     """The charts of all instruments."""
 
-    def __init__(self, tapes: Tapes) -> None:
+    def __init__(self, tapes: Tapes, actions: CorporateActions | None = None) -> None:
         self._tapes = tapes
+        self._actions = actions or CorporateActions()
 
     def response(self, symbol: str, parameters: Mapping[str, str], now: float) -> Response:
-        """The response to a request for a symbol's chart: its bars over `range`, or from `period1` to `period2`."""
-        instrument = find(symbol)
+        """The response to a request for a symbol's chart: its bars over `range`, or from `period1` to `period2`.
+
+        It declares all events of the symbol, whatever the range.
+        """
+        instrument = self._actions.instrument(symbol, now)
         if instrument is None:
             return error(404, "chart", "Not Found", "No data found, symbol may be delisted")
         interval = parameters.get("interval", "1d")
@@ -68,6 +73,8 @@ class Charts:
         else:
             bars = self._daily(instrument, sessions, seen)
         result = {"meta": meta} | _columns(bars, adjusted=interval == "1d")
+        if events := self._actions.events(symbol, parameters.get("events", "")):
+            result["events"] = events
         return json({"chart": {"result": [result], "error": None}}, _MAX_AGE)
 
     def _intraday(self, instrument: Instrument, sessions: list[Session], now: float, seconds: int) -> list[Bar | int]:
@@ -84,9 +91,11 @@ class Charts:
     def _daily(self, instrument: Instrument, sessions: list[Session], now: float) -> list[Bar | int]:
         bars: list[Bar | int] = []
         for session in sessions:
-            day = self._tapes.tape(instrument, session).statistics(now)
-            start = day.time if now < session.end else session.start
-            bars.append(Bar(start, day.open, day.high, day.low, day.price, day.volume))
+            if now < session.end:
+                day = self._tapes.tape(instrument, session).statistics(now)
+                bars.append(Bar(day.time, day.open, day.high, day.low, day.price, day.volume))
+            else:
+                bars.append(self._tapes.ended(instrument, session))
         return bars
 
     def _meta(self, instrument: Instrument, sessions: list[Session], now: float) -> dict[str, Any]:

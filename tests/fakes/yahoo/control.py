@@ -7,6 +7,7 @@ import re
 import msgspec
 
 from tests.fakes.yahoo.clock import Clock
+from tests.fakes.yahoo.corporate_actions import Events
 from tests.fakes.yahoo.faults import Fault, Faults, RequestLog
 from tests.fakes.yahoo.messages import TEXT, Request, Response, json
 from tests.fakes.yahoo.site import Site
@@ -14,12 +15,16 @@ from tests.fakes.yahoo.streaming import Streams
 
 HELP = """\
 GET  /control/requests        the requests since the last reset, oldest first
-POST /control/reset           forget requests and faults
+POST /control/reset           forget requests, faults, crumbs and actions
 POST /control/expire-crumbs   make every crumb invalid
+POST /control/actions         {"symbol": "AAPL", "events": {"splits": {"1": {"date": 1795444200, "numerator": 4,
+                              "denominator": 1}}}} declares events in charts, and applies splits to prices
+POST /control/crumb           {"text": "a/b%c"} makes every new crumb this text, {"text": null} random again
 POST /control/clock           {"now": 1795446000, "speed": 1} sets the clock
                               {"now": null} returns to the machine's time
 POST /control/faults          {"path": "finance/quote", "status": 429, "body": "Too Many Requests", "times": 3}
                               {"path": "", "delay": 2.5} delays by seconds, {"drop": true} closes the connection;
+                              {"path": "^fc", "connect": "refuse"} fails new connections ("garble": no TLS);
                               "times": -1 is always
 POST /control/disconnect      {"code": 1001} ends all streaming connections, {"code": null} without a close frame
 """
@@ -30,6 +35,19 @@ class ClockSetting(msgspec.Struct, forbid_unknown_fields=True):
 
     now: float | None
     speed: float = 1.0
+
+
+class CrumbSetting(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a request to set the text of crumbs."""
+
+    text: str | None
+
+
+class DeclaredActions(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a request to declare corporate actions."""
+
+    symbol: str
+    events: Events
 
 
 class Disconnection(msgspec.Struct, forbid_unknown_fields=True):
@@ -62,8 +80,17 @@ class Control:
             case "POST", "/control/reset":
                 self._log.entries.clear()
                 self._faults.clear()
+                self._site.cookies.crumb_text = None
+                self._site.actions.clear()
+                self._site.quotes.forget()
             case "POST", "/control/expire-crumbs":
                 self._site.cookies.expire_crumbs()
+            case "POST", "/control/actions":
+                declared = msgspec.json.decode(request.body, type=DeclaredActions)
+                self._site.actions.declare(declared.symbol, declared.events)
+                self._site.quotes.forget()
+            case "POST", "/control/crumb":
+                self._site.cookies.crumb_text = msgspec.json.decode(request.body, type=CrumbSetting).text
             case "POST", "/control/clock":
                 setting = msgspec.json.decode(request.body, type=ClockSetting)
                 self._clock.set(setting.now, setting.speed)

@@ -26,6 +26,8 @@ class Cookies:
         self._crumbs: dict[str, str] = {}
         self._done_urls: dict[str, str] = {}
         """Where each session of the consent pages returns to."""
+        self.crumb_text: str | None = None
+        """The text of every new crumb. None means random ones."""
 
     def expire_crumbs(self) -> None:
         """Make every crumb invalid."""
@@ -36,7 +38,7 @@ class Cookies:
         cookie = request.cookies.get("A3")
         if cookie is None:
             return error(401, "finance", "Unauthorized", "Invalid Cookie")
-        crumb = self._crumbs.setdefault(cookie, secrets.token_urlsafe(8))
+        crumb = self._crumbs.setdefault(cookie, self.crumb_text or secrets.token_urlsafe(8))
         return Response(200, crumb.encode(), TEXT)
 
     def refusal(self, request: Request) -> Response | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -30,8 +30,11 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defau
     delay: Annotated[float, msgspec.Meta(ge=0)] = 0
     """Seconds to wait first."""
     drop: bool = False
+    connect: Literal["refuse", "garble"] | None = None
+    """Fails new connections to hosts that match `path`, before any request: the connection is refused, or answers the
+    TLS handshake with bytes that are not TLS. The other options then have no effect."""
     times: int = 1
-    """How many requests it affects. -1 is all of them."""
+    """How many requests it affects, or connections with `connect`. -1 is all of them."""
 
     @property
     def response(self) -> Response | None:
@@ -60,16 +63,27 @@ class Faults:
         """The faults of a request, in the order in which they were added, up to the first one that ends it."""
         taken = []
         for fault in list(self._faults):
-            if not re.search(fault.path, request.host + request.path):
+            if fault.connect is not None or not re.search(fault.path, request.host + request.path):
                 continue
             taken.append(fault)
-            if fault.times > 0:
-                fault.times -= 1
-                if fault.times == 0:
-                    self._faults.remove(fault)
+            self._count(fault)
             if fault.drop or fault.status is not None:
                 break
         return taken
+
+    def take_connection(self, host: str) -> Literal["refuse", "garble"] | None:
+        """How a new connection to a host fails."""
+        for fault in list(self._faults):
+            if fault.connect is not None and re.search(fault.path, host):
+                self._count(fault)
+                return fault.connect
+        return None
+
+    def _count(self, fault: Fault) -> None:
+        if fault.times > 0:
+            fault.times -= 1
+            if fault.times == 0:
+                self._faults.remove(fault)
 
 
 class LoggedRequest(msgspec.Struct):

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from tests.fakes.yahoo.corporate_actions import Events
 from tests.fakes.yahoo.faults import Fault, LoggedRequest
 
 QUOTE_PATH = "/v7/finance/quote"
@@ -45,12 +46,20 @@ class LocalYahoo:
         """The environment in which a process reaches it. Empty if that is arranged elsewhere."""
 
     def reset(self) -> None:
-        """Forget requests and faults."""
+        """Forget requests, faults, the text of crumbs, and corporate actions."""
         self._post("reset")
 
     def expire_crumbs(self) -> None:
         """Make every crumb invalid."""
         self._post("expire-crumbs")
+
+    def set_crumb(self, text: str) -> None:
+        """Make every new crumb this text, until the next reset."""
+        self._post("crumb", {"text": text})
+
+    def declare_actions(self, symbol: str, events: Events) -> None:
+        """Declare corporate actions in a symbol's chart, and apply splits to its prices, until the next reset."""
+        self._post("actions", {"symbol": symbol, "events": events})
 
     def set_clock(self, now: float | None, speed: float = 1.0) -> None:
         """Run from this time on, in seconds since 1970. None is the machine's clock."""

@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
+from tests.fakes.yahoo.corporate_actions import CorporateActions
 from tests.fakes.yahoo.fundamentals import FIRST_TRADE, Fields, fundamentals
-from tests.fakes.yahoo.instruments import DELISTED, Instrument, find
+from tests.fakes.yahoo.instruments import DELISTED, Instrument
 from tests.fakes.yahoo.prices import MINUTE, float32
 from tests.fakes.yahoo.sessions import Session, local_day, market_state, session_on, utc_offset
 from tests.fakes.yahoo.tapes import DayStatistics, Tapes
@@ -64,11 +65,16 @@ _HOURS_24 = 86_400
 class Quotes:
     """The quotes of all instruments at one time after another."""
 
-    def __init__(self, tapes: Tapes) -> None:
+    def __init__(self, tapes: Tapes, actions: CorporateActions | None = None) -> None:
         self._tapes = tapes
+        self._actions = actions or CorporateActions()
         self._second = 0
         self._cache: dict[str, Fields | None] = {}
         """The quotes of the current second, by symbol."""
+
+    def forget(self) -> None:
+        """Make new quotes, although the second has not passed."""
+        self._cache.clear()
 
     def body(self, symbols: Sequence[str], fields: Collection[str], now: float) -> bytes:
         """The body of a response. Without `fields` the quotes have all fields."""
@@ -92,7 +98,7 @@ class Quotes:
     def full_quote(self, symbol: str, now: float) -> Fields | None:
         """The quote with the statistics of the last year, which take much longer to generate."""
         quote = self.quote(symbol, now)
-        instrument = find(symbol)
+        instrument = self._actions.instrument(symbol, now)
         if quote is None or instrument is None:
             return quote
         session, day = self._tapes.today(instrument, _seen(instrument, now))
@@ -106,7 +112,7 @@ class Quotes:
                 return _without_type(symbol)
             case "unpriced":
                 return _without_price(symbol)
-        instrument = find(symbol)
+        instrument = self._actions.instrument(symbol, now)
         if instrument is None:
             return None
         session, day = self._tapes.today(instrument, _seen(instrument, now))

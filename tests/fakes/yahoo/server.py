@@ -58,8 +58,14 @@ class Server:
                 if request.method != "CONNECT":
                     await _send(writer, self._control.respond(request))
                 elif _is_yahoo(request):
+                    fault = self._faults.take_connection(request.target.rpartition(":")[0])
+                    if fault == "refuse":
+                        return
                     writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
                     await writer.drain()
+                    if fault == "garble":
+                        await _send(writer, Response(400, b"not TLS", TEXT))
+                        return
                     await writer.start_tls(self._tls)
                     await self._serve_yahoo(reader, writer, connection)
                     return

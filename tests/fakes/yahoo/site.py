@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.fakes.yahoo.charts import Charts
 from tests.fakes.yahoo.clock import Clock
 from tests.fakes.yahoo.cookies import Cookies
+from tests.fakes.yahoo.corporate_actions import CorporateActions
 from tests.fakes.yahoo.messages import HTML, Request, Response, error
 from tests.fakes.yahoo.prices import Prices
 from tests.fakes.yahoo.quotes import Quotes
@@ -23,8 +24,9 @@ class Site:
     def __init__(self, clock: Clock, seed: int) -> None:
         tapes = Tapes(Prices(seed))
         self.cookies = Cookies()
-        self.quotes = Quotes(tapes)
-        self._charts = Charts(tapes)
+        self.actions = CorporateActions()
+        self.quotes = Quotes(tapes, self.actions)
+        self._charts = Charts(tapes, self.actions)
         self._clock = clock
 
     def respond(self, request: Request) -> Response:

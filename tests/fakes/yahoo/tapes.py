@@ -13,6 +13,7 @@ from tests.fakes.yahoo.prices import MINUTE, PricePath, Prices
 from tests.fakes.yahoo.sessions import Session, last_session, session_before
 
 _CACHED_TAPES = 2_048
+_SAMPLE_SECONDS = 600
 
 
 class DayStatistics(msgspec.Struct, frozen=True):
@@ -112,6 +113,7 @@ class Tapes:
         self.path = prices.path
         self.tape = lru_cache(maxsize=_CACHED_TAPES)(self._new_tape)
         self.closes = lru_cache(maxsize=65_536)(self._closes)
+        self.ended = lru_cache(maxsize=65_536)(self._ended)
 
     def _new_tape(self, instrument: Instrument, session: Session) -> Tape:
         return Tape(self.path(instrument), instrument, session)
@@ -132,6 +134,17 @@ class Tapes:
             session = session_before(instrument.market, session.day)
             closes.append(self._close(instrument, session))
         return tuple(closes)
+
+    def _ended(self, instrument: Instrument, session: Session) -> Bar:
+        """The bar of a session that has ended, from about one trade in ten minutes.
+
+        A chart of some days would otherwise take seconds to generate, and the server answers one request at a time.
+        """
+        step = instrument.trade_seconds
+        seconds = [*range(0, session.end - session.start, step * max(1, _SAMPLE_SECONDS // step))]
+        prices = [self.path(instrument).at(session.start + second) for second in seconds]
+        prices.append(self._close(instrument, session))
+        return Bar(session.start, prices[0], max(prices), min(prices), prices[-1], instrument.daily_volume)
 
     def _close(self, instrument: Instrument, session: Session) -> float:
         last_trade = (session.end - session.start) // instrument.trade_seconds * instrument.trade_seconds

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from producer_service.sources.yahoo.client import COOKIE_FILE
+from producer_service.sources.yahoo.crumbs import COOKIE_FILE
 from producer_service.sources.yahoo.source import YahooSource
 from tests.fakes.yahoo.local_yahoo import QUOTE_PATH, LocalYahoo
 from tests.support.yahoo_sources import BATCHES, OPEN, SYMBOLS, MakeSource
@@ -73,11 +73,10 @@ def test_a_blocked_cookie_host_leaves_the_consent_pages(make_source: MakeSource,
     assert yahoo.requests("/copyConsent")
 
 
-def test_blocked_consent_pages_are_not_tried_for_ever(source: YahooSource, yahoo: LocalYahoo) -> None:
+def test_blocked_consent_pages_leave_the_cookie_host(source: YahooSource, yahoo: LocalYahoo) -> None:
     yahoo.expire_crumbs()
     yahoo.add_fault("^guce.yahoo.com", drop=True, times=-1)
 
-    assert [failure.reason for failure in source.fetch(["AAPL"], OPEN).failures] == ["connection"]
     assert len(source.fetch(["AAPL"], OPEN).quotes) == 1
 
 

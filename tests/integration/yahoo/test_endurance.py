@@ -16,7 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from producer_service.sources.yahoo.client import COOKIE_FILE
+from producer_service.sources.yahoo.crumbs import COOKIE_FILE
 from producer_service.sources.yahoo.inactive_symbols import InactiveSymbols
 from producer_service.sources.yahoo.source import MAX_IN_FLIGHT, YahooSource
 from tests.fakes.yahoo.local_yahoo import LocalYahoo

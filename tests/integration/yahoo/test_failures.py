@@ -67,9 +67,9 @@ def test_too_many_requests_for_a_crumb_end_the_poll(make_source: MakeSource, yah
     assert len(source.fetch(SYMBOLS, result.paused_until).quotes) == len(SYMBOLS)
 
 
-def test_an_error_page_instead_of_a_crumb_is_a_server_error(make_source: MakeSource, yahoo: LocalYahoo) -> None:
+def test_error_pages_instead_of_crumbs_are_a_server_error(make_source: MakeSource, yahoo: LocalYahoo) -> None:
     """yfinance alone would take the page for the crumb."""
-    yahoo.add_fault("getcrumb", status=502, body="Bad Gateway")
+    yahoo.add_fault("getcrumb", status=502, body="Bad Gateway", times=-1)
 
     result = make_source().fetch(["AAPL"], OPEN)
 
@@ -191,3 +191,22 @@ def test_closing_ends_a_fetch_that_waits_for_yahoo(source: YahooSource, yahoo: L
 
     assert time.monotonic() - closed < 1
     assert {failure.reason for failure in results[0].failures} == {"stopped"}
+
+
+@pytest.mark.parametrize("body", ['{"quoteResponse":{"result":[],"error":null}}', '{"quoteResponse":{"result":[{}]}}'])
+def test_an_empty_list_for_all_symbols_is_a_failure_and_a_dead_symbol_alone_is_not(
+    source: YahooSource, yahoo: LocalYahoo, body: str
+) -> None:
+    assert source.fetch(["ZZZZ"], OPEN).missing == ("ZZZZ",)
+    assert source.fetch(["ZZZZ"], OPEN).complete_to is not None
+    yahoo.add_fault(status=200, body=body, times=-1)
+
+    for symbols in (["ZZZZ"], ["AAPL"], SYMBOLS):
+        result = source.fetch(symbols, OPEN)
+        assert {failure.reason for failure in result.failures} == {"malformed"}
+        assert result.complete_to is None
+        assert result.missing == ()
+
+    yahoo.reset()
+    assert result.paused_until is not None  # the third poll in a row that failed
+    assert len(source.fetch(SYMBOLS, result.paused_until).quotes) == len(SYMBOLS)

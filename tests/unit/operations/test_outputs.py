@@ -26,3 +26,12 @@ def test_a_file_in_another_format_is_refused_with_the_line(tmp_path: Path) -> No
         read_file(path)
     with pytest.raises(WrongUsage, match="cannot be read"):
         read_file(tmp_path / "none")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_name_and_utf_16_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "outputs"
+    path.write_text("StreamName=quotes\n", encoding="utf-8-sig")
+    assert read_file(path) == {"StreamName": "quotes"}
+    path.write_text("StreamName=quotes\n", encoding="utf-16")
+    with pytest.raises(WrongUsage, match=r"outputs is not UTF-8 but UTF-16; save it as UTF-8"):
+        read_file(path)

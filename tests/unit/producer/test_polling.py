@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ import structlog.testing
 from msgspec.structs import replace
 
 from producer_service import accepted_log
+from producer_service.errors import JournalError
 from producer_service.exchanges import Trading
+from producer_service.journal import Journal
 from producer_service.poll_report import PollReport, total
 from producer_service.sources import Failure, FetchResult, Rejected
-from quotes import Heartbeat, Quote
+from quotes import Action, Heartbeat, Quote, decode, lane_of
 from tests.fakes.producer_bench import LANES, LIVE, RECORDED, Bench, FakeSource, calendar, group
 from tests.support.quotes import OPEN, make_quote
 
@@ -248,3 +251,83 @@ def test_the_total_of_some_polls_is_ended_once_all_are() -> None:
     assert total(reports) == PollReport(fetched=5, accepted=2, late=3, more=True)
     assert total(reports[:1]).ended
     assert total([]) == PollReport()
+
+
+SPLIT = Action(
+    symbol="MSFT", action="split", event_time=OPEN, source="yahoo", ingest_time=OPEN, numerator=31, denominator=1000
+)
+
+
+def test_an_action_travels_once_in_the_lane_of_its_symbol_before_the_quotes_of_its_poll(make_bench: MakeBench) -> None:
+    quotes = [make_quote(symbol, second=1) for symbol in ("AAPL", "MSFT")]
+    again = replace(SPLIT, ingest_time=OPEN + timedelta(days=1))
+    bench = make_bench(
+        FakeSource(
+            FetchResult(quotes=tuple(quotes), actions=(SPLIT,), rejected_actions=(Rejected("AAPL", "numerator 0"),)),
+            FetchResult(actions=(again, again), complete_to=OPEN),
+        )
+    )
+
+    report = bench.poller.poll()
+    bench.poller.poll()
+    (packet,) = (each for each in bench.outbox.take(0) if each.lane == lane_of("MSFT", LANES))
+
+    lines = [good.line for good in decode(packet.data).good]
+    assert lines == [SPLIT, *(quote for quote in quotes if lane_of(quote.symbol, LANES) == packet.lane)]
+    assert report is not None
+    assert (report.fetched, report.accepted, report.rejected) == (2, 2, 0)
+    counts = [bench.count("actions_total", outcome=name) for name in ("accepted", "suppressed", "rejected")]
+    assert counts == [1, 2, 1]
+
+
+def test_actions_change_no_count_of_quotes_and_are_not_in_the_accepted_log(make_bench: MakeBench) -> None:
+    bench = make_bench(FakeSource(FetchResult(quotes=(make_quote(),), actions=(SPLIT,), complete_to=OPEN)))
+
+    bench.poller.poll()
+    before = bench.outbox.counts()
+    assert (before.accepted, before.pending, before.acknowledged) == (1, 1, 0)
+    assert before.bytes > 0
+    assert len(bench.sent()) == 2
+
+    after = bench.outbox.counts()
+    assert (after.accepted, after.pending, after.acknowledged, after.bytes) == (1, 0, 1, 0)
+    assert len([*accepted_log.read(bench.accepted_log_path)]) == 1
+
+
+def test_an_action_whose_commit_failed_is_sent_with_the_next_attempt(
+    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = FetchResult(quotes=(make_quote(),), actions=(SPLIT,))
+    bench = make_bench(FakeSource(result, result))
+
+    def full_disk(*_: object, **__: object) -> None:
+        raise JournalError("the disk is full")
+
+    with monkeypatch.context() as patch, suppress(JournalError):
+        patch.setattr(Journal, "append", full_disk)
+        bench.poller.poll()
+    assert bench.outbox.counts().bytes == 0
+
+    bench.poller.poll()
+    assert {type(line) for line in bench.sent()} == {Action, Quote}
+
+
+def test_a_poll_that_is_paused_still_delivers_the_actions_that_came_before(make_bench: MakeBench) -> None:
+    bench = make_bench(FakeSource(FetchResult(paused_until=OPEN, actions=(SPLIT,))))
+
+    report = bench.poller.poll()
+
+    assert report is not None
+    assert report.outcome == "paused"
+    assert bench.sent() == [SPLIT]
+
+
+def test_actions_survive_a_restart_in_the_journal(make_bench: MakeBench, tmp_path: Path) -> None:
+    source = FakeSource(FetchResult(actions=(SPLIT,)))
+    first = make_bench(source, journal=Journal(tmp_path / "journal", LANES))
+    first.poller.poll()
+    first.close()
+
+    second = make_bench(FakeSource(), journal=Journal(tmp_path / "journal", LANES))
+    assert second.outbox.counts().recovered == 0
+    assert second.sent() == [SPLIT]

@@ -184,3 +184,87 @@ def test_a_group_of_recordings_needs_their_path(monkeypatch: pytest.MonkeyPatch,
 def test_a_margin_beyond_half_a_day_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     [mistake] = mistakes(monkeypatch, **GOOD, BEFORE_OPEN_SECONDS="50000")
     assert mistake.startswith("PRODUCER_BEFORE_OPEN_SECONDS: '50000': input should be less than or equal to 43200")
+
+
+def service_variables(service: str, address: str, *ports: tuple[str, int, str]) -> dict[str, str]:
+    """What Kubernetes sets for a Service with some ports, each with its name, number and protocol."""
+    name = service.upper().replace("-", "_")
+    host = f"[{address}]" if ":" in address else address
+    variables = {f"{name}_SERVICE_HOST": address, f"{name}_SERVICE_PORT": str(ports[0][1])}
+    for port_name, number, protocol in reversed(ports):
+        url, prefix = f"{protocol}://{host}:{number}", f"{name}_PORT_{number}_{protocol.upper()}"
+        variables |= {f"{name}_PORT": url, prefix: url, f"{prefix}_PROTO": protocol}
+        variables |= {f"{prefix}_PORT": str(number), f"{prefix}_ADDR": address}
+        if port_name:
+            variables[f"{name}_SERVICE_PORT_{port_name.upper().replace('-', '_')}"] = str(number)
+    return variables
+
+
+@pytest.mark.parametrize("address", ["10.96.0.12", "fd00:10:96::c"])
+@pytest.mark.parametrize(
+    "ports", [[("", 8080, "tcp")], [("http", 80, "tcp"), ("dns-udp", 53, "udp"), ("x", 9, "sctp")]]
+)
+@pytest.mark.parametrize(
+    "service", ["producer", "producer-metrics", "producer-http", "producer-service", "producer-port", "producer-2"]
+)
+def test_the_variables_of_a_kubernetes_service_are_ignored(
+    monkeypatch: pytest.MonkeyPatch, service: str, ports: list[tuple[str, int, str]], address: str
+) -> None:
+    variables = service_variables(service, address, *ports)
+    assert len(variables) >= 7
+
+    settings = load(monkeypatch, **GOOD, **{name.removeprefix(PREFIX): value for name, value in variables.items()})
+
+    assert settings == load(monkeypatch, **GOOD)
+    assert settings.http_port == 8080
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "8080"),
+        ("PORT", "http://10.0.0.1:8080"),
+        ("HTTP_PROT", "8080"),
+        ("HTTP_PROT", "tcp://10.0.0.1:8080"),
+        ("SERVICE_HOST", "localhost"),
+        ("SERVICE_HOST", "producer.default.svc"),
+        ("SERVICE_PORT", "http"),
+        ("SERVICE", "10.0.0.1"),
+        ("PORT_8080_TCP", "8080"),
+        ("PORT_8080_TCP_ADDR", "localhost"),
+        ("PORT_8080_TCP_PROTO", "http"),
+        ("PORT_HTTP_TCP", "tcp://10.0.0.1:8080"),
+        ("PORT_8080_TLS", "tcp://10.0.0.1:8080"),
+        ("METRICS_PORT", "9090"),
+        ("service_host", "10.0.0.1"),
+    ],
+)
+def test_a_variable_that_only_resembles_those_of_kubernetes_is_a_mistake(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    [mistake] = mistakes(monkeypatch, **GOOD, **{name: value})
+    assert mistake.startswith(f"{PREFIX}{name}: unknown")
+
+
+def test_a_port_that_is_a_url_is_no_port_of_ours_and_another_text_is_a_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(monkeypatch, **GOOD, HTTP_PORT="tcp://10.0.0.1:80").http_port == 8080
+    [mistake] = mistakes(monkeypatch, **GOOD, HTTP_PORT="http://10.0.0.1:80")
+    assert mistake.startswith("PRODUCER_HTTP_PORT: 'http://10.0.0.1:80': input should be a valid integer")
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8080"),
+        ("0.0.0.0", "http://0.0.0.0:8080"),
+        ("localhost", "http://localhost:8080"),
+        ("::", "http://[::]:8080"),
+        ("::1", "http://[::1]:8080"),
+        ("[::1]", "http://[::1]:8080"),
+        ("fd00:10:96::c", "http://[fd00:10:96::c]:8080"),
+    ],
+)
+def test_the_url_of_an_ipv6_address_has_brackets(monkeypatch: pytest.MonkeyPatch, host: str, url: str) -> None:
+    settings = load(monkeypatch, **GOOD, HTTP_HOST=host)
+    assert settings.http_url(settings.http_port) == url
+    assert settings.http_host == host.strip("[]")

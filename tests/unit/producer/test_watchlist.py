@@ -151,3 +151,10 @@ def test_a_file_that_is_not_utf_8_is_reported(tmp_path: Path) -> None:
     path.write_bytes(b"\xff")
     with pytest.raises(ConfigurationError, match=r"groups\.toml: is not UTF-8"):
         watchlist.read(path, interval_seconds=10, calendar="auto", source="yahoo", sources=SOURCES)
+
+
+def test_a_file_in_utf_16_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "groups.toml"
+    path.write_text(GOOD, encoding="utf-16")
+    with pytest.raises(ConfigurationError, match=r"groups\.toml: is not UTF-8 but UTF-16; save it as UTF-8"):
+        watchlist.read(path, interval_seconds=10, calendar="auto", source="yahoo", sources=SOURCES)

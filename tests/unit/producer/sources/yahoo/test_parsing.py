@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from producer_service.sources import FailureReason
+from producer_service.sources.yahoo.json_values import MalformedResponse
 from producer_service.sources.yahoo.parsing import (
     EXTENDED_FIELDS,
     FIELDS,
-    MalformedResponse,
     failure_reason,
     parse,
     requested_fields,
@@ -179,6 +179,32 @@ def test_zero_means_no_price_but_is_a_valid_volume() -> None:
 
     assert quote.open is quote.high is quote.low is None
     assert quote.volume == 0
+
+
+@pytest.mark.parametrize(
+    ("quote_type", "period"),
+    [
+        ("CRYPTOCURRENCY", "24h"),
+        ("CURRENCY", "24h"),
+        *((other, None) for other in ("EQUITY", "ETF", "INDEX", "FUTURE", "MUTUALFUND", "OPTION", "crypto", None, 7)),
+    ],
+)
+def test_the_volume_of_coins_and_currencies_is_that_of_24_hours(quote_type: object, period: str | None) -> None:
+    assert only(body({**ROW, "quoteType": quote_type})).volume_period == period
+    assert only(body({**ROW, "quoteType": quote_type, "regularMarketVolume": 0})).volume_period == period
+    assert only(body({**ROW, "quoteType": quote_type, "regularMarketVolume": None})).volume_period is None
+
+
+@pytest.mark.parametrize(
+    ("quote_type", "has_actions"),
+    [(kind, True) for kind in ("EQUITY", "ETF", "MUTUALFUND")]
+    + [(kind, False) for kind in ("INDEX", "FUTURE", "CURRENCY", "CRYPTOCURRENCY", "OPTION", "NONE", None, ["EQUITY"])],
+)
+def test_shares_and_funds_have_corporate_actions(quote_type: object, has_actions: bool) -> None:  # noqa: FBT001
+    row = {**ROW, "quoteType": quote_type}
+    symbol = str(ROW["symbol"])
+    response = parse(body(row), [symbol], RECEIVED)
+    assert response.with_actions == (response.quotes if has_actions else ())
 
 
 @pytest.mark.parametrize("volume", [21228961792, 21228961792.0])

@@ -54,6 +54,19 @@ def test_requests_beyond_the_burst_wait_for_their_tokens(limiter: RequestLimiter
     assert passed == [0, 0, 1, 2]
 
 
+def test_a_request_that_is_not_counted_takes_no_token_and_obeys_every_other_rule(
+    limiter: RequestLimiter, time: FakeTime
+) -> None:
+    for _ in range(10):
+        assert limiter.acquire(counted=False) == 5
+    assert time.now == 1000
+    assert limiter.acquire() == 5
+
+    limiter.block("rate_limited")
+    with pytest.raises(SourceError, match="rate_limited"):
+        limiter.acquire(counted=False)
+
+
 def test_a_request_may_take_its_timeout_but_not_longer_than_the_poll(limiter: RequestLimiter, time: FakeTime) -> None:
     assert limiter.acquire() == 5
     time.now += 7

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from producer_service.sources import FetchResult
+from producer_service.sources.yahoo.action_schedule import ActionSchedule
 from producer_service.sources.yahoo.errors import SourceError
 from producer_service.sources.yahoo.inactive_symbols import InactiveSymbols
 from producer_service.sources.yahoo.session import HttpResponse
@@ -37,6 +38,18 @@ def status(code: int) -> Respond:
     return lambda _: HttpResponse(code, b"")
 
 
+def status_of(code: int) -> Callable[[], HttpResponse]:
+    return lambda: HttpResponse(code, b"")
+
+
+def timed_out() -> HttpResponse:
+    raise SourceError("timeout", "timed out after 5 s")
+
+
+def broken() -> HttpResponse:
+    raise ZeroDivisionError
+
+
 def timeout(_: Sequence[str]) -> HttpResponse:
     raise SourceError("timeout", "timed out after 5 s")
 
@@ -47,9 +60,12 @@ class FakeClient:
     def __init__(self, *responses: Respond) -> None:
         self.responses = responses
         self.requested: list[tuple[str, ...]] = []
+        self.charts: dict[str, Callable[[], HttpResponse]] = {}
+        self.charted: list[str] = []
         self.seconds: list[float] = []
         self.stopped = threading.Event()
         self.closed = False
+        self.discards = 0
         self._lock = threading.Lock()
 
     def start_poll(self, seconds: float) -> None:
@@ -60,6 +76,13 @@ class FakeClient:
             self.requested.append(tuple(symbols))
             respond = self.responses[min(len(self.requested), len(self.responses)) - 1]
         return respond(symbols)
+
+    def chart(self, symbol: str) -> HttpResponse:
+        self.charted.append(symbol)
+        return self.charts[symbol]()
+
+    def discard_cookies(self) -> None:
+        self.discards += 1
 
     def stop(self) -> None:
         self.stopped.set()
@@ -146,11 +169,10 @@ def test_is_complete_to_the_start_of_the_poll_minus_staleness_and_largest_delay(
 
 
 def test_a_delayed_symbol_that_is_missing_still_holds_back_complete_to(make: Make) -> None:
-    responses = iter([quotes(["VOD.L"], exchangeDataDelayedBy=15), quotes([])])
-    source = make(FakeClient(lambda _: next(responses)))
+    source = make(FakeClient(lambda symbols: quotes(symbols, exchangeDataDelayedBy=15), all_but("VOD.L")))
 
-    first = source.fetch(["VOD.L"], NOW).complete_to
-    second = source.fetch(["VOD.L"], NOW + timedelta(seconds=10)).complete_to
+    first = source.fetch(["VOD.L", "AAPL"], NOW).complete_to
+    second = source.fetch(["VOD.L", "AAPL"], NOW + timedelta(seconds=10)).complete_to
 
     assert first is not None
     assert second == first + timedelta(seconds=10)
@@ -344,6 +366,21 @@ def test_wholly_failed_polls_open_the_breaker_and_partly_failed_ones_do_not(make
     assert [part.fetch(SYMBOLS[:60], NOW).paused_until for _ in range(5)] == [None] * 5
 
 
+@pytest.mark.parametrize(("responses", "polls"), [((status(401),), 2), ((timeout,), 3), ((status(429),), 1)])
+def test_cookies_are_discarded_when_the_breaker_opens_but_not_for_too_many_requests(
+    make: Make, responses: tuple[Respond, ...], polls: int
+) -> None:
+    client = FakeClient(*responses)
+    source = make(client)
+
+    discards = []
+    for _ in range(polls):
+        source.fetch(BATCHES[0], NOW)
+        discards.append(client.discards)
+
+    assert discards == [0] * (polls - 1) + [int(polls > 1)]
+
+
 def test_two_unauthorized_polls_open_the_breaker(make: Make) -> None:
     source = make(FakeClient(status(401)))
 
@@ -373,6 +410,172 @@ def test_a_failed_batch_does_not_count_as_a_miss(make: Make) -> None:
     source = make(FakeClient(status(404)), inactive_symbols=InactiveSymbols(min_misses=1, min_days=1))
 
     assert source.fetch(SYMBOLS[:3], NOW).inactive == ()
+
+
+def split_chart(symbol: str, *, in_seconds: int = -60) -> Callable[[], HttpResponse]:
+    split = {"date": int(NOW.timestamp()) + in_seconds, "numerator": 31, "denominator": 1000}
+    chart = {"meta": {"symbol": symbol}, "events": {"splits": {"1": split}}}
+    return lambda: HttpResponse(200, json.dumps({"chart": {"result": [chart]}}).encode())
+
+
+def shares(symbols: Sequence[str]) -> HttpResponse:
+    return quotes(symbols, quoteType="EQUITY")
+
+
+class ActionBench:
+    """A source that may ask for actions at once and without limit, with its clock and the end of its requests."""
+
+    def __init__(self, make: Make, client: FakeClient) -> None:
+        self.seconds = 0.0
+        schedule = ActionSchedule(per_second=1000, burst=1000, start_seconds=0)
+        self.source = make(client, monotonic=lambda: self.seconds, action_schedule=schedule)
+
+    def fetch(self, *symbols: str) -> FetchResult:
+        """The result of a poll. The requests that it starts have ended when this returns."""
+        result = self.source.fetch(symbols, NOW + timedelta(seconds=self.seconds))
+        running = self.source._actions._running
+        if running is not None:
+            running.result(SOON)
+        self.seconds += 10
+        return result
+
+
+def test_actions_are_requested_after_a_poll_and_delivered_with_the_next(make: Make) -> None:
+    client = FakeClient(shares)
+    client.charts = {symbol: split_chart(symbol) for symbol in ("S0", "S1")}
+    bench = ActionBench(make, client)
+
+    first, second, third = (bench.fetch("S0", "S1") for _ in range(3))
+
+    assert (first.actions, third.actions) == ((), ())
+    assert [(each.symbol, each.numerator, each.denominator) for each in second.actions] == [
+        ("S0", 31, 1000),
+        ("S1", 31, 1000),
+    ]
+    assert client.charted == ["S0", "S1"]
+    assert all(result.complete_to is not None for result in (first, second, third))
+
+
+@pytest.mark.parametrize("kind", ["CRYPTOCURRENCY", "CURRENCY", "FUTURE", "INDEX", None])
+def test_symbols_that_have_no_actions_are_not_asked(make: Make, kind: str | None) -> None:
+    client = FakeClient(lambda symbols: quotes(symbols, quoteType=kind))
+    bench = ActionBench(make, client)
+
+    bench.fetch("S0")
+
+    assert client.charted == []
+
+
+@pytest.mark.parametrize(
+    ("chart", "asked"),
+    [
+        (status_of(404), ["S0", "S1"]),
+        (lambda: HttpResponse(200, b"<html>"), ["S0", "S1"]),
+        (status_of(500), ["S0"]),
+        (status_of(403), ["S0"]),
+        (timed_out, ["S0"]),
+        (broken, ["S0", "S1"]),
+    ],
+    ids=["404", "page", "500", "403", "timeout", "a mistake of ours"],
+)
+def test_a_failure_of_actions_is_none_of_the_poll_and_is_tried_again_an_hour_later(
+    make: Make, chart: Callable[[], HttpResponse], asked: list[str]
+) -> None:
+    client = FakeClient(shares)
+    client.charts = {"S0": chart, "S1": chart}
+    bench = ActionBench(make, client)
+
+    results = [bench.fetch("S0", "S1") for _ in range(3)]
+    assert client.charted[: len(asked)] == asked
+    asked_before = len(client.charted)
+
+    client.charts = {symbol: split_chart(symbol) for symbol in ("S0", "S1")}
+    bench.seconds += 3_700
+    results += [bench.fetch("S0", "S1") for _ in range(2)]
+
+    assert {*client.charted[asked_before:]} == {"S0", "S1"}
+    assert {action.symbol for action in results[-1].actions} == {"S0", "S1"}
+    for result in results:
+        assert (result.failures, result.paused_until) == ((), None)
+        assert result.complete_to is not None
+
+
+def test_too_many_requests_for_actions_pause_the_source(make: Make) -> None:
+    client = FakeClient(shares)
+    client.charts = {"S0": status_of(429)}
+    bench = ActionBench(make, client)
+
+    bench.fetch("S0", "S1")
+    paused = bench.fetch("S0", "S1")
+
+    assert paused.paused_until == NOW + MINUTE + timedelta(seconds=10)
+    assert paused.quotes == ()
+    assert len(client.requested) == 1
+    assert client.charted == ["S0"]
+
+
+def test_too_many_requests_for_actions_during_a_pause_do_not_lengthen_it(make: Make) -> None:
+    """The request for actions of the first poll is refused after the quotes of the second."""
+    refused = threading.Event()
+
+    def refuse_late() -> HttpResponse:
+        assert refused.wait(SOON)
+        return HttpResponse(429, b"")
+
+    client = FakeClient(shares, status(429))
+    client.charts = {"S0": refuse_late}
+    source = make(client, action_schedule=ActionSchedule(per_second=1000, burst=1000, start_seconds=0))
+    source.fetch(["S0"], NOW)
+    assert source.fetch(["S0"], NOW).paused_until == NOW + MINUTE
+    refused.set()
+    running = source._actions._running
+    assert running is not None
+    running.result(SOON)
+
+    assert source.fetch(["S0"], NOW + MINUTE / 2).paused_until == NOW + MINUTE
+
+
+def test_a_poll_with_a_failure_asks_for_no_actions(make: Make) -> None:
+    client = FakeClient(shares, timeout)
+    bench = ActionBench(make, client)
+
+    assert bench.fetch(*SYMBOLS[: 2 * MAX_BATCH]).failures != ()
+    assert client.charted == []
+
+
+def test_a_slow_request_for_actions_delays_no_poll_and_is_the_only_one(make: Make) -> None:
+    asked, answer = threading.Event(), threading.Event()
+
+    def slow() -> HttpResponse:
+        asked.set()
+        assert answer.wait(SOON)
+        return split_chart("S0")()
+
+    client = FakeClient(shares)
+    client.charts = {"S0": slow, "S1": slow}
+    schedule = ActionSchedule(per_second=1000, burst=1000, start_seconds=0)
+    source = make(client, action_schedule=schedule)
+    source.fetch(["S0"], NOW)
+    assert asked.wait(SOON)
+
+    assert len(source.fetch(["S0", "S1"], NOW).quotes) == 2
+
+    assert client.charted == ["S0"]
+    answer.set()
+
+
+def test_an_action_in_the_future_is_rejected_and_asked_for_when_it_takes_effect(make: Make) -> None:
+    client = FakeClient(shares)
+    client.charts = {"S0": split_chart("S0", in_seconds=600)}
+    bench = ActionBench(make, client)
+
+    rejected = [bench.fetch("S0") for _ in range(2)][-1]
+    assert [each.symbol for each in rejected.rejected_actions] == ["S0"]
+    assert rejected.actions == ()
+
+    bench.seconds = 610
+    assert [bench.fetch("S0") for _ in range(2)][-1].actions != ()
+    assert client.charted == ["S0", "S0"]
 
 
 def test_closing_ends_a_fetch_in_progress(make: Make) -> None:

@@ -1,0 +1,135 @@
+"""Turns a response of Yahoo's v8 chart endpoint into corporate actions: splits and dividends. Pure.
+
+The chart of a symbol declares them beside its bars, for the range of the request:
+
+    "events": {"splits": {"1598880600": {"date": 1598880600, "numerator": 4, "denominator": 1, "splitRatio": "4:1"}},
+               "dividends": {"1604673000": {"amount": 0.205, "date": 1604673000}}}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from producer_service.sources import Rejected
+from producer_service.sources.yahoo.json_values import (
+    MalformedResponse,
+    document,
+    is_number,
+    optional_label,
+    time_of,
+)
+from producer_service.sources.yahoo.parsing import SOURCE
+from quotes import MAX_CLOCK_SKEW, Action, Invalid, price
+
+PARAMETERS = {"range": "5d", "interval": "1d", "events": "div,split"}
+"""Five trading days, so that a request or two may fail. Each symbol is asked on each of them."""
+MAX_AGE = timedelta(days=31)
+"""Older actions are left out. Five days of a share that hardly trades, or is suspended, may reach far back."""
+
+_KINDS = {"splits": "split", "dividends": "dividend"}
+
+
+class ParsedActions(msgspec.Struct, frozen=True):
+    """The actions that a response declares."""
+
+    actions: tuple[Action, ...]
+    """In the order of their times. No two of them have the same identity."""
+    rejected: tuple[Rejected, ...]
+    ask_again_at: datetime | None = None
+    """When the first action takes effect that was rejected because it is in the future."""
+
+
+def parse_actions(body: bytes, symbol: str, received: datetime) -> ParsedActions:
+    """The actions of a symbol. `received` is aware UTC in whole milliseconds.
+
+    An action is rejected if a value of it is missing or unusable, if it takes effect in the future, or if it is the
+    second of its kind at the same time. Raises `MalformedResponse` and nothing else, whatever the bytes.
+    """
+    found: dict[tuple[str, datetime], Action] = {}
+    rejected: list[Rejected] = []
+    future: list[datetime] = []
+    events, currency = _events(body, symbol)
+    for kind, declared in _declared(events):
+        try:
+            event = _object(declared)
+            time = time_of("date", event.get("date"))
+            if time < received - MAX_AGE:
+                continue
+            if time - received > MAX_CLOCK_SKEW:
+                future.append(time)
+            common = {"symbol": symbol, "event_time": time, "source": SOURCE, "ingest_time": received}
+            action = _split(event, common) if kind == "split" else _dividend(event, common, currency)
+            _check_new(action, found, received)
+        except Invalid as error:
+            rejected.append(Rejected(symbol, f"{kind}: {error}"))
+        else:
+            found[kind, time] = action
+    actions = sorted(found.values(), key=lambda action: action.event_time)
+    return ParsedActions(tuple(actions), tuple(rejected), min(future, default=None))
+
+
+def _declared(events: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    """The events of the kinds that are actions, each with its kind."""
+    for name, kind in _KINDS.items():
+        declared = events.get(name) or {}
+        for event in declared.values() if isinstance(declared, dict) else [declared]:
+            yield kind, event
+
+
+def _object(event: object) -> Mapping[str, Any]:
+    if not isinstance(event, dict):
+        raise Invalid("event", f"{event!r:.40} is not an object")
+    return event
+
+
+def _check_new(action: Action, found: Container[tuple[str, datetime]], received: datetime) -> None:
+    if action.event_time - received > MAX_CLOCK_SKEW:
+        raise Invalid("date", f"{action.event_time} is in the future")
+    if (action.action, action.event_time) in found:
+        raise Invalid("date", f"{action.event_time} is that of another {action.action}")
+
+
+def _events(body: bytes, symbol: str) -> tuple[Mapping[str, Any], object]:
+    """The events of a chart, and the currency of its prices."""
+    match document(body):
+        case {"chart": {"result": [{"meta": {"symbol": str(named), **meta}, **result}]}} if (
+            named.upper() == symbol.upper()
+        ):
+            events = result.get("events") or {}
+            if isinstance(events, dict):
+                return events, meta.get("currency")
+            raise MalformedResponse(f"the events {events!r:.40} are not an object")
+        case {"chart": {"error": {"code": code, "description": description}}} | {
+            "finance": {"error": {"code": code, "description": description}}
+        }:
+            raise MalformedResponse(f"{code}: {description}")
+    raise MalformedResponse(f"the body has no chart of {symbol}")
+
+
+def _split(event: Mapping[str, Any], common: Mapping[str, Any]) -> Action:
+    return Action(
+        action="split",
+        numerator=_shares("numerator", event.get("numerator")),
+        denominator=_shares("denominator", event.get("denominator")),
+        **common,
+    )
+
+
+def _dividend(event: Mapping[str, Any], common: Mapping[str, Any], currency: object) -> Action:
+    amount = event.get("amount")
+    if not is_number(amount):
+        raise Invalid("amount", f"{amount!r:.40} is not a finite number")
+    label = optional_label(event.get("currency")) or optional_label(currency)
+    return Action(action="dividend", amount=price(amount), currency=label, **common)
+
+
+def _shares(field: str, value: object) -> int:
+    """A number of shares. Yahoo writes some of them as 4.0."""
+    if not is_number(value) or (isinstance(value, Decimal) and not (abs(value) < 2**63 and value == int(value))):
+        raise Invalid(field, "is missing" if value is None else f"{value!r:.40} is not a whole number of shares")
+    return int(value)
