@@ -84,7 +84,7 @@ def bar_after(before: SymbolState, quote: Quote, minute: datetime, line: bytes) 
 
 
 def stored_line(quote: Quote, content: bytes) -> bytes:
-    """The line of a quote as a bar stores it. Blanks and repeated fields can make a valid line arbitrarily long."""
+    """The line of a quote as a bar stores it. Blanks can make a valid line arbitrarily long."""
     return content if len(content) <= MAX_LINE_BYTES else encode_line(quote)[:-1]
 
 

@@ -25,6 +25,7 @@ from quotes import (
     encode,
     encode_line,
     model,
+    wire,
 )
 from tests.support.sizes import sized
 
@@ -160,6 +161,16 @@ def test_decoding_restores_what_was_encoded(lines: list[Quote]) -> None:
     decoded = decode(encode(lines))
     assert decoded.bad == () or not lines
     assert [good.line for good in decoded.good] == lines
+
+
+@settings(max_examples=sized(40, 1_000), deadline=None)
+@given(
+    valid_quotes, st.sampled_from([Decimal(10), Decimal("12.50"), Decimal("-0.0"), Decimal("1e-9"), Decimal("0E+9")])
+)
+@example(FULL, Decimal("12.5"))
+def test_the_usual_way_to_encode_a_quote_gives_the_bytes_of_the_other(quote: Quote, price: Decimal) -> None:
+    for each in (quote, replace(quote, price=price), replace(quote, previous_close=price, volume=10, currency="USD")):
+        assert quotes.encode_content(each) == wire._any_content(each)
 
 
 GOOD_LINE = encode_line(BARE).rstrip(b"\n")

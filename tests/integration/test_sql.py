@@ -135,6 +135,9 @@ def test_quotes_has_the_last_arrival_of_each_quote_once(query: Query) -> None:
             },
             "market_state": None,
             "delay_minutes": None,
+            "source_time": None,
+            "volume_period": None,
+            "provenance": None,
             "source": "test",
             "ingest_time": as_text(each.ingest_time),
         }
