@@ -72,16 +72,15 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """A kind of instrument."""
 
-    name: str
     settling: timedelta = timedelta()
     """At least how long its sessions settle."""
     stamped_before_close: timedelta = timedelta()
 
 
-SHARE = Kind(name="share")
-INDEX = Kind(name="index", settling=timedelta(hours=3))
+SHARE = Kind()
+INDEX = Kind(settling=timedelta(hours=3))
 """Indices are corrected after the last trades: Yahoo's Nasdaq Composite usually bears 17:16 in New York."""
-FUND = Kind(name="fund", settling=timedelta(hours=16), stamped_before_close=timedelta(hours=2))
+FUND = Kind(settling=timedelta(hours=16), stamped_before_close=timedelta(hours=2))
 """A net asset value appears in the evening or at night. A recorded one bears 15:00 in Toronto, before the close."""
 
 UNITED_STATES = Exchange(name="United States", suffixes=(), calendar=HOME)
