@@ -69,8 +69,11 @@ class GroupState:
         return self._market_hours.hours(self.calendars, self._before_open, after).phase(now)
 
     def is_due(self, now: datetime) -> bool:
-        """Whether a poll is worth it."""
-        return not self.progress.ended and is_due(self.phase(now), self.progress.completed_at)
+        """Whether a poll is worth it. A poll in the future was made by a wrong clock, and does not count."""
+        completed_at = self.progress.completed_at
+        if completed_at is not None and completed_at > now:
+            completed_at = None
+        return not self.progress.ended and is_due(self.phase(now), completed_at)
 
     def complete_to(self, clock: datetime) -> datetime | None:
         """No quote of the group with an earlier event time is still to come. None before the first complete poll.
