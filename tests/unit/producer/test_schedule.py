@@ -109,7 +109,7 @@ class SteppedClock(datetime):
     steps = itertools.cycle([timedelta(), timedelta(hours=1), -timedelta(hours=1), DAY * 90, -DAY * 90])
 
     @classmethod
-    def now(cls, tz: tzinfo | None = None) -> datetime:
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
         host = datetime.now(UTC) + next(cls.steps)
         return host.astimezone(tz) if tz is None else tz.fromutc(host.replace(tzinfo=tz))
 
