@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from producer_service.clock import TOLERANCE_SECONDS
 from producer_service.sources import FetchResult
-from quotes import MAX_CLOCK_SKEW, Heartbeat, Quote
+from quotes import MAX_CLOCK_SKEW, Heartbeat, Line, Quote
 from tests.fakes.producer_bench import Bench, FakeSource, calendar, group
 from tests.support.clocks import Host
 from tests.support.quotes import OPEN, make_quote
@@ -66,7 +66,7 @@ class Day:
         if self.is_dated:
             self.host.ask_service(took=0.1)
 
-    def receive(self, line: Quote | Heartbeat) -> None:
+    def receive(self, line: Line) -> None:
         """Check what must hold for each line when it arrives."""
         if isinstance(line, Heartbeat):
             earlier = [each for each in self.heartbeats if each.lane == line.lane]
@@ -79,7 +79,7 @@ class Day:
                     latest if self.host.truth > CLOSES else latest - STALENESS
                 )
             self.heartbeats.append(line)
-        else:
+        elif isinstance(line, Quote):
             if self.is_dated:
                 assert line.event_time <= self.host.truth + MAX_CLOCK_SKEW
                 complete_to = [each.complete_to for each in self.heartbeats if each.complete_to is not None]
