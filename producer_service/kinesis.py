@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import boto3
@@ -23,6 +21,7 @@ from botocore.parsers import ResponseParserError
 from producer_service.clock import Clock
 from producer_service.errors import ConfigurationError, StreamUnreachable
 from producer_service.packing import Packet
+from producer_service.service_time import keep_time
 from producer_service.stream import PutFailure, PutResult
 
 CONNECT_TIMEOUT_SECONDS = 3
@@ -40,7 +39,8 @@ _INTERNAL = {"InternalFailure", "InternalError", "ServiceUnavailable", "Internal
 class KinesisStream:
     """A Kinesis data stream. The SDK finds endpoint, region and credentials in its usual way.
 
-    Every answer, even a refusal, tells the clock the time. Raises `ConfigurationError` if it does not find them.
+    Every answer, even a refusal, tells the clock the time, and requests are signed with that time. Raises
+    `ConfigurationError` if the SDK does not find what it needs.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class KinesisStream:
         self._client.meta.events.register("provide-client-params.kinesis.PutRecords", _keep_parameters)
         self._client.meta.events.register("before-call.kinesis.PutRecords", _write_body)
         if clock is not None:
-            _tell_the_time(self._client.meta.events, clock)
+            keep_time(self._client, clock)
 
     def put(self, packets: Sequence[Packet]) -> PutResult:
         """See `Stream.put`."""
@@ -111,24 +111,6 @@ def _keep_parameters(params: dict[str, Any], context: dict[str, Any], **_: objec
 
 def _write_body(params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
     params["body"] = msgspec.json.encode(context["stockstream"])
-
-
-def _tell_the_time(events: Any, clock: Clock) -> None:
-    """Have the `Date` of every answer told to a clock."""
-
-    def ask(context: dict[str, Any], **_: object) -> None:
-        context["stockstream_asked_at"] = clock.uptime()
-
-    def tell(response_dict: dict[str, Any] | None, context: dict[str, Any], **_: object) -> None:
-        date = (response_dict or {}).get("headers", {}).get("date")
-        try:
-            time = parsedate_to_datetime(date).astimezone(UTC)
-        except (TypeError, ValueError):  # there is no answer, or it has no usable date
-            return
-        clock.told(time, context["stockstream_asked_at"])
-
-    events.register("before-call.kinesis", ask)
-    events.register("response-received.kinesis", tell)
 
 
 def _all_failed(packets: Sequence[Packet], reason: PutFailure, detail: str) -> PutResult:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from botocore.awsrequest import AWSResponse
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
 from botocore.parsers import ResponseParserError
 from botocore.stub import Stubber
@@ -123,10 +123,18 @@ def test_every_answer_tells_the_clock_the_time(
     host = Host(error=3600)
     stream = make_stream(monkeypatch, clock=host.clock)
     body = b'{"Records":[]}' if code == 200 else b'{"__type":"InvalidSignatureException"}'
-    response = AWSResponse("https://kinesis", code, headers, RawBody(body))
-    stream._client.meta.events.register("before-send.kinesis", lambda **_: response)
+    signed_at: list[str] = []
+
+    def answer(request: AWSPreparedRequest, **_: object) -> AWSResponse:
+        signed_at.append(request.headers["X-Amz-Date"].decode())
+        return AWSResponse("https://kinesis", code, headers, RawBody(body))
+
+    stream._client.meta.events.register("before-send.kinesis", answer)
     stream.put(PACKETS)
-    assert host.wrong_by() == pytest.approx(0 if headers.get("date") == DATE else 3600, abs=0.01)
+    stream.put(PACKETS)
+    is_told = headers.get("date") == DATE
+    assert host.wrong_by() == pytest.approx(0 if is_told else 3600, abs=0.01)
+    assert signed_at == ["20261123T153000Z", "20261123T143000Z" if is_told else "20261123T153000Z"]
 
 
 class RawBody:
