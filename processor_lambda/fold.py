@@ -95,13 +95,16 @@ def without_future(state: LaneState, arrival: datetime) -> LaneState:
     as for a new lane and a new symbol. What was published stays so.
     """
     latest = arrival + MAX_CLOCK_SKEW
-    symbols = {symbol: known for symbol, known in state.symbols.items() if known.event_time <= latest}
-    return replace(
-        state,
-        clock=None if state.clock is None or state.clock > latest else state.clock,
-        complete_to=None if state.complete_to is None or state.complete_to > latest else state.complete_to,
-        symbols=symbols,
-    )
+
+    def trusted(time: datetime | None) -> datetime | None:
+        return None if time is None or time > latest else time
+
+    clock, complete_to = trusted(state.clock), trusted(state.complete_to)
+    future = [symbol for symbol, known in state.symbols.items() if known.event_time > latest]
+    if not future and (clock, complete_to) == (state.clock, state.complete_to):  # nearly always
+        return state
+    symbols = {symbol: known for symbol, known in state.symbols.items() if symbol not in future}
+    return replace(state, clock=clock, complete_to=complete_to, symbols=symbols)
 
 
 class _LaneFold:
