@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -75,6 +75,8 @@ def once() -> None:
             raise ConfigurationError([f"{PREFIX}SOURCE: {', '.join(pushed)} cannot be polled once; use run"])
         producer = Producer(config.settings, plan, make_stream(config.settings, clock), clock)
     with producer:
+        with suppress(StreamUnreachable):  # the sender tries again, and reports it
+            producer.stream.check()  # before the polls, since its answer tells the time
         producer.sender.start()
         reports = [report for poller in producer.pollers if (report := poller.poll_all()) is not None]
         producer.intake.close()
@@ -102,6 +104,8 @@ def check() -> None:
     except StreamUnreachable as error:
         ok = False
         typer.echo(f"FAIL  {error}")
+    if wrong := round(clock.error()):
+        typer.echo(f"note  the clock of this host is {wrong:+d} s away from the time of the stream; set it")
     for line in hours_of(plan, clock.now()):
         typer.echo(line)
     for name, source in plan.sources.items():

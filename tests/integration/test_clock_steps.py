@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -59,11 +60,9 @@ class HostClock:
         written.replace(self._file)
 
 
-@contextmanager
-def producer(directory: Path, kinesis: DatedKinesis, clock: HostClock) -> Iterator[Path]:
-    """Run a producer, and yield the path of its log."""
-    log = directory / "log.jsonl"
-    environment = {
+def environment(directory: Path, kinesis: DatedKinesis, clock: HostClock) -> dict[str, str]:
+    """The environment of a producer that keeps everything in a directory."""
+    return {
         **{name: value for name, value in os.environ.items() if not name.startswith(("PRODUCER_", "AWS_"))},
         **clock.environment,
         "AWS_ENDPOINT_URL": kinesis.url,
@@ -81,9 +80,16 @@ def producer(directory: Path, kinesis: DatedKinesis, clock: HostClock) -> Iterat
         "PRODUCER_POLL_INTERVAL_SECONDS": str(POLL_SECONDS),
         "PRODUCER_HEARTBEAT_SECONDS": str(HEARTBEAT_SECONDS),
     }
+
+
+@contextmanager
+def producer(directory: Path, kinesis: DatedKinesis, clock: HostClock) -> Iterator[Path]:
+    """Run a producer, and yield the path of its log."""
+    log = directory / "log.jsonl"
+    command = [sys.executable, "-m", "producer_service", "run"]
     with (
         log.open("wb") as out,
-        subprocess.Popen([sys.executable, "-m", "producer_service", "run"], env=environment, stdout=out) as process,
+        subprocess.Popen(command, env=environment(directory, kinesis, clock), stdout=out) as process,
     ):
         try:
             yield log
@@ -170,3 +176,21 @@ def test_the_clock_steps_and_everything_goes_on(tmp_path: Path, errors: tuple[in
     report = make_processor(world).process(kinesis.records)
     assert (report.late, report.quarantined, report.repeated_records) == (0, 0, 0)
     assert report.bars >= len(quotes)
+
+
+@pytest.mark.parametrize("error", [HOUR, -HOUR])
+def test_check_says_that_the_clock_is_wrong(tmp_path: Path, error: int) -> None:
+    kinesis, clock = DatedKinesis(), HostClock(tmp_path)
+    clock.set(error)
+    with kinesis.running():
+        checked = subprocess.run(
+            [sys.executable, "-m", "producer_service", "check"],
+            env=environment(tmp_path, kinesis, clock),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+    found = re.search(r"^note  the clock of this host is ([+-]\d+) s away", checked.stdout, re.MULTILINE)
+    assert found is not None, checked.stdout
+    assert abs(int(found[1]) - error) <= 2
