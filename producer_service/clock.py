@@ -35,8 +35,9 @@ class Clock:
     1. At first it is that of the host's clock, and it follows that clock while it runs evenly.
     2. When the host's clock steps, the offset stays as it was, until 3 or 4 decides or the clock steps back.
     3. Each answer of a service (`told`) decides. If the host's clock agrees with the service within
-       `TOLERANCE_SECONDS`, the offset follows the host's clock. Otherwise it is the service's, which is at most as far
-       behind the truth as an answer takes, and never ahead of it.
+       `TOLERANCE_SECONDS`, the offset follows the host's clock. Otherwise the offset stays if it agrees. If neither
+       does, it is the service's, which is behind the truth by at most a second and the time of the answer, and never
+       ahead.
     4. If no service has ever answered, a step counts as right after `UNCONFIRMED_SECONDS`.
 
     So quotes and heartbeats bear the service's time while the host's clock is wrong. The service that counts is

@@ -42,7 +42,7 @@ class MonotonicZone(tzinfo):
         return (_EPOCH + timedelta(seconds=self._monotonic())).replace(tzinfo=self)
 
     def utcoffset(self, _time: datetime | None, /) -> timedelta:
-        """None, so that these times compare with those in UTC that triggers compute from them."""
+        """Zero, so that these times compare with those in UTC that triggers compute from them."""
         return timedelta()
 
     def dst(self, _time: datetime | None, /) -> timedelta:
