@@ -25,7 +25,7 @@ from processor_lambda.indicators import Indicators
 from processor_lambda.splits import MAX_AGE, split_ratio
 from processor_lambda.symbol_state import MILLISECOND, MINUTE
 from processor_lambda.trading_day import is_new_day
-from quotes import Heartbeat, Line, Quote
+from quotes import MAX_CLOCK_SKEW, Heartbeat, Line, Quote
 
 MANY_MORE = 4
 """Within a cooldown, a silence of this many times the symbols already announced raises another alert at once."""
@@ -85,6 +85,26 @@ class Fold:
             count += 1
         position = end if count == len(lines) else lines[count - 1].position
         return Folded(lane.state(position), count, lane.late)
+
+
+def without_future(state: LaneState, arrival: datetime) -> LaneState:
+    """A state without what is more than `MAX_CLOCK_SKEW` ahead of the arrival of a record beyond it.
+
+    Lines of a clock that was fast are refused, so such a state was made by another program, or on a stream whose own
+    clock was fast. It would ignore every heartbeat and quote of its lane until that time. What is removed starts again
+    as for a new lane and a new symbol. What was published stays so.
+    """
+    latest = arrival + MAX_CLOCK_SKEW
+
+    def trusted(time: datetime | None) -> datetime | None:
+        return None if time is None or time > latest else time
+
+    clock, complete_to = trusted(state.clock), trusted(state.complete_to)
+    future = [symbol for symbol, known in state.symbols.items() if known.event_time > latest]
+    if not future and (clock, complete_to) == (state.clock, state.complete_to):  # nearly always
+        return state
+    symbols = {symbol: known for symbol, known in state.symbols.items() if symbol not in future}
+    return replace(state, clock=clock, complete_to=complete_to, symbols=symbols)
 
 
 class _LaneFold:

@@ -17,7 +17,7 @@ from lane_state import WHOLE, Bar, LaneState, Position, Publication
 from processor_lambda import archive
 from processor_lambda.alerts import Rules
 from processor_lambda.errors import CommitConflict
-from processor_lambda.fold import Fold, PositionedLine
+from processor_lambda.fold import Fold, PositionedLine, without_future
 from processor_lambda.indicators import Indicators
 from processor_lambda.ports import Archive, BarTable, Quarantine, QuarantineMessage, StateTable, Stored, Table, Topic
 from processor_lambda.quarantine import Overflow, message_of_alert, messages_of
@@ -139,7 +139,8 @@ class Processor:
         ]
         lines = [line for line in lines if line.position > state.position]
         end = Position(records[-1].record.sequence_number, WHOLE)
-        folded = self._fold(state, lines, end, self._warm_up(state, lines))
+        recovered = without_future(state, records[0].record.arrival)
+        folded = self._fold(recovered, lines, end, self._warm_up(recovered, lines))
         size = self._states.commit(lane, folded.state, state)
         counts["late"] += folded.late
         counts["largest_state_bytes"] = max(counts["largest_state_bytes"], size)

@@ -6,7 +6,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -14,6 +14,7 @@ import msgspec
 import typer
 
 from producer_service import logs
+from producer_service.clock import Clock
 from producer_service.daemon import Daemon
 from producer_service.errors import ConfigurationError, JournalError, StreamUnreachable
 from producer_service.exchanges import ALWAYS
@@ -28,7 +29,7 @@ from producer_service.settings import PREFIX, VARIABLES, Configuration, Settings
 from producer_service.sources import FetchResult, PushedSource, Source
 from producer_service.sources.definition import SourceDefinition
 from producer_service.sources.registry import SOURCES
-from producer_service.wiring import Producer, group_states, make_stream, now
+from producer_service.wiring import Producer, group_states, make_stream
 
 EXIT_FAILED = 1
 EXIT_CONFIGURATION = 2
@@ -69,11 +70,14 @@ def once() -> None:
     """
     with _reported_mistakes():
         config = _configuration()
-        plan = make_plan(config, SOURCES, now())
+        clock = Clock()
+        plan = make_plan(config, SOURCES, clock.now())
         if pushed := [name for name, source in plan.sources.items() if isinstance(source, PushedSource)]:
             raise ConfigurationError([f"{PREFIX}SOURCE: {', '.join(pushed)} cannot be polled once; use run"])
-        producer = Producer(config.settings, plan, make_stream(config.settings))
+        producer = Producer(config.settings, plan, make_stream(config.settings, clock), clock)
     with producer:
+        with suppress(StreamUnreachable):  # the sender tries again, and reports it
+            producer.stream.check()  # before the polls, since its answer tells the time
         producer.sender.start()
         reports = [report for poller in producer.pollers if (report := poller.poll_all()) is not None]
         producer.intake.close()
@@ -92,19 +96,22 @@ def check() -> None:
     """
     with _reported_mistakes():
         config = _configuration()
-        plan = make_plan(config, SOURCES, now())
-        stream = make_stream(config.settings)
+        clock = Clock()
+        plan = make_plan(config, SOURCES, clock.now())
+        stream = make_stream(config.settings, clock)
     ok = True
     try:
         typer.echo(f"ok    {stream.check()}")
     except StreamUnreachable as error:
         ok = False
         typer.echo(f"FAIL  {error}")
-    for line in hours_of(group_states(config.settings, plan), plan.market_hours, now()):
+    if wrong := round(clock.error()):
+        typer.echo(f"note  the clock of this host is {wrong:+d} s away from the time of the stream; set it")
+    for line in hours_of(group_states(config.settings, plan), plan.market_hours, clock.now()):
         typer.echo(line)
     for name, source in plan.sources.items():
         symbols = plan.symbols_of(name)
-        result = _sample(source, symbols)
+        result = _sample(source, symbols, clock.now())
         for failure in result.failures:
             ok = False
             typer.echo(f"FAIL  source {name}: {failure.reason}: {failure.detail}")
@@ -118,8 +125,9 @@ def run_until_stopped(definitions: Mapping[str, SourceDefinition[Any]]) -> NoRet
     """Run the daemon on the environment's settings and some definitions of sources, and exit with its code."""
     with _reported_mistakes():
         config = _configuration()
-        stream = make_stream(config.settings)
-        producer = Producer(config.settings, make_plan(config, definitions, now()), stream)
+        clock = Clock()
+        stream = make_stream(config.settings, clock)
+        producer = Producer(config.settings, make_plan(config, definitions, clock.now()), stream, clock)
         server = _server(producer)
     with producer:
         code = Daemon(producer, server).run()
@@ -165,11 +173,11 @@ def _in_utc(time: datetime) -> str:
     return f"{time:%a %Y-%m-%d %H:%M} UTC"
 
 
-def _sample(source: Source, symbols: tuple[str, ...]) -> FetchResult:
+def _sample(source: Source, symbols: tuple[str, ...], now: datetime) -> FetchResult:
     """One result of a source, which is closed afterwards."""
     if isinstance(source, PushedSource):
         return first_result(source, ONCE_SECONDS)
-    result = source.fetch(symbols, now())
+    result = source.fetch(symbols, now)
     source.close()
     return result
 

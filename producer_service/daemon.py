@@ -10,12 +10,13 @@ from types import FrameType
 
 import structlog
 
+from producer_service.clock_watch import ClockWatch
 from producer_service.errors import HandoverUnavailable, StreamUnreachable
 from producer_service.http import Server
 from producer_service.polling import Poller
 from producer_service.schedule import Schedule
 from producer_service.sources import MAX_SILENCE
-from producer_service.wiring import Producer, listen_loop, now, poll_loop
+from producer_service.wiring import Producer, listen_loop, poll_loop
 
 POLL_LIMIT_SECONDS = 120
 """A poll that has not advanced for this long is stuck, since every request inside it times out within seconds."""
@@ -24,6 +25,8 @@ REFRESH_SECONDS = 86_400
 HEARTBEAT = "heartbeat"
 TAKE_OVER_SECONDS = 60
 """How often the daemon looks for what other producers left."""
+WATCH_CLOCK_SECONDS = 1
+"""How often the daemon looks whether the host's clock has stepped."""
 WAKE_SECONDS = 0.1
 DRAIN_STEP_SECONDS = 0.2
 
@@ -55,6 +58,7 @@ class Daemon:
         self._server.start()
         self._sender.start()
         self._take_over()
+        self._check_stream()  # before the first poll, since its answer tells the time
         self._start_loops()
         settings = self._settings
         log.info(
@@ -67,7 +71,6 @@ class Daemon:
             recovered=self._outbox.counts().recovered,
             url=settings.http_url(self._server.port),
         )
-        self._check_stream()
         # It does not wait for `_stopping`: the signal handler, which sets it, runs in this thread and would deadlock if
         # it interrupted the wait while that holds the event's lock.
         while not (self._stopping.is_set() or self._ended.wait(WAKE_SECONDS)):
@@ -90,8 +93,13 @@ class Daemon:
             self._schedule.every(self._settings.journal_sync_seconds, "journal sync", self._outbox.sync)
         if self._handover is not None:
             self._schedule.every(TAKE_OVER_SECONDS, "handover", self._take_over)
-        self._schedule.every(REFRESH_SECONDS, "calendars", lambda: self._producer.market_hours.refresh(now()))
+        self._schedule.every(REFRESH_SECONDS, "calendars", self._refresh_calendars)
+        watch = ClockWatch(self._producer.clock, self._producer.metrics, self._refresh_calendars)
+        self._schedule.every(WATCH_CLOCK_SECONDS, "clock", watch.look)
         self._schedule.start()
+
+    def _refresh_calendars(self) -> None:
+        self._producer.market_hours.refresh(self._producer.clock.now())
 
     def _take_over(self) -> None:
         if self._handover is not None:

@@ -11,7 +11,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from quotes import Identity, Quote, encode_content, encode_receipt
+from quotes import MAX_CLOCK_SKEW, Identity, Quote, encode_content, encode_receipt
 
 DIGEST_BYTES = 8
 MAX_DIGESTS = 64
@@ -68,7 +68,11 @@ def merge_histories(one: SymbolHistory, other: SymbolHistory) -> SymbolHistory:
 
 
 def deduplicate(histories: Mapping[str, SymbolHistory], quotes: Iterable[Quote]) -> Deduplicated:
-    """Deduplicate quotes in their order, given the histories of their symbols. No other code assigns revisions."""
+    """Deduplicate quotes in their order, given the histories of their symbols. No other code assigns revisions.
+
+    A history that is more than `MAX_CLOCK_SKEW` ahead of a quote's receipt was accepted while a clock was wrong. It is
+    forgotten, or every quote would be late until that time.
+    """
     accepted: list[Accepted] = []
     changed: dict[str, SymbolHistory] = {}
     suppressed = late = 0
@@ -78,8 +82,10 @@ def deduplicate(histories: Mapping[str, SymbolHistory], quotes: Iterable[Quote])
         symbol, event_time = quote.symbol, quote.event_time
         history = changed.get(symbol) or histories.get(symbol)
         if history is not None and event_time < history.event_time:
-            late += 1
-            continue
+            if history.event_time - quote.ingest_time <= MAX_CLOCK_SKEW:
+                late += 1
+                continue
+            history = None
         content = encode_content(quote)
         digest = blake2b(content, digest_size=DIGEST_BYTES, salt=quote.session.encode()).digest()
         if history is None or event_time > history.event_time:

@@ -74,8 +74,11 @@ class GroupState:
         ).phase(now)
 
     def is_due(self, now: datetime) -> bool:
-        """Whether a poll is worth it."""
-        return not self.progress.ended and is_due(self.phase(now), self.progress.completed_at)
+        """Whether a poll is worth it. A poll in the future was made by a wrong clock, and does not count."""
+        completed_at = self.progress.completed_at
+        if completed_at is not None and completed_at > now:
+            completed_at = None
+        return not self.progress.ended and is_due(self.phase(now), completed_at)
 
     def is_trading(self, now: datetime) -> bool:
         """Whether new quotes are to be expected: an exchange is in its session, by its calendar and without margins.

@@ -7,16 +7,19 @@ from datetime import datetime, timedelta
 
 from producer_service.exchanges import Trading
 from producer_service.group_state import GroupState
-from quotes import Heartbeat, lane_of, partition_key
+from quotes import MAX_CLOCK_SKEW, Heartbeat, lane_of, partition_key
 
 _STEP = timedelta(milliseconds=1)
+_ON_THE_WAY = timedelta(seconds=1)
+"""An allowance for the time until a heartbeat arrives, which is what the processor compares its clock with."""
 
 
 class Heartbeats:
     """Makes the rounds of heartbeats for some groups over some lanes. Not thread-safe: the intake's lock guards it.
 
     The clock rises from round to round, because a lane ignores a heartbeat that is not later than its last one.
-    `complete_to` never falls.
+    `complete_to` never falls. Times of earlier rounds that are more than `MAX_CLOCK_SKEW` ahead came from a clock that
+    was wrong. The processor has refused them, so they are forgotten.
     """
 
     def __init__(self, states: Sequence[GroupState], lanes: int) -> None:
@@ -33,11 +36,15 @@ class Heartbeats:
 
     def round(self, now: datetime) -> dict[str, Heartbeat]:
         """A heartbeat for each lane, by its partition key."""
-        clock = now if self._clock is None else max(now, self._clock + _STEP)
+        if self._clock is None or self._clock > now + MAX_CLOCK_SKEW + _ON_THE_WAY:
+            clock = now
+        else:
+            clock = max(now, self._clock + _STEP)
         self._clock = clock
+        latest = clock + MAX_CLOCK_SKEW
         for lane, tradings in enumerate(self._of_lanes):
-            known = (time for time in (self._complete_to[lane], complete_to(tradings, clock)) if time is not None)
-            self._complete_to[lane] = max(known, default=None)
+            times = (self._complete_to[lane], complete_to(tradings, clock))
+            self._complete_to[lane] = max((time for time in times if time is not None and time <= latest), default=None)
         return {
             key: Heartbeat(lane=key, clock=clock, complete_to=time)
             for key, time in zip(self._keys, self._complete_to, strict=True)

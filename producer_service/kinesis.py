@@ -18,8 +18,10 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
+from producer_service.clock import Clock
 from producer_service.errors import ConfigurationError, StreamUnreachable
 from producer_service.packing import Packet
+from producer_service.service_time import keep_time
 from producer_service.stream import PutFailure, PutResult
 
 CONNECT_TIMEOUT_SECONDS = 3
@@ -37,10 +39,13 @@ _INTERNAL = {"InternalFailure", "InternalError", "ServiceUnavailable", "Internal
 class KinesisStream:
     """A Kinesis data stream. The SDK finds endpoint, region and credentials in its usual way.
 
-    Raises `ConfigurationError` if it does not find them.
+    Every answer, even a refusal, tells the clock the time, and requests are signed with that time. Raises
+    `ConfigurationError` if the SDK does not find what it needs.
     """
 
-    def __init__(self, name: str, requests_in_flight: int, *, read_timeout_seconds: float) -> None:
+    def __init__(
+        self, name: str, requests_in_flight: int, *, read_timeout_seconds: float, clock: Clock | None = None
+    ) -> None:
         self._name = name
         try:
             self._client: Any = boto3.client(
@@ -65,6 +70,8 @@ class KinesisStream:
 
         self._client.meta.events.register("provide-client-params.kinesis.PutRecords", _keep_parameters)
         self._client.meta.events.register("before-call.kinesis.PutRecords", _write_body)
+        if clock is not None:
+            keep_time(self._client, clock)
 
     def put(self, packets: Sequence[Packet]) -> PutResult:
         """See `Stream.put`."""

@@ -121,9 +121,12 @@ class Metrics:
         )
         self.scheduler_events = Counter(
             "stockstream_scheduler_events",
-            "Runs of jobs that went wrong: missed, overlapped, error.",
+            "Runs of jobs that went wrong: overlapped, error.",
             ["event"],
             registry=registry,
+        )
+        self.clock_steps = Counter(
+            "stockstream_clock_steps", "Steps of the host's clock by more than a second.", registry=registry
         )
         for outcome in ("complete", "partial", "failed", "paused"):
             self.polls.labels(outcome)
@@ -133,14 +136,19 @@ class Metrics:
             self.actions.labels(outcome)
         for outcome in ("acknowledged", *get_args(PutFailure)):
             self.packets.labels(outcome)
-        for event in ("missed", "overlapped", "error"):
+        for event in ("overlapped", "error"):
             self.scheduler_events.labels(event)
 
-    def watch_clock(self, clock: Callable[[], float]) -> None:
-        """Export the clock, so that Prometheus can compare it with its own."""
+    def watch_clock(self, host: Callable[[], float], error: Callable[[], float]) -> None:
+        """Export the host's clock, so that Prometheus can compare it with its own, and how wrong Kinesis finds it."""
         Gauge(
-            "stockstream_clock_seconds", "The producer's clock, in seconds since the epoch.", registry=self.registry
-        ).set_function(clock)
+            "stockstream_clock_seconds", "The clock of the host, in seconds since the epoch.", registry=self.registry
+        ).set_function(host)
+        Gauge(
+            "stockstream_clock_error_seconds",
+            "How far the clock of the host is ahead of the producer's time. It is 0 unless the clock is wrong.",
+            registry=self.registry,
+        ).set_function(error)
 
     def watch_calendars(self, known_to: Callable[[], datetime]) -> None:
         """Export the time up to which the hours of all exchanges are known."""
@@ -150,9 +158,9 @@ class Metrics:
             registry=self.registry,
         ).set_function(lambda: known_to().timestamp())
 
-    def watch_outbox(self, outbox: CountingOutbox, clock: Callable[[], float], *, limit_bytes: int) -> None:
+    def watch_outbox(self, outbox: CountingOutbox, *, limit_bytes: int) -> None:
         """Export the outbox's counts as they are when Prometheus asks."""
-        self.registry.register(OutboxCollector(outbox, clock, limit_bytes=limit_bytes))
+        self.registry.register(OutboxCollector(outbox, limit_bytes=limit_bytes))
 
     def watch_groups(self, summary: Callable[[], GroupSummary]) -> None:
         """Export the summary of the groups as it is when Prometheus asks."""

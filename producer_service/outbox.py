@@ -40,8 +40,8 @@ class _Lane:
 class Outbox:
     """Thread-safe. The intake calls `put`, the senders call `take` and `settle`, and every line passes once.
 
-    `clock` returns seconds since the epoch, `monotonic` seconds from any origin, and `jitter` a number from 0 to 1. The
-    rows in the journal are pending from the start.
+    `clock` returns seconds since the epoch that do not step, `monotonic` seconds from any origin, and `jitter` a number
+    from 0 to 1. The rows in the journal are pending from the start.
     """
 
     def __init__(
@@ -218,6 +218,10 @@ class Outbox:
             self._changed.notify_all()
             self._work.notify()
 
+    def age_of(self, packet: Packet) -> float:
+        """For how many seconds the oldest line of a packet has been accepted."""
+        return self._age(packet.rows[0])
+
     def counts(self) -> QuoteCounts:
         """The outcome of every quote up to now."""
         with self._changed:
@@ -232,7 +236,7 @@ class Outbox:
                 handed_over=totals["handed_over"],
                 pending=self._quotes,
                 bytes=self._bytes,
-                oldest_accepted_at=min((lane.rows[0].accepted_at for lane in self._lanes if lane.rows), default=None),
+                oldest_age_seconds=max((self._age(lane.rows[0]) for lane in self._lanes if lane.rows), default=None),
             )
 
     def lanes(self) -> list[LaneLevel]:
@@ -242,7 +246,7 @@ class Outbox:
                 LaneLevel(
                     sum(row.quotes for row in lane.rows),
                     sum(len(row.lines) for row in lane.rows),
-                    lane.rows[0].accepted_at if lane.rows else None,
+                    self._age(lane.rows[0]) if lane.rows else None,
                     lane.in_flight,
                     lane.failures,
                 )
@@ -281,6 +285,10 @@ class Outbox:
             self._lanes[number].histories = of_lane
         self.histories.update(histories)
         self._work.notify()
+
+    def _age(self, row: Row) -> float:
+        # The clock of the process that left a row in the journal may have been fast.
+        return max(0.0, self._clock() - row.accepted_at)
 
     def _add(self, row: Row) -> None:
         self._lanes[row.lane].rows.append(row)

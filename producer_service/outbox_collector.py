@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Protocol
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -23,11 +23,10 @@ class CountingOutbox(Protocol):
 
 
 class OutboxCollector(Collector):
-    """Collects the counts of an outbox. `clock` returns seconds since the epoch."""
+    """Collects the counts of an outbox."""
 
-    def __init__(self, outbox: CountingOutbox, clock: Callable[[], float], *, limit_bytes: int) -> None:
+    def __init__(self, outbox: CountingOutbox, *, limit_bytes: int) -> None:
         self._outbox = outbox
-        self._clock = clock
         self._limit_bytes = limit_bytes
 
     def collect(self) -> Iterator[Metric]:
@@ -47,8 +46,7 @@ class OutboxCollector(Collector):
             ("handed_over", "Accepted quotes left in S3 for the next producer.", counts.handed_over),
         ):
             yield CounterMetricFamily(f"stockstream_quotes_{name}", text, value=count)
-        oldest = counts.oldest_accepted_at
-        age = 0.0 if oldest is None else max(0.0, self._clock() - oldest)
+        age = counts.oldest_age_seconds or 0.0
         for name, text, value in (
             ("outbox_quotes", "Accepted quotes not yet acknowledged.", counts.pending),
             ("outbox_bytes", "Their bytes, including the heartbeats and actions between them.", counts.bytes),

@@ -29,7 +29,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     quotes: int
     """How many of the lines are quotes. The others are heartbeats and corporate actions."""
     accepted_at: float
-    """When the lines were accepted, in seconds since the epoch."""
+    """When the lines were accepted, in seconds since the epoch (`Clock.steady`)."""
     available_at: tuple[float, ...] = ()
     """The earliest time at which each quote was available, in seconds since the epoch: event time plus declared delay.
 

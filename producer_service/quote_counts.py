@@ -22,8 +22,8 @@ class QuoteCounts(msgspec.Struct, frozen=True, kw_only=True):
     pending: int
     bytes: int
     """The bytes of everything pending, including the heartbeats and actions between the quotes."""
-    oldest_accepted_at: float | None
-    """When the oldest pending line was accepted, in seconds since the epoch. None if nothing is pending."""
+    oldest_age_seconds: float | None
+    """How long the oldest pending line has been accepted. None if nothing is pending."""
 
 
 class LaneLevel(msgspec.Struct, frozen=True):
@@ -31,8 +31,8 @@ class LaneLevel(msgspec.Struct, frozen=True):
 
     quotes: int
     bytes: int
-    oldest_accepted_at: float | None
-    """When the oldest pending line was accepted, in seconds since the epoch. None if nothing is pending."""
+    oldest_age_seconds: float | None
+    """How long the oldest pending line has been accepted. None if nothing is pending."""
     in_flight: bool
     failures: int
     """How often in a row the packet at the head of the lane failed."""

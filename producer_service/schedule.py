@@ -1,12 +1,13 @@
-"""The schedule: APScheduler runs the jobs at intervals, and runs that go wrong are counted."""
+"""The schedule: APScheduler runs the jobs at intervals of monotonic time, and runs that go wrong are counted."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 import structlog
-from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobExecutionEvent
+from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, JobExecutionEvent
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
@@ -20,29 +21,61 @@ MAX_POLL_THREADS = 32
 """The most polls at the same time. Most of them wait for a source that they share."""
 
 _POLLS = "polls"
-_EVENTS = {EVENT_JOB_MISSED: "missed", EVENT_JOB_MAX_INSTANCES: "overlapped", EVENT_JOB_ERROR: "error"}
+_EVENTS = {EVENT_JOB_MAX_INSTANCES: "overlapped", EVENT_JOB_ERROR: "error"}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 log = structlog.get_logger(__name__)
 
 
-class Schedule:
-    """Runs jobs at intervals. A job never overlaps itself, and several missed runs become one.
+class MonotonicZone(tzinfo):
+    """A time zone in which the current time is a monotonic clock.
 
-    Polls have threads of their own, so heartbeats go out even if all polls wait for a source or for room in the outbox.
+    APScheduler 3 asks for the time by `datetime.now(timezone)`, which leaves the answer to the zone. In UTC, polls
+    would wait for hours after the clock of the host was set back.
     """
 
-    def __init__(self, metrics: Metrics, *, polls: int) -> None:
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+
+    def fromutc(self, _time: datetime, /) -> datetime:
+        """The current time of the monotonic clock, whatever the time of the host's clock is."""
+        return (_EPOCH + timedelta(seconds=self._monotonic())).replace(tzinfo=self)
+
+    def utcoffset(self, _time: datetime | None, /) -> timedelta:
+        """Zero, so that these times compare with those in UTC that triggers compute from them."""
+        return timedelta()
+
+    def dst(self, _time: datetime | None, /) -> timedelta:
+        """There is no daylight saving time."""
+        return timedelta()
+
+    def tzname(self, _time: datetime | None, /) -> str:
+        """The name."""
+        return "monotonic"
+
+
+class Schedule:
+    """Runs jobs at intervals, whatever the clock of the host does. A job never overlaps itself.
+
+    Several runs that were due become one. A run that must wait for a thread starts late; it is not left out, because a
+    late poll may bring quotes that no other poll brings. Polls have threads of their own, so heartbeats go out even if
+    all polls wait for a source or for room in the outbox.
+    """
+
+    def __init__(self, metrics: Metrics, *, polls: int, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._metrics = metrics
+        self._zone = MonotonicZone(monotonic)
         threads = max(1, min(polls, MAX_POLL_THREADS))
         self._scheduler = BackgroundScheduler(
-            timezone=UTC,
+            timezone=self._zone,
             executors={
                 "default": ThreadPoolExecutor(2),
                 _POLLS: ThreadPoolExecutor(threads),
             },
-            job_defaults={"max_instances": 1, "coalesce": True},
+            # The grace time is measured with the clock of the host, so there is none.
+            job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None},
         )
-        self._scheduler.add_listener(self._count, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES | EVENT_JOB_ERROR)
+        self._scheduler.add_listener(self._count, EVENT_JOB_MAX_INSTANCES | EVENT_JOB_ERROR)
 
     def poll(self, seconds: float, name: str, job: Callable[[], object]) -> None:
         """Run a poll every `seconds`, the first time at once."""
@@ -65,13 +98,16 @@ class Schedule:
     ) -> None:
         self._scheduler.add_job(
             job,
+            # In UTC, because the trigger makes datetimes of numbers, which the zone would take for the current time.
             IntervalTrigger(seconds=seconds, jitter=seconds * JITTER_SHARE, timezone=UTC),
             id=name,
             name=name,
             executor=executor,
-            next_run_time=datetime.now(UTC) + timedelta(seconds=first_after_seconds),
-            misfire_grace_time=max(1, int(seconds)),
+            next_run_time=(self._now() + timedelta(seconds=first_after_seconds)).astimezone(UTC),
         )
+
+    def _now(self) -> datetime:
+        return datetime.now(self._zone)
 
     def _count(self, event: JobExecutionEvent) -> None:
         name = _EVENTS[event.code]

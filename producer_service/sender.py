@@ -95,7 +95,7 @@ class Sender:
         for packet, failure in zip(packets, result.failures, strict=True):
             metrics.packets.labels(failure or "acknowledged").inc()
             if failure is None:
-                metrics.delivery_seconds.observe(max(0.0, now - packet.rows[0].accepted_at))
+                metrics.delivery_seconds.observe(self._outbox.age_of(packet))
                 for row in packet.rows:
                     available_at += row.available_at
         metrics.freshness.add(available_at, now)

@@ -58,8 +58,8 @@ class Status:
             "paused_sources": _paused_sources(self._groups, now),
             "missing": _listed(self._symbols("missing")),
             "set_aside": _listed(self._symbols("inactive")),
-            "outbox": _with_age(self._outbox.counts(), now),
-            "lanes": [_with_age(lane, now) for lane in self._outbox.lanes()],
+            "outbox": _with_age(self._outbox.counts()),
+            "lanes": [_with_age(lane) for lane in self._outbox.lanes()],
             "never_quoted": _listed(symbol for symbol in symbols if symbol not in histories),
             "stalest": stalest(symbols, histories, now),
         }
@@ -73,7 +73,11 @@ def stalest(symbols: Iterable[str], histories: Mapping[str, SymbolHistory], now:
     """The symbols whose newest accepted quote is the oldest, at most `STALEST`, the stalest first."""
     known = ((histories[symbol].event_time, symbol) for symbol in symbols if symbol in histories)
     return [
-        {"symbol": symbol, "event_time": to_iso(event_time), "age_seconds": (now - event_time).total_seconds()}
+        {
+            "symbol": symbol,
+            "event_time": to_iso(event_time),
+            "age_seconds": max(0.0, (now - event_time).total_seconds()),
+        }
         for event_time, symbol in heapq.nsmallest(STALEST, known)
     ]
 
@@ -125,12 +129,10 @@ def _listed(symbols: Iterable[str]) -> dict[str, Any]:
     return {"count": len(listed), "symbols": listed[:MAX_LISTED]}
 
 
-def _with_age(level: QuoteCounts | LaneLevel, now: datetime) -> dict[str, Any]:
-    """The fields of a level, with the age of its oldest line instead of the time of its acceptance."""
-    fields = msgspec.structs.asdict(level)
-    accepted_at = fields.pop("oldest_accepted_at")
-    age = None if accepted_at is None else max(0.0, round(now.timestamp() - accepted_at, 3))
-    return {**fields, "oldest_age_seconds": age}
+def _with_age(level: QuoteCounts | LaneLevel) -> dict[str, Any]:
+    """The fields of a level, with the age of its oldest line in whole milliseconds."""
+    age = level.oldest_age_seconds
+    return {**msgspec.structs.asdict(level), "oldest_age_seconds": None if age is None else round(age, 3)}
 
 
 def _iso(time: datetime | None) -> str | None:

@@ -6,7 +6,7 @@ import platform
 import random
 import threading
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
 from uuid import uuid4
@@ -14,6 +14,7 @@ from uuid import uuid4
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from producer_service.accepted_log import AcceptedLog
+from producer_service.clock import Clock
 from producer_service.group_state import GroupState
 from producer_service.handover import Handover
 from producer_service.health import Health
@@ -33,12 +34,6 @@ from producer_service.sources import PolledSource, PushedSource
 from producer_service.status import Status
 from producer_service.stream import Stream
 from quotes import VERSION as WIRE_VERSION
-from quotes import whole_milliseconds
-
-
-def now() -> datetime:
-    """The time, in UTC and whole milliseconds."""
-    return whole_milliseconds(datetime.now(UTC))
 
 
 def poll_loop(group: str) -> str:
@@ -51,21 +46,27 @@ def listen_loop(source: str) -> str:
     return f"listen {source}"
 
 
-def make_stream(settings: Settings) -> Stream:
-    """The stream that the settings name. Raises `ConfigurationError` if the AWS settings are wrong."""
+def make_stream(settings: Settings, clock: Clock) -> Stream:
+    """The stream that the settings name. Its answers tell the clock the time.
+
+    Raises `ConfigurationError` if the AWS settings are wrong.
+    """
     return KinesisStream(
         settings.stream_name,
         settings.requests_in_flight,
         read_timeout_seconds=settings.kinesis_timeout_seconds,
+        clock=clock,
     )
 
 
 class Producer:
     """The parts of a producer, wired. They are closed at the end of the `with`. Raises `JournalError`."""
 
-    def __init__(self, settings: Settings, plan: Plan, stream: Stream) -> None:
+    def __init__(self, settings: Settings, plan: Plan, stream: Stream, clock: Clock | None = None) -> None:
+        clock = clock or Clock()
         self.settings = settings
         self.stream = stream
+        self.clock = clock
         self.market_hours = plan.market_hours
         self.stopping = threading.Event()
         self.health = Health(time.monotonic)
@@ -75,7 +76,7 @@ class Producer:
             lanes=settings.lanes,
             max_bytes=settings.outbox_max_bytes,
             linger_seconds=settings.linger_seconds,
-            clock=time.time,
+            clock=clock.steady,
             monotonic=time.monotonic,
             jitter=random.random,
         )
@@ -86,12 +87,17 @@ class Producer:
             self.accepted_log,
             Heartbeats(self.groups, settings.lanes),
             self.metrics,
-            now=now,
+            now=clock.now,
             stopping=self.stopping,
         )
         self.handover = self._handover()
         self.sender = Sender(
-            self.outbox, self.stream, self.metrics, self.health, threads=settings.requests_in_flight, clock=time.time
+            self.outbox,
+            self.stream,
+            self.metrics,
+            self.health,
+            threads=settings.requests_in_flight,
+            clock=clock.time,
         )
         self._polled: list[SharedSource] = []
         self.pollers: list[Poller] = []
@@ -103,11 +109,11 @@ class Producer:
             else:
                 self.pollers += self._pollers(source, states)
         build = _build()
-        self.status = Status(self.groups, self.outbox, build, now=now)
+        self.status = Status(self.groups, self.outbox, build, now=clock.now)
         self.metrics.build.info(build)
-        self.metrics.watch_outbox(self.outbox, time.time, limit_bytes=settings.outbox_max_bytes)
+        self.metrics.watch_outbox(self.outbox, limit_bytes=settings.outbox_max_bytes)
         self.metrics.watch_groups(self.status.summary)
-        self.metrics.watch_clock(time.time)
+        self.metrics.watch_clock(time.time, clock.error)
         self.metrics.watch_calendars(self.market_hours.known_to)
 
     def __enter__(self) -> None:
@@ -130,13 +136,23 @@ class Producer:
         if bucket is None:
             return None
         store = S3HandoverStore(bucket, self.settings.stream_name)
-        return Handover(store, self.outbox, self.intake.restore, _new_key)
+        return Handover(store, self.outbox, self.intake.restore, self._new_key)
+
+    def _new_key(self) -> str:
+        """A unique key that sorts by the time at which it was made."""
+        return f"{int(self.clock.time() * 1000):013d}-{uuid4().hex}"
 
     def _pollers(self, source: PolledSource, states: list[GroupState]) -> list[Poller]:
-        shared = SharedSource(source, self.metrics, now=now, stopping=self.stopping)
+        shared = SharedSource(source, self.metrics, now=self.clock.now, stopping=self.stopping)
         self._polled.append(shared)
         return [
-            Poller(state, shared, self.intake, now=now, beat=partial(self.health.beat, poll_loop(state.group.name)))
+            Poller(
+                state,
+                shared,
+                self.intake,
+                now=self.clock.now,
+                beat=partial(self.health.beat, poll_loop(state.group.name)),
+            )
             for state in states
         ]
 
@@ -146,7 +162,7 @@ class Producer:
             source,
             states,
             self.intake,
-            now=now,
+            now=self.clock.now,
             stopping=self.stopping,
             beat=partial(self.health.beat, listen_loop(name)),
             jitter=random.random,
@@ -173,11 +189,6 @@ def _metrics() -> Metrics:
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
     return Metrics(registry)
-
-
-def _new_key() -> str:
-    """A unique key that sorts by the time at which it was made."""
-    return f"{time.time_ns() // 10**6:013d}-{uuid4().hex}"
 
 
 def _build() -> dict[str, str]:

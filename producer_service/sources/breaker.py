@@ -1,4 +1,7 @@
-"""A circuit breaker as a value: whether a source may be polled. Pure: time and randomness are arguments."""
+"""A circuit breaker as a value: whether a source may be polled. Pure: time and randomness are arguments.
+
+Its times are those of a clock that does not step, or a pause would last for months after the clock is set.
+"""
 
 from __future__ import annotations
 
@@ -45,8 +48,6 @@ class Breaker(msgspec.Struct, frozen=True, kw_only=True):
     policy: BreakerPolicy = BreakerPolicy()
     pauses: int = 0
     """The number of pauses since a poll was last answered."""
-    opened_at: datetime | None = None
-    """The start of the last pause. None while the breaker is closed."""
     paused_until: datetime | None = None
     """The end of the last pause. None while the breaker is closed."""
     unauthorized_in_a_row: int = 0
@@ -54,10 +55,10 @@ class Breaker(msgspec.Struct, frozen=True, kw_only=True):
     """The number of polls since one was last answered."""
 
     def permits(self, now: datetime) -> Permission:
-        """What a poll at this time may request. The pause also ends when the clock is set back to before its start."""
-        if self.opened_at is None or self.paused_until is None:
+        """What a poll at this time may request."""
+        if self.paused_until is None:
             return "all"
-        return "none" if self.opened_at <= now < self.paused_until else "probe"
+        return "none" if now < self.paused_until else "probe"
 
     def after(self, outcome: PollOutcome, now: datetime, jitter: float) -> Breaker:
         """The breaker after a permitted poll that ended at `now`. `jitter` is a random number from 0 to 1."""
@@ -78,7 +79,6 @@ class Breaker(msgspec.Struct, frozen=True, kw_only=True):
         return Breaker(
             policy=policy,
             pauses=self.pauses + 1,
-            opened_at=now,
             paused_until=now + backoff * (1 + JITTER * jitter),
             unauthorized_in_a_row=unauthorized,
             failures_in_a_row=failures,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
 
@@ -14,7 +14,7 @@ from pydantic_settings import SettingsConfigDict
 from producer_service.errors import ConfigurationError
 from producer_service.sources import FetchResult, PolledSource, Rejected, SourceTraits
 from producer_service.sources.definition import SourceDefinition, SourceSettings
-from quotes import REGULAR, Invalid, Quote, whole_milliseconds
+from quotes import MAX_CLOCK_SKEW, REGULAR, Invalid, Quote, whole_milliseconds
 
 SOURCE = "synthetic"
 EXCHANGE = "SYN"
@@ -62,12 +62,16 @@ class SyntheticSource:
         self._seed = seed
         self._session_seconds = session_seconds
         self._start: datetime | None = None
+        self._fetched_at: datetime | None = None
         self._markets: dict[str, _Market] = {}
 
     def fetch(self, symbols: Sequence[str], now: datetime) -> FetchResult:
         """Return a quote of each symbol at this moment, or its last quote if the clock did not advance."""
         now = whole_milliseconds(now)
         self._start = self._start or now
+        if self._fetched_at is not None and now < self._fetched_at:
+            self._start -= self._fetched_at - now  # the clock was set back, and the market goes on
+        self._fetched_at = now
         seconds = (now - self._start).total_seconds()
         quotes: list[Quote] = []
         rejected: list[Rejected] = []
@@ -122,7 +126,9 @@ class _Market:
 
     def quote(self, seconds: float, now: datetime) -> Quote:
         """The quote at a time, which both arguments give. Raises `Invalid` if the symbol is not valid."""
-        if self._last is not None and (now <= self._last.event_time or self._is_silent(seconds)):
+        if self._last is not None and (
+            timedelta() <= self._last.event_time - now <= MAX_CLOCK_SKEW or self._is_silent(seconds)
+        ):
             return self._last
         price = self._open_session(seconds) if seconds >= self._session_end else self._step(seconds)
         self._last = Quote(

@@ -8,9 +8,9 @@ from producer_service.errors import ConfigurationError
 class TokenBucket:
     """A bucket of up to `burst` tokens. It starts full and gains `per_second` tokens a second. Not thread-safe.
 
-    In any span of t seconds at most `burst + per_second * t` tokens are taken. Times are seconds from any fixed origin.
-    A time earlier than a previous one counts as the previous one. Raises `ConfigurationError` for a rate or burst that
-    would never let a request through.
+    In any span of t seconds at most `burst + per_second * t` tokens are taken. Times are monotonic seconds. A time
+    earlier than a previous one counts as the previous one. Raises `ConfigurationError` for a rate or burst that would
+    never let a request through.
     """
 
     def __init__(self, per_second: float, burst: int) -> None:

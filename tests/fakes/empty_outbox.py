@@ -19,7 +19,7 @@ class EmptyOutbox:
             handed_over=0,
             pending=0,
             bytes=0,
-            oldest_accepted_at=None,
+            oldest_age_seconds=None,
         )
 
     def journal_bytes(self) -> int:

@@ -117,7 +117,7 @@ class Bench:
         self.poller = self.pollers[0]
         self.status = Status(self.states, self.outbox, {"wire": "1"}, now=lambda: self.now)
         self.metrics.watch_groups(self.status.summary)
-        self.metrics.watch_outbox(self.outbox, lambda: 0.0, limit_bytes=max_bytes)
+        self.metrics.watch_outbox(self.outbox, limit_bytes=max_bytes)
 
     def close(self) -> None:
         self._accepted_log.close()

@@ -69,8 +69,8 @@ def exporter(*event_times: datetime) -> CollectorRegistry:
 
 def producer() -> CollectorRegistry:
     metrics = Metrics(CollectorRegistry())
-    metrics.watch_outbox(EmptyOutbox(), lambda: 0.0, limit_bytes=1)
-    metrics.watch_clock(lambda: 0.0)
+    metrics.watch_outbox(EmptyOutbox(), limit_bytes=1)
+    metrics.watch_clock(lambda: 0.0, lambda: 0.0)
     metrics.watch_calendars(lambda: NEWEST)
     return metrics.registry
 

@@ -36,7 +36,7 @@ def health(clock: Clock) -> Health:
 @pytest.fixture
 def url(health: Health) -> Iterator[str]:
     registry = CollectorRegistry()
-    Metrics(registry).watch_outbox(EmptyOutbox(), lambda: 0.0, limit_bytes=1)
+    Metrics(registry).watch_outbox(EmptyOutbox(), limit_bytes=1)
     server = Server("127.0.0.1", 0, registry, health, lambda: b'{"groups": []}')
     server.start()
     yield f"http://127.0.0.1:{server.port}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -12,6 +13,16 @@ OPEN = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 SYMBOLS = tuple(f"S{number}" for number in range(2 * MAX_BATCH + 20))
 """The symbols of a poll that needs three requests."""
 BATCHES = tuple(SYMBOLS[first : first + MAX_BATCH] for first in range(0, len(SYMBOLS), MAX_BATCH))
+
+
+class Uptime:
+    """A monotonic clock that a test may move forward."""
+
+    def __init__(self) -> None:
+        self.skipped = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.skipped
 
 
 class MakeSource(Protocol):

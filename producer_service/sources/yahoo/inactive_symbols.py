@@ -1,5 +1,7 @@
 """Decides which symbols to request: those without a price for days become inactive, and are retried once a day.
 
+Its times are those of a clock that does not step, or symbols would become inactive whenever the clock is set.
+
 A single miss does not mean that a symbol is dead. Yahoo omits active symbols on holidays and by mistake
 (yfinance #2835).
 """
@@ -7,7 +9,7 @@ A single miss does not mean that a symbol is dead. Yahoo omits active symbols on
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -15,14 +17,16 @@ MIN_MISSES = 10
 MIN_DAYS = 3
 RETRY_AFTER = timedelta(days=1)
 
+_DAY = timedelta(days=1)
+
 
 class Misses(msgspec.Struct, frozen=True):
     """The responses in a row that had no price for a symbol."""
 
     count: int
     days: int
-    """The number of distinct UTC days on which the symbol was missing."""
-    last_day: date
+    """The number of days on which the symbol was missing. A day is 24 hours from the first miss in it."""
+    day_began: datetime
     retry_at: datetime | None = None
     """When to request the symbol again. None while it is active."""
 
@@ -30,7 +34,7 @@ class Misses(msgspec.Struct, frozen=True):
 class InactiveSymbols:
     """Counts the misses of each symbol. Not thread-safe. Times are aware UTC.
 
-    A symbol becomes inactive after at least `min_misses` misses in a row on at least `min_days` distinct days. Its
+    A symbol becomes inactive after at least `min_misses` misses in a row on at least `min_days` days. Its
     next price makes it active again. The counts are in memory alone: after a restart every symbol is active, and a
     dead one takes a place in a batch until it is inactive again.
     """
@@ -59,19 +63,19 @@ class InactiveSymbols:
             self._misses[symbol] = self._after_miss(self._misses.get(symbol), now)
 
     def _after_miss(self, before: Misses | None, now: datetime) -> Misses:
-        day = now.date()
         if before is None:
-            misses = Misses(1, 1, day)
+            misses = Misses(1, 1, now)
+        elif now - before.day_began < _DAY:
+            misses = Misses(before.count + 1, before.days, before.day_began)
         else:
-            misses = Misses(before.count + 1, before.days + (day != before.last_day), day)
+            misses = Misses(before.count + 1, before.days + 1, now)
         if misses.count >= self._min_misses and misses.days >= self._min_days:
             return msgspec.structs.replace(misses, retry_at=now + self._retry_after)
         return misses
 
     def _is_requested(self, symbol: str, now: datetime) -> bool:
         retry_at = self._retry_at(symbol)
-        # The last condition: a clock that was set back must not delay the retry by more than `retry_after`.
-        return retry_at is None or now >= retry_at or now < retry_at - self._retry_after
+        return retry_at is None or now >= retry_at
 
     def _retry_at(self, symbol: str) -> datetime | None:
         misses = self._misses.get(symbol)

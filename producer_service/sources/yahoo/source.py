@@ -9,7 +9,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -48,6 +48,7 @@ REQUESTS_BURST = 20
 MAX_STALENESS = timedelta(seconds=10)
 """The oldest state that Yahoo's caches may return. Responses say `max-age=1, stale-while-revalidate=9`."""
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _GRACE_SECONDS = 1.0
 """How much longer a poll waits for its requests than they may take."""
 
@@ -130,17 +131,17 @@ class YahooSource:
 
         with self._turn:
             collected = self._actions.collect()
-            if collected.is_rate_limited and self._breaker.permits(clock()) != "none":
+            if collected.is_rate_limited and self._breaker.permits(self._steady()) != "none":
                 self._record_outcome("rate_limited", clock())
-            permission = self._breaker.permits(clock())
+            permission = self._breaker.permits(self._steady())
             if permission == "none":
                 return FetchResult(
-                    paused_until=self._breaker.paused_until,
+                    paused_until=self._paused_until(clock()),
                     inactive=self._inactive_symbols.inactive(symbols),
                     actions=collected.actions,
                     rejected_actions=collected.rejected,
                 )
-            requested = self._inactive_symbols.to_request(symbols, clock())
+            requested = self._inactive_symbols.to_request(symbols, self._steady())
             batches = [tuple(requested[first : first + MAX_BATCH]) for first in range(0, len(requested), MAX_BATCH)]
             policy = BatchPolicy(
                 len(batches),
@@ -153,7 +154,7 @@ class YahooSource:
             self._update_breaker(results, clock())
             responses = [result for result in results if isinstance(result, ParsedResponse)]
             failures = tuple(result for result in results if isinstance(result, Failure))
-            missing = self._record_missing(symbols, responses, now)
+            missing = self._record_missing(symbols, responses)
             if not failures:
                 self._actions.start([quote for response in responses for quote in response.with_actions], clock)
             return FetchResult(
@@ -162,11 +163,20 @@ class YahooSource:
                 missing=missing,
                 inactive=self._inactive_symbols.inactive(symbols),
                 failures=failures,
-                paused_until=self._breaker.paused_until,
+                paused_until=self._paused_until(clock()),
                 complete_to=None if failures else self._complete_to(symbols, responses, now),
                 actions=collected.actions,
                 rejected_actions=collected.rejected,
             )
+
+    def _steady(self) -> datetime:
+        """The time by which pauses and retries go. It does not step, and it has no fixed origin."""
+        return _EPOCH + timedelta(seconds=self._monotonic())
+
+    def _paused_until(self, now: datetime) -> datetime | None:
+        """When the breaker's pause ends, by the clock that says `now`."""
+        until = self._breaker.paused_until
+        return None if until is None else now + (until - self._steady())
 
     def _complete_to(self, symbols: Sequence[str], responses: Sequence[ParsedResponse], now: datetime) -> datetime:
         for response in responses:
@@ -221,31 +231,30 @@ class YahooSource:
         except MalformedResponse as error:
             return Failure("malformed", f"{error}: {response.body[:100]!r}", ())
 
-    def _update_breaker(self, results: Sequence[BatchResult], ended: datetime) -> None:
+    def _update_breaker(self, results: Sequence[BatchResult], now: datetime) -> None:
         """Record the poll in the breaker."""
         outcome = poll_outcome([result.reason if isinstance(result, Failure) else None for result in results])
         if outcome is not None:
-            self._record_outcome(outcome, ended)
+            self._record_outcome(outcome, now)
 
-    def _record_outcome(self, outcome: PollOutcome, ended: datetime) -> None:
+    def _record_outcome(self, outcome: PollOutcome, now: datetime) -> None:
         """Record an outcome in the breaker, and log when it opens or closes."""
-        before, self._breaker = self._breaker, self._breaker.after(outcome, ended, self._jitter())
+        before, self._breaker = self._breaker, self._breaker.after(outcome, self._steady(), self._jitter())
         if self._breaker.paused_until != before.paused_until:
-            if self._breaker.paused_until is None:
+            until = self._paused_until(now)
+            if until is None:
                 log.info("yahoo_resumed", after_pauses=before.pauses)
             else:
-                log.warning("yahoo_paused", why=outcome, until=self._breaker.paused_until.isoformat())
+                log.warning("yahoo_paused", why=outcome, until=until.isoformat())
                 if outcome != "rate_limited":  # the responses may be wrong because a cookie or crumb is
                     self._client.discard_cookies()
 
-    def _record_missing(
-        self, symbols: Sequence[str], responses: Sequence[ParsedResponse], now: datetime
-    ) -> tuple[str, ...]:
+    def _record_missing(self, symbols: Sequence[str], responses: Sequence[ParsedResponse]) -> tuple[str, ...]:
         """Count the misses, log which symbols became inactive or active, and return the missing symbols."""
         before = {*self._inactive_symbols.inactive(symbols)}
         missing = tuple(symbol for response in responses for symbol in response.missing)
         priced = [symbol for response in responses for symbol in response.priced]
-        self._inactive_symbols.record(missing, priced, now)
+        self._inactive_symbols.record(missing, priced, self._steady())
         quoted = [quote.symbol for response in responses for quote in response.quotes]
         self._last_answers.record(quoted, {*missing, *priced} - {*quoted}, self._monotonic())
         after = {*self._inactive_symbols.inactive(symbols)}

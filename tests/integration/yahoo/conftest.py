@@ -8,12 +8,18 @@ import pytest
 
 from producer_service.sources.yahoo.source import YahooSource
 from tests.fakes.yahoo.local_yahoo import LocalYahoo
-from tests.support.yahoo_sources import OPEN, MakeSource
+from tests.support.yahoo_sources import OPEN, MakeSource, Uptime
+
+
+@pytest.fixture
+def uptime() -> Uptime:
+    """The monotonic clock of the sources."""
+    return Uptime()
 
 
 @pytest.fixture
 def make_source(
-    yahoo: LocalYahoo, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+    yahoo: LocalYahoo, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder, uptime: Uptime
 ) -> Iterator[MakeSource]:
     """Makes sources as the producer does, in a process whose environment leads to the local Yahoo."""
     del recwarn  # it restores the warning filters, which yfinance changes
@@ -24,7 +30,7 @@ def make_source(
     made: list[YahooSource] = []
 
     def make(**options: object) -> YahooSource:
-        made.append(YahooSource(**options))  # type: ignore[arg-type]
+        made.append(YahooSource(**{"monotonic": uptime} | options))  # type: ignore[arg-type]
         return made[-1]
 
     yield make

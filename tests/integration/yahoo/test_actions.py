@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 from datetime import timedelta
 from decimal import Decimal
@@ -16,7 +17,7 @@ from producer_service.sources import FetchResult
 from producer_service.sources.definition import SourceDefinition, SourceSettings
 from producer_service.sources.yahoo.action_schedule import ActionSchedule
 from producer_service.sources.yahoo.source import YahooSource
-from producer_service.wiring import Producer, now
+from producer_service.wiring import Producer
 from quotes import Action, Quote, lane_of
 from tests.fakes.stream import FakeStream
 from tests.fakes.yahoo.local_yahoo import QUOTE_PATH, LocalYahoo
@@ -165,7 +166,7 @@ def test_a_declared_split_is_a_line_of_the_stream_in_the_lane_of_its_symbol(
     asking: YahooSource, yahoo: LocalYahoo
 ) -> None:
     yahoo.set_clock(None)
-    date = int(now().timestamp()) - 60
+    date = int(time.time()) - 60
     yahoo.declare_actions("AAPL", split(31, 1000, date))
     stream = FakeStream()
     with ExitStack() as running:

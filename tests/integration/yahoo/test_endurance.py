@@ -21,7 +21,7 @@ from producer_service.sources.yahoo.inactive_symbols import InactiveSymbols
 from producer_service.sources.yahoo.source import MAX_IN_FLIGHT, YahooSource
 from tests.fakes.yahoo.local_yahoo import LocalYahoo
 from tests.support.sizes import sized
-from tests.support.yahoo_sources import OPEN
+from tests.support.yahoo_sources import OPEN, Uptime
 
 ROOT = Path(__file__).parents[3]
 SYMBOLS = (*(f"S{number}" for number in range(147)), "RIDE", "ADH", "ZZZZ")
@@ -107,9 +107,11 @@ def main(polls: int, cache: Path) -> None:
         print(text, flush=True)  # noqa: T201
         sys.stdin.readline()
 
+    uptime = Uptime()
     source = YahooSource(
         cache_directory=cache,
         extended_hours=True,
+        monotonic=uptime,
         requests_per_second=1e6,
         requests_burst=1000,
         inactive_symbols=InactiveSymbols(min_misses=10, min_days=1),
@@ -125,6 +127,7 @@ def main(polls: int, cache: Path) -> None:
         if number % CHUNK == 90:
             (cache / COOKIE_FILE).write_bytes(b"not a database" * 1000)
             report("fault expire")
+        uptime.skipped = 59.0 * number  # so that the poll after a refusal falls into the pause
         result = source.fetch(SYMBOLS, OPEN + number * timedelta(minutes=1))
         quotes += len(result.quotes)
         names: set[str] = {failure.reason for failure in result.failures}

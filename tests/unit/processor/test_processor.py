@@ -7,6 +7,7 @@ import json
 import random
 from base64 import b64decode
 from collections.abc import Sequence
+from datetime import timedelta
 from string import ascii_letters
 
 import pytest
@@ -20,6 +21,7 @@ from lane_state import Alert
 from processor_lambda.fold import MAX_SYMBOLS
 from processor_lambda.ports import RefusedAlert
 from processor_lambda.processor import Processor
+from processor_lambda.records import Record
 from quotes import Line, encode, encode_line, lane_of, partition_key
 from tests.fakes.pipeline import LANES, SETTINGS, Shard, make_heartbeats, make_processor, make_quote
 from tests.fakes.processor_ports import World
@@ -325,3 +327,26 @@ def test_no_bytes_fail_a_batch(contents: list[bytes], key: str) -> None:
     assert sum(message.lines for message in world.messages) == sum(
         len(content.removesuffix(b"\n").split(b"\n")) for content in contents
     )
+
+
+def test_a_lane_whose_state_is_of_the_future_goes_on_with_the_next_batch(
+    world: World, shard: Shard, processor: Processor
+) -> None:
+    """S13: another program wrote them, on a stream whose own clock was fast by 90 days."""
+    fast = 90 * 86_400
+    future = [record_of_the_future(record, fast) for record in shard.put_lines(market(fast))]
+    processor.process(future)
+    before = set(world.bar_rows)
+    shard.put_lines(market(60))
+    report = processor.process(shard.records[len(future) :])
+    assert (report.late, report.quarantined) == (0, 0)
+    assert set(world.bar_rows) - before == {("AAPL", "2026-11-23T14:31:00.000Z")}
+
+
+def market(second: float) -> list[Line]:
+    """A quote at this second, and a heartbeat that closes its minute."""
+    return [make_quote(second=second), *make_heartbeats(second + 60)]
+
+
+def record_of_the_future(record: Record, seconds: float) -> Record:
+    return replace(record, arrival=record.arrival + timedelta(seconds=seconds))

@@ -96,3 +96,19 @@ def _quote(symbol: str, second: int, price: int) -> Quote:
         source="synthetic",
         ingest_time=start + timedelta(minutes=1),
     )
+
+
+def test_a_history_of_the_future_is_forgotten() -> None:
+    """S13: after a clock was an hour fast, every quote was late for an hour."""
+    future = make_quote(second=3600)
+    histories = deduplicate({}, [future]).histories
+    deduplicated = deduplicate(histories, [make_quote(second=60), make_quote(second=61)])
+    assert (len(deduplicated.accepted), deduplicated.late) == (2, 0)
+    assert deduplicated.histories["AAPL"].event_time == make_quote(second=61).event_time
+
+
+def test_a_time_that_is_ahead_within_the_skew_makes_a_symbol_late_until_it_has_come() -> None:
+    ahead = replace(make_quote(second=60), ingest_time=make_quote().ingest_time)
+    histories = deduplicate({}, [ahead]).histories
+    results = [deduplicate(histories, [make_quote(second=second)]) for second in (1, 59, 60, 61)]
+    assert [each.late for each in results] == [1, 1, 0, 0]

@@ -103,3 +103,23 @@ def test_clocks_rise_even_if_the_clock_of_the_host_does_not() -> None:
 def test_a_group_that_has_ended_does_not_hold_others_back(states: list[GroupState], minute: int | None) -> None:
     tradings = {each: {*each.trading.values()} for each in states}
     assert complete_to(tradings, OPEN + 10 * MINUTE) == (None if minute is None else OPEN + minute * MINUTE)
+
+
+@pytest.mark.parametrize("fast", [timedelta(seconds=62), timedelta(hours=1), timedelta(days=90)])
+def test_heartbeats_recover_at_once_when_a_clock_that_was_fast_is_set(fast: timedelta) -> None:
+    """S13: they went on from the time of the fast clock, so the processor refused them for as long as it was fast."""
+    polled = state(IN_LANE_0, IN_LANE_1)
+    heartbeats = Heartbeats([polled], LANES)
+    polled.progress = Progress(completed_at=OPEN + fast, complete_to=OPEN + fast)
+    heartbeats.round(OPEN + fast)
+    [first, *_] = heartbeats.round(OPEN).values()
+    assert (first.clock, first.complete_to) == (OPEN, None)
+    polled.progress = Progress(completed_at=OPEN, complete_to=OPEN)
+    [first, *_] = heartbeats.round(OPEN + MINUTE).values()
+    assert (first.clock, first.complete_to) == (OPEN + MINUTE, OPEN)
+
+
+def test_a_poll_in_the_future_does_not_count_as_the_one_after_the_close() -> None:
+    polled = state(IN_LANE_0, calendar="DAY", at=90)
+    assert not polled.is_due(CLOSES + 40 * MINUTE)
+    assert polled.is_due(CLOSES + MINUTE)

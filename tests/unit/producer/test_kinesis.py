@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
 from botocore.parsers import ResponseParserError
 from botocore.stub import Stubber
@@ -12,17 +13,22 @@ from botocore.stub import Stubber
 from producer_service.errors import ConfigurationError, StreamUnreachable
 from producer_service.kinesis import KinesisStream
 from producer_service.packing import Packet, Row
+from tests.support.clocks import Host
 
 PACKETS = [Packet(lane, f"lane-0{lane}-of-03", (Row(lane, lane, b"{}\n", 1, 0.0),)) for lane in range(3)]
 STORED = {"SequenceNumber": "1", "ShardId": "shardId-000000000000"}
 
 
-@pytest.fixture
-def stream(monkeypatch: pytest.MonkeyPatch) -> KinesisStream:
+def make_stream(monkeypatch: pytest.MonkeyPatch, **options: Any) -> KinesisStream:
     for name, value in {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    return KinesisStream("quotes", 1, read_timeout_seconds=5)
+    return KinesisStream("quotes", 1, read_timeout_seconds=5, **options)
+
+
+@pytest.fixture
+def stream(monkeypatch: pytest.MonkeyPatch) -> KinesisStream:
+    return make_stream(monkeypatch)
 
 
 def stub(stream: KinesisStream) -> Stubber:
@@ -96,3 +102,46 @@ def test_without_a_region_it_does_not_start(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     with pytest.raises(ConfigurationError, match="AWS_DEFAULT_REGION: missing"):
         KinesisStream("quotes", 1, read_timeout_seconds=5)
+
+
+DATE = "Mon, 23 Nov 2026 14:30:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({"date": DATE}, 200),
+        ({"date": DATE}, 400),  # a refusal, as of a request whose signature is too old, states the time too
+        ({"date": "tomorrow"}, 200),
+        ({"date": ""}, 400),
+        ({}, 200),
+    ],
+)
+def test_every_answer_tells_the_clock_the_time(
+    monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], code: int
+) -> None:
+    host = Host(error=3600)
+    stream = make_stream(monkeypatch, clock=host.clock)
+    body = b'{"Records":[]}' if code == 200 else b'{"__type":"InvalidSignatureException"}'
+    signed_at: list[str] = []
+
+    def answer(request: AWSPreparedRequest, **_: object) -> AWSResponse:
+        signed_at.append(request.headers["X-Amz-Date"].decode())
+        return AWSResponse("https://kinesis", code, headers, RawBody(body))
+
+    stream._client.meta.events.register("before-send.kinesis", answer)
+    stream.put(PACKETS)
+    stream.put(PACKETS)
+    is_told = headers.get("date") == DATE
+    assert host.wrong_by() == pytest.approx(0 if is_told else 3600, abs=0.01)
+    assert signed_at == ["20261123T153000Z", "20261123T143000Z" if is_told else "20261123T153000Z"]
+
+
+class RawBody:
+    """The body of an HTTP response."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def stream(self) -> list[bytes]:
+        return [self._body]

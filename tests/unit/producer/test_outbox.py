@@ -352,3 +352,18 @@ def test_the_counts_add_up_at_every_instant(seed: int) -> None:
     assert counts.pending == 0
     assert counts.recovered + counts.accepted == counts.acknowledged + counts.handed_over
     outbox.close()
+
+
+@pytest.mark.parametrize("since", [-3600.0, 0.0, 5.0, 90 * 86_400.0])
+def test_the_age_of_a_line_is_never_negative(
+    clock: Clock, make_outbox: MakeOutbox, tmp_path: Path, since: float
+) -> None:
+    clock.now = 1e9
+    first = make_outbox(clock, tmp_path)
+    first.put(deduplicate({}, [make_quote()]))
+    first.close()
+    now = 1e9 + since  # the clock of the process before may have been fast
+    outbox = make_outbox(lambda: now, tmp_path)
+    assert outbox.counts().oldest_age_seconds == max(0.0, since)
+    [packet] = outbox.take(0)
+    assert outbox.age_of(packet) == max(0.0, since)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, tzinfo
 
+import apscheduler.executors.base
+import apscheduler.schedulers.base
+import apscheduler.triggers.interval
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -13,6 +19,7 @@ from producer_service.schedule import Schedule
 from tests.support.waiting import wait_until
 
 PATIENCE_SECONDS = 10.0
+DAY = timedelta(days=1)
 
 
 @pytest.fixture
@@ -83,17 +90,47 @@ def test_a_poll_that_is_still_under_way_when_the_next_is_due_is_counted_and_not_
         release.set()
 
 
-def test_a_run_that_would_be_later_than_its_interval_is_counted_and_left_out(
+def test_a_run_that_waits_for_a_thread_for_longer_than_its_interval_still_runs(
     schedule: Schedule, registry: CollectorRegistry
 ) -> None:
     hold, ran = threading.Event(), threading.Event()
-    schedule.poll(
-        3600, "slow", lambda: hold.wait(1.2)
-    )  # keeps the only thread of polls for longer than the other may wait
-    schedule.poll(1, "late", ran.set)
+    schedule.poll(3600, "slow", lambda: hold.wait(PATIENCE_SECONDS))  # keeps the only thread of polls
+    schedule.poll(0.02, "late", ran.set)
     schedule.start()
-    wait_until_counted(registry, "missed")
+    wait_until_counted(registry, "overlapped")
     assert not ran.is_set()
+    hold.set()
+    assert ran.wait(PATIENCE_SECONDS)
+
+
+class SteppedClock(datetime):
+    """A clock of the host that is set to other times while jobs run."""
+
+    steps = itertools.cycle([timedelta(), timedelta(hours=1), -timedelta(hours=1), DAY * 90, -DAY * 90])
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        host = datetime.now(UTC) + next(cls.steps)
+        return host.astimezone(tz) if tz is None else tz.fromutc(host.replace(tzinfo=tz))
+
+
+def test_intervals_do_not_depend_on_the_clock_of_the_host(
+    schedule: Schedule, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (apscheduler.schedulers.base, apscheduler.executors.base, apscheduler.triggers.interval):
+        monkeypatch.setattr(module, "datetime", SteppedClock)
+    runs, done = list[float](), threading.Event()
+
+    def poll() -> None:
+        runs.append(time.monotonic())
+        if len(runs) == 10:
+            done.set()
+
+    schedule.poll(0.05, "poll", poll)
+    schedule.start()
+    assert done.wait(PATIENCE_SECONDS)
+    assert runs[9] - runs[0] > 0.2  # after a step forward, no runs make up for those of the time between
+    assert registry.get_sample_value("stockstream_scheduler_events_total", {"event": "error"}) == 0
 
 
 def test_a_job_that_breaks_is_counted_and_runs_again(schedule: Schedule, registry: CollectorRegistry) -> None:

@@ -77,8 +77,12 @@ def test_a_failed_retry_is_repeated_in_the_next_poll() -> None:
     assert "DEAD" in tracker.to_request(SYMBOLS, NOW + 3 * DAY + timedelta(seconds=10))
 
 
-def test_a_clock_set_back_does_not_delay_the_retry() -> None:
-    assert "DEAD" in dead().to_request(SYMBOLS, NOW - 300 * DAY)
+def test_misses_before_and_after_midnight_are_of_one_day() -> None:
+    tracker = InactiveSymbols(min_misses=3, min_days=2)
+    for hours in (8, 9, 10):
+        tracker.record(["DEAD"], [], NOW + timedelta(hours=hours))
+
+    assert tracker.inactive(SYMBOLS) == ()
 
 
 @given(

@@ -92,16 +92,31 @@ class FakeClient:
         self.closed = True
 
 
+class Uptime:
+    """A monotonic clock that stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.passed = timedelta()
+
+    def __call__(self) -> float:
+        return self.passed.total_seconds()
+
+
 Make = Callable[..., YahooSource]
 
 
 @pytest.fixture
-def make() -> Iterator[Make]:
-    """Makes sources. By default they request one batch after another, and their clock stands still."""
+def uptime() -> Uptime:
+    return Uptime()
+
+
+@pytest.fixture
+def make(uptime: Uptime) -> Iterator[Make]:
+    """Makes sources. By default they request one batch after another, and their clock is `uptime`."""
     made: list[YahooSource] = []
 
     def make(client: FakeClient, **options: object) -> YahooSource:
-        options = {"max_in_flight": 1, "monotonic": lambda: 0.0, "jitter": lambda: 0.0} | options
+        options = {"max_in_flight": 1, "monotonic": uptime, "jitter": lambda: 0.0} | options
         made.append(YahooSource(client=client, **options))  # type: ignore[arg-type]
         return made[-1]
 
@@ -316,11 +331,12 @@ def test_a_poll_gives_up_on_a_request_that_exceeds_the_time_of_the_poll(make: Ma
     never.set()
 
 
-def test_nothing_is_requested_while_the_breaker_is_open(make: Make) -> None:
+def test_nothing_is_requested_while_the_breaker_is_open(make: Make, uptime: Uptime) -> None:
     client = FakeClient(status(429), quotes)
     source = make(client)
 
     refused = source.fetch(SYMBOLS, NOW)
+    uptime.passed = MINUTE - timedelta(seconds=1)
     paused = source.fetch(SYMBOLS, NOW + MINUTE - timedelta(seconds=1))
 
     assert refused.paused_until == NOW + MINUTE
@@ -328,7 +344,20 @@ def test_nothing_is_requested_while_the_breaker_is_open(make: Make) -> None:
     assert paused == FetchResult(paused_until=NOW + MINUTE)
 
 
-def test_after_the_pause_one_batch_is_requested_before_the_others(make: Make) -> None:
+@pytest.mark.parametrize("step", [timedelta(hours=1), -timedelta(hours=1), timedelta(days=90), -timedelta(days=90)])
+def test_a_pause_lasts_as_long_if_the_clock_steps(make: Make, uptime: Uptime, step: timedelta) -> None:
+    client = FakeClient(status(429), quotes)
+    source = make(client)
+    source.fetch(SYMBOLS[:1], NOW)
+
+    uptime.passed = MINUTE - timedelta(seconds=1)
+    assert source.fetch(SYMBOLS[:1], NOW + step).paused_until == NOW + step + timedelta(seconds=1)
+    uptime.passed = MINUTE
+    assert source.fetch(SYMBOLS[:1], NOW + step).paused_until is None
+    assert len(client.requested) == 2
+
+
+def test_after_the_pause_one_batch_is_requested_before_the_others(make: Make, uptime: Uptime) -> None:
     others_may_go = threading.Event()
 
     def respond(batch: Sequence[str]) -> HttpResponse:
@@ -341,17 +370,19 @@ def test_after_the_pause_one_batch_is_requested_before_the_others(make: Make) ->
     source = make(client, max_in_flight=4)
     source.fetch(BATCHES[0], NOW)
 
+    uptime.passed = MINUTE
     result = source.fetch(SYMBOLS, NOW + MINUTE)
 
     assert result.paused_until is None
     assert tuple(quote.symbol for quote in result.quotes) == SYMBOLS
 
 
-def test_a_failed_probe_is_the_only_request_and_doubles_the_pause(make: Make) -> None:
+def test_a_failed_probe_is_the_only_request_and_doubles_the_pause(make: Make, uptime: Uptime) -> None:
     client = FakeClient(status(429), timeout)
     source = make(client, max_in_flight=4)
     source.fetch(BATCHES[0], NOW)
 
+    uptime.passed = MINUTE
     result = source.fetch(SYMBOLS, NOW + MINUTE)
 
     assert len(client.requested) == 2
@@ -387,12 +418,18 @@ def test_two_unauthorized_polls_open_the_breaker(make: Make) -> None:
     assert [source.fetch(SYMBOLS, NOW).paused_until for _ in range(2)] == [None, NOW + MINUTE]
 
 
-def test_a_dead_symbol_becomes_inactive_is_retried_daily_and_active_again_with_its_first_price(make: Make) -> None:
+def test_a_dead_symbol_becomes_inactive_is_retried_daily_and_active_again_with_its_first_price(
+    make: Make, uptime: Uptime
+) -> None:
     client = FakeClient(all_but("S1"))
     source = make(client, inactive_symbols=InactiveSymbols(min_misses=3, min_days=2))
     times = [NOW, NOW + MINUTE, NOW + timedelta(days=1), NOW + timedelta(days=1, hours=1), NOW + timedelta(days=2)]
 
-    results = [source.fetch(SYMBOLS[:3], now) for now in times]
+    def fetch(now: datetime) -> FetchResult:
+        uptime.passed = now - NOW
+        return source.fetch(SYMBOLS[:3], now)
+
+    results = [fetch(now) for now in times]
 
     assert [result.missing for result in results] == [("S1",), ("S1",), ("S1",), (), ("S1",)]
     assert [result.inactive for result in results] == [(), (), ("S1",), ("S1",), ("S1",)]
@@ -401,7 +438,7 @@ def test_a_dead_symbol_becomes_inactive_is_retried_daily_and_active_again_with_i
     assert results[3].complete_to is not None
 
     client.responses = (quotes,)
-    back = source.fetch(SYMBOLS[:3], NOW + timedelta(days=3))
+    back = fetch(NOW + timedelta(days=3))
     assert [quote.symbol for quote in back.quotes] == ["S0", "S1", "S2"]
     assert back.inactive == back.missing == ()
 
