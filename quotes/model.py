@@ -68,8 +68,8 @@ def price(value: float | str | Decimal, field: str = "price") -> Decimal:
     `MAX_PRICE`. A price may be zero or negative, as interest rates and futures are; a source whose zero means "no
     price" has to leave it out.
     """
-    if isinstance(value, bool):
-        raise Invalid(field, f"{value} is not a number")
+    if isinstance(value, bool) or (isinstance(value, str) and ("_" in value or not value.isascii())):
+        raise Invalid(field, f"{value!s:.60} is not a number")  # `Decimal` would accept 1_000, and digits of any script
     try:
         number = Decimal(value if isinstance(value, str) else repr(value) if isinstance(value, float) else value)
     except (ArithmeticError, TypeError, ValueError) as error:

@@ -313,6 +313,8 @@ def test_a_price_is_the_decimal_that_its_source_printed(value: float | str, exac
         (float("nan"), "is not finite"),
         (float("-inf"), "is not finite"),
         ("abc", "is not a number"),
+        ("1_000", "is not a number"),
+        ("\u0661\u0662", "is not a number"),
         (None, "is not a number"),
         ([], "is not a number"),
         (True, "is not a number"),
