@@ -20,6 +20,7 @@ from analytics.duckdb_engine import Engine, view_columns
 from analytics.errors import AnalyticsError
 from analytics.formatting import OutputFormat
 from analytics.prompt import Session
+from terminal.output import echo, echo_error
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help="SQL over the archive.")
 
@@ -54,7 +55,7 @@ def sql(
         engine = Engine(known, directory)
         last = local_archive.last_day(directory)
         if last is not None and local_archive.is_old(last, datetime.now(UTC).date()):
-            typer.echo(f"note: the archive ends on {last}, but saved queries read the last seven days", err=True)
+            echo(f"note: the archive ends on {last}, but saved queries read the last seven days", err=True)
         output_format: OutputFormat = "json" if as_json else "csv" if as_csv else "table"
         session = Session(known, engine, Console(width=None if sys.stdout.isatty() else PIPE_WIDTH), output_format)
         if query is None:
@@ -74,7 +75,7 @@ def write_templates() -> None:
         for name, text in templates.render(known, view_columns(known)).items():
             path = catalog.TEMPLATES / name
             path.write_text(text, encoding="utf-8")
-            typer.echo(str(path))
+            echo(str(path))
 
 
 @contextmanager
@@ -86,7 +87,7 @@ def _archive_at(place: str) -> Iterator[Path]:
     bucket = place.removeprefix("s3://").strip("/")
     with tempfile.TemporaryDirectory(prefix="stockstream-archive-") as scratch:
         objects = local_archive.download(boto3.Session().client("s3"), bucket, Path(scratch))
-        typer.echo(f"downloaded {objects:,} objects from s3://{bucket}", err=True)
+        echo(f"downloaded {objects:,} objects from s3://{bucket}", err=True)
         yield Path(scratch)
 
 
@@ -96,5 +97,5 @@ def _reported_errors() -> Iterator[None]:
     try:
         yield
     except (AnalyticsError, BotoCoreError) as error:
-        typer.echo(f"error: {error}", err=True)
+        echo_error(error)
         raise typer.Exit(1) from error

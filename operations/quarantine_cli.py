@@ -32,12 +32,13 @@ from operations.errors import NotFound, WrongUsage
 from operations.kinesis import KinesisStream
 from operations.ordered_writer import OrderedWriter
 from operations.outputs import Outputs, required
-from operations.quarantine import Entry, Selection, escaped
+from operations.quarantine import Entry, Selection
 from operations.queue_snapshot import QueueSnapshot
 from operations.rebuild_hints import RebuildHints
 from operations.s3 import S3ObjectStore
 from operations.sqs import HIDDEN_SECONDS, SqsQueue
 from quotes import MAX_LANES
+from terminal.output import echo
 
 _EPILOG = (
     "SQS cannot show a message without hiding it from all other readers. So while a command runs, the messages that it "
@@ -100,7 +101,7 @@ def list_(  # noqa: PLR0917  (options, by name)
             entries = selection.select(snapshot.entries)
         if json:
             for entry in entries:
-                typer.echo(quarantine_view.json_of(entry))
+                sys.stdout.write(quarantine_view.json_of(entry) + "\n")
         elif entries:
             out.print(quarantine_view.table_of(entries, now))
         say(f"{len(entries)} messages" + ("" if snapshot.complete else "; there may be more: set a higher --limit"))
@@ -127,16 +128,18 @@ def show(  # noqa: PLR0917  (options, by name)
             (entry,) = _selected(snapshot, Selection(ids=(id_,)))
         if not raw:
             for line in quarantine_view.description_of(entry, datetime.now(UTC)):
-                typer.echo(escaped(line))
+                echo(line)
         if entry.message is None:
-            typer.echo(entry.copies[0].body)
-            return
-        contents = list(replay.contents_of(entry, S3ObjectStore(client("s3"))))
+            body = entry.copies[0].body
+            raw_lines, described = [quarantine_view.bytes_of(body)], quarantine_view.describe_body(body)
+        else:
+            contents = list(replay.contents_of(entry, S3ObjectStore(client("s3"))))
+            raw_lines, described = [content for _, content in contents], quarantine_view.describe_contents(contents)
         if raw:
-            sys.stdout.buffer.write(b"".join(content + b"\n" for _, content in contents))
+            sys.stdout.buffer.write(b"".join(line + b"\n" for line in raw_lines))
             return
-        for line in quarantine_view.describe_contents(contents):
-            typer.echo(line)
+        for line in described:
+            echo(line)
 
 
 @app.command(
@@ -195,7 +198,7 @@ def replay_(  # noqa: PLR0917  (options, by name)
             for line in quarantine_view.describe_refusals(plan.refused, entries):
                 say(line)
             if dry_run:
-                typer.echo(f"would replay {plan.lines} lines in {len(plan.packets)} packets")
+                echo(f"would replay {plan.lines} lines in {len(plan.packets)} packets")
                 raise typer.Exit(NOT_DONE if plan.refused else 0)
             stream = KinesisStream(client("kinesis", **kinesis.SETTINGS), required(names, "StreamName"))
             with progress("replaying", len(plan.packets)) as on_progress:
@@ -203,7 +206,7 @@ def replay_(  # noqa: PLR0917  (options, by name)
             refused = {name: why for name, why in done.refused.items() if name not in plan.refused}
             for line in quarantine_view.describe_refusals(refused, entries):
                 say(line)
-        typer.echo(f"replayed {done.lines} lines; {done.deleted} of {len(entries)} messages left the quarantine")
+        echo(f"replayed {done.lines} lines; {done.deleted} of {len(entries)} messages left the quarantine")
         hints = RebuildHints()
         hints.add(packet.data for packet in plan.packets)
         say_rebuilds(hints, now)
@@ -235,7 +238,7 @@ def drop(  # noqa: PLR0917  (options, by name)
                 out.print(quarantine_view.table_of(entries, datetime.now(UTC)))
                 typer.confirm(f"Delete these {len(entries)} messages?", abort=True, err=True)
             snapshot.delete(entries)
-        typer.echo(f"dropped {len(entries)} messages")
+        echo(f"dropped {len(entries)} messages")
 
 
 @contextmanager

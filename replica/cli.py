@@ -21,6 +21,7 @@ from producer_service.suggestions import did_you_mean
 from replica.demo import run_demo
 from replica.errors import ReplicaError
 from replica.view import View
+from terminal.output import echo_error
 
 IN_WORDS = ", ".join(f"{name} ({source.description})" for name, source in SOURCES.items())
 NEEDING_SYMBOLS = " and ".join(name for name, source in SOURCES.items() if source.needs_symbols)
@@ -97,5 +98,5 @@ def _reported_errors() -> Iterator[None]:
     try:
         yield
     except (ReplicaError, DeploymentError, AnalyticsError, BotoCoreError) as error:
-        typer.echo(f"error: {error}", err=True)
+        echo_error(error)
         raise typer.Exit(1) from error

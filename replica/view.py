@@ -16,6 +16,7 @@ from rich.text import Text
 from costs.usage import Usage
 from replica.audit import Findings
 from replica.monitor import Snapshot
+from terminal import printable
 
 PLAIN_SECONDS = 2.0
 PRICES = 12
@@ -44,7 +45,7 @@ class View:
 
     def report(self, text: str) -> None:
         """Print a line that stays on the console."""
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(Text(printable(text)), soft_wrap=True)
 
     def update(self, snapshot: Snapshot, alerts: list[str], *, state: str, url: str, warning: str) -> None:
         """Show the current figures, the new alerts, and the demo's state, such as `running`."""
@@ -100,8 +101,8 @@ class View:
             change = price.change_percent
             style = "" if not change else "green" if change > 0 else "red"
             percent = "" if change is None else f"{change:+.2f} %"
-            prices.add_row(price.symbol, f"{price.price:,.2f}", Text(percent, style=style))
-        alerts = Text("\n".join(self._alerts) or "none yet", style="yellow" if self._alerts else "dim")
+            prices.add_row(Text(printable(price.symbol)), f"{price.price:,.2f}", Text(percent, style=style))
+        alerts = Text("\n".join(map(printable, self._alerts)) or "none yet", style="yellow" if self._alerts else "dim")
         footer = Text(
             f"{url}/metrics  {url}/healthz  {url}/readyz    Ctrl-C stops, drains and compares",
             style="dim",
@@ -114,7 +115,7 @@ class View:
             footer,
         ]
         if warning:
-            parts.insert(1, Text(f"producer: {warning}", style="yellow"))
+            parts.insert(1, Text(printable(f"producer: {warning}"), style="yellow"))
         return Group(*parts)
 
 
