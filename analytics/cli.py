@@ -86,8 +86,10 @@ def _archive_at(place: str) -> Iterator[Path]:
         return
     bucket = place.removeprefix("s3://").strip("/")
     with tempfile.TemporaryDirectory(prefix="stockstream-archive-") as scratch:
-        objects = local_archive.download(boto3.Session().client("s3"), bucket, Path(scratch))
-        echo(f"downloaded {objects:,} objects from s3://{bucket}", err=True)
+        downloaded = local_archive.download(boto3.Session().client("s3"), bucket, Path(scratch))
+        for line in downloaded.left_out:
+            echo(line, err=True)
+        echo(f"downloaded {downloaded.objects:,} objects from s3://{bucket}", err=True)
         yield Path(scratch)
 
 

@@ -90,7 +90,8 @@ def archive(emulator: Emulator, package: Path, tmp_path_factory: pytest.TempPath
             )
             assert runner.wait_until_caught_up(PATIENCE)
     directory = tmp_path_factory.mktemp("archive")
-    assert local_archive.download(emulator.client("s3"), outputs["ArchiveBucket"], directory) >= 3
+    downloaded = local_archive.download(emulator.client("s3"), outputs["ArchiveBucket"], directory)
+    assert (downloaded.objects >= 3, downloaded.left_out) == (True, ())
     return directory
 
 
