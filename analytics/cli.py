@@ -40,19 +40,26 @@ def sql(
         str,
         typer.Option(help="A directory that holds raw-data/, or s3://BUCKET.", show_default="the last demo's"),
     ] = str(local_archive.DIRECTORY),
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,  # noqa: FBT002  (an option, by name)
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, with the exact values.")] = False,  # noqa: FBT002  (an option, by name)
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the result as CSV.")] = False,  # noqa: FBT002  (an option, by name)
+    allow_files: Annotated[  # noqa: FBT002  (an option, by name)
+        bool,
+        typer.Option("--allow-files", help="Let SQL read and write files of this machine, for example with COPY."),
+    ] = False,
 ) -> None:
     r"""Run SQL over an archive.
 
     The table, the views and the saved queries are the same as in Athena, and the query `\d` lists them. An archive in
     S3 is first downloaded completely, with the credentials and the endpoint that the AWS SDK finds.
+
+    SQL reaches only the archive, so you can also run SQL that you have not written. A table and CSV show texts with
+    escapes for what could draw on your terminal. JSON has the exact values.
     """
     if as_json and as_csv:
         raise typer.BadParameter("use only one of them", param_hint="--json --csv")
     with _reported_errors(), _archive_at(archive) as directory:
         known = catalog.read()
-        engine = Engine(known, directory)
+        engine = Engine(known, directory, allow_files=allow_files)
         last = local_archive.last_day(directory)
         if last is not None and local_archive.is_old(last, datetime.now(UTC).date()):
             echo(f"note: the archive ends on {last}, but saved queries read the last seven days", err=True)
