@@ -79,6 +79,8 @@ OlderOption = Annotated[
 ]
 LimitOption = Annotated[int, typer.Option(min=1, help="Read at most this many messages.")]
 DEFAULT_LIMIT = 10_000
+OVERFLOW = "quarantine/"
+"""The prefix of the objects with lines that are too long for a message."""
 
 
 @app.command("list", epilog=epilog("quarantine list", "quarantine list --reason price --older 2h --json | jq .reason"))
@@ -124,7 +126,8 @@ def show(  # noqa: PLR0917  (options, by name)
     in hexadecimal otherwise. Lines that are stored in S3 are read from there.
     """
     with reported_errors():
-        with _snapshot(outputs_of(stack_prefix, stage, outputs_file), limit) as snapshot:
+        names = outputs_of(stack_prefix, stage, outputs_file)
+        with _snapshot(names, limit) as snapshot:
             (entry,) = _selected(snapshot, Selection(ids=(id_,)))
         if not raw:
             for line in quarantine_view.description_of(entry, datetime.now(UTC)):
@@ -133,7 +136,7 @@ def show(  # noqa: PLR0917  (options, by name)
             body = entry.copies[0].body
             raw_lines, described = [quarantine_view.bytes_of(body)], quarantine_view.describe_body(body)
         else:
-            contents = list(replay.contents_of(entry, S3ObjectStore(client("s3"))))
+            contents = list(replay.contents_of(entry, _overflow(names)))
             raw_lines, described = [content for _, content in contents], quarantine_view.describe_contents(contents)
         if raw:
             sys.stdout.buffer.write(b"".join(line + b"\n" for line in raw_lines))
@@ -194,7 +197,7 @@ def replay_(  # noqa: PLR0917  (options, by name)
         with _snapshot(names, limit) as snapshot:
             entries = _selected(snapshot, selection)
             content = None if fixed is None else fixed.read_bytes()
-            plan = replay.plan(entries, S3ObjectStore(client("s3")), lanes=lanes, now=now, fixed=content)
+            plan = replay.plan(entries, _overflow(names), lanes=lanes, now=now, fixed=content)
             for line in quarantine_view.describe_refusals(plan.refused, entries):
                 say(line)
             if dry_run:
@@ -248,6 +251,11 @@ def _snapshot(names: Outputs, limit: int) -> Iterator[QueueSnapshot]:
         with progress("reading the queue", min(queue.count(), limit)) as on_progress:
             snapshot = stack.enter_context(QueueSnapshot(queue, limit, on_progress))
         yield snapshot
+
+
+def _overflow(names: Outputs) -> S3ObjectStore:
+    """The objects that a message may point to. A forged one could point to any other."""
+    return S3ObjectStore(client("s3"), f"s3://{required(names, 'ArchiveBucket')}/{OVERFLOW}")
 
 
 def _selection(ids: list[str] | None, reason: str | None, arrived_before: datetime | None, *, all_: bool) -> Selection:
