@@ -47,12 +47,20 @@ class NoArchive(AnalyticsError):
 
 
 def prepare(directory: Path) -> None:
-    """Make the directory and check that it is writable, before there is an archive to keep. Raises `NoArchive`."""
+    """Make the directory and check that an archive can be written there, before there is one to keep.
+
+    The old archive is replaced. Raises `NoArchive` if that would delete anything else.
+    """
     try:
         directory.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=directory).close()
+        foreign = next(
+            (path for path in (directory / PREFIX).glob("*") if not path.name.startswith(("dt=", "."))), None
+        )
     except OSError as error:
         raise NoArchive(f"no archive can be written to {directory}: {error}") from error
+    if foreign is not None:
+        raise NoArchive(f"{foreign} is no part of an archive, and would be replaced: use another directory")
 
 
 def download(s3: Any, bucket: str, directory: Path) -> Downloaded:
@@ -61,6 +69,7 @@ def download(s3: Any, bucket: str, directory: Path) -> Downloaded:
     It replaces the archive that was there. If the bucket cannot be read or the directory cannot be written, it raises
     `NoArchive` and keeps that archive.
     """
+    prepare(directory)
     try:
         return _copied(s3, bucket, directory)
     except (ClientError, BotoCoreError) as error:
@@ -70,7 +79,6 @@ def download(s3: Any, bucket: str, directory: Path) -> Downloaded:
 
 
 def _copied(s3: Any, bucket: str, directory: Path) -> Downloaded:
-    directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory, prefix=".") as scratch:
         count = others = 0
         left_out: list[str] = []

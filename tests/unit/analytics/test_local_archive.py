@@ -137,6 +137,13 @@ def test_an_unwritable_directory_is_reported_before_there_is_an_archive(tmp_path
         local_archive.prepare(tmp_path / "file" / "archive")
 
 
+def test_what_is_no_archive_is_not_deleted(tmp_path: Path) -> None:
+    (tmp_path / "raw-data" / "notes").mkdir(parents=True)
+    with pytest.raises(local_archive.NoArchive, match="notes is no part of an archive"):
+        local_archive.download(FakeS3(FIRST), "bucket", tmp_path)
+    assert (tmp_path / "raw-data" / "notes").is_dir()
+
+
 def test_without_an_archive_the_message_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(local_archive.NoArchive, match="set --archive to a directory that holds one"):
         local_archive.require(tmp_path)
