@@ -100,6 +100,8 @@ class Engine:
         """Raise `QueryError` if a statement may not run here."""
         with _query_errors():
             statements = self._connection.extract_statements(sql)
+        if not statements:
+            raise QueryError("there is no statement")
         for statement in statements:
             kinds = {statement.type.name}
             if statement.type in _WITH_A_STATEMENT:

@@ -21,7 +21,7 @@ MAX_BYTES = 4096
 MAX_LINES = 20
 """How many lines of an entry are shown. `show --raw` prints all of them."""
 MAX_CELL = 500
-"""How many characters of a text a table shows. `show` and `list --json` print all of them."""
+"""How many characters of a text a table shows. `list --json` prints all of them."""
 _HEX_WIDTH = 16
 
 

@@ -13,6 +13,8 @@ import unicodedata
 
 MAX_CHARACTERS = 10_000
 """How much of one line is shown. The number of the other characters follows."""
+MAX_TEXT = 100_000
+"""How much of a text of several lines is shown."""
 _MAX_MARKS = 4
 """How many combining marks may stand on one character. Living languages need no more. A flood covers other lines."""
 _INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
@@ -29,9 +31,12 @@ def printable(text: str, limit: int = MAX_CHARACTERS) -> str:
     return shown if len(text) <= limit else f"{shown}… ({len(text) - limit:,} more characters)"
 
 
-def printable_lines(text: str, limit: int = MAX_CHARACTERS) -> str:
-    """A text of several lines. All but the first are indented, so that none can pass for another message."""
-    return "\n  ".join(printable(line, limit) for line in text.rstrip("\n").split("\n"))
+def printable_lines(text: str, limit: int = MAX_TEXT) -> str:
+    """A text of several lines, cut at `limit`. All but the first are indented, so that none can pass for a message."""
+    lines = [printable(line) for line in text[:limit].rstrip("\n").split("\n")]
+    if len(text) > limit:
+        lines.append(f"… ({len(text) - limit:,} more characters)")
+    return "\n  ".join(lines)
 
 
 def ascii_json(encoded: str) -> str:

@@ -132,6 +132,12 @@ def test_questions_are_allowed(locked: Engine, sql: str) -> None:
     assert locked.run(sql).rows
 
 
+@pytest.mark.parametrize("sql", ["", " -- nothing", ";"])
+def test_no_statement_is_a_mistake(locked: Engine, sql: str) -> None:
+    with pytest.raises(QueryError, match="there is no statement"):
+        locked.run(sql)
+
+
 def test_a_relative_archive_can_be_read(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place)
     assert Engine(KNOWN, Path("archive")).run("SELECT count(*) FROM lines").rows == ((1,),)

@@ -67,6 +67,7 @@ def test_any_text_becomes_one_harmless_line_that_can_be_encoded(text: str) -> No
 def test_a_long_text_is_cut_and_says_how_much_is_missing() -> None:
     assert printable("\x1b" * 30, 2) == r"\x1b\x1b… (28 more characters)"
     assert printable("abc", 3) == "abc"
+    assert printable_lines("ab\ncd\ne", 5) == "ab\n  cd\n  … (2 more characters)"
 
 
 def test_no_line_of_a_text_can_pass_for_a_message_of_its_own() -> None:
