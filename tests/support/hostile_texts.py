@@ -25,8 +25,8 @@ HOSTILE = (
 
 
 _CONTROLS = [chr(code) for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) in FORBIDDEN - {"Cs"}]
-EVERY_CONTROL = tuple("".join(_CONTROLS[start : start + 200]) for start in range(0, len(_CONTROLS), 200))
-"""Every control, format and separator character of Unicode that UTF-8 can encode, in several texts."""
+EVERY_CONTROL = tuple("".join(_CONTROLS[start : start + 400]) for start in range(0, len(_CONTROLS), 400))
+"""Every control, format and separator character of Unicode that UTF-8 can encode."""
 
 
 def harmless(output: str) -> bool:

@@ -146,7 +146,7 @@ def test_a_relative_archive_can_be_read(place: Path, monkeypatch: pytest.MonkeyP
 def test_a_query_may_need_more_than_the_memory(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place)
     locked = Engine(KNOWN, place / "archive")
-    locked.run("SET memory_limit = '30MB'; SET threads = 1")
+    locked.run("SET memory_limit = '20MB'; SET threads = 1")
     sorted_ = "SELECT row_number() OVER (ORDER BY hash(i)) AS n, repeat('x', 50) FROM range(500000) AS t (i)"
     assert locked.run(f"SELECT max(n) FROM ({sorted_})").rows == ((500_000,),)
 
