@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from decimal import Decimal
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -105,7 +104,7 @@ class View:
             change = price.change_percent
             style = "" if not change else "green" if change > 0 else "red"
             percent = "" if change is None else f"{change:+.2f} %"
-            prices.add_row(Text(printable(price.symbol)), _price(price.price), Text(percent, style=style))
+            prices.add_row(Text(printable(price.symbol)), f"{price.price:,.2f}", Text(percent, style=style))
         listed = "\n".join(printable(alert, TEXT) for alert in self._alerts)
         alerts = Text(listed or "none yet", style="yellow" if listed else "dim")
         footer = Text(
@@ -129,12 +128,6 @@ def _line(snapshot: Snapshot) -> str:
         f"{snapshot.stored:,} quotes stored, {snapshot.quotes_per_second:,.0f}/s, "
         f"latency p50 {_seconds(snapshot.p50)} p99 {_seconds(snapshot.p99)}"
     )
-
-
-def _price(value: Decimal) -> str:
-    """A price with two decimal places, or with four digits that are not zero if it is below 1."""
-    places = 2 if value == 0 or abs(value) >= 1 else 3 - value.adjusted()
-    return f"{value:,.{places}f}"
 
 
 def _seconds(value: float | None) -> str:
