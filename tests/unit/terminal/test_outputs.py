@@ -168,7 +168,7 @@ def test_a_deployment(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     assert shows(run(deployment_cli.app, "deploy", code=1).stderr, *text.split("\n"))
 
 
-@pytest.mark.parametrize("text", [text for text in TEXTS if "\0" not in text], ids=itertools.count())
+@pytest.mark.parametrize("text", [text.replace("\0", "") for text in TEXTS], ids=itertools.count())
 def test_mistakes_in_the_settings_of_the_producer(text: str) -> None:
     refused = run(producer_cli.app, "check", code=2, env={"PRODUCER_SYMBOLS": f"{text},AAPL", "PRODUCER_LANES": text})
     assert harmless(refused.stderr)
@@ -251,7 +251,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     return Engine(KNOWN, tmp_path_factory.mktemp("empty"))
 
 
-@pytest.mark.parametrize("text", [text for text in TEXTS if "\0" not in text], ids=itertools.count())
+@pytest.mark.parametrize("text", [text.replace("\0", "") for text in TEXTS], ids=itertools.count())
 def test_columns_and_errors_of_sql(engine: Engine, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     quoted, literal = text.replace('"', '""'), text.replace("'", "''")
     for output_format in ("table", "csv", "json"):
