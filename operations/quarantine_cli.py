@@ -79,6 +79,7 @@ OlderOption = Annotated[
 ]
 LimitOption = Annotated[int, typer.Option(min=1, help="Read at most this many messages.")]
 DEFAULT_LIMIT = 10_000
+_MORE = "there may be more: set a higher --limit, or first replay or drop messages that were read"
 OVERFLOW = "quarantine/"
 """The prefix of the objects with lines that are too long for a message."""
 
@@ -106,7 +107,7 @@ def list_(  # noqa: PLR0917  (options, by name)
                 sys.stdout.write(quarantine_view.json_of(entry) + "\n")
         elif entries:
             out.print(quarantine_view.table_of(entries, now))
-        say(f"{len(entries)} messages" + ("" if snapshot.complete else "; there may be more: set a higher --limit"))
+        say(f"{len(entries)} messages" + ("" if snapshot.complete else f"; {_MORE}"))
 
 
 @app.command(epilog=epilog("quarantine show 3f9a0c51e2", "quarantine show 3f9a0c51e2 --raw > line.json"))
@@ -269,7 +270,7 @@ def _selection(ids: list[str] | None, reason: str | None, arrived_before: dateti
 def _selected(snapshot: QueueSnapshot, selection: Selection) -> list[Entry]:
     """The selected entries. Raises `NotFound` if there is none with one of the ids."""
     if missing := selection.not_found(snapshot.entries):
-        more = "" if snapshot.complete else "; not all messages were read: set a higher --limit"
+        more = "" if snapshot.complete else f"; {_MORE}"
         raise NotFound(f"not in quarantine, or hidden by another reader: {', '.join(missing)}{more}")
     return selection.select(snapshot.entries)
 

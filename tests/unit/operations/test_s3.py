@@ -15,7 +15,7 @@ class OneObject:
     """Every object is the same."""
 
     def get_object(self, **_: Any) -> dict[str, Any]:
-        return {"Body": io.BytesIO(b"content")}
+        return {"Body": io.BytesIO(b"content"), "ContentLength": 7}
 
 
 @pytest.mark.parametrize(
