@@ -25,6 +25,8 @@ DIRECTORY = Path(__file__).parents[1] / "build" / "demo-archive"
 PREFIX = "raw-data/"
 RECENT = timedelta(days=7)
 """How many days of arrival the saved queries read."""
+MAX_BYTES = 64_000_000
+"""The largest object that is copied. The processor writes one for an event, of which Lambda allows 6 MB."""
 MAX_NAMED = 10
 """How many of the keys that were left out are named."""
 _KEY = re.compile(r"raw-data/dt=(\d{4}-\d\d-\d\d)/hour=(\d\d)/[A-Za-z0-9][A-Za-z0-9._-]{0,200}\.jsonl\.gz", re.ASCII)
@@ -114,6 +116,8 @@ def _problem_of(key: str, size: int, names: Collection[str]) -> str | None:
         return "the processor's keys are raw-data/dt=YYYY-MM-DD/hour=HH/NAME.jsonl.gz"
     if not size:
         return "it is empty"
+    if size > MAX_BYTES:
+        return f"it has {size:,} bytes, more than any object of the processor"
     return "another key differs from it only in case" if key.lower() in names else None
 
 

@@ -117,6 +117,13 @@ def test_an_empty_object_is_left_out_because_it_would_make_every_query_fail(tmp_
     assert downloaded.left_out == (f"left out {SECOND}: it is empty",)
 
 
+def test_an_object_that_the_processor_could_not_have_written_is_left_out(tmp_path: Path) -> None:
+    downloaded = local_archive.download(FakeS3(FIRST, SECOND, sizes={SECOND: 10**12}), "bucket", tmp_path)
+    assert downloaded.left_out == (
+        f"left out {SECOND}: it has 1,000,000,000,000 bytes, more than any object of the processor",
+    )
+
+
 def test_of_many_foreign_keys_only_the_first_are_named(tmp_path: Path) -> None:
     keys = [f"raw-data/{number}" for number in range(1_000)]
     left_out = local_archive.download(FakeS3(*keys), "bucket", tmp_path).left_out
