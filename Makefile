@@ -71,7 +71,7 @@ sql: export SQL_QUERY = $(value QUERY)
 sql: $(VENV)/$(STAMP) ## Query the archive of the last demo by SQL, as Athena would. Without QUERY it prompts.
 ##   QUERY="select 1"   SQL, or the name of a saved query
 ##   ARCHIVE=dir        another archive: a directory that holds raw-data/, or s3://BUCKET
-##   SQL_ARGS=--json    more options, such as --json or --csv
+##   SQL_ARGS=--json    more options, such as --json, --csv or --allow-files
 	@$(VENV)/bin/python -m analytics sql $(if $(ARCHIVE),--archive '$(ARCHIVE)') $(SQL_ARGS) $${SQL_QUERY:+"$$SQL_QUERY"}
 
 bill: $(VENV)/$(STAMP) ## Price a month on AWS, line by line.

@@ -2,12 +2,16 @@
 
 MiniStack's Athena uses DuckDB too, but it infers the table from the files. There, a price becomes a binary number, a
 column that no line has is an error, and there are no views.
+
+SQL may come from others, and DuckDB can do much more than ask questions. So by default it reaches only the files of the
+archive, and can write none.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +39,24 @@ CREATE MACRO price_of(number) AS CASE
 END
 """
 """A price from its text. By way of 6 places, most prices take a tenth of the time."""
+_FILES = "add --allow-files to let SQL read and write files of this machine"
+_FILE_STATEMENTS = frozenset({"ATTACH", "COPY", "EXPORT"})
+"""What writes files. DuckDB's own lock would let it write into the archive."""
+_EXTENSION_STATEMENTS = frozenset({"INSTALL", "LOAD"})
+_WITH_A_STATEMENT = frozenset({duckdb.StatementType.EXPLAIN, duckdb.StatementType.PREPARE})
+"""`EXPLAIN ANALYZE COPY …` writes too."""
+_CHANGEABLE = ("TimeZone", "memory_limit", "threads")
+_LOCKS = (
+    "SET autoinstall_known_extensions = false",
+    "SET autoload_known_extensions = false",
+    "SET allow_community_extensions = false",
+    "SET allow_persistent_secrets = false",
+    "SET python_enable_replacements = false",  # else a name in FROM may be a variable of this program
+    "SET enable_external_access = false",
+    f"SET allowed_configs = {list(_CHANGEABLE)}",
+    "SET lock_configuration = true",
+)
+"""https://duckdb.org/docs/stable/operations_manual/securing_duckdb/overview. The last one is the lock."""
 
 
 class QueryError(AnalyticsError):
@@ -44,10 +66,13 @@ class QueryError(AnalyticsError):
 class Engine:
     """The catalog over the archive in a directory, whose files are `raw-data/dt=…/hour=…/*.jsonl.gz`. It may be empty.
 
+    SQL reaches no other files, unless `allow_files` is set. It never reaches the network, extensions or most settings.
     Prices are exact, as in Athena.
     """
 
-    def __init__(self, catalog: Catalog, archive: Path) -> None:
+    def __init__(self, catalog: Catalog, archive: Path, *, allow_files: bool = False) -> None:
+        archive = archive.absolute()
+        self._refused = _EXTENSION_STATEMENTS if allow_files else _EXTENSION_STATEMENTS | _FILE_STATEMENTS
         self._connection = duckdb.connect(":memory:")
         self._execute("SET TimeZone = 'UTC'")
         for macro in (*_MACROS, _PRICE_MACRO):
@@ -55,9 +80,13 @@ class Engine:
         self._execute(f"CREATE VIEW {catalog.table.name} AS {_relation(catalog.table, archive)}")
         for view in catalog.views:
             self._execute(f"CREATE VIEW {view.name} AS {view.select}")
+        allowed = archive.anchor if allow_files else str(archive / "raw-data")
+        for setting in (f"SET allowed_directories = [{_literal(allowed)}]", *_LOCKS):
+            self._execute(setting)
 
     def run(self, sql: str) -> Result:
         """Run one or more statements and return the last result. Raises `QueryError`."""
+        self._check(sql)
         result = self._execute(sql)
         description = result.description or []
         return Result(
@@ -74,18 +103,47 @@ class Engine:
         """Free the memory."""
         self._connection.close()
 
+    def _check(self, sql: str) -> None:
+        """Raise `QueryError` if a statement may not run here."""
+        with _query_errors():
+            statements = self._connection.extract_statements(sql)
+        if not statements:
+            raise QueryError("there is no statement")
+        for statement in statements:
+            kinds = {statement.type.name}
+            if statement.type in _WITH_A_STATEMENT:
+                kinds |= _keywords(statement.query)
+            for kind in sorted(kinds & self._refused):
+                if kind in _FILE_STATEMENTS:
+                    raise QueryError(f"{kind} is off, because it reads or writes files: {_FILES}")
+                raise QueryError("INSTALL and LOAD are off: SQL runs without extensions here")
+
     def _execute(self, sql: str) -> duckdb.DuckDBPyConnection:
-        try:
+        with _query_errors():
             return self._connection.execute(sql)
-        except duckdb.Error as error:
-            raise QueryError(str(error)) from error
 
     @staticmethod
     def _fetched(result: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
-        try:
+        with _query_errors():
             return result.fetchall()
-        except duckdb.Error as error:
-            raise QueryError(str(error)) from error
+
+
+@contextmanager
+def _query_errors() -> Iterator[None]:
+    """Raise DuckDB's errors as `QueryError`. The one of the lock also says how to allow files."""
+    try:
+        yield
+    except duckdb.PermissionException as error:
+        raise QueryError(f"{error}\n{_FILES}") from error
+    except duckdb.Error as error:
+        raise QueryError(str(error)) from error
+
+
+def _keywords(statement: str) -> set[str]:
+    """The keywords of a statement in upper case. Comments, texts and quoted names are none."""
+    content = statement.encode()  # DuckDB counts bytes
+    starts = [start for start, kind in duckdb.tokenize(statement) if kind == duckdb.token_type.keyword]
+    return {match[0].decode().upper() for start in starts if (match := re.match(rb"\w+", content[start:]))}
 
 
 def view_columns(catalog: Catalog) -> Mapping[str, tuple[Column, ...]]:

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from rich.console import Console
+from rich.text import Text
 
 from analytics import formatting
 from analytics.catalog import Catalog
 from analytics.duckdb_engine import Engine, QueryError
 from analytics.formatting import OutputFormat
 from analytics.result import Result
+from terminal import printable_lines
 
 HELP = r"""\d            list the table, the views and the saved queries
 \d NAME       show the columns of a table or view, or the SQL of a saved query
@@ -55,7 +57,11 @@ class Session:
             try:
                 self.run(statement)
             except QueryError as error:
-                self._console.print(f"error: {error}", style="red", markup=False, highlight=False)
+                self.print_error(error)
+
+    def print_error(self, error: QueryError) -> None:
+        """Print why a statement failed."""
+        self._console.print(Text(printable_lines(f"error: {error}"), style="red"))
 
     def _command(self, text: str) -> None:
         name, _, argument = text.partition(" ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import msgspec
@@ -16,6 +17,7 @@ from costs.expected_usage import Hours, Resolution, Setup, lanes_for, shards_for
 from costs.prices import Prices
 from costs.usage import per_million
 from quotes import MAX_SYMBOLS_PER_LANE
+from terminal.output import echo
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -118,9 +120,9 @@ def show(  # noqa: PLR0917  (options, by name)
     priced = bill(setup, plan, table)
     if as_json:
         document = _document(setup, plan, priced, table)
-        typer.echo(msgspec.json.format(msgspec.json.encode(document)).decode())
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(document)).decode() + "\n")
     elif brief:
-        typer.echo(_brief(priced))
+        echo(_brief(priced))
     else:
         _show(setup, priced, table)
 

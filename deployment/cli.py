@@ -19,6 +19,7 @@ from deployment.image import ProducerImage
 from deployment.package import Architecture, Target, build
 from deployment.stacks import ALL_STACKS, PIPELINE
 from quotes.encodings import NotUtf8, decode_text
+from terminal.output import echo, echo_error
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
 
@@ -62,7 +63,7 @@ def package(
         )
     with _reported_errors():
         target = Target(python=python, architecture=_cpu(architecture))
-        typer.echo(str(_build(FUNCTIONS[function], target, rules, output)))
+        echo(str(_build(FUNCTIONS[function], target, rules, output)))
 
 
 @app.command()
@@ -126,16 +127,19 @@ def deploy(  # noqa: PLR0917  (options, by name)
                 zips, overrides, image=lambda known: producer.uri(known.get("RepositoryUri", "new"))
             )
             for stack, changes in previews.items():
-                typer.echo("\n  ".join([stack, *(changes or ("nothing to change",))]))
+                echo(stack)
+                for change in changes or ("nothing to change",):
+                    echo(f"  {change}")
             return
         ecr = boto3.client("ecr") if whole else None
         outputs = deployment.deploy(
             zips, overrides, image=lambda known: producer.push(ecr, known["RepositoryUri"], deployment.report)
         )
-        lines = "".join(f"{name}={value}\n" for name, value in outputs.items())
+        lines = [f"{name}={value}" for name, value in outputs.items()]
         if outputs_file is not None:
-            outputs_file.write_text(lines, encoding="utf-8")
-        typer.echo(lines, nl=False)
+            outputs_file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        for line in lines:
+            echo(line)
 
 
 @app.command()
@@ -184,7 +188,7 @@ def _deployment(prefix: str, stage: str, stacks: tuple[str, ...]) -> Deployment:
         session.client("cloudformation"),
         session.client("s3"),
         f"{prefix}-{stage}",
-        lambda line: typer.echo(line, err=True),
+        lambda line: echo(line, err=True),
         stacks=stacks,
         tags={"application": prefix, "stage": stage},
     )
@@ -196,5 +200,5 @@ def _reported_errors() -> Iterator[None]:
     try:
         yield
     except (DeploymentError, BotoCoreError) as error:
-        typer.echo(f"error: {error}", err=True)
+        echo_error(error)
         raise typer.Exit(1) from error

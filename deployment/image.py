@@ -19,7 +19,15 @@ from deployment.functions import ROOT
 from deployment.package import Architecture
 
 DOCKERFILE = "docker/Dockerfile"
-SOURCES = (DOCKERFILE, "docker/probe.py", "requirements/producer.txt", "aws_limits", "quotes", "producer_service")
+SOURCES = (
+    DOCKERFILE,
+    "docker/probe.py",
+    "requirements/producer.txt",
+    "aws_limits",
+    "quotes",
+    "terminal",
+    "producer_service",
+)
 """The files and packages in the Dockerfile's target `producer`."""
 _PLATFORMS: dict[Architecture, str] = {"arm64": "linux/arm64", "x86_64": "linux/amd64"}
 _COMMAND_SECONDS = 1800

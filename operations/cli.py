@@ -34,6 +34,7 @@ from operations.rebuild_hints import RebuildHints
 from operations.s3 import S3ObjectStore
 from processor_lambda.records import Record
 from quotes import is_symbol
+from terminal.output import echo
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -103,7 +104,7 @@ def redrive_(  # noqa: PLR0917  (options, by name)
         say(f"{len(found.batches)} objects with {records} records, {size / KIB:.0f} KB")
         if dry_run:
             for batch in found.batches:
-                typer.echo(f"{batch.address}  {batch.records} records")
+                echo(f"{batch.address}  {batch.records} records")
             raise typer.Exit(NOT_DONE if found.unreadable else 0)
         stream = KinesisStream(client("kinesis", **kinesis.SETTINGS), required(names, "StreamName"))
         writer = OrderedWriter(stream, bytes_per_second=kilobytes_per_second * KIB)
@@ -115,7 +116,7 @@ def redrive_(  # noqa: PLR0917  (options, by name)
                 on_progress(len(batch))
 
             done = redrive.redrive(store, found.batches, bucket, writer, on_batch)
-        typer.echo(f"redriven {done.records} records; {done.batches} of {len(found.batches)} objects are complete")
+        echo(f"redriven {done.records} records; {done.batches} of {len(found.batches)} objects are complete")
         say_rebuilds(hints, datetime.now(UTC))
         if done.failure:
             say(f"stopped: {done.failure}; this batch and all later ones are where they were before")
@@ -197,7 +198,7 @@ def rebuild_(  # noqa: PLR0917  (options, by name)
                     done.append(result)  # noqa: PERF402  (what is done is printed even if the rest is interrupted)
             finally:
                 for result in done:
-                    typer.echo(f"{span.start:%Y-%m-%d} {_summary(result, dry_run=dry_run)}")
+                    echo(f"{span.start:%Y-%m-%d} {_summary(result, dry_run=dry_run)}")
             for absent in sorted((wanted or frozenset()) - {result.symbol for result in done}):
                 missing = True
                 say(f"{span.start:%Y-%m-%d} {absent}: the archive has no quote of it, and nothing was changed")

@@ -17,6 +17,7 @@ from operations.aws import client
 from operations.errors import OperationsError, WrongUsage
 from operations.outputs import Outputs
 from operations.rebuild_hints import RebuildHints
+from terminal.output import echo, echo_error
 
 NOT_DONE = 1
 WRONG_USAGE = 2
@@ -62,7 +63,7 @@ def reported_errors() -> Iterator[None]:
     try:
         yield
     except OperationsError as error:
-        say(f"error: {error}")
+        echo_error(error)
         raise typer.Exit(WRONG_USAGE if isinstance(error, WrongUsage) else NOT_DONE) from error
     except KeyboardInterrupt as error:
         say("interrupted: what was not finished is where it was before; run the command again to finish it")
@@ -71,7 +72,7 @@ def reported_errors() -> Iterator[None]:
 
 def say(text: str) -> None:
     """Print a line on stderr for the person at the terminal. Only results go to stdout."""
-    typer.echo(text, err=True)
+    echo(text, err=True)
 
 
 def say_rebuilds(hints: RebuildHints, now: datetime) -> None:
@@ -86,7 +87,7 @@ def progress(step: str, total: int | None) -> Iterator[Callable[[int], None]]:
 
     `total` is the number of parts, or None if it is unknown.
     """
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     # With redirection, rich would write to stderr what is printed to stdout meanwhile.
     with Progress(
         *columns,

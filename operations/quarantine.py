@@ -96,7 +96,7 @@ def entries_of(messages: Iterable[ReceivedMessage]) -> list[Entry]:
 
 def handle_of(name: str) -> str:
     """Ten hexadecimal characters that stand for an id. Among a million ids, two are the same with probability 0.4."""
-    return blake2b(name.encode(), digest_size=_HANDLE_BYTES).hexdigest()
+    return blake2b(name.encode(errors="surrogatepass"), digest_size=_HANDLE_BYTES).hexdigest()
 
 
 def lines_in(body: bytes, address: str) -> list[QuarantineMessage]:
@@ -138,22 +138,6 @@ def _problem_of(line: bytes, lane: str, now: datetime) -> str | None:
     record = Record(stream="", shard="", sequence_number=0, partition_key=lane, arrival=now, data=line)
     refused = parse_record(record).refused
     return refused[0].reason if refused else None
-
-
-def printable_text(content: bytes) -> str | None:
-    """The text of some bytes. None if they are not UTF-8, or if a terminal cannot show every character."""
-    try:
-        text = content.decode()
-    except UnicodeDecodeError:
-        return None
-    return text if all(character.isprintable() or character in "\n\t" for character in text) else None
-
-
-def escaped(text: str) -> str:
-    r"""A text of unknown origin with escapes like `\x1b` for the characters that could control a terminal."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
-    )
 
 
 def _message_of(body: str) -> QuarantineMessage | None:

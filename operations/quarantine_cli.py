@@ -32,12 +32,13 @@ from operations.errors import NotFound, WrongUsage
 from operations.kinesis import KinesisStream
 from operations.ordered_writer import OrderedWriter
 from operations.outputs import Outputs, required
-from operations.quarantine import Entry, Selection, escaped
+from operations.quarantine import Entry, Selection
 from operations.queue_snapshot import QueueSnapshot
 from operations.rebuild_hints import RebuildHints
 from operations.s3 import S3ObjectStore
 from operations.sqs import HIDDEN_SECONDS, SqsQueue
 from quotes import MAX_LANES
+from terminal.output import echo
 
 _EPILOG = (
     "SQS cannot show a message without hiding it from all other readers. So while a command runs, the messages that it "
@@ -78,6 +79,9 @@ OlderOption = Annotated[
 ]
 LimitOption = Annotated[int, typer.Option(min=1, help="Read at most this many messages.")]
 DEFAULT_LIMIT = 10_000
+_MORE = "there may be more: set a higher --limit, or first replay or drop messages that were read"
+OVERFLOW = "quarantine/"
+"""The prefix of the objects with lines that are too long for a message."""
 
 
 @app.command("list", epilog=epilog("quarantine list", "quarantine list --reason price --older 2h --json | jq .reason"))
@@ -100,10 +104,10 @@ def list_(  # noqa: PLR0917  (options, by name)
             entries = selection.select(snapshot.entries)
         if json:
             for entry in entries:
-                typer.echo(quarantine_view.json_of(entry))
+                sys.stdout.write(quarantine_view.json_of(entry) + "\n")
         elif entries:
             out.print(quarantine_view.table_of(entries, now))
-        say(f"{len(entries)} messages" + ("" if snapshot.complete else "; there may be more: set a higher --limit"))
+        say(f"{len(entries)} messages" + ("" if snapshot.complete else f"; {_MORE}"))
 
 
 @app.command(epilog=epilog("quarantine show 3f9a0c51e2", "quarantine show 3f9a0c51e2 --raw > line.json"))
@@ -123,20 +127,23 @@ def show(  # noqa: PLR0917  (options, by name)
     in hexadecimal otherwise. Lines that are stored in S3 are read from there.
     """
     with reported_errors():
-        with _snapshot(outputs_of(stack_prefix, stage, outputs_file), limit) as snapshot:
+        names = outputs_of(stack_prefix, stage, outputs_file)
+        with _snapshot(names, limit) as snapshot:
             (entry,) = _selected(snapshot, Selection(ids=(id_,)))
         if not raw:
             for line in quarantine_view.description_of(entry, datetime.now(UTC)):
-                typer.echo(escaped(line))
+                echo(line)
         if entry.message is None:
-            typer.echo(entry.copies[0].body)
-            return
-        contents = list(replay.contents_of(entry, S3ObjectStore(client("s3"))))
+            body = entry.copies[0].body
+            raw_lines, described = [quarantine_view.bytes_of(body)], quarantine_view.describe_body(body)
+        else:
+            contents = list(replay.contents_of(entry, _overflow(names)))
+            raw_lines, described = [content for _, content in contents], quarantine_view.describe_contents(contents)
         if raw:
-            sys.stdout.buffer.write(b"".join(content + b"\n" for _, content in contents))
+            sys.stdout.buffer.write(b"".join(line + b"\n" for line in raw_lines))
             return
-        for line in quarantine_view.describe_contents(contents):
-            typer.echo(line)
+        for line in described:
+            echo(line)
 
 
 @app.command(
@@ -191,11 +198,11 @@ def replay_(  # noqa: PLR0917  (options, by name)
         with _snapshot(names, limit) as snapshot:
             entries = _selected(snapshot, selection)
             content = None if fixed is None else fixed.read_bytes()
-            plan = replay.plan(entries, S3ObjectStore(client("s3")), lanes=lanes, now=now, fixed=content)
+            plan = replay.plan(entries, _overflow(names), lanes=lanes, now=now, fixed=content)
             for line in quarantine_view.describe_refusals(plan.refused, entries):
                 say(line)
             if dry_run:
-                typer.echo(f"would replay {plan.lines} lines in {len(plan.packets)} packets")
+                echo(f"would replay {plan.lines} lines in {len(plan.packets)} packets")
                 raise typer.Exit(NOT_DONE if plan.refused else 0)
             stream = KinesisStream(client("kinesis", **kinesis.SETTINGS), required(names, "StreamName"))
             with progress("replaying", len(plan.packets)) as on_progress:
@@ -203,7 +210,7 @@ def replay_(  # noqa: PLR0917  (options, by name)
             refused = {name: why for name, why in done.refused.items() if name not in plan.refused}
             for line in quarantine_view.describe_refusals(refused, entries):
                 say(line)
-        typer.echo(f"replayed {done.lines} lines; {done.deleted} of {len(entries)} messages left the quarantine")
+        echo(f"replayed {done.lines} lines; {done.deleted} of {len(entries)} messages left the quarantine")
         hints = RebuildHints()
         hints.add(packet.data for packet in plan.packets)
         say_rebuilds(hints, now)
@@ -235,7 +242,7 @@ def drop(  # noqa: PLR0917  (options, by name)
                 out.print(quarantine_view.table_of(entries, datetime.now(UTC)))
                 typer.confirm(f"Delete these {len(entries)} messages?", abort=True, err=True)
             snapshot.delete(entries)
-        typer.echo(f"dropped {len(entries)} messages")
+        echo(f"dropped {len(entries)} messages")
 
 
 @contextmanager
@@ -245,6 +252,11 @@ def _snapshot(names: Outputs, limit: int) -> Iterator[QueueSnapshot]:
         with progress("reading the queue", min(queue.count(), limit)) as on_progress:
             snapshot = stack.enter_context(QueueSnapshot(queue, limit, on_progress))
         yield snapshot
+
+
+def _overflow(names: Outputs) -> S3ObjectStore:
+    """The objects that a message may point to. A forged one could point to any other."""
+    return S3ObjectStore(client("s3"), f"s3://{required(names, 'ArchiveBucket')}/{OVERFLOW}")
 
 
 def _selection(ids: list[str] | None, reason: str | None, arrived_before: datetime | None, *, all_: bool) -> Selection:
@@ -258,7 +270,7 @@ def _selection(ids: list[str] | None, reason: str | None, arrived_before: dateti
 def _selected(snapshot: QueueSnapshot, selection: Selection) -> list[Entry]:
     """The selected entries. Raises `NotFound` if there is none with one of the ids."""
     if missing := selection.not_found(snapshot.entries):
-        more = "" if snapshot.complete else "; not all messages were read: set a higher --limit"
+        more = "" if snapshot.complete else f"; {_MORE}"
         raise NotFound(f"not in quarantine, or hidden by another reader: {', '.join(missing)}{more}")
     return selection.select(snapshot.entries)
 

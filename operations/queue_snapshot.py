@@ -14,6 +14,9 @@ from operations.errors import Unavailable
 from operations.ports import Queue, ReceivedMessage
 from operations.quarantine import Entry, entries_of
 
+MAX_CHARACTERS = 200_000_000
+"""How much text the messages of a snapshot may have together, whatever its limit. A message has up to a million."""
+
 
 class QueueSnapshot:
     """Takes at most `limit` messages, and the few more that are received together with the last of them.
@@ -21,9 +24,17 @@ class QueueSnapshot:
     `on_progress` is called with the number of messages of each receive.
     """
 
-    def __init__(self, queue: Queue, limit: int, on_progress: Callable[[int], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        queue: Queue,
+        limit: int,
+        on_progress: Callable[[int], None] = lambda _: None,
+        *,
+        max_characters: int = MAX_CHARACTERS,
+    ) -> None:
         self._queue = queue
         self._limit = limit
+        self._free = max_characters
         self._on_progress = on_progress
         self._messages: dict[str, ReceivedMessage] = {}
         self.entries: list[Entry] = []
@@ -52,7 +63,7 @@ class QueueSnapshot:
             del self._messages[message.id]
 
     def _receive(self) -> None:
-        while len(self._messages) < self._limit:
+        while len(self._messages) < self._limit and self._free > 0:
             received = self._queue.receive()
             new = sum(message.id not in self._messages for message in received)
             if not new:
@@ -60,6 +71,7 @@ class QueueSnapshot:
                 self.complete = not received
                 return
             self._messages |= {message.id: message for message in received}
+            self._free -= sum(len(message.body) for message in received)
             self._on_progress(new)
 
     def _release(self) -> None:

@@ -72,6 +72,8 @@ def find_discarded(
     batches: list[DiscardedBatch] = []
     unreadable: dict[str, str] = {}
     for address in store.list(prefix):
+        if address.endswith("/"):  # the AWS console represents a folder by such an object
+            continue
         try:
             records = records_in(store.get(address), address)
         except NotFound:  # another command has redriven it in the meantime

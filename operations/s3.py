@@ -15,14 +15,14 @@ _SCHEME = "s3://"
 
 
 class S3ObjectStore:
-    """The objects of every bucket that the credentials can reach."""
+    """The objects whose addresses begin with `root`. By default, these are all that the credentials can reach."""
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    def __init__(self, client: Any, root: str = _SCHEME) -> None:
+        self._client, self._root = client, root
 
     def list(self, prefix: str, *, written_since: datetime | None = None) -> Iterator[str]:
         """See `ports.ObjectStore`."""
-        bucket, key_prefix = _split(prefix)
+        bucket, key_prefix = self._split(prefix)
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key_prefix)
         with translated_errors(prefix):
             for page in pages:
@@ -32,7 +32,7 @@ class S3ObjectStore:
 
     def get(self, address: str) -> bytes:
         """See `ports.ObjectStore`."""
-        bucket, key = _split(address)
+        bucket, key = self._split(address)
         with translated_errors(address):
             try:
                 body: bytes = self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
@@ -44,7 +44,7 @@ class S3ObjectStore:
 
     def move(self, address: str, to: str) -> None:
         """See `ports.ObjectStore`."""
-        (bucket, key), (to_bucket, to_key) = _split(address), _split(to)
+        (bucket, key), (to_bucket, to_key) = self._split(address), self._split(to)
         with translated_errors(address):
             try:
                 self._client.copy_object(Bucket=to_bucket, Key=to_key, CopySource={"Bucket": bucket, "Key": key})
@@ -54,10 +54,11 @@ class S3ObjectStore:
                 raise
             self._client.delete_object(Bucket=bucket, Key=key)
 
-
-def _split(address: str) -> tuple[str, str]:
-    """The bucket and the key of an address."""
-    bucket, slash, key = address.removeprefix(_SCHEME).partition("/")
-    if not (address.startswith(_SCHEME) and bucket and slash):
-        raise Unreadable(f"{address!r} is not an address like s3://bucket/key")
-    return bucket, key
+    def _split(self, address: str) -> tuple[str, str]:
+        """The bucket and the key of an address."""
+        bucket, slash, key = address.removeprefix(_SCHEME).partition("/")
+        if not (address.startswith(_SCHEME) and bucket and slash):
+            raise Unreadable(f"{address!r} is not an address like s3://bucket/key")
+        if not address.startswith(self._root):
+            raise Unreadable(f"{address} is not under {self._root}, and nothing else is read")
+        return bucket, key

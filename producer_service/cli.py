@@ -30,6 +30,8 @@ from producer_service.sources import FetchResult, PushedSource, Source
 from producer_service.sources.definition import SourceDefinition
 from producer_service.sources.registry import SOURCES
 from producer_service.wiring import Producer, group_states, make_stream
+from terminal import ascii_json
+from terminal.output import echo
 
 EXIT_FAILED = 1
 EXIT_CONFIGURATION = 2
@@ -101,23 +103,23 @@ def check() -> None:
         stream = make_stream(config.settings, clock)
     ok = True
     try:
-        typer.echo(f"ok    {stream.check()}")
+        echo(f"ok    {stream.check()}")
     except StreamUnreachable as error:
         ok = False
-        typer.echo(f"FAIL  {error}")
+        echo(f"FAIL  {error}")
     if wrong := round(clock.error()):
-        typer.echo(f"note  the clock of this host is {wrong:+d} s away from the time of the stream; set it")
+        echo(f"note  the clock of this host is {wrong:+d} s away from the time of the stream; set it")
     for line in hours_of(group_states(config.settings, plan), plan.market_hours, clock.now()):
-        typer.echo(line)
+        echo(line)
     for name, source in plan.sources.items():
         symbols = plan.symbols_of(name)
         result = _sample(source, symbols, clock.now())
         for failure in result.failures:
             ok = False
-            typer.echo(f"FAIL  source {name}: {failure.reason}: {failure.detail}")
+            echo(f"FAIL  source {name}: {failure.reason}: {failure.detail}")
         if result.missing:
-            typer.echo(f"note  source {name} has no price of {', '.join(result.missing)}")
-        typer.echo(f"ok    source {name} returned {len(result.quotes)} quotes of {len(symbols)} symbols")
+            echo(f"note  source {name} has no price of {', '.join(result.missing)}")
+        echo(f"ok    source {name} returned {len(result.quotes)} quotes of {len(symbols)} symbols")
     raise SystemExit(0 if ok else EXIT_FAILED)
 
 
@@ -221,14 +223,14 @@ def _reported_mistakes() -> Iterator[None]:
 
 def _refuse(mistakes: list[str]) -> NoReturn:
     count = f"{len(mistakes)} mistake{'s' * (len(mistakes) != 1)}"
-    typer.echo(f"stockstream producer: {count}, nothing was started:", err=True)
+    echo(f"stockstream producer: {count}, nothing was started:", err=True)
     for mistake in mistakes:
-        typer.echo(f"  {mistake}", err=True)
+        echo(f"  {mistake}", err=True)
     raise SystemExit(EXIT_CONFIGURATION)
 
 
 def _print(fields: dict[str, Any]) -> None:
-    sys.stdout.write(msgspec.json.encode(fields).decode() + "\n")
+    sys.stdout.write(ascii_json(msgspec.json.encode(fields).decode()) + "\n")
 
 
 main: Callable[[], None] = app

@@ -46,6 +46,11 @@ class S3HandoverStore:
             envelope = _DECODER.decode(gzip.decompress(body))
         except _NotFound:
             return None
+        except HandoverUnavailable:
+            # Without a permission to list every key, S3 answers AccessDenied if a key does not exist.
+            if key in self.waiting():
+                raise
+            return None
         except (OSError, EOFError, msgspec.MsgspecError) as error:
             raise HandoverUnavailable(f"{self._url(key)}: cannot be read: {error}") from error
         if envelope.version != VERSION:

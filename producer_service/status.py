@@ -15,6 +15,7 @@ from producer_service.metrics import GroupSummary
 from producer_service.outbox import Outbox
 from producer_service.quote_counts import LaneLevel, QuoteCounts
 from quotes import to_iso
+from terminal import ascii_json
 
 MAX_LISTED = 50
 """The most symbols that a list shows. Its count is that of all."""
@@ -63,7 +64,7 @@ class Status:
             "never_quoted": _listed(symbol for symbol in symbols if symbol not in histories),
             "stalest": stalest(symbols, histories, now),
         }
-        return msgspec.json.format(msgspec.json.encode(page), indent=2) + b"\n"
+        return ascii_json(msgspec.json.format(msgspec.json.encode(page), indent=2).decode()).encode() + b"\n"
 
     def _symbols(self, field: str) -> set[str]:
         return {symbol for state in self._groups for symbol in getattr(state.poll_status, field)}

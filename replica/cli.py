@@ -22,6 +22,7 @@ from replica.demo import run_demo
 from replica.errors import ReplicaError
 from replica.interrupts import Interrupts, foreground
 from replica.view import View
+from terminal.output import echo, echo_error
 
 IN_WORDS = ", ".join(f"{name} ({source.description})" for name, source in SOURCES.items())
 NEEDING_SYMBOLS = " and ".join(name for name, source in SOURCES.items() if source.needs_symbols)
@@ -103,8 +104,8 @@ def _reported_errors() -> Iterator[None]:
     try:
         yield
     except (ReplicaError, DeploymentError, AnalyticsError, BotoCoreError) as error:
-        typer.echo(f"error: {error}", err=True)
+        echo_error(error)
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
-        typer.echo("interrupted: the demo ended without a result, and removed what it had started", err=True)
+        echo("interrupted: the demo ended without a result, and removed what it had started", err=True)
         raise typer.Exit(INTERRUPTED) from error

@@ -18,10 +18,13 @@ from costs.usage import Usage
 from quotes import short_price
 from replica.audit import Findings
 from replica.monitor import Snapshot
+from terminal import printable
 
 PLAIN_SECONDS = 2.0
 PRICES = 12
 ALERTS = 5
+TEXT = 300
+"""How many characters of an alert or a warning the live table shows."""
 
 
 class View:
@@ -47,7 +50,7 @@ class View:
 
     def report(self, text: str) -> None:
         """Print a line that stays on the console."""
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(Text(printable(text)), soft_wrap=True)
 
     def update(self, snapshot: Snapshot, alerts: list[str], *, state: str, url: str, warning: str) -> None:
         """Show the current figures, the new alerts, and the demo's state, such as `running`."""
@@ -103,8 +106,10 @@ class View:
             change = price.change_percent
             style = "" if not change else "green" if change > 0 else "red"
             percent = "" if change is None else f"{change:+.2f} %"
-            prices.add_row(price.symbol, f"{Decimal(short_price(price.price)):,f}", Text(percent, style=style))
-        alerts = Text("\n".join(self._alerts) or "none yet", style="yellow" if self._alerts else "dim")
+            amount = f"{Decimal(short_price(price.price)):,f}"
+            prices.add_row(Text(printable(price.symbol)), amount, Text(percent, style=style))
+        listed = "\n".join(printable(alert, TEXT) for alert in self._alerts)
+        alerts = Text(listed or "none yet", style="yellow" if listed else "dim")
         footer = Text(
             f"{url}/metrics  {url}/healthz  {url}/readyz    Ctrl-C stops, drains and compares",
             style="dim",
@@ -117,7 +122,7 @@ class View:
             footer,
         ]
         if warning:
-            parts.insert(1, Text(f"producer: {warning}", style="yellow"))
+            parts.insert(1, Text(printable(f"producer: {warning}", TEXT), style="yellow"))
         return Group(*parts)
 
 

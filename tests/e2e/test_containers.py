@@ -36,11 +36,6 @@ class TestProducer:
         mounted = {path for path in options if not path.startswith(("/proc", "/sys", "/dev", "/etc"))}
         assert {path for path in mounted if "rw" in options[path]} == {"/tmp", "/var/lib/stockstream"}
 
-    def test_holds_no_installer_and_no_compiler(self, stack: Stack) -> None:
-        script = "command -v gcc cc make; python -c 'import pip'"
-        assert "No module named 'pip'" in stack.compose("exec", "producer", "sh", "-c", script, check=False).stderr
-        assert stack.compose("exec", "producer", "sh", "-c", "command -v gcc cc make", check=False).stdout == ""
-
     def test_has_its_version_in_labels(self, stack: Stack) -> None:
         labels = inspected(stack, "producer", ".Config.Labels")
         prefix = "org.opencontainers.image."
@@ -55,6 +50,23 @@ class TestProducer:
         assert refused.returncode == 2
         reported = [line.strip().partition(":")[0] for line in refused.stderr.splitlines()]
         assert wrong.keys() <= set(reported), refused.stderr
+
+
+@pytest.mark.parametrize("service", ["producer", "exporter"])
+class TestOurImage:
+    def test_holds_no_installer_and_no_compiler(self, stack: Stack, service: str) -> None:
+        commands = "command -v pip pip3 apt apt-get dpkg easy_install uv gcc cc make"
+        assert stack.compose("exec", service, "sh", "-c", commands, check=False).stdout == ""
+        files = r"find / -xdev \( -iname '*.whl' -o -path '*-packages/pip' -o -name ensurepip \) 2>/dev/null"
+        assert stack.compose("exec", service, "sh", "-c", files, check=False).stdout == ""
+
+    @pytest.mark.parametrize("module", ["pip", "ensurepip", "setuptools"])
+    def test_has_no_module_that_installs(self, stack: Stack, service: str, module: str) -> None:
+        base = stack.compose("exec", service, "python", "-c", "import sys; print(sys.base_exec_prefix)").stdout.strip()
+        for python in ("python", f"{base}/bin/python3"):
+            run = stack.compose("exec", service, python, "-m", module, check=False)
+            assert f"No module named {module}" in run.stderr
+            assert run.returncode == 1
 
 
 def test_every_service_has_passed_its_health_check(stack: Stack) -> None:

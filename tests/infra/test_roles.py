@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from analytics.catalog import TEMPLATES
 from tests.support.templates import as_list, grants, properties, resources, statements
 
 GRANTS = {
@@ -83,10 +86,28 @@ def test_a_grant_names_its_actions_its_resource_and_its_purpose(role: tuple[str,
         assert as_list(statement["Resource"]) != ["*"] or statement["Action"] == "ecr:GetAuthorizationToken"
 
 
-def test_the_producer_can_list_only_undelivered_objects() -> None:
-    (statement,) = [s for s in statements("producer", "TaskRole") if s["Sid"] == "FindWhatWasLeft"]
-    prefix = {"s3:prefix": {"Fn::Sub": "undelivered/${StreamName}/*"}}
-    assert statement["Condition"] == {"StringLikeIfExists": prefix}
+LISTED = {
+    ("producer", "TaskRole"): {"Fn::Sub": "undelivered/${StreamName}/*"},
+    ("analytics", "QueryPolicy"): "raw-data/*",
+    ("analytics", "CrawlerRole"): "raw-data/*",
+    ("processor", "Role"): None,  # Lambda does not document how it uses the permission
+}
+"""What each may list of the archive. A request without a prefix must not pass, so no condition may be IfExists."""
+
+
+def test_the_archive_is_listed_only_under_the_prefix_of_each_role() -> None:
+    listed = {
+        role: statement.get("Condition", {}).get("StringLike", {}).get("s3:prefix")
+        for role in POLICIES
+        for statement in statements(*role)
+        if "s3:ListBucket" in as_list(statement["Action"]) and "ArchiveBucketArn" in str(statement["Resource"])
+    }
+    assert listed == LISTED
+
+
+def test_no_condition_passes_if_its_key_is_absent() -> None:
+    for path in TEMPLATES.glob("*.yaml"):
+        assert not re.search(r"^[^#]*\w(IfExists|AllValues):", path.read_text(encoding="utf-8"), re.MULTILINE), path
 
 
 def test_queries_and_the_crawler_read_the_archive_and_do_not_write_it() -> None:

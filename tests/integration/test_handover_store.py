@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -14,6 +15,7 @@ from producer_service.handover_store import UndeliveredState
 from producer_service.packing import Row
 from producer_service.s3_handover_store import S3HandoverStore
 from replica.emulator import Emulator
+from tests.fakes.fault_proxy import Answer, FaultProxy, Request
 
 STATE = UndeliveredState(
     4,
@@ -61,3 +63,25 @@ def test_a_missing_bucket_is_reported(emulator: Emulator, store: S3HandoverStore
     with pytest.raises(HandoverUnavailable, match="no-such-bucket"):
         S3HandoverStore("no-such-bucket", "quotes").put("1-a", STATE)
     assert store.waiting() == []
+
+
+def test_a_key_that_is_gone_is_told_from_one_that_may_not_be_read(
+    emulator: Emulator, deployed: Outputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S3 denies both, because the producer's role may not list every key."""
+
+    def deny(request: Request) -> Answer | None:
+        reads = request.method == "GET" and "/undelivered/quotes/" in urlsplit(request.path).path
+        return Answer(403, b"<Error><Code>AccessDenied</Code></Error>") if reads else None
+
+    proxy = FaultProxy(emulator.endpoint_url)
+    proxy.fault = deny
+    with proxy.running(), monkeypatch.context() as patch:
+        for name, value in (emulator.environment() | {"AWS_ENDPOINT_URL": proxy.url}).items():
+            patch.setenv(name, value)
+        store = S3HandoverStore(deployed["ArchiveBucket"], "quotes")
+        assert store.get("1-a") is None
+        store.put("1-a", STATE)
+        with pytest.raises(HandoverUnavailable, match="AccessDenied"):
+            store.get("1-a")
+        store.delete("1-a")

@@ -275,6 +275,18 @@ def test_the_emulator_denies_a_call_that_only_another_role_may_make(strict: Emul
     assert principal.uncovered() == [Call("s3:GetObject", f"{outputs['ArchiveBucketArn']}/raw-data/1")]
 
 
+@pytest.mark.parametrize("prefix", [None, "", "raw-data/", "undelivered/", "undelivered/another-stream/"])
+def test_the_producer_may_list_only_what_its_own_stream_left(
+    strict: Emulator, outputs: Outputs, prefix: str | None
+) -> None:
+    principal = Principal(strict, f"lister-{prefix}".replace("/", "-"), role_documents(strict, "producer", "TaskRole"))
+    with recorded(strict, principal) as proxy:
+        s3, bucket = principal.client(proxy, "s3"), outputs["ArchiveBucket"]
+        s3.list_objects_v2(Bucket=bucket, Prefix=f"undelivered/{outputs['StreamName']}/")
+        with pytest.raises(ClientError, match="AccessDenied"):
+            s3.list_objects_v2(Bucket=bucket, **({} if prefix is None else {"Prefix": prefix}))
+
+
 def state(athena: Any, query: str) -> str:
     found: str = athena.get_query_execution(QueryExecutionId=query)["QueryExecution"]["Status"]["State"]
     return found

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import http.server
 import io
 import subprocess
+import threading
 from base64 import b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -17,6 +19,7 @@ import pytest
 from msgspec.structs import replace
 
 from analytics import catalog, local_archive
+from analytics.duckdb_engine import Engine, QueryError
 from deployment.deployer import Deployment
 from deployment.functions import ROOT
 from quotes import Heartbeat, Line, Quote, encode_line, lane_of, partition_key, to_iso
@@ -90,7 +93,8 @@ def archive(emulator: Emulator, package: Path, tmp_path_factory: pytest.TempPath
             )
             assert runner.wait_until_caught_up(PATIENCE)
     directory = tmp_path_factory.mktemp("archive")
-    assert local_archive.download(emulator.client("s3"), outputs["ArchiveBucket"], directory) >= 3
+    downloaded = local_archive.download(emulator.client("s3"), outputs["ArchiveBucket"], directory)
+    assert (downloaded.objects >= 3, downloaded.left_out) == (True, ())
     return directory
 
 
@@ -276,3 +280,25 @@ def test_every_saved_query_finds_nothing_in_an_empty_archive(tmp_path: Path) -> 
     (tmp_path / "raw-data").mkdir()
     for saved in catalog.read().queries:
         assert query_rows(tmp_path, saved.name) == []
+
+
+@pytest.mark.parametrize("allow_files", [False, True])
+def test_sql_sends_no_requests(tmp_path: Path, *, allow_files: bool) -> None:
+    asked = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+
+        do_HEAD = do_GET  # noqa: N815  (the name that the library calls)
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            with pytest.raises(QueryError):
+                Engine(catalog.read(), tmp_path, allow_files=allow_files).run(
+                    f"SELECT * FROM read_csv('http://127.0.0.1:{server.server_port}/x.csv')"
+                )
+        finally:
+            server.shutdown()
+    assert asked == []

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import io
+import tempfile
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from analytics import local_archive
+from tests.support.sizes import sized
 
 
 class FakeS3:
     """A bucket of some objects, the last of which may be out of reach."""
 
-    def __init__(self, *keys: str, broken: bool = False) -> None:
-        self._keys, self._broken = keys, broken
+    def __init__(self, *keys: str, broken: bool = False, sizes: Mapping[str, int] | None = None) -> None:
+        self._keys, self._broken, self._sizes = keys, broken, sizes or {}
 
     def get_paginator(self, _: str) -> FakeS3:
         return self
 
     def paginate(self, **_: str) -> list[dict[str, Any]]:
-        return [{"Contents": [{"Key": key}]} for key in self._keys] or [{}]
+        return [{"Contents": [{"Key": key, "Size": self._sizes.get(key, 1)}]} for key in self._keys] or [{}]
 
     def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803  (boto3's names)
         if self._broken and Key == self._keys[-1]:
@@ -40,12 +45,90 @@ FIRST, SECOND = "raw-data/dt=2026-11-23/hour=14/a.jsonl.gz", "raw-data/dt=2026-1
 
 def test_a_download_replaces_the_last_archive_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    assert local_archive.download(FakeS3(FIRST, SECOND), "bucket", tmp_path) == 2
+    assert local_archive.download(FakeS3(FIRST, SECOND), "bucket", tmp_path).objects == 2
     assert local_archive.last_day(tmp_path) == date(2026, 11, 24)
-    assert local_archive.download(FakeS3(FIRST), "bucket", tmp_path) == 1
+    assert local_archive.download(FakeS3(FIRST), "bucket", tmp_path).objects == 1
     assert objects(tmp_path) == {"notes.txt", FIRST}
     assert (tmp_path / FIRST).read_bytes() == f"bucket/{FIRST}".encode()
     assert local_archive.require(tmp_path) == tmp_path
+
+
+HOUR = "raw-data/dt=2026-11-23/hour=14/"
+FOLDERS = ("raw-data/", "raw-data/dt=2026-11-23/", HOUR, "raw-data/dt=2026-11-23_$folder$", f"{HOUR}_$folder$")
+FOREIGN = (
+    f"{HOUR}../../../../../escaped.jsonl.gz",
+    f"{HOUR}..jsonl.gz",
+    "raw-data/../../escaped",
+    "raw-data/dt=2026-11-23/../../escaped.jsonl.gz",
+    "raw-data//etc/passwd",
+    "raw-data/C:\\Windows\\x.jsonl.gz",
+    f"{HOUR}..\\..\\x.jsonl.gz",
+    f"{HOUR}a\0b.jsonl.gz",
+    f"{HOUR}a\nb.jsonl.gz",
+    f"{HOUR}\u202ea.jsonl.gz",
+    f"{HOUR}{'a' * 1000}.jsonl.gz",
+    f"{HOUR}~.jsonl.gz",
+    f"{HOUR}-rf.jsonl.gz",
+    f"{HOUR}a.jsonl.gz/b.jsonl.gz",  # under a key that is a file
+    f"{HOUR}a.jsonl.gz/",
+    "raw-data/dt=2026-11-23/hour=14",
+    "raw-data/dt=2026-13-01/hour=14/a.jsonl.gz",
+    "raw-data/dt=2026-11-23/hour=24/a.jsonl.gz",
+    "raw-data/dt=\uff12\uff10\uff12\uff16-11-23/hour=14/a.jsonl.gz",
+    "raw-data/notes.txt",
+    f"{HOUR}A.JSONL.GZ",
+)
+
+
+def test_marks_of_folders_are_no_part_of_an_archive(tmp_path: Path) -> None:
+    downloaded = local_archive.download(FakeS3(*FOLDERS, FIRST, sizes=dict.fromkeys(FOLDERS, 0)), "bucket", tmp_path)
+    assert (downloaded.objects, downloaded.left_out) == (1, ())
+    assert objects(tmp_path) == {FIRST}
+
+
+@pytest.mark.parametrize("key", FOREIGN, ids=ascii)
+def test_a_key_that_the_processor_does_not_write_is_left_out_with_the_reason(tmp_path: Path, key: str) -> None:
+    directory = tmp_path / "archive"
+    downloaded = local_archive.download(FakeS3(FIRST, key), "bucket", directory)
+    assert downloaded.objects == 1
+    assert downloaded.left_out == (
+        f"left out {key}: the processor's keys are raw-data/dt=YYYY-MM-DD/hour=HH/NAME.jsonl.gz",
+    )
+    assert objects(tmp_path) == {f"archive/{FIRST}"}
+
+
+@settings(max_examples=sized(10, 500))
+@given(st.lists(st.text(st.sampled_from("ab./\\=-\0\u202eA") | st.characters(), max_size=30), max_size=8))
+def test_no_key_leads_out_of_the_directory(names: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        directory = Path(scratch, "archive")
+        local_archive.download(FakeS3(*(f"{HOUR}{name}" for name in names), FIRST), "bucket", directory)
+        assert {path.parent for path in Path(scratch).rglob("*") if path.is_file()} == {directory / HOUR}
+
+
+def test_of_keys_that_are_equal_but_for_case_one_is_kept_and_the_others_are_named(tmp_path: Path) -> None:
+    downloaded = local_archive.download(FakeS3(f"{HOUR}A.jsonl.gz", FIRST), "bucket", tmp_path)
+    assert downloaded.left_out == (f"left out {FIRST}: another key differs from it only in case",)
+    assert objects(tmp_path) == {f"{HOUR}A.jsonl.gz"}
+
+
+def test_an_empty_object_is_left_out_because_it_would_make_every_query_fail(tmp_path: Path) -> None:
+    downloaded = local_archive.download(FakeS3(FIRST, SECOND, sizes={SECOND: 0}), "bucket", tmp_path)
+    assert downloaded.left_out == (f"left out {SECOND}: it is empty",)
+
+
+def test_an_object_that_the_processor_could_not_have_written_is_left_out(tmp_path: Path) -> None:
+    downloaded = local_archive.download(FakeS3(FIRST, SECOND, sizes={SECOND: 10**12}), "bucket", tmp_path)
+    assert downloaded.left_out == (
+        f"left out {SECOND}: it has 1,000,000,000,000 bytes, more than any object of the processor",
+    )
+
+
+def test_of_many_foreign_keys_only_the_first_are_named(tmp_path: Path) -> None:
+    keys = [f"raw-data/{number}" for number in range(1_000)]
+    left_out = local_archive.download(FakeS3(*keys), "bucket", tmp_path).left_out
+    assert len(left_out) == local_archive.MAX_NAMED + 1
+    assert left_out[-1] == "left out 990 more objects for such reasons"
 
 
 def test_a_failed_download_keeps_the_last_archive(tmp_path: Path) -> None:
@@ -61,6 +144,13 @@ def test_an_unwritable_directory_is_reported_before_there_is_an_archive(tmp_path
         local_archive.prepare(tmp_path / "file" / "archive")
 
 
+def test_what_is_no_archive_is_not_deleted(tmp_path: Path) -> None:
+    (tmp_path / "raw-data" / "notes").mkdir(parents=True)
+    with pytest.raises(local_archive.NoArchive, match="notes is no part of an archive"):
+        local_archive.download(FakeS3(FIRST), "bucket", tmp_path)
+    assert (tmp_path / "raw-data" / "notes").is_dir()
+
+
 def test_without_an_archive_the_message_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(local_archive.NoArchive, match="set --archive to a directory that holds one"):
         local_archive.require(tmp_path)
@@ -71,5 +161,7 @@ def test_without_an_archive_the_message_says_how_to_get_one(tmp_path: Path, monk
 
 def test_an_empty_archive_has_no_last_day_and_one_of_last_week_is_old(tmp_path: Path) -> None:
     local_archive.download(FakeS3(), "bucket", tmp_path)
+    assert local_archive.last_day(tmp_path) is None
+    (tmp_path / "raw-data" / "dt=notes").mkdir()
     assert local_archive.last_day(tmp_path) is None
     assert [local_archive.is_old(date(2026, 11, day), date(2026, 11, 25)) for day in (17, 18)] == [True, False]

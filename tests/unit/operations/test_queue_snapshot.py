@@ -30,6 +30,14 @@ def test_a_snapshot_that_reaches_its_limit_is_not_complete() -> None:
         assert not snapshot.complete
 
 
+def test_a_snapshot_of_long_messages_ends_before_it_fills_the_memory() -> None:
+    queue = MemoryQueue(["x" * 100] * 35)
+    with QueueSnapshot(queue, 1000, max_characters=1_500) as snapshot:
+        assert len(snapshot.entries) == 20
+        assert not snapshot.complete
+    assert queue.count() == 35
+
+
 def test_messages_that_became_visible_again_are_not_counted_twice_and_end_the_snapshot() -> None:
     class TimedOut(MemoryQueue):
         def receive(self) -> list[ReceivedMessage]:

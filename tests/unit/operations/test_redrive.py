@@ -166,6 +166,12 @@ def test_an_object_that_is_not_a_batch_is_reported_and_skipped(discarded: Discar
     assert discarded.store.objects[stray] == body
 
 
+def test_the_mark_of_a_folder_is_no_batch(discarded: DiscardedBatches) -> None:
+    discarded.store.objects[f"s3://{BUCKET}/aws/lambda/"] = b""
+    found = find_discarded(discarded.store, BUCKET)
+    assert (found.batches, found.unreadable) == ([], {})
+
+
 def test_a_payload_may_be_an_object_instead_of_a_string(discarded: DiscardedBatches) -> None:
     address = discarded.add(0, 1, uuid="a")
     document = json.loads(discarded.store.objects[address])

@@ -1,0 +1,171 @@
+"""SQL reaches the archive, and nothing else on the machine unless files are allowed."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from analytics import catalog
+from analytics.cli import app
+from analytics.duckdb_engine import Engine, QueryError
+
+KNOWN = catalog.read()
+LINE = b'{"kind":"heartbeat","v":1,"lane":"lane-00-of-01","clock":"2026-11-23T14:30:00.000Z"}\n'
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with an archive and another file."""
+    tmp_path = tmp_path_factory.mktemp("place")
+    hour = tmp_path / "archive" / "raw-data" / "dt=2026-11-23" / "hour=14"
+    hour.mkdir(parents=True)
+    (hour / "a.jsonl.gz").write_bytes(gzip.compress(LINE))
+    (tmp_path / "archive" / "raw-data-2").mkdir()
+    (tmp_path / "archive" / "raw-data-2" / "x.csv").write_text("x\n4711\n")
+    (tmp_path / "secret.csv").write_text("x\n4711\n")
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def locked(place: Path) -> Engine:
+    return Engine(KNOWN, place / "archive")
+
+
+@pytest.fixture(scope="module")
+def engines(place: Path, locked: Engine) -> tuple[Engine, Engine]:
+    """An engine without and one with access to files."""
+    return locked, Engine(KNOWN, place / "archive", allow_files=True)
+
+
+def files(place: Path) -> set[Path]:
+    return {path for path in place.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM read_csv('{place}/secret.csv')",
+        "SELECT * FROM '{place}/secret.csv'",
+        "SELECT * FROM read_text('/etc/passwd')",
+        "SELECT * FROM read_blob('{place}/archive/raw-data/../../secret.csv')",
+        "SELECT * FROM read_csv('{place}/archive/raw-data-2/x.csv')",
+        "SELECT * FROM read_csv('file:///{place}/secret.csv')",
+        "SELECT * FROM sniff_csv('{place}/secret.csv')",
+        "SELECT * FROM parquet_metadata('{place}/secret.csv')",
+        "SELECT * FROM glob('{place}/*')",
+        "CREATE MACRO f() AS TABLE SELECT * FROM read_text('{place}/secret.csv'); FROM f()",
+        "CREATE TABLE t (x VARCHAR); COPY t FROM '{place}/secret.csv'",
+        "COPY (SELECT 1) TO '{place}/out.csv'",
+        "COPY (SELECT 1) TO 'out.csv'",
+        "/* ü */ copy (SELECT 1) TO '{place}/archive/raw-data/out.csv'",
+        "SELECT 1; COPY (SELECT 1) TO '{place}/archive/raw-data/out.csv'",
+        "EXPLAIN ANALYZE COPY (SELECT 'é') TO '{place}/archive/raw-data/out.csv'",
+        "explain (analyze) /* */ copy (SELECT 1) TO '{place}/archive/raw-data/out.csv'",
+        "PREPARE p AS COPY (SELECT 1) TO '{place}/archive/raw-data/out.csv'; EXECUTE p",
+        "EXPORT DATABASE '{place}/archive/raw-data'",
+        "IMPORT DATABASE '{place}'",
+        "ATTACH '{place}/x.db'",
+        "ATTACH '{place}/archive/raw-data/x.db'",
+        "ATTACH ':memory:' AS other",
+    ],
+)
+def test_sql_reads_and_writes_no_files_beside_the_archive(locked: Engine, place: Path, sql: str) -> None:
+    before = files(place)
+    with pytest.raises(QueryError, match="add --allow-files"):
+        locked.run(sql.format(place=place))
+    assert files(place) == before
+    assert locked.run("SELECT count(*) FROM lines").rows == ((1,),)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSTALL httpfs",
+        "FORCE INSTALL httpfs FROM community",
+        "LOAD httpfs",
+        "LOAD '/tmp/x.duckdb_extension'",
+        "SET enable_external_access = true",
+        "SET allowed_directories = ['/']",
+        "SET allowed_configs = ['lock_configuration']",
+        "SET lock_configuration = false",
+        "RESET lock_configuration",
+        "SET autoinstall_known_extensions = true",
+        "SET temp_directory = '/tmp'",
+        "SET home_directory = '/tmp'",
+        "SET log_query_path = '/tmp/log'",
+        "CREATE PERSISTENT SECRET s (TYPE http)",
+        "SELECT getenv('HOME')",
+        "SELECT * FROM secrets",
+    ],
+)
+def test_extensions_settings_and_the_environment_are_always_out_of_reach(
+    engines: tuple[Engine, Engine], sql: str
+) -> None:
+    secrets = {"a variable": "of this program"}
+    for engine in engines:
+        with pytest.raises(QueryError):
+            engine.run(sql)
+    assert secrets
+
+
+def test_time_zone_memory_and_threads_can_be_set(locked: Engine) -> None:
+    locked.run("SET TimeZone = 'America/New_York'; SET memory_limit = '1GB'; SET threads = 1")
+    assert locked.run("SELECT current_setting('TimeZone')").rows == (("America/New_York",),)
+    locked.run("RESET TimeZone; RESET memory_limit; RESET threads")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TABLE t AS SELECT * FROM lines; SELECT count(*) FROM t",
+        "EXPLAIN SELECT 'copy' AS \"copy\" FROM lines -- COPY",
+        "PREPARE q AS SELECT 1; EXECUTE q",
+        "PIVOT lines ON kind USING count(*)",
+        "CREATE VIEW v AS FROM lines; DESCRIBE v",
+        "SET VARIABLE x = 1; SELECT getvariable('x')",
+    ],
+)
+def test_questions_are_allowed(locked: Engine, sql: str) -> None:
+    assert locked.run(sql).rows
+
+
+@pytest.mark.parametrize("sql", ["", " -- nothing", ";"])
+def test_no_statement_is_a_mistake(locked: Engine, sql: str) -> None:
+    with pytest.raises(QueryError, match="there is no statement"):
+        locked.run(sql)
+
+
+def test_a_relative_archive_can_be_read(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+    assert Engine(KNOWN, Path("archive")).run("SELECT count(*) FROM lines").rows == ((1,),)
+
+
+def test_a_query_may_need_more_than_the_memory(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+    locked = Engine(KNOWN, place / "archive")
+    locked.run("SET memory_limit = '20MB'; SET threads = 1")
+    sorted_ = "SELECT row_number() OVER (ORDER BY hash(i)) AS n, repeat('x', 50) FROM range(500000) AS t (i)"
+    assert locked.run(f"SELECT max(n) FROM ({sorted_})").rows == ((500_000,),)
+
+
+def test_with_allow_files_sql_reads_and_writes_files(
+    engines: tuple[Engine, Engine], place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place)
+    _, engine = engines
+    assert engine.run(f"SELECT * FROM read_csv('{place}/secret.csv')").rows == ((4711,),)
+    engine.run("COPY (SELECT kind FROM lines) TO 'out.csv'")
+    assert (place / "out.csv").read_text() == "kind\nheartbeat\n"
+    assert engine.run("SELECT * FROM 'out.csv'").rows == (("heartbeat",),)
+    engine.run(f"ATTACH '{place}/x.db' AS x")
+
+
+def test_the_command_has_the_switch(place: Path) -> None:
+    arguments = ["sql", f"SELECT * FROM '{place}/secret.csv'", "--archive", str(place / "archive")]
+    refused = CliRunner().invoke(app, arguments)
+    assert refused.exit_code == 1
+    assert "add --allow-files to let SQL read and write files of this machine" in refused.stderr
+    assert "4711" in CliRunner().invoke(app, [*arguments, "--allow-files"]).stdout
