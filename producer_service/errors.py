@@ -21,5 +21,17 @@ class HandoverUnavailable(ProducerError):
     """The handover store could not be read or written. Try again later."""
 
 
+class UnusableState(ProducerError):
+    """An undelivered state is damaged or inconsistent. No producer can use it, so set it aside."""
+
+
+class ForeignState(ProducerError):
+    """An undelivered state is for a producer with another number of lanes, or of another version. Leave it."""
+
+
+class CredentialsUnavailable(ProducerError):
+    """There are no AWS credentials now. They are looked for again, so try again later."""
+
+
 class StreamUnreachable(ProducerError):
     """Kinesis did not answer for the stream."""

@@ -11,14 +11,16 @@ from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConfigParseError,
     ConnectTimeoutError,
-    NoCredentialsError,
-    NoRegionError,
+    ProfileNotFound,
     ReadTimeoutError,
 )
 from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
 
-from producer_service.errors import ConfigurationError, StreamUnreachable
+from producer_service.aws_client import AwsClient
+from producer_service.errors import CredentialsUnavailable, ProducerError, StreamUnreachable
 from producer_service.packing import Packet
 from producer_service.stream import PutFailure, PutResult
 
@@ -37,59 +39,61 @@ _INTERNAL = {"InternalFailure", "InternalError", "ServiceUnavailable", "Internal
 class KinesisStream:
     """A Kinesis data stream. The SDK finds endpoint, region and credentials in its usual way.
 
-    Raises `ConfigurationError` if it does not find them.
+    Raises `ConfigurationError` if region or endpoint are wrong. Credentials may come later.
     """
 
     def __init__(self, name: str, requests_in_flight: int, *, read_timeout_seconds: float) -> None:
         self._name = name
-        try:
-            self._client: Any = boto3.client(
-                "kinesis",
-                config=Config(
-                    connect_timeout=CONNECT_TIMEOUT_SECONDS,
-                    read_timeout=read_timeout_seconds,
-                    # A retry inside the SDK would send a whole request again and hide which records had failed.
-                    retries={"mode": "standard", "total_max_attempts": 1},
-                    max_pool_connections=requests_in_flight,
-                    # botocore builds its own user agent again for each request, for a tenth of the request's CPU.
-                    user_agent=f"stockstream Boto3/{boto3.__version__}",
-                    parameter_validation=False,
-                ),
-            )
-        except NoRegionError as error:
-            raise ConfigurationError(
-                ["AWS_DEFAULT_REGION: missing; the SDK needs it, or a profile with a region, to find Kinesis"]
-            ) from error
-        except (BotoCoreError, ValueError) as error:
-            raise ConfigurationError([f"the AWS settings of the environment are wrong: {error}"]) from error
-
-        self._client.meta.events.register("provide-client-params.kinesis.PutRecords", _keep_parameters)
-        self._client.meta.events.register("before-call.kinesis.PutRecords", _write_body)
+        config = Config(
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            read_timeout=read_timeout_seconds,
+            # A retry inside the SDK would send a whole request again and hide which records had failed.
+            retries={"mode": "standard", "total_max_attempts": 1},
+            max_pool_connections=requests_in_flight,
+            # botocore builds its own user agent again for each request, for a tenth of the request's CPU.
+            user_agent=f"stockstream Boto3/{boto3.__version__}",
+            parameter_validation=False,
+        )
+        self._aws = AwsClient("kinesis", config, _write_bodies)
 
     def put(self, packets: Sequence[Packet]) -> PutResult:
         """See `Stream.put`."""
         try:
-            response = self._client.put_records(
+            response = self._aws.get().put_records(
                 StreamName=self._name,
                 Records=[{"Data": packet.data, "PartitionKey": packet.partition_key} for packet in packets],
             )
-        except (ClientError, BotoCoreError, ResponseParserError) as error:
-            return _all_failed(packets, _failure_of(error), str(error))
-        if len(response.get("Records", ())) != len(packets):
-            return _all_failed(packets, "connection", "the response does not match the request")
-        failed = next((record for record in response["Records"] if record.get("ErrorCode")), None)
-        detail = "" if failed is None else f"{failed['ErrorCode']}: {failed.get('ErrorMessage', '')}"
-        return PutResult(tuple(map(_failure_of_record, response["Records"])), detail)
+            if len(response.get("Records", ())) != len(packets):
+                return _all_failed(packets, "connection", "the response does not match the request")
+            failed = next((record for record in response["Records"] if record.get("ErrorCode")), None)
+            detail = "" if failed is None else f"{failed['ErrorCode']}: {failed.get('ErrorMessage', '')}"
+            return PutResult(tuple(map(_failure_of_record, response["Records"])), detail)
+        except Exception as error:
+            failure = failure_of(error)
+            if failure == "unexpected":
+                raise
+            if failure == "refused":
+                self._aws.renew_credentials()
+            return _all_failed(packets, failure, in_words(error))
 
     def check(self) -> str:
         """See `Stream.check`."""
         try:
-            summary = self._client.describe_stream_summary(StreamName=self._name)["StreamDescriptionSummary"]
-        except (ClientError, BotoCoreError) as error:
-            raise StreamUnreachable(f"stream {self._name}: {_advice(error)}") from error
-        except (ResponseParserError, KeyError) as error:
+            response = self._aws.get().describe_stream_summary(StreamName=self._name)
+            summary = response["StreamDescriptionSummary"]
+            return f"stream {self._name} is {summary['StreamStatus']} with {summary['OpenShardCount']} open shards"
+        except (ResponseParserError, KeyError, TypeError) as error:
             raise StreamUnreachable(f"stream {self._name}: the endpoint answers, but it is not Kinesis") from error
-        return f"stream {self._name} is {summary['StreamStatus']} with {summary['OpenShardCount']} open shards"
+        except Exception as error:
+            if failure_of(error) == "refused":
+                self._aws.renew_credentials()
+            raise StreamUnreachable(f"stream {self._name}: {_advice(error)}") from error
+
+
+def _write_bodies(client: Any) -> None:
+    """Have a client's PutRecords requests written by msgspec instead of botocore."""
+    client.meta.events.register("provide-client-params.kinesis.PutRecords", _keep_parameters)
+    client.meta.events.register("before-call.kinesis.PutRecords", _write_body)
 
 
 def _keep_parameters(params: dict[str, Any], context: dict[str, Any], **_: object) -> dict[str, Any]:
@@ -111,15 +115,24 @@ def _all_failed(packets: Sequence[Packet], reason: PutFailure, detail: str) -> P
     return PutResult(tuple(failures), detail)
 
 
-def _failure_of(error: Exception) -> PutFailure:
+def failure_of(error: BaseException) -> PutFailure:
+    """The kind of an error that a request raised."""
     match error:
         case ClientError():
-            return _failure_of_code(error.response["Error"]["Code"])
-        case ReadTimeoutError() | ConnectTimeoutError():
+            return _failure_of_code(error.response.get("Error", {}).get("Code", ""))
+        case ReadTimeoutError() | ConnectTimeoutError() | TimeoutError():
             return "timeout"
-        case NoCredentialsError():
+        case CredentialsUnavailable() | ProfileNotFound() | ConfigParseError():
             return "refused"
-    return "connection"
+        case BotoCoreError() | ResponseParserError() | OSError() | HTTPError():
+            return "connection"
+    return "unexpected"
+
+
+def in_words(error: BaseException) -> str:
+    """An error in one line. Errors of the SDK and of this program name themselves."""
+    named = isinstance(error, ClientError | BotoCoreError | ResponseParserError | ProducerError)
+    return str(error) if named else f"{type(error).__name__}: {error}"
 
 
 def _failure_of_record(record: Mapping[str, Any]) -> PutFailure | None:
@@ -133,9 +146,7 @@ def _failure_of_code(code: str) -> PutFailure:
     return "internal" if code in _INTERNAL or code.isdigit() else "refused"
 
 
-def _advice(error: ClientError | BotoCoreError) -> str:
+def _advice(error: Exception) -> str:
     if isinstance(error, ClientError) and error.response["Error"]["Code"] == "ResourceNotFoundException":
         return f"{error}; deploy it, or set PRODUCER_STREAM_NAME to a stream that exists"
-    if isinstance(error, NoCredentialsError):
-        return f"{error}; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-    return str(error)
+    return in_words(error)

@@ -26,7 +26,7 @@ def stream(monkeypatch: pytest.MonkeyPatch) -> KinesisStream:
 
 
 def stub(stream: KinesisStream) -> Stubber:
-    return Stubber(stream._client)
+    return Stubber(stream._aws.get())
 
 
 def test_each_record_has_its_own_outcome(stream: KinesisStream) -> None:
@@ -73,7 +73,7 @@ def test_a_request_without_an_answer_acknowledges_nothing(
     def fail(**_: Any) -> None:
         raise error
 
-    monkeypatch.setattr(stream._client, "put_records", fail)
+    monkeypatch.setattr(stream._aws.get(), "put_records", fail)
     assert stream.put(PACKETS).failures == (reason,) * 3
 
 
