@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any, NoReturn
 
 import msgspec
+import structlog
 import typer
 
 from producer_service import logs
@@ -32,6 +33,8 @@ from producer_service.wiring import Producer, make_stream, now
 EXIT_FAILED = 1
 EXIT_CONFIGURATION = 2
 ONCE_SECONDS = 30
+
+log = structlog.get_logger(__name__)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -80,7 +83,8 @@ def once() -> None:
         producer.sender.stop()
         report = total(reports)
         _print({**msgspec.structs.asdict(report), "undelivered": producer.outbox.counts().pending})
-    raise SystemExit(0 if delivered and not (report.failures or report.paused) else EXIT_FAILED)
+    is_good = delivered and not (report.failures or report.paused or producer.supervisor.has_given_up)
+    raise SystemExit(0 if is_good else EXIT_FAILED)
 
 
 @app.command(epilog=_variables())
@@ -120,11 +124,19 @@ def run_until_stopped(definitions: Mapping[str, SourceDefinition[Any]]) -> NoRet
         stream = make_stream(config.settings)
         producer = Producer(config.settings, make_plan(config, definitions, now()), stream)
         server = _server(producer)
-    with producer:
-        code = Daemon(producer, server).run()
-    sys.stdout.flush()
-    # A poll may still wait for its source, as long as the source's timeouts allow. Its result is no longer wanted.
-    os._exit(code)
+    code = EXIT_FAILED
+    try:
+        with producer:
+            code = Daemon(producer, server).run()
+    except BaseException:
+        log.exception("crashed", action="the process ends, and its restart continues with the journal")
+        code = EXIT_FAILED
+    finally:
+        with suppress(OSError, ValueError):  # nobody reads the log any more
+            sys.stdout.flush()
+        # A poll may still wait for its source, as long as the source's timeouts allow. Its result is no longer wanted,
+        # and a process whose main thread has ended must not stay because of it.
+        os._exit(code)
 
 
 def hours_of(plan: Plan, moment: datetime) -> Iterator[str]:

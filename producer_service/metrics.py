@@ -112,6 +112,20 @@ class Metrics:
             ["event"],
             registry=registry,
         )
+        self.unexpected_errors = Counter(
+            "stockstream_unexpected_errors",
+            "Exceptions that nobody expected. Three in a row of one activity end the process.",
+            registry=registry,
+        )
+        self.undelivered_states = Counter(
+            "stockstream_undelivered_states",
+            "States that other producers left, by outcome: restored, refused (unusable, so it was set aside), or left "
+            "(for a producer with other lanes or another version; counted at each look).",
+            ["outcome"],
+            registry=registry,
+        )
+        for outcome in ("restored", "refused", "left"):
+            self.undelivered_states.labels(outcome)
         for outcome in ("complete", "partial", "failed", "paused"):
             self.polls.labels(outcome)
         for reason in get_args(FailureReason):

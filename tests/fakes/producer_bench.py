@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from producer_service.accepted_log import AcceptedLog
 from producer_service.exchanges import calendars_of
 from producer_service.group_state import GroupState
+from producer_service.health import Health
 from producer_service.heartbeats import Heartbeats
 from producer_service.hours import LATEST, Session
 from producer_service.intake import Intake
@@ -22,6 +23,7 @@ from producer_service.outbox import Outbox
 from producer_service.polling import Poller, SharedSource
 from producer_service.sources import FetchResult, SourceTraits
 from producer_service.status import Status
+from producer_service.supervisor import Supervisor
 from producer_service.watch_group import WatchGroup
 from quotes import Heartbeat, Quote, decode
 from tests.support.quotes import OPEN
@@ -86,6 +88,8 @@ class Bench:
         self.stopping = threading.Event()
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry)
+        self.health = Health(lambda: 0.0)
+        self.supervisor = Supervisor(self.health, self.metrics.unexpected_errors.inc)
         self.accepted_log_path = path / "accepted_log.jsonl"
         self._accepted_log = AcceptedLog(self.accepted_log_path)
         self.outbox = Outbox(
@@ -110,6 +114,8 @@ class Bench:
             self.metrics,
             now=lambda: self.now,
             stopping=self.stopping,
+            health=self.health,
+            supervisor=self.supervisor,
         )
         shared = SharedSource(source, self.metrics, now=lambda: self.now, stopping=self.stopping)
         self.pollers = [

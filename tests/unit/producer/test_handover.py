@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
 from producer_service.deduplication import SymbolHistory, deduplicate, merge_histories
 from producer_service.errors import HandoverUnavailable, JournalError
 from producer_service.handover import Handover
 from producer_service.handover_store import UndeliveredState
+from producer_service.health import Health
 from producer_service.journal import Journal
+from producer_service.metrics import Metrics
 from producer_service.outbox import Outbox
 from quotes import Quote, decode
 from tests.fakes.handover_store import MemoryHandoverStore
@@ -116,7 +119,14 @@ def test_two_histories_merge_into_one_that_forgets_nothing_of_the_newest_time(
 
 
 def make_handover(store: MemoryHandoverStore, outbox: Outbox, key: str = "key") -> Handover:
-    return Handover(store, outbox, outbox.restore, lambda: key)
+    return Handover(
+        store,
+        outbox,
+        outbox.restore,
+        lambda: key,
+        metrics=Metrics(CollectorRegistry()),
+        health=Health(lambda: 0.0),
+    )
 
 
 def test_a_handover_carries_everything_from_one_producer_to_the_next(make_outbox: MakeOutbox) -> None:
