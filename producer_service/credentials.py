@@ -92,7 +92,7 @@ class RenewedCredentials(Credentials):  # type: ignore[misc]  # botocore has no 
         problem = "no AWS credentials were found; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         try:
             found = self._find()
-            frozen = None if found is None else found.get_frozen_credentials()
+            frozen = None if found is None else _checked(found.get_frozen_credentials())
         except BaseException as error:  # noqa: BLE001  (whatever a provider or a helper raises)
             problem = f"no AWS credentials: {type(error).__name__}: {error}"
         with self._changed:
@@ -124,6 +124,14 @@ def find_credentials() -> Credentials | None:
         ProcessProvider.METHOD, ProcessProvider(profile, lambda: session.full_config, popen=_BoundedProcess)
     )
     return providers.load_credentials()
+
+
+def _checked(frozen: Any) -> Any:
+    """Credentials whose parts are texts that a header can hold. A helper may print anything."""
+    for part in (frozen.access_key, frozen.secret_key, frozen.token or "none"):
+        if not (isinstance(part, str) and part.isascii() and part.isprintable() and part):
+            raise ValueError("a part of the credentials is no text")
+    return frozen
 
 
 class _Only:

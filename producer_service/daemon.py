@@ -12,7 +12,7 @@ from types import FrameType
 
 import structlog
 
-from producer_service.errors import ProducerError, StreamUnreachable
+from producer_service.errors import ProducerError
 from producer_service.health import SYNC
 from producer_service.http import Server
 from producer_service.polling import Poller
@@ -145,7 +145,7 @@ class Daemon:
         try:
             self._outbox.sync()
             self._health.works(SYNC)
-        except Exception as error:  # noqa: BLE001  (whatever the file system raises, the next sync tries again)
+        except BaseException as error:  # noqa: BLE001  (whatever it raises, the next sync tries again)
             if self._health.fails(SYNC, f"{type(error).__name__}: {error}"):
                 log.warning("journal_sync_failed", detail=str(error)[:300], action="a power cut would lose more")
 
@@ -174,9 +174,10 @@ class Daemon:
         try:
             log.info("stream_answers", detail=self._stream.check())
             self._health.stream_answered(is_alive=True)
-        except StreamUnreachable as error:
-            log.warning("stream_unreachable", detail=str(error))
-            self._health.stream_answered(is_alive=False, detail=str(error))
+        except BaseException as error:  # noqa: BLE001  (the senders ask again at once, whatever it was)
+            detail = str(error) if isinstance(error, ProducerError) else f"{type(error).__name__}: {error}"
+            log.warning("stream_unreachable", detail=detail)
+            self._health.stream_answered(is_alive=False, detail=detail)
 
     def _on_signal(self, _signal: int, _frame: FrameType | None) -> None:
         if self._stopping.is_set():

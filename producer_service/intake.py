@@ -114,7 +114,7 @@ class Intake:
         try:
             self._outbox.export_log_entries(self._accepted_log.write)
             self._health.works(ACCEPTED_LOG)
-        except Exception as error:  # noqa: BLE001  (delivery does not depend on it)
+        except BaseException as error:  # noqa: BLE001  (delivery does not depend on it)
             detail = f"{type(error).__name__}: {error}"
             if self._health.fails(ACCEPTED_LOG, detail):
                 log.warning("accepted_log_failed", detail=detail[:300], action="the journal keeps the entries")

@@ -70,10 +70,10 @@ class KinesisStream:
             return PutResult(tuple(map(_failure_of_record, response["Records"])), detail)
         except Exception as error:
             failure = failure_of(error)
+            if failure in ("refused", "unexpected"):
+                self._aws.renew_credentials()
             if failure == "unexpected":
                 raise
-            if failure == "refused":
-                self._aws.renew_credentials()
             return _all_failed(packets, failure, in_words(error))
 
     def check(self) -> str:
