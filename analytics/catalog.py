@@ -24,7 +24,7 @@ class CatalogError(AnalyticsError):
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A column, with its type as Glue writes it: `string`, `bigint`, `decimal(23,8)`."""
+    """A column, with its type as Glue writes it: `string`, `bigint`, `decimal(38,26)`."""
 
     name: str
     type: str

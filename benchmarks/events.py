@@ -94,8 +94,8 @@ def market(minutes: int) -> Iterator[Line]:
 
 
 def shortest(line: Line) -> Line:
-    """The same quote without its optional fields. A heartbeat stays as it is."""
-    if isinstance(line, Heartbeat):
+    """The same quote without its optional fields. Other lines stay as they are."""
+    if not isinstance(line, Quote):
         return line
     return Quote(
         symbol=line.symbol,
@@ -132,10 +132,10 @@ def _records(lines: Sequence[Line], sequence: int) -> list[dict[str, Any]]:
     by_lane: dict[str, list[bytes]] = {}
     arrival = OPEN
     for line in lines:
-        if isinstance(line, Quote):
-            key, arrival = partition_key(lane_of(line.symbol, LANES), LANES), line.ingest_time
-        else:
+        if isinstance(line, Heartbeat):
             key = line.lane
+        else:
+            key, arrival = partition_key(lane_of(line.symbol, LANES), LANES), line.ingest_time
         by_lane.setdefault(key, []).append(encode_line(line))
     packets = chain.from_iterable(((key, data) for data, _ in chunks(of_lane)) for key, of_lane in by_lane.items())
     return [_record(key, data, sequence + number, arrival) for number, (key, data) in enumerate(packets)]

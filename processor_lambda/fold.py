@@ -119,7 +119,7 @@ class _LaneFold:
         """Fold one line."""
         if isinstance(positioned.line, Heartbeat):
             self._take_heartbeat(positioned.line)
-        else:
+        elif isinstance(positioned.line, Quote):
             self._take_quote(positioned.line, positioned.content)
 
     def _take_heartbeat(self, heartbeat: Heartbeat) -> None:

@@ -13,6 +13,7 @@ import msgspec
 from quotes import (
     MAX_CLOCK_SKEW,
     MAX_LINES,
+    Action,
     BadLine,
     GoodLine,
     Heartbeat,
@@ -71,7 +72,7 @@ def parse_record(record: Record) -> ParsedRecord:
 
     A line is refused if it cannot be decoded, if it belongs to another lane than the record, or if its time is ahead of
     the record's arrival. A quote from the future would block every later quote of its symbol, and a heartbeat from the
-    future every quote of its lane.
+    future every quote of its lane. A corporate action may be sent before it takes effect, so its ingest time counts.
     """
     decoded = decode(record.data, max_lines=MAX_LINES)
     lanes = lanes_of_key(record.partition_key)
@@ -93,7 +94,8 @@ def _problem_of(line: Line, key: str, lanes: int | None, latest: datetime) -> st
     if isinstance(line, Heartbeat):
         lane, time = line.lane, max(line.clock, line.complete_to or line.clock)
     else:
-        lane, time = _key_of(line.symbol, lanes), line.event_time
+        lane = _key_of(line.symbol, lanes)
+        time = line.ingest_time if isinstance(line, Action) else line.event_time
     if lane != key:
         return f"the line belongs to {lane}, but the record to {key}"
     if time > latest:

@@ -19,8 +19,13 @@ _DAY_SECONDS = 86_400
 _LEAST = 1e-30
 PERCENT_PLACES = 6
 _PERCENT_QUANTUM = Decimal(1).scaleb(-PERCENT_PLACES)
+_HUNDRED = Decimal(100)
+_FOUR = Decimal(4)
+_MOST_DIGITS = 38 - PERCENT_PLACES - 1
+"""The most digits before the point of a percentage that has all its places. One is left for rounding up."""
 _CONTEXT = Context(prec=38, rounding=ROUND_HALF_EVEN)
-"""DynamoDB's precision of 38 digits. A percentage of two prices has up to 32 digits, and Python's default is 28."""
+"""DynamoDB's precision of 38 digits, to which computed columns are rounded. A price has up to 38 digits, so the sum of
+four may have 39, and Python's default of 28 would round most of them."""
 
 
 def timestamp_of(quote: Quote) -> str:
@@ -32,16 +37,21 @@ def timestamp_of(quote: Quote) -> str:
 def change_percent_of(quote: Quote) -> Decimal | None:
     """The change from the previous close in percent, with 6 places. None if the previous close is unknown or zero.
 
-    The divisor is the absolute value of the previous close. So a price above a negative previous close is a rise.
+    The divisor is the absolute value of the previous close. So a price above a negative previous close is a rise. A
+    percentage of more than 32 digits before the point has fewer places, or none.
     """
     if not quote.previous_close:
         return None
-    change = _CONTEXT.divide((quote.price - quote.previous_close) * 100, abs(quote.previous_close))
-    return change.quantize(_PERCENT_QUANTUM, context=_CONTEXT)
+    change = _CONTEXT.multiply(_CONTEXT.subtract(quote.price, quote.previous_close), _HUNDRED)
+    percent = _CONTEXT.divide(change, quote.previous_close.copy_abs())
+    return percent if percent.adjusted() >= _MOST_DIGITS else percent.quantize(_PERCENT_QUANTUM, context=_CONTEXT)
 
 
 def quote_row(quote: Quote, anomaly_percent: Decimal, ttl_days: int) -> Row:  # noqa: C901  (a loop takes a fifth longer)
-    """The row of a quote. `moving_average` is (open + high + low + price) / 4, as in the tutorial this grew from."""
+    """The row of a quote. `moving_average` is (open + high + low + price) / 4, as in the tutorial this grew from.
+
+    Prices are exact. The computed columns (`moving_average`, `change`, `change_percent`) are rounded to 38 digits.
+    """
     row: Row = {
         "symbol": quote.symbol,
         "timestamp": timestamp_of(quote),
@@ -56,10 +66,11 @@ def quote_row(quote: Quote, anomaly_percent: Decimal, ttl_days: int) -> Row:  # 
     if quote.low is not None:
         row["low"] = quote.low
     if quote.open is not None and quote.high is not None and quote.low is not None:
-        row["moving_average"] = (quote.open + quote.high + quote.low + quote.price) / 4
+        total = _CONTEXT.add(_CONTEXT.add(quote.open, quote.high), _CONTEXT.add(quote.low, quote.price))
+        row["moving_average"] = _CONTEXT.divide(total, _FOUR)
     if quote.previous_close is not None:
         row["previous_close"] = quote.previous_close
-        row["change"] = quote.price - quote.previous_close
+        row["change"] = _CONTEXT.subtract(quote.price, quote.previous_close)
         change_percent = change_percent_of(quote)
         if change_percent is not None:
             row["change_percent"] = change_percent

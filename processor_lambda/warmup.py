@@ -10,7 +10,7 @@ from processor_lambda.fold import MAX_SYMBOLS, PositionedLine
 from processor_lambda.indicators import Indicators
 from processor_lambda.rows import Row
 from processor_lambda.symbol_state import MINUTE
-from quotes import Heartbeat, from_iso
+from quotes import Heartbeat, Quote, from_iso
 
 BARS_NEEDED = 250
 """How many stored bars are read. The weight of the oldest is below 1e-8 in averages of prices, and below 2e-4 in those
@@ -25,6 +25,8 @@ def first_minutes(state: LaneState, lines: Iterable[PositionedLine]) -> dict[str
         if isinstance(line, Heartbeat):
             if clock is None or line.clock > clock:
                 clock, complete_to = line.clock, max(filter(None, (complete_to, line.complete_to)), default=None)
+        elif not isinstance(line, Quote):
+            continue
         elif line.symbol not in state.symbols and line.symbol not in minutes and len(minutes) < room:
             minute = line.event_time.replace(second=0, microsecond=0)
             if complete_to is None or minute + MINUTE > complete_to:  # otherwise the quote changes nothing

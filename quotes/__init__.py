@@ -1,14 +1,19 @@
 """The contract between producer and processor: what a quote is, and its bytes.
 
-`model` defines quotes and heartbeats, `wire` encodes and decodes packets of them, and `lanes` computes the lane of
-a symbol. Both programs import this package, and neither imports the other.
+`model` defines quotes, heartbeats and corporate actions, `wire` encodes and decodes packets of them, and `lanes`
+computes the lane of a symbol. Both programs import this package, and neither imports the other.
 """
 
 from quotes.lanes import MAX_LANES, MAX_SYMBOLS_PER_LANE, lane_of, lanes_of_key, partition_key
 from quotes.model import (
+    BACKFILL,
+    MAX_ACTION_LEAD,
     MAX_CLOCK_SKEW,
+    MAX_PRICE,
     PRICE_PLACES,
     REGULAR,
+    ROLLING_DAY,
+    Action,
     Heartbeat,
     Identity,
     Invalid,
@@ -16,6 +21,7 @@ from quotes.model import (
     Quote,
     is_symbol,
     price,
+    price_text,
 )
 from quotes.times import from_iso, to_iso, whole_milliseconds
 from quotes.wire import (
@@ -33,13 +39,18 @@ from quotes.wire import (
 )
 
 __all__ = [
+    "BACKFILL",
+    "MAX_ACTION_LEAD",
     "MAX_CLOCK_SKEW",
     "MAX_LANES",
     "MAX_LINES",
+    "MAX_PRICE",
     "MAX_SYMBOLS_PER_LANE",
     "PRICE_PLACES",
     "REGULAR",
+    "ROLLING_DAY",
     "VERSION",
+    "Action",
     "BadLine",
     "Decoded",
     "GoodLine",
@@ -60,6 +71,7 @@ __all__ = [
     "lanes_of_key",
     "partition_key",
     "price",
+    "price_text",
     "to_iso",
     "whole_milliseconds",
 ]

@@ -1,25 +1,32 @@
-"""Quotes and heartbeats, and the invariants that every instance keeps. Pure."""
+"""Quotes, heartbeats and corporate actions, and the invariants that every instance keeps. Pure."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Context, Decimal, Inexact, InvalidOperation, Rounded
+from decimal import Context, Decimal, Inexact, InvalidOperation, Rounded
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
-PRICE_PLACES = 8
+PRICE_PLACES = 26
 """The most decimal places of a price."""
-MAX_PRICE = Decimal(10) ** 15
-"""The absolute value of a price is smaller than this."""
+MAX_PRICE = Decimal(10) ** 12
+"""The absolute value of a price is smaller than this. So a price has at most 38 digits, as many as a number of DynamoDB
+and Athena's `decimal(38,26)` hold."""
 MAX_VOLUME = 2**63 - 1
 """The largest volume, and the largest of the other counts."""
+ROLLING_DAY = "24h"
+"""The `volume_period` of a volume of the last 24 hours."""
+BACKFILL = "backfill"
+"""The `provenance` of a quote that was added later from a history."""
 REGULAR = "REGULAR"
 """The market state of a regular session, as Yahoo writes it."""
 MAX_CLOCK_SKEW = timedelta(seconds=60)
 """How far a time may be ahead of the clock of the program that receives it."""
+MAX_ACTION_LEAD = timedelta(days=7)
+"""How long before it takes effect a corporate action may be sent."""
 
 _SYMBOL = re.compile(r"[A-Za-z0-9.^=&$_:/+-]{1,32}", re.ASCII)
 _LABEL = re.compile(r"[!-~](?:[ -~]{0,38}[!-~])?", re.ASCII)
@@ -52,28 +59,43 @@ def is_symbol(text: str) -> bool:
 
 
 def price(value: float | str | Decimal) -> Decimal:
-    """The exact decimal of a price as its source printed it: at most 8 places, no trailing zeros, no exponent.
+    """The exact decimal of a price as its source printed it, without exponent, trailing zeros or a negative zero.
 
-    A float stands for its shortest decimal form (`repr`), because that is what the source sent. Raises `Invalid` if the
-    value is not a finite number of an absolute value below 10**15.
+    A float stands for its shortest decimal form (`repr`), because that is what the source sent. Nothing is rounded:
+    raises `Invalid` if the value is not a finite number, has more than `PRICE_PLACES` places, or is not below
+    `MAX_PRICE`. A price may be zero or negative, as interest rates and futures are; a source whose zero means "no
+    price" has to leave it out.
     """
     if isinstance(value, bool):
-        raise Invalid("price", f"{value!r} is not a number")
+        raise Invalid("price", f"{value} is not a number")
     try:
         number = Decimal(value if isinstance(value, str) else repr(value) if isinstance(value, float) else value)
     except (ArithmeticError, TypeError, ValueError) as error:
-        raise Invalid("price", f"{value!r} is not a number") from error
-    if not number.is_finite() or abs(number) >= MAX_PRICE:
-        raise Invalid("price", f"{value!r} is not finite and below {MAX_PRICE:f}")
-    number = number.quantize(_QUANTUM, ROUND_HALF_EVEN).normalize() + 0  # adding 0 makes a negative zero positive
-    return number.quantize(Decimal(1)) if number.as_tuple().exponent > 0 else number  # type: ignore[operator]  # finite
+        raise Invalid("price", f"{value!s:.60} is not a number") from error
+    if not number.is_finite():
+        raise Invalid("price", f"{value!s:.60} is not finite")
+    if not -MAX_PRICE < number < MAX_PRICE:
+        raise Invalid("price", f"{value!s:.60} is not below {MAX_PRICE:f}")
+    # The text of a number with a large negative exponent may have megabytes.
+    text = price_text(number) if not number or number.adjusted() >= -PRICE_PLACES else None
+    if text is None or len(text.partition(".")[2]) > PRICE_PLACES:
+        raise Invalid("price", f"{value!s:.60} has more than {PRICE_PLACES} decimal places")
+    return Decimal(text)
+
+
+def price_text(value: Decimal) -> str:
+    """The canonical text of a finite price: no exponent, no trailing zeros, no negative zero."""
+    if not value:
+        return "0"
+    text = f"{value:f}"
+    return text.rstrip("0").removesuffix(".") if "." in text else text
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a source said about one symbol at one moment.
 
-    Times are aware UTC with whole milliseconds. Prices are exact decimals with at most 8 places, in `currency`. The
-    volume is cumulative for the exchange's day. A field is None if the source did not give it. Raises `Invalid`.
+    Times are aware UTC with whole milliseconds. Prices are exact decimals with at most 26 places and 12 digits before
+    the point, in `currency`. A field is None if the source did not give it. Raises `Invalid`.
     """
 
     symbol: str
@@ -94,6 +116,12 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     exchange: str | None = None
     market_state: str | None = None
     delay_minutes: int | None = None
+    source_time: datetime | None = None
+    """The source's own time, if it is not `event_time`. A pushed quote may be newer than the time of its identity."""
+    volume_period: str | None = None
+    """What `volume` covers: None means the exchange's day so far, and `24h` the last 24 hours, which are no day."""
+    provenance: str | None = None
+    """How the quote came here: None means the live stream, and `backfill` a later correction from a history."""
 
     def __post_init__(self) -> None:
         # Written without loops, because these checks are half of the CPU of decoding a line.
@@ -113,6 +141,12 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             raise Invalid("volume", f"{self.volume} is not between 0 and 2**63 - 1")
         if self.delay_minutes is not None and not 0 <= self.delay_minutes <= MAX_VOLUME:
             raise Invalid("delay_minutes", f"{self.delay_minutes} is not a count of minutes")
+        if self.source_time is not None:
+            _check_time("source_time", self.source_time)
+        if self.volume_period not in (None, ROLLING_DAY):
+            raise Invalid("volume_period", f"{self.volume_period!r:.40} is not {ROLLING_DAY!r}")
+        if self.provenance not in (None, BACKFILL):
+            raise Invalid("provenance", f"{self.provenance!r:.40} is not {BACKFILL!r}")
 
     @property
     def identity(self) -> Identity:
@@ -150,7 +184,59 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
                 raise Invalid("complete_to", f"{self.complete_to} is more than {MAX_CLOCK_SKEW} after clock")
 
 
-Line = Quote | Heartbeat
+class Action(msgspec.Struct, frozen=True, kw_only=True):
+    """A corporate action: a split or a dividend of a symbol. It travels in the lane of its symbol, like a quote.
+
+    Its identity is `(symbol, action, event_time)`. It may be sent again at any time, with the same effect. Raises
+    `Invalid`.
+    """
+
+    symbol: str
+    action: Literal["split", "dividend"]
+    event_time: datetime
+    """When it takes effect, usually the open of the ex-date. It may be up to `MAX_ACTION_LEAD` after `ingest_time`."""
+    source: str
+    ingest_time: datetime
+    """When the producer received it."""
+    numerator: int | None = None
+    """The number of new shares for `denominator` old shares of a split, and None for a dividend."""
+    denominator: int | None = None
+    amount: Decimal | None = None
+    """A dividend for each share, in `currency`. It is None for a split."""
+    currency: str | None = None
+
+    def __post_init__(self) -> None:
+        if not is_symbol(self.symbol):
+            raise Invalid("symbol", f"{self.symbol!r} is not 1 to 32 letters, digits or .^=&$_:/+-")
+        _check_label("source", self.source)
+        _check_label("currency", self.currency)
+        _check_time("event_time", self.event_time)
+        _check_time("ingest_time", self.ingest_time)
+        if self.event_time - self.ingest_time > MAX_ACTION_LEAD:
+            raise Invalid("event_time", f"{self.event_time} is more than {MAX_ACTION_LEAD} after ingest_time")
+        if self.action == "split":
+            self._check_split()
+        elif self.action == "dividend":
+            self._check_dividend()
+        else:
+            raise Invalid("action", f"{self.action!r:.40} is not split or dividend")
+
+    def _check_split(self) -> None:
+        for field, shares in (("numerator", self.numerator), ("denominator", self.denominator)):
+            if shares is None or not 0 < shares <= MAX_VOLUME:
+                raise Invalid(field, f"of a split is {shares}, but must be a positive number of shares")
+        if self.amount is not None or self.currency is not None:
+            raise Invalid("amount", "and currency belong to a dividend, not to a split")
+
+    def _check_dividend(self) -> None:
+        if self.numerator is not None or self.denominator is not None:
+            raise Invalid("numerator", "and denominator belong to a split, not to a dividend")
+        _check_price("amount", self.amount)
+        if self.amount is None or self.amount <= 0:
+            raise Invalid("amount", f"of a dividend is {self.amount}, but must be positive")
+
+
+Line = Quote | Heartbeat | Action
 """The content of one line of a packet."""
 
 
@@ -170,11 +256,13 @@ def _check_price(field: str, value: Decimal | None) -> None:
         raise Invalid(field, f"{value!r} is not a finite decimal")
     try:
         _places(value, _QUANTUM)
-        if not value and value.as_tuple().exponent < -PRICE_PLACES:  # type: ignore[operator]  # an int, as it is finite
+        if not value and not -PRICE_PLACES <= value.as_tuple().exponent <= 0:  # type: ignore[operator]  # an int, as it is finite
             raise Inexact  # `quantize` raises it for every number but zero
     except ArithmeticError as error:
+        if not value:
+            raise Invalid(field, f"{value!r} is a zero with an exponent") from error
         if -MAX_PRICE < value < MAX_PRICE:
-            raise Invalid(field, f"{value!r} has more than {PRICE_PLACES} places") from error
+            raise Invalid(field, f"{value!r} has more than {PRICE_PLACES} decimal places") from error
         raise Invalid(field, f"{value!r} is not below {MAX_PRICE:f}") from error
 
 

@@ -12,7 +12,20 @@ from msgspec.structs import replace
 
 import quotes
 from aws_limits import KINESIS_RECORD_BYTES
-from quotes import BadLine, Heartbeat, Invalid, Line, Quote, decode, encode, encode_line, model
+from quotes import (
+    BACKFILL,
+    ROLLING_DAY,
+    Action,
+    BadLine,
+    Heartbeat,
+    Invalid,
+    Line,
+    Quote,
+    decode,
+    encode,
+    encode_line,
+    model,
+)
 from tests.support.sizes import sized
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123_000, tzinfo=UTC)
@@ -37,10 +50,31 @@ FULL = Quote(
 BARE = Quote(symbol="^VIX", event_time=NOON, price=Decimal("14.89"), source="replay", ingest_time=NOON)
 HEARTBEAT = Heartbeat(lane="lane-03-of-16", clock=NOON, complete_to=NOON - timedelta(minutes=15))
 FIRST_HEARTBEAT = Heartbeat(lane="lane-03-of-16", clock=NOON)
+COIN = replace(
+    BARE,
+    symbol="PEPE24478-USD",
+    price=Decimal("1.23e-10"),
+    source_time=NOON - timedelta(seconds=2),
+    volume=48_000_000_000,
+    volume_period=ROLLING_DAY,
+    provenance=BACKFILL,
+)
+SPLIT = Action(
+    symbol="AAPL", action="split", event_time=NOON, source="yahoo", ingest_time=NOON, numerator=4, denominator=1
+)
+DIVIDEND = Action(
+    symbol="AAPL",
+    action="dividend",
+    event_time=NOON,
+    source="yahoo",
+    ingest_time=NOON,
+    amount=Decimal("0.260"),
+    currency="USD",
+)
 
 GOLDEN: dict[bytes, Line] = {
     b'{"kind":"quote","v":1,"symbol":"AAPL","event_time":"2026-11-23T12:00:00.123Z","price":171.6251,'
-    b'"source":"yahoo","open":170.5,"high":172,"low":-1E-8,"previous_close":170.12,"volume":123456789,'
+    b'"source":"yahoo","open":170.5,"high":172,"low":-0.00000001,"previous_close":170.12,"volume":123456789,'
     b'"currency":"USD","exchange":"NMS","market_state":"REGULAR","delay_minutes":15,'
     b'"ingest_time":"2026-11-23T12:00:00.373Z","revision":2}\n': FULL,
     b'{"kind":"quote","v":1,"symbol":"^VIX","event_time":"2026-11-23T12:00:00.123Z","price":14.89,'
@@ -48,9 +82,16 @@ GOLDEN: dict[bytes, Line] = {
     b'{"kind":"heartbeat","v":1,"lane":"lane-03-of-16","clock":"2026-11-23T12:00:00.123Z",'
     b'"complete_to":"2026-11-23T11:45:00.123Z"}\n': HEARTBEAT,
     b'{"kind":"heartbeat","v":1,"lane":"lane-03-of-16","clock":"2026-11-23T12:00:00.123Z"}\n': FIRST_HEARTBEAT,
+    b'{"kind":"quote","v":1,"symbol":"PEPE24478-USD","event_time":"2026-11-23T12:00:00.123Z","price":0.000000000123,'
+    b'"source":"replay","volume":48000000000,"source_time":"2026-11-23T11:59:58.123Z","volume_period":"24h",'
+    b'"provenance":"backfill","ingest_time":"2026-11-23T12:00:00.123Z"}\n': COIN,
+    b'{"kind":"action","v":1,"symbol":"AAPL","action":"split","event_time":"2026-11-23T12:00:00.123Z",'
+    b'"source":"yahoo","ingest_time":"2026-11-23T12:00:00.123Z","numerator":4,"denominator":1}\n': SPLIT,
+    b'{"kind":"action","v":1,"symbol":"AAPL","action":"dividend","event_time":"2026-11-23T12:00:00.123Z",'
+    b'"source":"yahoo","ingest_time":"2026-11-23T12:00:00.123Z","amount":0.26,"currency":"USD"}\n': DIVIDEND,
 }
 
-prices = st.decimals(min_value=-(10**14), max_value=10**14, places=8).map(quotes.price)
+prices = st.decimals(min_value=-(10**12) + 1, max_value=10**12 - 1, places=26).map(quotes.price)
 MILLISECONDS_TO_2200 = 7_258_118_400_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = EPOCH + timedelta(milliseconds=MILLISECONDS_TO_2200 - 1)
@@ -76,6 +117,9 @@ valid_quotes = st.builds(
     exchange=labels | st.none(),
     market_state=labels | st.none(),
     delay_minutes=counts | st.none(),
+    source_time=times | st.none(),
+    volume_period=st.sampled_from([None, ROLLING_DAY]),
+    provenance=st.sampled_from([None, BACKFILL]),
 )
 
 
@@ -151,8 +195,8 @@ BAD_LINES = {
     "boolean price": (refused(price="true"), "price is not a number"),
     "object price": (refused(price="{}"), "price is not a number"),
     "infinite price": (refused(price="1e999999"), "price"),
-    "price of too many places": (refused(price="1.123456789"), "more than 8 places"),
-    "price with an absurd exponent": (refused(price="1e-999999999"), "more than 8 places"),
+    "price of too many places": (refused(price="1." + 26 * "0" + "1"), "more than 26 decimal places"),
+    "price with an absurd exponent": (refused(price="1e-999999999"), "more than 26 decimal places"),
     "exponent beyond all bounds": (refused(price="1E99999999999999999999"), "exponent that is too large"),
     "null optional price": (refused(open="null"), "open is not a number"),
     "null optional": (refused(volume="null"), "volume"),
@@ -233,36 +277,56 @@ def test_a_mutated_byte_affects_no_other_line(data: st.DataObject) -> None:
 @pytest.mark.parametrize(
     ("value", "exact"),
     [
-        (0.1 + 0.2, "0.3"),
+        (0.1 + 0.2, "0.30000000000000004"),
         (171.6251, "171.6251"),
         ("1e3", "1000"),
         (-0.0, "0"),
-        (1e-9, "0"),
+        (1e-9, "0.000000001"),
+        ("1.23e-10", "0.000000000123"),
+        (Decimal("700000.10"), "700000.1"),
         (100, "100"),
         ("1.50", "1.5"),
     ],
 )
 def test_a_price_is_the_decimal_that_its_source_printed(value: float | str, exact: str) -> None:
-    assert str(quotes.price(value)) == exact
+    price = quotes.price(value)
+    assert f"{price:f}" == quotes.price_text(price) == exact
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e15, "abc", None, [], True, "1e999999"])
-def test_anything_else_is_not_a_price(value: object) -> None:
-    with pytest.raises(Invalid, match="price"):
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (float("nan"), "is not finite"),
+        (float("-inf"), "is not finite"),
+        ("abc", "is not a number"),
+        (None, "is not a number"),
+        ([], "is not a number"),
+        (True, "is not a number"),
+        (1e12, "is not below 1000000000000"),
+        ("-1e999999", "is not below 1000000000000"),
+        ("1E99999999999999999999", "is not a number"),
+        (1e-27, "has more than 26 decimal places"),
+        ("1e-999999999", "has more than 26 decimal places"),
+        ("999999999999." + 26 * "9" + "1", "has more than 26 decimal places"),
+    ],
+)
+def test_a_price_that_cannot_be_stored_exactly_is_refused_with_the_true_reason(value: object, reason: str) -> None:
+    with pytest.raises(Invalid, match=f"price .*{reason}"):
         quotes.price(value)  # type: ignore[arg-type]
 
 
-@given(st.decimals(allow_nan=True, allow_infinity=True) | st.decimals(-(10**15), 10**15, places=9) | prices)
-@example(Decimal("999999999999999.99999999"))
-@example(Decimal("999999999999999.999999999"))
-@example(Decimal("1E+15"))
-@example(Decimal("1.100000000"))
+@given(st.decimals(allow_nan=True, allow_infinity=True) | st.decimals(-(10**12), 10**12, places=27) | prices)
+@example(Decimal("999999999999." + 26 * "9"))
+@example(Decimal("999999999999." + 27 * "9"))
+@example(Decimal("1E+12"))
+@example(Decimal("1." + 27 * "0"))
+@example(Decimal("0E+1"))
 @example(Decimal("0E+999999999999"))
-@example(Decimal("0E-9"))
+@example(Decimal("0E-27"))
 @example(Decimal("1E-999999999"))
-def test_a_quote_takes_a_price_that_is_finite_below_the_limit_and_of_at_most_8_places(price: Decimal) -> None:
+def test_a_quote_takes_a_price_that_is_finite_below_the_limit_and_of_at_most_26_places(price: Decimal) -> None:
     places = price.as_tuple().exponent
-    fits = isinstance(places, int) and abs(price) < 10**15 and places >= -8
+    fits = isinstance(places, int) and -(10**12) < price < 10**12 and places >= -26 and (price or places <= 0)
     if fits:
         assert replace(BARE, low=price).low == price
     else:

@@ -25,7 +25,7 @@ from producer_service.sources import FetchResult, SourceTraits
 from producer_service.status import Status
 from producer_service.supervisor import Supervisor
 from producer_service.watch_group import WatchGroup
-from quotes import Heartbeat, Quote, decode
+from quotes import Line, decode
 from tests.support.quotes import OPEN
 
 LANES = 2
@@ -136,9 +136,9 @@ class Bench:
     def count(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(f"stockstream_{name}", labels) or 0.0
 
-    def sent(self) -> list[Quote | Heartbeat]:
+    def sent(self) -> list[Line]:
         """Everything that is pending. It is taken from the outbox and acknowledged."""
-        lines: list[Quote | Heartbeat] = []
+        lines: list[Line] = []
         while packets := self.outbox.take(0):
             lines += [good.line for packet in packets for good in decode(packet.data).good]
             self.outbox.settle(packets, [True] * len(packets))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from producer_service.packing import Packet
 from producer_service.stream import PutFailure, PutResult
-from quotes import Heartbeat, Quote, decode
+from quotes import Line, Quote, decode
 
 
 class FakeStream:
@@ -29,7 +29,7 @@ class FakeStream:
         return "it answers"
 
     @property
-    def lines(self) -> list[Quote | Heartbeat]:
+    def lines(self) -> list[Line]:
         """Everything that was taken, in its order."""
         return [good.line for packet in self.taken for good in decode(packet.data).good]
 

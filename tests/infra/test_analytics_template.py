@@ -10,13 +10,20 @@ import msgspec
 
 from processor_lambda import archive
 from processor_lambda.records import ParsedRecord, Record
-from quotes import Heartbeat, Quote
+from quotes import Action, Heartbeat, Quote
 from tests.support.templates import ALL, default, properties, statements
 
 TABLE: dict[str, Any] = properties("analytics", "Lines")["TableInput"]
 COLUMNS = {column["Name"]: column["Type"] for column in TABLE["StorageDescriptor"]["Columns"]}
 PARAMETERS: dict[str, Any] = TABLE["Parameters"]
-TYPES = {"str": "string", "int": "bigint", "Decimal": "decimal(23,8)", "bytes": "string", "datetime": "string"}
+TYPES = {
+    "str": "string",
+    "Literal['split', 'dividend']": "string",
+    "int": "bigint",
+    "Decimal": "decimal(38,26)",
+    "bytes": "string",
+    "datetime": "string",
+}
 
 
 def columns_of(*kinds: type[msgspec.Struct]) -> dict[str, str]:
@@ -29,7 +36,7 @@ def columns_of(*kinds: type[msgspec.Struct]) -> dict[str, str]:
 
 
 def test_every_field_of_every_kind_of_line_is_a_column() -> None:
-    assert columns_of(Quote, Heartbeat, archive._Refused) == COLUMNS
+    assert columns_of(Quote, Heartbeat, Action, archive._Refused) == COLUMNS
 
 
 def test_every_valid_price_fits_into_its_column() -> None:

@@ -26,8 +26,9 @@ CATALOG: Catalog = catalog.read()
 STATEMENTS = [*CATALOG.views, *CATALOG.queries]
 LINE_FIELDS = {
     "quote": "kind v symbol event_time price source open high low previous_close volume currency exchange market_state "
-    "delay_minutes ingest_time revision",
+    "delay_minutes source_time volume_period provenance ingest_time revision",
     "heartbeat": "kind v lane clock complete_to",
+    "action": "kind v symbol action event_time source ingest_time numerator denominator amount currency",
     "quarantined": "kind v shard sequence_number line reason content",
 }
 

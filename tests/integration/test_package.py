@@ -74,9 +74,23 @@ def test_two_builds_are_the_same_byte_for_byte(source: Path, tmp_path: Path) -> 
     assert first.read_bytes() == second.read_bytes()
 
 
+def test_our_modules_have_no_docstrings_and_keep_their_line_numbers(source: Path, output: Path) -> None:
+    (source / "quotes" / "__init__.py").write_text(
+        '"""A module.\n\nWith more to say."""\n\nfrom __future__ import annotations\n\nLIMIT = 1\n"""A value."""\n\n\n'
+        'class Refused(Exception):\n    """Only a docstring."""\n\n\n'
+        'def text() -> str:\n    """Says\n    something."""\n    return """not a\n    docstring"""\n'
+    )
+    zipped = content(build(PROCESSOR, Target(), output, source=source))["quotes/__init__.py"].decode()
+    assert zipped == (
+        "\n\n\n\nfrom __future__ import annotations\n\nLIMIT = 1\n\n\n\n"
+        "class Refused(Exception):\n    ...\n\n\n"
+        'def text() -> str:\n\n\n    return """not a\n    docstring"""\n'
+    )
+
+
 def test_changed_code_gives_another_zip(source: Path, output: Path) -> None:
     before = build(PROCESSOR, Target(), output, source=source).read_bytes()
-    (source / "quotes" / "__init__.py").write_text('"""changed"""\n')
+    (source / "quotes" / "__init__.py").write_text("CHANGED = True\n")
     assert build(PROCESSOR, Target(), output, source=source).read_bytes() != before
 
 

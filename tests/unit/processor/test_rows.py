@@ -92,19 +92,30 @@ def test_a_later_revision_has_its_own_key_that_sorts_after() -> None:
     assert keys == sorted(keys)
 
 
-MOST = 10**15 - 1
+MOST = Decimal("999999999999." + 26 * "9")
+LEAST = Decimal("1E-26")
 
 
-@given(st.decimals(-MOST, MOST, places=8), st.decimals(-MOST, MOST, places=8))
-@example(Decimal(MOST), Decimal("0.00000001"))
-@example(Decimal(-MOST), Decimal("-0.00000001"))
+@given(st.decimals(MOST.copy_negate(), MOST, places=26), st.decimals(MOST.copy_negate(), MOST, places=26))
+@example(MOST, LEAST)
+@example(MOST.copy_negate(), LEAST.copy_negate())
+@example(MOST.copy_negate(), MOST)
+@example(Decimal(999999999999), Decimal("0.00000000000000000001"))
 def test_every_number_of_a_row_fits_dynamodb(price: Decimal, previous_close: Decimal) -> None:
     """38 digits: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html."""
     four = {"open": price, "high": price, "low": price, "price": price, "previous_close": previous_close}
     for value in row(**four).values():
         if isinstance(value, Decimal):
             assert value.is_finite()
-            assert len(value.normalize().as_tuple().digits) <= 38
+            assert len(value.as_tuple().digits) <= 38
+            assert not value or -130 <= value.adjusted() <= 125
+
+
+def test_a_coin_of_many_places_and_a_share_of_many_digits_are_exact_in_a_row() -> None:
+    coin = row(price=Decimal("0.000000000123"), previous_close=Decimal("0.00000000012300000000000001"))
+    assert (coin["price"], coin["change"]) == (Decimal("1.23e-10"), Decimal("-1e-26"))
+    share = row(price=Decimal("741971.39"), previous_close=Decimal("741971.3899999999999999999999"))
+    assert (share["price"], share["change"]) == (Decimal("741971.39"), Decimal("1e-22"))
 
 
 @pytest.mark.parametrize(

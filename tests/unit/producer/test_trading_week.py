@@ -15,7 +15,7 @@ from producer_service import calendars
 from producer_service.hours import EARLIEST, Hours, is_due
 from producer_service.market_hours import Calendar
 from producer_service.sources import FetchResult
-from quotes import Quote, lane_of, partition_key
+from quotes import Heartbeat, Quote, lane_of, partition_key
 from tests.fakes.producer_bench import LANES, Bench, FakeSource, group
 from tests.support.sizes import sized
 
@@ -92,7 +92,7 @@ def test_a_closed_exchange_holds_no_lane_back_and_no_quote_comes_after_complete_
             for line in bench.sent():
                 if isinstance(line, Quote):
                     assert line.event_time >= complete_to
-                elif line.lane == lane and line.complete_to is not None:
+                elif isinstance(line, Heartbeat) and line.lane == lane and line.complete_to is not None:
                     complete_to = line.complete_to
                     lags.add(line.clock - complete_to)
         polls = bench.count("polls_total", outcome="complete")
