@@ -11,7 +11,7 @@ import msgspec
 from aws_limits import KINESIS_RECORD_BYTES
 from producer_service.deduplication import DIGEST_BYTES, MAX_DIGESTS, SymbolHistory
 from producer_service.packing import Row
-from quotes import MAX_LINES, Heartbeat, decode, is_symbol, lane_of, partition_key
+from quotes import MAX_LINES, Heartbeat, Quote, decode, is_symbol, lane_of, partition_key
 
 MAX_KEY_BYTES = 16
 """The longest partition key of a lane, as Kinesis counts it within a record."""
@@ -95,10 +95,12 @@ def _problem_of_lines(row: Row, lanes: int) -> str | None:
     decoded = decode(row.lines, max_lines=MAX_LINES)
     for bad in decoded.bad:
         return f"line {bad.number}: {bad.reason}"
-    quotes = [good.line for good in decoded.good if not isinstance(good.line, Heartbeat)]
-    heartbeats = [good.line for good in decoded.good if isinstance(good.line, Heartbeat)]
-    key = partition_key(row.lane, lanes)
-    lanes_of_quotes = {lane_of(quote.symbol, lanes) for quote in quotes}
-    if not (lanes_of_quotes <= {row.lane} and all(heartbeat.lane == key for heartbeat in heartbeats)):
+    of_lane = [good.line.lane for good in decoded.good if isinstance(good.line, Heartbeat)]
+    of_symbol = [good.line for good in decoded.good if not isinstance(good.line, Heartbeat)]
+    quotes = sum(isinstance(line, Quote) for line in of_symbol)
+    keys = {*of_lane, *(partition_key(lane_of(line.symbol, lanes), lanes) for line in of_symbol)}
+    if keys - {partition_key(row.lane, lanes)}:
         return f"a line does not belong to lane {row.lane}"
-    return None if len(quotes) == row.quotes else f"{len(quotes)} quotes, and {row.quotes} were counted"
+    if not quotes <= row.quotes <= len(of_symbol):
+        return f"{quotes} quotes, and {row.quotes} were counted"
+    return None

@@ -86,8 +86,7 @@ class Intake:
                 try:
                     return self._accept(state, asked_at, result)
                 except JournalError as error:
-                    if self._health.fails(JOURNAL, str(error)):
-                        log.warning("journal_failed", detail=str(error)[:300], action="polling waits for the journal")
+                    self._note_failure(error, "polling waits for the journal")
             if self._stopping.wait(WAIT_SECONDS):
                 return None
             beat()
@@ -146,8 +145,12 @@ class Intake:
             self._outbox.put_heartbeats(self._heartbeats.round(self._now()).__getitem__, closing=closing)
             self._metrics.heartbeats.inc()
         except JournalError as error:  # the next round replaces them
-            if self._health.fails(JOURNAL, str(error)):
-                log.warning("journal_failed", detail=str(error)[:300], action="these heartbeats are not sent")
+            self._note_failure(error, "these heartbeats are not sent")
+
+    def _note_failure(self, error: JournalError, action: str) -> None:
+        self._metrics.journal_failures.inc()
+        if self._health.fails(JOURNAL, str(error)):
+            log.warning("journal_failed", detail=str(error)[:300], action=action)
 
     def _count(self, group: str, report: PollReport, result: FetchResult) -> None:
         self._metrics.polls.labels(report.outcome).inc()

@@ -117,6 +117,11 @@ class Metrics:
             "Exceptions that nobody expected. Three in a row of one activity end the process.",
             registry=registry,
         )
+        self.journal_failures = Counter(
+            "stockstream_journal_failures",
+            "Commits to the journal that failed. Polling waits and tries again every second.",
+            registry=registry,
+        )
         self.undelivered_states = Counter(
             "stockstream_undelivered_states",
             "States that other producers left, by outcome: restored, refused (unusable, so it was set aside), or left "
