@@ -88,7 +88,7 @@ class Bench:
         self.stopping = threading.Event()
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry)
-        self.health = Health(lambda: 0.0)
+        self.health = Health(lambda: float(self.beats))
         self.supervisor = Supervisor(self.health, self.metrics.unexpected_errors.inc)
         self.accepted_log_path = path / "accepted_log.jsonl"
         self._accepted_log = AcceptedLog(self.accepted_log_path)
