@@ -7,10 +7,31 @@ from collections.abc import Callable
 from typing import Any
 
 from botocore.config import Config
-from botocore.exceptions import InvalidRegionError, NoRegionError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConfigParseError,
+    ConnectTimeoutError,
+    InvalidRegionError,
+    NoRegionError,
+    ProfileNotFound,
+    ReadTimeoutError,
+)
+from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
 
 from producer_service.credentials import RenewedCredentials, find_credentials, session_with
-from producer_service.errors import ConfigurationError
+from producer_service.errors import ConfigurationError, CredentialsUnavailable, ProducerError
+from producer_service.stream import PutFailure
+
+_THROTTLES = {
+    "ProvisionedThroughputExceededException",
+    "KMSThrottlingException",
+    "LimitExceededException",
+    "ThrottlingException",
+    "RequestLimitExceeded",
+}
+_INTERNAL = {"InternalFailure", "InternalError", "ServiceUnavailable", "InternalServerError"}
 
 
 class AwsClient:
@@ -51,3 +72,30 @@ class AwsClient:
     def renew_credentials(self) -> None:
         """Look for credentials again before the next request, because the last one was refused."""
         self._credentials.renew()
+
+
+def failure_of(error: BaseException) -> PutFailure:
+    """The kind of an error that a request raised."""
+    match error:
+        case ClientError():
+            return failure_of_code(error.response.get("Error", {}).get("Code", ""))
+        case ReadTimeoutError() | ConnectTimeoutError() | TimeoutError():
+            return "timeout"
+        case CredentialsUnavailable() | ProfileNotFound() | ConfigParseError():
+            return "refused"
+        case BotoCoreError() | ResponseParserError() | OSError() | HTTPError():
+            return "connection"
+    return "unexpected"
+
+
+def in_words(error: BaseException) -> str:
+    """An error in one line. Errors of the SDK and of this program name themselves."""
+    named = isinstance(error, ClientError | BotoCoreError | ResponseParserError | ProducerError)
+    return str(error) if named else f"{type(error).__name__}: {error}"
+
+
+def failure_of_code(code: str) -> PutFailure:
+    """The kind of an error code of a service."""
+    if code in _THROTTLES:
+        return "throttled"
+    return "internal" if code in _INTERNAL or code.isdigit() else "refused"

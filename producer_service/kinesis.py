@@ -8,32 +8,15 @@ from typing import Any
 import boto3
 import msgspec
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConfigParseError,
-    ConnectTimeoutError,
-    ProfileNotFound,
-    ReadTimeoutError,
-)
+from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
-from urllib3.exceptions import HTTPError
 
-from producer_service.aws_client import AwsClient
-from producer_service.errors import CredentialsUnavailable, ProducerError, StreamUnreachable
+from producer_service.aws_client import AwsClient, failure_of, failure_of_code, in_words
+from producer_service.errors import StreamUnreachable
 from producer_service.packing import Packet
 from producer_service.stream import PutFailure, PutResult
 
 CONNECT_TIMEOUT_SECONDS = 3
-
-_THROTTLES = {
-    "ProvisionedThroughputExceededException",
-    "KMSThrottlingException",
-    "LimitExceededException",
-    "ThrottlingException",
-    "RequestLimitExceeded",
-}
-_INTERNAL = {"InternalFailure", "InternalError", "ServiceUnavailable", "InternalServerError"}
 
 
 class KinesisStream:
@@ -115,38 +98,12 @@ def _all_failed(packets: Sequence[Packet], reason: PutFailure, detail: str) -> P
     return PutResult(tuple(failures), detail)
 
 
-def failure_of(error: BaseException) -> PutFailure:
-    """The kind of an error that a request raised."""
-    match error:
-        case ClientError():
-            return _failure_of_code(error.response.get("Error", {}).get("Code", ""))
-        case ReadTimeoutError() | ConnectTimeoutError() | TimeoutError():
-            return "timeout"
-        case CredentialsUnavailable() | ProfileNotFound() | ConfigParseError():
-            return "refused"
-        case BotoCoreError() | ResponseParserError() | OSError() | HTTPError():
-            return "connection"
-    return "unexpected"
-
-
-def in_words(error: BaseException) -> str:
-    """An error in one line. Errors of the SDK and of this program name themselves."""
-    named = isinstance(error, ClientError | BotoCoreError | ResponseParserError | ProducerError)
-    return str(error) if named else f"{type(error).__name__}: {error}"
-
-
 def _failure_of_record(record: Mapping[str, Any]) -> PutFailure | None:
     code = record.get("ErrorCode")
-    return _failure_of_code(code) if code else None
-
-
-def _failure_of_code(code: str) -> PutFailure:
-    if code in _THROTTLES:
-        return "throttled"
-    return "internal" if code in _INTERNAL or code.isdigit() else "refused"
+    return failure_of_code(code) if code else None
 
 
 def _advice(error: Exception) -> str:
-    if isinstance(error, ClientError) and error.response["Error"]["Code"] == "ResourceNotFoundException":
+    if isinstance(error, ClientError) and "ResourceNotFoundException" in str(error):
         return f"{error}; deploy it, or set PRODUCER_STREAM_NAME to a stream that exists"
     return in_words(error)

@@ -15,10 +15,9 @@ import msgspec
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from producer_service.aws_client import AwsClient
+from producer_service.aws_client import AwsClient, failure_of, in_words
 from producer_service.errors import ForeignState, HandoverUnavailable, UnusableState
 from producer_service.handover_store import UndeliveredState
-from producer_service.kinesis import failure_of, in_words
 
 VERSION = 2
 MAX_STATE_BYTES = 128 * 2**20
