@@ -24,6 +24,7 @@ from producer_service.listener import first_result
 from producer_service.market_hours import Calendar
 from producer_service.plan import Plan, make_plan
 from producer_service.poll_report import total
+from producer_service.polling import failure_of
 from producer_service.settings import PREFIX, VARIABLES, Configuration, configuration
 from producer_service.sources import FetchResult, PushedSource, Source
 from producer_service.sources.definition import SourceDefinition
@@ -169,9 +170,12 @@ def _sample(source: Source, symbols: tuple[str, ...]) -> FetchResult:
     """One result of a source, which is closed afterwards."""
     if isinstance(source, PushedSource):
         return first_result(source, ONCE_SECONDS)
-    result = source.fetch(symbols, now())
-    source.close()
-    return result
+    try:
+        return source.fetch(symbols, now())
+    except Exception as error:  # noqa: BLE001  (whatever a client library raises)
+        return FetchResult(failures=(failure_of(error, symbols),))
+    finally:
+        source.close()
 
 
 def _server(producer: Producer) -> Server:

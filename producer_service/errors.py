@@ -17,6 +17,10 @@ class JournalError(ProducerError):
     """The journal cannot be used as it is. It was not changed. The message says why and what to do."""
 
 
+class JournalDamaged(JournalError):
+    """The file of the journal is damaged. Only a new start helps: it sets the file aside and makes a new one."""
+
+
 class HandoverUnavailable(ProducerError):
     """The handover store could not be read or written. Try again later."""
 

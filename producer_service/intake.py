@@ -11,7 +11,7 @@ import structlog
 
 from producer_service.accepted_log import AcceptedLog
 from producer_service.deduplication import deduplicate
-from producer_service.errors import JournalError
+from producer_service.errors import JournalDamaged, JournalError
 from producer_service.group_state import GroupState
 from producer_service.handover_store import UndeliveredState
 from producer_service.health import ACCEPTED_LOG, JOURNAL, Health
@@ -149,6 +149,8 @@ class Intake:
 
     def _note_failure(self, error: JournalError, action: str) -> None:
         self._metrics.journal_failures.inc()
+        if isinstance(error, JournalDamaged):
+            self._supervisor.give_up(str(error))
         if self._health.fails(JOURNAL, str(error)):
             log.warning("journal_failed", detail=str(error)[:300], action=action)
 

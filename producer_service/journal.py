@@ -18,7 +18,7 @@ import msgspec
 import structlog
 
 from producer_service.deduplication import SymbolHistory
-from producer_service.errors import JournalError
+from producer_service.errors import JournalDamaged, JournalError
 from producer_service.packing import Row
 from producer_service.private_files import make_directory, make_file
 
@@ -253,7 +253,8 @@ def _reported_errors(path: str) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, msgspec.MsgspecError) as error:
-        raise JournalError(_advice(path, error)) from error
+        is_damaged = getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+        raise (JournalDamaged if is_damaged else JournalError)(_advice(path, error)) from error
 
 
 def _advice(path: str, error: Exception) -> str:

@@ -66,8 +66,12 @@ class Supervisor:
 
     def give_up(self, reason: str) -> None:
         """End the process with a failure."""
-        log.critical("gave_up", reason=reason, action="the process ends, and its restart continues with the journal")
+        is_first = not self._has_given_up.is_set()
         self._has_given_up.set()
+        if is_first:
+            log.critical(
+                "gave_up", reason=reason[:300], action="the process ends, and its restart continues with the journal"
+            )
 
     def watch_other_threads(self) -> None:
         """Give up if a thread ends by an exception that nobody caught, such as one of a library."""
@@ -75,14 +79,18 @@ class Supervisor:
 
     def _failed(self, activity: str, error: BaseException) -> None:
         self._failures[activity] += 1
-        log.error("unexpected_error", activity=activity, exc_info=error)
-        self._count()
         self._health.fails(activity, f"{type(error).__name__}: {error}")
-        if self._failures[activity] >= MAX_FAILURES:
-            self.give_up(f"{activity} failed {MAX_FAILURES} times in a row")
+        try:
+            self._count()
+            log.error("unexpected_error", activity=activity, exc_info=error)
+        finally:
+            if self._failures[activity] >= MAX_FAILURES:
+                self.give_up(f"{activity} failed {MAX_FAILURES} times in a row")
 
     def _on_end_of_thread(self, end: threading.ExceptHookArgs) -> None:
         name = end.thread.name if end.thread is not None else "unknown"
-        log.error("thread_died", thread=name, exc_info=end.exc_value)
-        self._count()
-        self.give_up(f"the thread {name} died")
+        try:
+            self._count()
+            log.error("thread_died", thread=name, exc_info=end.exc_value)
+        finally:
+            self.give_up(f"the thread {name} died")

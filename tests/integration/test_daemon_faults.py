@@ -18,6 +18,7 @@ import structlog.testing
 
 from producer_service.daemon import Daemon
 from producer_service.deduplication import deduplicate
+from producer_service.errors import JournalDamaged
 from producer_service.handover import Handover
 from producer_service.handover_store import UndeliveredState
 from producer_service.http import Server
@@ -111,7 +112,7 @@ class Running:
             journal_dir=directory / "journal",
             journal_sync_seconds=0.05,
             accepted_log_path=directory / "accepted_log.jsonl",
-            drain_seconds=5.0,
+            drain_seconds=0.2,
         )
         definition = SourceDefinition(
             name="fake",
@@ -275,6 +276,22 @@ def test_a_bug_that_repeats_ends_the_process_with_a_failure(tmp_path: Path, erro
     assert code == 1
     assert [line["event"] for line in logs].count("unexpected_error") == 3
     assert "gave_up" in [line["event"] for line in logs]
+
+
+def test_a_journal_that_is_damaged_ends_the_process_which_leaves_everything_to_the_next(tmp_path: Path) -> None:
+    running = Running(tmp_path)
+    running.stream.failures = ["timeout"] * 10_000
+    journal = running.producer.outbox._journal
+
+    def script() -> None:
+        wait_until(lambda: running.producer.outbox.counts().pending >= 3, "quotes wait")
+        for method in ("append", "remove"):
+            Fault(journal, method, lambda: JournalDamaged("database disk image is malformed"))
+        wait_until(lambda: running.has_ended, "it gives up")
+
+    pending = 3
+    assert running.run(script) == 1
+    assert running.store.states["2-new"].quotes >= pending
 
 
 def test_a_thread_of_a_library_that_dies_ends_the_process_with_a_failure(tmp_path: Path) -> None:
