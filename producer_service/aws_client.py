@@ -21,7 +21,7 @@ from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
 from producer_service.credentials import RenewedCredentials, find_credentials, session_with
-from producer_service.errors import ConfigurationError, CredentialsUnavailable, ProducerError
+from producer_service.errors import ConfigurationError, CredentialsUnavailable, described
 from producer_service.stream import PutFailure
 
 _THROTTLES = {
@@ -89,9 +89,8 @@ def failure_of(error: BaseException) -> PutFailure:
 
 
 def in_words(error: BaseException) -> str:
-    """An error in one line. Errors of the SDK and of this program name themselves."""
-    named = isinstance(error, ClientError | BotoCoreError | ResponseParserError | ProducerError)
-    return str(error) if named else f"{type(error).__name__}: {error}"
+    """An error in one line. Errors of the SDK speak for themselves too."""
+    return str(error) if isinstance(error, ClientError | BotoCoreError | ResponseParserError) else described(error)
 
 
 def failure_of_code(code: str) -> PutFailure:

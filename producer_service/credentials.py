@@ -22,7 +22,7 @@ from botocore.credentials import Credentials, ProcessProvider
 from botocore.exceptions import CredentialRetrievalError
 from botocore.session import Session
 
-from producer_service.errors import CredentialsUnavailable
+from producer_service.errors import CredentialsUnavailable, described
 
 WAIT_SECONDS = 5.0
 """How long a request waits for credentials before it fails."""
@@ -30,6 +30,8 @@ RETRY_SECONDS = 5.0
 """The shortest time from the end of one search to the next."""
 EARLY_SECONDS = 900
 """How long before they expire new credentials are looked for. Meanwhile the old ones are used."""
+SEARCH_SECONDS = 60.0
+"""After this long a search is given up, and another one begins. Requests of a search have timeouts of their own."""
 HELPER_SECONDS = 20.0
 """How long a `credential_process` may take. After that it is killed."""
 
@@ -52,7 +54,8 @@ class RenewedCredentials(Credentials):  # type: ignore[misc]  # botocore has no 
         self._frozen: Any = None
         self._problem = ""
         self._is_looking = False
-        self._next_search_at = float("-inf")
+        self._searches = 0
+        self._given_up_at = self._next_search_at = float("-inf")
 
     def get_frozen_credentials(self) -> Any:
         """The keys for one request. Raises `CredentialsUnavailable` if there are none after a moment."""
@@ -78,24 +81,29 @@ class RenewedCredentials(Credentials):  # type: ignore[misc]  # botocore has no 
         return needs_refresh is not None and bool(needs_refresh(seconds))
 
     def _look(self) -> None:
-        if self._is_looking or self._monotonic() < self._next_search_at:
+        now = self._monotonic()
+        if now < (self._given_up_at if self._is_looking else self._next_search_at):
             return
         self._is_looking = True
+        self._searches += 1
+        self._given_up_at = now + SEARCH_SECONDS
         try:
-            threading.Thread(target=self._search, name="credentials", daemon=True).start()
+            threading.Thread(target=self._search, args=(self._searches,), name="credentials", daemon=True).start()
         except BaseException:
             self._is_looking = False
             raise
 
-    def _search(self) -> None:
+    def _search(self, number: int) -> None:
         found = frozen = None
         problem = "no AWS credentials were found; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         try:
             found = self._find()
             frozen = None if found is None else _checked(found.get_frozen_credentials())
         except BaseException as error:  # noqa: BLE001  (whatever a provider or a helper raises)
-            problem = f"no AWS credentials: {type(error).__name__}: {error}"
+            problem = f"no AWS credentials: {described(error)}"
         with self._changed:
+            if number != self._searches:  # it took too long, and another one has begun
+                return
             if frozen is not None or self._expires_in(0):
                 self._found, self._frozen = found, frozen
             self._problem = problem

@@ -12,7 +12,7 @@ from types import FrameType
 
 import structlog
 
-from producer_service.errors import ProducerError
+from producer_service.errors import ProducerError, described
 from producer_service.health import SYNC
 from producer_service.http import Server
 from producer_service.polling import Poller
@@ -34,8 +34,8 @@ STUCK_SECONDS = 60
 """How long the process stays after the health check has failed. An orchestrator has replaced it by then."""
 HAND_OVER_SECONDS = 45
 """How long a stop waits for the handover store."""
-STOP_SECONDS = 90
-"""How long a stop may take in all, in addition to the drain, before the process ends as it is."""
+SPARE_SECONDS = 15
+"""How much longer than the sum of its parts a stop may take. After that the process ends as it is."""
 WAKE_SECONDS = 0.1
 DRAIN_STEP_SECONDS = 0.2
 
@@ -69,6 +69,15 @@ class Daemon:
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
         self._supervisor.watch_other_threads()
+        try:
+            self._start()
+            self._wait()
+        except BaseException as error:
+            log.exception("crashed")
+            self._supervisor.give_up(described(error))
+        return self._stop()
+
+    def _start(self) -> None:
         self._server.start()
         self._sender.start()
         # In this order, because what another producer left comes before new quotes.
@@ -86,6 +95,9 @@ class Daemon:
             url=f"http://{settings.http_host}:{self._server.port}",
         )
         self._attempt("stream check", self._check_stream, CHECK_SECONDS, unless=self._stopping)
+
+    def _wait(self) -> None:
+        """Wait for a signal, for the end of all sources, or until only a new process may help."""
         stuck_since: float | None = None
         # It does not wait for `_stopping`: the signal handler, which sets it, runs in this thread and would deadlock if
         # it interrupted the wait while that holds the event's lock.
@@ -97,7 +109,6 @@ class Daemon:
                 stuck_since = time.monotonic()
             elif time.monotonic() - stuck_since > STUCK_SECONDS:
                 self._supervisor.give_up(liveness.reason)
-        return self._stop()
 
     def _attempt(self, activity: str, action: Callable[[], object], seconds: float, *, unless: threading.Event) -> bool:
         """Do something on another thread, and wait until it is done, but no longer than some seconds or an event.
@@ -146,8 +157,8 @@ class Daemon:
             self._outbox.sync()
             self._health.works(SYNC)
         except BaseException as error:  # noqa: BLE001  (whatever it raises, the next sync tries again)
-            if self._health.fails(SYNC, f"{type(error).__name__}: {error}"):
-                log.warning("journal_sync_failed", detail=str(error)[:300], action="a power cut would lose more")
+            if self._health.fails(SYNC, described(error)):
+                log.warning("journal_sync_failed", detail=described(error)[:300], action="a power cut would lose more")
 
     def _take_over(self) -> None:
         if self._handover is not None:
@@ -175,9 +186,8 @@ class Daemon:
             log.info("stream_answers", detail=self._stream.check())
             self._health.stream_answered(is_alive=True)
         except BaseException as error:  # noqa: BLE001  (the senders ask again at once, whatever it was)
-            detail = str(error) if isinstance(error, ProducerError) else f"{type(error).__name__}: {error}"
-            log.warning("stream_unreachable", detail=detail)
-            self._health.stream_answered(is_alive=False, detail=detail)
+            log.warning("stream_unreachable", detail=described(error))
+            self._health.stream_answered(is_alive=False, detail=described(error))
 
     def _on_signal(self, _signal: int, _frame: FrameType | None) -> None:
         if self._stopping.is_set():
@@ -185,11 +195,14 @@ class Daemon:
         self._stopping.set()
 
     def _stop(self) -> int:
+        last_request = self._settings.kinesis_timeout_seconds + CHECK_SECONDS
         has_given_up = self._supervisor.has_given_up
         ended = self._ended.is_set() and not (self._stopping.is_set() or has_given_up)
         if not ended:
             self._stopping.set()
-            watchdog = threading.Timer(self._settings.drain_seconds + STOP_SECONDS, os._exit, (1,))
+            watchdog = threading.Timer(
+                self._settings.drain_seconds + last_request + HAND_OVER_SECONDS + SPARE_SECONDS, os._exit, (1,)
+            )
             watchdog.daemon = True
             watchdog.start()
         self._step("stopping the schedule", self._schedule.stop)
@@ -204,7 +217,7 @@ class Daemon:
         outlive_process = self._outbox.durable
         place = "in the journal" if outlive_process else "nowhere: set PRODUCER_JOURNAL_DIR to keep them"
         if not self._forced.is_set():
-            self._sender.stop(self._settings.kinesis_timeout_seconds + CHECK_SECONDS)
+            self._sender.stop(last_request)
         undelivered = self._outbox.counts().pending
         if not self._forced.is_set() and self._hand_over():
             outlive_process, place = True, "handed over"

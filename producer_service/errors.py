@@ -5,6 +5,11 @@ class ProducerError(Exception):
     """The base of all errors of the producer."""
 
 
+def described(error: BaseException) -> str:
+    """An error in one line. The producer's own errors speak for themselves; others need their type."""
+    return str(error) if isinstance(error, ProducerError) else f"{type(error).__name__}: {error}"
+
+
 class ConfigurationError(ProducerError):
     """The configuration is wrong, and nothing was started. Each mistake is one line for the user."""
 

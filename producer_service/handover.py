@@ -13,7 +13,14 @@ from typing import ParamSpec, TypeVar
 
 import structlog
 
-from producer_service.errors import ForeignState, HandoverUnavailable, JournalError, ProducerError, UnusableState
+from producer_service.errors import (
+    ForeignState,
+    HandoverUnavailable,
+    JournalError,
+    ProducerError,
+    UnusableState,
+    described,
+)
 from producer_service.handover_store import HandoverStore, UndeliveredState, problem_of
 from producer_service.health import HANDOVER, Health
 from producer_service.metrics import Metrics
@@ -138,4 +145,4 @@ class Handover:
             except ProducerError:
                 raise
             except BaseException as error:
-                raise HandoverUnavailable(f"{type(error).__name__}: {error}") from error
+                raise HandoverUnavailable(described(error)) from error

@@ -11,7 +11,7 @@ import structlog
 
 from producer_service.accepted_log import AcceptedLog
 from producer_service.deduplication import deduplicate
-from producer_service.errors import JournalDamaged, JournalError
+from producer_service.errors import JournalDamaged, JournalError, described
 from producer_service.group_state import GroupState
 from producer_service.handover_store import UndeliveredState
 from producer_service.health import ACCEPTED_LOG, JOURNAL, Health
@@ -114,9 +114,10 @@ class Intake:
             self._outbox.export_log_entries(self._accepted_log.write)
             self._health.works(ACCEPTED_LOG)
         except BaseException as error:  # noqa: BLE001  (delivery does not depend on it)
-            detail = f"{type(error).__name__}: {error}"
-            if self._health.fails(ACCEPTED_LOG, detail):
-                log.warning("accepted_log_failed", detail=detail[:300], action="the journal keeps the entries")
+            if self._health.fails(ACCEPTED_LOG, described(error)):
+                log.warning(
+                    "accepted_log_failed", detail=described(error)[:300], action="the journal keeps the entries"
+                )
 
     def restore(self, key: str, state: UndeliveredState) -> int | None:
         """Accept the state that another producer left. Returns how many quotes it added, or None if closed.

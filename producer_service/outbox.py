@@ -15,7 +15,7 @@ from functools import cache, partial
 
 from producer_service.backoff import pause
 from producer_service.deduplication import Accepted, Deduplicated, SymbolHistory, merge_histories
-from producer_service.errors import JournalError
+from producer_service.errors import JournalError, described
 from producer_service.handover_store import UndeliveredState
 from producer_service.journal import Journal
 from producer_service.packing import Packet, Row, chunks, fits, packet_length
@@ -305,7 +305,7 @@ class Outbox:
         except JournalError:
             raise
         except BaseException as error:  # whatever it is, nothing was accepted, and the caller may try again
-            raise JournalError(f"{type(error).__name__}: {error}") from error
+            raise JournalError(described(error)) from error
 
     def _add(self, row: Row) -> None:
         self._lanes[row.lane].rows.append(row)

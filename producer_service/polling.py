@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
+from producer_service.errors import described
 from producer_service.group_state import GroupState
 from producer_service.intake import WAIT_SECONDS, Intake
 from producer_service.metrics import Metrics
@@ -133,7 +134,7 @@ def failure_of(error: BaseException, symbols: Sequence[str]) -> Failure:
         reason = "timeout"
     elif isinstance(error, OSError):
         reason = "connection"
-    return Failure(reason, f"{type(error).__name__}: {error}", tuple(symbols))
+    return Failure(reason, described(error), tuple(symbols))
 
 
 def log_poll(group: str, report: PollReport, missing: Sequence[str] = ()) -> None:

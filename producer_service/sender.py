@@ -12,7 +12,7 @@ from functools import partial
 
 import structlog
 
-from producer_service.errors import ProducerError
+from producer_service.errors import described
 from producer_service.health import REMOVAL, STREAM, Health
 from producer_service.metrics import Metrics
 from producer_service.outbox import Outbox
@@ -136,5 +136,4 @@ class Sender:
 
 
 def _all_failed(packets: Sequence[Packet], failure: PutFailure, error: BaseException) -> PutResult:
-    detail = str(error) if isinstance(error, ProducerError) else f"{type(error).__name__}: {error}"
-    return PutResult((failure,) * len(packets), detail)
+    return PutResult((failure,) * len(packets), described(error))

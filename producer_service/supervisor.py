@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 import structlog
 
+from producer_service.errors import described
 from producer_service.health import Health
 
 MAX_FAILURES = 3
@@ -79,7 +80,7 @@ class Supervisor:
 
     def _failed(self, activity: str, error: BaseException) -> None:
         self._failures[activity] += 1
-        self._health.fails(activity, f"{type(error).__name__}: {error}")
+        self._health.fails(activity, described(error))
         try:
             self._count()
             log.error("unexpected_error", activity=activity, exc_info=error)

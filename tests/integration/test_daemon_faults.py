@@ -294,6 +294,14 @@ def test_a_journal_that_is_damaged_ends_the_process_which_leaves_everything_to_t
     assert running.store.states["2-new"].quotes >= pending
 
 
+def test_an_error_of_the_start_ends_the_process_which_leaves_everything_to_the_next(tmp_path: Path) -> None:
+    running = Running(tmp_path)
+    running.stream.failures = ["timeout"] * 10_000
+    Fault(running.producer.health, "expect", lambda: RuntimeError("can't start new thread"))
+    assert running.run(lambda: wait_until(lambda: running.has_ended, "it gives up")) == 1
+    assert running.store.states["2-new"].quotes == 1, "what another producer left"
+
+
 def test_a_thread_of_a_library_that_dies_ends_the_process_with_a_failure(tmp_path: Path) -> None:
     running = Running(tmp_path)
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from botocore.credentials import Credentials, RefreshableCredentials
 
-from producer_service.credentials import RETRY_SECONDS, RenewedCredentials
+from producer_service.credentials import RETRY_SECONDS, SEARCH_SECONDS, RenewedCredentials
 from producer_service.errors import CredentialsUnavailable
 from tests.fakes.fault import ERRORS
 
@@ -150,3 +150,25 @@ def test_a_search_that_hangs_holds_no_request_up_and_is_not_started_twice(
     with credentials._changed:
         assert credentials._changed.wait_for(lambda: not credentials._is_looking, PATIENCE_SECONDS)
     assert credentials.get_frozen_credentials().access_key == "slow"
+
+
+def test_a_search_that_never_ends_is_given_up_and_its_answer_does_not_count() -> None:
+    released, searches, clock = threading.Event(), [0], [0.0]
+
+    def find() -> Credentials:
+        searches[0] += 1
+        if searches[0] == 1:
+            released.wait()
+            return keys("too late")
+        return keys("good")
+
+    credentials = RenewedCredentials(find, monotonic=lambda: clock[0], wait_seconds=0.01)
+    with pytest.raises(CredentialsUnavailable):
+        credentials.get_frozen_credentials()
+    first = next(thread for thread in threading.enumerate() if thread.name == "credentials")
+    clock[0] = SEARCH_SECONDS
+    credentials._wait_seconds = PATIENCE_SECONDS
+    assert credentials.get_frozen_credentials().access_key == "good"
+    released.set()
+    first.join(PATIENCE_SECONDS)
+    assert credentials.get_frozen_credentials().access_key == "good"
