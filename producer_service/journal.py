@@ -260,6 +260,8 @@ def _reported_errors(path: str) -> Iterator[None]:
 def _advice(path: str, error: Exception) -> str:
     if "locked" in str(error):
         return f"journal {path}: another process uses it; stop that producer, or set another PRODUCER_JOURNAL_DIR"
+    if "full" in str(error):
+        return f"journal {path}: {error}; free space, and the producer continues by itself"
     return (
         f"journal {path}: {error}; move the file aside to start without it, and keep it: it may hold undelivered quotes"
     )

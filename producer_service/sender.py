@@ -88,8 +88,9 @@ class Sender:
         except BaseException as error:  # noqa: BLE001  (whatever it is, the lanes must become free)
             # Kinesis and the journal both have these packets now. Sending them twice is harmless, a stuck lane is not.
             result, unexpected = _all_failed(packets, "journal", error), None
-            self._health.fails(REMOVAL, result.detail)
             self._outbox.settle(packets, [False] * len(packets))
+            if self._health.fails(REMOVAL, result.detail):
+                log.warning("packets_not_removed", detail=result.detail[:300], action="they are sent again")
         self._account(packets, result, seconds, unexpected)
 
     def _put(self, packets: tuple[Packet, ...]) -> tuple[PutResult, BaseException | None]:
@@ -117,7 +118,7 @@ class Sender:
         is_alive = failed < len(packets) or "journal" in result.failures
         self._health.stream_answered(is_alive=is_alive, detail=result.detail)
         log.debug("packets_put", sent=len(packets), failed=failed, seconds=round(seconds, 4))
-        if failed:
+        if failed and "journal" not in result.failures:
             self._warn(failed, result.detail, unexpected)
 
     def _warn(self, failed: int, detail: str, unexpected: BaseException | None) -> None:
