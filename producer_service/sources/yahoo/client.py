@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import structlog
 
 from producer_service.errors import ConfigurationError
+from producer_service.private_files import make_directory
 from producer_service.sources.yahoo.errors import SourceError
 from producer_service.sources.yahoo.request_limiter import RequestLimiter
 from producer_service.sources.yahoo.session import QUOTE_URL, HttpResponse, UnexpectedStatus, open_session, source_error
@@ -225,7 +226,7 @@ def move_aside(file: Path) -> Path | None:
 
 def _check_writable(directory: Path) -> None:
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_directory(directory)
         with tempfile.TemporaryFile(dir=directory):
             pass
     except OSError as error:
