@@ -92,14 +92,16 @@ class Handover:
     def _take(self, key: str) -> int:
         try:
             state = self._checked(key)
+            quotes = None if state is None else self._restore(key, state)
+        except (HandoverUnavailable, JournalError):
+            raise
         except ForeignState as error:
             self._metrics.undelivered_states.labels("left").inc()
             log.warning("undelivered_state_left", key=key, reason=str(error), action="start a producer that can use it")
             return 0
-        except UnusableState as error:
-            self._set_aside(key, str(error))
+        except Exception as error:  # noqa: BLE001  (a state that breaks the checks must not keep a producer from starting)
+            self._set_aside(key, described(error))
             return 0
-        quotes = None if state is None else self._restore(key, state)
         if state is None or quotes is None:
             return 0
         self._ask(self._store.delete, key)

@@ -57,13 +57,13 @@ class S3HandoverStore:
             return None
         try:
             envelope = _DECODER.decode(_unpacked(packed, self._max_bytes))
-        except (zlib.error, ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
+        except Exception as error:  # whatever it is, another attempt would not help
             raise UnusableState(f"{self._url(key)}: cannot be read: {error}") from error
         if envelope.version != VERSION:
             raise ForeignState(f"{self._url(key)}: has version {envelope.version}, and this program reads {VERSION}")
         try:
             return _STATE_DECODER.decode(envelope.state)
-        except (ValueError, RecursionError) as error:
+        except Exception as error:
             raise UnusableState(f"{self._url(key)}: is no undelivered state: {error}") from error
 
     def delete(self, key: str) -> None:

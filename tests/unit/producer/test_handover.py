@@ -260,6 +260,20 @@ def test_a_state_that_cannot_be_used_is_set_aside_and_nothing_of_it_is_accepted(
     assert line["reason"] == store.refused["1-bad"]
 
 
+@pytest.mark.parametrize("error", [KeyError("x"), MemoryError(), RecursionError(), OverflowError()], ids=repr)
+def test_a_state_that_breaks_its_checks_is_set_aside(
+    make_outbox: MakeOutbox, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(_: UndeliveredState) -> str:
+        raise error
+
+    monkeypatch.setattr("producer_service.handover.problem_of", fail)
+    store = MemoryHandoverStore()
+    leave(store, make_outbox(), make_quote(), key="1")
+    assert make_handover(store, make_outbox()).take_over() == 0
+    assert store.refused["1"].startswith(type(error).__name__)
+
+
 def test_a_state_that_cannot_be_set_aside_is_skipped_and_told_once(
     make_outbox: MakeOutbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
