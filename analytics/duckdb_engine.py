@@ -9,6 +9,7 @@ archive, and can write none.
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -39,6 +40,7 @@ CREATE MACRO price_of(number) AS CASE
 END
 """
 """A price from its text. By way of 6 places, most prices take a tenth of the time."""
+
 _FILES = "add --allow-files to let SQL read and write files of this machine"
 _FILE_STATEMENTS = frozenset({"ATTACH", "COPY", "EXPORT"})
 """What writes files. DuckDB's own lock would let it write into the archive."""

@@ -63,11 +63,16 @@ class TimedJournal(Journal):
     clock: Clock
 
     def append(
-        self, rows: Iterable[Row], histories: Mapping[int, Mapping[str, SymbolHistory]], *, restored: str | None = None
+        self,
+        rows: Iterable[Row],
+        histories: Mapping[int, Mapping[str, SymbolHistory]],
+        *,
+        restored: str | None = None,
+        log_entries: bytes = b"",
     ) -> list[Row]:
         """See `Journal.append`."""
         with self.clock.time("journal_in_outbox"):
-            return super().append(rows, histories, restored=restored)
+            return super().append(rows, histories, restored=restored, log_entries=log_entries)
 
     def remove(self, rows: Iterable[Row]) -> None:
         """See `Journal.remove`."""

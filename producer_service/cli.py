@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, NoReturn
 
 import msgspec
+import structlog
 import typer
 
 from producer_service import logs
@@ -25,6 +26,7 @@ from producer_service.listener import first_result
 from producer_service.market_hours import Calendar, MarketHours
 from producer_service.plan import make_plan
 from producer_service.poll_report import total
+from producer_service.polling import failure_of
 from producer_service.settings import PREFIX, VARIABLES, Configuration, Settings, configuration
 from producer_service.sources import FetchResult, PushedSource, Source
 from producer_service.sources.definition import SourceDefinition
@@ -36,6 +38,8 @@ from terminal.output import echo
 EXIT_FAILED = 1
 EXIT_CONFIGURATION = 2
 ONCE_SECONDS = 30
+
+log = structlog.get_logger(__name__)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -87,7 +91,8 @@ def once() -> None:
         producer.sender.stop()
         report = total(reports)
         _print({**msgspec.structs.asdict(report), "undelivered": producer.outbox.counts().pending})
-    raise SystemExit(0 if delivered and not (report.failures or report.paused) else EXIT_FAILED)
+    is_good = delivered and not (report.failures or report.paused or producer.supervisor.has_given_up)
+    raise SystemExit(0 if is_good else EXIT_FAILED)
 
 
 @app.command(epilog=_variables())
@@ -131,11 +136,19 @@ def run_until_stopped(definitions: Mapping[str, SourceDefinition[Any]]) -> NoRet
         stream = make_stream(config.settings, clock)
         producer = Producer(config.settings, make_plan(config, definitions, clock.now()), stream, clock)
         server = _server(producer)
-    with producer:
-        code = Daemon(producer, server).run()
-    sys.stdout.flush()
-    # A poll may still wait for its source, as long as the source's timeouts allow. Its result is no longer wanted.
-    os._exit(code)
+    code = EXIT_FAILED
+    try:
+        with producer:
+            code = Daemon(producer, server).run()
+    except BaseException:
+        log.exception("crashed", action="the process ends, and its restart continues with the journal")
+        code = EXIT_FAILED
+    finally:
+        with suppress(OSError, ValueError):  # nobody reads the log any more
+            sys.stdout.flush()
+        # A poll may still wait for its source, as long as the source's timeouts allow. Its result is no longer wanted,
+        # and a process whose main thread has ended must not stay because of it.
+        os._exit(code)
 
 
 def hours_of(states: Sequence[GroupState], market_hours: MarketHours, moment: datetime) -> Iterator[str]:
@@ -179,9 +192,12 @@ def _sample(source: Source, symbols: tuple[str, ...], now: datetime) -> FetchRes
     """One result of a source, which is closed afterwards."""
     if isinstance(source, PushedSource):
         return first_result(source, ONCE_SECONDS)
-    result = source.fetch(symbols, now)
-    source.close()
-    return result
+    try:
+        return source.fetch(symbols, now)
+    except Exception as error:  # noqa: BLE001  (whatever a client library raises)
+        return FetchResult(failures=(failure_of(error, symbols),))
+    finally:
+        source.close()
 
 
 def _server(producer: Producer) -> Server:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from types import FrameType
 
 import structlog
 
 from producer_service.clock_watch import ClockWatch
-from producer_service.errors import HandoverUnavailable, StreamUnreachable
+from producer_service.errors import ProducerError, described
+from producer_service.health import SYNC
 from producer_service.http import Server
 from producer_service.polling import Poller
 from producer_service.schedule import Schedule
@@ -27,6 +30,15 @@ TAKE_OVER_SECONDS = 60
 """How often the daemon looks for what other producers left."""
 WATCH_CLOCK_SECONDS = 1
 """How often the daemon looks whether the host's clock has stepped."""
+START_SECONDS = 30
+"""How long the start waits for the handover store. After that it goes on, and the store is asked every minute."""
+CHECK_SECONDS = 15
+STUCK_SECONDS = 60
+"""How long the process stays after the health check has failed. An orchestrator has replaced it by then."""
+HAND_OVER_SECONDS = 45
+"""How long a stop waits for the handover store."""
+SPARE_SECONDS = 15
+"""How much longer than the sum of its parts a stop may take. After that the process ends as it is."""
 WAKE_SECONDS = 0.1
 DRAIN_STEP_SECONDS = 0.2
 
@@ -48,17 +60,33 @@ class Daemon:
         self._health = producer.health
         self._server = server
         self._stopping = producer.stopping
+        self._supervisor = producer.supervisor
         self._forced = threading.Event()
         self._ended = threading.Event()
 
     def run(self) -> int:
-        """Run until stopped. Returns 0 if everything accepted was delivered or outlives the process, else 1."""
+        """Run until stopped. Returns 0 if everything accepted was delivered or outlives the process, else 1.
+
+        It also returns 1 if it gave up: then only a new process may help.
+        """
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
+        self._supervisor.watch_other_threads()
+        try:
+            self._start()
+            self._wait()
+        except BaseException as error:
+            log.exception("crashed")
+            self._supervisor.give_up(described(error))
+        return self._stop()
+
+    def _start(self) -> None:
         self._server.start()
         self._sender.start()
-        self._take_over()
-        self._check_stream()  # before the first poll, since its answer tells the time
+        # The answer of the stream tells the time, which everything after it needs.
+        self._attempt("stream check", self._check_stream, CHECK_SECONDS, unless=self._stopping)
+        # What another producer left comes before new quotes.
+        self._attempt("handover", self._take_over, START_SECONDS, unless=self._stopping)
         self._start_loops()
         settings = self._settings
         log.info(
@@ -71,11 +99,38 @@ class Daemon:
             recovered=self._outbox.counts().recovered,
             url=settings.http_url(self._server.port),
         )
+
+    def _wait(self) -> None:
+        """Wait for a signal, for the end of all sources, or until only a new process may help."""
+        stuck_since: float | None = None
         # It does not wait for `_stopping`: the signal handler, which sets it, runs in this thread and would deadlock if
         # it interrupted the wait while that holds the event's lock.
-        while not (self._stopping.is_set() or self._ended.wait(WAKE_SECONDS)):
+        while not (self._stopping.is_set() or self._supervisor.has_given_up or self._ended.wait(WAKE_SECONDS)):
+            liveness = self._health.liveness()
+            if liveness.ok:
+                stuck_since = None
+            elif stuck_since is None:
+                stuck_since = time.monotonic()
+            elif time.monotonic() - stuck_since > STUCK_SECONDS:
+                self._supervisor.give_up(liveness.reason)
+
+    def _attempt(self, activity: str, action: Callable[[], object], seconds: float, *, unless: threading.Event) -> bool:
+        """Do something on another thread, and wait until it is done, but no longer than some seconds or an event.
+
+        Returns whether it is done. It may hang, and this thread must not.
+        """
+        done = threading.Event()
+
+        def attempt() -> None:
+            with self._supervisor.step(activity):
+                action()
+            done.set()
+
+        threading.Thread(target=attempt, name=activity, daemon=True).start()
+        deadline = time.monotonic() + seconds
+        while not (done.wait(WAKE_SECONDS) or unless.is_set() or time.monotonic() > deadline):
             pass
-        return self._stop()
+        return done.is_set()
 
     def _start_loops(self) -> None:
         for number in range(self._settings.requests_in_flight):
@@ -83,16 +138,17 @@ class Daemon:
         for poller in self._producer.pollers:
             group = poller.state.group
             self._health.expect(poll_loop(group.name), group.interval_seconds * 2 + POLL_LIMIT_SECONDS)
-            self._schedule.poll(group.interval_seconds, poll_loop(group.name), partial(self._poll, poller))
+            name = poll_loop(group.name)
+            self._schedule.poll(group.interval_seconds, name, partial(self._step, name, partial(self._poll, poller)))
         for listener in self._producer.listeners:
             self._health.expect(listen_loop(listener.name), MAX_SILENCE.total_seconds() * 2 + POLL_LIMIT_SECONDS)
             listener.start(partial(self._on_listener_end, listener.name))
         self._health.expect(HEARTBEAT, self._settings.heartbeat_seconds * 2 + POLL_LIMIT_SECONDS)
-        self._schedule.every(self._settings.heartbeat_seconds, HEARTBEAT, self._beat)
+        self._schedule.every(self._settings.heartbeat_seconds, HEARTBEAT, partial(self._step, HEARTBEAT, self._beat))
         if self._settings.journal_dir is not None:
-            self._schedule.every(self._settings.journal_sync_seconds, "journal sync", self._outbox.sync)
+            self._schedule.every(self._settings.journal_sync_seconds, "journal sync", self._sync)
         if self._handover is not None:
-            self._schedule.every(TAKE_OVER_SECONDS, "handover", self._take_over)
+            self._schedule.every(TAKE_OVER_SECONDS, "handover", partial(self._step, "handover", self._take_over))
         self._schedule.every(REFRESH_SECONDS, "calendars", self._refresh_calendars)
         watch = ClockWatch(self._producer.clock, self._producer.metrics, self._refresh_calendars)
         self._schedule.every(WATCH_CLOCK_SECONDS, "clock", watch.look)
@@ -100,6 +156,18 @@ class Daemon:
 
     def _refresh_calendars(self) -> None:
         self._producer.market_hours.refresh(self._producer.clock.now())
+
+    def _step(self, activity: str, action: Callable[[], object]) -> None:
+        with self._supervisor.step(activity):
+            action()
+
+    def _sync(self) -> None:
+        try:
+            self._outbox.sync()
+            self._health.works(SYNC)
+        except BaseException as error:  # noqa: BLE001  (whatever it raises, the next sync tries again)
+            if self._health.fails(SYNC, described(error)):
+                log.warning("journal_sync_failed", detail=described(error)[:300], action="a power cut would lose more")
 
     def _take_over(self) -> None:
         if self._handover is not None:
@@ -126,9 +194,9 @@ class Daemon:
         try:
             log.info("stream_answers", detail=self._stream.check())
             self._health.stream_answered(is_alive=True)
-        except StreamUnreachable as error:
-            log.warning("stream_unreachable", detail=str(error))
-            self._health.stream_answered(is_alive=False, detail=str(error))
+        except BaseException as error:  # noqa: BLE001  (the senders ask again at once, whatever it was)
+            log.warning("stream_unreachable", detail=described(error))
+            self._health.stream_answered(is_alive=False, detail=described(error))
 
     def _on_signal(self, _signal: int, _frame: FrameType | None) -> None:
         if self._stopping.is_set():
@@ -136,29 +204,41 @@ class Daemon:
         self._stopping.set()
 
     def _stop(self) -> int:
-        ended = self._ended.is_set() and not self._stopping.is_set()
-        self._schedule.stop()
-        self._intake.close()
+        last_request = self._settings.kinesis_timeout_seconds + CHECK_SECONDS
+        has_given_up = self._supervisor.has_given_up
+        ended = self._ended.is_set() and not (self._stopping.is_set() or has_given_up)
+        if not ended:
+            self._stopping.set()
+            watchdog = threading.Timer(
+                self._settings.drain_seconds + last_request + HAND_OVER_SECONDS + SPARE_SECONDS, os._exit, (1,)
+            )
+            watchdog.daemon = True
+            watchdog.start()
+        self._step("stopping the schedule", self._schedule.stop)
+        self._step("closing the intake", self._intake.close)
         self._producer.close_sources()
         self._health.release(HEARTBEAT)
         for poller in self._producer.pollers:
             self._health.release(poll_loop(poller.state.group.name))
         pending = self._outbox.counts().pending
-        log.info("draining", pending=pending, why="all sources have ended" if ended else "a signal")
+        log.info("draining", pending=pending, why=_reason(ended=ended, has_given_up=has_given_up))
         drained = self._drain()
         outlive_process = self._outbox.durable
         place = "in the journal" if outlive_process else "nowhere: set PRODUCER_JOURNAL_DIR to keep them"
         if not self._forced.is_set():
-            self._sender.stop()
+            self._sender.stop(last_request)
         undelivered = self._outbox.counts().pending
         if not self._forced.is_set() and self._hand_over():
             outlive_process, place = True, "handed over"
-        self._server.stop()
+        self._step("stopping the server", self._server.stop)
+        if not ended:
+            watchdog.cancel()
         if drained:
             log.info("stopped", undelivered=0)
         else:
             log.warning("stopped", undelivered=undelivered, kept=place)
-        return 0 if drained or (outlive_process and not ended) else 1
+        is_safe = drained or (outlive_process and not ended)
+        return 0 if is_safe and not has_given_up else 1
 
     def _drain(self) -> bool:
         """Deliver everything pending. After a signal that may take `drain_seconds`, otherwise as long as it takes.
@@ -177,11 +257,22 @@ class Daemon:
 
     def _hand_over(self) -> bool:
         """Leave everything undelivered, and the histories, to the next producer. Returns whether that worked."""
-        if self._handover is None:
+        handover, stored = self._handover, threading.Event()
+        if handover is None:
             return False
-        try:
-            self._handover.store()
-        except HandoverUnavailable as error:
-            log.warning("handover_failed", detail=str(error)[:300])
-            return False
-        return True
+
+        def store() -> None:
+            try:
+                handover.store()
+                stored.set()
+            except ProducerError as error:
+                log.warning("handover_failed", detail=str(error)[:300])
+
+        self._attempt("handing over", store, HAND_OVER_SECONDS, unless=self._forced)
+        return stored.is_set()
+
+
+def _reason(*, ended: bool, has_given_up: bool) -> str:
+    if has_given_up:
+        return "it gave up"
+    return "all sources have ended" if ended else "a signal"

@@ -5,6 +5,11 @@ class ProducerError(Exception):
     """The base of all errors of the producer."""
 
 
+def described(error: BaseException) -> str:
+    """An error in one line. The producer's own errors speak for themselves; others need their type."""
+    return str(error) if isinstance(error, ProducerError) else f"{type(error).__name__}: {error}"
+
+
 class ConfigurationError(ProducerError):
     """The configuration is wrong, and nothing was started. Each mistake is one line for the user."""
 
@@ -17,12 +22,28 @@ class JournalError(ProducerError):
     """The journal cannot be used as it is. It was not changed. The message says why and what to do."""
 
 
+class JournalDamaged(JournalError):
+    """The file of the journal is damaged. Only a new start helps: it sets the file aside and makes a new one."""
+
+
 class HandoverUnavailable(ProducerError):
     """The handover store could not be read or written. Try again later."""
 
 
 class CalendarUnavailable(ProducerError):
     """A calendar cannot be computed. Count the exchange as open."""
+
+
+class UnusableState(ProducerError):
+    """An undelivered state is damaged or inconsistent. No producer can use it, so set it aside."""
+
+
+class ForeignState(ProducerError):
+    """An undelivered state is for a producer with another number of lanes, or of another version. Leave it."""
+
+
+class CredentialsUnavailable(ProducerError):
+    """There are no AWS credentials now. They are looked for again, so try again later."""
 
 
 class StreamUnreachable(ProducerError):

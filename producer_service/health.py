@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import msgspec
+
+STREAM = "the stream"
+JOURNAL = "the journal"
+REMOVAL = "the removal of delivered quotes from the journal"
+SYNC = "the sync of the journal"
+ACCEPTED_LOG = "the accepted log"
+HANDOVER = "the handover store"
+LOG_SECONDS = 60.0
+"""How often lasting trouble is logged."""
+ANSWER_SECONDS = 12.0
+"""A request without an answer for this long makes the producer unready, before the request itself has failed."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -16,7 +28,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class Health:
-    """Knows whether the loops advance and whether the stream answers. Thread-safe.
+    """Knows whether the loops advance, and whether everything that the producer needs answers. Thread-safe.
 
     `monotonic` returns seconds from any origin.
     """
@@ -26,7 +38,10 @@ class Health:
         self._lock = threading.Lock()
         self._beats: dict[str, float] = {}
         self._limits: dict[str, float] = {}
-        self._stream = Verdict(ok=False, reason="the stream has not been asked yet")
+        self._troubles = {STREAM: "has not been asked yet"}
+        self._logged_at: dict[str, float] = {}
+        self._asked: dict[int, tuple[str, float]] = {}
+        self._asked_count = 0
 
     def expect(self, loop: str, within_seconds: float) -> None:
         """Expect a beat of a loop at least this often from now on."""
@@ -46,8 +61,39 @@ class Health:
 
     def stream_answered(self, *, is_alive: bool, detail: str = "") -> None:
         """Record the result of the last request to the stream."""
+        if is_alive:
+            self.works(STREAM)
+        else:
+            self.fails(STREAM, detail)
+
+    def fails(self, subject: str, detail: str) -> bool:
+        """Record that something which the producer needs failed the last time. Returns whether to log it now."""
         with self._lock:
-            self._stream = Verdict(is_alive, "the stream answers" if is_alive else f"the stream fails: {detail[:300]}")
+            self._troubles[subject] = f"fails: {detail[:300]}"
+            now = self._monotonic()
+            if now - self._logged_at.get(subject, float("-inf")) < LOG_SECONDS:
+                return False
+            self._logged_at[subject] = now
+            return True
+
+    def works(self, subject: str) -> None:
+        """Record that something which the producer needs worked the last time."""
+        if subject in self._troubles:  # the usual case takes no lock
+            with self._lock:
+                self._troubles.pop(subject, None)
+
+    @contextmanager
+    def asking(self, subject: str) -> Iterator[None]:
+        """Record that a request is under way. It may hang."""
+        with self._lock:
+            self._asked_count += 1
+            question = self._asked_count
+            self._asked[question] = subject, self._monotonic()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._asked.pop(question, None)
 
     def liveness(self) -> Verdict:
         """Whether every loop that is expected to advance does."""
@@ -61,6 +107,12 @@ class Health:
         return Verdict(not stuck, "; ".join(stuck) or "the loops advance")
 
     def readiness(self) -> Verdict:
-        """Whether the stream answered the last request."""
+        """Whether everything that the producer needs worked the last time, and answers in time."""
         with self._lock:
-            return self._stream
+            now = self._monotonic()
+            reasons = [f"{subject} {trouble}" for subject, trouble in self._troubles.items()]
+            silent = {
+                subject: now - asked_at for subject, asked_at in self._asked.values() if now - asked_at > ANSWER_SECONDS
+            }
+        reasons += [f"{subject} has not answered for {seconds:.0f} s" for subject, seconds in silent.items()]
+        return Verdict(not reasons, "; ".join(reasons) or "the stream answers")

@@ -11,15 +11,17 @@ import structlog
 
 from producer_service.accepted_log import AcceptedLog
 from producer_service.deduplication import deduplicate
-from producer_service.errors import JournalError
+from producer_service.errors import JournalDamaged, JournalError, described
 from producer_service.group_state import GroupState
 from producer_service.handover_store import UndeliveredState
+from producer_service.health import ACCEPTED_LOG, JOURNAL, Health
 from producer_service.heartbeats import Heartbeats
 from producer_service.metrics import Metrics
 from producer_service.outbox import Outbox
 from producer_service.poll_report import PollReport, report_of
 from producer_service.sent_actions import SentActions
 from producer_service.sources import FetchResult
+from producer_service.supervisor import Supervisor
 from quotes import Action
 
 WAIT_SECONDS = 1.0
@@ -44,6 +46,8 @@ class Intake:
         *,
         now: Callable[[], datetime],
         stopping: threading.Event,
+        health: Health,
+        supervisor: Supervisor,
     ) -> None:
         self._outbox = outbox
         self._accepted_log = accepted_log
@@ -52,6 +56,8 @@ class Intake:
         self._now = now
         self._stopping = stopping
         self._sent_actions = SentActions()
+        self._health = health
+        self._supervisor = supervisor
         self._lock = threading.Lock()
         self._closed = False
 
@@ -70,25 +76,58 @@ class Intake:
             beat()
         return not self._stopping.is_set()
 
-    def accept(self, state: GroupState, asked_at: datetime, result: FetchResult) -> PollReport | None:
+    def accept(
+        self, state: GroupState, asked_at: datetime, result: FetchResult, beat: Callable[[], None] = lambda: None
+    ) -> PollReport | None:
         """Accept the new quotes of a result, and update the group's state. None if closed: then it accepts nothing.
 
-        `asked_at` is when the fetch began, or when a pushed result came.
+        `asked_at` is when the fetch began, or when a pushed result came. If the journal fails, as on a full disk, this
+        waits until it works or the producer stops, so nothing of the result is lost. `beat` is called meanwhile.
         """
+        while True:
+            with self._supervisor.step(f"intake of {state.group.name}"):
+                try:
+                    return self._accept(state, asked_at, result)
+                except JournalError as error:
+                    self._note_failure(error, "polling waits for the journal")
+            if self._stopping.wait(WAIT_SECONDS):
+                return None
+            beat()
+
+    def _accept(self, state: GroupState, asked_at: datetime, result: FetchResult) -> PollReport | None:
         with self._lock:
             if self._closed:
                 return None
             actions = self._sent_actions.new(result.actions)
             deduplicated = deduplicate(self._outbox.histories, result.quotes)
-            self._outbox.put(deduplicated, actions=actions, rejected=len(result.rejected), live=state.traits.is_live)
+            entries = self._accepted_log.entries(accepted.identity for accepted in deduplicated.accepted)
+            self._outbox.put(
+                deduplicated,
+                actions=actions,
+                rejected=len(result.rejected),
+                live=state.traits.is_live,
+                log_entries=entries,
+            )
             self._sent_actions.record(actions)
-            self._accepted_log.append(accepted.identity for accepted in deduplicated.accepted)
+            self._health.works(JOURNAL)
+            if entries:
+                self._export_log_entries()
             state.progress = state.progress.after(asked_at, result)
         report = report_of(result, deduplicated)
         state.poll_status = state.poll_status.after(asked_at, result, report)
         self._count(state.group.name, report, result)
         self._count_actions(actions, result)
         return report
+
+    def _export_log_entries(self) -> None:
+        try:
+            self._outbox.export_log_entries(self._accepted_log.write)
+            self._health.works(ACCEPTED_LOG)
+        except BaseException as error:  # noqa: BLE001  (delivery does not depend on it)
+            if self._health.fails(ACCEPTED_LOG, described(error)):
+                log.warning(
+                    "accepted_log_failed", detail=described(error)[:300], action="the journal keeps the entries"
+                )
 
     def restore(self, key: str, state: UndeliveredState) -> int | None:
         """Accept the state that another producer left. Returns how many quotes it added, or None if closed.
@@ -110,14 +149,21 @@ class Intake:
             if self._closed:
                 return
             self._closed = True
-            try:
-                self._add_heartbeats(closing=True)
-            except JournalError as error:  # a full disk must not keep pending quotes from being delivered
-                log.warning("closing_heartbeat_failed", detail=str(error))
+            self._add_heartbeats(closing=True)
 
     def _add_heartbeats(self, *, closing: bool) -> None:
-        self._outbox.put_heartbeats(self._heartbeats.round(self._now()).__getitem__, closing=closing)
-        self._metrics.heartbeats.inc()
+        try:
+            self._outbox.put_heartbeats(self._heartbeats.round(self._now()).__getitem__, closing=closing)
+            self._metrics.heartbeats.inc()
+        except JournalError as error:  # the next round replaces them
+            self._note_failure(error, "these heartbeats are not sent")
+
+    def _note_failure(self, error: JournalError, action: str) -> None:
+        self._metrics.journal_failures.inc()
+        if isinstance(error, JournalDamaged):
+            self._supervisor.give_up(str(error))
+        if self._health.fails(JOURNAL, str(error)):
+            log.warning("journal_failed", detail=str(error)[:300], action=action)
 
     def _count_actions(self, new: tuple[Action, ...], result: FetchResult) -> None:
         if not (result.actions or result.rejected_actions):

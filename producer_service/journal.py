@@ -1,15 +1,16 @@
 """The journal: accepted rows until Kinesis acknowledges them, and the history of each symbol, in one SQLite file.
 
-A row and the histories that it changes are committed in one transaction. In WAL mode with `synchronous=NORMAL`, a
-commit writes and does not sync. So a crash of the process loses nothing. A power cut loses what was committed since the
-last `sync`, which the daemon calls every `PRODUCER_JOURNAL_SYNC_SECONDS`. Neither corrupts the file.
+A row, the histories that it changes and its entries of the accepted log are committed in one transaction. In WAL mode
+with `synchronous=NORMAL`, a commit writes and does not sync. So a crash of the process loses nothing. A power cut loses
+what was committed since the last `sync`, which the daemon calls every `PRODUCER_JOURNAL_SYNC_SECONDS`. Neither corrupts
+the file.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,8 +18,9 @@ import msgspec
 import structlog
 
 from producer_service.deduplication import SymbolHistory
-from producer_service.errors import JournalError
+from producer_service.errors import JournalDamaged, JournalError
 from producer_service.packing import Row
+from producer_service.private_files import make_directory, make_file
 
 APPLICATION_ID = 0x73746B73
 """`stks` in the file's header. A file with another id belongs to another program, and is not overwritten."""
@@ -31,6 +33,8 @@ _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(dict[str, SymbolHistory])
 
 # The pragmas application_id and user_version do not accept parameters.
+_LOG_TABLE = "CREATE TABLE IF NOT EXISTS log_entries (id INTEGER PRIMARY KEY AUTOINCREMENT, entries BLOB NOT NULL)"
+"""Entries of the accepted log until they are in its file. Journals of earlier versions get this table when opened."""
 _SCHEMA = f"""
 CREATE TABLE lanes (count INTEGER NOT NULL);
 CREATE TABLE rows (
@@ -58,6 +62,7 @@ class Journal:
     def __init__(self, directory: Path | None, lanes: int) -> None:
         self.durable = directory is not None
         self._directory = directory
+        self._exported = 0  # the last log entries that are in the accepted log
         self._path = "in memory" if directory is None else str(directory / FILE)
         try:
             self._db = self._opened(lanes)
@@ -88,11 +93,13 @@ class Journal:
         histories: Mapping[int, Mapping[str, SymbolHistory]],
         *,
         restored: str | None = None,
+        log_entries: bytes = b"",
     ) -> list[Row]:
         """Commit rows, and all histories of some lanes, in one transaction. Returns the rows with their new ids.
 
         `restored` is the key of the undelivered state that the rows come from. The journal remembers it. The histories
-        of a lane are one blob, because a table row for each symbol costs more than the quotes themselves.
+        of a lane are one blob, because a table row for each symbol costs more than the quotes themselves. `log_entries`
+        are kept until `export` has handed them over.
         """
         stored: list[Row] = []
         with _reported_errors(self._path), self._transaction():
@@ -108,11 +115,23 @@ class Journal:
                 "INSERT OR REPLACE INTO histories VALUES (?, ?)",
                 ((lane, _ENCODER.encode(of_lane)) for lane, of_lane in histories.items()),
             )
+            if log_entries:
+                self._db.execute("DELETE FROM log_entries WHERE id <= ?", (self._exported,))
+                self._db.execute("INSERT INTO log_entries (entries) VALUES (?)", (log_entries,))
         return stored
+
+    def export(self, write: Callable[[bytes], None]) -> None:
+        """Hand every log entry that was committed and not yet handed over to `write`, in one call, in their order."""
+        with _reported_errors(self._path):
+            waiting = self._db.execute("SELECT id, entries FROM log_entries WHERE id > ?", (self._exported,)).fetchall()
+        if waiting:
+            write(b"".join(entries for _, entries in waiting))
+            self._exported = waiting[-1][0]
 
     def has_restored(self, key: str) -> bool:
         """Whether the undelivered state of a key was added to this journal at any time."""
-        return self._db.execute("SELECT 1 FROM restored WHERE key = ?", (key,)).fetchone() is not None
+        with _reported_errors(self._path):
+            return self._db.execute("SELECT 1 FROM restored WHERE key = ?", (key,)).fetchone() is not None
 
     def remove(self, rows: Iterable[Row]) -> None:
         """Remove rows in one transaction."""
@@ -153,7 +172,8 @@ class Journal:
     def _opened(self, lanes: int) -> sqlite3.Connection:
         try:
             if self._directory is not None:
-                self._directory.mkdir(parents=True, exist_ok=True)
+                make_directory(self._directory)
+                make_file(self._directory / FILE)  # SQLite gives its other files the same mode
             path = ":memory:" if self._directory is None else self._path
             db = sqlite3.connect(path, timeout=1, isolation_level=None, check_same_thread=False)
         except (OSError, sqlite3.Error) as error:
@@ -189,7 +209,7 @@ class Journal:
         # Debian's SQLite overwrites deleted content with zeros, which makes a removal five times as expensive.
         db.execute("PRAGMA secure_delete = OFF")
         if not tables:
-            db.executescript(f"BEGIN; {_SCHEMA} INSERT INTO lanes VALUES ({lanes:d}); COMMIT;")  # noqa: S608  (%d)
+            db.executescript(f"BEGIN; {_SCHEMA} {_LOG_TABLE}; INSERT INTO lanes VALUES ({lanes:d}); COMMIT;")  # noqa: S608  (%d)
             return
         if version != VERSION:
             raise JournalError(
@@ -202,6 +222,7 @@ class Journal:
                 f"journal {self._path}: has {found} lanes, and PRODUCER_LANES is {lanes}; the number of lanes is fixed "
                 f"for a stream, so set PRODUCER_LANES={found}, or another PRODUCER_JOURNAL_DIR for another stream"
             )
+        db.execute(_LOG_TABLE)
 
     def _transaction(self) -> _Transaction:
         return _Transaction(self._db)
@@ -232,12 +253,15 @@ def _reported_errors(path: str) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, msgspec.MsgspecError) as error:
-        raise JournalError(_advice(path, error)) from error
+        is_damaged = getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+        raise (JournalDamaged if is_damaged else JournalError)(_advice(path, error)) from error
 
 
 def _advice(path: str, error: Exception) -> str:
     if "locked" in str(error):
         return f"journal {path}: another process uses it; stop that producer, or set another PRODUCER_JOURNAL_DIR"
+    if "full" in str(error):
+        return f"journal {path}: {error}; free space, and the producer continues by itself"
     return (
         f"journal {path}: {error}; move the file aside to start without it, and keep it: it may hold undelivered quotes"
     )

@@ -8,95 +8,86 @@ from typing import Any
 import boto3
 import msgspec
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectTimeoutError,
-    NoCredentialsError,
-    NoRegionError,
-    ReadTimeoutError,
-)
+from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
+from producer_service.aws_client import AwsClient, failure_of, failure_of_code, in_words
 from producer_service.clock import Clock
-from producer_service.errors import ConfigurationError, StreamUnreachable
+from producer_service.errors import StreamUnreachable
 from producer_service.packing import Packet
 from producer_service.service_time import keep_time
 from producer_service.stream import PutFailure, PutResult
 
 CONNECT_TIMEOUT_SECONDS = 3
 
-_THROTTLES = {
-    "ProvisionedThroughputExceededException",
-    "KMSThrottlingException",
-    "LimitExceededException",
-    "ThrottlingException",
-    "RequestLimitExceeded",
-}
-_INTERNAL = {"InternalFailure", "InternalError", "ServiceUnavailable", "InternalServerError"}
-
 
 class KinesisStream:
     """A Kinesis data stream. The SDK finds endpoint, region and credentials in its usual way.
 
     Every answer, even a refusal, tells the clock the time, and requests are signed with that time. Raises
-    `ConfigurationError` if the SDK does not find what it needs.
+    `ConfigurationError` if region or endpoint are wrong. Credentials may come later.
     """
 
     def __init__(
         self, name: str, requests_in_flight: int, *, read_timeout_seconds: float, clock: Clock | None = None
     ) -> None:
         self._name = name
-        try:
-            self._client: Any = boto3.client(
-                "kinesis",
-                config=Config(
-                    connect_timeout=CONNECT_TIMEOUT_SECONDS,
-                    read_timeout=read_timeout_seconds,
-                    # A retry inside the SDK would send a whole request again and hide which records had failed.
-                    retries={"mode": "standard", "total_max_attempts": 1},
-                    max_pool_connections=requests_in_flight,
-                    # botocore builds its own user agent again for each request, for a tenth of the request's CPU.
-                    user_agent=f"stockstream Boto3/{boto3.__version__}",
-                    parameter_validation=False,
-                ),
-            )
-        except NoRegionError as error:
-            raise ConfigurationError(
-                ["AWS_DEFAULT_REGION: missing; the SDK needs it, or a profile with a region, to find Kinesis"]
-            ) from error
-        except (BotoCoreError, ValueError) as error:
-            raise ConfigurationError([f"the AWS settings of the environment are wrong: {error}"]) from error
+        config = Config(
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            read_timeout=read_timeout_seconds,
+            # A retry inside the SDK would send a whole request again and hide which records had failed.
+            retries={"mode": "standard", "total_max_attempts": 1},
+            max_pool_connections=requests_in_flight,
+            # botocore builds its own user agent again for each request, for a tenth of the request's CPU.
+            user_agent=f"stockstream Boto3/{boto3.__version__}",
+            parameter_validation=False,
+        )
 
-        self._client.meta.events.register("provide-client-params.kinesis.PutRecords", _keep_parameters)
-        self._client.meta.events.register("before-call.kinesis.PutRecords", _write_body)
-        if clock is not None:
-            keep_time(self._client, clock)
+        def prepare(client: Any) -> None:
+            _write_bodies(client)
+            if clock is not None:
+                keep_time(client, clock)
+
+        self._aws = AwsClient("kinesis", config, prepare)
 
     def put(self, packets: Sequence[Packet]) -> PutResult:
         """See `Stream.put`."""
         try:
-            response = self._client.put_records(
+            response = self._aws.get().put_records(
                 StreamName=self._name,
                 Records=[{"Data": packet.data, "PartitionKey": packet.partition_key} for packet in packets],
             )
-        except (ClientError, BotoCoreError, ResponseParserError) as error:
-            return _all_failed(packets, _failure_of(error), str(error))
-        if len(response.get("Records", ())) != len(packets):
-            return _all_failed(packets, "connection", "the response does not match the request")
-        failed = next((record for record in response["Records"] if record.get("ErrorCode")), None)
-        detail = "" if failed is None else f"{failed['ErrorCode']}: {failed.get('ErrorMessage', '')}"
-        return PutResult(tuple(map(_failure_of_record, response["Records"])), detail)
+            if len(response.get("Records", ())) != len(packets):
+                return _all_failed(packets, "connection", "the response does not match the request")
+            failed = next((record for record in response["Records"] if record.get("ErrorCode")), None)
+            detail = "" if failed is None else f"{failed['ErrorCode']}: {failed.get('ErrorMessage', '')}"
+            return PutResult(tuple(map(_failure_of_record, response["Records"])), detail)
+        except Exception as error:
+            failure = failure_of(error)
+            if failure in ("refused", "unexpected"):
+                self._aws.renew_credentials()
+            if failure == "unexpected":
+                raise
+            return _all_failed(packets, failure, in_words(error))
 
     def check(self) -> str:
         """See `Stream.check`."""
         try:
-            summary = self._client.describe_stream_summary(StreamName=self._name)["StreamDescriptionSummary"]
-        except (ClientError, BotoCoreError) as error:
-            raise StreamUnreachable(f"stream {self._name}: {_advice(error)}") from error
-        except (ResponseParserError, KeyError) as error:
+            response = self._aws.get().describe_stream_summary(StreamName=self._name)
+            summary = response["StreamDescriptionSummary"]
+            return f"stream {self._name} is {summary['StreamStatus']} with {summary['OpenShardCount']} open shards"
+        except (ResponseParserError, KeyError, TypeError) as error:
             raise StreamUnreachable(f"stream {self._name}: the endpoint answers, but it is not Kinesis") from error
-        return f"stream {self._name} is {summary['StreamStatus']} with {summary['OpenShardCount']} open shards"
+        except Exception as error:
+            if failure_of(error) == "refused":
+                self._aws.renew_credentials()
+            raise StreamUnreachable(f"stream {self._name}: {_advice(error)}") from error
+
+
+def _write_bodies(client: Any) -> None:
+    """Have a client's PutRecords requests written by msgspec instead of botocore."""
+    client.meta.events.register("provide-client-params.kinesis.PutRecords", _keep_parameters)
+    client.meta.events.register("before-call.kinesis.PutRecords", _write_body)
 
 
 def _keep_parameters(params: dict[str, Any], context: dict[str, Any], **_: object) -> dict[str, Any]:
@@ -118,31 +109,12 @@ def _all_failed(packets: Sequence[Packet], reason: PutFailure, detail: str) -> P
     return PutResult(tuple(failures), detail)
 
 
-def _failure_of(error: Exception) -> PutFailure:
-    match error:
-        case ClientError():
-            return _failure_of_code(error.response["Error"]["Code"])
-        case ReadTimeoutError() | ConnectTimeoutError():
-            return "timeout"
-        case NoCredentialsError():
-            return "refused"
-    return "connection"
-
-
 def _failure_of_record(record: Mapping[str, Any]) -> PutFailure | None:
     code = record.get("ErrorCode")
-    return _failure_of_code(code) if code else None
+    return failure_of_code(code) if code else None
 
 
-def _failure_of_code(code: str) -> PutFailure:
-    if code in _THROTTLES:
-        return "throttled"
-    return "internal" if code in _INTERNAL or code.isdigit() else "refused"
-
-
-def _advice(error: ClientError | BotoCoreError) -> str:
-    if isinstance(error, ClientError) and error.response["Error"]["Code"] == "ResourceNotFoundException":
+def _advice(error: Exception) -> str:
+    if isinstance(error, ClientError) and "ResourceNotFoundException" in str(error):
         return f"{error}; deploy it, or set PRODUCER_STREAM_NAME to a stream that exists"
-    if isinstance(error, NoCredentialsError):
-        return f"{error}; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-    return str(error)
+    return in_words(error)

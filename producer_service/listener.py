@@ -7,17 +7,18 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from queue import Empty, SimpleQueue
 
 import structlog
 
 from producer_service.backoff import pause
-from producer_service.errors import JournalError
 from producer_service.group_state import GroupState
 from producer_service.intake import Intake
 from producer_service.poll_report import PollReport, total
-from producer_service.polling import log_poll
-from producer_service.sources import Failure, FailureReason, FetchResult, PushedSource
+from producer_service.polling import failure_of, log_poll
+from producer_service.sources import Failure, FetchResult, PushedSource
+from producer_service.supervisor import Supervisor
 
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
@@ -48,6 +49,7 @@ class Listener:
         stopping: threading.Event,
         beat: Callable[[], None],
         jitter: Callable[[], float],
+        supervisor: Supervisor,
     ) -> None:
         self.name = name
         self.states = states
@@ -57,15 +59,18 @@ class Listener:
         self._stopping = stopping
         self._beat = beat
         self._jitter = jitter
+        self._supervisor = supervisor
+        self._all_symbols = tuple(symbol for state in states for symbol in state.group.symbols)
         self._symbols = {state.group.name: frozenset(state.group.symbols) for state in states}
         self._reports: defaultdict[str, list[PollReport]] = defaultdict(list)
         self._summarized_at = time.monotonic()
         self._has_reported_failure = False
+        self._is_over = False
         self._thread: threading.Thread | None = None
 
     def start(self, on_end: Callable[[], None]) -> None:
         """Start listening. `on_end` is called from the thread when it ends."""
-        self._thread = threading.Thread(target=self._run, args=(on_end,), name=f"listen-{self.name}", daemon=True)
+        self._thread = self._supervisor.thread(f"listen {self.name}", partial(self._run, on_end), lambda: self._is_over)
         self._thread.start()
 
     def stop(self) -> None:
@@ -89,6 +94,7 @@ class Listener:
                 seconds = pause(failures, self._jitter(), first=FIRST_PAUSE_SECONDS, longest=LONGEST_PAUSE_SECONDS)
                 self._stopping.wait(seconds)
             failures += 1
+        self._is_over = True
         self._log_summary()
         on_end()
 
@@ -98,21 +104,17 @@ class Listener:
         self._has_reported_failure = False
         try:
             self._source.listen(self._deliver)
-        except JournalError:  # the producer's own trouble, not the source's
-            log.exception("pushed_result_lost", source=self.name, action="the source is started again")
-            return
-        except Exception as error:
+        except BaseException as error:
             if not isinstance(error, OSError):  # not the network's trouble, so the stack trace is needed
                 log.exception("listener_crashed", source=self.name)
-            self._report(_reason_of(error), f"{type(error).__name__}: {error}")
+            self._report(failure_of(error, self._all_symbols))
             return
         if not (self._stopping.is_set() or self._has_ended or self._has_reported_failure):
-            self._report("connection", "the source ended its connection")
+            self._report(Failure("connection", "the source ended its connection", self._all_symbols))
 
-    def _report(self, reason: FailureReason, detail: str) -> None:
+    def _report(self, failure: Failure) -> None:
         """Have a failure of the source counted and logged, as one that it delivers itself."""
-        symbols = tuple(symbol for state in self.states for symbol in state.group.symbols)
-        self._accept(FetchResult(failures=(Failure(reason, detail, symbols),)))
+        self._accept(FetchResult(failures=(failure,)))
 
     def _deliver(self, result: FetchResult) -> None:
         """Take a result from the source. Blocks while the outbox is full."""
@@ -127,7 +129,7 @@ class Listener:
         received_at = self._now()
         for state in self.states:
             name = state.group.name
-            report = self._intake.accept(state, received_at, result.for_symbols(self._symbols[name]))
+            report = self._intake.accept(state, received_at, result.for_symbols(self._symbols[name]), self._beat)
             if report is not None:
                 self._reports[name].append(report)
         if time.monotonic() - self._summarized_at >= SUMMARY_SECONDS:
@@ -149,8 +151,8 @@ def first_result(source: PushedSource, seconds: float) -> FetchResult:
         try:
             source.listen(results.put)
             failure = Failure("connection", "the source ended its connection", source.symbols)
-        except Exception as error:  # noqa: BLE001  (whatever a client library raises)
-            failure = Failure(_reason_of(error), f"{type(error).__name__}: {error}", source.symbols)
+        except BaseException as error:  # noqa: BLE001  (whatever a client library raises)
+            failure = failure_of(error, source.symbols)
         results.put(FetchResult(failures=(failure,)))
 
     threading.Thread(target=listen, name="first-result", daemon=True).start()
@@ -161,13 +163,3 @@ def first_result(source: PushedSource, seconds: float) -> FetchResult:
         return FetchResult(failures=(failure,))
     finally:
         source.close()
-
-
-def _reason_of(error: Exception) -> FailureReason:
-    match error:
-        case TimeoutError():
-            return "timeout"
-        case OSError():
-            return "connection"
-        case _:
-            return "malformed"

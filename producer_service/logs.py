@@ -41,3 +41,5 @@ def configure(level: str) -> None:
     logging.getLogger("producer_service").setLevel(level.upper())
     # APScheduler warns of every overlapping or missed run, which `schedule` counts.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
+    # `schedule` logs the errors of jobs itself.
+    logging.getLogger("apscheduler.executors").setLevel(logging.CRITICAL)

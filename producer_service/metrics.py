@@ -128,6 +128,25 @@ class Metrics:
         self.clock_steps = Counter(
             "stockstream_clock_steps", "Steps of the host's clock by more than a second.", registry=registry
         )
+        self.unexpected_errors = Counter(
+            "stockstream_unexpected_errors",
+            "Exceptions that nobody expected. Three in a row of one activity end the process.",
+            registry=registry,
+        )
+        self.journal_failures = Counter(
+            "stockstream_journal_failures",
+            "Commits to the journal that failed. Polling waits and tries again every second.",
+            registry=registry,
+        )
+        self.undelivered_states = Counter(
+            "stockstream_undelivered_states",
+            "States that other producers left, by outcome: restored, refused (unusable, so it was set aside), or left "
+            "(for a producer with other lanes or another version; counted at each look).",
+            ["outcome"],
+            registry=registry,
+        )
+        for outcome in ("restored", "refused", "left"):
+            self.undelivered_states.labels(outcome)
         for outcome in ("complete", "partial", "failed", "paused"):
             self.polls.labels(outcome)
         for reason in get_args(FailureReason):

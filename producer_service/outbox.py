@@ -15,7 +15,7 @@ from functools import cache, partial
 
 from producer_service.backoff import pause
 from producer_service.deduplication import Accepted, Deduplicated, SymbolHistory, merge_histories
-from producer_service.errors import JournalError
+from producer_service.errors import JournalError, described
 from producer_service.handover_store import UndeliveredState
 from producer_service.journal import Journal
 from producer_service.packing import Packet, Row, chunks, fits, packet_length
@@ -60,7 +60,7 @@ class Outbox:
         self.durable = journal.durable
         """Whether pending lines outlive the process."""
         self._journal = journal
-        self._lane_count = lanes
+        self.lane_count = lanes
         self._lane_of = cache(partial(lane_of, lanes=lanes))
         self._max_bytes = max_bytes
         self._linger_seconds = linger_seconds
@@ -86,13 +86,20 @@ class Outbox:
         self._totals["recovered"] = self._quotes
 
     def put(
-        self, deduplicated: Deduplicated, *, actions: Iterable[Action] = (), rejected: int = 0, live: bool = True
+        self,
+        deduplicated: Deduplicated,
+        *,
+        actions: Iterable[Action] = (),
+        rejected: int = 0,
+        live: bool = True,
+        log_entries: bytes = b"",
     ) -> None:
-        """Add accepted quotes. When this returns, they and the histories of their symbols are committed.
+        """Add accepted quotes. When this returns, they, the histories of their symbols and `log_entries` are committed.
 
         Corporate actions are committed with them, before the quotes of their lanes. No count includes them, since they
         are lines and no quotes. It also counts the other outcomes: those of the deduplication, and the quotes that were
-        `rejected` before it. Without `live`, event times say nothing about freshness.
+        `rejected` before it. Without `live`, event times say nothing about freshness. Raises `JournalError`; then
+        nothing has changed.
         """
         by_lane: defaultdict[int, list[Accepted]] = defaultdict(list)
         for accepted in deduplicated.accepted:
@@ -106,7 +113,7 @@ class Outbox:
                 rows.append(Row(0, lane, lines, count, now, available_at))
                 first += count
         with self._changed:
-            self._append(rows, deduplicated.histories)
+            self._append(rows, deduplicated.histories, log_entries=log_entries)
             self._totals.update(
                 accepted=len(deduplicated.accepted),
                 suppressed=deduplicated.suppressed,
@@ -122,7 +129,7 @@ class Outbox:
         if self._bytes >= self._max_bytes and not closing:
             return
         now = self._clock()
-        keys = [partition_key(lane, self._lane_count) for lane in range(self._lane_count)]
+        keys = [partition_key(lane, self.lane_count) for lane in range(self.lane_count)]
         with self._changed:
             self._append([Row(0, lane, encode_line(heartbeat(key)), 0, now) for lane, key in enumerate(keys)], {})
 
@@ -132,9 +139,9 @@ class Outbox:
         Returns how many quotes were added: 0 if this key was restored before. When this returns, they are committed.
         Raises `JournalError` if the state has another number of lanes.
         """
-        if state.lanes != self._lane_count:
+        if state.lanes != self.lane_count:
             raise JournalError(
-                f"undelivered state {key}: it has {state.lanes} lanes, and this producer has {self._lane_count}"
+                f"undelivered state {key}: it has {state.lanes} lanes, and this producer has {self.lane_count}"
             )
         with self._changed:
             if self._journal.has_restored(key):
@@ -151,7 +158,7 @@ class Outbox:
         """Everything pending, and the histories. Nothing may be in flight any more."""
         with self._changed:
             rows = tuple(row for lane in self._lanes for row in lane.rows)
-            return UndeliveredState(self._lane_count, rows, dict(self.histories))
+            return UndeliveredState(self.lane_count, rows, dict(self.histories))
 
     def forget(self, state: UndeliveredState) -> None:
         """Remove the rows of a state that `undelivered` returned, because another place holds them now."""
@@ -257,6 +264,11 @@ class Outbox:
         """The size of the journal on disk; 0 if it is in memory."""
         return self._journal.size()
 
+    def export_log_entries(self, write: Callable[[bytes], None]) -> None:
+        """Hand the committed entries of the accepted log to `write`. If it raises, they are handed over next time."""
+        with self._changed:
+            self._journal.export(write)
+
     def sync(self) -> None:
         """Sync the journal to disk, so that a power cut does not lose what was committed up to now."""
         self._journal.sync()
@@ -266,7 +278,14 @@ class Outbox:
         with self._changed:
             self._journal.close()
 
-    def _append(self, rows: Sequence[Row], histories: Mapping[str, SymbolHistory], restored: str | None = None) -> None:
+    def _append(
+        self,
+        rows: Sequence[Row],
+        histories: Mapping[str, SymbolHistory],
+        *,
+        restored: str | None = None,
+        log_entries: bytes = b"",
+    ) -> None:
         if not (rows or histories or restored):
             return
         changed: dict[int, dict[str, SymbolHistory]] = {}
@@ -276,7 +295,7 @@ class Outbox:
                 changed[number] = dict(self._lanes[number].histories)
             changed[number][symbol] = history
         linger_until = self._monotonic() + self._linger_seconds
-        for row in self._journal.append(rows, changed, restored=restored):
+        for row in self._commit(rows, changed, restored, log_entries):
             lane = self._lanes[row.lane]
             if not lane.rows and not lane.failures:
                 lane.not_before = linger_until
@@ -290,6 +309,20 @@ class Outbox:
         # The clock of the process that left a row in the journal may have been fast.
         return max(0.0, self._clock() - row.accepted_at)
 
+    def _commit(
+        self,
+        rows: Sequence[Row],
+        histories: Mapping[int, Mapping[str, SymbolHistory]],
+        restored: str | None,
+        log_entries: bytes,
+    ) -> list[Row]:
+        try:
+            return self._journal.append(rows, histories, restored=restored, log_entries=log_entries)
+        except JournalError:
+            raise
+        except BaseException as error:  # whatever it is, nothing was accepted, and the caller may try again
+            raise JournalError(described(error)) from error
+
     def _add(self, row: Row) -> None:
         self._lanes[row.lane].rows.append(row)
         self._bytes += len(row.lines)
@@ -300,8 +333,8 @@ class Outbox:
         packets: list[Packet] = []
         size = 0
         next_at = float("inf")
-        for offset in range(self._lane_count):
-            number = (self._next_lane + offset) % self._lane_count
+        for offset in range(self.lane_count):
+            number = (self._next_lane + offset) % self.lane_count
             lane = self._lanes[number]
             if lane.in_flight or not lane.rows:
                 continue
@@ -311,13 +344,13 @@ class Outbox:
                 next_at = min(next_at, lane.not_before)
                 continue
             rows = tuple(lane.rows[index] for index in range(count))
-            packet = Packet(number, partition_key(number, self._lane_count), rows)
+            packet = Packet(number, partition_key(number, self.lane_count), rows)
             if not fits(packets, size, packet):
                 break
             packets.append(packet)
             size += packet.size
         if packets:
-            self._next_lane = (packets[-1].lane + 1) % self._lane_count
+            self._next_lane = (packets[-1].lane + 1) % self.lane_count
         return tuple(packets), next_at
 
 

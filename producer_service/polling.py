@@ -11,11 +11,12 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
+from producer_service.errors import described
 from producer_service.group_state import GroupState
 from producer_service.intake import WAIT_SECONDS, Intake
 from producer_service.metrics import Metrics
 from producer_service.poll_report import PollReport
-from producer_service.sources import FetchResult, PolledSource
+from producer_service.sources import Failure, FailureReason, FetchResult, PolledSource
 
 MAX_LOGGED_SYMBOLS = 20
 
@@ -40,6 +41,7 @@ class SharedSource:
         self._now = now
         self._stopping = stopping
         self._lock = threading.Lock()
+        self._crash = ""  # what the source raised last time; the same again is logged without a traceback
 
     def fetch(self, symbols: Sequence[str], beat: Callable[[], None]) -> Fetch | None:
         """Wait until no other fetch is under way, then fetch. `beat` is called meanwhile. None if stopped before."""
@@ -53,11 +55,26 @@ class SharedSource:
             beat()
             asked_at = self._now()
             started = time.perf_counter()
-            result = self._source.fetch(symbols, asked_at)
+            result = self._result(symbols, asked_at)
             self._metrics.poll_seconds.observe(time.perf_counter() - started)
             return Fetch(asked_at, result)
         finally:
             self._lock.release()
+
+    def _result(self, symbols: Sequence[str], asked_at: datetime) -> FetchResult:
+        """The source's result. Whatever the source raises is a failure of the source, as one that it returns."""
+        try:
+            result = self._source.fetch(symbols, asked_at)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            failure = failure_of(error, symbols)
+            if failure.detail != self._crash and not isinstance(error, OSError):
+                log.exception("fetch_crashed")
+            self._crash = failure.detail
+            return FetchResult(failures=(failure,))
+        self._crash = ""
+        return result
 
     def close(self) -> None:
         """Close the source, which ends a fetch under way."""
@@ -104,10 +121,20 @@ class Poller:
         fetch = self._source.fetch(group.symbols, self._beat)
         if fetch is None:
             return None
-        report = self._intake.accept(self.state, fetch.asked_at, fetch.result)
+        report = self._intake.accept(self.state, fetch.asked_at, fetch.result, self._beat)
         if report is not None:
             log_poll(self.state, report, fetch.asked_at, fetch.result.missing)
         return report
+
+
+def failure_of(error: BaseException, symbols: Sequence[str]) -> Failure:
+    """The failure of a source that raised an error."""
+    reason: FailureReason = "malformed"
+    if isinstance(error, TimeoutError):
+        reason = "timeout"
+    elif isinstance(error, OSError):
+        reason = "connection"
+    return Failure(reason, described(error), tuple(symbols))
 
 
 def log_poll(state: GroupState, report: PollReport, at: datetime, missing: Sequence[str] = ()) -> None:

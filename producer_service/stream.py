@@ -9,10 +9,11 @@ import msgspec
 
 from producer_service.packing import Packet
 
-PutFailure = Literal["throttled", "internal", "timeout", "connection", "refused", "journal"]
+PutFailure = Literal["throttled", "internal", "timeout", "connection", "refused", "unexpected", "journal"]
 """Why a record is sent again.
 
-After `timeout` and `connection` nobody knows whether Kinesis stored the record, so it may arrive twice. With `journal`
+`refused` includes requests that were not sent because there are no credentials. After `timeout`, `connection` and
+`unexpected` nobody knows whether Kinesis stored the record, so it may arrive twice. With `journal`
 Kinesis did store it, but the row could not be removed from the journal, so it arrives twice.
 """
 
@@ -29,7 +30,10 @@ class Stream(Protocol):
     """The stream that packets are sent to."""
 
     def put(self, packets: Sequence[Packet]) -> PutResult:
-        """Put packets in one request, each as one record. Failures are part of the result. It does not retry."""
+        """Put packets in one request, each as one record. It does not retry.
+
+        Failures are part of the result. Whatever it raises counts as the failure `unexpected` of every record.
+        """
 
     def check(self) -> str:
         """Return a sentence that says that the stream answers. Raises `StreamUnreachable` if it does not."""

@@ -27,12 +27,13 @@ from producer_service.metrics import Metrics
 from producer_service.outbox import Outbox
 from producer_service.plan import Plan
 from producer_service.polling import Poller, SharedSource
-from producer_service.s3_handover_store import S3HandoverStore
+from producer_service.s3_handover_store import MAX_STATE_BYTES, S3HandoverStore
 from producer_service.sender import Sender
 from producer_service.settings import Settings
 from producer_service.sources import PolledSource, PushedSource
 from producer_service.status import Status
 from producer_service.stream import Stream
+from producer_service.supervisor import Supervisor
 from quotes import VERSION as WIRE_VERSION
 
 
@@ -71,6 +72,7 @@ class Producer:
         self.stopping = threading.Event()
         self.health = Health(time.monotonic)
         self.metrics = _metrics()
+        self.supervisor = Supervisor(self.health, self.metrics.unexpected_errors.inc)
         self.outbox = Outbox(
             Journal(settings.journal_dir, settings.lanes),
             lanes=settings.lanes,
@@ -81,6 +83,7 @@ class Producer:
             jitter=random.random,
         )
         self.accepted_log = AcceptedLog(settings.accepted_log_path)
+        self.outbox.export_log_entries(self.accepted_log.write)
         self.groups = group_states(settings, plan)
         self.intake = Intake(
             self.outbox,
@@ -89,6 +92,8 @@ class Producer:
             self.metrics,
             now=clock.now,
             stopping=self.stopping,
+            health=self.health,
+            supervisor=self.supervisor,
         )
         self.handover = self._handover()
         self.sender = Sender(
@@ -98,6 +103,7 @@ class Producer:
             self.health,
             threads=settings.requests_in_flight,
             clock=clock.time,
+            supervisor=self.supervisor,
         )
         self._polled: list[SharedSource] = []
         self.pollers: list[Poller] = []
@@ -121,10 +127,9 @@ class Producer:
 
     def close_sources(self) -> None:
         """End the fetches under way, start no more, and stop listening."""
-        for source in self._polled:
-            source.close()
-        for listener in self.listeners:
-            listener.stop()
+        for closeable in [*(source.close for source in self._polled), *(each.stop for each in self.listeners)]:
+            with self.supervisor.step("closing the sources"):
+                closeable()
 
     def __exit__(self, *_: object) -> None:
         self.close_sources()
@@ -135,8 +140,11 @@ class Producer:
         bucket = self.settings.handover_bucket
         if bucket is None:
             return None
-        store = S3HandoverStore(bucket, self.settings.stream_name)
-        return Handover(store, self.outbox, self.intake.restore, self._new_key)
+        max_bytes = max(MAX_STATE_BYTES, 2 * self.settings.outbox_max_bytes)
+        store = S3HandoverStore(bucket, self.settings.stream_name, max_bytes=max_bytes)
+        return Handover(
+            store, self.outbox, self.intake.restore, self._new_key, metrics=self.metrics, health=self.health
+        )
 
     def _new_key(self) -> str:
         """A unique key that sorts by the time at which it was made."""
@@ -166,6 +174,7 @@ class Producer:
             stopping=self.stopping,
             beat=partial(self.health.beat, listen_loop(name)),
             jitter=random.random,
+            supervisor=self.supervisor,
         )
 
 

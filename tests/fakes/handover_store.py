@@ -10,6 +10,8 @@ class MemoryHandoverStore:
 
     def __init__(self) -> None:
         self.states: dict[str, UndeliveredState] = {}
+        self.refused: dict[str, str] = {}
+        """Why each state that was set aside was."""
 
     def put(self, key: str, state: UndeliveredState) -> None:
         self.states[key] = state
@@ -22,3 +24,7 @@ class MemoryHandoverStore:
 
     def delete(self, key: str) -> None:
         self.states.pop(key, None)
+
+    def set_aside(self, key: str, reason: str) -> None:
+        self.states.pop(key, None)
+        self.refused[key] = reason

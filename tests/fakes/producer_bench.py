@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from producer_service.accepted_log import AcceptedLog
 from producer_service.group_state import GroupState
+from producer_service.health import Health
 from producer_service.heartbeats import Heartbeats
 from producer_service.hours import EARLIEST, LATEST, Session
 from producer_service.intake import Intake
@@ -21,6 +22,7 @@ from producer_service.outbox import Outbox
 from producer_service.polling import Poller, SharedSource
 from producer_service.sources import FetchResult, SourceTraits
 from producer_service.status import Status
+from producer_service.supervisor import Supervisor
 from producer_service.watch_group import WatchGroup
 from quotes import Line, decode
 from tests.support.quotes import OPEN
@@ -85,6 +87,8 @@ class Bench:
         self.stopping = threading.Event()
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry)
+        self.health = Health(lambda: float(self.beats))
+        self.supervisor = Supervisor(self.health, self.metrics.unexpected_errors.inc)
         self.accepted_log_path = path / "accepted_log.jsonl"
         self._accepted_log = AcceptedLog(self.accepted_log_path)
         self.outbox = Outbox(
@@ -109,6 +113,8 @@ class Bench:
             self.metrics,
             now=lambda: self.now,
             stopping=self.stopping,
+            health=self.health,
+            supervisor=self.supervisor,
         )
         shared = SharedSource(source, self.metrics, now=lambda: self.now, stopping=self.stopping)
         self.pollers = [

@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -147,8 +147,13 @@ def accepted_in(directory: Path) -> set[tuple[str, str, int]]:
     return {(identity.symbol, to_iso(identity.event_time), identity.revision) for identity in identities}
 
 
+RUN = ("producer_service", "run")
+
+
 @contextmanager
-def producer(directory: Path, standin: Standin, settings: Mapping[str, str]) -> Iterator[Producer]:
+def producer(
+    directory: Path, standin: Standin, settings: Mapping[str, str], command: Sequence[str] = RUN
+) -> Iterator[Producer]:
     """Start a producer with its journal and accepted log in a directory. If it still runs at the end, it is killed."""
     log, accepted_log = directory / "log.jsonl", directory / "accepted_log.jsonl"
     environment = {
@@ -164,7 +169,7 @@ def producer(directory: Path, standin: Standin, settings: Mapping[str, str]) -> 
     }
     with (
         log.open("wb") as out,
-        subprocess.Popen([sys.executable, "-m", "producer_service", "run"], env=environment, stdout=out) as process,
+        subprocess.Popen([sys.executable, "-m", *command], env=environment, stdout=out) as process,
     ):
         try:
             yield Producer(process, log, accepted_log)
@@ -298,3 +303,19 @@ def test_an_accepted_log_that_a_kill_cut_short_can_be_read_and_continued(tmp_pat
     accepted_log.append([third.identity])
     accepted_log.close()
     assert [identity.symbol for identity in read(path)] == [first.symbol, third.symbol]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_a_kill_between_the_commit_and_the_accepted_log_leaves_no_gap(tmp_path: Path, share: float) -> None:
+    with running() as standin:
+        for call in (1, 3):
+            command = ("tests.fakes.killed_producer", str(call), str(share))
+            with producer(tmp_path, standin, SYNTHETIC, command) as killed:
+                assert killed.process.wait(TIMEOUT_SECONDS) == -signal.SIGKILL
+        with producer(tmp_path, standin, SYNTHETIC) as last:
+            wait_for(lambda: last.logged("polled"), "it polls")
+            last.process.send_signal(signal.SIGTERM)
+            assert last.process.wait(TIMEOUT_SECONDS) == 0
+        assert standin.identities() == accepted_in(tmp_path)
+    identities = list(read(tmp_path / "accepted_log.jsonl"))
+    assert len(identities) == len(set(identities))

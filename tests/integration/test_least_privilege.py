@@ -159,7 +159,9 @@ def test_the_producer(strict: Emulator, outputs: Outputs, tmp_path: Path) -> Non
     settings = {"SOURCE": "synthetic", "POLL_INTERVAL_SECONDS": "1", "HANDOVER_BUCKET": outputs["ArchiveBucket"]}
     with recorded(strict, principal) as proxy:
         base = principal.environment(strict, proxy)
+        key = f"undelivered/{outputs['StreamName']}/%s0-rubbish"
         for number in ("first", "second"):  # the second one takes over what the first one left
+            strict.client("s3").put_object(Bucket=outputs["ArchiveBucket"], Key=key % "", Body=b"rubbish")
             directory = tmp_path / number
             directory.mkdir()
             environment = producer_environment(base, directory, outputs["StreamName"], settings)
@@ -168,6 +170,7 @@ def test_the_producer(strict: Emulator, outputs: Outputs, tmp_path: Path) -> Non
                 running.stop()
                 assert "unavailable" not in running.log_tail()
                 assert "AccessDenied" not in running.log_tail()
+    strict.client("s3").head_object(Bucket=outputs["ArchiveBucket"], Key=key % "refused/")  # it was set aside
     assert {"s3:PutObject", "s3:GetObject", "s3:DeleteObject"} <= {call.action for call in principal.calls}
     assert_least(principal, explained("producer", {}))
 

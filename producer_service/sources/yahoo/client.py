@@ -15,6 +15,7 @@ from typing import Protocol
 from urllib.parse import quote
 
 from producer_service.errors import ConfigurationError
+from producer_service.private_files import make_directory
 from producer_service.sources.yahoo import actions
 from producer_service.sources.yahoo.crumbs import Crumbs
 from producer_service.sources.yahoo.request_limiter import RequestLimiter
@@ -125,7 +126,7 @@ def _is_crumb_refused(response: HttpResponse) -> bool:
 
 def _check_writable(directory: Path) -> None:
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_directory(directory)
         with tempfile.TemporaryFile(dir=directory):
             pass
     except OSError as error:

@@ -32,7 +32,7 @@ def stream(monkeypatch: pytest.MonkeyPatch) -> KinesisStream:
 
 
 def stub(stream: KinesisStream) -> Stubber:
-    return Stubber(stream._client)
+    return Stubber(stream._aws.get())
 
 
 def test_each_record_has_its_own_outcome(stream: KinesisStream) -> None:
@@ -79,7 +79,7 @@ def test_a_request_without_an_answer_acknowledges_nothing(
     def fail(**_: Any) -> None:
         raise error
 
-    monkeypatch.setattr(stream._client, "put_records", fail)
+    monkeypatch.setattr(stream._aws.get(), "put_records", fail)
     assert stream.put(PACKETS).failures == (reason,) * 3
 
 
@@ -129,7 +129,7 @@ def test_every_answer_tells_the_clock_the_time(
         signed_at.append(request.headers["X-Amz-Date"].decode())
         return AWSResponse("https://kinesis", code, headers, RawBody(body))
 
-    stream._client.meta.events.register("before-send.kinesis", answer)
+    stream._aws.get().meta.events.register("before-send.kinesis", answer)
     stream.put(PACKETS)
     stream.put(PACKETS)
     is_told = headers.get("date") == DATE

@@ -51,6 +51,7 @@ class Listening:
             stopping=bench.stopping,
             beat=bench.beat,
             jitter=lambda: 0.0,
+            supervisor=bench.supervisor,
         )
         self.listener.start(self.ended.set)
 
@@ -199,8 +200,11 @@ class FullOnce(Journal):
         return super().append(rows, *arguments, **options)
 
 
-def test_a_journal_that_fails_is_not_the_sources_failure(listen: Listen) -> None:
-    bench, source, _ = listen([result(1)], [result(1), OPEN_END], journal=FullOnce(None, LANES))
+def test_a_journal_that_fails_holds_the_source_up_and_is_not_its_failure(
+    listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("producer_service.intake.WAIT_SECONDS", 0.01)
+    bench, source, _ = listen([result(1), OPEN_END], journal=FullOnce(None, LANES))
     wait_for(source.is_quiet)
     assert [quote.event_time.second for quote in quotes_sent(bench)] == [1]
     assert bench.count("polls_total", outcome="failed") == 0

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from aws_limits import KINESIS_RECORD_BYTES, KINESIS_REQUEST_BYTES, KINESIS_REQUEST_RECORDS
 from producer_service.backoff import pause
 from producer_service.deduplication import deduplicate
-from producer_service.errors import JournalError
+from producer_service.errors import JournalDamaged, JournalError
 from producer_service.handover_store import UndeliveredState
 from producer_service.journal import FILE, Journal
 from producer_service.outbox import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Outbox
@@ -367,3 +367,28 @@ def test_the_age_of_a_line_is_never_negative(
     assert outbox.counts().oldest_age_seconds == max(0.0, since)
     [packet] = outbox.take(0)
     assert outbox.age_of(packet) == max(0.0, since)
+
+
+def test_a_full_disk_is_no_damage(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, LANES)
+    journal._db.execute("PRAGMA max_page_count = 1")
+    with pytest.raises(JournalError, match="full") as full:
+        journal.append([Row(0, 0, b"x" * 100_000, 1, 0.0)], {})
+    assert not isinstance(full.value, JournalDamaged)
+    journal._db.execute("PRAGMA max_page_count = 1000000")
+    assert len(journal.append([Row(0, 0, b"x" * 100_000, 1, 0.0)], {})) == 1
+    journal.close()
+
+
+def test_damage_of_an_open_file_is_told_from_other_failures(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, LANES)
+    rows = journal.append([Row(0, 0, b"x" * 10_000, 1, 0.0) for _ in range(50)], {})
+    journal._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    journal._db.execute("PRAGMA shrink_memory")
+    file = tmp_path / FILE
+    with file.open("r+b") as pages:
+        pages.seek(4_096)
+        pages.write(b"\xff" * (file.stat().st_size - 4_096))
+    with pytest.raises(JournalDamaged, match="malformed"):
+        journal.remove(rows)
+    journal.close()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,11 @@ from producer_service import accepted_log
 from producer_service.errors import JournalError
 from producer_service.exchanges import Trading
 from producer_service.journal import Journal
+from producer_service.packing import Row
 from producer_service.poll_report import PollReport, total
 from producer_service.sources import Failure, FetchResult, Rejected
 from quotes import Action, Heartbeat, Quote, decode, lane_of
+from tests.fakes.fault import ERRORS
 from tests.fakes.producer_bench import LANES, LIVE, RECORDED, Bench, FakeSource, calendar, group
 from tests.support.quotes import OPEN, make_quote
 
@@ -297,18 +298,12 @@ def test_actions_change_no_count_of_quotes_and_are_not_in_the_accepted_log(make_
 def test_an_action_whose_commit_failed_is_sent_with_the_next_attempt(
     make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    result = FetchResult(quotes=(make_quote(),), actions=(SPLIT,))
-    bench = make_bench(FakeSource(result, result))
-
-    def full_disk(*_: object, **__: object) -> None:
-        raise JournalError("the disk is full")
-
-    with monkeypatch.context() as patch, suppress(JournalError):
-        patch.setattr(Journal, "append", full_disk)
-        bench.poller.poll()
-    assert bench.outbox.counts().bytes == 0
-
+    monkeypatch.setattr("producer_service.intake.WAIT_SECONDS", 0)
+    journal = FullDisk(None, LANES)
+    journal.until = lambda: journal.failures > 0
+    bench = make_bench(FakeSource(FetchResult(quotes=(make_quote(),), actions=(SPLIT,))), journal=journal)
     bench.poller.poll()
+    assert journal.failures == 1
     assert {type(line) for line in bench.sent()} == {Action, Quote}
 
 
@@ -331,3 +326,82 @@ def test_actions_survive_a_restart_in_the_journal(make_bench: MakeBench, tmp_pat
     second = make_bench(FakeSource(), journal=Journal(tmp_path / "journal", LANES))
     assert second.outbox.counts().recovered == 0
     assert second.sent() == [SPLIT]
+
+
+class FullDisk(Journal):
+    """A journal whose commits fail until there is space again."""
+
+    failures = 0
+    until: Callable[[], bool] = lambda: True
+
+    def append(self, rows: Iterable[Row], *arguments: Any, **options: Any) -> list[Row]:
+        if not self.until():
+            self.failures += 1
+            raise JournalError("database or disk is full")
+        return super().append(rows, *arguments, **options)
+
+
+def test_a_full_disk_holds_a_poll_up_loses_nothing_and_is_logged_once_a_minute(
+    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("producer_service.intake.WAIT_SECONDS", 0)
+    journal = FullDisk(None, LANES)
+    source = FakeSource(FetchResult(quotes=(make_quote("AAPL"), make_quote("MSFT")), complete_to=OPEN))
+    bench = make_bench(source, journal=journal)
+    seen: list[str] = []
+
+    def has_space() -> bool:
+        seen.append(bench.health.readiness().reason)
+        return bench.beats > 150  # the clock of the bench's health goes by beats
+
+    journal.until = has_space
+    with structlog.testing.capture_logs() as logs:
+        report = bench.poller.poll()
+    assert report is not None
+    assert report.accepted == 2
+    assert "the journal fails: database or disk is full" in seen[1]
+    assert "the journal" not in bench.health.readiness().reason
+    events = [line["event"] for line in logs]
+    assert events == ["journal_failed"] * 3 + ["polled"]
+    assert not any("exc_info" in line for line in logs)
+    assert bench.count("journal_failures_total") == journal.failures == 150
+    assert len([line for line in bench.sent() if isinstance(line, Quote)]) == 2
+
+
+def test_a_stop_ends_a_wait_for_the_disk(make_bench: MakeBench) -> None:
+    journal = FullDisk(None, LANES)
+    bench = make_bench(FakeSource(FetchResult(quotes=(make_quote(),))), journal=journal)
+
+    def has_space() -> bool:
+        bench.stopping.set()
+        return False
+
+    journal.until = has_space
+    assert bench.poller.poll() is None
+
+
+def test_a_heartbeat_that_a_full_disk_refuses_is_no_unexpected_error(make_bench: MakeBench) -> None:
+    journal = FullDisk(None, LANES)
+    bench = make_bench(FakeSource(), journal=journal)
+    journal.until = lambda: False
+    bench.intake.beat()
+    bench.intake.close()
+    assert bench.count("journal_failures_total") == 2
+    assert bench.count("unexpected_errors_total") == 0
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_whatever_a_source_raises_is_a_failure_of_the_source(make_bench: MakeBench, error: str) -> None:
+    source = FakeSource()
+
+    def fail(*_: object) -> FetchResult:
+        failure = ERRORS[error]()
+        raise failure
+
+    source.answer = fail
+    bench = make_bench(source)
+    with structlog.testing.capture_logs() as logs:
+        reports = [bench.poller.poll() for _ in range(3)]
+    assert [report.outcome for report in reports if report is not None] == ["failed"] * 3
+    assert [line["event"] for line in logs].count("fetch_crashed") <= 1
+    assert bench.count("unexpected_errors_total") == 0
