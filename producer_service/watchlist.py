@@ -23,6 +23,7 @@ from producer_service.errors import ConfigurationError
 from producer_service.suggestions import did_you_mean
 from producer_service.watch_group import MAX_INTERVAL_SECONDS, MIN_INTERVAL_SECONDS, WatchGroup
 from quotes import is_symbol
+from quotes.bounds import OutOfBounds, read_toml
 
 _TYPES: Mapping[str, Any] = {
     "name": Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}\Z")],
@@ -44,13 +45,15 @@ def read(
     `ConfigurationError` with every mistake, each with the file, the group and the key.
     """
     try:
-        document = tomllib.loads(path.read_bytes().decode())
+        document = read_toml(path)
     except OSError as error:
         raise ConfigurationError([f"{path}: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
         raise ConfigurationError([f"{path}: is not UTF-8: {error.reason}"]) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError([f"{path}: is not TOML: {error}"]) from error
+    except OutOfBounds as error:
+        raise ConfigurationError([f"{path}: {error}"]) from error
     reader = _Reader({"interval_seconds": interval_seconds, "calendar": calendar, "source": source}, sources)
     groups = reader.groups(document)
     if reader.mistakes:
