@@ -45,7 +45,8 @@ def read(
     `ConfigurationError` with every mistake, each with the file, the group and the key.
     """
     try:
-        document = read_toml(path)
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            document = read_toml(file.read)
     except OSError as error:
         raise ConfigurationError([f"{path}: {error.strerror}"]) from error
     except UnicodeDecodeError as error:

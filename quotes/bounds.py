@@ -1,15 +1,16 @@
-"""Bounds for files from outside, which may be larger than memory, or made to keep a parser busy for hours."""
+"""Bounds for files from outside, which may be larger than memory, or made to keep a parser busy for hours. Pure."""
 
 from __future__ import annotations
 
 import re
 import tomllib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, AnyStr
 
 MAX_LINE = 16 * 2**20
 """The longest line of a file. The longest of ours hold the bytes of a whole Kinesis record."""
+_LEAST_LINE = 100
+"""What a line counts at least in the size of a file, because short lines take time too."""
 MAX_TOML = 2**19
 """The longest TOML document, in characters. The most symbols that one stream can hold take less."""
 MAX_TOML_LEVELS = 10
@@ -37,22 +38,21 @@ def bounded_lines(readline: Callable[[int], AnyStr], *, max_size: float, max_lin
     number = size = 0
     while line := readline(max_line + 1):
         number += 1
-        size += len(line)
+        size += max(len(line), _LEAST_LINE)
         if len(line) > max_line:
             raise OutOfBounds(f"line {number} is longer than {_megabytes(max_line)}")
         if size > max_size:
-            raise OutOfBounds(f"it is larger than {_megabytes(max_size)}, decompressed")
+            raise OutOfBounds(f"it holds more than {_megabytes(max_size)}")
         yield line
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """The document in a TOML file, which may begin with a byte-order mark.
+def read_toml(read: Callable[[int], str]) -> dict[str, Any]:
+    """The document in a TOML file. `read` is that of the file; its argument is the most that it reads.
 
-    Raises OSError, UnicodeDecodeError, TOMLDecodeError, or `OutOfBounds`. The size and the nesting are checked first,
-    because `tomllib` is recursive and takes minutes for a key of 100,000 parts.
+    Raises what `read` raises, TOMLDecodeError, or `OutOfBounds`. The size and the nesting are checked first, because
+    `tomllib` is recursive and takes minutes for a key of 100,000 parts.
     """
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        text = file.read(MAX_TOML + 1)
+    text = read(MAX_TOML + 1)
     if len(text) > MAX_TOML:
         raise OutOfBounds(f"it is longer than {MAX_TOML:,} characters")
     brackets = dots = 0

@@ -39,7 +39,8 @@ def read(path: Path, anomaly_percent: Decimal) -> Rules:
     Raises `SettingsError` with all mistakes, one a line, each with the rule's place in the file.
     """
     try:
-        document = read_toml(path)
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            document = read_toml(file.read)
     except (OSError, ValueError) as error:
         raise SettingsError(f"{path}: {error}") from error
     rules, mistakes = _rules(document, float(anomaly_percent))

@@ -21,8 +21,6 @@ BARS_SUFFIX = "_1min.csv"
 LINES_SUFFIXES = (".jsonl", ".jsonl.gz")
 MAX_DECOMPRESSED = 256 * 2**20
 """The most bytes that a compressed file may hold, which may be a thousand times its size. All quotes stay in memory."""
-MAX_SKIPPED_LINES = 100_000
-"""The most JSON Lines of one file that are skipped. A file with more is not a recording."""
 _MAX_NAMED = 10
 
 
@@ -126,26 +124,20 @@ def _read_bars(file: Path, symbol: str, clock: Clock, found: Recordings) -> None
 
 def _read_lines(file: Path, symbols: frozenset[str], found: Recordings) -> None:
     is_compressed = file.name.endswith(".gz")
-    skipped = 0
     try:
         with gzip.open(file) if is_compressed else file.open("rb") as content:
             lines = bounded_lines(content.readline, max_size=MAX_DECOMPRESSED if is_compressed else math.inf)
             for number, line in enumerate(lines, start=1):
                 decoded = decode(line.rstrip(b"\r\n"))  # a file may have passed through Windows
                 for bad in decoded.bad:
-                    skipped += 1
+                    found.skipped_lines += 1
                     found.first_skipped = found.first_skipped or f"{file}:{number}: {bad.reason}"
-                    if skipped > MAX_SKIPPED_LINES:
-                        raise OutOfBounds(
-                            f"more than {MAX_SKIPPED_LINES:,} of its lines are not quotes; line {number}: {bad.reason}"
-                        )
                 for good in decoded.good:
                     quote = good.line
                     if isinstance(quote, Quote) and (not symbols or quote.symbol in symbols):
                         found.by_symbol.setdefault(quote.symbol, Recording()).quotes.append(quote)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         found.mistakes.append(f"{file}: is not a complete gzip file: {error}")
-    found.skipped_lines += skipped
 
 
 def _missing_symbols(path: Path, symbols: Sequence[str], by_symbol: dict[str, Recording]) -> list[str]:
