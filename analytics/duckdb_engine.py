@@ -19,6 +19,8 @@ from analytics.errors import AnalyticsError
 from analytics.result import Result
 
 _TYPES = {"string": "VARCHAR", "bigint": "BIGINT", "int": "INTEGER", "double": "DOUBLE", "boolean": "BOOLEAN"}
+MEMORY = "1GB"
+"""How much memory a query takes. The rest goes to the disk, whatever a small compressed file holds."""
 _DECIMAL = re.compile(r"decimal\(\d+,\d+\)")
 _MACROS = (
     # Functions of Trino that DuckDB does not have. Athena estimates the percentile, and this one is exact.
@@ -39,6 +41,7 @@ class Engine:
 
     def __init__(self, catalog: Catalog, archive: Path) -> None:
         self._connection = duckdb.connect(":memory:")
+        self._execute(f"SET memory_limit = '{MEMORY}'")
         self._execute("SET TimeZone = 'UTC'")
         for macro in _MACROS:
             self._execute(macro)
