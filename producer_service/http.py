@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from producer_service.health import Health
+from terminal.masking import masked
 
 MAX_CONNECTIONS = 64
 """The most open connections. Each takes a thread and a descriptor."""
@@ -180,9 +181,9 @@ def _answer(
             return 200, content_type, encode(registry)
         case "/healthz" | "/readyz":
             verdict = health.liveness() if path == "/healthz" else health.readiness()
-            return 200 if verdict.ok else 503, _TEXT, verdict.reason.encode() + b"\n"
+            return 200 if verdict.ok else 503, _TEXT, masked(verdict.reason).encode() + b"\n"
         case "/status":
-            return 200, "application/json", status()
+            return 200, "application/json", masked(status().decode()).encode()
     return 404, _TEXT, b"not found; the paths are /metrics, /healthz, /readyz and /status\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import struct
 import threading
@@ -106,6 +107,18 @@ def test_readiness_follows_the_last_answer_of_the_stream(url: str, health: Healt
     health.stream_answered(is_alive=False, detail="timeout")
     assert get(f"{url}/readyz") == (503, "the stream fails: timeout\n")
     assert get(f"{url}/healthz")[0] == 200
+
+
+def test_no_page_shows_the_password_of_a_url(health: Health) -> None:
+    detail = 'Could not connect to the endpoint URL: "http://joe:secret@host/"'
+    health.stream_answered(is_alive=False, detail=detail)
+    server = Server("127.0.0.1", 0, CollectorRegistry(), health, lambda: json.dumps({"detail": detail}).encode())
+    server.start()
+    ready, status = (get(f"http://127.0.0.1:{server.port}/{page}") for page in ("readyz", "status"))
+    server.stop()
+    shown = detail.replace("joe:secret", "***")
+    assert ready == (503, f"the stream fails: {shown}\n")
+    assert json.loads(status[1]) == {"detail": shown}
 
 
 def test_a_released_loop_may_stop(url: str, health: Health, clock: Clock) -> None:
