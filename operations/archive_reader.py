@@ -79,8 +79,8 @@ class QuoteFilter(msgspec.Struct, frozen=True, kw_only=True):
 
     def _quotes_in(self, body: bytes, names: set[bytes] | None) -> Iterator[ArchivedQuote]:
         with gzip.open(BytesIO(body)) as content:
-            for line in bounded_lines(content.readline, max_size=MAX_CONTENT):
-                if not _may_match(line.removesuffix(b"\n"), names):
+            for line in bounded_lines(content.read, max_size=MAX_CONTENT):
+                if not _may_match(line, names):
                     continue
                 for good in decode(line).good:
                     quote = good.line

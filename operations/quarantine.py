@@ -107,7 +107,7 @@ def lines_in(body: bytes, address: str) -> list[QuarantineMessage]:
     """The lines in an object that a message points to, each as a message of its own. Raises `Unreadable`."""
     try:
         with gzip.open(BytesIO(body)) as content:
-            return [_DECODER.decode(line) for line in bounded_lines(content.readline, max_size=MAX_CONTENT)]
+            return [_DECODER.decode(line) for line in bounded_lines(content.read, max_size=MAX_CONTENT)]
     except (OSError, EOFError, zlib.error, msgspec.MsgspecError, OutOfBounds, RecursionError) as error:
         raise Unreadable(f"{address} is not in the format that the processor writes there: {error}") from error
 

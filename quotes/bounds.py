@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Iterator
-from typing import Any, AnyStr
+from typing import Any
 
 MAX_LINE = 16 * 2**20
 """The longest line of a file. The longest of ours hold the bytes of a whole Kinesis record."""
+_CHUNK = 2**18
 _LEAST_LINE = 100
 """What a line counts at least in the size of a file, because short lines take time too."""
 MAX_TOML = 2**19
@@ -29,21 +30,24 @@ class OutOfBounds(ValueError):
     """A file exceeds a bound. The message says which, for a person."""
 
 
-def bounded_lines(readline: Callable[[int], AnyStr], *, max_size: float, max_line: int = MAX_LINE) -> Iterator[AnyStr]:
-    """The lines of a file with their line ends. Raises `OutOfBounds` before a line or the file takes more memory.
+def bounded_lines(read: Callable[[int], bytes], *, max_size: float) -> Iterator[bytes]:
+    """The lines of a file, without their newlines. Raises `OutOfBounds` if a line or the file is too long.
 
-    `readline` is that of the file; its argument is the most that it reads. Sizes are those of the content, so they hold
-    for a compressed file that is being decompressed.
+    `read` is that of the file; its argument is the most that it reads. Sizes are those of the content, so they hold for
+    a compressed file that is being decompressed, and no more than a line and a chunk are in memory.
     """
-    number = size = 0
-    while line := readline(max_line + 1):
-        number += 1
-        size += max(len(line), _LEAST_LINE)
-        if len(line) > max_line:
-            raise OutOfBounds(f"line {number} is longer than {_megabytes(max_line)}")
+    number, size, rest = 1, 0, b""
+    while chunk := read(_CHUNK):
+        *lines, rest = (rest + chunk).split(b"\n")
+        size += max(len(chunk), _LEAST_LINE * len(lines))
         if size > max_size:
             raise OutOfBounds(f"it holds more than {_megabytes(max_size)}")
-        yield line
+        yield from lines
+        number += len(lines)
+        if len(rest) > MAX_LINE:
+            raise OutOfBounds(f"line {number} is longer than {_megabytes(MAX_LINE)}")
+    if rest:
+        yield rest
 
 
 def read_toml(read: Callable[[int], str]) -> dict[str, Any]:

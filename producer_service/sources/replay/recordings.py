@@ -105,8 +105,9 @@ def _read(file: Path, symbols: frozenset[str], clock: Clock, found: Recordings) 
 
 
 def _read_bars(file: Path, symbol: str, clock: Clock, found: Recordings) -> None:
-    with file.open(newline="", encoding="utf-8-sig") as lines:
-        bars, mistakes = parse_bars(bounded_lines(lines.readline, max_size=math.inf), str(file), clock)
+    with file.open("rb") as content:
+        rows = (line.decode().removeprefix("\ufeff") for line in bounded_lines(content.read, max_size=math.inf))
+        bars, mistakes = parse_bars(rows, str(file), clock)
     found.mistakes += mistakes
     if not bars and not mistakes:
         found.mistakes.append(f"{file}: has no rows")
@@ -126,9 +127,9 @@ def _read_lines(file: Path, symbols: frozenset[str], found: Recordings) -> None:
     is_compressed = file.name.endswith(".gz")
     try:
         with gzip.open(file) if is_compressed else file.open("rb") as content:
-            lines = bounded_lines(content.readline, max_size=MAX_DECOMPRESSED if is_compressed else math.inf)
+            lines = bounded_lines(content.read, max_size=MAX_DECOMPRESSED if is_compressed else math.inf)
             for number, line in enumerate(lines, start=1):
-                decoded = decode(line.rstrip(b"\r\n"))  # a file may have passed through Windows
+                decoded = decode(line.rstrip(b"\r"))  # a file may have passed through Windows
                 for bad in decoded.bad:
                     found.skipped_lines += 1
                     found.first_skipped = found.first_skipped or f"{file}:{number}: {bad.reason}"

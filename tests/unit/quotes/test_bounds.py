@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from contextlib import nullcontext
 from decimal import Decimal
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -21,20 +23,22 @@ from quotes.bounds import MAX_TOML, MAX_TOML_LEVELS, OutOfBounds, bounded_lines,
 TOO_DEEP = f"line 2 is nested deeper than {MAX_TOML_LEVELS} levels"
 
 
-@given(lines=st.lists(st.integers(0, 300)), max_line=st.integers(1, 300), max_size=st.integers(0, 3000))
-def test_lines_are_whole_up_to_the_bound(lines: list[int], max_line: int, max_size: int) -> None:
-    content = b"".join(b"x" * length + b"\n" for length in lines)
-    size = sum(max(length + 1, 100) for length in lines)
-    read: list[bytes] = []
+@given(st.text("a\n\r").map(str.encode), st.integers(1, 60))
+def test_lines_are_those_of_the_file_however_it_is_read(content: bytes, step: int) -> None:
+    file = io.BytesIO(content)
 
-    try:
-        read += bounded_lines(io.BytesIO(content).readline, max_size=max_size, max_line=max_line)
-    except OutOfBounds:
-        assert max(lines) + 1 > max_line or size > max_size
-    else:
-        assert b"".join(read) == content
-        assert all(len(line) <= max_line for line in read)
-        assert size <= max_size
+    read = list(bounded_lines(lambda most: file.read(min(most, step)), max_size=inf))
+
+    assert read == [line.removesuffix(b"\n") for line in io.BytesIO(content)]
+
+
+@given(st.lists(st.integers(0, 300), max_size=30), st.integers(1, 5000))
+def test_a_file_is_refused_if_its_lines_are_too_many_or_too_long(lengths: list[int], max_size: int) -> None:
+    content = b"".join(b"x" * length + b"\n" for length in lengths)
+    size = max(len(content), 100 * len(lengths))
+
+    with nullcontext() if size <= max_size else pytest.raises(OutOfBounds, match="it holds more than"):
+        list(bounded_lines(io.BytesIO(content).read, max_size=max_size))
 
 
 def read_watchlist(path: Path) -> object:
