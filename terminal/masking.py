@@ -12,7 +12,8 @@ MASK = "***"
 
 _USER = re.compile(
     r"""(?<=://)\S*(?=@)                              # before the last @, since a password may hold any character
-    |(?<![^\s"'=(])[^\s:/@"'=(]+:[^\s/@]+(?=@[\w\[])  # a proxy may have no scheme""",
+    |(?<![^\s"'=(])[^\s:/@"'=(]+:[^\s/@]+(?=@[\w\[])  # a proxy may have no scheme
+    |(?<=cast\ to\ integer\ value\ as\ ').*(?=')      # urllib, of a password with a slash""",
     re.VERBOSE,
 )
 _CUT = re.compile(r"(?<=://)[^\s:/@]+:(?!\d+\b)[^\s/@]+$")
@@ -21,7 +22,7 @@ _CUT = re.compile(r"(?<=://)[^\s:/@]+:(?!\d+\b)[^\s/@]+$")
 
 def masked(text: str) -> str:
     """The text with `***` for the user and the password of each URL in it."""
-    if "@" in text:
+    if "@" in text or "cast to integer" in text:
         text = _USER.sub(MASK, text)
     return _CUT.sub(MASK, text) if "://" in text else text
 

@@ -24,6 +24,7 @@ SECRET = st.text(st.characters(codec="ascii", categories=["L", "N", "P", "S"]), 
         ("socks5h://token@proxy", "socks5h://***@proxy"),
         ("http://joe:secret@a http://ann:hidden@b", "http://***@a http://***@b"),
         ("the text is cut: http://joe:sec", "the text is cut: http://***"),
+        ("Port could not be cast to integer value as 'hunt'", "Port could not be cast to integer value as '***'"),
         ("http://joe%40mail:sec%2Fret@host", "http://***@host"),
     ],
 )
