@@ -22,7 +22,7 @@ from terminal.masking import masked
 MAX_CONNECTIONS = 64
 """The most open connections. Each takes a thread and a descriptor."""
 REQUEST_SECONDS = 5.0
-"""How long a connection may take, from its first byte to the last byte of the answer."""
+"""How long a connection may take, from its opening to the last byte of the answer."""
 PATIENCE_SECONDS = 0.05
 """How long a connection may wait with its request while others wait for its place. A health check needs a fraction."""
 _LOOK_SECONDS = 0.1  # how often the ages of connections are looked at
