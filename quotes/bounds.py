@@ -9,7 +9,7 @@ from typing import Any
 
 MAX_LINE = 16 * 2**20
 """The longest line of a file. The longest of ours hold the bytes of a whole Kinesis record."""
-_CHUNK = 2**20
+_CHUNK = 2**18
 _LEAST_LINE = 100
 """What a line counts at least in the size of a file, because short lines take time too."""
 MAX_TOML = 2**19
