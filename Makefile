@@ -14,6 +14,8 @@ SYMBOLS ?=
 INTERVAL ?=
 REPLAY_PATH ?=
 REPLAY_SPEED ?=
+REPLAY_TIMEZONE ?=
+REPLAY_STAMP ?=
 SUMMARY ?=
 KEEP ?=
 
@@ -57,13 +59,15 @@ demo: $(VENV)/$(STAMP) ## Run the whole pipeline on this machine, without AWS an
 ##   SYMBOLS=A,B        the symbols to poll
 ##   INTERVAL=1         seconds from one poll to the next
 ##   REPLAY_PATH=dir    the recordings to replay, with REPLAY_SPEED=60 for an hour in a minute
+##   REPLAY_TIMEZONE=UTC  the clock of their bars, with REPLAY_STAMP=start or end (docs/replay.md)
 ##   SUMMARY=file.json  write the closing figures to a file
 ##   AUTH=true          enforce the deployed IAM policies, the function's role included (needs openssl)
 ##   KEEP=dir           keep the archive in another directory than build/demo-archive
 	@$(VENV)/bin/python -m replica demo \
 	  $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(SOURCE),--source '$(SOURCE)') $(if $(SYMBOLS),--symbols '$(SYMBOLS)') \
 	  $(if $(INTERVAL),--interval '$(INTERVAL)') $(if $(REPLAY_PATH),--replay-path '$(REPLAY_PATH)') \
-	  $(if $(REPLAY_SPEED),--replay-speed '$(REPLAY_SPEED)') $(if $(SUMMARY),--summary '$(SUMMARY)') \
+	  $(if $(REPLAY_SPEED),--replay-speed '$(REPLAY_SPEED)') $(if $(REPLAY_TIMEZONE),--replay-timezone '$(REPLAY_TIMEZONE)') \
+  $(if $(REPLAY_STAMP),--replay-stamp '$(REPLAY_STAMP)') $(if $(SUMMARY),--summary '$(SUMMARY)') \
 	  $(if $(KEEP),--keep '$(KEEP)')
 
 # The query reaches the shell in a variable, because it holds quotes and dollar signs.

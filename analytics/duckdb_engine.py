@@ -25,6 +25,8 @@ from analytics.result import Result
 
 _PRICE = "decimal(38,26)"
 _TYPES = {"string": "VARCHAR", "bigint": "BIGINT", "int": "INTEGER", _PRICE: "DECIMAL(38,26)"}
+MEMORY = "1GB"
+"""How much memory a query takes. The rest goes to the disk, whatever a small compressed file holds."""
 _MACROS = (
     # Functions of Trino that DuckDB does not have. Athena estimates the percentile, and this one is exact.
     "CREATE MACRO from_iso8601_timestamp(text) AS CAST(text AS TIMESTAMPTZ)",
@@ -76,6 +78,7 @@ class Engine:
         archive = archive.absolute()
         self._refused = _EXTENSION_STATEMENTS if allow_files else _EXTENSION_STATEMENTS | _FILE_STATEMENTS
         self._connection = duckdb.connect(":memory:")
+        self._execute(f"SET memory_limit = '{MEMORY}'")
         self._execute("SET TimeZone = 'UTC'")
         for macro in (*_MACROS, _PRICE_MACRO):
             self._execute(macro)

@@ -81,13 +81,19 @@ class Service:
         self._scope = Scope(region=region, service=name)
         self._credentials = credentials
         self._sleep, self._monotonic = sleep, monotonic
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            host = port = None
+        if host is None or parts.scheme not in ("http", "https"):
+            # The message does not quote the URL, which may hold a password.
             raise WrongEnvironment(
-                f"the endpoint of {name}, {url!r}, is not a URL such as https://{name}.eu-west-1.amazonaws.com"
+                f"the endpoint of {name} is not a URL such as https://{name}.eu-west-1.amazonaws.com: correct "
+                f"AWS_ENDPOINT_URL_{name.upper()} or AWS_ENDPOINT_URL"
             )
         self._host, self._prefix = parts.netloc.rpartition("@")[2], parts.path.rstrip("/")
-        self._connection = Connection(parts.scheme, parts.hostname, parts.port, ca_bundle)
+        self._connection = Connection(parts.scheme, host, port, ca_bundle)
 
     def send(
         self, action: str, headers: dict[str, str], body: bytes, *, method: str = "POST", path: str = "/"

@@ -183,10 +183,13 @@ def _pair(text: str, place: str) -> tuple[str, str]:
 
 
 def _deployment(prefix: str, stage: str, stacks: tuple[str, ...]) -> Deployment:
-    session = boto3.Session()
+    try:
+        cloudformation, s3 = boto3.client("cloudformation"), boto3.client("s3")
+    except ValueError as error:  # boto3 raises it for an endpoint that is not a URL
+        raise DeploymentError(f"the AWS settings of the environment are wrong: {error}") from error
     return Deployment(
-        session.client("cloudformation"),
-        session.client("s3"),
+        cloudformation,
+        s3,
         f"{prefix}-{stage}",
         lambda line: echo(line, err=True),
         stacks=stacks,

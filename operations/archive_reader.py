@@ -12,15 +12,22 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
+from io import BytesIO
 from typing import NamedTuple
 
 import msgspec
 
+from aws_limits import LAMBDA_PAYLOAD_BYTES
 from operations.errors import Unreadable
 from operations.ports import ObjectStore
 from quotes import Quote, decode
+from quotes.bounds import OutOfBounds, bounded_lines
 
 HOUR = timedelta(hours=1)
+MAX_CONTENT = 2**30
+"""The most bytes of a decompressed object. An event full of refused lines becomes a hundred times as long."""
+MAX_QUOTES_SIZE = 4 * LAMBDA_PAYLOAD_BYTES
+"""The most bytes of an object's quotes, which stay in memory. They came in one event."""
 READERS = 8
 """How many objects are read at once."""
 _MAX_READ_AHEAD = 4 * READERS
@@ -54,17 +61,31 @@ class QuoteFilter(msgspec.Struct, frozen=True, kw_only=True):
     def quotes_in(self, body: bytes, address: str) -> list[ArchivedQuote]:
         """The matching quotes of an object, in its order. Raises `Unreadable`."""
         names = None if self.symbols is None else {symbol.encode() for symbol in self.symbols}
+        found: list[ArchivedQuote] = []
+        size = 0
         try:
-            lines = gzip.decompress(body).split(b"\n")
+            for quote in self._quotes_in(body, names):
+                found.append(quote)
+                size += len(quote.line)
+                if size > MAX_QUOTES_SIZE:
+                    raise Unreadable(
+                        f"{address} holds more quotes than one batch can, so nothing was rebuilt: move it elsewhere"
+                    )
         except (OSError, EOFError, zlib.error) as error:
             raise Unreadable(f"{address} is damaged, so nothing was rebuilt: {error}") from error
-        return [
-            ArchivedQuote(good.line.symbol, good.line.event_time, good.line.revision, good.content)
-            for line in lines
-            if _may_match(line, names)
-            for good in decode(line).good
-            if isinstance(good.line, Quote) and self._matches(good.line)
-        ]
+        except OutOfBounds as error:
+            raise Unreadable(f"{address}: {error}, so nothing was rebuilt: move it elsewhere") from error
+        return found
+
+    def _quotes_in(self, body: bytes, names: set[bytes] | None) -> Iterator[ArchivedQuote]:
+        with gzip.open(BytesIO(body)) as content:
+            for line in bounded_lines(content.read, max_size=MAX_CONTENT):
+                if not _may_match(line, names):
+                    continue
+                for good in decode(line).good:
+                    quote = good.line
+                    if isinstance(quote, Quote) and self._matches(quote):
+                        yield ArchivedQuote(quote.symbol, quote.event_time, quote.revision, good.content)
 
     def _matches(self, quote: Quote) -> bool:
         return quote.event_time < self.before and (self.symbols is None or quote.symbol in self.symbols)

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterable
 from datetime import datetime
 from hashlib import blake2b
+from io import BytesIO
 
 import msgspec
 
@@ -15,8 +16,11 @@ from operations.ports import ReceivedMessage
 from processor_lambda.ports import QuarantineMessage
 from processor_lambda.records import Record, parse_record
 from quotes import Heartbeat, decode, from_iso, lane_of, lanes_of_key, partition_key
+from quotes.bounds import OutOfBounds, bounded_lines
 
 _DECODER = msgspec.json.Decoder(QuarantineMessage)
+MAX_CONTENT = 64 * 2**20
+"""The most bytes of a decompressed object. It holds the refused lines of one record."""
 _HANDLE_BYTES = 5
 
 
@@ -102,8 +106,9 @@ def handle_of(name: str) -> str:
 def lines_in(body: bytes, address: str) -> list[QuarantineMessage]:
     """The lines in an object that a message points to, each as a message of its own. Raises `Unreadable`."""
     try:
-        return [_DECODER.decode(line) for line in gzip.decompress(body).splitlines()]
-    except (OSError, EOFError, zlib.error, msgspec.MsgspecError) as error:
+        with gzip.open(BytesIO(body)) as content:
+            return [_DECODER.decode(line) for line in bounded_lines(content.read, max_size=MAX_CONTENT)]
+    except (OSError, EOFError, zlib.error, msgspec.MsgspecError, OutOfBounds, RecursionError) as error:
         raise Unreadable(f"{address} is not in the format that the processor writes there: {error}") from error
 
 
@@ -145,7 +150,7 @@ def _message_of(body: str) -> QuarantineMessage | None:
         message = _DECODER.decode(body)
         from_iso(message.arrival)
         int(message.sequence_number)
-    except (msgspec.MsgspecError, ValueError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     return message if message.content is not None or message.object is not None else None
 

@@ -147,7 +147,15 @@ def records_in(body: bytes, address: str) -> tuple[Record, ...]:
         # AWS's example has the event as a JSON string in the document. Accept a JSON object too.
         event = msgspec.json.decode(payload) if isinstance(payload, str) else payload
         records = records_of(event)
-    except (msgspec.MsgspecError, LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (
+        msgspec.MsgspecError,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise Unreadable(f"{address} is not a batch that Lambda discarded: {error}") from error
     if not records:
         raise Unreadable(f"{address} holds no records")

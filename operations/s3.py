@@ -8,9 +8,12 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from aws_limits import LAMBDA_PAYLOAD_BYTES
 from operations.aws import translated_errors
 from operations.errors import NotFound, Unreadable
 
+MAX_OBJECT_BYTES = 10 * LAMBDA_PAYLOAD_BYTES
+"""The largest object that is read. The processor and Lambda write about as much as one event."""
 _SCHEME = "s3://"
 
 
@@ -35,7 +38,10 @@ class S3ObjectStore:
         bucket, key = self._split(address)
         with translated_errors(address):
             try:
-                body: bytes = self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
+                found = self._client.get_object(Bucket=bucket, Key=key)
+                if found["ContentLength"] > MAX_OBJECT_BYTES:
+                    raise Unreadable(f"{address} has {found['ContentLength']:,} bytes, more than any object of ours")
+                body: bytes = found["Body"].read()
             except ClientError as error:
                 if error.response["Error"]["Code"] == "NoSuchKey":
                     raise NotFound(f"{address} does not exist") from error

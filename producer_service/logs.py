@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import Any
 
 import structlog
+
+from terminal.masking import masked_values
+
+
+def _mask(_: Any, __: str, fields: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Mask the passwords of URLs, which the errors of libraries quote."""
+    return {name: masked_values(value) for name, value in fields.items()}
 
 
 def configure(level: str) -> None:
@@ -32,6 +40,7 @@ def configure(level: str) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _mask,
                 structlog.processors.JSONRenderer(),
             ],
         )

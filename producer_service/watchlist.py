@@ -23,6 +23,7 @@ from producer_service.errors import ConfigurationError
 from producer_service.suggestions import did_you_mean
 from producer_service.watch_group import MAX_INTERVAL_SECONDS, MIN_INTERVAL_SECONDS, WatchGroup
 from quotes import is_symbol
+from quotes.bounds import OutOfBounds, read_toml
 from quotes.encodings import decoding_problem
 
 _TYPES: Mapping[str, Any] = {
@@ -45,13 +46,16 @@ def read(
     `ConfigurationError` with every mistake, each with the file, the group and the key.
     """
     try:
-        document = tomllib.loads(path.read_bytes().decode())
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            document = read_toml(file.read)
     except OSError as error:
         raise ConfigurationError([f"{path}: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
         raise ConfigurationError([f"{path}: {decoding_problem(error)}"]) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError([f"{path}: is not TOML: {error}"]) from error
+    except OutOfBounds as error:
+        raise ConfigurationError([f"{path}: {error}"]) from error
     reader = _Reader({"interval_seconds": interval_seconds, "calendar": calendar, "source": source}, sources)
     groups = reader.groups(document)
     if reader.mistakes:

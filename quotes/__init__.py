@@ -1,7 +1,8 @@
 """The contract between producer and processor: what a quote is, and its bytes.
 
 `model` defines quotes, heartbeats and corporate actions, `wire` encodes and decodes packets of them, and `lanes`
-computes the lane of a symbol. Both programs import this package, and neither imports the other.
+computes the lane of a symbol. `bounds` reads files without trusting their size. Both programs import this package, and
+neither imports the other.
 """
 
 from quotes.lanes import MAX_LANES, MAX_SYMBOLS_PER_LANE, lane_of, lanes_of_key, partition_key

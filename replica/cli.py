@@ -54,6 +54,15 @@ def demo(  # noqa: PLR0917  (options, by name)
     replay_speed: Annotated[
         float, typer.Option(min=0, help="The speed of a replay, in times real time. 0 is as fast as possible.")
     ] = 0.0,
+    replay_timezone: Annotated[
+        str | None, typer.Option(help="The time zone of a replay's bars. The default is America/New_York.")
+    ] = None,
+    replay_stamp: Annotated[
+        str | None,
+        typer.Option(
+            metavar="start|end", help="What the times of a replay's bars name in their minute. [default: end]"
+        ),
+    ] = None,
     summary: Annotated[Path | None, typer.Option(help="Write the result to this file, as JSON.")] = None,
     keep: Annotated[
         Path,
@@ -88,6 +97,10 @@ def demo(  # noqa: PLR0917  (options, by name)
         settings["SYMBOLS"] = symbols
     if replay_path is not None:
         settings["REPLAY_PATH"] = str(replay_path.absolute())
+    if replay_timezone is not None:
+        settings["REPLAY_TIMEZONE"] = replay_timezone
+    if replay_stamp is not None:
+        settings["REPLAY_STAMP"] = replay_stamp
     with _reported_errors(), foreground(), Interrupts() as interrupts:
         result = run_demo(
             View(Console()), interrupts, seconds=seconds, settings=settings, archive=keep, policies_enforced=auth

@@ -14,7 +14,6 @@ docs/alerts.md describes each kind and field. `default_rules.toml` holds the def
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -27,6 +26,7 @@ from processor_lambda.alerts.kinds import Rule
 from processor_lambda.alerts.rules import Rules
 from processor_lambda.errors import SettingsError
 from quotes import is_symbol
+from quotes.bounds import read_toml
 from quotes.encodings import decoding_problem
 
 DEFAULT_FILE = Path(__file__).with_name("default_rules.toml")
@@ -40,7 +40,8 @@ def read(path: Path, anomaly_percent: Decimal) -> Rules:
     Raises `SettingsError` with all mistakes, one a line, each with the rule's place in the file.
     """
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            document = read_toml(file.read)
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path}: {decoding_problem(error)}") from error
     except (OSError, ValueError) as error:

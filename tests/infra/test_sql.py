@@ -16,7 +16,7 @@ from sqlglot.optimizer.annotate_types import annotate_types
 
 from analytics import catalog, templates
 from analytics.catalog import Catalog, Statement
-from analytics.duckdb_engine import Engine, view_columns
+from analytics.duckdb_engine import Engine, QueryError, view_columns
 from analytics.formatting import as_csv
 from analytics.result import Result
 from costs import prices
@@ -52,6 +52,15 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
             for name in {f"shardId-000000000000-{poll}-{poll}", f"shardId-000000000000-0-{poll}"}:
                 (folder / f"{name}.jsonl.gz").write_bytes(body)
     return Engine(CATALOG, directory)
+
+
+def test_a_query_takes_bounded_memory_whatever_an_object_holds(engine: Engine, tmp_path: Path) -> None:
+    assert engine.run("SELECT current_setting('memory_limit')").rows == (("953.6 MiB",),)  # 1 GB
+    folder = tmp_path / "raw-data" / "dt=2026-11-23" / "hour=14"
+    folder.mkdir(parents=True)
+    (folder / "shardId-000000000000-1-2.jsonl.gz").write_bytes(gzip.compress(b"\0" * 40 * 2**20))
+    with pytest.raises(QueryError, match="exceeded while reading file"):
+        Engine(CATALOG, tmp_path).run("SELECT count(*) FROM quotes")
 
 
 @pytest.mark.parametrize("name", ["views.yaml", "queries.yaml"])

@@ -1,30 +1,32 @@
-"""Minute bars in files, and the quotes that a minute bar stands for.
+"""Minute bars as rows of a CSV file, and the quotes that a minute bar stands for. Pure.
 
-A file `SYMBOL_1min.csv` has the columns datetime, open, high, low, close and volume, and one row per minute in any
-order. `datetime` is the time in New York at the END of the minute.
+docs/replay.md describes the file.
 """
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
+from operator import attrgetter
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from producer_service.sources.replay.clock import Clock, Moments, choose_by_order, moments_of
 from quotes import Invalid, price
+from quotes.model import MAX_VOLUME
 
-NEW_YORK = ZoneInfo("America/New_York")
 MINUTE = timedelta(minutes=1)
 MAX_MISTAKES = 20
 """The most mistakes of one file that are listed. The others are counted."""
 
-_COLUMNS = ("datetime", "open", "high", "low", "close", "volume")
-_YEARS = range(1971, 2200)  # what a quote may hold, in any time zone
-_NO_TIME = datetime(1, 1, 1, tzinfo=UTC)
+_PRICES = ("open", "high", "low", "close")
+_COLUMNS = ("datetime", *_PRICES, "volume")
+_NO_PRICES = (0, -1)
+"""What many files write where there is no price. They are prices if the row has another negative price as well."""
 _LOW_AFTER = timedelta(seconds=20)
 _HIGH_AFTER = timedelta(seconds=40)
 _CLOSE_AFTER = MINUTE - timedelta(milliseconds=1)
@@ -54,19 +56,19 @@ class Moment(msgspec.Struct, frozen=True, gc=False):
     volume: int
 
 
-def moments(bars: Iterable[Bar]) -> Iterator[Moment]:
+def moments(bars: Iterable[Bar], zone: ZoneInfo) -> Iterator[Moment]:
     """The four moments of each bar: open, low (+20 s), high (+40 s) and close (1 ms before the end).
 
     The bars must be in order of time. A bar's volume is added at its close, so that folding the moments of a minute
-    gives the same bar again. `previous_close` is the last close of the previous day in New York that has bars, or None
-    on the first day.
+    gives the same bar again. `previous_close` is the last close of the previous day in `zone` that has bars, or None on
+    the first day.
     """
     today: date | None = None
     previous_close = last_close = None
     volume = 0
     day_open = day_high = day_low = Decimal(0)
     for bar in bars:
-        day = bar.start.astimezone(NEW_YORK).date()
+        day = bar.start.astimezone(zone).date()
         if day != today:
             today, previous_close, volume = day, last_close, 0
             day_open = day_high = day_low = bar.open
@@ -81,78 +83,113 @@ def moments(bars: Iterable[Bar]) -> Iterator[Moment]:
         last_close = bar.close
 
 
-def read_bars(path: Path) -> tuple[list[Bar], list[str]]:
-    """The bars of a file in order of time, and its mistakes, each with file and line. Raises OSError.
+def parse_bars(lines: Iterable[str], name: str, clock: Clock) -> tuple[list[Bar], list[str]]:
+    """The bars in the lines of a file, in order of time, and its mistakes, each with the file's name and the line.
 
-    If there are mistakes, bars are missing. If two rows are for the same minute, the later row counts. A high below its
-    low is not a mistake, since it makes valid quotes.
+    If there are mistakes, bars are missing. A high below its low is not a mistake, since it makes valid quotes.
     """
-    bars: dict[datetime, Bar] = {}
+    rows: list[_Row] = []
     mistakes: list[str] = []
+    reader = csv.reader(lines)
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.reader(file)
-            header = [name.strip() for name in next(rows, [])]
-            absent = [name for name in _COLUMNS if name not in header]
-            if absent:
-                return [], [f"{path}:1: there is no column {', '.join(absent)}"]
-            places = [header.index(name) for name in _COLUMNS]
-            for row in rows:
-                if not row:
-                    continue
-                try:
-                    bar = _bar([row[place].strip() if place < len(row) else "" for place in places])
-                    bars[bar.start] = bar
-                except ValueError as error:
-                    mistakes.append(f"{path}:{rows.line_num}: {error}")
-    except (csv.Error, UnicodeDecodeError) as error:
-        mistakes.append(f"{path}: is not a CSV file in UTF-8: {error}")
+        header = [column.strip() for column in next(reader, [])]
+        absent = [column for column in _COLUMNS if column not in header]
+        if absent:
+            return [], [f"{name}:1: there is no column {', '.join(absent)}"]
+        places = [header.index(column) for column in _COLUMNS]
+        for cells in reader:
+            if not cells:
+                continue
+            try:
+                row = _row([cells[place].strip() if place < len(cells) else "" for place in places], clock.zone)
+                rows.append(row._replace(line=reader.line_num))
+            except ValueError as error:
+                mistakes.append(f"{name}:{reader.line_num}: {error}")
+    except csv.Error as error:
+        mistakes.append(f"{name}:{reader.line_num}: is not CSV: {error}")
+    bars, more = _placed(rows, clock)
+    mistakes += [f"{name}:{mistake}" for mistake in more]
     if len(mistakes) > MAX_MISTAKES:
-        mistakes[MAX_MISTAKES:] = [f"{path}: and {len(mistakes) - MAX_MISTAKES} more mistakes"]
-    return [bars[start] for start in sorted(bars)], mistakes
+        mistakes[MAX_MISTAKES:] = [f"{name}: and {len(mistakes) - MAX_MISTAKES} more mistakes"]
+    return bars, mistakes
 
 
-def _bar(cells: Sequence[str]) -> Bar:
-    """The bar of a row. Raises ValueError, which names everything that is wrong with the row."""
+class _Row(NamedTuple):
+    line: int
+    moments: Moments
+    prices: Sequence[Decimal]
+    volume: int
+
+
+def _placed(rows: Sequence[_Row], clock: Clock) -> tuple[list[Bar], list[str]]:
+    """The bars of some rows, in order of time, and the rows that have no minute of their own."""
+    before = MINUTE if clock.stamp == "end" else timedelta()
+    lines: dict[datetime, int] = {}
+    bars: list[Bar] = []
+    mistakes: list[str] = []
+    for row, moment in zip(rows, choose_by_order([row.moments for row in rows]), strict=True):
+        if moment is None:
+            first, second = (each.astimezone(clock.zone) for each in row.moments)
+            mistakes.append(
+                f"{row.line}: datetime: the clock of {clock.zone} shows {first:%Y-%m-%d %H:%M} twice, and the order of "
+                f"the rows does not say which it is: write {first.isoformat(' ')} or {second.isoformat(' ')}"
+            )
+            continue
+        start = moment - before
+        other = lines.setdefault(start, row.line)
+        if other == row.line:
+            open_, high, low, close = row.prices
+            bars.append(Bar(start, open_, high, low, close, row.volume))
+        else:
+            mistakes.append(f"{row.line}: datetime: line {other} is for the same minute, {start:%Y-%m-%dT%H:%MZ}")
+    return sorted(bars, key=attrgetter("start")), mistakes
+
+
+def _row(cells: Sequence[str], zone: ZoneInfo) -> _Row:
+    """A row. Raises ValueError, which names everything that is wrong with it."""
+    absent = [column for column, cell in zip(_COLUMNS, cells, strict=True) if not cell]
+    if absent:
+        raise ValueError(f"{', '.join(absent)} missing")
     problems: list[str] = []
-    start = _start(cells[0], problems)
-    open_, high, low, close = (_price(*named, problems) for named in zip(_COLUMNS[1:5], cells[1:5], strict=True))
+    try:
+        moments = moments_of(cells[0], zone)
+    except ValueError as error:
+        moments = ()
+        problems.append(f"datetime {error}")
+    prices = _prices(cells[1:5], problems)
     volume = _volume(cells[5], problems)
     if problems:
         raise ValueError("; ".join(problems))
-    return Bar(start, open_, high, low, close, volume)
+    return _Row(0, moments, prices, volume)
 
 
-def _start(text: str, problems: list[str]) -> datetime:
-    try:
-        end: datetime | None = datetime.fromisoformat(text)
-    except ValueError:
-        end = None
-    # A date without a time would be a daily bar, and a time with a zone might not be New York's.
-    if end is None or ":" not in text or end.tzinfo is not None or end.second or end.microsecond:
-        problems.append(f"datetime {text!r} is not the end of a minute like 2019-02-15 16:00:00")
-    elif end.year not in _YEARS:
-        problems.append(f"datetime {text!r} is not between {_YEARS.start} and {_YEARS.stop - 1}")
-    else:
-        # The minute is subtracted in UTC, because New York skips an hour when its clocks change.
-        return end.replace(tzinfo=NEW_YORK).astimezone(UTC) - MINUTE
-    return _NO_TIME
-
-
-def _price(column: str, text: str, problems: list[str]) -> Decimal:
-    try:
-        return price(text)
-    except Invalid:
-        problems.append(f"{column} {text!r} is not a price")
-        return Decimal(0)
+def _prices(cells: Sequence[str], problems: list[str]) -> list[Decimal]:
+    prices: dict[str, Decimal] = {}
+    for column, text in zip(_PRICES, cells, strict=True):
+        try:
+            prices[column] = price(text)
+        except Invalid as error:
+            problems.append(f"{column} {str(error).removeprefix('price ')}")
+    if not any(amount < 0 and amount not in _NO_PRICES for amount in prices.values()):
+        problems += [
+            f"{column} {amount} is not a price: files write 0 or -1 where there was none; leave the row out"
+            for column, amount in prices.items()
+            if amount in _NO_PRICES
+        ]
+    return list(prices.values())
 
 
 def _volume(text: str, problems: list[str]) -> int:
     try:
-        volume = price(text)  # some files have 427888.0
-        if volume >= 0 and volume == int(volume):
-            return int(volume)
-    except Invalid:
-        pass
-    problems.append(f"volume {text!r} is not a count")
+        volume = Decimal(text)  # some files have 427888.0 or 1e6
+    except ArithmeticError:
+        volume = Decimal("NaN")
+    if not volume.is_finite():
+        problems.append(f"volume {text!r} is not a number")
+    elif not 0 <= volume <= MAX_VOLUME:
+        problems.append(f"volume {text!r} is not between 0 and 2**63 - 1")
+    elif volume != volume.to_integral_value():
+        problems.append(f"volume {text!r} is not a whole number; count in a smaller unit, such as thousandths")
+    else:
+        return int(volume)
     return 0

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import gzip
+import math
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
 from pathlib import Path
 
 import msgspec
 
-from producer_service.sources.replay.bars import MINUTE, Bar, read_bars
-from quotes import Quote, decode, is_symbol
+from producer_service.sources.replay.bars import MINUTE, Bar, parse_bars
+from producer_service.sources.replay.clock import DEFAULT_CLOCK, Clock
+from quotes import Quote, decode, is_symbol, to_iso
+from quotes.bounds import OutOfBounds, bounded_lines
 
 BARS_SUFFIX = "_1min.csv"
 LINES_SUFFIXES = (".jsonl", ".jsonl.gz")
+MAX_DECOMPRESSED = 256 * 2**20
+"""The most bytes that a compressed file may hold, which may be a thousand times its size. All quotes stay in memory."""
 _MAX_NAMED = 10
 
 
@@ -49,13 +55,13 @@ class Recordings(msgspec.Struct):
     """The place of the first skipped line, and why it was skipped."""
 
 
-def load(path: Path, symbols: Sequence[str] = ()) -> Recordings:
+def load(path: Path, symbols: Sequence[str] = (), clock: Clock = DEFAULT_CLOCK) -> Recordings:
     """Read a file, or every `SYMBOL_1min.csv`, `*.jsonl` and `*.jsonl.gz` in a directory and its subdirectories.
 
-    If `symbols` is not empty, only these are loaded. Everything is held in memory, because files may overlap in time
-    and need not be in order: about 0.6 KB per bar and 1.2 KB per JSON line. If two files have a bar for the same
-    minute, the one of the later file counts. Invalid JSON Lines are skipped and counted. A mistake in minute bars is an
-    error.
+    If `symbols` is not empty, only these are loaded. `clock` says how bars name their minutes. Everything is held in
+    memory, because files may overlap in time and need not be in order: about 0.6 KB per bar and 1.2 KB per JSON line.
+    Invalid JSON Lines are skipped and counted. A mistake in minute bars is an error, and so are two bars of one symbol
+    for the same minute, in one file or in two.
     """
     found = Recordings()
     try:
@@ -63,7 +69,7 @@ def load(path: Path, symbols: Sequence[str] = ()) -> Recordings:
         if not files:
             found.mistakes.append(f"{path}: no recordings here: neither SYMBOL{BARS_SUFFIX} nor *.jsonl nor *.jsonl.gz")
         for file in files:
-            _read(file, frozenset(symbols), found)
+            _read(file, frozenset(symbols), clock, found)
     except OSError as error:
         found.mistakes.append(f"{error.filename or path}: {error.strerror or error}")
     for recording in found.by_symbol.values():
@@ -80,30 +86,50 @@ def _files(path: Path) -> list[Path]:
     return sorted(file for file in files if file.name.endswith((BARS_SUFFIX, *LINES_SUFFIXES)) and file.is_file())
 
 
-def _read(file: Path, symbols: frozenset[str], found: Recordings) -> None:
-    if not file.name.endswith(BARS_SUFFIX):
-        _read_lines(file, symbols, found)
-        return
-    symbol = file.name.removesuffix(BARS_SUFFIX)
-    if symbols and symbol not in symbols:
-        return
-    if not is_symbol(symbol):
-        found.mistakes.append(f"{file}: {symbol!r} is not a symbol")
-        return
-    bars, mistakes = read_bars(file)
+def _read(file: Path, symbols: frozenset[str], clock: Clock, found: Recordings) -> None:
+    try:
+        if not file.name.endswith(BARS_SUFFIX):
+            _read_lines(file, symbols, found)
+            return
+        symbol = file.name.removesuffix(BARS_SUFFIX)
+        if symbols and symbol not in symbols:
+            return
+        if is_symbol(symbol):
+            _read_bars(file, symbol, clock, found)
+        else:
+            found.mistakes.append(f"{file}: {symbol!r} is not a symbol")
+    except UnicodeDecodeError as error:
+        found.mistakes.append(f"{file}: is not a CSV file in UTF-8: {error}")
+    except OutOfBounds as error:
+        found.mistakes.append(f"{file}: {error}")
+
+
+def _read_bars(file: Path, symbol: str, clock: Clock, found: Recordings) -> None:
+    with file.open("rb") as content:
+        rows = (line.decode().removeprefix("\ufeff") for line in bounded_lines(content.read, max_size=math.inf))
+        bars, mistakes = parse_bars(rows, str(file), clock)
     found.mistakes += mistakes
-    if not bars:
-        found.mistakes += [] if mistakes else [f"{file}: has no rows"]
-        return
+    if not bars and not mistakes:
+        found.mistakes.append(f"{file}: has no rows")
     recording = found.by_symbol.setdefault(symbol, Recording())
-    recording.bars = _merged(recording.bars, bars) if recording.bars else bars
+    if recording.bars:
+        known = {bar.start for bar in recording.bars}
+        repeated = [bar.start for bar in bars if bar.start in known]
+        if repeated:
+            found.mistakes.append(
+                f"{file}: has {len(repeated)} minutes that another file of {symbol} has too, from "
+                f"{to_iso(repeated[0])} to {to_iso(repeated[-1])}; keep them in one of the files"
+            )
+    recording.bars = sorted([*recording.bars, *bars], key=attrgetter("start"))
 
 
 def _read_lines(file: Path, symbols: frozenset[str], found: Recordings) -> None:
+    is_compressed = file.name.endswith(".gz")
     try:
-        with gzip.open(file) if file.name.endswith(".gz") else file.open("rb") as lines:
-            for number, content in enumerate(lines, start=1):
-                decoded = decode(content.rstrip(b"\r\n"))  # a file may have passed through Windows
+        with gzip.open(file) if is_compressed else file.open("rb") as content:
+            lines = bounded_lines(content.read, max_size=MAX_DECOMPRESSED if is_compressed else math.inf)
+            for number, line in enumerate(lines, start=1):
+                decoded = decode(line.rstrip(b"\r"))  # a file may have passed through Windows
                 for bad in decoded.bad:
                     found.skipped_lines += 1
                     found.first_skipped = found.first_skipped or f"{file}:{number}: {bad.reason}"
@@ -113,11 +139,6 @@ def _read_lines(file: Path, symbols: frozenset[str], found: Recordings) -> None:
                         found.by_symbol.setdefault(quote.symbol, Recording()).quotes.append(quote)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         found.mistakes.append(f"{file}: is not a complete gzip file: {error}")
-
-
-def _merged(bars: Iterable[Bar], later: Iterable[Bar]) -> list[Bar]:
-    by_start = {bar.start: bar for bar in bars} | {bar.start: bar for bar in later}
-    return [by_start[start] for start in sorted(by_start)]
 
 
 def _missing_symbols(path: Path, symbols: Sequence[str], by_symbol: dict[str, Recording]) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from operator import itemgetter
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import structlog
 from msgspec.structs import replace
@@ -15,6 +16,7 @@ from msgspec.structs import replace
 from producer_service.errors import ConfigurationError
 from producer_service.sources import FetchResult, Rejected, SourceTraits
 from producer_service.sources.replay.bars import MINUTE, Moment, moments
+from producer_service.sources.replay.clock import DEFAULT_CLOCK, Clock
 from producer_service.sources.replay.recordings import Recording, load
 from quotes import MAX_CLOCK_SKEW, Invalid, Quote, whole_milliseconds
 
@@ -33,8 +35,8 @@ class ReplaySource:
 
     `path` is a file or a directory. If `symbols` is not empty, only these are played. `speed` is a multiple of real
     time: the recording starts at its first moment when it is first fetched. With speed 0, everything is due at once.
-    Each tuple of symbols has a playback of its own, so watch groups do not take each other's quotes. Raises
-    `ConfigurationError` with every mistake of the recordings.
+    `clock` says how bars name their minutes. Each tuple of symbols has a playback of its own, so watch groups do not
+    take each other's quotes. Raises `ConfigurationError` with every mistake of the recordings.
     """
 
     traits = SourceTraits(is_live=False)
@@ -42,8 +44,10 @@ class ReplaySource:
     skipped_lines: int
     """The number of JSON Lines that were not valid."""
 
-    def __init__(self, path: Path, *, symbols: Sequence[str] = (), speed: float = 0) -> None:
-        found = load(path, symbols)
+    def __init__(
+        self, path: Path, *, symbols: Sequence[str] = (), speed: float = 0, clock: Clock = DEFAULT_CLOCK
+    ) -> None:
+        found = load(path, symbols, clock)
         if not 0 <= speed < math.inf:
             found.mistakes.append(f"{speed} is not a speed; it is a multiple of real time, or 0")
         if found.mistakes:
@@ -53,6 +57,7 @@ class ReplaySource:
         if found.skipped_lines:
             log.warning("recorded_lines_skipped", lines=found.skipped_lines, first=found.first_skipped)
         self._recordings = found.by_symbol
+        self._zone = clock.zone
         self._speed = speed
         self._first = min(recording.first for recording in found.by_symbol.values())
         self._last = max(recording.last for recording in found.by_symbol.values())
@@ -67,7 +72,7 @@ class ReplaySource:
         """
         playback = self._playbacks.get(tuple(symbols))
         if playback is None:
-            playback = self._playbacks[tuple(symbols)] = _Playback(self._recordings, symbols)
+            playback = self._playbacks[tuple(symbols)] = _Playback(self._recordings, symbols, self._zone)
         until = self._due_until(now)
         events = playback.take(until, MAX_QUOTES)
         received = whole_milliseconds(now)
@@ -106,9 +111,9 @@ class ReplaySource:
 class _Playback:
     """The merged events of some symbols, and how far they have been played."""
 
-    def __init__(self, recordings: Mapping[str, Recording], symbols: Sequence[str]) -> None:
+    def __init__(self, recordings: Mapping[str, Recording], symbols: Sequence[str], zone: ZoneInfo) -> None:
         known = sorted(recordings.keys() & set(symbols))
-        streams = (stream for symbol in known for stream in _streams(symbol, recordings[symbol]))
+        streams = (stream for symbol in known for stream in _streams(symbol, recordings[symbol], zone))
         self._events = heapq.merge(*streams, key=itemgetter(0, 1))
         self._next = next(self._events, None)
         self._reached: datetime | None = None
@@ -136,8 +141,8 @@ class _Playback:
         return self._reached if self.has_due(until) else until
 
 
-def _streams(symbol: str, recording: Recording) -> Iterator[Iterator[Event]]:
-    yield ((moment.event_time, symbol, moment) for moment in moments(recording.bars))
+def _streams(symbol: str, recording: Recording, zone: ZoneInfo) -> Iterator[Iterator[Event]]:
+    yield ((moment.event_time, symbol, moment) for moment in moments(recording.bars, zone))
     yield ((quote.event_time, symbol, quote) for quote in recording.quotes)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import threading
+import traceback
 
 import pytest
 
@@ -135,10 +136,13 @@ def test_an_endpoint_that_refuses_connections_is_reported(connect: Connect) -> N
         connect(url="http://127.0.0.1:1").send("PutItem", {}, b"")
 
 
-@pytest.mark.parametrize("url", ["localhost:4566", "ftp://here", "https://", ""])
-def test_an_endpoint_that_is_not_a_url_is_reported(url: str, connect: Connect) -> None:
-    with pytest.raises(WrongEnvironment, match="the endpoint of dynamodb, "):
+@pytest.mark.parametrize(
+    "url", ["localhost:4566", "ftp://joe:hunter2@here", "https://", "", "http://joe:hunter2/x@here", "http://[hunter2"]
+)
+def test_an_endpoint_that_is_not_a_url_is_reported_without_its_password(url: str, connect: Connect) -> None:
+    with pytest.raises(WrongEnvironment, match="the endpoint of dynamodb is not a URL such as https://") as raised:
         connect(url=url)
+    assert "hunter2" not in "".join(traceback.format_exception(raised.value, limit=0))
 
 
 def test_a_missing_certificate_file_is_reported(connect: Connect, server: ScriptedServer) -> None:

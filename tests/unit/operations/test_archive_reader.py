@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 from datetime import timedelta
 
 import pytest
 from msgspec.structs import replace
 
+from operations import archive_reader
 from operations.archive_reader import QuoteFilter, find_objects, in_stream_order, read_quotes
 from operations.errors import Unreadable
 from quotes import Quote, encode, encode_line
@@ -23,6 +25,7 @@ from tests.fakes.archived_market import (
     undisturbed,
 )
 from tests.fakes.operations_ports import MemoryObjectStore
+from tests.support.sizes import sized
 
 
 def test_quotes_that_arrived_days_later_count_on_request(day: list[Quote]) -> None:
@@ -98,3 +101,29 @@ def test_a_line_of_another_encoder_is_decoded_to_find_its_symbol() -> None:
     wanted = QuoteFilter(symbols=frozenset({"AAPL"}), before=LATER)
     (found,) = read_quotes(store, ["s3://b/k"], wanted)
     assert [each.symbol for each in found] == ["AAPL"] * 3
+
+
+@pytest.mark.parametrize(
+    ("unit", "problem"),
+    [
+        (b"\n", "it holds more than 1 MiB, so nothing was rebuilt"),
+        (encode_line(quotes_of("AAPL", MONDAY, 1)[0]), "holds more quotes than one batch can, so nothing was rebuilt"),
+    ],
+    ids=["empty lines", "good lines"],
+)
+def test_an_object_that_holds_too_much_is_refused(monkeypatch: pytest.MonkeyPatch, unit: bytes, problem: str) -> None:
+    monkeypatch.setattr(archive_reader, "MAX_CONTENT", 2**20)
+    monkeypatch.setattr(archive_reader, "MAX_QUOTES_SIZE", 2**19)
+    body = gzip.compress(unit * (2**21 // len(unit)))
+    with pytest.raises(Unreadable, match=problem):
+        QuoteFilter(symbols=None, before=LATER).quotes_in(body, "s3://b/k")
+
+
+def test_a_gzip_bomb_takes_little_memory() -> None:
+    body = gzip.compress(b"\0" * sized(24, 2048) * 2**20)
+    tracemalloc.start()
+    with pytest.raises(Unreadable, match="line 1 is longer than 16 MiB, so nothing was rebuilt"):
+        QuoteFilter(symbols=None, before=LATER).quotes_in(body, "s3://b/k")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 40 * 2**20

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 from datetime import timedelta
 
+import boto3
 import pytest
+from botocore.stub import Stubber
 from msgspec.structs import replace
 
-from operations.errors import Unavailable
+from operations.errors import Unavailable, Unreadable
 from operations.ports import Packet
 from operations.quarantine import Entry, Selection
 from operations.queue_snapshot import QueueSnapshot
 from operations.replay import ReplayResult, plan, replay
 from operations.replay_plan import ReplayPlan
+from operations.s3 import S3ObjectStore
 from quotes import encode, encode_line, from_iso
 from tests.fakes.filled_quarantine import AAPL, MSFT, NOW, FilledQuarantine
 from tests.fakes.pipeline import LANES, make_heartbeats, make_quote
@@ -204,3 +209,24 @@ def test_a_selection_filters_by_id_reason_and_arrival(quarantine: FilledQuaranti
     assert foreign in Selection(arrived_before=arrival + timedelta(milliseconds=1)).select(entries)
     assert Selection(ids=("no such id", foreign.handle)).not_found(entries) == ["no such id"]
     assert replace(foreign, message=None).reason == "not a message of the processor"
+
+
+@pytest.mark.parametrize("bomb", [b"\0" * 2**25, b'{"a":' * 10**6, b"\n" * 2**20], ids=["zeros", "nested", "newlines"])
+def test_a_bomb_in_place_of_an_object_stays_with_the_reason(quarantine: FilledQuarantine, bomb: bytes) -> None:
+    quarantine.arrive(b"bad\n" * 50, AAPL)
+    (address,) = [address for address in quarantine.store.objects if "/quarantine/" in address]
+    quarantine.store.objects[address] = gzip.compress(bomb)
+
+    done, reasons = replayed(quarantine)
+
+    assert (done.lines, done.deleted) == (0, 0)
+    assert len(reasons) == 1
+    assert reasons[0].startswith(f"{address} is not in the format that the processor writes there: ")
+
+
+def test_an_object_that_is_larger_than_ours_is_not_read() -> None:
+    client = boto3.client("s3", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x")
+    with Stubber(client) as stub:
+        stub.add_response("get_object", {"ContentLength": 10**12, "Body": io.BytesIO()})
+        with pytest.raises(Unreadable, match="s3://b/k has 1,000,000,000,000 bytes, more than any object of ours"):
+            S3ObjectStore(client).get("s3://b/k")

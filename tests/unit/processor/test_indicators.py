@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from processor_lambda.indicators import NAMES, RETURN_MAX_GAP, VERSION, Indicators, pack, unpack
-from producer_service.sources.replay.bars import read_bars
+from producer_service.sources.replay.recordings import load
 from tests.support.sizes import sized
 
 Bar = tuple[datetime, float, int | None]
@@ -106,8 +106,9 @@ def assert_equals_ta_lib(closes: Series) -> None:
 
 @pytest.mark.parametrize("symbol", SYMBOLS)
 def test_indicators_equal_ta_lib_on_recorded_minutes(recordings: Path, symbol: str) -> None:
-    bars, mistakes = read_bars(recordings / "minute" / "eqker" / f"{symbol}_1min.csv")
-    assert not mistakes
+    recorded = load(recordings / "minute" / "eqker" / f"{symbol}_1min.csv")
+    assert not recorded.mistakes
+    bars = recorded.by_symbol[symbol].bars
     assert len(bars) > 350
     assert_equals_ta_lib(np.array([float(bar.close) for bar in bars]))
 

@@ -1,6 +1,7 @@
 """Every mistake at once, each with its variable, and nothing unknown passes."""
 
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -98,8 +99,10 @@ def test_the_default_source_needs_symbols(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_the_settings_of_the_sources_in_use_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = configure(monkeypatch, STREAM_NAME="quotes", SOURCE="replay", REPLAY_PATH="week", REPLAY_SPEED="60")
-    assert config.source_settings == {"replay": ReplaySettings.model_construct(path=Path("week"), speed=60.0)}
+    config = configure(monkeypatch, STREAM_NAME="quotes", SOURCE="replay", REPLAY_PATH="week", REPLAY_TIMEZONE="UTC")
+    assert config.source_settings == {
+        "replay": ReplaySettings.model_construct(path=Path("week"), timezone=ZoneInfo("UTC"))
+    }
     config = configure(monkeypatch, STREAM_NAME="quotes", SOURCE="synthetic")
     assert config.source_settings == {"synthetic": SyntheticSettings.model_construct(seed=1)}
 
@@ -109,6 +112,14 @@ def test_a_wrong_setting_of_a_source_that_is_not_used_is_a_mistake_and_a_missing
 ) -> None:
     [mistake] = mistakes(monkeypatch, **GOOD, REPLAY_SPEED="-1")
     assert mistake.startswith("PRODUCER_REPLAY_SPEED: '-1': input should be greater than or equal to 0")
+
+
+@pytest.mark.parametrize("zone", ["America/NewYork", "America", "Z", "../../etc/localtime", "A" * 5000])
+def test_a_replay_names_a_time_zone_that_exists(monkeypatch: pytest.MonkeyPatch, zone: str) -> None:
+    [mistake] = mistakes(monkeypatch, **GOOD, REPLAY_TIMEZONE=zone)
+    assert mistake == (
+        f"PRODUCER_REPLAY_TIMEZONE: {zone!r:.80}: is not a time zone; one is named like America/New_York or UTC"
+    )
 
 
 def test_a_lane_too_full_for_its_state_is_refused_with_how_many_lanes_it_takes() -> None:

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
+import zlib
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
+from producer_service.sources.replay import recordings
 from producer_service.sources.replay.recordings import load
 from quotes import Heartbeat, Quote, encode, encode_line
+from tests.support.sizes import sized
 
 START = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 BARS = "datetime,open,high,low,close,volume\n2026-11-23 10:01:00,1,2,0.5,1.5,7\n"
@@ -79,11 +85,83 @@ def test_keeps_the_symbols_that_were_asked_for(tmp_path: Path) -> None:
 
 
 def test_bars_of_one_symbol_may_lie_in_several_files(tmp_path: Path) -> None:
-    for folder, row in (("a", "2026-11-23 10:02:00,1,1,1,1,1"), ("b", "2026-11-23 10:01:00,3,3,3,3,3")):
+    for folder, row in (("a", "2026-11-23 10:03:00,1,1,1,1,1"), ("b", "2026-11-23 10:02:00,3,3,3,3,3")):
         (tmp_path / folder).mkdir()
-        (tmp_path / folder / "SPY_1min.csv").write_text(f"{BARS}{row}\n")
+        (tmp_path / folder / "SPY_1min.csv").write_text(f"{BARS.splitlines()[0]}\n{row}\n")
 
     assert [bar.volume for bar in load(tmp_path).by_symbol["SPY"].bars] == [3, 1]
+
+
+def test_one_minute_in_two_files_is_a_mistake(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "SPY_1min.csv").write_text(BARS)
+
+    assert load(tmp_path).mistakes == [
+        (
+            f"{tmp_path}/b/SPY_1min.csv: has 1 minutes that another file of SPY has too, from "
+            "2026-11-23T15:00:00.000Z to 2026-11-23T15:00:00.000Z; keep them in one of the files"
+        )
+    ]
+
+
+def test_bytes_that_are_no_text_are_a_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "AAPL_1min.csv"
+    path.write_bytes(BARS.encode() + b"\xff\xfe\x80\n")
+
+    assert load(path).mistakes[0].startswith(f"{path}: is not a CSV file in UTF-8")
+
+
+def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
+    path = tmp_path / "AAPL_1min.csv"
+    path.write_text(BARS, encoding="utf-8-sig")
+
+    assert load(path).mistakes == []
+
+
+def gzip_of(unit: bytes, size: int) -> bytes:
+    """Some bytes that are repeated up to a size, as a small gzip."""
+    packer = zlib.compressobj(9, wbits=31)
+    block = unit * (2**20 // len(unit))
+    return b"".join([*(packer.compress(block) for _ in range(size // len(block) + 1)), packer.flush()])
+
+
+@pytest.mark.parametrize(
+    "unit", [b"\n", encode_line(Heartbeat(lane="lane-00-of-04", clock=START))], ids=["empty lines", "good lines"]
+)
+def test_a_small_file_that_holds_too_much_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unit: bytes
+) -> None:
+    monkeypatch.setattr(recordings, "MAX_DECOMPRESSED", 2**20)
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(gzip_of(unit, 2**21))
+
+    assert load(path).mistakes == [f"{path}: it holds more than 1 MiB"]
+
+
+def test_a_gzip_bomb_takes_little_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(gzip_of(b"\0", sized(24, 2048) * 2**20))
+
+    tracemalloc.start()
+    mistakes = load(path).mistakes
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert mistakes == [f"{path}: line 1 is longer than 16 MiB"]
+    assert peak < 40 * 2**20
+
+
+def test_an_endless_line_is_refused(tmp_path: Path) -> None:
+    lines, bars = tmp_path / "a.jsonl", tmp_path / "A_1min.csv"
+    for path in (lines, bars):
+        with path.open("wb") as file:
+            file.truncate(10 * 2**30)  # takes no space on the disk
+
+    assert load(tmp_path).mistakes == [
+        f"{bars}: line 1 is longer than 16 MiB",
+        f"{lines}: line 1 is longer than 16 MiB",
+    ]
 
 
 def test_reports_a_missing_path(tmp_path: Path) -> None:

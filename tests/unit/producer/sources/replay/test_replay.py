@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from producer_service.errors import ConfigurationError
 from producer_service.sources import FetchResult
+from producer_service.sources.replay.clock import Clock
 from producer_service.sources.replay.source import MAX_QUOTES, ReplaySource
 from quotes import Quote, encode
 from tests.support.sizes import FULL, sized
@@ -29,7 +31,9 @@ def quote(symbol: str, event_time: datetime, price: str = "171.62", **fields: ob
 @pytest.fixture
 def two_symbols(tmp_path: Path) -> Path:
     """Bars of AAPL at 9:30 and 9:32, of SPY at 9:30, and a quote of MSFT at 9:30:20."""
-    (tmp_path / "AAPL_1min.csv").write_text(HEADER + "2019-02-14 09:33:00,5,6,4,5,20\n2019-02-14 09:31:00,1,2,0,1,10\n")
+    (tmp_path / "AAPL_1min.csv").write_text(
+        HEADER + "2019-02-14 09:33:00,5,6,4,5,20\n2019-02-14 09:31:00,1,2,0.5,1,10\n"
+    )
     (tmp_path / "SPY_1min.csv").write_text(HEADER + "2019-02-14 09:31:00,100,101,99,100,7\n")
     (tmp_path / "archive.jsonl").write_bytes(
         encode([quote("MSFT", FIRST + timedelta(seconds=20), revision=3, market_state="REGULAR")])
@@ -59,7 +63,7 @@ def test_merges_symbols_by_time_and_then_by_name(two_symbols: Path) -> None:
     assert [((each.event_time - FIRST).total_seconds(), each.symbol, str(each.price)) for each in result.quotes] == [
         (0, "AAPL", "1"),
         (0, "SPY", "100"),
-        (20, "AAPL", "0"),
+        (20, "AAPL", "0.5"),
         (20, "MSFT", "171.62"),
         (20, "SPY", "99"),
         (40, "AAPL", "2"),
@@ -161,9 +165,25 @@ def test_reports_every_mistake(tmp_path: Path) -> None:
         ReplaySource(tmp_path, speed=-1)
 
     assert raised.value.mistakes == [
-        f"{tmp_path}/SPY_1min.csv:2: datetime 'soon' is not the end of a minute like 2019-02-15 16:00:00",
-        f"{tmp_path}/SPY_1min.csv:3: close 'x' is not a price",
+        (
+            f"{tmp_path}/SPY_1min.csv:2: datetime 'soon' is not a time like 2019-02-15 16:00:00, "
+            "2019-02-15T21:00:00Z or 1550264400"
+        ),
+        f"{tmp_path}/SPY_1min.csv:3: close x is not a number",
         "-1 is not a speed; it is a multiple of real time, or 0",
+    ]
+
+
+def test_the_clock_of_bars_is_a_setting(tmp_path: Path) -> None:
+    (tmp_path / "SPY_1min.csv").write_text(HEADER + "2019-02-14 14:30:00,1,1,1,1,5\n2019-02-15 00:00:00,2,2,2,2,7\n")
+
+    source = ReplaySource(tmp_path, clock=Clock(ZoneInfo("UTC"), "start"))
+
+    assert [
+        (each.event_time, each.volume, each.previous_close) for each in source.fetch(source.symbols, NOW).quotes[3::4]
+    ] == [
+        (FIRST + timedelta(seconds=59.999), 5, None),
+        (datetime(2019, 2, 15, 0, 0, 59, 999000, tzinfo=UTC), 7, 1),
     ]
 
 

@@ -197,11 +197,11 @@ def test_a_delayed_symbol_that_is_missing_still_holds_back_complete_to(make: Mak
     ("symbol", "answer", "minutes"),
     [
         ("VOD.L", quotes(["VOD.L"]), 20),  # it declares none
-        ("VOD.L", quotes([]), 20),  # it is missing
+        ("VOD.L", quotes(["^GSPC"]), 20),  # it is missing
         ("VOD.L", quotes(["VOD.L"], exchangeDataDelayedBy=0), 0),
-        ("600519.SS", quotes([]), 30),
-        ("S0", quotes([]), 15),
-        ("NEW.XYZ", quotes([]), 30),
+        ("600519.SS", quotes(["^GSPC"]), 30),
+        ("S0", quotes(["^GSPC"]), 15),
+        ("NEW.XYZ", quotes(["^GSPC"]), 30),
     ],
 )
 def test_r4_a_delay_that_is_not_declared_yet_is_assumed(
@@ -346,7 +346,8 @@ def test_nothing_is_requested_while_the_breaker_is_open(make: Make, uptime: Upti
 
 @pytest.mark.parametrize("step", [timedelta(hours=1), -timedelta(hours=1), timedelta(days=90), -timedelta(days=90)])
 def test_a_pause_lasts_as_long_if_the_clock_steps(make: Make, uptime: Uptime, step: timedelta) -> None:
-    client = FakeClient(status(429), quotes)
+    before_every_step = (NOW - timedelta(days=91)).timestamp()
+    client = FakeClient(status(429), lambda symbols: quotes(symbols, regularMarketTime=before_every_step))
     source = make(client)
     source.fetch(SYMBOLS[:1], NOW)
 
@@ -551,7 +552,7 @@ def test_too_many_requests_for_actions_pause_the_source(make: Make) -> None:
     assert client.charted == ["S0"]
 
 
-def test_too_many_requests_for_actions_during_a_pause_do_not_lengthen_it(make: Make) -> None:
+def test_too_many_requests_for_actions_during_a_pause_do_not_lengthen_it(make: Make, uptime: Uptime) -> None:
     """The request for actions of the first poll is refused after the quotes of the second."""
     refused = threading.Event()
 
@@ -568,6 +569,7 @@ def test_too_many_requests_for_actions_during_a_pause_do_not_lengthen_it(make: M
     running = source._actions._running
     assert running is not None
     running.result(SOON)
+    uptime.passed = MINUTE / 2
 
     assert source.fetch(["S0"], NOW + MINUTE / 2).paused_until == NOW + MINUTE
 
