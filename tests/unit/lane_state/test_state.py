@@ -173,7 +173,7 @@ def test_a_state_of_a_newer_version_is_not_read() -> None:
         unpack(newer)
 
 
-@pytest.mark.parametrize("missing", [("interval_ms",), ("interval_ms", "open_since")], ids=str)
+@pytest.mark.parametrize("missing", [("split",), ("open_until", "split")], ids=str)
 def test_a_state_without_the_newest_fields_of_a_symbol_is_read_with_their_defaults(missing: tuple[str, ...]) -> None:
     state = busy_lane(25, 2, keep_lines=False)
     document = msgspec.msgpack.decode(zlib.decompress(pack(state)))
