@@ -145,14 +145,15 @@ class _LaneFold:
 
     def _forget(self, complete_to: datetime) -> None:
         """Forget old symbols. A late quote of a forgotten symbol falls into a closed minute and changes nothing."""
-        remembered = {
-            symbol: state for symbol, state in self._symbols.items() if complete_to - state.event_time <= FORGET_AFTER
-        }
-        self.has_forgotten = len(remembered) < len(self._symbols)
-        self._symbols = remembered
-        self._splits = {
-            symbol: split for symbol, split in self._splits.items() if complete_to - split.time <= FORGET_AFTER
-        }
+        forgotten = [symbol for symbol, state in self._symbols.items() if complete_to - state.event_time > FORGET_AFTER]
+        self.has_forgotten = bool(forgotten)
+        for symbol in forgotten:
+            split = self._symbols.pop(symbol).split
+            if split is not None:
+                self._splits[symbol] = split
+        for symbol, split in list(self._splits.items()):
+            if complete_to - split.time > FORGET_AFTER:
+                del self._splits[symbol]
 
     def _take_quote(self, quote: Quote, content: bytes) -> None:
         minute = quote.event_time.replace(second=0, microsecond=0)

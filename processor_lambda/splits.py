@@ -83,16 +83,20 @@ def by_quote(state: SymbolState, quote: Quote) -> Found | None:
     if known is not None and not known.is_applied:
         earliest = known.time if ratio is None else known.time - MAX_EARLY
         if quote.event_time >= earliest:
-            return _applied(known, quote.event_time, is_late=state.price is None)
-    if ratio is None:
-        return None
-    if known is not None and quote.event_time - known.time <= MAX_AGE:
+            is_old = quote.event_time - known.time > MAX_AGE
+            return Found(None) if is_old else _applied(known, is_late=state.price is None)
+    return None if ratio is None else _by_prices(known, quote.event_time, ratio)
+
+
+def _by_prices(known: Split | None, time: datetime, ratio: Fraction) -> Found | None:
+    """The split that prices show. It may be one that is known: old answers of the source come in between."""
+    if known is not None and time - known.time <= MAX_AGE:
         applied = Fraction(known.new, known.old)
         if known.is_declared or _is_near(ratio, applied):
-            return None  # an old answer came in between
+            return None
         if _is_near(ratio, 1 / applied):
             return Found(None, 1 / applied, is_news=True)
-    inferred = Split(quote.event_time, ratio.numerator, ratio.denominator, is_declared=False, is_applied=True)
+    inferred = Split(time, ratio.numerator, ratio.denominator, is_declared=False, is_applied=True)
     return Found(inferred, ratio, is_news=True)
 
 
@@ -104,22 +108,21 @@ def declared(action: Action) -> Split | None:
 
 
 def by_declaration(state: SymbolState, split: Split) -> Found | None:
-    """What a declared split changes. None if it or a later one is known."""
+    """What a declared split changes. None if it or a later one is known, or if it is long over."""
     known = state.split
+    if state.event_time - split.time > MAX_AGE:
+        return None
     if known is not None and not known.is_declared and -MAX_EARLY <= known.time - split.time <= MAX_AGE:
         correction = Fraction(split.new, split.old) / Fraction(known.new, known.old)
         is_same = abs(correction - 1) <= 2 * WHOLE_TOLERANCE
         return Found(replace(split, is_applied=True), None if is_same else correction, is_late=True)
     if known is not None and split.time <= known.time:
         return None
-    return Found(split) if split.time > state.event_time else _applied(split, state.event_time, is_late=True)
+    return Found(split) if split.time > state.event_time else _applied(split, is_late=True)
 
 
-def _applied(split: Split, now: datetime, *, is_late: bool) -> Found:
-    """A declared split is applied. One that took effect long ago is only remembered."""
-    is_old = now - split.time > MAX_AGE
-    ratio = None if is_old else Fraction(split.new, split.old)
-    return Found(replace(split, is_applied=True), ratio, is_news=not is_old, is_late=is_late)
+def _applied(split: Split, *, is_late: bool) -> Found:
+    return Found(replace(split, is_applied=True), Fraction(split.new, split.old), is_news=True, is_late=is_late)
 
 
 def rescaled(before: Indicators, found: Found, price: Decimal | None) -> Indicators:
