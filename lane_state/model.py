@@ -169,7 +169,7 @@ class SymbolState(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
         return self.open_since
 
 
-class LaneState(msgspec.Struct, frozen=True, kw_only=True):
+class LaneState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is remembered of a lane. `processor_lambda.fold` changes it."""
 
     position: Position = START
