@@ -123,12 +123,13 @@ class _LaneFold:
 
     def take(self, positioned: PositionedLine) -> None:
         """Fold one line."""
-        if isinstance(positioned.line, Heartbeat):
-            self._take_heartbeat(positioned.line)
-        elif isinstance(positioned.line, Quote):
-            self._take_quote(positioned.line, positioned.content)
+        line = positioned.line
+        if isinstance(line, Quote):
+            self._take_quote(line, positioned.content)
+        elif isinstance(line, Heartbeat):
+            self._take_heartbeat(line)
         else:
-            self._take_action(positioned.line)
+            self._take_action(line)
 
     def _take_heartbeat(self, heartbeat: Heartbeat) -> None:
         if self._clock is not None and heartbeat.clock <= self._clock:
@@ -161,7 +162,9 @@ class _LaneFold:
         if before is not None and (quote.event_time, quote.revision) <= (before.event_time, before.revision):
             self.late += 1
             return
-        has_other_currency = before is not None and symbol_state.has_other_currency(before, quote)
+        has_other_currency = (
+            before is not None and before.currency != quote.currency and None not in (before.currency, quote.currency)
+        )
         if before is not None and has_other_currency and quote.event_time - before.event_time <= CURRENCY_PATIENCE:
             self.late += 1
             return
@@ -243,6 +246,8 @@ class _LaneFold:
 
     def _rescale(self, state: SymbolState, quote: Quote) -> SymbolState:
         """The state in the shares of a quote, if the symbol has split since the last quote."""
+        if state.split is None and quote.previous_close == state.previous_close:
+            return state  # no split: this runs for every quote
         found = splits.by_quote(state, quote)
         if found is None:
             return state

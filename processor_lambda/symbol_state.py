@@ -16,6 +16,8 @@ MINUTE = timedelta(minutes=1)
 MILLISECOND = timedelta(milliseconds=1)
 MAX_LINE_BYTES = 1024
 """The longest line that a bar keeps as it is. Our encoder's lines have under 800 bytes."""
+NOT_CLOSED = (REGULAR, None)
+"""The market states of a market that is not known to be closed."""
 MAX_VOLUME = 2**63 - 1
 """The largest volume of a bar, as of a quote. A counter that runs wild within a minute could exceed it."""
 REMEMBERED_MS = 30 * 3_600_000
@@ -58,7 +60,7 @@ def after(
         currency=before.currency if quote.currency is None else quote.currency,
         session_close=count.session_close,
         last_session=count.last_session,
-        open_until=_open_until(before, quote),
+        open_until=quote.event_time if quote.market_state in NOT_CLOSED else before.open_until,
         split=before.split,
     )
 
@@ -72,13 +74,8 @@ def with_market_state(before: SymbolState, quote: Quote) -> SymbolState:
         is_open=quote.market_state == REGULAR,
         delay_minutes=quote.delay_minutes or 0,
         open_since=_open_since(before, quote),
-        open_until=_open_until(before, quote),
+        open_until=quote.event_time if quote.market_state in NOT_CLOSED else before.open_until,
     )
-
-
-def has_other_currency(before: SymbolState, quote: Quote) -> bool:
-    """Whether a quote's prices are in another currency than those before it. Pence are another currency than pounds."""
-    return quote.currency != before.currency and quote.currency is not None and before.currency is not None
 
 
 def with_new_series(before: SymbolState) -> SymbolState:
@@ -91,7 +88,7 @@ def bar_after(before: SymbolState, quote: Quote, minute: datetime, traded: int |
     bar = before.bar
     volume = None if bar is None else bar.volume
     if traded is not None:
-        volume = min(traded + (volume or 0), MAX_VOLUME)
+        volume = traded + (volume or 0)
     return Bar(
         symbol=quote.symbol,
         minute=minute,
@@ -99,7 +96,7 @@ def bar_after(before: SymbolState, quote: Quote, minute: datetime, traded: int |
         high=quote.price if bar is None else max(bar.high, quote.price),
         low=quote.price if bar is None else min(bar.low, quote.price),
         close=quote.price,
-        volume=volume,
+        volume=volume if volume is None or volume <= MAX_VOLUME else MAX_VOLUME,
         quotes=1 if bar is None else bar.quotes + 1,
         ingest_time=quote.ingest_time,
         line=line,
@@ -121,11 +118,6 @@ def _open_since(before: SymbolState, quote: Quote) -> datetime | None:
     if quote.market_state != REGULAR:
         return None
     return before.open_since if before.is_open else quote.ingest_time
-
-
-def _open_until(before: SymbolState, quote: Quote) -> datetime | None:
-    """When the last quote came that was not from a closed market."""
-    return quote.event_time if quote.market_state in (REGULAR, None) else before.open_until
 
 
 def _interval_ms(before: SymbolState, quote: Quote) -> int:

@@ -32,7 +32,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import NamedTuple
+
+import msgspec
 
 from lane_state import Session, SymbolState
 from quotes import REGULAR, Quote
@@ -41,7 +42,7 @@ NIGHT = timedelta(hours=6)
 """The shortest time between the last quote of a session and the first of the next, in a market that closes."""
 
 
-class Count(NamedTuple):
+class Count(msgspec.Struct, frozen=True, gc=False):
     """What a quote does to the counter of its symbol."""
 
     volume: int | None
