@@ -1,5 +1,9 @@
 """`python -m replica`."""
 
-from replica.cli import app
+import signal
+
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # the imports below take a second, and need no traceback at Ctrl-C
+
+from replica.cli import app  # noqa: E402  (see above)
 
 app(prog_name="python -m replica")

@@ -20,10 +20,14 @@ from producer_service.sources.registry import SOURCES
 from producer_service.suggestions import did_you_mean
 from replica.demo import run_demo
 from replica.errors import ReplicaError
+from replica.interrupts import Interrupts, foreground
 from replica.view import View
 
 IN_WORDS = ", ".join(f"{name} ({source.description})" for name, source in SOURCES.items())
 NEEDING_SYMBOLS = " and ".join(name for name, source in SOURCES.items() if source.needs_symbols)
+
+INTERRUPTED = 130
+"""The exit status of shells for a program that Ctrl-C ended."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
 
@@ -83,8 +87,10 @@ def demo(  # noqa: PLR0917  (options, by name)
         settings["SYMBOLS"] = symbols
     if replay_path is not None:
         settings["REPLAY_PATH"] = str(replay_path.absolute())
-    with _reported_errors():
-        result = run_demo(View(Console()), seconds=seconds, settings=settings, archive=keep, policies_enforced=auth)
+    with _reported_errors(), foreground(), Interrupts() as interrupts:
+        result = run_demo(
+            View(Console()), interrupts, seconds=seconds, settings=settings, archive=keep, policies_enforced=auth
+        )
         if summary is not None:
             summary.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
     if result.lost or result.duplicated or result.out_of_order:
@@ -99,3 +105,6 @@ def _reported_errors() -> Iterator[None]:
     except (ReplicaError, DeploymentError, AnalyticsError, BotoCoreError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
+    except KeyboardInterrupt as error:
+        typer.echo("interrupted: the demo ended without a result, and removed what it had started", err=True)
+        raise typer.Exit(INTERRUPTED) from error

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
-import tempfile
-import threading
 import time
 from pathlib import Path
-from types import FrameType
 
 import msgspec
 
@@ -18,9 +14,11 @@ from costs.usage import Usage, items, per_million
 from producer_service import accepted_log
 from replica.audit import Findings, audit
 from replica.errors import ReplicaError
+from replica.interrupts import Interrupts
 from replica.monitor import Snapshot
 from replica.pipeline import Pipeline
 from replica.producer_process import ProducerProcess, environment
+from replica.scratch import Scratch, remove_leftovers
 from replica.view import PRICES, View
 
 DRAIN = {"DRAIN_SECONDS": "110"}
@@ -57,30 +55,37 @@ class Summary(Findings, frozen=True, kw_only=True):
 
 
 def run_demo(
-    view: View, *, seconds: float | None, settings: dict[str, str], archive: Path, policies_enforced: bool = False
+    view: View,
+    interrupts: Interrupts,
+    *,
+    seconds: float | None,
+    settings: dict[str, str],
+    archive: Path,
+    policies_enforced: bool = False,
 ) -> Summary:
     """Run the pipeline until the time is up, the source ends or Ctrl-C, and check what it stored.
 
     The producer first delivers what it has accepted, within its own limits of time. `settings` are settings of the
     producer without their prefix. The archive is copied to the directory `archive`. Raises `ReplicaError` or
-    `DeploymentError` if a part does not start or stop cleanly. Bad findings raise nothing.
+    `DeploymentError` if a part does not start or stop cleanly, and `KeyboardInterrupt` as `interrupts` says. Bad
+    findings raise nothing.
     """
-    interrupted = _interrupts()
+    for found in remove_leftovers():
+        view.report(found)
     local_archive.prepare(archive)
-    with (
-        tempfile.TemporaryDirectory(prefix="stockstream-demo-") as scratch,
-        Pipeline(view.report, policies_enforced=policies_enforced) as pipeline,
-    ):
-        directory = Path(scratch)
+    with Scratch("demo") as scratch, Pipeline(view.report, policies_enforced=policies_enforced) as pipeline:
+        directory = scratch.path
         stream_name = pipeline.outputs["StreamName"]
         base = pipeline.emulator.environment(os.environ)
-        with ProducerProcess(environment(base, directory, stream_name, DRAIN | settings)) as producer:
-            view.report(f"running: {producer.url}/metrics  {producer.url}/healthz  {producer.url}/readyz")
+        of_producer = environment(base, directory, stream_name, DRAIN | settings)
+        with ProducerProcess(of_producer, scratch.end_with_us) as producer:
             started_at = time.monotonic()
-            with view.live():
-                while not (interrupted.is_set() or producer.has_ended() or _is_over(started_at, seconds)):
+            with interrupts.draining(), view.live():
+                view.report(f"running: {producer.url}/metrics  {producer.url}/healthz  {producer.url}/readyz")
+                while not (interrupts.asked_to_drain or producer.has_ended() or _is_over(started_at, seconds)):
                     _update(view, pipeline, producer, "running")
-                    interrupted.wait(STEP_SECONDS)
+                    time.sleep(STEP_SECONDS)
+            with view.live():
                 _update(view, pipeline, producer, "draining")
                 producer.stop()
                 _catch_up(view, pipeline, producer)
@@ -136,19 +141,6 @@ def _catch_up(view: View, pipeline: Pipeline, producer: ProducerProcess) -> None
 
 def _is_over(started_at: float, seconds: float | None) -> bool:
     return seconds is not None and time.monotonic() - started_at >= seconds
-
-
-def _interrupts() -> threading.Event:
-    """An event that the first Ctrl-C or SIGTERM sets, to end the run. A second one ends the program at once."""
-    event = threading.Event()
-
-    def on_signal(number: int, _frame: FrameType | None) -> None:
-        event.set()
-        signal.signal(number, signal.default_int_handler)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, on_signal)
-    return event
 
 
 def _rounded(value: float | None) -> float | None:

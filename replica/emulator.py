@@ -5,16 +5,14 @@ from __future__ import annotations
 import http.client
 import os
 import random
-import shutil
 import signal
 import socket
 import ssl
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,6 +22,7 @@ import botocore.session
 from botocore.config import Config
 
 from replica.errors import EmulatorError
+from replica.scratch import Scratch
 
 REGION = "us-east-1"
 HOST = "127.0.0.1"
@@ -60,24 +59,23 @@ class Emulator:
         self._policies_enforced = policies_enforced
         self._session = _session()
         self._port = 0
-        self._directory = Path()
+        self._scratch = Scratch("emulator")
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        self._directory = Path(tempfile.mkdtemp(prefix="stockstream-emulator-"))
-        self._port = _free_port()
-        try:
+        with ExitStack() as stack:
+            stack.enter_context(self._scratch)
+            stack.callback(self._stop)
+            self._port = _free_port()
             self._start()
             self._wait_until_healthy()
-        except BaseException:
-            self._stop()
-            raise
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop()
+        self._stack.close()
 
     @property
     def endpoint_url(self) -> str:
@@ -87,12 +85,12 @@ class Emulator:
     @property
     def log(self) -> Path:
         """The log file of the emulator. It is deleted when the block ends."""
-        return self._directory / "ministack.log"
+        return self._scratch.path / "ministack.log"
 
     @property
     def calls(self) -> Path:
         """The file of metered calls, one JSON line each. It is deleted when the block ends."""
-        return self._directory / "calls.jsonl"
+        return self._scratch.path / "calls.jsonl"
 
     def environment(self, base: Mapping[str, str] = os.environ) -> dict[str, str]:
         """The environment of a child process that uses the emulator as AWS.
@@ -128,10 +126,10 @@ class Emulator:
 
     @property
     def _certificate(self) -> Path:
-        return self._directory / "tmp" / "ministack-tls" / "server.crt"
+        return self._scratch.path / "tmp" / "ministack-tls" / "server.crt"
 
     def _start(self) -> None:
-        directory = self._directory
+        directory = self._scratch.path
         (directory / "tmp").mkdir()
         environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         environment |= {
@@ -168,6 +166,7 @@ class Emulator:
                 )
             except OSError as error:
                 raise EmulatorError(f"the emulator did not start: {error}") from error
+        self._scratch.end_with_us(self._process.pid)
 
     def _wait_until_healthy(self) -> None:
         deadline = time.monotonic() + _START_SECONDS
@@ -202,11 +201,10 @@ class Emulator:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
 
     def _stop(self) -> None:
-        """End the emulator and every process that it started, and remove its directory."""
+        """End the emulator and every process that it started."""
         process, self._process = self._process, None
         if process is not None:
             _kill_session(process)
-        shutil.rmtree(self._directory, ignore_errors=True)
 
 
 def _kill_session(process: subprocess.Popen[bytes]) -> None:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -29,11 +29,13 @@ class ProducerProcess:
     """Runs `python -m producer_service run` with an environment, until it is stopped or its source ends.
 
     It has a session of its own, so Ctrl-C in a terminal does not reach it, and the demo decides when it drains.
-    Entering waits until the producer runs, and raises `ProducerFailed` if it does not.
+    `on_start` is called with its process id. Entering waits until the producer runs, and raises `ProducerFailed` if it
+    does not.
     """
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], on_start: Callable[[int], None] = lambda _: None) -> None:
         self._environment = environment
+        self._on_start = on_start
         self._started = threading.Event()
         self._url = ""
         self._tail: deque[str] = deque(maxlen=_LOG_LINES)
@@ -52,10 +54,16 @@ class ProducerProcess:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        self._on_start(self._process.pid)
         assert self._process.stdout is not None  # noqa: S101  (Popen was called with stdout=PIPE)
         self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
         self._reader.start()
-        if not self._started.wait(START_SECONDS) or not self._url:
+        try:
+            has_started = self._started.wait(START_SECONDS) and self._url
+        except BaseException:
+            self._kill()
+            raise
+        if not has_started:
             self._kill()
             raise ProducerFailed(f"the producer did not start:\n{self.log_tail()}")
         return self

@@ -30,6 +30,7 @@ class View:
         self._live: Live | None = None
         self._alerts: deque[str] = deque(maxlen=ALERTS)
         self._printed_at = 0.0
+        self._printed_state = ""
         self._started_at = time.monotonic()
 
     @contextmanager
@@ -55,8 +56,8 @@ class View:
         for alert in alerts:
             self.report(f"alert: {alert}")
         now = time.monotonic()
-        if now - self._printed_at >= PLAIN_SECONDS:
-            self._printed_at = now
+        if now - self._printed_at >= PLAIN_SECONDS or state != self._printed_state:
+            self._printed_at, self._printed_state = now, state
             seconds = now - self._started_at
             self.report(f"{seconds:4.0f} s  {state}: {_line(snapshot)}{f'  ({warning})' if warning else ''}")
 

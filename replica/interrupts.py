@@ -1,0 +1,77 @@
+"""What Ctrl-C, SIGTERM and the end of the terminal do to the demo.
+
+- While the pipeline runs, the first one asks the demo to drain.
+- At any other moment, or the second time, it raises `KeyboardInterrupt`: everything ends at once and is removed.
+- The next one ends the program without a further step. The watchdog then removes what is left (`replica.watchdog`).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Self
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupts:
+    """Handles the signals of this process for as long as a `with` block lasts. Use it in the main thread only."""
+
+    def __init__(self) -> None:
+        self.asked_to_drain = False
+        """Whether a signal came in a block `draining`. No event, whose lock the handler might find taken."""
+        self._drains = False
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @contextmanager
+    def draining(self) -> Iterator[None]:
+        """Let the first signal set `asked_to_drain` instead of raising, for as long as the block lasts."""
+        self._drains = True
+        try:
+            yield
+        finally:
+            self._drains = False
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        if self._drains and not self.asked_to_drain:
+            self.asked_to_drain = True
+            return
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def foreground() -> Iterator[None]:
+    """Make this process the only one that Ctrl-C reaches, if another program, such as `make`, runs it in a terminal.
+
+    `make` would end with an error of its own at Ctrl-C, whatever the status of the program that it runs. A shell that
+    runs this process directly has done this already.
+    """
+    terminal = sys.stdin.fileno() if sys.stdin.isatty() else None
+    if terminal is None or os.getpid() == os.getpgrp() or os.tcgetpgrp(terminal) != os.getpgrp():
+        yield
+        return
+    group = os.getpgrp()
+    os.setpgid(0, 0)
+    # A stop by Ctrl-Z would not reach the other program, which the shell waits for.
+    ignored = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGTTOU, signal.SIGTSTP)}
+    os.tcsetpgrp(terminal, os.getpid())
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # the terminal may be gone
+            os.tcsetpgrp(terminal, group)
+        for number, handler in ignored.items():
+            signal.signal(number, handler)
