@@ -14,6 +14,8 @@ from lane_state.model import (
     LaneState,
     Position,
     Publication,
+    Session,
+    Split,
     SymbolState,
 )
 
@@ -26,6 +28,8 @@ __all__ = [
     "LaneState",
     "Position",
     "Publication",
+    "Session",
+    "Split",
     "SymbolState",
     "encode_alert",
     "pack",

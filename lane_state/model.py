@@ -97,6 +97,29 @@ class Publication(msgspec.Struct, frozen=True):
     alert: Alert | None = None
 
 
+class Session(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A session of a symbol's cumulative volume, as `processor_lambda.volume_counter` remembers it."""
+
+    previous_close: Decimal | None
+    """The previous close that the source gave when the session began. It names the session."""
+    counted: int
+    """The cumulative volume of this session up to which bars have counted."""
+
+
+class Split(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A stock split, as `processor_lambda.splits` remembers it."""
+
+    time: datetime
+    """When the split takes effect. If it was inferred: the event time of the quote that showed it."""
+    new: int
+    """How many new shares there are for `old` old ones."""
+    old: int
+    is_declared: bool
+    """Whether the source declared it. Otherwise it was inferred from prices."""
+    is_applied: bool
+    """Whether the indicators are in new shares."""
+
+
 class SymbolState(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """What is remembered of a symbol."""
 
@@ -109,7 +132,7 @@ class SymbolState(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     previous_close: Decimal | None
     """The last previous close that the source gave."""
     volume: int | None
-    """The last cumulative volume of the day that the source gave."""
+    """The cumulative volume up to which bars have counted, in the session of the last volume that the source gave."""
     is_open: bool
     """Whether the source last said that the market is in its regular session."""
     delay_minutes: int
@@ -127,6 +150,16 @@ class SymbolState(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
 
     A new symbol starts with a quarter of `StaleFeed.minutes`, so that those minutes decide at first.
     """
+    currency: str | None = None
+    """The currency of the prices. None if the source never gave one."""
+    session_close: Decimal | None = None
+    """The previous close that the source gave when the session of `volume` began."""
+    last_session: Session | None = None
+    """The session before the session of `volume`."""
+    open_until: datetime | None = None
+    """The event time of the last quote that was not from a closed market. None if there was none."""
+    split: Split | None = None
+    """The last split that is known."""
 
     @property
     def silent_since(self) -> datetime:
@@ -136,7 +169,7 @@ class SymbolState(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
         return self.open_since
 
 
-class LaneState(msgspec.Struct, frozen=True, kw_only=True):
+class LaneState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is remembered of a lane. `processor_lambda.fold` changes it."""
 
     position: Position = START
@@ -146,6 +179,8 @@ class LaneState(msgspec.Struct, frozen=True, kw_only=True):
     complete_to: datetime | None = None
     """Minutes that end at or before this time are closed."""
     symbols: dict[str, SymbolState] = {}
+    splits: dict[str, Split] = {}
+    """The declared splits of symbols that are not among `symbols` yet."""
     published: int = 0
     """The number of the last publication before the pending ones."""
     pending: tuple[Publication, ...] = ()

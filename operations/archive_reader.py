@@ -1,4 +1,6 @@
-"""Reads the archive: finds the objects that may hold a day's quotes, and returns the quotes in the order of arrival.
+"""Reads the archive: finds the objects that may hold a day's quotes, and returns them in the order of arrival.
+
+Splits that the source declared are read like quotes.
 
 `processor_lambda.archive` describes the objects. An object lies under the hour in which the first record of its batch
 arrived. It holds all symbols, and two objects may hold the same lines.
@@ -13,14 +15,14 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from io import BytesIO
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 import msgspec
 
 from aws_limits import LAMBDA_PAYLOAD_BYTES
 from operations.errors import Unreadable
 from operations.ports import ObjectStore
-from quotes import Quote, decode
+from quotes import Action, Line, Quote, decode
 from quotes.bounds import OutOfBounds, bounded_lines
 
 HOUR = timedelta(hours=1)
@@ -41,8 +43,12 @@ _QUOTE_START = b'{"kind":"quote","v":1,"symbol":"'
 """The first bytes of a quote's line if our encoder wrote it."""
 
 
+SPLIT_REVISION = -1
+"""The revision that a split is read with, so that it sorts before the quotes from its time on."""
+
+
 class ArchivedQuote(NamedTuple):
-    """A quote in the archive."""
+    """A quote in the archive, or a declared split."""
 
     symbol: str
     event_time: datetime
@@ -51,15 +57,15 @@ class ArchivedQuote(NamedTuple):
 
 
 class QuoteFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which quotes to read."""
+    """Which quotes and splits to read."""
 
     symbols: frozenset[str] | None
-    """Read quotes of these symbols. None means all."""
+    """Read those of these symbols. None means all."""
     before: datetime
-    """Read quotes whose event time is before this time."""
+    """Read those whose event time is before this time."""
 
     def quotes_in(self, body: bytes, address: str) -> list[ArchivedQuote]:
-        """The matching quotes of an object, in its order. Raises `Unreadable`."""
+        """The matching quotes and splits of an object, in its order. Raises `Unreadable`."""
         names = None if self.symbols is None else {symbol.encode() for symbol in self.symbols}
         found: list[ArchivedQuote] = []
         size = 0
@@ -83,12 +89,20 @@ class QuoteFilter(msgspec.Struct, frozen=True, kw_only=True):
                 if not _may_match(line, names):
                     continue
                 for good in decode(line).good:
-                    quote = good.line
-                    if isinstance(quote, Quote) and self._matches(quote):
-                        yield ArchivedQuote(quote.symbol, quote.event_time, quote.revision, good.content)
+                    found = good.line
+                    if _is_quote_or_split(found) and self._matches(found):
+                        yield ArchivedQuote(found.symbol, found.event_time, _revision_of(found), good.content)
 
-    def _matches(self, quote: Quote) -> bool:
-        return quote.event_time < self.before and (self.symbols is None or quote.symbol in self.symbols)
+    def _matches(self, line: Quote | Action) -> bool:
+        return line.event_time < self.before and (self.symbols is None or line.symbol in self.symbols)
+
+
+def _is_quote_or_split(line: Line) -> TypeGuard[Quote | Action]:
+    return isinstance(line, Quote) or (isinstance(line, Action) and line.action == "split")
+
+
+def _revision_of(line: Quote | Action) -> int:
+    return line.revision if isinstance(line, Quote) else SPLIT_REVISION
 
 
 def _may_match(line: bytes, names: set[bytes] | None) -> bool:

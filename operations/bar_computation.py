@@ -19,22 +19,25 @@ _POSITION = Position(0, 0)
 """The fold needs a position, but the result does not depend on it."""
 
 
+def state_after(earlier: Sequence[GoodLine]) -> LaneState:
+    """The state after the last quotes before a day. Declared splits may be among them."""
+    return _folded(Fold(Rules(())), LaneState(), [_positioned(quote) for quote in earlier], {})[0]
+
+
 def compute_bars(
     symbol: str,
     quotes: Sequence[GoodLine],
     end: datetime,
     *,
-    earlier: Sequence[GoodLine],
+    before: LaneState,
     warm: Indicators,
     keep_lines: bool,
 ) -> list[Bar]:
     """The bars that a symbol would have if each quote had arrived once and in order. All are closed by `end`.
 
-    `quotes` are in order. `earlier` are the last quotes before them, from which the first bar gets the volume, the
-    price and the previous close. `warm` are the indicators after the last bar before them. No alert is raised.
+    `quotes` are in order, with declared splits among them. From the state `before` them, the first bar gets the volume,
+    the price and the previous close. `warm` are the indicators after the last bar before them. No alert is raised.
     """
-    fold = Fold(Rules(()), keep_lines=keep_lines)
-    before, _ = _folded(fold, LaneState(), [_positioned(quote) for quote in earlier], {})
     first = next((quote.line.event_time for quote in quotes if isinstance(quote.line, Quote)), end)
     known = {
         name: replace(state, bar=None, indicators=indicators.pack(warm))
@@ -43,7 +46,8 @@ def compute_bars(
     }
     closing = Heartbeat(lane=_LANE, clock=end, complete_to=end)
     lines = [_positioned(quote) for quote in quotes] + [PositionedLine(_POSITION, b"", closing)]
-    return _folded(fold, LaneState(symbols=known), lines, {symbol: warm})[1]
+    fold = Fold(Rules(()), keep_lines=keep_lines)
+    return _folded(fold, LaneState(symbols=known, splits=before.splits), lines, {symbol: warm})[1]
 
 
 def _folded(

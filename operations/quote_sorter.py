@@ -1,4 +1,4 @@
-"""Sorts the archive's quotes by symbol, event time and revision, and removes duplicates.
+"""Sorts the archive's quotes and splits by symbol, event time and revision, and removes duplicates.
 
 SQLite sorts them in a temporary file that disappears with the process, because the quotes of a day may not fit into
 memory.
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
-from operations.archive_reader import ArchivedQuote
+from operations.archive_reader import SPLIT_REVISION, ArchivedQuote
 from quotes import GoodLine, decode
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -23,7 +23,10 @@ CREATE TABLE quotes (symbol TEXT, event_time INTEGER, revision INTEGER, line BLO
 
 
 class QuoteSorter:
-    """Quotes in sorted order, one for each symbol, event time and revision. Use it in a `with` block."""
+    """Quotes in sorted order, one for each symbol, event time and revision. Use it in a `with` block.
+
+    A declared split comes before the quotes from its time on.
+    """
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("", isolation_level=None)
@@ -51,11 +54,15 @@ class QuoteSorter:
 
     def symbols(self, start: datetime, end: datetime) -> list[str]:
         """The symbols that have a quote from `start` up to but not including `end`, sorted."""
-        query = "SELECT DISTINCT symbol FROM quotes WHERE event_time >= ? AND event_time < ? ORDER BY symbol"
-        return [symbol for (symbol,) in self._database.execute(query, (_milliseconds(start), _milliseconds(end)))]
+        query = (
+            "SELECT DISTINCT symbol FROM quotes WHERE event_time >= ? AND event_time < ? AND revision > ?"
+            " ORDER BY symbol"
+        )
+        times = _milliseconds(start), _milliseconds(end)
+        return [symbol for (symbol,) in self._database.execute(query, (*times, SPLIT_REVISION))]
 
     def quotes(self, symbol: str, start: datetime | None, end: datetime) -> list[GoodLine]:
-        """The quotes of a symbol from `start` (None: from the first) up to but not including `end`, in their order."""
+        """The sorted quotes and splits of a symbol from `start` (None: the first) up to but not including `end`."""
         since = 0 if start is None else _milliseconds(start)
         query = (
             "SELECT line FROM quotes WHERE symbol = ? AND event_time >= ? AND event_time < ?"

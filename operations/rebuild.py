@@ -12,10 +12,10 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import msgspec
 
-from lane_state import Bar
+from lane_state import Bar, LaneState
 from operations import archive_reader
 from operations.archive_reader import HOUR, ArchivedQuote, QuoteFilter
-from operations.bar_computation import compute_bars
+from operations.bar_computation import compute_bars, state_after
 from operations.errors import WrongUsage
 from operations.ports import BarTable, ObjectStore, Table
 from operations.quote_sorter import QuoteSorter
@@ -118,16 +118,24 @@ class Rebuilder:
             self._read_earlier(span, warm, set(addresses), sorter)
             with self._progress(f"rebuilding {span.start:%Y-%m-%d}", len(found)) as on_progress:
                 for symbol in found:
+                    before = state_after(sorter.quotes(symbol, None, span.start))
                     bars = compute_bars(
                         symbol,
                         sorter.quotes(symbol, span.start, span.end),
                         span.end,
-                        earlier=sorter.quotes(symbol, None, span.start),
-                        warm=warm[symbol],
+                        before=before,
+                        warm=self._in_new_shares(warm[symbol], symbol, span.start, before),
                         keep_lines=self._settings.row_resolution == "minute",
                     )
                     yield self._write(symbol, span, bars, now, dry_run=dry_run)
                     on_progress(1)
+
+    def _in_new_shares(self, warm: Indicators, symbol: str, start: datetime, before: LaneState) -> Indicators:
+        """The indicators that a day starts from, after a split that the last quotes before the day show or declare."""
+        state = before.symbols.get(symbol)
+        if state is None or state.split is None or not state.split.is_applied:
+            return warm
+        return warmed_up(self._bars.before(symbol, start, WARMUP_BARS), state.split)
 
     def _read(
         self,
@@ -149,7 +157,7 @@ class Rebuilder:
         """
         wanted: dict[datetime, set[str]] = {}
         for symbol, minute in ((symbol, indicators.minute) for symbol, indicators in warm.items()):
-            if minute is not None and not sorter.quotes(symbol, minute, span.start):
+            if minute is not None and symbol not in sorter.symbols(minute, span.start):
                 wanted.setdefault(minute.replace(minute=0), set()).add(symbol)
         if not wanted:
             return

@@ -11,27 +11,31 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
-from lane_state import Alert, AlertState, Bar, LaneState, Position, Publication, SymbolState
-from processor_lambda import indicators, symbol_state
+from lane_state import Alert, AlertState, Bar, LaneState, Position, Publication, Split, SymbolState
+from processor_lambda import indicators, splits, symbol_state, volume_counter
 from processor_lambda.alerts import Rules, SilenceRule
 from processor_lambda.alerts.signals import evaluate, is_cooling
 from processor_lambda.alerts.stale_feed import StaleSymbol
 from processor_lambda.indicators import Indicators
-from processor_lambda.splits import MAX_AGE, split_ratio
+from processor_lambda.rows import timestamp_of
 from processor_lambda.symbol_state import MILLISECOND, MINUTE
 from processor_lambda.trading_day import is_new_day
-from quotes import MAX_CLOCK_SKEW, Heartbeat, Line, Quote
+from quotes import MAX_CLOCK_SKEW, Action, Heartbeat, Line, Quote, to_iso
 
 MANY_MORE = 4
 """Within a cooldown, a silence of this many times the symbols already announced raises another alert at once."""
 FORGET_AFTER = timedelta(days=30)
 """A symbol without quotes for this long is removed, or a lane would grow with every symbol that was ever watched.
 Everything that is remembered of it is obsolete by then: cooldowns, split detection and open minutes."""
+CURRENCY_PATIENCE = timedelta(hours=1)
+"""Quotes of another currency change nothing for this long after the last quote of the known one. A source that gives
+a wrong currency for some polls would otherwise end the series of the symbol twice."""
 MAX_SYMBOLS = 800
 """The most symbols of a lane's state, twice as many as a producer puts there, so that old symbols have room until they
 are forgotten. Quotes of any further symbol become rows but no bars. Without the limit, a flood of names would outgrow
@@ -119,6 +123,7 @@ class _LaneFold:
         self._keep_lines = keep_lines
         self._clock, self._complete_to = state.clock, state.complete_to
         self._symbols = dict(state.symbols)
+        self._splits = dict(state.splits)
         self._published = state.last_number
 
     def state(self, position: Position) -> LaneState:
@@ -128,6 +133,7 @@ class _LaneFold:
             clock=self._clock,
             complete_to=self._complete_to,
             symbols=self._symbols,
+            splits=self._splits,
             published=self._published,
             pending=tuple(
                 Publication(number, bar=item) if isinstance(item, Bar) else Publication(number, alert=item)
@@ -137,10 +143,13 @@ class _LaneFold:
 
     def take(self, positioned: PositionedLine) -> None:
         """Fold one line."""
-        if isinstance(positioned.line, Heartbeat):
-            self._take_heartbeat(positioned.line)
-        elif isinstance(positioned.line, Quote):
-            self._take_quote(positioned.line, positioned.content)
+        line = positioned.line
+        if isinstance(line, Quote):
+            self._take_quote(line, positioned.content)
+        elif isinstance(line, Heartbeat):
+            self._take_heartbeat(line)
+        else:
+            self._take_action(line)
 
     def _take_heartbeat(self, heartbeat: Heartbeat) -> None:
         if self._clock is not None and heartbeat.clock <= self._clock:
@@ -157,16 +166,26 @@ class _LaneFold:
 
     def _forget(self, complete_to: datetime) -> None:
         """Forget old symbols. A late quote of a forgotten symbol falls into a closed minute and changes nothing."""
-        remembered = {
-            symbol: state for symbol, state in self._symbols.items() if complete_to - state.event_time <= FORGET_AFTER
-        }
-        self.has_forgotten = len(remembered) < len(self._symbols)
-        self._symbols = remembered
+        forgotten = [symbol for symbol, state in self._symbols.items() if complete_to - state.event_time > FORGET_AFTER]
+        self.has_forgotten = bool(forgotten)
+        for symbol in forgotten:
+            split = self._symbols.pop(symbol).split
+            if split is not None:
+                self._splits[symbol] = split
+        for symbol, split in list(self._splits.items()):
+            if complete_to - split.time > FORGET_AFTER:
+                del self._splits[symbol]
 
     def _take_quote(self, quote: Quote, content: bytes) -> None:
         minute = quote.event_time.replace(second=0, microsecond=0)
         before = self._symbols.get(quote.symbol)
         if before is not None and (quote.event_time, quote.revision) <= (before.event_time, before.revision):
+            self.late += 1
+            return
+        has_other_currency = (
+            before is not None and before.currency != quote.currency and None not in (before.currency, quote.currency)
+        )
+        if before is not None and has_other_currency and quote.event_time - before.event_time <= CURRENCY_PATIENCE:
             self.late += 1
             return
         if self._complete_to is not None and minute + MINUTE <= self._complete_to:
@@ -179,14 +198,17 @@ class _LaneFold:
             if len(self._symbols) >= MAX_SYMBOLS:
                 self.late += 1
                 return
-            before = symbol_state.new(quote, self._warm.get(quote.symbol))
+            before = symbol_state.new(quote, self._warm.get(quote.symbol), self._splits.pop(quote.symbol, None))
         elif before.bar is not None and before.bar.minute < minute:
             before = self._close_bar(before, before.bar)
+        if has_other_currency:
+            before = symbol_state.with_new_series(before)
         before = self._rescale(before, quote)
         alert_states = self._evaluate_quote(before, quote)
         line = symbol_state.stored_line(quote, content) if self._keep_lines else b""
-        bar = symbol_state.bar_after(before, quote, minute, line)
-        self._symbols[quote.symbol] = symbol_state.after(before, quote, bar, alert_states)
+        count = volume_counter.count(before, quote)
+        bar = symbol_state.bar_after(before, quote, minute, count.traded, line)
+        self._symbols[quote.symbol] = symbol_state.after(before, quote, bar, count, alert_states)
 
     def _evaluate_quote(self, before: SymbolState, quote: Quote) -> dict[str, AlertState]:
         """The symbol's alert states after the rules for quotes were evaluated."""
@@ -222,20 +244,52 @@ class _LaneFold:
                 self.decided.append(rule.alert(bar, signal))
         return replace(state, bar=None, indicators=indicators.pack(after), alert_states=alert_states)
 
+    def _take_action(self, action: Action) -> None:
+        """Fold a corporate action. Of those, only splits change the state."""
+        split, state = splits.declared(action), self._symbols.get(action.symbol)
+        if split is None:
+            return
+        if state is None:
+            self._remember(action.symbol, split)
+            return
+        found = splits.by_declaration(state, split)
+        if found is not None:
+            prices = {"price": state.price, "previous_close": state.previous_close}
+            self._symbols[action.symbol] = self._split(state, found, action.symbol, to_iso(split.time), prices)
+
+    def _remember(self, symbol: str, split: Split) -> None:
+        """Remember the last split of a symbol that the state does not know."""
+        known = self._splits.get(symbol)
+        is_old = self._complete_to is not None and self._complete_to - split.time > FORGET_AFTER
+        if not is_old and (len(self._splits) < MAX_SYMBOLS if known is None else known.time < split.time):
+            self._splits[symbol] = split
+
     def _rescale(self, state: SymbolState, quote: Quote) -> SymbolState:
         """The state in the shares of a quote, if the symbol has split since the last quote."""
-        last, previous_close = state.price, quote.previous_close
-        if last is None or previous_close is None or previous_close == state.previous_close:
+        if state.split is None and quote.previous_close == state.previous_close:
+            return state  # no split: this runs for every quote
+        found = splits.by_quote(state, quote)
+        if found is None:
             return state
-        if state.previous_close is None or quote.event_time - state.event_time > MAX_AGE:
-            return state
-        ratio = split_ratio(float(last), float(previous_close), float(quote.price))
-        if ratio is None:
-            return state
-        new_shares = float(ratio)
-        self.decided += [rule.alert(quote, last, new_shares) for rule in self._rules.for_symbol(quote.symbol).split]
-        rescaled = symbol_state.unpacked(state.indicators).rescaled(new_shares)
-        return replace(state, indicators=indicators.pack(rescaled))
+        prices = {"last_price": state.price, "price": quote.price, "previous_close": quote.previous_close}
+        return self._split(state, found, quote.symbol, timestamp_of(quote), prices)
+
+    def _split(
+        self,
+        state: SymbolState,
+        found: splits.Found,
+        symbol: str,
+        timestamp: str,
+        prices: Mapping[str, Decimal | None],
+    ) -> SymbolState:
+        """The state after a split. Raises the alert about it."""
+        if found.is_news and found.ratio is not None:
+            rules = self._rules.for_symbol(symbol).split
+            self.decided += [rule.alert(symbol, timestamp, found.ratio, prices) for rule in rules]
+        before = symbol_state.unpacked(state.indicators)
+        after = splits.rescaled(before, found, prices["price"])
+        packed = state.indicators if after is before else indicators.pack(after)
+        return replace(state, split=found.split, indicators=packed)
 
     def _stale_alerts(self, heartbeat: Heartbeat) -> Iterator[Alert]:
         """One alert for each rule by which symbols have become stale, unless the lane is still in its cooldown.

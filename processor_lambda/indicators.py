@@ -143,23 +143,43 @@ class Indicators(msgspec.Struct, frozen=True, gc=False):
             volume_ratio,
         )
 
-    def rescaled(self, divisor: float) -> Indicators:
-        """The state after a split of `divisor` new shares for one: prices are divided by it, and volumes multiplied.
+    def rescaled(self, divisor: float, count: int = WINDOW) -> Indicators:
+        """The state after a split of `divisor` new shares for one. The first `count` closes are from before it.
 
-        Returns, z-scores and ratios stay the same. Raises ValueError if the divisor is not within `MAX_DIVISOR`.
+        Prices are divided by it, and volumes multiplied. Returns, z-scores and ratios stay the same. If closes are
+        after the split, the averages of prices start from the closes that are remembered, and that of volumes stays.
+        Raises ValueError if the divisor is not within `MAX_DIVISOR`.
         """
         if not 1 / MAX_DIVISOR <= divisor <= MAX_DIVISOR:
             msg = f"a split must be between {1 / MAX_DIVISOR:g} and {MAX_DIVISOR:g} new shares for one, not {divisor!r}"
             raise ValueError(msg)
+        closes = tuple(close / divisor for close in self.closes[:count]) + self.closes[count:]
+        if count < len(closes):
+            return self._restarted(closes)
         return msgspec.structs.replace(
             self,
-            closes=tuple(close / divisor for close in self.closes),
+            closes=closes,
             fast_ema=self.fast_ema / divisor,
             slow_ema=self.slow_ema / divisor,
             signal=self.signal / divisor,
             gain=self.gain / divisor,
             loss=self.loss / divisor,
             volume_mean=self.volume_mean * divisor,
+        )
+
+    def _restarted(self, closes: tuple[float, ...]) -> Indicators:
+        """The state with other closes, and the averages of prices that follow from them."""
+        again = Indicators()
+        for close in closes:
+            again = again.advanced(self.minute or _EPOCH, close, None)
+        return msgspec.structs.replace(
+            self,
+            closes=closes,
+            fast_ema=again.fast_ema,
+            slow_ema=again.slow_ema,
+            signal=again.signal,
+            gain=again.gain,
+            loss=again.loss,
         )
 
     def values(self) -> dict[str, float]:

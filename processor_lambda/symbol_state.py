@@ -6,22 +6,26 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from lane_state import AlertState, Bar, SymbolState
+from lane_state import AlertState, Bar, Split, SymbolState
 from processor_lambda import indicators
 from processor_lambda.indicators import Indicators
-from processor_lambda.trading_day import traded
+from processor_lambda.volume_counter import Count
 from quotes import REGULAR, Quote, encode_line
 
 MINUTE = timedelta(minutes=1)
 MILLISECOND = timedelta(milliseconds=1)
 MAX_LINE_BYTES = 1024
 """The longest line that a bar keeps as it is. Our encoder's lines have under 800 bytes."""
+NOT_CLOSED = (REGULAR, None)
+"""The market states of a market that is not known to be closed."""
+MAX_VOLUME = 2**63 - 1
+"""The largest volume of a bar, as of a quote. A counter that runs wild within a minute could exceed it."""
 REMEMBERED_MS = 30 * 3_600_000
 """How long a symbol's longest interval is remembered: 30 hours of open market, a week of sessions."""
 
 
-def new(quote: Quote, warm: Indicators | None) -> SymbolState:
-    """The state of a symbol before its first quote."""
+def new(quote: Quote, warm: Indicators | None, split: Split | None) -> SymbolState:
+    """The state of a symbol before its first quote. `split` is the last one that was declared by then."""
     return SymbolState(
         event_time=quote.event_time,
         revision=-1,
@@ -32,17 +36,20 @@ def new(quote: Quote, warm: Indicators | None) -> SymbolState:
         delay_minutes=0,
         bar=None,
         indicators=b"" if warm is None else indicators.pack(warm),
+        split=split,
     )
 
 
-def after(before: SymbolState, quote: Quote, bar: Bar, alert_states: dict[str, AlertState]) -> SymbolState:
-    """The state after a quote that changed the bar."""
+def after(
+    before: SymbolState, quote: Quote, bar: Bar, count: Count, alert_states: dict[str, AlertState]
+) -> SymbolState:
+    """The state after a quote that changed the bar. `count` is what it did to the counter of the volume."""
     return SymbolState(
         event_time=quote.event_time,
         revision=quote.revision,
         price=quote.price,
         previous_close=before.previous_close if quote.previous_close is None else quote.previous_close,
-        volume=before.volume if quote.volume is None else quote.volume,
+        volume=count.volume,
         is_open=quote.market_state == REGULAR,
         delay_minutes=quote.delay_minutes or 0,
         open_since=_open_since(before, quote),
@@ -50,6 +57,11 @@ def after(before: SymbolState, quote: Quote, bar: Bar, alert_states: dict[str, A
         indicators=before.indicators,
         alert_states=alert_states,
         interval_ms=_interval_ms(before, quote),
+        currency=before.currency if quote.currency is None else quote.currency,
+        session_close=count.session_close,
+        last_session=count.last_session,
+        open_until=quote.event_time if quote.market_state in NOT_CLOSED else before.open_until,
+        split=before.split,
     )
 
 
@@ -62,13 +74,21 @@ def with_market_state(before: SymbolState, quote: Quote) -> SymbolState:
         is_open=quote.market_state == REGULAR,
         delay_minutes=quote.delay_minutes or 0,
         open_since=_open_since(before, quote),
+        open_until=quote.event_time if quote.market_state in NOT_CLOSED else before.open_until,
     )
 
 
-def bar_after(before: SymbolState, quote: Quote, minute: datetime, line: bytes) -> Bar:
-    """The current minute after a quote."""
-    volume = traded(before, quote)
+def with_new_series(before: SymbolState) -> SymbolState:
+    """The state before the first quote in another currency. Only what does not depend on prices stays."""
+    return replace(before, price=None, previous_close=None, indicators=b"", alert_states={})
+
+
+def bar_after(before: SymbolState, quote: Quote, minute: datetime, traded: int | None, line: bytes) -> Bar:
+    """The current minute after a quote, which adds `traded` to its volume."""
     bar = before.bar
+    volume = None if bar is None else bar.volume
+    if traded is not None:
+        volume = traded + (volume or 0)
     return Bar(
         symbol=quote.symbol,
         minute=minute,
@@ -76,7 +96,7 @@ def bar_after(before: SymbolState, quote: Quote, minute: datetime, line: bytes) 
         high=quote.price if bar is None else max(bar.high, quote.price),
         low=quote.price if bar is None else min(bar.low, quote.price),
         close=quote.price,
-        volume=volume if bar is None else bar.volume if volume is None else volume + (bar.volume or 0),
+        volume=volume if volume is None or volume <= MAX_VOLUME else MAX_VOLUME,
         quotes=1 if bar is None else bar.quotes + 1,
         ingest_time=quote.ingest_time,
         line=line,

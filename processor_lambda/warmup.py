@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from lane_state import LaneState
+from lane_state import LaneState, Split
 from processor_lambda.fold import MAX_SYMBOLS, PositionedLine
 from processor_lambda.indicators import Indicators
 from processor_lambda.rows import Row
@@ -34,12 +34,16 @@ def first_minutes(state: LaneState, lines: Iterable[PositionedLine]) -> dict[str
     return minutes
 
 
-def warmed_up(rows: Sequence[Row]) -> Indicators:
-    """The indicators after some rows of the bars table, oldest first. A split between them counts as a price move."""
+def warmed_up(rows: Sequence[Row], split: Split | None = None) -> Indicators:
+    """The indicators after some rows of the bars table, oldest first.
+
+    Rows before `split` are in old shares, and count in new ones. Any other split between them counts as a price move.
+    """
     indicators = Indicators()
     for row in rows:
-        volume = row.get("volume")
+        minute, close, volume = from_iso(str(row["minute"])), float(row["close"]), row.get("volume")
+        shares = 1.0 if split is None or minute >= split.time else split.new / split.old
         indicators = indicators.advanced(
-            from_iso(str(row["minute"])), float(row["close"]), None if volume is None else int(volume)
+            minute, close / shares, None if volume is None else int(int(volume) * shares + 0.5)
         )
     return indicators

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
+from fractions import Fraction
 
 from lane_state import Alert
 from processor_lambda.alerts.rule import AlertRule, Severity
-from processor_lambda.rows import significant, timestamp_of
-from quotes import Quote
+from processor_lambda.rows import significant
 
 
 class Split(AlertRule, frozen=True, kw_only=True, tag="split"):
-    """The symbol has split, and its indicators were rescaled. `processor_lambda.splits` detects it."""
+    """The symbol has split, and its indicators were rescaled. `processor_lambda.splits` finds splits."""
 
     severity: Severity = "info"
 
-    def alert(self, quote: Quote, last: Decimal, new_shares: float) -> Alert:
-        """The alert about the first quote after a split. `last` is the price before it."""
-        ratio = f"{new_shares:g} for 1" if new_shares > 1 else f"1 for {1 / new_shares:g}"
-        values = {"new_shares_for_one": significant(new_shares), "last_price": last, "price": quote.price}
-        if quote.previous_close is not None:
-            values["previous_close"] = quote.previous_close
-        subject = f"{quote.symbol} split {ratio}: its indicators are rescaled"
-        return self.build(quote.symbol, timestamp_of(quote), subject, values)
+    def alert(self, symbol: str, timestamp: str, ratio: Fraction, prices: Mapping[str, Decimal | None]) -> Alert:
+        """The alert about a split of `ratio` new shares for one. `prices` may be unknown (None)."""
+        known = {name: price for name, price in prices.items() if price is not None}
+        return self.build(
+            symbol,
+            timestamp,
+            f"{symbol} split {ratio.numerator} for {ratio.denominator}: its indicators are rescaled",
+            {"new_shares_for_one": significant(float(ratio)), **known},
+        )

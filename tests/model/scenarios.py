@@ -10,12 +10,14 @@ from functools import cache
 from msgspec.structs import replace
 
 from processor_lambda.quarantine import MAX_LINES
-from quotes import Heartbeat, Line, Quote, encode
+from quotes import Action, Heartbeat, Line, Quote, encode
 from tests.fakes.pipeline import OPEN, make_quote
 from tests.model.streams import KEYS, MONTH, SYMBOLS, Stream
 
 BAD_LINES = (b"rubbish\n", b"\n\xff\n", b"rubbish\n\xff\n", b"rubbish\n" * (MAX_LINES + 1))
 """Bytes that are no lines of the contract. The last one has too many lines for the queue."""
+SPLITS = 0.1
+"""The share of packets that declare a split."""
 FOREIGN_KEY = "AAPL"
 """A partition key that is not the key of a lane."""
 
@@ -54,20 +56,21 @@ class Scenario:
 
 @cache
 def random_scenario(seed: int) -> Scenario:
-    """Quotes of many kinds, heartbeats, bad lines, packets that are sent twice, and reshards.
+    """Quotes of many kinds, declared splits, heartbeats, bad lines, packets that are sent twice, and reshards.
 
     Quotes move, are revised, come late and raise alerts. In some scenarios a month passes. Then the first heartbeat
     makes a lane forget its symbols, and they may return in the same packet.
     """
-    builder = _Builder(random.Random(seed))
+    builder = _Builder(random.Random(seed), random.Random(f"splits {seed}"))
     for _ in range(builder.rng.randint(6, 12)):
         builder.add_event()
     return Scenario(builder.events)
 
 
 class _Builder:
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, splits: random.Random) -> None:
         self.rng = rng
+        self._splits = splits
         self.events: list[Event] = []
         self._second = 0.0
         self._volume = 0
@@ -100,8 +103,23 @@ class _Builder:
         self._sent[key].append(sent)
         self.events.append(sent)
 
-    def _quotes(self, key: str) -> list[Quote]:
-        return [self._quote(self.rng.choice(SYMBOLS[key])) for _ in range(self.rng.randint(1, 3))]
+    def _quotes(self, key: str) -> list[Line]:
+        quotes = [self._quote(self.rng.choice(SYMBOLS[key])) for _ in range(self.rng.randint(1, 3))]
+        declared = [self._split(self._splits.choice(SYMBOLS[key]))] if self._splits.random() < SPLITS else []
+        return [*declared, *quotes]
+
+    def _split(self, symbol: str) -> Action:
+        """A split that took effect a while ago, takes effect now, or will."""
+        time = OPEN + timedelta(seconds=self._second + self._splits.choice((-100, 0, 30)))
+        return Action(
+            symbol=symbol,
+            action="split",
+            event_time=time,
+            numerator=self._splits.choice((2, 11)),
+            denominator=self._splits.choice((1, 10)),
+            source="synthetic",
+            ingest_time=OPEN + timedelta(seconds=self._second),
+        )
 
     def _quote(self, symbol: str) -> Quote:
         self._second += self.rng.choice((1, 5, 25, 60))

@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from aws_limits import DYNAMODB_ITEM_BYTES, DYNAMODB_WRITE_UNIT_BYTES
-from lane_state import WHOLE, Bar, LaneState, Position, Publication, SymbolState, pack, unpack
+from lane_state import WHOLE, Bar, LaneState, Position, Publication, Session, Split, SymbolState, pack, unpack
 from processor_lambda.alerts.rules_file import DEFAULT_FILE, read
 from processor_lambda.fold import MAX_PUBLICATIONS, Fold, PositionedLine
 from processor_lambda.indicators import Indicators
@@ -96,13 +96,38 @@ def a_quote(number: int, time: datetime, price: float, volume: int) -> Quote:
         open=amount - 1,
         high=amount + 1,
         low=amount - 2,
-        previous_close=amount - Decimal("0.5"),
+        previous_close=a_close(number, amount),
         volume=volume,
         currency="USD",
         exchange="NasdaqGS",
         market_state="REGULAR",
         delay_minutes=0,
     )
+
+
+@cache
+def closes(number: int) -> str:
+    """The previous close of a symbol, with many places."""
+    return f"{Random(number).uniform(5, 900):.8f}"
+
+
+def a_close(number: int, amount: Decimal) -> Decimal:
+    """The previous close of a symbol, with as many places as a price."""
+    return Decimal(closes(number)).quantize(amount)
+
+
+def with_all_that_is_known(state: LaneState) -> LaneState:
+    """The lane on its second day, after every symbol has split."""
+    rng = Random(3)
+    symbols = {
+        name: replace(
+            symbol,
+            last_session=Session(Decimal(str(round(rng.uniform(5, 900), 2))), rng.randrange(10**8)),
+            split=Split(OPEN, 2, 1, is_declared=True, is_applied=True),
+        )
+        for name, symbol in state.symbols.items()
+    }
+    return replace(state, symbols=symbols, pending=())
 
 
 def test_a_lane_without_lines_is_a_lane_that_kept_none() -> None:
@@ -125,13 +150,13 @@ def test_a_symbol_of_a_full_lane_takes_under_640_bytes(*, keep_lines: bool, plac
 
 
 def assert_under_640_bytes(state: LaneState) -> None:
-    quiet = replace(state, pending=())
+    quiet = with_all_that_is_known(state)
     assert unpack(pack(quiet)) == quiet
     assert len(pack(quiet)) / len(quiet.symbols) < 640
 
 
 def test_a_lane_of_one_symbol_is_an_item_of_one_write_unit() -> None:
-    quiet = replace(busy_lane(1, 8, keep_lines=True), pending=())
+    quiet = with_all_that_is_known(busy_lane(1, 8, keep_lines=True))
     assert len(pack(quiet)) < 1_000 < DYNAMODB_WRITE_UNIT_BYTES
 
 
@@ -173,7 +198,7 @@ def test_a_state_of_a_newer_version_is_not_read() -> None:
         unpack(newer)
 
 
-@pytest.mark.parametrize("missing", [("interval_ms",), ("interval_ms", "open_since")], ids=str)
+@pytest.mark.parametrize("missing", [("split",), ("open_until", "split")], ids=str)
 def test_a_state_without_the_newest_fields_of_a_symbol_is_read_with_their_defaults(missing: tuple[str, ...]) -> None:
     state = busy_lane(25, 2, keep_lines=False)
     document = msgspec.msgpack.decode(zlib.decompress(pack(state)))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
+from random import Random
 
+import pytest
 from msgspec.structs import replace
 
-from quotes import Quote
+from quotes import Action, Quote
 from tests.fakes.archived_market import CLOSE, MONDAY, ArchivedMarket, quotes_of, undisturbed
+from tests.fakes.volume_source import MARKETS, Market, simulate
 
 
 def test_a_day_starts_from_the_volume_and_the_indicators_of_the_day_before() -> None:
@@ -92,3 +95,69 @@ def test_a_split_before_the_day_rescales_the_indicators_as_it_did() -> None:
     market.delete_bars_since("2026-11-23")
     market.rebuild()
     assert market.world.bar_rows == expected
+
+
+def split(at: datetime, new: int, old: int = 1) -> Action:
+    return Action(
+        symbol="BTC-USD",
+        action="split",
+        event_time=at,
+        numerator=new,
+        denominator=old,
+        source="synthetic",
+        ingest_time=at,
+    )
+
+
+def in_new_shares(quotes: list[Quote], new: int, old: int) -> list[Quote]:
+    """Quotes after a split that the previous close does not show."""
+    return [replace(quote, price=Decimal(str(round(quote.price * old / new, 4)))) for quote in quotes]
+
+
+@pytest.mark.parametrize(
+    ("hours", "new", "old"),
+    [(-1, 4, 1), (0, 11, 10), (2, 1, 35)],
+    ids=["before the day", "at its start", "within the day"],
+)
+def test_a_declared_split_rescales_the_indicators_as_it_did(hours: int, new: int, old: int) -> None:
+    start = MONDAY + timedelta(hours=hours)
+    before = quotes_of("BTC-USD", start - timedelta(hours=2), 120)
+    after = in_new_shares(quotes_of("BTC-USD", start, 180, seed=2, volume=before[-1].volume or 0), new, old)
+    market = ArchivedMarket()
+    market.arrive_in_order(before)
+    market.arrive([split(start, new, old)], start)
+    market.arrive_in_order(after)
+    market.close(CLOSE)
+    expected = market.copied_bars()
+    market.delete_bars_since("2026-11-23")
+    market.rebuild()
+    rebuilt = market.world.bar_rows
+    assert rebuilt.keys() == expected.keys()
+    for key, row in expected.items():
+        for name in ("close", "volume", "sma_50", "ema_26", "rsi_14"):
+            assert float(rebuilt[key].get(name, 0)) == pytest.approx(float(row.get(name, 0)), rel=1e-6), (key, name)
+
+
+def test_a_split_that_was_declared_late_counts_from_its_first_quote_on() -> None:
+    before = quotes_of("BTC-USD", MONDAY + timedelta(hours=1), 60)
+    after = in_new_shares(quotes_of("BTC-USD", MONDAY + timedelta(hours=2), 120, seed=2), 11, 10)
+    late, prompt = ArchivedMarket(), ArchivedMarket()
+    for market, place in ((prompt, 0), (late, 200)):
+        market.arrive_in_order(before)
+        market.arrive_in_order(after[:place])
+        market.arrive([split(after[0].event_time, 11, 10)], MONDAY + timedelta(hours=5))
+        market.arrive_in_order(after[place:])
+        market.close(CLOSE)
+    assert late.world.bar_rows != prompt.world.bar_rows
+    late.rebuild()
+    assert late.world.bar_rows == prompt.world.bar_rows
+
+
+@pytest.mark.parametrize("market", MARKETS.values(), ids=MARKETS)
+def test_rebuilt_volumes_are_those_of_the_live_bars(market: Market) -> None:
+    quotes = simulate(market, Random(3)).quotes
+    live = undisturbed(quotes, quotes[-1].event_time + timedelta(hours=1))
+    expected = {key: row.get("volume") for key, row in live.world.bar_rows.items()}
+    for day in sorted({quote.event_time.date() for quote in quotes}):
+        live.rebuild(datetime.combine(day, time(), UTC))
+    assert {key: row.get("volume") for key, row in live.world.bar_rows.items()} == expected

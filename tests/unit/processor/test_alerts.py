@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -28,7 +29,7 @@ from processor_lambda.alerts import (
 )
 from processor_lambda.alerts.signals import Band, Signal, evaluate
 from processor_lambda.alerts.stale_feed import StaleSymbol
-from processor_lambda.rows import change_percent_of
+from processor_lambda.rows import change_percent_of, timestamp_of
 from tests.fakes.pipeline import OPEN, make_quote
 
 BAND = Band(10, 8, -10, -8)
@@ -226,11 +227,12 @@ def alerts_of_every_kind() -> list[Alert]:
     bar = a_bar("100", 500, **{name: float(100 + place) for place, name in enumerate(names)})
     rules: list[BarRule] = [ZScore(), BollingerBreakout(), SmaCrossover(), Rsi(), MacdCrossover(), VolumeSpike()]
     quote = make_quote(price="110", previous_close="100")
+    prices = {"last_price": Decimal(220), "price": quote.price, "previous_close": quote.previous_close}
     return [
         PriceMove(percent=5).alert(quote, Signal(10, BAND)),
         *(rule.alert(bar, Signal(11, BAND)) for rule in rules),
         StaleFeed().alert("lane-00-of-01", [StaleSymbol("AAPL", 16, 15)], OPEN),
-        Split().alert(quote, Decimal(220), 2.0),
+        Split().alert("AAPL", timestamp_of(quote), Fraction(2), prices),
     ]
 
 

@@ -59,8 +59,8 @@ def test_quotes_that_change_nothing_are_counted_as_late() -> None:
         ((0, 500), 500),
         ((1_000, 1_000), 0),
         ((1_000, 1_250, 1_300), 300),
-        ((1_000, 990, 1_010), 20),  # a correction is not a trade
-        ((9_000_000, 40), 40),  # starts from zero
+        ((1_000, 990, 1_010), 10),  # a correction is not a trade
+        ((9_000_000, 40), 40),  # it starts from zero, as far as a source without closes and market states tells
         ((None, None), None),
         ((100, None, 150), 50),
     ],

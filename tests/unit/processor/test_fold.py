@@ -17,7 +17,7 @@ from processor_lambda import fold as fold_
 from processor_lambda.alerts import Rsi, Rule, Rules, SmaCrossover, Split, StaleFeed, VolumeSpike
 from processor_lambda.fold import Fold, PositionedLine
 from processor_lambda.indicators import Indicators
-from quotes import Line, decode, encode_line
+from quotes import Action, Line, decode, encode_line
 from tests.fakes.pipeline import OPEN, make_heartbeats, make_quote
 from tests.support.lane_folding import DAY, MOVE, fold_batches, heartbeat, in_order, positioned
 from tests.support.sizes import sized
@@ -76,9 +76,17 @@ def test_a_late_quote_of_a_forgotten_symbol_changes_nothing() -> None:
 
 
 def a_quote(
-    symbol: str, second: float, price: int, volume: int | None, revision: int, *, is_open: bool, split: bool
+    symbol: str,
+    second: float,
+    price: int,
+    volume: int | None,
+    revision: int,
+    *,
+    currency: str | None,
+    is_open: bool,
+    split: bool,
 ) -> Line:
-    """A quote. From the third minute on, it may be one after a split."""
+    """A quote. From the third minute on, it may be one after a split. A few are in another currency."""
     is_split = split and second > 120
     made = make_quote(
         symbol,
@@ -88,7 +96,21 @@ def a_quote(
         revision=revision,
         previous_close="50" if is_split else "100",
     )
-    return replace(made, market_state="REGULAR" if is_open else "CLOSED")
+    return replace(made, market_state="REGULAR" if is_open else "CLOSED", currency=currency)
+
+
+def a_split(symbol: str, second: int, new: int, old: int) -> Line:
+    """A declared split."""
+    time = OPEN + timedelta(seconds=second)
+    return Action(
+        symbol=symbol,
+        action="split",
+        event_time=time,
+        numerator=new,
+        denominator=old,
+        source="synthetic",
+        ingest_time=time,
+    )
 
 
 def _after_minutes(count: int) -> Indicators:
@@ -106,9 +128,17 @@ quotes = st.builds(
     volume=st.integers(0, 1000) | st.none(),
     revision=st.integers(0, 1),
     is_open=st.sampled_from([True, True, True, False]),
+    currency=st.sampled_from([None, "USD", "USD", "USD", "EUR"]),
     split=st.booleans(),
 )
-lines = st.lists(quotes | st.integers(0, 240).map(heartbeat), max_size=40)
+declared_splits = st.builds(
+    a_split,
+    symbol=st.sampled_from(["AAPL", "MSFT"]),
+    second=st.sampled_from([-DAY, 0, 60, 121, 180, DAY]),
+    new=st.sampled_from([1, 2, 3]),
+    old=st.sampled_from([1, 2, 7]),
+)
+lines = st.lists(quotes | quotes | st.integers(0, 240).map(heartbeat) | declared_splits, max_size=40)
 EVERY_RULE: Sequence[Rule] = (
     MOVE,
     SmaCrossover(margin_percent=0),
@@ -139,7 +169,7 @@ def test_batches_make_no_difference(lines: list[Line], cuts: list[int]) -> None:
     whole = fold_batches(lines, rules=EVERY_RULE, warm=WARM)
     cut = fold_batches(*(lines[a:b] for a, b in pairwise(edges)), rules=EVERY_RULE, warm=WARM)
     assert whole[:2] == cut[:2]
-    assert whole.state.symbols == cut.state.symbols
+    assert (whole.state.symbols, whole.state.splits) == (cut.state.symbols, cut.state.splits)
 
 
 @settings(max_examples=sized(50, 100), deadline=None)
@@ -148,4 +178,4 @@ def test_a_packet_that_was_sent_twice_has_no_second_effect(lines: list[Line]) ->
     once = fold_batches(lines, rules=EVERY_RULE, warm=WARM)
     twice = fold_batches(lines, lines, rules=EVERY_RULE, warm=WARM)
     assert once[:2] == twice[:2]
-    assert once.state.symbols == twice.state.symbols
+    assert (once.state.symbols, once.state.splits) == (twice.state.symbols, twice.state.splits)
