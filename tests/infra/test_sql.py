@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import sqlglot
-from cfnlint.decode.cfn_yaml import load  # type: ignore[import-untyped]
 from sqlglot.optimizer.annotate_types import annotate_types
 
 from analytics import catalog, templates
@@ -24,6 +23,7 @@ from deployment.stacks import TEMPLATES
 from processor_lambda.rows import quote_row
 from producer_service.sources.synthetic import SyntheticSource
 from quotes import Heartbeat, Line, Quote, encode, encode_line
+from tests.support.templates import ALL
 
 CATALOG: Catalog = catalog.read()
 STATEMENTS = [*CATALOG.views, *CATALOG.queries]
@@ -72,7 +72,7 @@ def test_the_templates_contain_the_sql_of_the_files(name: str) -> None:
 
 
 def test_every_saved_query_and_view_is_in_a_template_with_its_text() -> None:
-    resources = load(str(TEMPLATES / "queries.yaml"))["Resources"]
+    resources = ALL["queries"]["Resources"]
     texts = {each["Properties"]["Name"]: each["Properties"]["QueryString"].strip() for each in resources.values()}
     assert texts == {query.name: query.select for query in CATALOG.queries} | {
         f"view_{view.name}": f"CREATE OR REPLACE VIEW {view.name} AS\n{view.select}" for view in CATALOG.views
@@ -80,7 +80,7 @@ def test_every_saved_query_and_view_is_in_a_template_with_its_text() -> None:
 
 
 def test_a_view_in_glue_is_the_document_that_athena_reads() -> None:
-    for view, resource in zip(CATALOG.views, load(str(TEMPLATES / "views.yaml"))["Resources"].values(), strict=True):
+    for view, resource in zip(CATALOG.views, ALL["views"]["Resources"].values(), strict=True):
         table = resource["Properties"]["TableInput"]
         assert (table["Name"], table["TableType"], table["Parameters"]["presto_view"]) == (
             view.name,

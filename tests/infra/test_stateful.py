@@ -11,8 +11,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cfnlint.schema import PROVIDER_SCHEMA_MANAGER  # type: ignore[import-untyped]
-
 from tests.support.templates import resources
 
 RECORDED = Path(__file__).with_name("stateful.json")
@@ -30,6 +28,9 @@ ALSO = {"AWS::DynamoDB::Table": ("AttributeDefinitions", "LocalSecondaryIndexes"
 
 def fixed(kind: str) -> set[str]:
     """The properties of a type whose change replaces the resource."""
+    # Imported here, because it takes two seconds in each process that collects tests.
+    from cfnlint.schema import PROVIDER_SCHEMA_MANAGER  # type: ignore[import-untyped]  # noqa: PLC0415
+
     schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema
     paths = [*schema.get("createOnlyProperties", []), *schema.get("conditionalCreateOnlyProperties", [])]
     return {path.split("/")[2] for path in paths} | set(ALSO.get(kind, ()))

@@ -15,38 +15,6 @@ TABLES = ("Quotes", "Bars", "State")
 MADE_BY_THE_DEPLOYMENT = {"CodeKey", "Image"}
 
 
-@pytest.fixture(scope="module")
-def cfn_lint() -> Any:
-    """cfn-lint with all its rules. Loading them takes longer than applying them."""
-    # Imported here, because it takes two seconds, which a process that runs none of these tests need not spend.
-    from cfnlint.config import ConfigMixIn  # type: ignore[import-untyped]  # noqa: PLC0415
-    from cfnlint.runner import Runner  # type: ignore[import-untyped]  # noqa: PLC0415
-
-    return Runner(ConfigMixIn(include_checks=["I"]))
-
-
-def parsed(path: Path) -> tuple[Any, Any]:
-    """A template as cfn-lint reads it, and its syntax errors."""
-    from cfnlint.decode import decode  # type: ignore[import-untyped]  # noqa: PLC0415
-
-    template, errors = decode(str(path))
-    return template, errors
-
-
-@pytest.mark.parametrize("path", PATHS.values(), ids=lambda path: path.stem)
-def test_cfn_lint_has_no_finding(cfn_lint: Any, path: Path) -> None:
-    template, syntax_errors = parsed(path)
-    assert syntax_errors == []
-    assert list(cfn_lint.validate_template(template)) == []
-
-
-def test_cfn_lint_finds_mistakes(cfn_lint: Any, tmp_path: Path) -> None:
-    path = tmp_path / "wrong.yaml"
-    path.write_text("Resources: {A: {Type: AWS::S3::Bucket, Properties: {Wrong: 1}}}\n")
-    template, _ = parsed(path)
-    assert "E3002" in {finding.rule.id for finding in cfn_lint.validate_template(template)}
-
-
 def test_every_template_is_a_stack_and_the_order_of_the_pipeline_is_the_same() -> None:
     assert set(ALL_STACKS) == ALL.keys()
     assert [name for name in ALL_STACKS if name in PIPELINE] == list(PIPELINE)

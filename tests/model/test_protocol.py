@@ -25,17 +25,17 @@ from tests.model.runs import Run, is_about_alert
 from tests.model.scripted_scheduler import FAULTY, ROLES, ScriptedScheduler, play_script
 from tests.support.sizes import sized
 
-SEEDS = int(os.environ.get("STOCKSTREAM_SEEDS", sized(100, 4_000)))
+SEEDS = int(os.environ.get("STOCKSTREAM_SEEDS", sized(64, 4_000)))
 ONE_SEED = os.environ.get("STOCKSTREAM_SEED")
 PARTS: list[Sequence[int]] = [range(start, SEEDS, 8) for start in range(8)] if ONE_SEED is None else [[int(ONE_SEED)]]
 """The seeds in several parts, so that they can run in parallel."""
 SEEDS_OF_A_MUTANT = 2_000
 """How many runs the model has to find the violation of a mutant. It takes about twenty, and rarely more than a hundred.
 Rules that matter only if an invocation finishes between two others take some hundreds."""
-STEP = sized(6, 1)
-"""A fault is tried at every sixth point by default. Which points these are differs between the parametrized tests."""
-RESUME_STEP = sized(24, 1)
-"""By default, an abandoned invocation continues at every 24th call of others. Which calls these are differs too."""
+STEP = sized(10, 1)
+"""A fault is tried at every tenth point by default. Which points these are differs between the parametrized tests."""
+RESUME_STEP = sized(40, 1)
+"""By default, an abandoned invocation continues at every 40th call of others. Which calls these are differs too."""
 
 
 def offset_of(*parameters: object) -> int:

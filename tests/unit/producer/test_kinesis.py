@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
+from botocore.loaders import Loader, create_loader
 from botocore.parsers import ResponseParserError
 from botocore.stub import Stubber
 
@@ -19,10 +21,17 @@ PACKETS = [Packet(lane, f"lane-0{lane}-of-03", (Row(lane, lane, b"{}\n", 1, 0.0)
 STORED = {"SequenceNumber": "1", "ShardId": "shardId-000000000000"}
 
 
+@cache
+def shared_loader(_: str | None) -> Loader:
+    """One loader of the descriptions of AWS's services, because reading them takes most of the time of these tests."""
+    return create_loader()
+
+
 def make_stream(monkeypatch: pytest.MonkeyPatch, **options: Any) -> KinesisStream:
     for name, value in {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setattr("botocore.session.create_loader", shared_loader)
     return KinesisStream("quotes", 1, read_timeout_seconds=5, **options)
 
 
