@@ -16,6 +16,7 @@ from hypothesis import settings
 from tests.fakes.yahoo.local_yahoo import LocalYahoo, running
 from tests.support.process_guard import GUARD
 from tests.support.scheduling import Scheduling, arrange
+from tests.support.sizes import sized
 
 pytest.register_assert_rewrite("tests.support.same_results", "tests.support.queues")
 
@@ -26,12 +27,12 @@ UNIT = tuple(TESTS / name for name in ("unit", "model", "contract", "infra"))
 
 
 def pytest_configure() -> None:
-    """Let the guard see what happens in this process, and give the examples of Hypothesis time.
+    """Let the guard see what happens in this process. Hypothesis gets time, and fewer examples by default.
 
     Tests that run beside each other slow each other down, so an example that takes long tells nothing.
     """
     GUARD.install()
-    settings.register_profile("stockstream", deadline=None)
+    settings.register_profile("stockstream", deadline=None, max_examples=sized(30, 100))
     settings.load_profile("stockstream")
 
 
