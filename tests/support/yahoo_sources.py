@@ -25,6 +25,13 @@ class Uptime:
         return time.monotonic() + self.skipped
 
 
+def skip(source: YahooSource, seconds: float) -> None:
+    """Move the monotonic clock of a source forward, for example to the end of a pause."""
+    uptime = source._monotonic
+    assert isinstance(uptime, Uptime)
+    uptime.skipped += seconds
+
+
 class MakeSource(Protocol):
     """Makes a source with the options of `YahooSource`. The test closes it at its end."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import pytest
 
+from producer_service.sources.yahoo.action_schedule import ActionSchedule
 from producer_service.sources.yahoo.source import YahooSource
 from tests.fakes.yahoo.local_yahoo import LocalYahoo
 from tests.support.yahoo_sources import OPEN, MakeSource, Uptime
@@ -21,7 +23,10 @@ def uptime() -> Uptime:
 def make_source(
     yahoo: LocalYahoo, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder, uptime: Uptime
 ) -> Iterator[MakeSource]:
-    """Makes sources as the producer does, in a process whose environment leads to the local Yahoo."""
+    """Makes sources as the producer does, in a process whose environment leads to the local Yahoo.
+
+    They ask for no corporate actions, unless a test gives them a schedule, and their monotonic clock is `uptime`.
+    """
     del recwarn  # it restores the warning filters, which yfinance changes
     yahoo.reset()
     yahoo.set_clock(OPEN.timestamp())
@@ -30,7 +35,8 @@ def make_source(
     made: list[YahooSource] = []
 
     def make(**options: object) -> YahooSource:
-        made.append(YahooSource(**{"monotonic": uptime} | options))  # type: ignore[arg-type]
+        never = ActionSchedule(start_seconds=math.inf)
+        made.append(YahooSource(**{"monotonic": uptime, "action_schedule": never} | options))  # type: ignore[arg-type]
         return made[-1]
 
     yield make

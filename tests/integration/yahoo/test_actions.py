@@ -22,7 +22,7 @@ from quotes import Action, Quote, lane_of
 from tests.fakes.stream import FakeStream
 from tests.fakes.yahoo.local_yahoo import QUOTE_PATH, LocalYahoo
 from tests.support.waiting import wait_until
-from tests.support.yahoo_sources import OPEN, MakeSource
+from tests.support.yahoo_sources import OPEN, MakeSource, skip
 
 CHART_PATH = "/v8/finance/chart/"
 DATE = int(OPEN.timestamp())
@@ -153,10 +153,12 @@ def test_too_many_requests_for_a_chart_pause_quotes_too(asking: YahooSource, yah
     assert len(charted(yahoo)) == len(yahoo.requests(QUOTE_PATH)) == 1
 
     yahoo.reset()
+    skip(asking, (result.paused_until - OPEN).total_seconds())
     assert len(asking.fetch(["AAPL", "MSFT"], result.paused_until).quotes) == 2
 
 
-def test_within_the_first_seconds_no_chart_is_requested(source: YahooSource, yahoo: LocalYahoo) -> None:
+def test_within_the_first_seconds_no_chart_is_requested(make_source: MakeSource, yahoo: LocalYahoo) -> None:
+    source = make_source(action_schedule=ActionSchedule())
     for _ in range(3):
         assert source.fetch(["AAPL"], OPEN).quotes
     assert charted(yahoo) == []

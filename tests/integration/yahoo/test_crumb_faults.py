@@ -10,7 +10,7 @@ import pytest
 
 from producer_service.sources.yahoo.source import YahooSource
 from tests.fakes.yahoo.local_yahoo import QUOTE_PATH, LocalYahoo
-from tests.support.yahoo_sources import OPEN, SYMBOLS, MakeSource
+from tests.support.yahoo_sources import OPEN, SYMBOLS, MakeSource, skip
 
 COOKIE = "fc.yahoo.com/"
 CRUMB = "query1.finance.yahoo.com/v1/test/getcrumb"
@@ -27,7 +27,7 @@ CSRF = [CONSENT, FORM, FORM, COPY, HOME, COPY, HOME, OTHER_CRUMB]
 
 PAGE = {"body": "<!DOCTYPE html><html><body>Oops</body></html>", "content_type": "text/html"}
 ERROR = '{"finance":{"result":null,"error":{"code":"Unauthorized","description":"Invalid Cookie"}}}'
-NEW_COOKIE = "A3=d=x&S=y; Expires=Wed, 01 Jan 2098 00:00:00 GMT; Domain=.yahoo.com; Path=/; Secure"
+NEW_COOKIE = "A3=d=of-the-test&S=y; Expires=Wed, 01 Jan 2098 00:00:00 GMT; Domain=.yahoo.com; Path=/; Secure"
 
 BROKEN: dict[str, dict[str, Any]] = {
     "400": {"status": 400, "body": "Bad Request"},
@@ -60,6 +60,7 @@ def requested(yahoo: LocalYahoo) -> list[str]:
 def assert_works(source: YahooSource, yahoo: LocalYahoo, most: int) -> None:
     """Yahoo is well again, and the next poll has quotes after at most some requests."""
     yahoo.reset()
+    skip(source, 7_200)
     assert [quote.symbol for quote in source.fetch(["AAPL"], OPEN + timedelta(hours=2)).quotes] == ["AAPL"]
     assert len(yahoo.requests()) <= most
 
@@ -162,7 +163,7 @@ def test_a_cookie_without_a_crumb_leaves_the_other_way_and_is_not_kept(
 
     assert make_source(cache_directory=tmp_path).fetch(["AAPL"], OPEN).failures == ()
     assert requested(yahoo) == [*BASIC, QUOTES]
-    assert "d=x" not in yahoo.requests(QUOTE_PATH)[0].cookie
+    assert "of-the-test" not in yahoo.requests(QUOTE_PATH)[0].cookie
 
 
 @pytest.mark.parametrize("fault", BROKEN.values(), ids=BROKEN)
@@ -178,6 +179,7 @@ def test_with_both_ways_broken_each_is_tried_once_in_a_poll_however_many_batches
     assert first.complete_to is None
     assert requested(yahoo) == [*BASIC, *CSRF]
 
+    skip(source, 0 if first.paused_until is None else (first.paused_until - OPEN).total_seconds())
     second = source.fetch(SYMBOLS, first.paused_until or OPEN)
     assert len(second.failures) == 3
     assert requested(yahoo) == [*BASIC, *CSRF, *CSRF, *BASIC]
@@ -214,6 +216,7 @@ def test_after_a_refusal_nothing_more_is_requested(
     assert {failure.reason for failure in result.failures} == {"rate_limited"}
     assert requested(yahoo) == asked
     assert result.paused_until is not None
+    skip(source, 30)
     assert source.fetch(SYMBOLS, OPEN + timedelta(seconds=30)).quotes == ()
     assert requested(yahoo) == asked
     assert_works(source, yahoo, most=len(CSRF) + 1)
@@ -281,5 +284,6 @@ def test_a_crumb_that_yahoo_answers_with_pages_is_replaced_after_the_pause(
     assert requested(yahoo) == [QUOTES] * 3
 
     yahoo.reset()
+    skip(source, (results[-1].paused_until - OPEN).total_seconds())
     assert source.fetch(["AAPL"], results[-1].paused_until).failures == ()
     assert requested(yahoo) == [*BASIC, QUOTES]
