@@ -69,8 +69,8 @@ class Daemon:
 
         It also returns 1 if it gave up: then only a new process may help.
         """
-        signal.signal(signal.SIGTERM, self._on_signal)
-        signal.signal(signal.SIGINT, self._on_signal)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
         self._supervisor.watch_other_threads()
         try:
             self._start()

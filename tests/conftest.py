@@ -32,7 +32,7 @@ def pytest_configure() -> None:
     Tests that run beside each other slow each other down, so an example that takes long tells nothing.
     """
     GUARD.install()
-    settings.register_profile("stockstream", deadline=None, max_examples=sized(30, 100))
+    settings.register_profile("stockstream", deadline=None, max_examples=sized(12, 100))
     settings.load_profile("stockstream")
 
 

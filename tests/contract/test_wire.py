@@ -155,7 +155,7 @@ def test_the_content_of_a_line_does_not_include_its_ingest_time_and_revision() -
     assert quotes.content_of(encode_line(FULL)) != quotes.content_of(encode_line(BARE))
 
 
-@settings(max_examples=sized(40, 100), deadline=None)
+@settings(max_examples=sized(20, 100), deadline=None)
 @given(st.lists(valid_quotes, max_size=5))
 def test_decoding_restores_what_was_encoded(lines: list[Quote]) -> None:
     decoded = decode(encode(lines))
@@ -163,7 +163,7 @@ def test_decoding_restores_what_was_encoded(lines: list[Quote]) -> None:
     assert [good.line for good in decoded.good] == lines
 
 
-@settings(max_examples=sized(40, 1_000), deadline=None)
+@settings(max_examples=sized(20, 1_000), deadline=None)
 @given(
     valid_quotes, st.sampled_from([Decimal(10), Decimal("12.50"), Decimal("-0.0"), Decimal("1e-9"), Decimal("0E+9")])
 )
@@ -255,7 +255,7 @@ def test_a_last_line_needs_no_newline_and_an_empty_packet_is_a_bad_line() -> Non
     assert decode(b"\n").bad == (BadLine(1, b"", "empty line"),)
 
 
-@settings(max_examples=sized(40, 100), deadline=None)
+@settings(max_examples=sized(20, 100), deadline=None)
 @given(
     st.binary()
     | st.text().map(str.encode)

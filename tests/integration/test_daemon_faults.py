@@ -53,7 +53,7 @@ def _process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr("producer_service.listener.LONGEST_PAUSE_SECONDS", 0.02)
     monkeypatch.setattr("producer_service.daemon.TAKE_OVER_SECONDS", 0.05)
     monkeypatch.setattr("producer_service.daemon.REFRESH_SECONDS", 0.05)
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     hook = threading.excepthook
     yield
     threading.excepthook = hook

@@ -207,10 +207,11 @@ def test_every_accepted_quote_arrives_although_the_process_is_killed_repeatedly(
     assert max(report.verdict.repeats_by_key.values(), default=0) <= KILLS
 
 
-def test_sigterm_drains_and_exits_0(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_drains_and_exits_0(tmp_path: Path, number: signal.Signals) -> None:
     with running(Faults(slow=1, slow_seconds=0.5)) as standin, producer(tmp_path, standin, SYNTHETIC) as stopped:
         wait_for(stopped.accepted_bytes, "a quote is accepted")
-        stopped.process.send_signal(signal.SIGTERM)
+        stopped.process.send_signal(number)
         assert stopped.process.wait(TIMEOUT_SECONDS) == 0
         assert stopped.logged("stopped")[0]["undelivered"] == 0
         assert standin.identities() == accepted_in(tmp_path)

@@ -28,7 +28,7 @@ any_headers = st.dictionaries(
 )
 
 
-@settings(max_examples=sized(40, 100), deadline=None)
+@settings(max_examples=sized(20, 100), deadline=None)
 @given(st.data())
 def test_a_signature_is_the_one_that_botocore_makes(data: st.DataObject) -> None:
     service, keys, host = data.draw(st.sampled_from(sorted(SIGNERS))), data.draw(any_keys), data.draw(hosts)

@@ -162,7 +162,7 @@ def test_random_lines_raise_alerts_of_every_rule(rule: Rule) -> None:
     assert find(lines, is_raised, settings=quick, random=Random(1))
 
 
-@settings(max_examples=sized(50, 100), deadline=None)
+@settings(max_examples=sized(20, 100), deadline=None)
 @given(lines, st.lists(st.integers(0, 40), max_size=5))
 def test_batches_make_no_difference(lines: list[Line], cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(lines)]
@@ -172,7 +172,7 @@ def test_batches_make_no_difference(lines: list[Line], cuts: list[int]) -> None:
     assert (whole.state.symbols, whole.state.splits) == (cut.state.symbols, cut.state.splits)
 
 
-@settings(max_examples=sized(50, 100), deadline=None)
+@settings(max_examples=sized(20, 100), deadline=None)
 @given(lines)
 def test_a_packet_that_was_sent_twice_has_no_second_effect(lines: list[Line]) -> None:
     once = fold_batches(lines, rules=EVERY_RULE, warm=WARM)

@@ -329,7 +329,7 @@ def timed(bars: Sequence[tuple[int, float, int | None]]) -> list[Bar]:
     return made
 
 
-@settings(max_examples=sized(40, 150), deadline=None)
+@settings(max_examples=sized(20, 150), deadline=None)
 @given(bars_of_any_kind, st.integers(1, 40), bars_of_any_kind)
 def test_any_closes_give_finite_values(
     first: list[tuple[int, float, int | None]], times: int, then: list[tuple[int, float, int | None]]
@@ -344,7 +344,7 @@ def test_any_closes_give_finite_values(
         assert state.return_variance >= 0
 
 
-@settings(max_examples=sized(40, 100), deadline=None)
+@settings(max_examples=sized(20, 100), deadline=None)
 @given(bars_of_any_kind, st.integers(1, 20), st.data())
 def test_packing_anywhere_changes_nothing(
     some: list[tuple[int, float, int | None]], times: int, data: st.DataObject
@@ -358,7 +358,7 @@ def test_packing_anywhere_changes_nothing(
     assert pack(advanced(bars[cut:], unpack(packed))) == pack(advanced(bars))
 
 
-@settings(max_examples=sized(40, 100), deadline=None)
+@settings(max_examples=sized(20, 100), deadline=None)
 @given(
     st.lists(st.tuples(st.integers(100, 1_000_000), st.integers(0, 10**6)), min_size=1, max_size=30),
     st.integers(1, 5),

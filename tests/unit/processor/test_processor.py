@@ -315,7 +315,7 @@ def assert_same_effects(world: World, expected: World) -> None:
     assert in_archive == {json.dumps(line, sort_keys=True) for line in archived(expected)}
 
 
-@settings(max_examples=sized(60, 200), deadline=None)
+@settings(max_examples=sized(20, 200), deadline=None)
 @given(st.lists(st.binary(max_size=200), min_size=1, max_size=4), st.sampled_from([AAPL, "AAPL", "lane-00-of-99"]))
 def test_no_bytes_fail_a_batch(contents: list[bytes], key: str) -> None:
     shard = Shard()

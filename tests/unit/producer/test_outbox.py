@@ -200,7 +200,7 @@ def test_pauses_are_full_jitter_under_an_exponential_bound(failures: int, bound:
     assert bound <= LONGEST_PAUSE_SECONDS
 
 
-@settings(max_examples=sized(25, 60), deadline=None)
+@settings(max_examples=sized(12, 60), deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from([0.0, 0.1, 0.5, 0.9]))
 def test_no_order_of_failures_loses_or_reorders_a_quote(seed: int, failing: float) -> None:
     """Three senders at once, requests that are answered in any order, and packets that fail at random."""
@@ -324,7 +324,7 @@ def test_committed_rows_can_be_synced_to_disk(make_outbox: MakeOutbox, clock: Cl
     assert make_outbox(clock).journal_bytes() == 0
 
 
-@settings(max_examples=sized(25, 60), deadline=None)
+@settings(max_examples=sized(12, 60), deadline=None)
 @given(st.integers(0, 2**32))
 def test_the_counts_add_up_at_every_instant(seed: int) -> None:
     rng, clock = random.Random(seed), Clock()

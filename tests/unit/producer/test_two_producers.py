@@ -110,7 +110,7 @@ def test_a_first_arrival_may_be_behind_a_later_quote(two: tuple[Producer, Produc
     assert [identity.event_time.second for identity in stream.identities()] == [1, 0]
 
 
-@settings(max_examples=sized(30, 100))
+@settings(max_examples=sized(12, 100))
 @given(st.integers(0, 2**32))
 def test_nothing_is_lost_and_each_keeps_its_own_order(seed: int) -> None:
     chance, market = random.Random(seed), Market()

@@ -306,7 +306,7 @@ def days_of_bars(draw: st.DrawFn) -> list[Bar]:
     return made
 
 
-@settings(max_examples=sized(40, 100))
+@settings(max_examples=sized(20, 100))
 @given(days_of_bars())
 def test_folding_the_quotes_of_bars_gives_the_bars_again(bars: list[Bar]) -> None:
     assert refold(moments(bars, NEW_YORK)) == bars
@@ -327,7 +327,7 @@ def stamped(start: datetime, clock: Clock, form: str) -> str:
     return time.astimezone(ZoneInfo(form)).isoformat()
 
 
-@settings(max_examples=sized(30, 1000))
+@settings(max_examples=sized(12, 1000))
 @given(
     bars=days_of_bars(),
     clock=st.builds(
@@ -358,7 +358,7 @@ SET_BACK = {
 }
 
 
-@settings(max_examples=sized(40, 1000))
+@settings(max_examples=sized(20, 1000))
 @given(
     name=st.sampled_from(list(SET_BACK)),
     minutes=st.sets(st.integers(-90, 90), min_size=1, max_size=MAX_MISTAKES),

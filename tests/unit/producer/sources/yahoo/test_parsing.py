@@ -377,7 +377,7 @@ rows = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=sized(50, 100))
+@settings(max_examples=sized(20, 100))
 @given(st.lists(rows | json_values, max_size=4), st.booleans())
 def test_every_symbol_has_exactly_one_result_for_any_list_of_rows(
     some: list[object],
