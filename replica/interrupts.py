@@ -1,8 +1,10 @@
 """What Ctrl-C, SIGTERM and the end of the terminal do to the demo.
 
-- While the pipeline runs, the first one asks the demo to drain.
-- At any other moment, or the second time, it raises `KeyboardInterrupt`: everything ends at once and is removed.
-- The next one ends the program without a further step. The watchdog then removes what is left (`replica.watchdog`).
+- While the pipeline runs, the first Ctrl-C or SIGTERM asks the demo to drain.
+- At any other moment, the second time, or at the end of the terminal, where nobody would read the result, a signal
+  raises `KeyboardInterrupt`: everything ends at once and is removed.
+- The next one ends the program without a further step, and so does a clean-up that takes too long. The watchdog then
+  removes what is left (`replica.watchdog`).
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from types import FrameType
 from typing import Self
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+CLEAN_UP_SECONDS = 10
+"""How long the clean-up after a `KeyboardInterrupt` may take."""
 
 
 class Interrupts:
@@ -43,12 +47,13 @@ class Interrupts:
         finally:
             self._drains = False
 
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        if self._drains and not self.asked_to_drain:
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if self._drains and not self.asked_to_drain and number != signal.SIGHUP:
             self.asked_to_drain = True
             return
-        for number in SIGNALS:
-            signal.signal(number, signal.SIG_DFL)
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_DFL)
+        signal.alarm(CLEAN_UP_SECONDS)  # its default is to end the process
         raise KeyboardInterrupt
 
 

@@ -69,9 +69,10 @@ class SyntheticSource:
         """Return a quote of each symbol at this moment, or its last quote if the clock did not advance."""
         now = whole_milliseconds(now)
         self._start = self._start or now
-        if self._fetched_at is not None and now < self._fetched_at:
+        self._fetched_at = max(self._fetched_at or now, now)
+        if self._fetched_at - now > MAX_CLOCK_SKEW:
             self._start -= self._fetched_at - now  # the clock was set back, and the market goes on
-        self._fetched_at = now
+            self._fetched_at = now
         seconds = (now - self._start).total_seconds()
         quotes: list[Quote] = []
         rejected: list[Rejected] = []
