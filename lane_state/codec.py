@@ -28,7 +28,7 @@ _ALERT_ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
 def pack(state: LaneState) -> bytes:
-    """Encode a state. It takes under 660 bytes a symbol with all indicators (640 in a full lane), and under 1 KiB for one.
+    """Encode a state. It takes under 660 bytes a symbol with all indicators (640 in a full lane), 1 KiB for one alone.
 
     What one commit publishes is bounded (`processor_lambda.fold.MAX_PUBLICATIONS`), so a state of the largest allowed
     lane stays below DynamoDB's item size limit.

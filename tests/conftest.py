@@ -5,6 +5,7 @@ The recordings are not in this repository.
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -53,6 +54,12 @@ def _guarded(item: pytest.Item) -> Generator[None, Any, Any]:
         return (yield)
     with GUARD.watching():
         return (yield)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what the collection made out of later garbage collections, which would look at all of it each time."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
