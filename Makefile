@@ -97,7 +97,7 @@ unit: $(DEV)/$(STAMP) ## Run the tests that start no process and no server (unde
 	@$(DEV)/bin/python -m pytest -n $(WORKERS) \
 	  tests/unit tests/model tests/contract tests/infra $(PYTEST_ARGS)
 
-test: $(DEV)/$(STAMP) $(VENV)/$(STAMP) ## Run every test that needs no container engine (under 5 minutes on 2 cores).
+test: $(DEV)/$(STAMP) $(VENV)/$(STAMP) ## Run every test that needs no container engine (about 6 minutes on 2 cores).
 ##   STOCKSTREAM_FULL=1 make test  run the longest tests at full size, as CI does
 	@STOCKSTREAM_REPLICA_PYTHON="$(CURDIR)/$(VENV)/bin/python" $(DEV)/bin/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
 
