@@ -119,7 +119,7 @@ check: $(DEV)/$(STAMP) build/checkov/$(STAMP) ## Check format, lint, types, impo
 	@$(DEV)/bin/ruff check .
 	@$(DEV)/bin/mypy
 	@$(DEV)/bin/lint-imports
-	@$(DEV)/bin/cfn-lint infra/cloudformation/*.yaml
+	@$(DEV)/bin/cfn-lint --include-checks I -- infra/cloudformation/*.yaml
 	@LOG_LEVEL=ERROR build/checkov/bin/checkov --config-file .checkov.yaml
 	@$(DEV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@$(DEV)/bin/check-jsonschema --builtin-schema vendor.renovate .github/renovate.json

@@ -90,7 +90,7 @@ class Intake:
                     return self._accept(state, asked_at, result)
                 except JournalError as error:
                     self._note_failure(error, "polling waits for the journal")
-            if self._stopping.wait(WAIT_SECONDS):
+            if self._supervisor.has_given_up or self._stopping.wait(WAIT_SECONDS):
                 return None
             beat()
 
