@@ -158,6 +158,8 @@ class Daemon:
         self._producer.market_hours.refresh(self._producer.clock.now())
 
     def _step(self, activity: str, action: Callable[[], object]) -> None:
+        if self._supervisor.has_given_up:
+            return
         with self._supervisor.step(activity):
             action()
 
