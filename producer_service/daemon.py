@@ -139,16 +139,16 @@ class Daemon:
             group = poller.state.group
             self._health.expect(poll_loop(group.name), group.interval_seconds * 2 + POLL_LIMIT_SECONDS)
             name = poll_loop(group.name)
-            self._schedule.poll(group.interval_seconds, name, partial(self._step, name, partial(self._poll, poller)))
+            self._schedule.poll(group.interval_seconds, name, partial(self._job, name, partial(self._poll, poller)))
         for listener in self._producer.listeners:
             self._health.expect(listen_loop(listener.name), MAX_SILENCE.total_seconds() * 2 + POLL_LIMIT_SECONDS)
             listener.start(partial(self._on_listener_end, listener.name))
         self._health.expect(HEARTBEAT, self._settings.heartbeat_seconds * 2 + POLL_LIMIT_SECONDS)
-        self._schedule.every(self._settings.heartbeat_seconds, HEARTBEAT, partial(self._step, HEARTBEAT, self._beat))
+        self._schedule.every(self._settings.heartbeat_seconds, HEARTBEAT, partial(self._job, HEARTBEAT, self._beat))
         if self._settings.journal_dir is not None:
             self._schedule.every(self._settings.journal_sync_seconds, "journal sync", self._sync)
         if self._handover is not None:
-            self._schedule.every(TAKE_OVER_SECONDS, "handover", partial(self._step, "handover", self._take_over))
+            self._schedule.every(TAKE_OVER_SECONDS, "handover", partial(self._job, "handover", self._take_over))
         self._schedule.every(REFRESH_SECONDS, "calendars", self._refresh_calendars)
         watch = ClockWatch(self._producer.clock, self._producer.metrics, self._refresh_calendars)
         self._schedule.every(WATCH_CLOCK_SECONDS, "clock", watch.look)
@@ -157,9 +157,12 @@ class Daemon:
     def _refresh_calendars(self) -> None:
         self._producer.market_hours.refresh(self._producer.clock.now())
 
+    def _job(self, activity: str, action: Callable[[], object]) -> None:
+        """A run of a job of the schedule. None begins once the process is about to end."""
+        if not self._supervisor.has_given_up:
+            self._step(activity, action)
+
     def _step(self, activity: str, action: Callable[[], object]) -> None:
-        if self._supervisor.has_given_up:
-            return
         with self._supervisor.step(activity):
             action()
 

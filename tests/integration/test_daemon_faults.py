@@ -40,6 +40,8 @@ from tests.support.waiting import wait_until
 
 LANES = 4
 FIRST = 1_000
+OWN_THREADS = {"APScheduler", "http", *(f"sender {number}" for number in range(4))}
+"""Threads of a daemon that must end with it, so that nothing is polled or accepted after the handover."""
 LEFT = make_quote("LEFT", second=1)
 
 
@@ -151,6 +153,7 @@ class Running:
         with producer:
             self.code = Daemon(producer, server).run()
         thread.join(20)
+        wait_until(lambda: not OWN_THREADS & {thread.name for thread in threading.enumerate()}, "its threads end")
         if failures:
             raise failures[0]
         return self.code
