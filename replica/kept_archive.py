@@ -32,9 +32,7 @@ def problem_of(directory: Path) -> str | None:
     foreign = next(_foreign(directory), None)
     if foreign is None:
         return None
-    return (
-        f"{foreign} was not left there by a demo, and would be deleted: name another directory, or delete it yourself"
-    )
+    return f"{foreign} would be deleted, and no demo left it there: name another directory, or delete it yourself"
 
 
 def mark(directory: Path) -> None:

@@ -100,6 +100,7 @@ def checked(typed: Typed, environment: Mapping[str, str], now: datetime) -> Para
     `environment` has settings of the producer too, which reach it unchanged.
     """
     mistakes: list[str] = []
+    environment = dict(environment)
     settings = _settings(typed, environment)
     seconds = _seconds(typed.seconds, mistakes)
     mistakes += _overlaps(typed, environment)
@@ -206,18 +207,21 @@ def _producer_mistakes(
         PREFIX + "STREAM_NAME": "demo",
         **{PREFIX + name: value for name, value in settings.items()},
     }
+    config: Configuration | None = None
+    refused: list[str] = []
     with _as_environment(of_producer):
         try:
             config = configuration(of_producer)
-            mistakes = list(_useless(typed, config))
-            plan = make_plan(config, SOURCES, now)
+            if REPLAY in config.source_settings:  # the only source that can be wrong without a network
+                make_plan(config, SOURCES, now)
         except ConfigurationError as error:
-            translated = [_translated(mistake, typed, environment) for mistake in error.mistakes]
-            source = settings.get("SOURCE") or environment.get(PREFIX + "SOURCE", "")
-            return translated + list(_useless_replay(typed, {source}))
-    for opened in plan.sources.values():
-        opened.close()
-    return mistakes
+            refused = error.mistakes
+    translated = [_translated(mistake, typed, environment) for mistake in refused]
+    if config is not None:
+        return translated + list(_useless(typed, config))
+    if of_producer.get(PREFIX + "WATCHLIST"):  # it could not be read, and may name any source
+        return translated
+    return translated + list(_useless_replay(typed, {of_producer[PREFIX + "SOURCE"]}))
 
 
 def _useless(typed: Typed, config: Configuration) -> Iterator[str]:

@@ -145,6 +145,7 @@ def environment(
     """The producer's environment: `base`, then the paths in `directory`, then `settings` without their prefix."""
     return {
         **base,
+        "TMPDIR": str(directory),  # it is removed with the directory, however the producer ends
         "PRODUCER_HTTP_PORT": "0",
         "PRODUCER_STREAM_NAME": stream_name,
         "PRODUCER_JOURNAL_DIR": str(directory / "journal"),

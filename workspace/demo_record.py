@@ -114,10 +114,11 @@ class Claim:
         return file
 
     def end(self, ended_at: datetime) -> None:
-        """Make the record that of the demo that ended last."""
+        """Make the record that of the demo that ended last. It no longer runs."""
         record = _read(self.file)
         if record is not None:
             _write(self._directory / _LAST, _encoded(msgspec.structs.replace(record, ended_at=ended_at)))
+            _remove(self.stage, self._directory)
 
 
 @contextmanager
