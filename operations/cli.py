@@ -32,7 +32,7 @@ from operations.errors import WrongUsage
 from operations.kinesis import KinesisStream
 from operations.ordered_writer import OrderedWriter
 from operations.outputs import function_settings, required
-from operations.rebuild import Rebuilder, RebuildResult, Span, span_of
+from operations.rebuild import Rebuilder, RebuildResult, Span, last_arrival, span_of
 from operations.rebuild_hints import RebuildHints
 from operations.s3 import S3ObjectStore
 from processor_lambda.records import Record
@@ -226,10 +226,13 @@ def _rebuild_day(
         listed = ", ".join(young[:MAX_NAMED]) + (", …" if len(young) > MAX_NAMED else "")
         say(f"{day}: all quotes of {listed} are younger than an hour, and nothing was changed")
     missing = sorted((wanted or frozenset()) - {result.symbol for result in done})
+    last = last_arrival(span, until)
+    # A replay of an old day arrives years after it.
+    read = "" if last >= now else f" that arrived by {last:%Y-%m-%dT%H:%M} (see --arrived-until)"
     for absent in missing:
-        say(f"{day} {absent}: the archive has no quote of it, and nothing was changed")
+        say(f"{day} {absent}: the archive has no quote of it{read}, and nothing was changed")
     if wanted is None and not done:
-        say(f"{day}: the archive has no quote of this day, and nothing was changed")
+        say(f"{day}: the archive has no quote of this day{read}, and nothing was changed")
     return bool(done) and not missing
 
 

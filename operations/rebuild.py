@@ -83,6 +83,11 @@ def span_of(day: date, now: datetime) -> Span:
     return Span(start, max(start, min(start + DAY, (now - MIN_AGE).replace(second=0, microsecond=0))))
 
 
+def last_arrival(span: Span, arrived_until: datetime | None) -> datetime:
+    """The time of the last arrivals that a rebuild reads: the one that was asked for, or the end of the next day."""
+    return arrived_until or span.midnight + DAY - timedelta(microseconds=1)
+
+
 class Rebuilder:
     """Rebuilds days of one deployment's bars."""
 
@@ -118,7 +123,7 @@ class Rebuilder:
         `OperationsError`. Nothing is written before the whole archive has been read.
         """
         with QuoteSorter() as sorter:
-            last = min(now, arrived_until or span.start + 2 * DAY - timedelta(microseconds=1))
+            last = min(now, last_arrival(span, arrived_until))
             # The hour before the day holds the last quotes of most symbols that trade round the clock.
             addresses = archive_reader.find_objects(self._store, self._bucket, span.start - HOUR, last)
             self._read(addresses, QuoteFilter(symbols=symbols, before=span.midnight), sorter.add)

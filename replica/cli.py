@@ -141,10 +141,17 @@ def demo(  # noqa: PLR0917  (options, by name)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     with _reported_errors(), foreground(), Interrupts() as interrupts:
         wanted = parameters.checked(typed, os.environ, datetime.now(UTC))
-        console = Console()
+        console = _Console()
         result = run_demo(View(console), Steps(console), interrupts, wanted)
     if result.lost or result.duplicated or result.out_of_order:
         raise typer.Exit(1)
+
+
+class _Console(Console):
+    """Raises an error if nobody reads the output any more. Otherwise rich would exit with 1, as for lost quotes."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
 @contextmanager

@@ -122,11 +122,12 @@ class Claim:
 
 
 @contextmanager
-def claim(directory: Path = DIRECTORY) -> Iterator[Claim]:
+def claim(directory: Path | None = None) -> Iterator[Claim]:
     """Take the first stage that no running demo has, for as long as the block lasts. Then its files are removed.
 
     The files that a killed demo left there are removed at once.
     """
+    directory = directory or DIRECTORY
     directory.mkdir(parents=True, exist_ok=True)
     with _taken(directory) as stage:
         _remove(stage, directory)
@@ -136,24 +137,25 @@ def claim(directory: Path = DIRECTORY) -> Iterator[Claim]:
             _remove(stage, directory)
 
 
-def running(directory: Path = DIRECTORY) -> tuple[DemoRecord, ...]:
+def running(directory: Path | None = None) -> tuple[DemoRecord, ...]:
     """The demos that run, in the order of their stages."""
-    alive, _ = _records(directory)
+    alive, _ = _records(directory or DIRECTORY)
     return alive
 
 
-def find(stage: str, directory: Path = DIRECTORY) -> DemoRecord | None:
+def find(stage: str, directory: Path | None = None) -> DemoRecord | None:
     """The running demo of a stage. None if there is none."""
     return next((record for record in running(directory) if record.stage == stage), None)
 
 
-def last_ended(directory: Path = DIRECTORY) -> DemoRecord | None:
+def last_ended(directory: Path | None = None) -> DemoRecord | None:
     """The demo that ended last. None if none has ended here. Demos that were killed do not count."""
-    return _read(directory / _LAST)
+    return _read((directory or DIRECTORY) / _LAST)
 
 
-def remove_stale(directory: Path = DIRECTORY) -> tuple[DemoRecord, ...]:
+def remove_stale(directory: Path | None = None) -> tuple[DemoRecord, ...]:
     """Remove the files of demos that were killed. Returns their records."""
+    directory = directory or DIRECTORY
     _, dead = _records(directory)
     for record in dead:
         _remove(record.stage, directory)

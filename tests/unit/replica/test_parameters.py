@@ -146,8 +146,8 @@ def test_a_recording_may_name_its_symbols_in_small_letters(bars: Path) -> None:
 @pytest.mark.parametrize("parameter", ["replay_path", "replay_speed", "replay_timezone", "replay_stamp"])
 @pytest.mark.parametrize("source", [None, "synthetic", "yahoo"])
 def test_a_parameter_of_replays_is_refused_without_a_replay(source: str | None, parameter: str) -> None:
-    typed = {parameter: "1", **({"source": source} if source else {}), **({"symbols": "A"} if source else {})}
-    found = mistakes(**typed)
+    given: dict[str, Any] = {} if source is None else {"source": source, "symbols": "A"}
+    found = mistakes(None, **{parameter: "1"}, **given)
     name = f"--{parameter.replace('_', '-')} / {parameter.upper()}"
     assert f"{name}: has an effect only on a replay; set --source replay / SOURCE=replay too" in found
 
