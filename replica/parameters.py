@@ -134,7 +134,7 @@ def checked(typed: Typed, environment: Mapping[str, str], now: datetime) -> Para
 
 
 def _path(text: str | None) -> Path | None:
-    """The absolute path of what was typed. The producer runs in another directory."""
+    """The absolute path of what was typed, by which every message names it."""
     return Path(text).expanduser().absolute() if text else None
 
 
