@@ -292,5 +292,21 @@ def test_the_demo_reports_mistakes_in_its_settings(replica_python: str, tmp_path
     assert "Traceback" not in output
 
 
+def test_make_refuses_a_variable_that_the_demo_does_not_have() -> None:
+    """It does so before it installs or starts anything."""
+    run = subprocess.run(
+        ["make", "--dry-run", "demo", "SYMBOL=AAPL", "SECONDS=5"],
+        cwd=ROOT,
+        # `make test` passes its own variables on.
+        env={name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 2
+    assert "make demo has no variable SYMBOL. Its variables are SECONDS SOURCE SYMBOLS " in run.stderr
+    assert run.stdout == ""
+
+
 def test_the_packaged_function_does_what_the_processor_in_memory_does(pipeline: Pipeline) -> None:
     same_results.assert_same(pipeline.emulator.client, pipeline.outputs["FunctionName"], pipeline.outputs)
