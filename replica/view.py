@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from decimal import Decimal
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -106,7 +105,7 @@ class View:
             change = price.change_percent
             style = "" if not change else "green" if change > 0 else "red"
             percent = "" if change is None else f"{change:+.2f} %"
-            amount = f"{Decimal(short_price(price.price)):,f}"
+            amount = short_price(price.price)
             prices.add_row(Text(printable(price.symbol)), amount, Text(percent, style=style))
         listed = "\n".join(printable(alert, TEXT) for alert in self._alerts)
         alerts = Text(listed or "none yet", style="yellow" if listed else "dim")
