@@ -14,6 +14,7 @@ from producer_service.group_state import GroupState
 from producer_service.metrics import GroupSummary
 from producer_service.outbox import Outbox
 from producer_service.quote_counts import LaneLevel, QuoteCounts
+from producer_service.silence import silences
 from quotes import to_iso
 from terminal import ascii_json
 
@@ -55,7 +56,7 @@ class Status:
             "build": self._build,
             "started_at": to_iso(self._started_at),
             "now": to_iso(now),
-            "groups": [_group(state, now) for state in self._groups],
+            "groups": [_group(state, histories, now) for state in self._groups],
             "paused_sources": _paused_sources(self._groups, now),
             "missing": _listed(self._symbols("missing")),
             "set_aside": _listed(self._symbols("inactive")),
@@ -83,7 +84,7 @@ def stalest(symbols: Iterable[str], histories: Mapping[str, SymbolHistory], now:
     ]
 
 
-def _group(state: GroupState, now: datetime) -> dict[str, Any]:
+def _group(state: GroupState, histories: Mapping[str, SymbolHistory], now: datetime) -> dict[str, Any]:
     group, phase, status = state.group, state.phase(now), state.poll_status
     failure = status.failure
     return {
@@ -108,6 +109,7 @@ def _group(state: GroupState, now: datetime) -> dict[str, Any]:
             "detail": failure.detail[:300],
             "symbols": len(failure.symbols),
         },
+        "silences": [msgspec.structs.asdict(silence) for silence in silences(state, histories, now)],
     }
 
 
