@@ -12,14 +12,16 @@ from analytics import local_archive
 from costs import prices
 from costs.usage import Usage, items, per_million
 from producer_service import accepted_log
+from producer_service.sources.registry import SOURCES
 from replica.audit import Findings, audit
 from replica.errors import ReplicaError
 from replica.interrupts import Interrupts
 from replica.monitor import Snapshot
 from replica.pipeline import Pipeline
 from replica.producer_process import ProducerProcess, environment
+from replica.producer_status import Group, prices_in_words
 from replica.scratch import Scratch, remove_leftovers
-from replica.view import PRICES, View
+from replica.view import View
 
 DRAIN = {"DRAIN_SECONDS": "110"}
 STEP_SECONDS = 0.5
@@ -44,6 +46,10 @@ class Latency(msgspec.Struct, frozen=True):
 class Summary(Findings, frozen=True, kw_only=True):
     """The result of a demo: the findings of the audit, and the figures of the run."""
 
+    prices: str
+    """What kind of prices these are, such as `simulated prices`."""
+    groups: tuple[Group, ...]
+    """The watch groups, and why they had no new prices at the end. Empty if the producer ended before it said so."""
     batches: int
     latency_seconds: Latency
     seconds: float
@@ -80,33 +86,36 @@ def run_demo(
         of_producer = environment(base, directory, stream_name, DRAIN | settings)
         with ProducerProcess(of_producer, scratch.end_with_us) as producer:
             started_at = time.monotonic()
-            with interrupts.draining(), view.live():
-                view.report(f"running: {producer.url}/metrics  {producer.url}/healthz  {producer.url}/readyz")
-                while not (interrupts.asked_to_drain or producer.has_ended() or _is_over(started_at, seconds)):
-                    _update(view, pipeline, producer, "running")
-                    time.sleep(STEP_SECONDS)
             with view.live():
+                with interrupts.draining():
+                    view.report(f"running: {producer.url}/metrics  {producer.url}/healthz  {producer.url}/readyz")
+                    while not (interrupts.asked_to_drain or producer.has_ended() or _is_over(started_at, seconds)):
+                        _update(view, pipeline, producer, "running")
+                        time.sleep(STEP_SECONDS)
                 _update(view, pipeline, producer, "draining")
                 producer.stop()
                 _catch_up(view, pipeline, producer)
             took = time.monotonic() - started_at
-            usage = pipeline.usage(pipeline.monitor.snapshot(0).stored, producer.log_bytes)
+            usage = pipeline.usage(pipeline.monitor.snapshot().stored, producer.log_bytes)
             view.report("reading back the stream, the tables, the archive and the queues")
             findings = audit(list(accepted_log.read(directory / "accepted_log.jsonl")), pipeline.reader.read())
             local_archive.download(pipeline.emulator.client("s3"), pipeline.outputs["ArchiveBucket"], archive)
-        snapshot = pipeline.monitor.snapshot(PRICES)
-        summary = _summary(findings, snapshot, took, usage)
-        view.summarize(findings, snapshot, usage, summary.usd_per_million_quotes)
+        snapshot = pipeline.monitor.snapshot()
+        summary = _summary(findings, snapshot, took, usage, producer)
+        notes = producer.status.notes()
+        view.summarize(findings, snapshot, usage, summary.usd_per_million_quotes, prices=summary.prices, notes=notes)
         view.report(
             f"The archive is in {archive}. Query it with `make sql`, or run a saved query: `make sql QUERY=daily_ohlc`."
         )
         return summary
 
 
-def _summary(findings: Findings, snapshot: Snapshot, took: float, usage: Usage) -> Summary:
+def _summary(findings: Findings, snapshot: Snapshot, took: float, usage: Usage, producer: ProducerProcess) -> Summary:
     usd = sum(item.usd for item in items(usage, prices.read()))
     return Summary(
         **msgspec.structs.asdict(findings),
+        prices=_prices(snapshot, producer),
+        groups=producer.status.groups,
         batches=snapshot.batches,
         latency_seconds=Latency(_rounded(snapshot.p50), _rounded(snapshot.p99)),
         seconds=round(took, 1),
@@ -116,20 +125,28 @@ def _summary(findings: Findings, snapshot: Snapshot, took: float, usage: Usage) 
 
 
 def _update(view: View, pipeline: Pipeline, producer: ProducerProcess, state: str) -> None:
+    snapshot = pipeline.monitor.snapshot()
+    producer.read_status()
     view.update(
-        pipeline.monitor.snapshot(PRICES),
+        snapshot,
         pipeline.reader.new_alerts(),
         state=state,
+        prices=_prices(snapshot, producer),
         url=producer.url,
+        notes=producer.status.notes(),
         warning=producer.warning,
     )
+
+
+def _prices(snapshot: Snapshot, producer: ProducerProcess) -> str:
+    return prices_in_words(producer.status, producer.source, snapshot.delay_minutes, SOURCES)
 
 
 def _catch_up(view: View, pipeline: Pipeline, producer: ProducerProcess) -> None:
     """Wait until the processor has processed the whole stream. Raises `PipelineStalled`."""
     stored, changed_at = -1, time.monotonic()
     while not pipeline.runner.wait_until_caught_up(STEP_SECONDS * 4):
-        now = pipeline.monitor.snapshot(0).stored
+        now = pipeline.monitor.snapshot().stored
         if now != stored:
             stored, changed_at = now, time.monotonic()
         elif time.monotonic() - changed_at > STALLED_SECONDS:
