@@ -61,10 +61,13 @@ def _troubles(state: GroupState, now: datetime) -> Iterator[Silence]:
 
 
 def _trouble(subject: str, failure: Failure, when: str) -> Silence:
-    is_refused = failure.reason in ("rate_limited", "unauthorized")
-    does = "refuses requests" if is_refused else "does not answer as it should"
-    text = f"{subject} {does} ({failure.reason}: {failure.detail[:150]}); it is asked again {when}"
-    return Silence("refused" if is_refused else "unreachable", text)
+    detail = f"({failure.reason}: {failure.detail[:150]}); it is asked again {when}"
+    match failure.reason:
+        case "rate_limited" | "unauthorized":
+            return Silence("refused", f"{subject} refuses requests {detail}")
+        case "timeout" | "connection":
+            return Silence("unreachable", f"{subject} cannot be reached {detail}")
+    return Silence("unreachable", f"{subject} answers with errors {detail}")
 
 
 def _hours(state: GroupState, now: datetime) -> Iterator[Silence]:
