@@ -16,6 +16,8 @@ from producer_service.sources import Failure
 
 MAX_NAMED = 10
 """The most symbols that a text names."""
+FIRST_POLL = timedelta(seconds=5)
+"""How long the first poll may take before that is said."""
 GAP = timedelta(minutes=5)
 """How long a recording, or an open market, may have nothing new before that is said."""
 
@@ -40,15 +42,26 @@ class Silence(msgspec.Struct, frozen=True):
     text: str
 
 
-def silences(state: GroupState, histories: Mapping[str, SymbolHistory], now: datetime) -> list[Silence]:
-    """The reasons for a group, those that concern most of it first. `histories` are those of accepted symbols."""
-    return [*_troubles(state, now), *_hours(state, now), *_absences(state, histories), *_pauses(state, histories, now)]
+def silences(
+    state: GroupState, histories: Mapping[str, SymbolHistory], now: datetime, *, started_at: datetime
+) -> list[Silence]:
+    """The reasons for a group, those that concern most of it first.
+
+    `histories` are those of all symbols that have had a price, and `started_at` is when the producer started.
+    """
+    return [
+        *_troubles(state, now, started_at),
+        *_hours(state, now),
+        *_absences(state, histories),
+        *_pauses(state, histories, now),
+    ]
 
 
-def _troubles(state: GroupState, now: datetime) -> Iterator[Silence]:
+def _troubles(state: GroupState, now: datetime, started_at: datetime) -> Iterator[Silence]:
     status, source = state.poll_status, state.group.source
     if status.polled_at is None or status.report is None:
-        yield Silence("first_poll", f"{source} has not answered the first poll yet")
+        if now - started_at >= FIRST_POLL:
+            yield Silence("first_poll", f"{source} has not answered the first poll yet")
         return
     until = status.paused_until if status.paused_until is not None and status.paused_until > now else None
     failure = status.failure

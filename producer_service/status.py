@@ -56,7 +56,9 @@ class Status:
             "build": self._build,
             "started_at": to_iso(self._started_at),
             "now": to_iso(now),
-            "groups": [_group(state, histories, now) for state in self._groups],
+            "groups": [
+                {**_group(state, now), "silences": self._silences(state, histories, now)} for state in self._groups
+            ],
             "paused_sources": _paused_sources(self._groups, now),
             "missing": _listed(self._symbols("missing")),
             "set_aside": _listed(self._symbols("inactive")),
@@ -66,6 +68,12 @@ class Status:
             "stalest": stalest(symbols, histories, now),
         }
         return ascii_json(msgspec.json.format(msgspec.json.encode(page), indent=2).decode()).encode() + b"\n"
+
+    def _silences(
+        self, state: GroupState, histories: Mapping[str, SymbolHistory], now: datetime
+    ) -> list[dict[str, str]]:
+        found = silences(state, histories, now, started_at=self._started_at)
+        return [msgspec.structs.asdict(silence) for silence in found]
 
     def _symbols(self, field: str) -> set[str]:
         return {symbol for state in self._groups for symbol in getattr(state.poll_status, field)}
@@ -84,7 +92,7 @@ def stalest(symbols: Iterable[str], histories: Mapping[str, SymbolHistory], now:
     ]
 
 
-def _group(state: GroupState, histories: Mapping[str, SymbolHistory], now: datetime) -> dict[str, Any]:
+def _group(state: GroupState, now: datetime) -> dict[str, Any]:
     group, phase, status = state.group, state.phase(now), state.poll_status
     failure = status.failure
     return {
@@ -109,7 +117,6 @@ def _group(state: GroupState, histories: Mapping[str, SymbolHistory], now: datet
             "detail": failure.detail[:300],
             "symbols": len(failure.symbols),
         },
-        "silences": [msgspec.structs.asdict(silence) for silence in silences(state, histories, now)],
     }
 
 

@@ -78,7 +78,7 @@ class _Window:
 
     def __init__(self, width: int, *, ascii_only: bool) -> None:
         self._width = max(width, 1)
-        self._rule = "-" if ascii_only else "─"
+        self._rule, self._more = ("-", "...") if ascii_only else ("─", "…")
         self._ascii_only = ascii_only
 
     def line(self, text: str | Text, style: str = "") -> Text:
@@ -104,7 +104,7 @@ class _Window:
         """Texts as lines, at most so many: the first of them, or the last."""
         lines = [line for text in texts for line in _folded(text, self._width)]
         if len(lines) > most:
-            lines = lines[len(lines) - most :] if newest else [*lines[: most - 1], f"{lines[most - 1]} …"]
+            lines = lines[len(lines) - most :] if newest else [*lines[: most - 1], f"{lines[most - 1]} {self._more}"]
         return [self.line(line, style) for line in lines]
 
     def alerts(self, alerts: Sequence[tuple[float, str]], rows: int) -> list[Text]:

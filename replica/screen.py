@@ -17,7 +17,7 @@ from types import FrameType
 from rich.console import Console
 from rich.text import Text
 
-DRAWINGS_A_SECOND = 4
+DRAWINGS_A_SECOND = 2
 _ENTER = "\x1b[?1049h\x1b[?25l"
 _LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l"
 _HOME, _CUT_LINES, _WRAP_LINES = "\x1b[H", "\x1b[?7l", "\x1b[?7h"

@@ -388,7 +388,9 @@ def test_a_whole_price_has_the_places_of_the_prices_beside_it() -> None:
     st.lists(st.none() | st.decimals("-999999999999", "999999999999", allow_nan=False, places=4), max_size=3),
 )
 @settings(max_examples=sized(60, 1000))
-def test_a_price_for_people_keeps_the_digits_that_matter(exact: Decimal, places: int, beside: list[Decimal]) -> None:
+def test_a_price_for_people_keeps_the_digits_that_matter(
+    exact: Decimal, places: int, beside: list[Decimal | None]
+) -> None:
     price = quotes.price(round(exact, places))
     shown = quotes.short_price(price, *beside)
     number = Decimal(shown.replace(",", ""))
