@@ -52,7 +52,8 @@ def seconds_text(value: float | None) -> str:
 def lines_of(frame: Frame, width: int, height: int, elapsed: float, *, ascii_only: bool = False) -> list[Text]:
     """Exactly `height` lines of `width` cells, whatever the window and the frame hold. `elapsed` selects the page."""
     window = _Window(width, ascii_only=ascii_only)
-    head = [window.sides(f"stockstream: {frame.prices}", f"{frame.state} {_clock(elapsed)}", "bold")]
+    title = f"stockstream: {frame.prices}" if frame.prices else "stockstream"
+    head = [window.sides(title, f"{frame.state} {_clock(elapsed)}", "bold")]
     head.append(window.line(figures(frame.snapshot), "bold"))
     foot = [window.line(frame.hint, "dim")] if height > len(head) else []
     free = height - len(head) - len(foot)

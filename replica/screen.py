@@ -94,8 +94,7 @@ class _Painter:
         width, height = self._console.size
         with self._console.capture() as captured:
             self._console.print(Text("\n").join(self._draw(width, height)), soft_wrap=True, end="")
-        # A terminal in raw mode does not return to the first column by itself.
-        return f"{_CUT_LINES}{_HOME}{captured.get().replace(chr(10), chr(13) + chr(10))}{_WRAP_LINES}"
+        return f"{_CUT_LINES}{_HOME}{captured.get()}{_WRAP_LINES}"
 
     def _write(self, text: str) -> None:
         self._console.file.write(text)
