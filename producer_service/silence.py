@@ -22,7 +22,17 @@ GAP = timedelta(minutes=5)
 """How long a recording, or an open market, may have nothing new before that is said."""
 
 Reason = Literal[
-    "refused", "unreachable", "closed", "first_poll", "ended", "unknown", "missing", "inactive", "gap", "unchanged"
+    "refused",
+    "unreachable",
+    "closed",
+    "first_poll",
+    "ended",
+    "unknown",
+    "missing",
+    "inactive",
+    "rejected",
+    "gap",
+    "unchanged",
 ]
 """What keeps prices away:
 
@@ -31,6 +41,7 @@ Reason = Literal[
 - `first_poll`: nothing has been answered yet; `ended`: the source has no more prices.
 - `unknown`: the source has never had a price of some symbols; `missing`: it has none now; `inactive`: it had none for
   days.
+- `rejected`: no quote can hold what the source delivered.
 - `gap`: a recording has nothing at this time; `unchanged`: the source repeats what is known.
 """
 
@@ -99,6 +110,9 @@ def _absences(state: GroupState, histories: Mapping[str, SymbolHistory]) -> Iter
         yield Silence("unknown", f"{source} has no price of {_named(unknown)}: check how they are written")
     if missing := [symbol for symbol in absent if symbol in histories]:
         yield Silence("missing", f"{source} has no price of {_named(missing)} now")
+    if status.report is not None and status.report.rejected and not status.report.accepted:
+        text = f"{source} delivers prices that no quote can hold; the log lines quote_rejected of the producer say why"
+        yield Silence("rejected", text)
     if inactive:
         yield Silence(
             "inactive", f"{source} had no price of {_named(inactive)} for days, so it is asked for them once a day"
@@ -115,7 +129,11 @@ def _pauses(state: GroupState, histories: Mapping[str, SymbolHistory], now: date
         if progress.complete_to is not None and newest is not None and progress.complete_to - newest > GAP:
             hour = progress.complete_to.replace(minute=0, second=0, microsecond=0)
             yield Silence("gap", f"the recording has no prices around {in_utc(hour)}")
-    elif report.fetched and state.is_trading(now) and (newest is None or now - progress.delay - newest > GAP):
+    elif (
+        report.fetched > report.rejected
+        and state.is_trading(now)
+        and (newest is None or now - progress.delay - newest > GAP)
+    ):
         yield Silence("unchanged", f"{state.group.source} answers, but with nothing new")
 
 

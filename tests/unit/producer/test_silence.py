@@ -10,7 +10,7 @@ from pathlib import Path
 
 from producer_service.market_hours import Calendar
 from producer_service.silence import FIRST_POLL, GAP, MAX_NAMED
-from producer_service.sources import Failure, FailureReason, FetchResult
+from producer_service.sources import Failure, FailureReason, FetchResult, Rejected
 from producer_service.watch_group import WatchGroup
 from tests.fakes.producer_bench import RECORDED, Bench, FakeSource, calendar, group
 from tests.support.quotes import OPEN, make_quote
@@ -95,6 +95,12 @@ def test_symbols_without_a_price(tmp_path: Path) -> None:
     inactive = FetchResult(inactive=("AAPL",), complete_to=OPEN)
     [(reason, text)] = polled(tmp_path, inactive)
     assert (reason, text.partition(",")[0]) == ("inactive", "yahoo had no price of AAPL for days")
+
+
+def test_prices_that_no_quote_can_hold(tmp_path: Path) -> None:
+    future = FetchResult(rejected=(Rejected("AAPL", "event_time is in the future"),), complete_to=OPEN)
+    [(reason, text)] = polled(tmp_path, future)
+    assert (reason, text.partition(";")[0]) == ("rejected", "yahoo delivers prices that no quote can hold")
 
 
 def test_a_long_list_of_symbols_is_cut(tmp_path: Path) -> None:
