@@ -127,8 +127,7 @@ def _pauses(state: GroupState, histories: Mapping[str, SymbolHistory], now: date
     newest = max((histories[symbol].event_time for symbol in state.group.symbols if symbol in histories), default=None)
     if not state.traits.is_live:
         if progress.complete_to is not None and newest is not None and progress.complete_to - newest > GAP:
-            hour = progress.complete_to.replace(minute=0, second=0, microsecond=0)
-            yield Silence("gap", f"the recording has no prices around {in_utc(hour)}")
+            yield Silence("gap", f"the recording has no prices for a while after {in_utc(newest)}")
     elif (
         report.fetched > report.rejected
         and state.is_trading(now)

@@ -65,7 +65,7 @@ def lines_of(frame: Frame, width: int, height: int, elapsed: float, *, ascii_onl
     free -= len(reports)
     # Alerts get a third, and what the prices leave; prices get what the alerts leave.
     alerts_need = 1 + max(1, len(frame.alerts))
-    most = free - min(alerts_need, free // 3)
+    most = free - min(alerts_need, max(2, free // 3))
     prices = window.table(frame.snapshot.prices, most - 1, elapsed) if most > 1 else []
     free -= len(prices)
     alerts = window.alerts(frame.alerts, free - 1) if free > 1 else []

@@ -133,6 +133,6 @@ def test_a_recording_with_a_gap_and_its_end(tmp_path: Path) -> None:
         made.poller.poll()
         assert said(made) == []
         made.poller.poll()
-        assert said(made) == [("gap", "the recording has no prices around Mon 2026-11-23 15:00 UTC")]
+        assert said(made) == [("gap", "the recording has no prices for a while after Mon 2026-11-23 14:30 UTC")]
         made.poller.poll()
         assert said(made) == [("ended", "replay has ended: it has no more prices")]
