@@ -31,7 +31,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     alerts: tuple[tuple[float, str], ...] = ()
     """When each alert came, in seconds since the start, and its text. The newest is the first."""
     reports: tuple[str, ...] = ()
-    """Lines that stay on the terminal after the demo. The newest is the last."""
+    """Lines that are on the terminal behind the window, or will be. The newest is the last."""
     hint: str = ""
     """The last line: where more is to be seen, and how to stop."""
 
@@ -57,21 +57,20 @@ def lines_of(frame: Frame, width: int, height: int, elapsed: float, *, ascii_onl
     head.append(window.line(figures(frame.snapshot), "bold"))
     foot = [window.line(frame.hint, "dim")] if height > len(head) else []
     free = height - len(head) - len(foot)
-    notes = window.wrapped(frame.notes, "yellow", most=max(2, free // 4))
+    notes = window.first_lines(frame.notes, "yellow", most=max(2, free // 4))
     free -= len(notes)
-    reports = window.wrapped(frame.reports, "dim", most=max(0, (free - FEWEST_ROWS) // 4), newest=True)
-    if reports:
-        reports = [window.heading("messages"), *reports]
-    free -= len(reports)
-    # Alerts get a third, and what the prices leave; prices get what the alerts leave.
-    alerts_need = 1 + max(1, len(frame.alerts))
-    most = free - min(alerts_need, max(2, free // 3))
-    prices = window.table(frame.snapshot.prices, most - 1, elapsed) if most > 1 else []
+    # Each part has a heading. Alerts and messages have a small part each, and what the prices leave.
+    alerts_need, messages_need = 1 + max(1, len(frame.alerts)), window.rows_of_messages(frame.reports)
+    for_alerts = min(alerts_need, max(2, free // 4))
+    for_messages = min(messages_need, free // 5) if free // 5 > 1 else 0
+    prices = window.table(frame.snapshot.prices, free - for_alerts - for_messages - 1, elapsed)
     free -= len(prices)
-    alerts = window.alerts(frame.alerts, free - 1) if free > 1 else []
+    for_messages = min(messages_need, max(for_messages, free - max(for_alerts, min(alerts_need, free // 2))))
+    foot = [*window.messages(frame.reports, for_messages - 1), *foot]
+    alerts = window.alerts(frame.alerts, free - for_messages - 1)
     body = [*head, *notes, *prices, *alerts]
-    gap = [window.line("")] * (height - len(body) - len(reports) - len(foot))
-    return [*body, *gap, *reports, *foot][: max(height, 0)]
+    gap = [window.line("")] * (height - len(body) - len(foot))
+    return [*body, *gap, *foot][: max(height, 0)]
 
 
 class _Window:
@@ -101,15 +100,36 @@ class _Window:
         line.append(self._rule * (self._width - cell_len(line.plain)), "dim")
         return self.line(line)
 
-    def wrapped(self, texts: Iterable[str], style: str, *, most: int, newest: bool = False) -> list[Text]:
-        """Texts as lines, at most so many: the first of them, or the last."""
-        lines = [line for text in texts for line in _folded(text, self._width)]
+    def folded(self, texts: Iterable[str]) -> list[str]:
+        """Texts in lines that are not too wide."""
+        return [line for text in texts for line in _folded(text, self._width)]
+
+    def first_lines(self, texts: Iterable[str], style: str, *, most: int) -> list[Text]:
+        """The first lines of texts, with a mark if there are more."""
+        lines = self.folded(texts)
         if len(lines) > most:
-            lines = lines[len(lines) - most :] if newest else [*lines[: most - 1], f"{lines[most - 1]} {self._more}"]
+            lines = [*lines[: most - 1], f"{lines[most - 1]} {self._more}"]
         return [self.line(line, style) for line in lines]
+
+    def rows_of_messages(self, texts: Iterable[str]) -> int:
+        """How many rows all messages need."""
+        lines = self.folded(texts)
+        return 1 + len(lines) if lines else 0
+
+    def messages(self, texts: Sequence[str], rows: int) -> list[Text]:
+        """The newest messages that fit as a whole, or the end of the newest."""
+        shown: list[str] = []
+        for text in reversed(texts):
+            lines = self.folded([text])
+            if shown and len(shown) + len(lines) > rows:
+                break
+            shown = [*lines, *shown]
+        return [self.heading("messages"), *(self.line(line, "dim") for line in shown[-rows:])] if rows > 0 else []
 
     def alerts(self, alerts: Sequence[tuple[float, str]], rows: int) -> list[Text]:
         """The newest alerts, one a line."""
+        if rows < 1:
+            return []
         lines = [self.heading("alerts, newest first")]
         for seconds, text in alerts[:rows]:
             lines.append(self.line(Text.assemble((f"{_clock(seconds):>7}  ", "dim"), (text, "yellow"))))
@@ -117,6 +137,8 @@ class _Window:
 
     def table(self, prices: Sequence[Price], rows: int, elapsed: float) -> list[Text]:
         """The last prices, from the top to the bottom and then to the right, in pages if they do not fit."""
+        if rows < 1:
+            return []
         if not prices:
             return [self.heading("last prices stored"), self.line("none yet", "dim")]
         cells = [(price.symbol, price.text, price.change_text) for price in prices]
@@ -152,9 +174,11 @@ class _Window:
 
 
 def _folded(text: str, width: int) -> list[str]:
-    """A text in lines of at most `width` cells, broken at spaces where that is possible."""
+    """A text in lines of at most `width` cells, broken at spaces where that is possible. It keeps its indentation."""
+    words = text.lstrip(" ").split(" ")
+    words[0] = " " * (len(text) - len(text.lstrip(" "))) + words[0]
     lines, line = [], ""
-    for word in text.split(" "):
+    for word in words:
         candidate = f"{line} {word}" if line else word
         while cell_len(candidate) > width:
             if line:

@@ -23,6 +23,8 @@ from terminal.text import MAX_CHARACTERS
 PLAIN_SECONDS = 2.0
 ALERTS = 500
 """The most alerts that are kept for the window."""
+REPORTS = 30
+"""The most reports that are kept for the window."""
 TEXT = 300
 """How many characters of an alert or a warning the window shows."""
 
@@ -35,7 +37,9 @@ class View:
         self._encoding = console.encoding
         self._frame: Frame | None = None
         self._alerts: deque[tuple[float, str]] = deque(maxlen=ALERTS)
+        self._recent: deque[str] = deque(maxlen=REPORTS)
         self._reports: list[str] | None = None
+        """What was reported while the window is in use, to be printed afterwards."""
         self._printed_at = 0.0
         self._printed_state = ""
         self._printed_notes: set[str] = set()
@@ -45,7 +49,8 @@ class View:
     def live(self) -> Iterator[None]:
         """Use the whole window for as long as the block lasts, if the console is a terminal.
 
-        What is reported meanwhile is shown in the window, and printed afterwards.
+        What was reported before, and is reported meanwhile, is also shown in the window. The latter is printed
+        afterwards.
         """
         if not can_draw(self._console):
             yield
@@ -62,10 +67,12 @@ class View:
 
     def report(self, text: str) -> None:
         """Print a line that stays on the console."""
+        shown = self._shown(text)
+        self._recent.append(shown)
         if self._reports is None:
-            self._print(self._shown(text))
+            self._print(shown)
         else:
-            self._reports.append(self._shown(text))
+            self._reports.append(shown)
 
     def update(
         self,
@@ -93,7 +100,7 @@ class View:
                 snapshot=snapshot,
                 notes=tuple(self._shown(note, TEXT) for note in (*notes, *warnings)),
                 alerts=tuple(self._alerts),
-                reports=tuple(self._reports),
+                reports=tuple(self._recent),
                 hint=f"Ctrl-C stops, drains and compares    {url}/status",
             )
             return

@@ -88,10 +88,13 @@ def test_a_reason_that_does_not_fit_is_marked() -> None:
     assert drawn(frame(notes=(CLOSED,) * 9), 40, 10)[3].rstrip().endswith("…")
 
 
-def test_a_long_report_ends_where_the_window_does_and_the_newest_is_shown() -> None:
-    lines = drawn(frame(2, reports=tuple(f"report {number} {'x' * 200}" for number in range(9))), 80, 40)
-    assert any("report 8" in line for line in lines)
-    assert not any("report 1 " in line for line in lines)
+def test_the_newest_messages_are_shown_and_none_from_its_middle() -> None:
+    reports = tuple(f"report {number} {'x' * 70} end" for number in range(9))  # two lines each
+    lines = drawn(frame(2, reports=reports), 80, 24)
+    shown = [line.rstrip() for line in lines[lines.index(next(line for line in lines if "messages" in line)) + 1 : -1]]
+    assert shown[-1] == "end"
+    assert shown[-2].startswith("report 8 ")
+    assert shown[0].startswith("report ")
 
 
 def test_a_terminal_without_unicode_gets_ascii_lines() -> None:

@@ -197,7 +197,8 @@ def test_the_demo(text: str) -> None:
 
     def window(console: Console) -> None:
         view = View(console)
-        view._reports = [view._shown(text)]
+        view._reports = []
+        view.report(text)
         view.update(snapshot, [text], notes=(text,), warning=text, **shown)
         console.print(Text("\n").join(view._lines(4_000, 50)), soft_wrap=True)
 
