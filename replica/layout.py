@@ -142,7 +142,7 @@ class _Window:
         if not prices:
             return [self.heading("last prices stored"), self.line("none yet", "dim")]
         cells = [(price.symbol, price.text, price.change_text) for price in prices]
-        widths = [max(cell_len(cell[number]) for cell in cells) for number in range(3)]
+        widths = [max(len(cell[number]) for cell in cells) for number in range(3)]  # symbols and numbers are ASCII
         others = widths[1] + widths[2] + 2 * _SPACE
         widths[0] = max(1, min(widths[0], self._width - others))
         wide = widths[0] + others
