@@ -56,6 +56,6 @@ def prices_in_words(
 ) -> str:
     """What kind of prices the groups have, such as `simulated prices`. `source` is the one until groups are known."""
     names = dict.fromkeys(group.source for group in status.groups) or {source: None}
-    kinds = dict.fromkeys(definitions[name].prices if name in definitions else name for name in names)
+    kinds = dict.fromkeys(definitions[name].prices if name in definitions else "prices" for name in names)
     delay = f", up to {delay_minutes} minutes late" if delay_minutes else ""
     return " and ".join(kinds) + delay

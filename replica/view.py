@@ -20,6 +20,9 @@ from replica.screen import can_draw, drawing
 from terminal import printable
 from terminal.text import MAX_CHARACTERS
 
+RUNNING = "running"
+RUNNING_HINT = "Ctrl-C stops, drains and compares"
+ENDING_HINT = "Ctrl-C ends it at once"
 PLAIN_SECONDS = 2.0
 ALERTS = 500
 """The most alerts that are kept for the window."""
@@ -101,7 +104,7 @@ class View:
                 notes=tuple(self._shown(note, TEXT) for note in (*notes, *warnings)),
                 alerts=tuple(self._alerts),
                 reports=tuple(self._recent),
-                hint=f"Ctrl-C stops, drains and compares    {url}/status",
+                hint=f"{RUNNING_HINT if state == RUNNING else ENDING_HINT}    {url}/status",
             )
             return
         for alert in alerts:

@@ -17,6 +17,7 @@ def test_prices_are_labelled_by_the_sources_of_the_groups() -> None:
     assert prices_in_words(ProducerStatus(), "synthetic", 0, SOURCES) == "simulated prices"
     assert prices_in_words(status("replay"), "synthetic", 0, SOURCES) == "replayed prices"
     assert prices_in_words(status("yahoo"), "synthetic", 15, SOURCES) == "Yahoo's prices, up to 15 minutes late"
+    assert prices_in_words(ProducerStatus(), "", 0, SOURCES) == "prices"  # a watchlist, before it is known
     mixed = prices_in_words(status("yahoo", "synthetic", "yahoo"), "", 0, SOURCES)
     assert mixed == "Yahoo's prices and simulated prices"
 
