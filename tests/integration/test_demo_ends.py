@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from deployment.functions import ROOT
+from tests.support import demos
 from tests.support.sizes import sized
 from tests.support.waiting import wait_until
 
@@ -31,12 +32,11 @@ class Demo:
         self._directory = directory
         self._terminal: int | None
         self._terminal, terminal = pty.openpty()
-        archive = directory / "archive"
-        command = " ".join([python, "-m", "replica", "demo", "--keep", str(archive), *options])
+        command = " ".join([python, "-m", "replica", "demo", *options])
         self._shell = subprocess.Popen(
             ["setsid", "--ctty", "sh", "-c", f"trap 'echo trapped' INT; {command}; echo status $?; exit 0"],
             cwd=ROOT,
-            env={**os.environ, "TMPDIR": str(directory), "COLUMNS": "200", "LINES": "50", "TERM": "xterm"},
+            env=demos.environment(directory, COLUMNS="200", LINES="50", TERM="xterm"),
             stdin=terminal,
             stdout=terminal,
             stderr=terminal,
