@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any, NoReturn
@@ -18,12 +18,9 @@ from producer_service import logs
 from producer_service.clock import Clock
 from producer_service.daemon import Daemon
 from producer_service.errors import ConfigurationError, JournalError, StreamUnreachable
-from producer_service.exchanges import ALWAYS
-from producer_service.group_state import GroupState
-from producer_service.hours import Phase
+from producer_service.hours_text import hours_of
 from producer_service.http import Server
 from producer_service.listener import first_result
-from producer_service.market_hours import Calendar, MarketHours
 from producer_service.plan import make_plan
 from producer_service.poll_report import total
 from producer_service.polling import failure_of
@@ -114,7 +111,7 @@ def check() -> None:
         echo(f"FAIL  {error}")
     if wrong := round(clock.error()):
         echo(f"note  the clock of this host is {wrong:+d} s away from the time of the stream; set it")
-    for line in hours_of(group_states(config.settings, plan), plan.market_hours, clock.now()):
+    for line in hours_of(group_states(config.settings, plan), clock.now()):
         echo(line)
     for name, source in plan.sources.items():
         symbols = plan.symbols_of(name)
@@ -149,43 +146,6 @@ def run_until_stopped(definitions: Mapping[str, SourceDefinition[Any]]) -> NoRet
         # A poll may still wait for its source, as long as the source's timeouts allow. Its result is no longer wanted,
         # and a process whose main thread has ended must not stay because of it.
         os._exit(code)
-
-
-def hours_of(states: Sequence[GroupState], market_hours: MarketHours, moment: datetime) -> Iterator[str]:
-    """The lines of `check` about each group: its size, its interval, when it is polled, and its exchanges' hours."""
-    for state in states:
-        group, phase = state.group, state.phase(moment)
-        count = f"{len(group.symbols)} symbol{'s' * (len(group.symbols) != 1)}"
-        yield (
-            f"ok    group {group.name}: {count} every {group.interval_seconds:g} s from {group.source}, "
-            f"calendar {', '.join(state.calendars)}"
-        )
-        yield f"      polled {_polled(phase)}"
-        for name in state.calendars:
-            if name != ALWAYS:
-                yield f"      {_session(market_hours.calendar(name), market_hours.session(name, moment))}"
-
-
-def _polled(phase: Phase) -> str:
-    if phase.is_open:
-        return "now, at any time" if phase.closes is None else f"now, until {_in_utc(phase.closes)}"
-    return "never, as far as is known" if phase.opens is None else f"from {_in_utc(phase.opens)}"
-
-
-def _session(calendar: Calendar, phase: Phase | None) -> str:
-    def in_words(time: datetime | None) -> str:
-        if time is None:
-            return "never, as far as is known"
-        return f"{_in_utc(time)} ({calendar.local(time):%a %H:%M} {calendar.zone})"
-
-    if phase is None:
-        return f"{calendar.name} is not known, so it counts as open"
-    opens, closes = f"opens {in_words(phase.opens)}", f"closes {in_words(phase.closes)}"
-    return f"{calendar.name} is " + (f"open; {closes}, {opens}" if phase.is_open else f"closed; {opens}, {closes}")
-
-
-def _in_utc(time: datetime) -> str:
-    return f"{time:%a %Y-%m-%d %H:%M} UTC"
 
 
 def _sample(source: Source, symbols: tuple[str, ...], now: datetime) -> FetchResult:

@@ -14,6 +14,7 @@ from producer_service.group_state import GroupState
 from producer_service.metrics import GroupSummary
 from producer_service.outbox import Outbox
 from producer_service.quote_counts import LaneLevel, QuoteCounts
+from producer_service.silence import silences
 from quotes import to_iso
 from terminal import ascii_json
 
@@ -55,7 +56,9 @@ class Status:
             "build": self._build,
             "started_at": to_iso(self._started_at),
             "now": to_iso(now),
-            "groups": [_group(state, now) for state in self._groups],
+            "groups": [
+                {**_group(state, now), "silences": self._silences(state, histories, now)} for state in self._groups
+            ],
             "paused_sources": _paused_sources(self._groups, now),
             "missing": _listed(self._symbols("missing")),
             "set_aside": _listed(self._symbols("inactive")),
@@ -65,6 +68,12 @@ class Status:
             "stalest": stalest(symbols, histories, now),
         }
         return ascii_json(msgspec.json.format(msgspec.json.encode(page), indent=2).decode()).encode() + b"\n"
+
+    def _silences(
+        self, state: GroupState, histories: Mapping[str, SymbolHistory], now: datetime
+    ) -> list[dict[str, str]]:
+        found = silences(state, histories, now, started_at=self._started_at)
+        return [msgspec.structs.asdict(silence) for silence in found]
 
     def _symbols(self, field: str) -> set[str]:
         return {symbol for state in self._groups for symbol in getattr(state.poll_status, field)}

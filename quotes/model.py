@@ -93,10 +93,18 @@ def price_text(value: Decimal) -> str:
     return text.rstrip("0").removesuffix(".") if "." in text else text
 
 
-def short_price(value: Decimal) -> str:
-    """A price for people: rounded to 8 digits, or to 2 places if it is larger. Without exponent and trailing zeros."""
+def short_price(value: Decimal, *beside: Decimal | None) -> str:
+    """A price for people, such as `13.40` or `60,123.457`. It is rounded to 8 digits, or to 2 places if it is larger.
+
+    It has at least 2 places, unless it and all known prices `beside` it are whole. `beside` are other prices of the
+    same symbol, such as those of the same bar: so a price of 170 dollars is `170.00`, and 2,500 yen are `2,500`.
+    """
     places = min(max(_SHORT_DIGITS - 1 - value.adjusted(), 2), PRICE_PLACES)
-    return price_text(value.quantize(Decimal(1).scaleb(-places), context=_EXACT))
+    whole, _, fraction = price_text(value.quantize(Decimal(1).scaleb(-places), context=_EXACT)).partition(".")
+    if any(each is not None and each != each.to_integral_value() for each in (value, *beside)):
+        fraction = fraction.ljust(2, "0")
+    sign, digits = ("-", whole[1:]) if whole.startswith("-") else ("", whole)
+    return f"{sign}{int(digits):,}{'.' if fraction else ''}{fraction}"
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -16,6 +16,7 @@ from analytics.local_archive import NoArchive
 from costs import prices
 from costs.usage import Usage, items, per_million
 from producer_service import accepted_log
+from producer_service.sources.registry import SOURCES
 from replica import guide, kept_archive
 from replica.audit import Findings, audit
 from replica.emulator import REGION
@@ -25,9 +26,10 @@ from replica.monitor import Snapshot
 from replica.parameters import Parameters
 from replica.pipeline import Pipeline
 from replica.producer_process import ProducerProcess, environment
+from replica.producer_status import Group, prices_in_words
 from replica.scratch import Scratch, remove_leftovers
 from replica.steps import Steps
-from replica.view import PRICES, View
+from replica.view import View
 from workspace import demo_record
 from workspace.demo_record import Claim, DemoRecord
 
@@ -53,6 +55,10 @@ class Latency(msgspec.Struct, frozen=True):
 class Summary(Findings, frozen=True, kw_only=True):
     """The result of a demo: the findings of the audit, and the figures of the run."""
 
+    prices: str
+    """What kind of prices these are, such as `simulated prices`."""
+    groups: tuple[Group, ...]
+    """The watch groups, and why they had no new prices at the end. Empty if the producer ended before it said so."""
     batches: int
     latency_seconds: Latency
     seconds: float
@@ -90,22 +96,23 @@ def run_demo(view: View, steps: Steps, interrupts: Interrupts, wanted: Parameter
         source = of_producer["PRODUCER_SOURCE"]
         record = _record(claim, pipeline, producer, source=source, archive=archive)
         _introduce(view, claim, record)
-        with interrupts.draining(), view.live():
-            view.report(f"running: stage {claim.stage}, {_prices(source)}")
-            while not (interrupts.asked_to_drain or producer.has_ended() or _is_over(started_at, wanted.seconds)):
-                _update(view, pipeline, producer, "running")
-                time.sleep(STEP_SECONDS)
         with view.live():
+            with interrupts.draining():
+                view.report(f"running: stage {claim.stage}, {_prices(source)}")
+                while not (interrupts.asked_to_drain or producer.has_ended() or _is_over(started_at, wanted.seconds)):
+                    _update(view, pipeline, producer, "running")
+                    time.sleep(STEP_SECONDS)
             _update(view, pipeline, producer, "draining")
             producer.stop()
             _catch_up(view, pipeline, producer)
         took = time.monotonic() - started_at
-        snapshot = pipeline.monitor.snapshot(PRICES)
+        snapshot = pipeline.monitor.snapshot()
         usage = pipeline.usage(snapshot.stored, producer.log_bytes)
         view.report("reading back the stream, the tables, the archive and the queues")
         findings = audit(list(accepted_log.read(scratch.path / "accepted_log.jsonl")), pipeline.reader.read())
-        summary = _summary(findings, snapshot, took, usage)
-        view.summarize(findings, snapshot, usage, summary.usd_per_million_quotes)
+        summary = _summary(findings, snapshot, took, usage, producer)
+        notes = producer.status.notes()
+        view.summarize(findings, snapshot, usage, summary.usd_per_million_quotes, prices=summary.prices, notes=notes)
         if wanted.summary is not None:
             _write(wanted.summary, summary)
         _keep(pipeline, archive)
@@ -173,14 +180,15 @@ def _in_words(stale: DemoRecord) -> str:
 
 def _prices(source: str) -> str:
     """What kind of prices these are, such as `simulated prices (source synthetic)`."""
-    kind = {"synthetic": "simulated prices", "replay": "replayed prices"}.get(source, "prices")
-    return f"{kind} (source {source})"
+    return f"{SOURCES[source].prices} (source {source})"
 
 
-def _summary(findings: Findings, snapshot: Snapshot, took: float, usage: Usage) -> Summary:
+def _summary(findings: Findings, snapshot: Snapshot, took: float, usage: Usage, producer: ProducerProcess) -> Summary:
     usd = sum(item.usd for item in items(usage, prices.read()))
     return Summary(
         **msgspec.structs.asdict(findings),
+        prices=_prices_now(snapshot, producer),
+        groups=producer.status.groups,
         batches=snapshot.batches,
         latency_seconds=Latency(_rounded(snapshot.p50), _rounded(snapshot.p99)),
         seconds=round(took, 1),
@@ -190,20 +198,28 @@ def _summary(findings: Findings, snapshot: Snapshot, took: float, usage: Usage) 
 
 
 def _update(view: View, pipeline: Pipeline, producer: ProducerProcess, state: str) -> None:
+    snapshot = pipeline.monitor.snapshot()
+    producer.read_status()
     view.update(
-        pipeline.monitor.snapshot(PRICES),
+        snapshot,
         pipeline.reader.new_alerts(),
         state=state,
+        prices=_prices_now(snapshot, producer),
         url=producer.url,
+        notes=producer.status.notes(),
         warning=producer.warning,
     )
+
+
+def _prices_now(snapshot: Snapshot, producer: ProducerProcess) -> str:
+    return prices_in_words(producer.status, producer.source, snapshot.delay_minutes, SOURCES)
 
 
 def _catch_up(view: View, pipeline: Pipeline, producer: ProducerProcess) -> None:
     """Wait until the processor has processed the whole stream. Raises `PipelineStalled`."""
     stored, changed_at = -1, time.monotonic()
     while not pipeline.runner.wait_until_caught_up(STEP_SECONDS * 4):
-        now = pipeline.monitor.snapshot(0).stored
+        now = pipeline.monitor.snapshot().stored
         if now != stored:
             stored, changed_at = now, time.monotonic()
         elif time.monotonic() - changed_at > STALLED_SECONDS:

@@ -6,12 +6,12 @@ import threading
 import time
 from collections import Counter, deque
 from datetime import timedelta
-from decimal import Decimal
 
 import msgspec
+from msgspec.structs import replace
 
 from processor_lambda.rows import change_percent_of
-from quotes import Quote, decode
+from quotes import Quote, decode, short_price
 from replica.event_source import InvocationReport
 
 MILLISECOND = timedelta(milliseconds=1)
@@ -20,11 +20,12 @@ RATE_SECONDS = 5.0
 
 
 class Price(msgspec.Struct, frozen=True):
-    """The last stored price of a symbol."""
+    """The last stored price of a symbol, as it is shown."""
 
     symbol: str
-    price: Decimal
-    change_percent: Decimal | None
+    text: str
+    change_text: str
+    """The change from the previous close, such as `+1.20 %`. Empty if it is unknown."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,8 +39,14 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The median latency in seconds: from the producer's receipt of a quote to the end of its storing invocation."""
     p99: float | None
     """The 99th percentile of the latency, in seconds."""
-    prices: tuple[Price, ...]
+    prices: tuple[Price, ...] = ()
     """The last prices, sorted by symbol."""
+    delay_minutes: int = 0
+    """The longest delay that one of these prices declares."""
+
+
+NOTHING = Snapshot(stored=0, batches=0, failed_batches=0, quotes_per_second=0.0, p50=None, p99=None)
+"""The figures before the first invocation."""
 
 
 class Monitor:
@@ -52,7 +59,7 @@ class Monitor:
         self._batches = 0
         self._failed = 0
         self._recent: deque[tuple[float, int]] = deque()
-        self._prices: dict[str, Price] = {}
+        self._last: dict[str, Quote] = {}
 
     def on_batch(self, report: InvocationReport) -> None:
         """Note the result of an invocation. The records that it finished are stored."""
@@ -69,23 +76,38 @@ class Monitor:
             for quote in quotes:
                 self._stored += 1
                 self._latencies[(report.finished_at - quote.ingest_time) // MILLISECOND] += 1
-                self._prices[quote.symbol] = Price(quote.symbol, quote.price, change_percent_of(quote))
+                self._last[quote.symbol] = quote
 
-    def snapshot(self, prices: int) -> Snapshot:
-        """The figures so far, with the last prices of the first `prices` symbols."""
+    def snapshot(self) -> Snapshot:
+        """The figures so far, with the last price of each symbol."""
         with self._lock:
             now = time.monotonic()
             while self._recent and self._recent[0][0] < now - RATE_SECONDS:
                 self._recent.popleft()
-            return Snapshot(
+            figures = Snapshot(
                 stored=self._stored,
                 batches=self._batches,
                 failed_batches=self._failed,
                 quotes_per_second=sum(count for _, count in self._recent) / RATE_SECONDS,
                 p50=percentile(self._latencies, 50),
                 p99=percentile(self._latencies, 99),
-                prices=tuple(self._prices[symbol] for symbol in sorted(self._prices)[:prices]),
             )
+            last = sorted(self._last.items())
+        return replace(
+            figures,
+            prices=tuple(price_of(quote) for _, quote in last),
+            delay_minutes=max((quote.delay_minutes or 0 for _, quote in last), default=0),
+        )
+
+
+def price_of(quote: Quote) -> Price:
+    """The price of a quote as it is shown."""
+    change = change_percent_of(quote)
+    return Price(
+        quote.symbol,
+        short_price(quote.price, quote.open, quote.high, quote.low, quote.previous_close),
+        "" if change is None else f"{change:+.2f} %" if round(change, 2) else "0.00 %",
+    )
 
 
 def percentile(milliseconds: Counter[int], percent: int) -> float | None:

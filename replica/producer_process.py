@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,11 +15,14 @@ from types import TracebackType
 from typing import IO, Self
 
 from costs.expected_usage import EVENT_LOG_BYTES
+from replica import producer_status
 from replica.errors import ReplicaError
+from replica.producer_status import ProducerStatus
 from workspace.places import ROOT
 
 START_SECONDS = 60.0
 STOP_SECONDS = 130.0
+STATUS_SECONDS = 1.0
 _LOG_LINES = 15
 
 
@@ -39,7 +43,10 @@ class ProducerProcess:
         self._on_start = on_start
         self._started = threading.Event()
         self._url = ""
+        self._status_read_at = -STATUS_SECONDS
         self._tail: deque[str] = deque(maxlen=_LOG_LINES)
+        self.status = ProducerStatus()
+        """What /status said when it was last read."""
         self.warning = ""
         """The last warning or error in the producer's log."""
         self.log_bytes = 0
@@ -79,6 +86,17 @@ class ProducerProcess:
     def url(self) -> str:
         """The base URL of /metrics, /healthz and /readyz."""
         return self._url
+
+    @property
+    def source(self) -> str:
+        """The source that its settings name."""
+        return self._environment.get("PRODUCER_SOURCE", "")
+
+    def read_status(self) -> None:
+        """Read /status, unless the last time was a moment ago. A producer that does not answer changes nothing."""
+        if time.monotonic() - self._status_read_at >= STATUS_SECONDS:
+            self.status = producer_status.fetch(self._url) or self.status
+            self._status_read_at = time.monotonic()
 
     def has_ended(self) -> bool:
         """Whether the producer has ended by itself, for example after a replay."""

@@ -1,30 +1,35 @@
-"""Shows a running demo: a live table on a terminal, and plain lines everywhere else."""
+"""Shows a running demo: on the whole window of a terminal, and by plain lines everywhere else."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
-from decimal import Decimal
+from contextlib import contextmanager, suppress
 
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.panel import Panel
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from costs.usage import Usage
-from quotes import short_price
+from replica import layout
 from replica.audit import Findings
-from replica.monitor import Snapshot
+from replica.layout import Frame
+from replica.monitor import NOTHING, Snapshot
+from replica.screen import can_draw, drawing
 from terminal import printable
+from terminal.text import MAX_CHARACTERS
 
+RUNNING = "running"
+RUNNING_HINT = "Ctrl-C stops, drains and compares"
+ENDING_HINT = "Ctrl-C ends it at once"
 PLAIN_SECONDS = 2.0
-PRICES = 12
-ALERTS = 5
+ALERTS = 500
+"""The most alerts that are kept for the window."""
+REPORTS = 30
+"""The most reports that are kept for the window."""
 TEXT = 300
-"""How many characters of an alert or a warning the live table shows."""
+"""How many characters of an alert or a warning the window shows."""
 
 
 class View:
@@ -32,43 +37,99 @@ class View:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._live: Live | None = None
-        self._alerts: deque[str] = deque(maxlen=ALERTS)
+        self._encoding = console.encoding
+        self._frame: Frame | None = None
+        self._alerts: deque[tuple[float, str]] = deque(maxlen=ALERTS)
+        self._recent: deque[str] = deque(maxlen=REPORTS)
+        self._reports: list[str] | None = None
+        """What was reported while the window is in use, to be printed afterwards."""
         self._printed_at = 0.0
         self._printed_state = ""
+        self._printed_notes: set[str] = set()
         self._started_at = time.monotonic()
 
     @contextmanager
     def live(self) -> Iterator[None]:
-        """Show the live table for as long as the block lasts, if the console is a terminal."""
-        if not self._console.is_terminal:
+        """Use the whole window for as long as the block lasts, if the console is a terminal.
+
+        What was reported before, and is reported meanwhile, is also shown in the window. The latter is printed
+        afterwards.
+        """
+        if not can_draw(self._console):
             yield
             return
-        with Live(console=self._console, refresh_per_second=4, transient=True) as self._live:
-            yield
-        self._live = None
+        self._reports, self._started_at = [], time.monotonic()
+        try:
+            with drawing(self._console, self._lines):
+                yield
+        finally:
+            reports, self._reports, self._frame = self._reports, None, None
+            with suppress(OSError):  # the terminal may be gone
+                for text in reports:
+                    self._print(text)
 
     def report(self, text: str) -> None:
         """Print a line that stays on the console."""
-        self._console.print(Text(printable(text)), soft_wrap=True)
+        shown = self._shown(text)
+        self._recent.append(shown)
+        if self._reports is None:
+            self._print(shown)
+        else:
+            self._reports.append(shown)
 
-    def update(self, snapshot: Snapshot, alerts: list[str], *, state: str, url: str, warning: str) -> None:
-        """Show the current figures, the new alerts, and the demo's state, such as `running`."""
-        self._alerts.extend(alerts)
-        if self._live is not None:
-            self._live.update(self._table(snapshot, state, url, warning))
+    def update(
+        self,
+        snapshot: Snapshot,
+        alerts: list[str],
+        *,
+        state: str,
+        prices: str,
+        url: str,
+        notes: tuple[str, ...] = (),
+        warning: str = "",
+    ) -> None:
+        """Show the current figures, the new alerts, and the demo's state, such as `running`.
+
+        `prices` says what kind of prices they are, and `notes` why some are missing.
+        """
+        now = time.monotonic()
+        seconds = now - self._started_at
+        if self._reports is not None:
+            self._alerts.extendleft((seconds, self._shown(alert, TEXT)) for alert in alerts)
+            warnings = (f"producer: {warning}",) if warning else ()
+            self._frame = Frame(
+                state=state,
+                prices=prices,
+                snapshot=snapshot,
+                notes=tuple(self._shown(note, TEXT) for note in (*notes, *warnings)),
+                alerts=tuple(self._alerts),
+                reports=tuple(self._recent),
+                hint=f"{RUNNING_HINT if state == RUNNING else ENDING_HINT}    {url}/status",
+            )
             return
         for alert in alerts:
             self.report(f"alert: {alert}")
-        now = time.monotonic()
+        for note in notes:
+            if note not in self._printed_notes:
+                self._printed_notes.add(note)
+                self.report(f"note: {note}")
         if now - self._printed_at >= PLAIN_SECONDS or state != self._printed_state:
             self._printed_at, self._printed_state = now, state
-            seconds = now - self._started_at
-            self.report(f"{seconds:4.0f} s  {state}: {_line(snapshot)}{f'  ({warning})' if warning else ''}")
+            what = f"{state}, {prices}: {layout.figures(snapshot)}"
+            self.report(f"{seconds:4.0f} s  {what}{f'  ({warning})' if warning else ''}")
 
-    def summarize(self, findings: Findings, snapshot: Snapshot, usage: Usage, usd_per_million: float | None) -> None:
-        """Print the findings of the audit, and what AWS would bill for the run."""
-        table = Table(title="read back and compared with the log of accepted quotes", show_header=False)
+    def summarize(
+        self,
+        findings: Findings,
+        snapshot: Snapshot,
+        usage: Usage,
+        usd_per_million: float | None,
+        *,
+        prices: str,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        """Print the findings of the audit, why prices were missing, and what AWS would bill for the run."""
+        table = Table(title=f"{prices}, read back and compared with the log of accepted quotes", show_header=False)
         for justify in ("left", "right", "left"):
             table.add_column(justify=justify)
         for name, value, meaning, must_be_zero in (
@@ -84,9 +145,13 @@ class View:
         ):
             style = ("bold red" if value else "bold green") if must_be_zero else ""
             table.add_row(name, Text(f"{value:,}", style=style), meaning)
-        table.add_row("latency p50", _seconds(snapshot.p50), "from received to stored")
-        table.add_row("latency p99", _seconds(snapshot.p99), "")
+        table.add_row("latency p50", layout.seconds_text(snapshot.p50), "from received to stored")
+        table.add_row("latency p99", layout.seconds_text(snapshot.p99), "")
         self._console.print(table)
+        if not findings.quotes_stored:
+            self.report("No quote was stored." + ("" if notes else " The source delivered none."))
+        for note in notes:
+            self.report(f"note: {note}")
         self.report(
             f"AWS would bill {usage.payload_units:,.0f} Kinesis payload units, {usage.write_units:,.0f} DynamoDB write "
             f"units, {usage.archive_puts:,.0f} S3 PUTs, {usage.invocations:,.0f} Lambda invocations of "
@@ -98,40 +163,15 @@ class View:
                 "`make bill` shows what a month costs, also for high rates."
             )
 
-    def _table(self, snapshot: Snapshot, state: str, url: str, warning: str) -> Group:
-        prices = Table(expand=True, box=None)
-        for title in ("symbol", "price", "change"):
-            prices.add_column(title, justify="left" if title == "symbol" else "right")
-        for price in snapshot.prices:
-            change = price.change_percent
-            style = "" if not change else "green" if change > 0 else "red"
-            percent = "" if change is None else f"{change:+.2f} %"
-            amount = f"{Decimal(short_price(price.price)):,f}"
-            prices.add_row(Text(printable(price.symbol)), amount, Text(percent, style=style))
-        listed = "\n".join(printable(alert, TEXT) for alert in self._alerts)
-        alerts = Text(listed or "none yet", style="yellow" if listed else "dim")
-        footer = Text(
-            f"{url}/metrics  {url}/healthz  {url}/readyz    Ctrl-C stops, drains and compares",
-            style="dim",
-            no_wrap=True,
-        )
-        parts: list[RenderableType] = [
-            Panel(Text(f"{state}   {_line(snapshot)}", style="bold"), title="stockstream", title_align="left"),
-            Panel(prices, title="last prices stored", title_align="left"),
-            Panel(alerts, title="alerts", title_align="left"),
-            footer,
-        ]
-        if warning:
-            parts.insert(1, Text(printable(f"producer: {warning}", TEXT), style="yellow"))
-        return Group(*parts)
+    def _lines(self, width: int, height: int) -> list[Text]:
+        frame = self._frame or Frame(state="starting", prices="", snapshot=NOTHING)
+        elapsed = time.monotonic() - self._started_at
+        ascii_only = self._console.options.ascii_only
+        return layout.lines_of(frame, width, height, elapsed, ascii_only=ascii_only)
 
+    def _shown(self, text: str, limit: int = MAX_CHARACTERS) -> str:
+        """A text as the console can show it: harmless, and with escapes for what its encoding has not."""
+        return printable(text, limit).encode(self._encoding, "backslashreplace").decode(self._encoding)
 
-def _line(snapshot: Snapshot) -> str:
-    return (
-        f"{snapshot.stored:,} quotes stored, {snapshot.quotes_per_second:,.0f}/s, "
-        f"latency p50 {_seconds(snapshot.p50)} p99 {_seconds(snapshot.p99)}"
-    )
-
-
-def _seconds(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f} s"
+    def _print(self, text: str) -> None:
+        self._console.print(Text(text), soft_wrap=True)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from lane_state import Alert, Bar
-from processor_lambda.alerts.rule import BarAlertRule, Positive
+from processor_lambda.alerts.rule import BarAlertRule, Positive, close_of
 from processor_lambda.alerts.signals import Signal, symmetric
 from processor_lambda.rows import significant
-from quotes import short_price
 
 
 class BollingerBreakout(BarAlertRule, frozen=True, kw_only=True, tag="bollinger_breakout"):
@@ -26,7 +25,7 @@ class BollingerBreakout(BarAlertRule, frozen=True, kw_only=True, tag="bollinger_
         is_above = signal.value > 0
         return self.build_for_bar(
             bar,
-            f"{bar.symbol} closed at {short_price(bar.close)}, {'above' if is_above else 'below'} its Bollinger bands",
+            f"{bar.symbol} closed at {close_of(bar)}, {'above' if is_above else 'below'} its Bollinger bands",
             {"threshold_widths": significant(self.widths if is_above else -self.widths)},
             ("bollinger_upper", "sma_20", "bollinger_lower"),
         )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from lane_state import Alert, Bar
-from processor_lambda.alerts.rule import BarAlertRule, Positive
+from processor_lambda.alerts.rule import BarAlertRule, Positive, close_of
 from processor_lambda.alerts.signals import Signal, crossing
 from processor_lambda.rows import significant
-from quotes import short_price
 
 
 class MacdCrossover(BarAlertRule, frozen=True, kw_only=True, tag="macd_crossover"):
@@ -24,7 +23,7 @@ class MacdCrossover(BarAlertRule, frozen=True, kw_only=True, tag="macd_crossover
     def alert(self, bar: Bar, signal: Signal) -> Alert:
         """The alert about a bar."""
         is_above = signal.value > 0
-        close = short_price(bar.close)
+        close = close_of(bar)
         return self.build_for_bar(
             bar,
             f"{bar.symbol}'s MACD {'rose above' if is_above else 'fell below'} its signal line, at {close}",

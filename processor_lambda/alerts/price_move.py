@@ -34,10 +34,11 @@ class PriceMove(AlertRule, frozen=True, kw_only=True, tag="price_move"):
 
     def alert(self, quote: Quote, signal: Signal) -> Alert:
         """The alert about a quote."""
+        price = short_price(quote.price, quote.open, quote.high, quote.low, quote.previous_close)
         return self.build(
             quote.symbol,
             timestamp_of(quote),
-            f"{quote.symbol} moved {signal.value:+.2f}% to {short_price(quote.price)}",
+            f"{quote.symbol} moved {signal.value:+.2f}% to {price}",
             {
                 "price": quote.price,
                 "change_percent": significant(signal.value),

@@ -7,10 +7,9 @@ from typing import Annotated
 import msgspec
 
 from lane_state import Alert, Bar
-from processor_lambda.alerts.rule import BarAlertRule
+from processor_lambda.alerts.rule import BarAlertRule, close_of
 from processor_lambda.alerts.signals import Band, Signal
 from processor_lambda.rows import significant
-from quotes import short_price
 
 MIDDLE = 50
 
@@ -36,7 +35,7 @@ class Rsi(BarAlertRule, frozen=True, kw_only=True, tag="rsi"):
         condition = "overbought" if is_overbought else "oversold"
         return self.build_for_bar(
             bar,
-            f"{bar.symbol} is {condition}: RSI {signal.value:.1f} at {short_price(bar.close)}",
+            f"{bar.symbol} is {condition}: RSI {signal.value:.1f} at {close_of(bar)}",
             {"threshold": significant(self.above if is_overbought else self.below)},
             ("rsi_14",),
         )

@@ -13,7 +13,7 @@ import msgspec
 from aws_limits import SNS_SUBJECT_LENGTH
 from lane_state import Alert, Bar
 from processor_lambda.rows import significant
-from quotes import to_iso
+from quotes import short_price, to_iso
 
 Positive = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
@@ -92,6 +92,11 @@ class BarAlertRule(AlertRule, frozen=True, kw_only=True):
         """An alert about a bar: its close, the given values, and those of the indicators that are known."""
         known = {name: significant(bar.indicators[name]) for name in indicators if name in bar.indicators}
         return self.build(bar.symbol, to_iso(bar.minute), subject, {"close": bar.close, **values, **known})
+
+
+def close_of(bar: Bar) -> str:
+    """The close of a bar in the words of a subject."""
+    return short_price(bar.close, bar.open, bar.high, bar.low)
 
 
 def _shortened(subject: str) -> str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from lane_state import Alert, Bar
-from processor_lambda.alerts.rule import BarAlertRule, Positive
+from processor_lambda.alerts.rule import BarAlertRule, Positive, close_of
 from processor_lambda.alerts.signals import Signal, crossing
 from processor_lambda.rows import significant
-from quotes import short_price
 
 
 class SmaCrossover(BarAlertRule, frozen=True, kw_only=True, tag="sma_crossover"):
@@ -27,7 +26,7 @@ class SmaCrossover(BarAlertRule, frozen=True, kw_only=True, tag="sma_crossover")
         movement = "rose above" if is_above else "fell below"
         return self.build_for_bar(
             bar,
-            f"{bar.symbol}'s 5-minute average {movement} its 20-minute one, at {short_price(bar.close)}",
+            f"{bar.symbol}'s 5-minute average {movement} its 20-minute one, at {close_of(bar)}",
             {"margin_percent": significant(self.margin_percent if is_above else -self.margin_percent)},
             ("sma_5", "sma_20"),
         )

@@ -8,10 +8,9 @@ from typing import Annotated
 import msgspec
 
 from lane_state import Alert, Bar
-from processor_lambda.alerts.rule import BarAlertRule
+from processor_lambda.alerts.rule import BarAlertRule, close_of
 from processor_lambda.alerts.signals import Signal, one_sided
 from processor_lambda.rows import significant
-from quotes import short_price
 
 
 class VolumeSpike(BarAlertRule, frozen=True, kw_only=True, tag="volume_spike"):
@@ -30,7 +29,7 @@ class VolumeSpike(BarAlertRule, frozen=True, kw_only=True, tag="volume_spike"):
     def alert(self, bar: Bar, signal: Signal) -> Alert:
         """The alert about a bar."""
         volume = {} if bar.volume is None else {"volume": Decimal(bar.volume)}
-        close = short_price(bar.close)
+        close = close_of(bar)
         return self.build_for_bar(
             bar,
             f"{bar.symbol} traded {bar.volume} in a minute, {signal.value:.1f} times its mean, at {close}",

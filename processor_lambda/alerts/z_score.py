@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from lane_state import Alert, Bar
-from processor_lambda.alerts.rule import BarAlertRule, NotNegative, Positive
+from processor_lambda.alerts.rule import BarAlertRule, NotNegative, Positive, close_of
 from processor_lambda.alerts.signals import Signal, symmetric
 from processor_lambda.rows import significant
-from quotes import short_price
 
 
 class ZScore(BarAlertRule, frozen=True, kw_only=True, tag="z_score"):
@@ -30,7 +29,7 @@ class ZScore(BarAlertRule, frozen=True, kw_only=True, tag="z_score"):
         """The alert about a bar."""
         is_up = signal.value > 0
         direction = "up" if is_up else "down"
-        close = short_price(bar.close)
+        close = close_of(bar)
         return self.build_for_bar(
             bar,
             f"{bar.symbol} moved {abs(signal.value):.1f} deviations {direction} in a minute, to {close}",

@@ -32,6 +32,8 @@ class SourceDefinition(Generic[S]):
     """The value of PRODUCER_SOURCE that chooses it."""
     description: str
     """What it is, in a few words for `--help`."""
+    prices: str = "prices"
+    """What kind of prices it delivers, such as `simulated prices`."""
     settings: type[S]
     needs_symbols: bool
     """Whether the user must name the symbols, because the source cannot know them."""

@@ -103,7 +103,12 @@ def _open(settings: SyntheticSettings, symbols: tuple[str, ...]) -> PolledSource
 
 
 DEFINITION = SourceDefinition(
-    name="synthetic", description="a seeded market", settings=SyntheticSettings, needs_symbols=False, open=_open
+    name="synthetic",
+    description="a seeded market",
+    prices="simulated prices",
+    settings=SyntheticSettings,
+    needs_symbols=False,
+    open=_open,
 )
 
 

@@ -3,7 +3,7 @@
 import json
 import re
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 import pytest
 from hypothesis import example, given, settings
@@ -354,20 +354,53 @@ def test_a_quote_takes_a_price_that_is_finite_below_the_limit_and_of_at_most_26_
     ("price", "shown"),
     [
         ("0", "0"),
+        ("13.4", "13.40"),
+        ("1.0842", "1.0842"),
+        ("0.00001234", "0.00001234"),
         ("0.000000000123", "0.000000000123"),
         ("0.00000712345678901", "0.0000071234568"),
         ("1e-26", "0." + 25 * "0" + "1"),
         ("-37.63", "-37.63"),
+        ("-0.5", "-0.50"),
         ("171.62510681152344", "171.62511"),
+        ("169.999999999", "170.00"),
         ("170.00", "170"),
-        ("60123.456789", "60123.457"),
-        ("741971.39", "741971.39"),
-        ("999999999999." + 26 * "9", "1000000000000"),
-        ("-123456789012.3456", "-123456789012.35"),
+        ("38915", "38,915"),
+        ("60123.456789", "60,123.457"),
+        ("741971.39", "741,971.39"),
+        ("999999999999." + 26 * "9", "1,000,000,000,000.00"),
+        ("-123456789012.3456", "-123,456,789,012.35"),
     ],
 )
 def test_a_price_for_people_has_sensible_digits(price: str, shown: str) -> None:
     assert quotes.short_price(Decimal(price)) == shown
+
+
+def test_a_whole_price_has_the_places_of_the_prices_beside_it() -> None:
+    assert quotes.short_price(Decimal(170), None, Decimal("169.5")) == "170.00"
+    assert quotes.short_price(Decimal(2500), None, Decimal(2505)) == "2,500"
+    assert quotes.short_price(Decimal("1.0842"), Decimal(1)) == "1.0842"
+
+
+@given(
+    st.decimals("-999999999999", "999999999999", allow_nan=False, places=26),
+    st.integers(0, 26),
+    st.lists(st.none() | st.decimals("-999999999999", "999999999999", allow_nan=False, places=4), max_size=3),
+)
+@settings(max_examples=sized(60, 1000))
+def test_a_price_for_people_keeps_the_digits_that_matter(
+    exact: Decimal, places: int, beside: list[Decimal | None]
+) -> None:
+    with localcontext(prec=60):
+        price = quotes.price(round(exact, places))
+        shown = quotes.short_price(price, *beside)
+        number = Decimal(shown.replace(",", ""))
+        fraction = shown.partition(".")[2]
+        allowed = Decimal("0.005") if abs(price) >= 10**6 else abs(price) * Decimal("5e-8")
+        assert abs(number - price) <= allowed  # half of the eighth digit, or half a cent
+        assert len(fraction) != 1
+        assert len(fraction) <= 2 or not fraction.endswith("0")  # no digit is invented but for the two places
+        assert (fraction == "") == all(each is None or each % 1 == 0 for each in (price, *beside))
 
 
 def test_texts_that_are_refused_are_not_cached() -> None:

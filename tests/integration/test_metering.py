@@ -41,7 +41,7 @@ def test_metered_usage_is_what_can_be_read_back_and_what_was_expected(replica_py
         took = time.time() - began
         accepted = len(list(accepted_log.read(tmp_path / "accepted_log.jsonl")))
         usage = pipeline.usage(accepted, producer.log_bytes)
-        snapshot, evidence = pipeline.monitor.snapshot(0), pipeline.reader.read()
+        snapshot, evidence = pipeline.monitor.snapshot(), pipeline.reader.read()
         stream = KinesisStream(pipeline.emulator.client("kinesis"), pipeline.outputs["StreamArn"])
         records = [record for shard in stream.list_shards() for record in read(stream, shard.shard_id)]
         pages = (

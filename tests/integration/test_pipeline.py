@@ -257,6 +257,8 @@ def test_the_demo_runs_under_the_deployed_policies_and_loses_nothing(replica_pyt
     figures = json.loads(summary.read_bytes())
     assert figures["quotes_stored"] == figures["quotes_accepted"] > 50
     assert (figures["lost"], figures["duplicated"], figures["out_of_order"], figures["quarantined"]) == (0, 0, 0, 0)
+    assert figures["prices"] == "simulated prices"
+    assert [(group["source"], group["symbols"]) for group in figures["groups"]] == [("synthetic", 24)]
     assert figures["alerts"] >= len(synthetic.SYMBOLS) // 2  # by the rules of the user
     assert 0 < figures["latency_seconds"]["p50"] <= figures["latency_seconds"]["p99"]
 

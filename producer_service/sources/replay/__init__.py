@@ -48,5 +48,10 @@ def _open(settings: ReplaySettings, symbols: tuple[str, ...]) -> PolledSource:
 
 
 DEFINITION = SourceDefinition(
-    name="replay", description="recorded files", settings=ReplaySettings, needs_symbols=False, open=_open
+    name="replay",
+    description="recorded files",
+    prices="replayed prices",
+    settings=ReplaySettings,
+    needs_symbols=False,
+    open=_open,
 )

@@ -50,5 +50,10 @@ def _open(settings: YahooSettings, symbols: tuple[str, ...]) -> PolledSource:  #
 
 
 DEFINITION = SourceDefinition(
-    name="yahoo", description="Yahoo Finance", settings=YahooSettings, needs_symbols=True, open=_open
+    name="yahoo",
+    description="Yahoo Finance",
+    prices="Yahoo's prices",
+    settings=YahooSettings,
+    needs_symbols=True,
+    open=_open,
 )

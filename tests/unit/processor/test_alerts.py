@@ -116,7 +116,7 @@ CASES: list[tuple[BarRule, Bar, str]] = [
     (
         ZScore(above=4),
         a_bar("101.5", z_score=4.52, last_return=0.015, return_mean=0.0001, return_deviation=0.001),
-        "AAPL moved 4.5 deviations up in a minute, to 101.5",
+        "AAPL moved 4.5 deviations up in a minute, to 101.50",
     ),
     (
         ZScore(above=4),
@@ -136,7 +136,7 @@ CASES: list[tuple[BarRule, Bar, str]] = [
     (Rsi(), a_bar("0.0000000012345", rsi_14=75.25), "AAPL is overbought: RSI 75.2 at 0.0000000012345"),
     (Rsi(), a_bar("0.00000000123456789012", rsi_14=75.25), "AAPL is overbought: RSI 75.2 at 0.0000000012345679"),
     (Rsi(), a_bar("171.62510681152344", rsi_14=75.25), "AAPL is overbought: RSI 75.2 at 171.62511"),
-    (Rsi(), a_bar("741971.39", rsi_14=75.25), "AAPL is overbought: RSI 75.2 at 741971.39"),
+    (Rsi(), a_bar("741971.39", rsi_14=75.25), "AAPL is overbought: RSI 75.2 at 741,971.39"),
     (Rsi(), a_bar("101", rsi_14=75.25), "AAPL is overbought: RSI 75.2 at 101"),
     (Rsi(), a_bar("101", rsi_14=21.0), "AAPL is oversold: RSI 21.0 at 101"),
     (

@@ -16,7 +16,9 @@ import msgspec
 import pytest
 import typer
 from botocore.exceptions import ClientError
+from msgspec.structs import replace
 from rich.console import Console
+from rich.text import Text
 from typer.testing import CliRunner
 from typer.testing import Result as Run
 
@@ -35,7 +37,7 @@ from operations.cli import app as operations
 from processor_lambda.ports import QuarantineMessage
 from producer_service import cli as producer_cli
 from replica.audit import Findings
-from replica.monitor import Price, Snapshot
+from replica.monitor import NOTHING, Price
 from replica.view import View
 from terminal import printable
 from tests.fakes.filled_quarantine import FilledQuarantine
@@ -184,29 +186,29 @@ def drawn(draw: Callable[[Console], None]) -> str:
 
 @pytest.mark.parametrize("text", TEXTS, ids=itertools.count())
 def test_the_demo(text: str) -> None:
-    price = Price(text, Decimal(1), None)
-    snapshot = Snapshot(
-        stored=1, batches=1, failed_batches=0, quotes_per_second=1.0, p50=None, p99=None, prices=(price,)
-    )
+    snapshot = replace(NOTHING, prices=(Price("AAPL", "170.00", ""),))
+    shown: dict[str, Any] = {"state": "running", "prices": "simulated prices", "url": "http://127.0.0.1"}
 
     def plain(console: Console) -> None:
         view = View(console)
         view.report(text)
         view._printed_at = -10.0
-        view.update(snapshot, [text], state="running", url="http://127.0.0.1", warning=text)
+        view.update(snapshot, [text], notes=(text,), warning=text, **shown)
 
-    def table(console: Console) -> None:
+    def window(console: Console) -> None:
         view = View(console)
-        view._alerts.append(text)
-        console.print(view._table(snapshot, "running", "http://127.0.0.1", text))
+        view._reports = []
+        view.report(text)
+        view.update(snapshot, [text], notes=(text,), warning=text, **shown)
+        console.print(Text("\n").join(view._lines(4_000, 50)), soft_wrap=True)
 
     def summary(console: Console) -> None:
         findings = Findings(**dict.fromkeys(Findings.__struct_fields__, 0))
-        View(console).summarize(findings, snapshot, Usage(), None)
+        View(console).summarize(findings, snapshot, Usage(), None, prices="simulated prices", notes=(text,))
 
-    assert shows(drawn(plain), text, f"alert: {text}", f"({text})")
-    assert shows(drawn(table), text, f"producer: {text}")
-    assert harmless(drawn(summary))
+    assert shows(drawn(plain), text, f"alert: {text}", f"note: {text}", f"({text})")
+    assert shows(drawn(window), text, f"producer: {text}")
+    assert shows(drawn(summary), f"note: {text}")
 
 
 @pytest.mark.parametrize("text", [*TEXTS, "-5 apples", "+1", "@x"], ids=itertools.count())
