@@ -10,11 +10,11 @@ import structlog.testing
 
 from producer_service import calendars
 from producer_service.calendars import LOOK_AHEAD
-from producer_service.cli import hours_of
 from producer_service.errors import CalendarUnavailable
 from producer_service.exchanges import EXCHANGES, WEEK, Trading
 from producer_service.group_state import GroupState
 from producer_service.hours import EARLIEST, LATEST, Hours, Session
+from producer_service.hours_in_words import hours_of
 from producer_service.market_hours import OPEN_ALWAYS, Calendar, MarketHours
 from producer_service.sources import SourceTraits
 from producer_service.sources.yahoo import traits_of

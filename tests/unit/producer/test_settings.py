@@ -19,7 +19,7 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def configure(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Configuration:
+def configure(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Configuration[Settings]:
     environment = {PREFIX + name: value for name, value in variables.items()}
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
