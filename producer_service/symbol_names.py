@@ -66,7 +66,7 @@ _CLASS_OF_SHARES = re.compile(r"([A-Z]{1,5})[ ./:_]([A-C])")
 _MARKET_BEFORE = re.compile(r"([A-Z]+):([A-Z0-9.-]+)")
 _SUFFIX_BEHIND = re.compile(r"([A-Z0-9-]+)[ .]([A-Z]{1,2})")
 _DIGITS = re.compile(r"\d{4,5}")
-_WORD = re.compile(r"[A-Z][A-Z0-9]{0,11}")
+_TICKER = re.compile(r"[A-Z][A-Z0-9]{0,4}")
 _QUOTATION = " \t'\"`()[]{}"
 
 
@@ -84,7 +84,7 @@ def yahoo_hint(symbol: str, *, is_missing: bool) -> str | None:
         name = _OTHER_NAMES.get(symbol[1:]) if symbol.startswith("^") else similar(symbol, _WELL_KNOWN)
         if name is None and _DIGITS.fullmatch(symbol):
             return f"a share is named with its exchange, such as {symbol}.T in Tokyo or {symbol}.HK in Hong Kong"
-        if name is None and _WORD.fullmatch(symbol):
+        if name is None and _TICKER.fullmatch(symbol):
             return f"a share outside the United States is named with its exchange, such as {symbol}.L in London"
     return None if name in (None, symbol) else f"did you mean {name}?"
 

@@ -88,6 +88,7 @@ def test_a_usual_name_is_left_alone(symbol: str) -> None:
         ("^GSPCC", None),
         ("^GSPC", None),
         ("QQQQ.XX", None),
+        ("NOSUCHTHING", None),
     ],
 )
 def test_a_symbol_without_a_price_leads_to_more_guesses(symbol: str, hint: str | None) -> None:
