@@ -17,7 +17,7 @@ import typer
 from producer_service import logs
 from producer_service.clock import Clock
 from producer_service.daemon import Daemon
-from producer_service.errors import ConfigurationError, JournalError, StreamUnreachable
+from producer_service.errors import ConfigurationError, JournalError, JournalUnavailable, StreamUnreachable, may_pass
 from producer_service.hours_in_words import closed_exchanges, hours_of
 from producer_service.http import Server
 from producer_service.listener import first_result
@@ -48,9 +48,6 @@ from terminal.output import echo
 EXIT_FAILED = 1
 EXIT_CONFIGURATION = 2
 ONCE_SECONDS = 30
-
-_PASSING = frozenset([errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN])
-"""Errors of the machine, such as a full disk. No setting is wrong, so a restart may help."""
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print prices, and deliver nothing.")]
 AsJson = Annotated[
@@ -324,10 +321,12 @@ def _reported_mistakes() -> Iterator[None]:
         yield
     except ConfigurationError as error:
         _refuse(error.mistakes)
+    except JournalUnavailable as error:
+        _refuse([str(error)], EXIT_FAILED)
     except JournalError as error:
         _refuse([str(error)])
     except OSError as error:
-        _refuse([str(error)], EXIT_FAILED if error.errno in _PASSING else EXIT_CONFIGURATION)
+        _refuse([str(error)], EXIT_FAILED if may_pass(error) else EXIT_CONFIGURATION)
 
 
 def _refuse(mistakes: list[str], code: int = EXIT_CONFIGURATION) -> NoReturn:

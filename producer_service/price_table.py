@@ -31,7 +31,9 @@ def problems(answers: Sequence[Answer]) -> Iterator[str]:
 
 
 def price_table(quotes: Sequence[Quote]) -> Iterator[str]:
-    """The lines of a table with one row for each quote, below a header."""
+    """The lines of a table with one row for each quote, below a header. Nothing if there are no quotes."""
+    if not quotes:
+        return
     rows = [_HEAD, *(_row(quote) for quote in quotes)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
