@@ -21,7 +21,7 @@ from producer_service.errors import ConfigurationError, JournalError, JournalUna
 from producer_service.hours_in_words import closed_exchanges, hours_of
 from producer_service.http import Server
 from producer_service.listener import first_result
-from producer_service.plan import Plan, make_plan, make_watch_plan
+from producer_service.plan import Plan, log_doubtful_names, make_plan, make_watch_plan
 from producer_service.poll_report import total
 from producer_service.polling import failure_of
 from producer_service.price_lookup import look_up
@@ -110,7 +110,7 @@ def once(*, dry_run: DryRun = False, as_json: AsJson = False) -> None:
             advice = "use run, or once --dry-run to see its prices"
             raise ConfigurationError([f"{PREFIX}SOURCE: {', '.join(pushed)} cannot be polled once; {advice}"])
         producer = Producer(config.settings, plan, stream, clock)
-    _log_doubtful_names(plan)
+    log_doubtful_names(plan)
     with producer:
         with suppress(StreamUnreachable):  # the sender tries again, and reports it
             producer.stream.check()  # before the polls, since its answer tells the time
@@ -196,7 +196,7 @@ def run_until_stopped(definitions: Mapping[str, SourceDefinition[Any]]) -> NoRet
         config, clock, plan, stream = _prepared(definitions)
         producer = Producer(config.settings, plan, stream, clock)
         server = _server(producer)
-    _log_doubtful_names(plan)
+    log_doubtful_names(plan)
     code = EXIT_FAILED
     try:
         with producer:
@@ -240,17 +240,6 @@ def _show_prices(
     for line in closed_exchanges(plan.calendars, plan.market_hours, clock.now()):
         echo(f"note  {line}", err=True)
     raise SystemExit(0 if ok else EXIT_FAILED)
-
-
-def _log_doubtful_names(plan: Plan) -> None:
-    """Warn of symbols whose quotes may be stored under another name than the user expects."""
-    hints = {
-        symbol: hint
-        for name, source in plan.sources.items()
-        for symbol, hint in doubtful_names(plan.symbols_of(name), source.traits)
-    }
-    if hints:
-        log.warning("symbols_doubtful", hints=hints, action="they are polled as they are written")
 
 
 def _sample(source: Source, symbols: tuple[str, ...], now: datetime) -> FetchResult:

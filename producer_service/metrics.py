@@ -74,6 +74,12 @@ class Metrics:
             ["outcome"],
             registry=registry,
         )
+        self.dropped_fields = Counter(
+            "stockstream_dropped_fields",
+            "Optional values of quotes, such as the day's high, that no quote can hold: not a number, too large, or "
+            "with too many places. The quotes are stored without them. A rise means that the source sends bad values.",
+            registry=registry,
+        )
         self.missing = Gauge(
             "stockstream_missing_symbols",
             "The number of symbols without a price in the last poll. A rise means delisted or misspelled symbols, or a "

@@ -7,17 +7,20 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
+import structlog
 
 from producer_service import calendars
 from producer_service.errors import ConfigurationError
 from producer_service.group_state import trading_of_group
 from producer_service.market_hours import MarketHours
 from producer_service.settings import Configuration, Settings, WatchSettings, lane_problems
-from producer_service.sources import Source
+from producer_service.sources import Source, doubtful_names
 from producer_service.sources.definition import SourceDefinition
 from producer_service.watch_group import WatchGroup
 
 DEFAULT_GROUP = "default"
+
+log = structlog.get_logger(__name__)
 
 
 class Plan(NamedTuple):
@@ -81,3 +84,14 @@ def make_watch_plan(
 def _calendars(groups: Iterable[WatchGroup], sources: Mapping[str, Source]) -> tuple[str, ...]:
     tradings = (trading_of_group(group, sources[group.source].traits) for group in groups)
     return tuple(sorted({trading.calendar for by_symbol in tradings for trading in by_symbol.values()}))
+
+
+def log_doubtful_names(plan: Plan) -> None:
+    """Warn of symbols that their source writes in another way: they may have no price, or be stored under two names."""
+    hints = {
+        symbol: hint
+        for name, source in plan.sources.items()
+        for symbol, hint in doubtful_names(plan.symbols_of(name), source.traits)
+    }
+    if hints:
+        log.warning("symbols_doubtful", hints=hints, action="they are polled as they are written")

@@ -49,6 +49,8 @@ class FetchResult(msgspec.Struct, frozen=True, kw_only=True):
     quotes: tuple[Quote, ...] = ()
     """All of them have revision 0. The quotes of one symbol are in the order of their event times."""
     rejected: tuple[Rejected, ...] = ()
+    dropped_fields: int = 0
+    """How many optional values of the quotes were left out, because no quote can hold them."""
     missing: tuple[str, ...] = ()
     """The symbols of the request without a price."""
     inactive: tuple[str, ...] = ()
