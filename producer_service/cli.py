@@ -47,6 +47,7 @@ from terminal.output import echo
 
 EXIT_FAILED = 1
 EXIT_CONFIGURATION = 2
+EXIT_INTERRUPTED = 130
 ONCE_SECONDS = 30
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print prices, and deliver nothing.")]
@@ -111,7 +112,7 @@ def once(*, dry_run: DryRun = False, as_json: AsJson = False) -> None:
             raise ConfigurationError([f"{PREFIX}SOURCE: {', '.join(pushed)} cannot be polled once; {advice}"])
         producer = Producer(config.settings, plan, stream, clock)
     log_doubtful_names(plan)
-    with producer:
+    with _interruptible(plan), producer:
         with suppress(StreamUnreachable):  # the sender tries again, and reports it
             producer.stream.check()  # before the polls, since its answer tells the time
         producer.sender.start()
@@ -161,6 +162,13 @@ def check() -> None:
     """
     with _reported_mistakes():
         config, clock, plan, stream = _prepared(SOURCES)
+    with _interruptible(plan):
+        ok = _checked(config, clock, plan, stream)
+    raise SystemExit(0 if ok else EXIT_FAILED)
+
+
+def _checked(config: Configuration[Settings], clock: Clock, plan: Plan, stream: Stream) -> bool:
+    """Print the lines of `check`. Returns whether stream and sources work."""
     ok = True
     try:
         echo(f"ok    {stream.check()}")
@@ -187,7 +195,7 @@ def check() -> None:
             if symbol not in result.missing:
                 echo(f"note  {symbol}: {hint}")
         echo(f"ok    source {name} returned {len(result.quotes)} quotes of {len(symbols)} symbols")
-    raise SystemExit(0 if ok else EXIT_FAILED)
+    return ok
 
 
 def run_until_stopped(definitions: Mapping[str, SourceDefinition[Any]]) -> NoReturn:
@@ -223,6 +231,13 @@ def _show_prices(
         logs.configure("error", sys.stderr)
         clock = Clock()
         plan = make_watch_plan(configure(os.environ), definitions, clock.now())
+    with _interruptible(plan):
+        ok = _shown(plan, definitions, clock, as_json=as_json)
+    raise SystemExit(0 if ok else EXIT_FAILED)
+
+
+def _shown(plan: Plan, definitions: Mapping[str, SourceDefinition[Any]], clock: Clock, *, as_json: bool) -> bool:
+    """Print the prices of a plan, and what is wrong. Returns whether every symbol has a price."""
     ok = True
     for name, source in plan.sources.items():
         if not as_json:
@@ -239,7 +254,18 @@ def _show_prices(
                 echo(f"note  {answer.symbol}: {answer.hint}", err=True)
     for line in closed_exchanges(plan.calendars, plan.market_hours, clock.now()):
         echo(f"note  {line}", err=True)
-    raise SystemExit(0 if ok else EXIT_FAILED)
+    return ok
+
+
+@contextmanager
+def _interruptible(plan: Plan) -> Iterator[None]:
+    """At a Ctrl-C, end the process at once, without waiting for requests whose answers nobody wants any more."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        for source in plan.sources.values():
+            source.close()
+        os._exit(EXIT_INTERRUPTED)
 
 
 def _sample(source: Source, symbols: tuple[str, ...], now: datetime) -> FetchResult:

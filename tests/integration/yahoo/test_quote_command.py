@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import msgspec
 import pytest
 
 from tests.fakes.yahoo.local_yahoo import LocalYahoo
+from tests.support.waiting import wait_until
 
 FAR_AWAY = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_EC2_METADATA_DISABLED": "true"}
 
@@ -92,3 +94,16 @@ def test_a_terminal_shows_a_table_in_eighty_columns(yahoo: LocalYahoo) -> None:
     assert lines[0] == "yahoo: Yahoo Finance"
     assert [line.split()[0] for line in lines[1:6]] == ["symbol", "AAPL", "BTC-USD", "EURUSD=X", "VOD.L"]
     assert max(map(len, lines[:6])) <= 80
+
+
+def test_a_ctrl_c_ends_a_request_at_once_and_leaves_no_file(yahoo: LocalYahoo, tmp_path: Path) -> None:
+    yahoo.add_fault(delay=60, times=-1)
+    command = [sys.executable, "-m", "producer_service", "quote", "AAPL"]
+    with subprocess.Popen(
+        command, env=environment(yahoo, TMPDIR=str(tmp_path)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        wait_until(lambda: bool(yahoo.requests()), "it has asked Yahoo", seconds=30)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=3)  # a request takes up to five seconds
+    assert (process.returncode, errors) == (130, "")
+    assert list(tmp_path.iterdir()) == []
