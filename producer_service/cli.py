@@ -18,7 +18,7 @@ from producer_service import logs
 from producer_service.clock import Clock
 from producer_service.daemon import Daemon
 from producer_service.errors import ConfigurationError, JournalError, JournalUnavailable, StreamUnreachable, may_pass
-from producer_service.hours_in_words import closed_exchanges, hours_of
+from producer_service.hours_text import closed, hours_of
 from producer_service.http import Server
 from producer_service.listener import first_result
 from producer_service.plan import Plan, log_doubtful_names, make_plan, make_watch_plan
@@ -178,7 +178,7 @@ def _checked(config: Configuration[Settings], clock: Clock, plan: Plan, stream: 
     if wrong := round(clock.error()):
         echo(f"note  the clock of this host is {wrong:+d} s away from the time of the stream; set it")
     states = group_states(config.settings, plan)
-    for line in hours_of(states, plan.market_hours, clock.now()):
+    for line in hours_of(states, clock.now()):
         echo(line)
     for setting, why in settings_without_effect(os.environ, config, states):
         echo(f"note  {setting} has no effect: {why}")
@@ -252,8 +252,10 @@ def _shown(plan: Plan, definitions: Mapping[str, SourceDefinition[Any]], clock: 
         for answer in answers:
             if answer.quote is not None and answer.hint is not None:
                 echo(f"note  {answer.symbol}: {answer.hint}", err=True)
-    for line in closed_exchanges(plan.calendars, plan.market_hours, clock.now()):
-        echo(f"note  {line}", err=True)
+    for calendar in plan.calendars:
+        phase = plan.market_hours.session(calendar, clock.now())
+        if phase is not None and not phase.is_open:
+            echo(f"note  {closed(plan.market_hours.calendar(calendar), phase)}", err=True)
     return ok
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 import msgspec
 
 from producer_service.exchanges import AUTO, Trading
 from producer_service.hours import Phase, is_due
-from producer_service.market_hours import MarketHours
+from producer_service.market_hours import Calendar, MarketHours
 from producer_service.poll_report import PollStatus
 from producer_service.sources import FetchResult, SourceTraits
 from producer_service.watch_group import WatchGroup
@@ -80,14 +80,18 @@ class GroupState:
             completed_at = None
         return not self.progress.ended and is_due(self.phase(now), completed_at)
 
+    def sessions(self, now: datetime) -> Iterator[tuple[Calendar, Phase | None]]:
+        """Each calendar of the group, and whether its exchange trades now, without margins. None if that is unknown."""
+        for name in self.calendars:
+            yield self._market_hours.calendar(name), self._market_hours.session(name, now)
+
     def is_trading(self, now: datetime) -> bool:
         """Whether new quotes are to be expected: an exchange is in its session, by its calendar and without margins.
 
         What is seen now is older by the delay that the quotes declare.
         """
         seen = now - self.progress.delay
-        phases = (self._market_hours.session(name, seen) for name in self.calendars)
-        return any(phase is not None and phase.is_open for phase in phases)
+        return any(phase is not None and phase.is_open for _, phase in self.sessions(seen))
 
     def complete_to(self, clock: datetime, tradings: Iterable[Trading] | None = None) -> datetime | None:
         """No quote of the group with an earlier event time is still to come. None before the first complete poll.

@@ -14,7 +14,7 @@ from producer_service.errors import CalendarUnavailable
 from producer_service.exchanges import EXCHANGES, WEEK, Trading
 from producer_service.group_state import GroupState
 from producer_service.hours import EARLIEST, LATEST, Hours, Session
-from producer_service.hours_in_words import hours_of
+from producer_service.hours_text import hours_of
 from producer_service.market_hours import OPEN_ALWAYS, Calendar, MarketHours
 from producer_service.sources import SourceTraits
 from producer_service.sources.yahoo import traits_of
@@ -212,7 +212,7 @@ def test_check_prints_the_next_open_and_close_of_each_group_in_utc_and_local_tim
     now = on("2026-11-26T15:00")  # Thanksgiving
     market = MarketHours(["XNYS", "always"], calendars.load, now)
     groups = group("us", ("AAPL", "MSFT"), calendar="XNYS"), group("coins", ("BTC-USD",), interval_seconds=0.5)
-    lines = list(hours_of(states_of(market, *groups), market, now))
+    lines = list(hours_of(states_of(market, *groups), now))
     assert lines == [
         "ok    group us: 2 symbols every 10 s from yahoo, calendar XNYS",
         "      polled from Fri 2026-11-27 14:30 UTC",
@@ -229,7 +229,7 @@ def test_check_prints_the_close_of_an_open_exchange_first() -> None:
     now = on("2026-11-27T15:00")
     market = MarketHours(["XNYS"], calendars.load, now)
     us = group("us", ("AAPL",), calendar="auto")
-    _, polled, session = hours_of(states_of(market, us, traits=traits_of(extended_hours=False)), market, now)
+    _, polled, session = hours_of(states_of(market, us, traits=traits_of(extended_hours=False)), now)
     assert polled == "      polled now, until Fri 2026-11-27 19:15 UTC"
     assert session.strip().startswith("XNYS is open; closes Fri 2026-11-27 18:00 UTC")
 
@@ -240,5 +240,5 @@ def test_check_says_that_a_calendar_is_not_known() -> None:
 
     now = on("2026-11-27")
     market = MarketHours(["XNYS"], load, now)
-    *_, session = hours_of(states_of(market, group(calendar="XNYS")), market, now)
+    *_, session = hours_of(states_of(market, group(calendar="XNYS")), now)
     assert session == "      XNYS is not known, so it counts as open"
