@@ -32,13 +32,17 @@ class PipelineCollector(Collector):
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """The current gauges. Before the first quote is stored, there is no gauge of the newest quote."""
         yield GaugeMetricFamily(
-            "stockstream_quarantine_messages", "Messages that wait in the quarantine queue.", value=self._quarantined()
+            "stockstream_quarantine_messages",
+            "The number of refused lines that wait in the quarantine queue. A rise means that the function gets lines "
+            "that it cannot store; `operations quarantine list` shows them.",
+            value=self._quarantined(),
         )
         newest = max(self._event_times(), default=None)
         if newest is not None:
             yield GaugeMetricFamily(
                 "stockstream_stored_quote_timestamp_seconds",
-                "Event time of the newest quote that the processor has stored.",
+                "The exchange's time of the newest quote that the function has stored, in seconds since 1970. It "
+                "stands still while markets are closed, or if no quotes arrive.",
                 value=newest.timestamp(),
             )
 

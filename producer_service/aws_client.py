@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from botocore.config import Config
 from botocore.exceptions import (
@@ -23,6 +24,7 @@ from urllib3.exceptions import HTTPError
 from producer_service.credentials import RenewedCredentials, find_credentials, session_with
 from producer_service.errors import ConfigurationError, CredentialsUnavailable, described
 from producer_service.stream import PutFailure
+from terminal.masking import masked
 
 _THROTTLES = {
     "ProvisionedThroughputExceededException",
@@ -49,7 +51,7 @@ class AwsClient:
         self._lock = threading.Lock()
         self._client: Any = None
         try:
-            self.get()
+            _check_endpoint(self.get().meta.endpoint_url)
         except NoRegionError as error:
             raise ConfigurationError(
                 [f"AWS_DEFAULT_REGION: missing; the SDK needs it, or a profile with a region, to find {service}"]
@@ -72,6 +74,20 @@ class AwsClient:
     def renew_credentials(self) -> None:
         """Look for credentials again before the next request, because the last one was refused."""
         self._credentials.renew()
+
+
+def _check_endpoint(url: str) -> None:
+    """Raise `ValueError` for an endpoint with which every request would fail. The SDK notices it at the first one."""
+    parts = urlsplit(url)
+    try:
+        is_usable = parts.port != 0 and bool(parts.hostname) and "@" not in parts.path + parts.query + parts.fragment
+    except ValueError:  # the port is no number, or too large
+        is_usable = False
+    if not is_usable or parts.scheme not in ("http", "https"):
+        raise ValueError(
+            f"{masked(url)} is no endpoint; write http:// or https://, a host and a port, "
+            "and a / ? or # of a password as %2F, %3F or %23"
+        )
 
 
 def failure_of(error: BaseException) -> PutFailure:

@@ -1,4 +1,4 @@
-"""The command line: `run`, `once` and `check`."""
+"""The command line: `run`, `once`, `check` and `quote`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import Annotated, Any, NamedTuple, NoReturn
 
 import msgspec
 import structlog
@@ -17,24 +17,43 @@ import typer
 from producer_service import logs
 from producer_service.clock import Clock
 from producer_service.daemon import Daemon
-from producer_service.errors import ConfigurationError, JournalError, StreamUnreachable
-from producer_service.hours_text import hours_of
+from producer_service.errors import ConfigurationError, JournalError, JournalUnavailable, StreamUnreachable, may_pass
+from producer_service.hours_text import closed, hours_of
 from producer_service.http import Server
 from producer_service.listener import first_result
-from producer_service.plan import make_plan
+from producer_service.plan import Plan, log_doubtful_names, make_plan, make_watch_plan
 from producer_service.poll_report import total
 from producer_service.polling import failure_of
-from producer_service.settings import PREFIX, VARIABLES, Configuration, Settings, configuration
-from producer_service.sources import FetchResult, PushedSource, Source
+from producer_service.price_lookup import look_up
+from producer_service.price_table import json_line, price_table, problems
+from producer_service.settings import (
+    PREFIX,
+    VARIABLES,
+    Configuration,
+    Settings,
+    WatchSettings,
+    configuration,
+    quote_configuration,
+    watch_configuration,
+)
+from producer_service.settings_in_use import settings_without_effect
+from producer_service.sources import FetchResult, PushedSource, Source, doubtful_names
 from producer_service.sources.definition import SourceDefinition
-from producer_service.sources.registry import SOURCES
+from producer_service.sources.registry import DEFAULT_SOURCE, SOURCES
+from producer_service.stream import Stream
 from producer_service.wiring import Producer, group_states, make_stream
 from terminal import ascii_json
 from terminal.output import echo
 
 EXIT_FAILED = 1
 EXIT_CONFIGURATION = 2
+EXIT_INTERRUPTED = 130
 ONCE_SECONDS = 30
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print prices, and deliver nothing.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print each price as a JSON line of the stream's form, with exact values.")
+]
 
 log = structlog.get_logger(__name__)
 
@@ -58,27 +77,42 @@ def _variables() -> str:
 
 @app.command(epilog=_variables())
 def run() -> None:
-    """Poll on a schedule and deliver, until SIGTERM or the end of a replay.
+    """Poll on a schedule and deliver, until SIGTERM, SIGHUP or Ctrl-C, or the end of a replay.
 
-    SIGTERM delivers what is pending and exits with 0. A second one exits at once.
-    """
+    These signals deliver what is pending. A second one ends the process at once.
+
+    \b
+    Exit codes:
+      0  every accepted quote was delivered, or waits in the journal or in S3
+      1  something was not delivered, or only a new process may help: start it again
+      2  the settings are wrong, and nothing was started: correct them first
+    """  # noqa: D301  (the character \\b keeps click from filling the lines)
     run_until_stopped(SOURCES)
 
 
 @app.command(epilog=_variables())
-def once() -> None:
+def once(*, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Poll each group once, whatever its hours, deliver, and print a report as JSON.
 
-    Exits with 1 if a quote was not delivered or a source failed.
+    With --dry-run it delivers nothing: it prints the prices that the sources have. That takes no stream, no
+    PRODUCER_STREAM_NAME and no AWS settings.
+
+    Exits with 1 if a quote was not delivered, a source failed or, with --dry-run, a symbol has no price.
     """
+    if dry_run:
+        _show_prices(watch_configuration, SOURCES, as_json=as_json)
+    if as_json:
+        raise typer.BadParameter(
+            "it belongs to --dry-run; the report of a delivery is JSON anyway", param_hint="--json"
+        )
     with _reported_mistakes():
-        config = _configuration()
-        clock = Clock()
-        plan = make_plan(config, SOURCES, clock.now())
+        config, clock, plan, stream = _prepared(SOURCES)
         if pushed := [name for name, source in plan.sources.items() if isinstance(source, PushedSource)]:
-            raise ConfigurationError([f"{PREFIX}SOURCE: {', '.join(pushed)} cannot be polled once; use run"])
-        producer = Producer(config.settings, plan, make_stream(config.settings, clock), clock)
-    with producer:
+            advice = "use run, or once --dry-run to see its prices"
+            raise ConfigurationError([f"{PREFIX}SOURCE: {', '.join(pushed)} cannot be polled once; {advice}"])
+        producer = Producer(config.settings, plan, stream, clock)
+    log_doubtful_names(plan)
+    with _interruptible(plan), producer:
         with suppress(StreamUnreachable):  # the sender tries again, and reports it
             producer.stream.check()  # before the polls, since its answer tells the time
         producer.sender.start()
@@ -92,17 +126,49 @@ def once() -> None:
     raise SystemExit(0 if is_good else EXIT_FAILED)
 
 
+@app.command()
+def quote(
+    *,
+    symbols: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="SYMBOL", show_default=False, help="A symbol, such as AAPL, VOD.L or BTC-USD."),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(help=f"Ask this source: {', '.join(SOURCES)}. Default: PRODUCER_SOURCE, or {DEFAULT_SOURCE}."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the prices of some symbols, such as AAPL BTC-USD, and deliver nothing.
+
+    It takes no stream and no AWS settings. A source with symbols of its own shows them all if you name none. The
+    settings of the source count, such as PRODUCER_YAHOO_EXTENDED_HOURS.
+
+    \b
+    Exit codes:
+      0  every symbol has a price; a closed market has its last one
+      1  a symbol has none, or the source failed
+      2  wrong usage
+    """  # noqa: D301
+    names = tuple(dict.fromkeys(name.strip() for text in symbols or () for name in text.split(",") if name.strip()))
+    _show_prices(lambda environment: quote_configuration(environment, source, names), SOURCES, as_json=as_json)
+
+
 @app.command(epilog=_variables())
 def check() -> None:
     """Check the settings, the stream and the sources, and print when each group is polled. Deliver nothing.
 
-    Exits with 1 if the stream or a source fails.
+    Exits with 1 if the stream or a source fails, and with 2 if the settings are wrong.
     """
     with _reported_mistakes():
-        config = _configuration()
-        clock = Clock()
-        plan = make_plan(config, SOURCES, clock.now())
-        stream = make_stream(config.settings, clock)
+        config, clock, plan, stream = _prepared(SOURCES)
+    with _interruptible(plan):
+        ok = _checked(config, clock, plan, stream)
+    raise SystemExit(0 if ok else EXIT_FAILED)
+
+
+def _checked(config: Configuration[Settings], clock: Clock, plan: Plan, stream: Stream) -> bool:
+    """Print the lines of `check`. Returns whether stream and sources work."""
     ok = True
     try:
         echo(f"ok    {stream.check()}")
@@ -111,28 +177,34 @@ def check() -> None:
         echo(f"FAIL  {error}")
     if wrong := round(clock.error()):
         echo(f"note  the clock of this host is {wrong:+d} s away from the time of the stream; set it")
-    for line in hours_of(group_states(config.settings, plan), clock.now()):
+    states = group_states(config.settings, plan)
+    for line in hours_of(states, clock.now()):
         echo(line)
+    for setting, why in settings_without_effect(os.environ, config, states):
+        echo(f"note  {setting} has no effect: {why}")
     for name, source in plan.sources.items():
         symbols = plan.symbols_of(name)
         result = _sample(source, symbols, clock.now())
         for failure in result.failures:
             ok = False
             echo(f"FAIL  source {name}: {failure.reason}: {failure.detail}")
-        if result.missing:
-            echo(f"note  source {name} has no price of {', '.join(result.missing)}")
+        for symbol in result.missing:
+            hint = source.traits.hint(symbol, is_missing=True)
+            echo(f"note  source {name} has no price of {symbol}{f'; {hint}' if hint else ''}")
+        for symbol, hint in doubtful_names(symbols, source.traits):
+            if symbol not in result.missing:
+                echo(f"note  {symbol}: {hint}")
         echo(f"ok    source {name} returned {len(result.quotes)} quotes of {len(symbols)} symbols")
-    raise SystemExit(0 if ok else EXIT_FAILED)
+    return ok
 
 
 def run_until_stopped(definitions: Mapping[str, SourceDefinition[Any]]) -> NoReturn:
     """Run the daemon on the environment's settings and some definitions of sources, and exit with its code."""
     with _reported_mistakes():
-        config = _configuration()
-        clock = Clock()
-        stream = make_stream(config.settings, clock)
-        producer = Producer(config.settings, make_plan(config, definitions, clock.now()), stream, clock)
+        config, clock, plan, stream = _prepared(definitions)
+        producer = Producer(config.settings, plan, stream, clock)
         server = _server(producer)
+    log_doubtful_names(plan)
     code = EXIT_FAILED
     try:
         with producer:
@@ -146,6 +218,56 @@ def run_until_stopped(definitions: Mapping[str, SourceDefinition[Any]]) -> NoRet
         # A poll may still wait for its source, as long as the source's timeouts allow. Its result is no longer wanted,
         # and a process whose main thread has ended must not stay because of it.
         os._exit(code)
+
+
+def _show_prices(
+    configure: Callable[[Mapping[str, str]], Configuration[WatchSettings]],
+    definitions: Mapping[str, SourceDefinition[Any]],
+    *,
+    as_json: bool,
+) -> NoReturn:
+    """Print what the sources of a configuration say about its symbols, and exit. Problems and notes go to stderr."""
+    with _reported_mistakes():
+        logs.configure("error", sys.stderr)
+        clock = Clock()
+        plan = make_watch_plan(configure(os.environ), definitions, clock.now())
+    with _interruptible(plan):
+        ok = _shown(plan, definitions, clock, as_json=as_json)
+    raise SystemExit(0 if ok else EXIT_FAILED)
+
+
+def _shown(plan: Plan, definitions: Mapping[str, SourceDefinition[Any]], clock: Clock, *, as_json: bool) -> bool:
+    """Print the prices of a plan, and what is wrong. Returns whether every symbol has a price."""
+    ok = True
+    for name, source in plan.sources.items():
+        if not as_json:
+            echo(f"{name}: {definitions[name].description}")
+        answers = look_up(source, plan.symbols_of(name), clock.now)
+        quotes = [answer.quote for answer in answers if answer.quote is not None]
+        for line in map(json_line, quotes) if as_json else price_table(quotes):
+            echo(line)
+        for problem in problems(answers):
+            ok = False
+            echo(f"FAIL  {problem}", err=True)
+        for answer in answers:
+            if answer.quote is not None and answer.hint is not None:
+                echo(f"note  {answer.symbol}: {answer.hint}", err=True)
+    for calendar in plan.calendars:
+        phase = plan.market_hours.session(calendar, clock.now())
+        if phase is not None and not phase.is_open:
+            echo(f"note  {closed(plan.market_hours.calendar(calendar), phase)}", err=True)
+    return ok
+
+
+@contextmanager
+def _interruptible(plan: Plan) -> Iterator[None]:
+    """At a Ctrl-C, end the process at once, without waiting for requests whose answers nobody wants any more."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        for source in plan.sources.values():
+            source.close()
+        os._exit(EXIT_INTERRUPTED)
 
 
 def _sample(source: Source, symbols: tuple[str, ...], now: datetime) -> FetchResult:
@@ -180,29 +302,56 @@ def _unusable_address(settings: Settings, error: OSError | ValueError) -> str:
     return f"{PREFIX}HTTP_HOST: {url} cannot be opened: {problem}; {advice}"
 
 
-def _configuration() -> Configuration:
-    config = configuration(os.environ)
-    logs.configure(config.settings.log_level)
-    return config
+class _Prepared(NamedTuple):
+    config: Configuration[Settings]
+    clock: Clock
+    plan: Plan
+    stream: Stream
+
+
+def _prepared(definitions: Mapping[str, SourceDefinition[Any]]) -> _Prepared:
+    """What a delivery needs. Raises `ConfigurationError` with the mistakes of settings, sources and AWS settings."""
+    clock = Clock()
+    config = plan = None
+    mistakes: list[str] = []
+    try:
+        config = configuration(os.environ)
+        logs.configure(config.settings.log_level)
+        plan = make_plan(config, definitions, clock.now())
+    except ConfigurationError as error:
+        mistakes += error.mistakes
+    # The mistakes in the AWS settings do not depend on the others, so they are found beside them.
+    settings = config.settings if config else Settings.model_construct(stream_name="unknown")
+    try:
+        stream = make_stream(settings, clock)
+    except ConfigurationError as error:
+        mistakes += error.mistakes
+    if mistakes or config is None or plan is None:
+        raise ConfigurationError(mistakes)
+    return _Prepared(config, clock, plan, stream)
 
 
 @contextmanager
 def _reported_mistakes() -> Iterator[None]:
-    """Print what keeps the producer from starting, and exit with 2."""
+    """Print what keeps the producer from starting, and exit: with 1 if a restart may help, else with 2."""
     try:
         yield
     except ConfigurationError as error:
         _refuse(error.mistakes)
-    except (JournalError, OSError) as error:
+    except JournalUnavailable as error:
+        _refuse([str(error)], EXIT_FAILED)
+    except JournalError as error:
         _refuse([str(error)])
+    except OSError as error:
+        _refuse([str(error)], EXIT_FAILED if may_pass(error) else EXIT_CONFIGURATION)
 
 
-def _refuse(mistakes: list[str]) -> NoReturn:
+def _refuse(mistakes: list[str], code: int = EXIT_CONFIGURATION) -> NoReturn:
     count = f"{len(mistakes)} mistake{'s' * (len(mistakes) != 1)}"
     echo(f"stockstream producer: {count}, nothing was started:", err=True)
     for mistake in mistakes:
         echo(f"  {mistake}", err=True)
-    raise SystemExit(EXIT_CONFIGURATION)
+    raise SystemExit(code)
 
 
 def _print(fields: dict[str, Any]) -> None:

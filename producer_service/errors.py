@@ -1,5 +1,7 @@
 """The errors of the producer, by what the caller should do."""
 
+import errno
+
 
 class ProducerError(Exception):
     """The base of all errors of the producer."""
@@ -8,6 +10,14 @@ class ProducerError(Exception):
 def described(error: BaseException) -> str:
     """An error in one line. The producer's own errors speak for themselves; others need their type."""
     return str(error) if isinstance(error, ProducerError) else f"{type(error).__name__}: {error}"
+
+
+def may_pass(error: OSError) -> bool:
+    """Whether an error is one of the machine, such as a full disk. No setting is wrong, so another start may help."""
+    return error.errno in _PASSING
+
+
+_PASSING = frozenset([errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN])
 
 
 class ConfigurationError(ProducerError):
@@ -20,6 +30,10 @@ class ConfigurationError(ProducerError):
 
 class JournalError(ProducerError):
     """The journal cannot be used as it is. It was not changed. The message says why and what to do."""
+
+
+class JournalUnavailable(JournalError):
+    """The journal cannot be used now: its disk is full or fails, or another process uses it. Try again later."""
 
 
 class JournalDamaged(JournalError):

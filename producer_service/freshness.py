@@ -44,9 +44,9 @@ class Freshness(Collector):
             count, total = self._count, self._sum
         yield HistogramMetricFamily(
             "stockstream_freshness_seconds",
-            "From an accepted quote's event time to its acknowledgement, less the delay that the quote declares. "
-            "Quotes of replays and quotes found in the journal are not counted. A start outside trading hours adds the "
-            "last quote of each symbol, however old it is.",
+            "Seconds from the exchange's time of a quote to its acknowledgement by Kinesis, less the delay that the "
+            "source declares. A rise means that prices arrive later. Quotes of replays and of earlier processes are "
+            "not counted. A start outside trading hours adds the last quote of each symbol, however old it is.",
             buckets=[*buckets, ("+Inf", float(count))],
             sum_value=total,
         )

@@ -181,6 +181,7 @@ class Intake:
 
     def _count(self, group: str, report: PollReport, result: FetchResult) -> None:
         self._metrics.polls.labels(report.outcome).inc()
+        self._metrics.dropped_fields.inc(result.dropped_fields)
         for failure in result.failures:
             self._metrics.source_failures.labels(failure.reason).inc()
             log.warning(

@@ -18,7 +18,7 @@ import msgspec
 import structlog
 
 from producer_service.deduplication import SymbolHistory
-from producer_service.errors import JournalDamaged, JournalError
+from producer_service.errors import JournalDamaged, JournalError, JournalUnavailable, may_pass
 from producer_service.packing import Row
 from producer_service.private_files import make_directory, make_file
 
@@ -177,12 +177,14 @@ class Journal:
             path = ":memory:" if self._directory is None else self._path
             db = sqlite3.connect(path, timeout=1, isolation_level=None, check_same_thread=False)
         except (OSError, sqlite3.Error) as error:
-            raise JournalError(f"journal {self._path}: cannot be opened: {error}") from error
+            unavailable = isinstance(error, OSError) and may_pass(error)
+            kind = JournalUnavailable if unavailable else JournalError
+            raise kind(f"journal {self._path}: cannot be opened: {error}") from error
         try:
             self._prepare(db, lanes)
         except sqlite3.OperationalError as error:  # locked, or the disk is full: the file itself may be fine
             db.close()
-            raise JournalError(_advice(self._path, error)) from error
+            raise _failure(self._path, error) from error
         except sqlite3.DatabaseError as error:
             db.close()
             raise _UnusableFile(str(error)) from error
@@ -253,15 +255,17 @@ def _reported_errors(path: str) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, msgspec.MsgspecError) as error:
-        is_damaged = getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-        raise (JournalDamaged if is_damaged else JournalError)(_advice(path, error)) from error
+        raise _failure(path, error) from error
 
 
-def _advice(path: str, error: Exception) -> str:
+def _failure(path: str, error: Exception) -> JournalError:
+    """An error of SQLite, with what to do."""
     if "locked" in str(error):
-        return f"journal {path}: another process uses it; stop that producer, or set another PRODUCER_JOURNAL_DIR"
+        advice = "another process uses it; stop that producer, or set another PRODUCER_JOURNAL_DIR"
+        return JournalUnavailable(f"journal {path}: {advice}")
     if "full" in str(error):
-        return f"journal {path}: {error}; free space, and the producer continues by itself"
-    return (
+        return JournalUnavailable(f"journal {path}: {error}; free space on its disk")
+    is_damaged = getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return (JournalDamaged if is_damaged else JournalError)(
         f"journal {path}: {error}; move the file aside to start without it, and keep it: it may hold undelivered quotes"
     )

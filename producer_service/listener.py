@@ -145,21 +145,42 @@ class Listener:
 
 def first_result(source: PushedSource, seconds: float) -> FetchResult:
     """The first result of a source, or a failure if it raises, returns or delivers nothing in time. Then closes it."""
-    results: SimpleQueue[FetchResult] = SimpleQueue()
+    results: list[FetchResult] = []
+
+    def take(result: FetchResult) -> bool:
+        results.append(result)
+        return True
+
+    listen_until(take, source, seconds)
+    return results[0]
+
+
+def listen_until(is_enough: Callable[[FetchResult], bool], source: PushedSource, seconds: float) -> None:
+    """Hand each result of a source to `is_enough`, until that says so or the time is over. Then close the source.
+
+    The last result is a failure if the source raises or returns before, and the only one if it delivers nothing.
+    """
+    deliveries: SimpleQueue[tuple[FetchResult, bool]] = SimpleQueue()
 
     def listen() -> None:
         try:
-            source.listen(results.put)
+            source.listen(lambda result: deliveries.put((result, False)))
             failure = Failure("connection", "the source ended its connection", source.symbols)
         except BaseException as error:  # noqa: BLE001  (whatever a client library raises)
             failure = failure_of(error, source.symbols)
-        results.put(FetchResult(failures=(failure,)))
+        deliveries.put((FetchResult(failures=(failure,)), True))
 
-    threading.Thread(target=listen, name="first-result", daemon=True).start()
+    threading.Thread(target=listen, name="listen-until", daemon=True).start()
+    deadline = time.monotonic() + seconds
+    is_silent, is_over = True, False
     try:
-        return results.get(timeout=seconds)
+        while not is_over:
+            result, is_last = deliveries.get(timeout=max(0.0, deadline - time.monotonic()))
+            is_silent = False
+            is_over = is_enough(result) or is_last
     except Empty:
-        failure = Failure("timeout", f"the source delivered nothing within {seconds:.0f} s", source.symbols)
-        return FetchResult(failures=(failure,))
+        if is_silent:
+            failure = Failure("timeout", f"the source delivered nothing within {seconds:.0f} s", source.symbols)
+            is_enough(FetchResult(failures=(failure,)))
     finally:
         source.close()

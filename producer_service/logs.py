@@ -1,10 +1,10 @@
-"""Logs: one JSON object per line on stdout, with a constant `event` and fields."""
+"""Logs: one JSON object per line, with a constant `event` and fields."""
 
 from __future__ import annotations
 
 import logging
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 
@@ -16,8 +16,8 @@ def _mask(_: Any, __: str, fields: structlog.typing.EventDict) -> structlog.typi
     return {name: masked_values(value) for name, value in fields.items()}
 
 
-def configure(level: str) -> None:
-    """Log from a level on. Messages of libraries have the same form, and are logged from WARNING on."""
+def configure(level: str, stream: TextIO | None = None) -> None:
+    """Log from a level on, to stdout or another stream. Messages of libraries have the same form, from WARNING on."""
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -34,7 +34,7 @@ def configure(level: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -46,7 +46,7 @@ def configure(level: str) -> None:
         )
     )
     logging.root.handlers = [handler]
-    logging.root.setLevel(logging.WARNING)
+    logging.root.setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level.upper()]))
     logging.getLogger("producer_service").setLevel(level.upper())
     # APScheduler warns of every overlapping or missed run, which `schedule` counts.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)

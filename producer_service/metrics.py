@@ -41,107 +41,151 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
-        self.build = Info("stockstream_build", "The versions that run.", registry=registry)
+        self.build = Info(
+            "stockstream_build",
+            "The versions of Python, of the libraries that decide prices and hours, and of the line format. Always 1.",
+            registry=registry,
+        )
         self.polls = Counter(
             "stockstream_polls",
-            "Polls by outcome: complete, partial (a request failed), failed, paused (the source's breaker is open). "
-            "Each result of a pushed source counts as a poll.",
+            "Polls of the source of prices, by outcome: complete, partial (some requests failed), failed (all failed), "
+            "paused (nothing was requested, because the source refused requests before). Each delivery of a source "
+            "that pushes counts as a poll. A rise of failed or paused means that prices are missing.",
             ["outcome"],
             registry=registry,
         )
         self.poll_seconds = Histogram(
             "stockstream_poll_seconds",
-            "How long the source took to answer a poll.",
+            "Seconds that a poll of the source of prices took. A rise means that the source answers more slowly.",
             buckets=_SECONDS,
             registry=registry,
         )
         self.source_failures = Counter(
-            "stockstream_source_failures", "Failed requests to the source, by reason.", ["reason"], registry=registry
+            "stockstream_source_failures",
+            "Requests to the source of prices that brought nothing, by reason. A rise of rate_limited means that it "
+            "refuses requests, and of connection or timeout that it cannot be reached.",
+            ["reason"],
+            registry=registry,
         )
         self.actions = Counter(
             "stockstream_actions",
-            "Corporate actions fetched: accepted, suppressed (sent before) or rejected (of a form that none has).",
+            "Splits and dividends that the source declared, by outcome: accepted for delivery, suppressed (sent "
+            "before), rejected (not a valid split or dividend). A rise of rejected means that some are not stored.",
             ["outcome"],
+            registry=registry,
+        )
+        self.dropped_fields = Counter(
+            "stockstream_dropped_fields",
+            "Optional values of quotes, such as the day's high, that no quote can hold: not a number, too large, or "
+            "with too many places. The quotes are stored without them. A rise means that the source sends bad values.",
             registry=registry,
         )
         self.missing = Gauge(
             "stockstream_missing_symbols",
-            "Symbols without a price in the last poll of their group.",
+            "The number of symbols without a price in the last poll. A rise means delisted or misspelled symbols, or a "
+            "source that leaves some out; /status names them.",
             registry=registry,
         )
         self.inactive = Gauge(
             "stockstream_symbols_set_aside",
-            "Symbols that had no price for so long that they are asked for only once a day.",
+            "The number of symbols that had no price for days, so that the producer asks for them only once a day. A "
+            "rise means that symbols are delisted or misspelled; /status names them.",
             registry=registry,
         )
         self.breaker_open = Gauge(
             "stockstream_source_breaker_open",
-            "1 while a source gets no requests, as it refused them.",
+            "1 while the producer sends a source no requests, because it refused them or failed several times; "
+            "otherwise 0. While it is 1, no new prices come.",
             registry=registry,
         )
-        self.groups = Gauge("stockstream_groups", "Watch groups.", registry=registry)
+        self.groups = Gauge(
+            "stockstream_groups",
+            "The number of watch groups: sets of symbols that are polled together.",
+            registry=registry,
+        )
         self.groups_open = Gauge(
             "stockstream_groups_open",
-            "Watch groups whose exchanges are open, margins included.",
+            "The number of watch groups that are polled now: an exchange of their symbols is open, opens soon, or "
+            "closed so recently that last prices may come.",
             registry=registry,
         )
         self.groups_trading = Gauge(
             "stockstream_groups_trading",
-            "Watch groups of which an exchange is in its session, so that new quotes are to be expected.",
+            "The number of watch groups of which an exchange is in its session now. While it is above 0, new prices "
+            "are to be expected.",
             registry=registry,
         )
         self.freshness = Freshness()
         registry.register(self.freshness)
         self.delivery_seconds = Histogram(
             "stockstream_delivery_seconds",
-            "From the acceptance of the oldest line of a packet to the packet's acknowledgement.",
+            "Seconds from accepting a quote to its acknowledgement by Kinesis, measured for the oldest quote of each "
+            "Kinesis record. A rise means that the delivery falls behind.",
             buckets=_SECONDS,
             registry=registry,
         )
         self.put_seconds = Histogram(
-            "stockstream_put_seconds", "How long PutRecords requests took.", buckets=_SECONDS, registry=registry
+            "stockstream_put_seconds",
+            "Seconds that a PutRecords request to Kinesis took. A rise means that Kinesis or the network is slow.",
+            buckets=_SECONDS,
+            registry=registry,
         )
         self.put_bytes = Histogram(
-            "stockstream_put_bytes", "How large PutRecords requests were.", buckets=_BYTES, registry=registry
+            "stockstream_put_bytes",
+            "Bytes of the records in a PutRecords request to Kinesis. A rise means that more quotes travel together.",
+            buckets=_BYTES,
+            registry=registry,
         )
         self.packets = Counter(
             "stockstream_packets",
-            "Packets sent, by outcome: acknowledged, or why they are sent again. After timeout, connection and journal "
-            "Kinesis may have stored them, so they may arrive twice.",
+            "Kinesis records sent, by outcome: acknowledged, or why they are sent again. A rise of throttled means "
+            "that the stream needs more shards. After timeout, connection or journal Kinesis may have stored them, so "
+            "they may arrive twice, which changes nothing downstream.",
             ["outcome"],
             registry=registry,
         )
         self.heartbeats = Counter(
-            "stockstream_heartbeats", "Rounds of heartbeats. A round is one heartbeat for each lane.", registry=registry
+            "stockstream_heartbeats",
+            "Rounds of heartbeats. In each round, every lane (a group of symbols that stay in order) gets a line that "
+            "says how far it is complete. It rises all the time; if it stops, bars stay open.",
+            registry=registry,
         )
         self.outbox_full_seconds = Counter(
             "stockstream_outbox_full_seconds",
-            "Time that polls waited for room in the outbox, added up over the groups.",
+            "Seconds that polls waited because too many quotes wait for delivery, added up over the watch groups. A "
+            "rise means that prices of that time are missed.",
             registry=registry,
         )
         self.scheduler_events = Counter(
             "stockstream_scheduler_events",
-            "Runs of jobs that went wrong: overlapped, error.",
+            "Scheduled polls and heartbeats that went wrong: overlapped (left out, because the one before still ran) "
+            "or error. A rise of overlapped means that the interval is too short for the source.",
             ["event"],
             registry=registry,
         )
         self.clock_steps = Counter(
-            "stockstream_clock_steps", "Steps of the host's clock by more than a second.", registry=registry
+            "stockstream_clock_steps",
+            "How often the clock of the producer's host was set by more than a second. A rise means that its time "
+            "service does not work well.",
+            registry=registry,
         )
         self.unexpected_errors = Counter(
             "stockstream_unexpected_errors",
-            "Exceptions that nobody expected. Three in a row of one activity end the process.",
+            "Errors inside the producer that no code expects. Three in a row of one activity end the process, so that "
+            "a new one takes over. A rise means a fault of the producer; its log has the traceback.",
             registry=registry,
         )
         self.journal_failures = Counter(
             "stockstream_journal_failures",
-            "Commits to the journal that failed. Polling waits and tries again every second.",
+            "Failed writes to the journal, the file that keeps accepted quotes over a crash. Polling waits and tries "
+            "again every second. A rise means that the disk is full or fails, and that prices are missed.",
             registry=registry,
         )
         self.undelivered_states = Counter(
             "stockstream_undelivered_states",
-            "States that other producers left, by outcome: restored, refused (unusable, so it was set aside), or left "
-            "(for a producer with other lanes or another version; counted at each look).",
+            "What stopped producers left undelivered in S3, by outcome: restored for delivery, refused (unusable, so "
+            "it was set aside), left (for a producer with other lanes or another version; counted at each look). A "
+            "rise of refused or left means that accepted quotes are not delivered.",
             ["outcome"],
             registry=registry,
         )
@@ -161,11 +205,14 @@ class Metrics:
     def watch_clock(self, host: Callable[[], float], error: Callable[[], float]) -> None:
         """Export the host's clock, so that Prometheus can compare it with its own, and how wrong Kinesis finds it."""
         Gauge(
-            "stockstream_clock_seconds", "The clock of the host, in seconds since the epoch.", registry=self.registry
+            "stockstream_clock_seconds",
+            "The clock of the producer's host, in seconds since 1970. It should equal the clock of Prometheus.",
+            registry=self.registry,
         ).set_function(host)
         Gauge(
             "stockstream_clock_error_seconds",
-            "How far the clock of the host is ahead of the producer's time. It is 0 unless the clock is wrong.",
+            "Seconds by which the clock of the producer's host is ahead of the time that Kinesis states. It is 0 "
+            "unless the clock is wrong. Quotes bear the time of Kinesis then.",
             registry=self.registry,
         ).set_function(error)
 
@@ -173,7 +220,8 @@ class Metrics:
         """Export the time up to which the hours of all exchanges are known."""
         Gauge(
             "stockstream_calendar_known_to_timestamp_seconds",
-            "The time up to which the hours of all exchanges are known. After it they count as open.",
+            "The time up to which the opening hours of all exchanges are known, in seconds since 1970. After it an "
+            "exchange counts as open all the time. A newer release of exchange_calendars knows more.",
             registry=self.registry,
         ).set_function(lambda: known_to().timestamp())
 

@@ -11,6 +11,22 @@ from prometheus_client.registry import Collector
 
 from producer_service.quote_counts import QuoteCounts
 
+_HELP = {
+    "quotes_recovered": "Accepted quotes of an earlier process that this one delivers, from the journal or from S3.",
+    "quotes_acknowledged": "Accepted quotes that Kinesis has acknowledged. If this rises more slowly than the accepted "
+    "quotes, the delivery falls behind.",
+    "quotes_handed_over": "Accepted quotes that this process could not deliver before its stop. They are in S3, for "
+    "the next process.",
+    "outbox_quotes": "The number of accepted quotes that Kinesis has not acknowledged yet. A rise means that the "
+    "delivery falls behind.",
+    "outbox_bytes": "Bytes of the lines that Kinesis has not acknowledged yet. At stockstream_outbox_limit_bytes, "
+    "polling waits.",
+    "outbox_limit_bytes": "Bytes of undelivered lines above which polling waits: PRODUCER_OUTBOX_MAX_BYTES.",
+    "outbox_oldest_age_seconds": "Seconds since the acceptance of the oldest quote that Kinesis has not acknowledged; "
+    "0 if there is none. A rise means that the delivery stands still.",
+    "journal_bytes": "Bytes of the journal, the file that keeps accepted quotes over a crash; 0 if it is in memory.",
+}
+
 
 class CountingOutbox(Protocol):
     """The part of the outbox that the collector reads."""
@@ -34,24 +50,25 @@ class OutboxCollector(Collector):
         counts = self._outbox.counts()
         quotes = CounterMetricFamily(
             "stockstream_quotes",
-            "Quotes fetched: accepted, suppressed (a repeat), late (older than the newest accepted) or rejected.",
+            "Quotes that came from the source, by outcome: accepted for delivery, suppressed (they say what was "
+            "accepted before), late (older than the newest accepted quote of their symbol), rejected (not valid). A "
+            "rise of rejected means that the source sends prices that cannot be right.",
             labels=["outcome"],
         )
         for outcome in ("accepted", "suppressed", "late", "rejected"):
             quotes.add_metric([outcome], getattr(counts, outcome))
         yield quotes
-        for name, text, count in (
-            ("recovered", "Accepted quotes found in the journal at the start, or left in S3.", counts.recovered),
-            ("acknowledged", "Accepted quotes that Kinesis has acknowledged.", counts.acknowledged),
-            ("handed_over", "Accepted quotes left in S3 for the next producer.", counts.handed_over),
+        for name, count in (
+            ("quotes_recovered", counts.recovered),
+            ("quotes_acknowledged", counts.acknowledged),
+            ("quotes_handed_over", counts.handed_over),
         ):
-            yield CounterMetricFamily(f"stockstream_quotes_{name}", text, value=count)
-        age = counts.oldest_age_seconds or 0.0
-        for name, text, value in (
-            ("outbox_quotes", "Accepted quotes not yet acknowledged.", counts.pending),
-            ("outbox_bytes", "Their bytes, including the heartbeats and actions between them.", counts.bytes),
-            ("outbox_limit_bytes", "Undelivered bytes beyond which polling waits.", self._limit_bytes),
-            ("outbox_oldest_age_seconds", "How long the oldest of them has been pending.", age),
-            ("journal_bytes", "Size of the journal on disk.", self._outbox.journal_bytes()),
+            yield CounterMetricFamily(f"stockstream_{name}", _HELP[name], value=count)
+        for name, value in (
+            ("outbox_quotes", counts.pending),
+            ("outbox_bytes", counts.bytes),
+            ("outbox_limit_bytes", self._limit_bytes),
+            ("outbox_oldest_age_seconds", counts.oldest_age_seconds or 0.0),
+            ("journal_bytes", self._outbox.journal_bytes()),
         ):
-            yield GaugeMetricFamily(f"stockstream_{name}", text, value=value)
+            yield GaugeMetricFamily(f"stockstream_{name}", _HELP[name], value=value)

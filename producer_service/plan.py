@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
+import structlog
 
 from producer_service import calendars
 from producer_service.errors import ConfigurationError
 from producer_service.group_state import trading_of_group
 from producer_service.market_hours import MarketHours
-from producer_service.settings import Configuration, lane_problems
-from producer_service.sources import Source
+from producer_service.settings import Configuration, Settings, WatchSettings, lane_problems
+from producer_service.sources import Source, doubtful_names
 from producer_service.sources.definition import SourceDefinition
 from producer_service.watch_group import WatchGroup
 
 DEFAULT_GROUP = "default"
+
+log = structlog.get_logger(__name__)
 
 
 class Plan(NamedTuple):
@@ -27,16 +30,31 @@ class Plan(NamedTuple):
     sources: dict[str, Source]
     market_hours: MarketHours
 
+    @property
+    def calendars(self) -> tuple[str, ...]:
+        """The calendars that the groups follow, by their names."""
+        return _calendars(self.groups, self.sources)
+
     def symbols_of(self, source: str) -> tuple[str, ...]:
         """The symbols of all groups of a source."""
         return tuple(symbol for group in self.groups if group.source == source for symbol in group.symbols)
 
 
-def make_plan(config: Configuration, definitions: Mapping[str, SourceDefinition[Any]], now: datetime) -> Plan:
+def make_plan(config: Configuration[Settings], definitions: Mapping[str, SourceDefinition[Any]], now: datetime) -> Plan:
     """Open each source that is used, once, and complete the groups. Raises `ConfigurationError`.
 
     Without a watchlist, the settings describe the only group. A group without symbols has all symbols of its source.
     """
+    plan = make_watch_plan(config, definitions, now)
+    if problems := lane_problems([symbol for group in plan.groups for symbol in group.symbols], config.settings.lanes):
+        raise ConfigurationError(problems)
+    return plan
+
+
+def make_watch_plan(
+    config: Configuration[WatchSettings], definitions: Mapping[str, SourceDefinition[Any]], now: datetime
+) -> Plan:
+    """The plan of `make_plan` for a command that delivers nothing, so it needs no lanes."""
     settings = config.settings
     groups = config.groups or (
         WatchGroup(
@@ -48,14 +66,32 @@ def make_plan(config: Configuration, definitions: Mapping[str, SourceDefinition[
         ),
     )
     sources: dict[str, Source] = {}
+    mistakes: list[str] = []
     for name in dict.fromkeys(group.source for group in groups):
         symbols = tuple(symbol for group in groups if group.source == name for symbol in group.symbols)
-        sources[name] = definitions[name].open(config.source_settings[name], symbols)
+        try:
+            sources[name] = definitions[name].open(config.source_settings[name], symbols)
+        except ConfigurationError as error:
+            mistakes += error.mistakes
+    if mistakes:
+        raise ConfigurationError(mistakes)
     groups = tuple(
         msgspec.structs.replace(group, symbols=group.symbols or sources[group.source].symbols) for group in groups
     )
-    if problems := lane_problems(tuple(symbol for group in groups for symbol in group.symbols), settings.lanes):
-        raise ConfigurationError(problems)
+    return Plan(groups, sources, MarketHours(_calendars(groups, sources), calendars.load, now))
+
+
+def _calendars(groups: Iterable[WatchGroup], sources: Mapping[str, Source]) -> tuple[str, ...]:
     tradings = (trading_of_group(group, sources[group.source].traits) for group in groups)
-    names = [trading.calendar for by_symbol in tradings for trading in by_symbol.values()]
-    return Plan(groups, sources, MarketHours(names, calendars.load, now))
+    return tuple(sorted({trading.calendar for by_symbol in tradings for trading in by_symbol.values()}))
+
+
+def log_doubtful_names(plan: Plan) -> None:
+    """Warn of symbols that their source writes in another way: they may have no price, or be stored under two names."""
+    hints = {
+        symbol: hint
+        for name, source in plan.sources.items()
+        for symbol, hint in doubtful_names(plan.symbols_of(name), source.traits)
+    }
+    if hints:
+        log.warning("symbols_doubtful", hints=hints, action="they are polled as they are written")

@@ -142,4 +142,7 @@ def log_poll(state: GroupState, report: PollReport, at: datetime, missing: Seque
     fields = msgspec.structs.asdict(report)
     if missing:
         fields["missing"] = list(missing[:MAX_LOGGED_SYMBOLS])
+        hints = {symbol: state.traits.hint(symbol, is_missing=True) for symbol in fields["missing"]}
+        if found := {symbol: hint for symbol, hint in hints.items() if hint is not None}:
+            fields["hints"] = found
     log.info("polled", group=state.group.name, trading=state.is_trading(at), **fields)

@@ -16,8 +16,10 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from producer_service.aws_client import AwsClient, failure_of, in_words
+from producer_service.clock import Clock
 from producer_service.errors import ForeignState, HandoverUnavailable, UnusableState
 from producer_service.handover_store import UndeliveredState
+from producer_service.service_time import sign_with
 
 VERSION = 2
 MAX_STATE_BYTES = 128 * 2**20
@@ -28,11 +30,21 @@ _GZIP = 16 + zlib.MAX_WBITS
 
 
 class S3HandoverStore:
-    """The undelivered states of one stream, in a bucket. Every method raises `HandoverUnavailable`."""
+    """The undelivered states of one stream, in a bucket. Every method raises `HandoverUnavailable`.
 
-    def __init__(self, bucket: str, stream_name: str, *, max_bytes: int = MAX_STATE_BYTES) -> None:
+    Requests are signed with the clock's time, since S3 refuses them if the clock of the host is wrong by 15 minutes.
+    """
+
+    def __init__(
+        self, bucket: str, stream_name: str, *, max_bytes: int = MAX_STATE_BYTES, clock: Clock | None = None
+    ) -> None:
         config = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
-        self._aws = AwsClient("s3", config)
+
+        def prepare(client: Any) -> None:
+            if clock is not None:
+                sign_with(client, clock)
+
+        self._aws = AwsClient("s3", config, prepare)
         self._bucket = bucket
         self._prefix = f"undelivered/{stream_name}/"
         self._max_bytes = max_bytes

@@ -5,9 +5,9 @@ The settings of a source are declared beside the source, and read here with the 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, TypeVar
+from typing import Annotated, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
@@ -21,25 +21,21 @@ from producer_service.kubernetes import is_service_url, is_service_variable
 from producer_service.sources.definition import SourceSettings
 from producer_service.sources.registry import DEFAULT_SOURCE, SOURCES
 from producer_service.suggestions import did_you_mean
+from producer_service.symbol_names import refused
 from producer_service.watch_group import MAX_INTERVAL_SECONDS, MIN_INTERVAL_SECONDS, WatchGroup
 from quotes import MAX_LANES, MAX_SYMBOLS_PER_LANE, is_symbol, lane_of
 
 PREFIX = "PRODUCER_"
 
+_SOURCE_NAMES = ", ".join(SOURCES)
 _NEEDING_SYMBOLS = [definition.name for definition in SOURCES.values() if definition.needs_symbols]
 
 
-class Settings(BaseSettings):
-    """The settings that do not depend on the source.
-
-    The AWS SDK finds endpoint, region and credentials in its usual way (`AWS_ENDPOINT_URL`, …).
-    """
+class WatchSettings(BaseSettings):
+    """What is watched: the settings that it takes to ask a source for prices."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True, extra="ignore")
 
-    stream_name: str = Field(
-        max_length=128, pattern=r"^[a-zA-Z0-9_.-]+$", description="the Kinesis stream to deliver to"
-    )
     source: str = Field(
         DEFAULT_SOURCE,
         description="where quotes come from: "
@@ -71,6 +67,49 @@ class Settings(BaseSettings):
         None,
         description="TOML file of watch groups, each with its own symbols, interval, calendar and source; "
         "replaces PRODUCER_SYMBOLS",
+    )
+
+    @field_validator("source")
+    @classmethod
+    def _check_source(cls, name: str) -> str:
+        if problem := _source_problem(name):
+            raise ValueError(problem)
+        return name
+
+    @field_validator("symbols", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(dict.fromkeys(symbol.strip() for symbol in value.split(",") if symbol.strip()))
+
+    @field_validator("symbols")
+    @classmethod
+    def _check_symbols(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
+        bad = [symbol for symbol in symbols if not is_symbol(symbol)]
+        if bad:
+            raise ValueError(
+                f"not a symbol: {', '.join(map(refused, bad))}; separate symbols by commas, as in AAPL,BTC-USD"
+            )
+        return symbols
+
+    @field_validator("calendar")
+    @classmethod
+    def _check_calendar(cls, name: str) -> str:
+        problem = calendars.name_problem(name)
+        if problem is not None:
+            raise ValueError(problem)
+        return name
+
+
+class Settings(WatchSettings):
+    """The settings that do not depend on the source.
+
+    The AWS SDK finds endpoint, region and credentials in its usual way (`AWS_ENDPOINT_URL`, …).
+    """
+
+    stream_name: str = Field(
+        max_length=128, pattern=r"^[a-zA-Z0-9_.-]+$", description="the Kinesis stream to deliver to"
     )
     lanes: int = Field(
         4,
@@ -114,14 +153,6 @@ class Settings(BaseSettings):
         "info", description="lowest level that is logged, as JSON lines on stdout"
     )
 
-    @field_validator("source")
-    @classmethod
-    def _check_source(cls, name: str) -> str:
-        if name not in SOURCES:
-            advice = did_you_mean(name, SOURCES, otherwise=f"the sources are {', '.join(SOURCES)}")
-            raise ValueError(f"is not a source; {advice}")
-        return name
-
     @field_validator("http_host")
     @classmethod
     def _without_brackets(cls, host: str) -> str:
@@ -133,79 +164,89 @@ class Settings(BaseSettings):
         """Kubernetes sets PRODUCER_HTTP_PORT to a URL if there is a Service named producer-http."""
         return cls.model_fields["http_port"].default if isinstance(value, str) and is_service_url(value) else value
 
-    @field_validator("symbols", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        return tuple(dict.fromkeys(symbol.strip() for symbol in value.split(",") if symbol.strip()))
-
-    @field_validator("symbols")
-    @classmethod
-    def _check_symbols(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
-        bad = [symbol for symbol in symbols if not is_symbol(symbol)]
-        if bad:
-            raise ValueError(
-                f"not a symbol: {', '.join(map(repr, bad))}; separate symbols by commas, as in AAPL,BTC-USD"
-            )
-        return symbols
-
-    @field_validator("calendar")
-    @classmethod
-    def _check_calendar(cls, name: str) -> str:
-        problem = calendars.name_problem(name)
-        if problem is not None:
-            raise ValueError(problem)
-        return name
-
     def http_url(self, port: int) -> str:
         """The URL of the pages on a port. An IPv6 address is written in brackets."""
         return f"http://[{self.http_host}]:{port}" if ":" in self.http_host else f"http://{self.http_host}:{port}"
 
 
-class Configuration(NamedTuple):
+W_co = TypeVar("W_co", bound=WatchSettings, covariant=True)
+
+
+class Configuration(NamedTuple, Generic[W_co]):
     """Everything that the environment says."""
 
-    settings: Settings
+    settings: W_co
     groups: tuple[WatchGroup, ...]
     """The groups of the watchlist; none without a watchlist."""
     source_settings: Mapping[str, SourceSettings]
     """The settings of each source that is used, by its name."""
 
 
-def configuration(environment: Mapping[str, str]) -> Configuration:
+def configuration(environment: Mapping[str, str]) -> Configuration[Settings]:
     """The settings, and the watchlist that they name. Raises `ConfigurationError` with every mistake of both.
 
     `environment` must be that of the process, which pydantic-settings reads itself.
     """
-    settings, errors = _read(Settings)
-    mistakes = [
-        _unknown(name)
-        for name, value in sorted(environment.items())
-        if name.upper().startswith(PREFIX) and name not in VARIABLES and not is_service_variable(name, value)
-    ]
+    return _configuration(Settings, environment)
+
+
+def watch_configuration(environment: Mapping[str, str]) -> Configuration[WatchSettings]:
+    """What is watched, without the settings of the delivery. Otherwise like `configuration`."""
+    return _configuration(WatchSettings, environment)
+
+
+def quote_configuration(
+    environment: Mapping[str, str], source: str | None, symbols: tuple[str, ...]
+) -> Configuration[WatchSettings]:
+    """What a command line names: some symbols, of a source or of the one that the environment names.
+
+    Raises `ConfigurationError` with every mistake. `environment` is that of the process.
+    """
+    name = source or environment.get(PREFIX + "SOURCE") or DEFAULT_SOURCE
+    mistakes = _unknown_variables(environment)
+    if problem := _source_problem(name):
+        mistakes.append(f"{'--source' if source else PREFIX + 'SOURCE'}: {name!r:.80}: {problem}")
+    mistakes += [f"{refused(symbol)} is not a symbol" for symbol in symbols if not is_symbol(symbol)]
+    if not symbols and name in _NEEDING_SYMBOLS:
+        mistakes.append(f"SYMBOL: missing; the source {name} needs symbols, as in: quote AAPL BTC-USD")
+    source_settings, source_mistakes = _source_settings({name})
+    if mistakes or source_mistakes:
+        raise ConfigurationError(mistakes + source_mistakes)
+    return Configuration(WatchSettings.model_construct(source=name, symbols=symbols), (), source_settings)
+
+
+def _configuration(model: type[W_co], environment: Mapping[str, str]) -> Configuration[W_co]:
+    settings, errors = _read(model)
+    mistakes = _unknown_variables(environment)
     mistakes += [_described(error, PREFIX) for error in errors]
     groups, watchlist_mistakes = _groups(environment, settings)
     used = {group.source for group in groups}
     if not environment.get(PREFIX + "WATCHLIST"):
         used = {environment.get(PREFIX + "SOURCE") or DEFAULT_SOURCE}
     mistakes += _symbol_mistakes(environment, used)
-    source_settings: dict[str, SourceSettings] = {}
-    for name, definition in SOURCES.items():
-        found, errors = _read(definition.settings)
-        prefix = definition.settings.model_config["env_prefix"]
-        mistakes += [_described(error, prefix) for error in errors if name in used or error["type"] != "missing"]
-        if found is not None and name in used:
-            source_settings[name] = found
-    mistakes += watchlist_mistakes
-    if settings is not None:
+    source_settings, source_mistakes = _source_settings(used)
+    mistakes += source_mistakes + watchlist_mistakes
+    if isinstance(settings, Settings):
         mistakes += lane_problems(settings.symbols, settings.lanes)
     if settings is None or mistakes:
         raise ConfigurationError(mistakes)
     return Configuration(settings, groups, source_settings)
 
 
-def lane_problems(symbols: tuple[str, ...], lanes: int) -> list[str]:
+def _source_settings(used: Collection[str]) -> tuple[dict[str, SourceSettings], list[str]]:
+    """The settings of the sources that are used, and the mistakes in those of all sources."""
+    settings: dict[str, SourceSettings] = {}
+    mistakes: list[str] = []
+    for name, definition in SOURCES.items():
+        found, errors = _read(definition.settings)
+        prefix = definition.settings.model_config["env_prefix"]
+        mistakes += [_described(error, prefix) for error in errors if name in used or error["type"] != "missing"]
+        if found is not None and name in used:
+            settings[name] = found
+    return settings, mistakes
+
+
+def lane_problems(symbols: Sequence[str], lanes: int) -> list[str]:
     """What is wrong with a number of lanes for some symbols: nothing, or one mistake that says how many it takes."""
     fullest = _fullest_lane(symbols, lanes)
     if fullest <= MAX_SYMBOLS_PER_LANE:
@@ -220,19 +261,32 @@ def lane_problems(symbols: tuple[str, ...], lanes: int) -> list[str]:
 M = TypeVar("M", bound=BaseSettings)
 
 
+def _fields(model: type[BaseSettings]) -> dict[str, FieldInfo]:
+    """The fields of some settings, the required ones first."""
+    return dict(sorted(model.model_fields.items(), key=lambda item: not item[1].is_required()))
+
+
 def _read(model: type[M]) -> tuple[M | None, list[ErrorDetails]]:
     try:
         return model(), []
     except ValidationError as error:
-        return None, error.errors()
+        order = list(_fields(model))
+        return None, sorted(error.errors(), key=lambda each: order.index(str(each["loc"][0])))
 
 
-def _groups(environment: Mapping[str, str], settings: Settings | None) -> tuple[tuple[WatchGroup, ...], list[str]]:
+def _source_problem(name: str) -> str | None:
+    """What is wrong with the name of a source, to follow the name in a sentence; None if nothing is."""
+    if name in SOURCES:
+        return None
+    return f"is not a source; {did_you_mean(name, SOURCES, otherwise=f'the sources are {_SOURCE_NAMES}')}"
+
+
+def _groups(environment: Mapping[str, str], settings: WatchSettings | None) -> tuple[tuple[WatchGroup, ...], list[str]]:
     """The groups of the watchlist, and its mistakes."""
     path = environment.get(PREFIX + "WATCHLIST")
     if not path:
         return (), []
-    defaults = settings or Settings.model_construct()
+    defaults = settings or WatchSettings.model_construct()
     try:
         groups = watchlist.read(
             Path(path),
@@ -259,7 +313,7 @@ def _symbol_mistakes(environment: Mapping[str, str], used: Collection[str]) -> l
     ]
 
 
-def _fullest_lane(symbols: tuple[str, ...], lanes: int) -> int:
+def _fullest_lane(symbols: Sequence[str], lanes: int) -> int:
     counts = [0] * lanes
     for symbol in symbols:
         counts[lane_of(symbol, lanes)] += 1
@@ -267,7 +321,7 @@ def _fullest_lane(symbols: tuple[str, ...], lanes: int) -> int:
 
 
 def _variables() -> Iterator[tuple[str, tuple[str, str]]]:
-    for name, field in Settings.model_fields.items():
+    for name, field in _fields(Settings).items():
         yield PREFIX + name.upper(), ("required" if field.is_required() else _default(field), field.description or "")
     for definition in SOURCES.values():
         prefix = definition.settings.model_config["env_prefix"]
@@ -284,6 +338,14 @@ def _default(field: FieldInfo) -> str:
 
 VARIABLES: dict[str, tuple[str, str]] = dict(_variables())
 """The default and the description of each variable, for `--help` and the README."""
+
+
+def _unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    return [
+        _unknown(name)
+        for name, value in sorted(environment.items())
+        if name.upper().startswith(PREFIX) and name not in VARIABLES and not is_service_variable(name, value)
+    ]
 
 
 def _unknown(name: str) -> str:

@@ -21,6 +21,7 @@ from msgspec import Meta
 from producer_service import calendars
 from producer_service.errors import ConfigurationError
 from producer_service.suggestions import did_you_mean
+from producer_service.symbol_names import refused
 from producer_service.watch_group import MAX_INTERVAL_SECONDS, MIN_INTERVAL_SECONDS, WatchGroup
 from quotes import is_symbol
 from quotes.bounds import OutOfBounds, read_toml
@@ -124,7 +125,7 @@ class _Reader:
         for symbol in symbols:
             other = self._labels_by_symbol.get(symbol)
             if not is_symbol(symbol):
-                problems.append(f"{symbol!r:.60} is not a symbol")
+                problems.append(f"{refused(symbol)} is not a symbol")
             elif other is not None:
                 problems.append(f"{symbol} is in {'this group twice' if other == label else other + ' already'}")
             else:

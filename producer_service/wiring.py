@@ -141,7 +141,7 @@ class Producer:
         if bucket is None:
             return None
         max_bytes = max(MAX_STATE_BYTES, 2 * self.settings.outbox_max_bytes)
-        store = S3HandoverStore(bucket, self.settings.stream_name, max_bytes=max_bytes)
+        store = S3HandoverStore(bucket, self.settings.stream_name, max_bytes=max_bytes, clock=self.clock)
         return Handover(
             store, self.outbox, self.intake.restore, self._new_key, metrics=self.metrics, health=self.health
         )

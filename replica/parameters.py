@@ -20,7 +20,7 @@ from deployment.alert_rules import checked_rules
 from deployment.errors import PackageError
 from producer_service.errors import ConfigurationError
 from producer_service.plan import make_plan
-from producer_service.settings import PREFIX, Configuration, configuration
+from producer_service.settings import PREFIX, Configuration, Settings, configuration
 from producer_service.sources import synthetic
 from producer_service.sources.registry import SOURCES
 from producer_service.sources.replay import ReplaySettings
@@ -213,7 +213,7 @@ def _producer_mistakes(
         PREFIX + "STREAM_NAME": "demo",
         **{PREFIX + name: value for name, value in settings.items()},
     }
-    config: Configuration | None = None
+    config: Configuration[Settings] | None = None
     refused: list[str] = []
     with _as_environment(of_producer):
         try:
@@ -230,7 +230,7 @@ def _producer_mistakes(
     return translated + list(_useless_replay(typed, {of_producer[PREFIX + "SOURCE"]}))
 
 
-def _useless(typed: Typed, config: Configuration) -> Iterator[str]:
+def _useless(typed: Typed, config: Configuration[Settings]) -> Iterator[str]:
     """The parameters that have no effect."""
     yield from _useless_replay(typed, set(config.source_settings))
     replay = config.source_settings.get(REPLAY)

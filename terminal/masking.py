@@ -12,7 +12,7 @@ MASK = "***"
 
 _USER = re.compile(
     r"""(?<=://)\S*(?=@)                              # before the last @, since a password may hold any character
-    |(?<![^\s"'=(])[^\s:/@"'=(]+:[^\s/@]+(?=@[\w\[])  # a proxy may have no scheme
+    |(?<![^\s"'=(])[^\s:/@"'=(]+:(?!//)[^\s@]+(?=@[\w\[]) # a proxy may have no scheme
     |(?<=cast\ to\ integer\ value\ as\ ').*(?=')      # urllib, of a password with a slash""",
     re.VERBOSE,
 )

@@ -6,7 +6,7 @@ a source is described and opened, and `registry` lists all sources.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, Protocol, runtime_checkable
 
@@ -49,6 +49,8 @@ class FetchResult(msgspec.Struct, frozen=True, kw_only=True):
     quotes: tuple[Quote, ...] = ()
     """All of them have revision 0. The quotes of one symbol are in the order of their event times."""
     rejected: tuple[Rejected, ...] = ()
+    dropped_fields: int = 0
+    """How many optional values of the quotes were left out, because no quote can hold them."""
     missing: tuple[str, ...] = ()
     """The symbols of the request without a price."""
     inactive: tuple[str, ...] = ()
@@ -90,13 +92,38 @@ def never_closes(_symbol: str) -> Trading:
     return Trading(calendar=ALWAYS)
 
 
+class SymbolHint(Protocol):
+    """Says what to ask a user about a symbol, such as `did you mean AAPL?`, or None.
+
+    If the source has a price of the symbol, a hint is due only for a name that the source writes in another way. If the
+    symbol `is_missing`, any guess helps.
+    """
+
+    def __call__(self, symbol: str, *, is_missing: bool) -> str | None:
+        """The question or the advice, or None."""
+
+
+def no_hint(symbol: str, *, is_missing: bool) -> str | None:  # noqa: ARG001
+    """The hint of a source that knows nothing of the names of its symbols."""
+    return None
+
+
 class SourceTraits(msgspec.Struct, frozen=True, kw_only=True):
-    """The properties of a source that decide how its groups are scheduled and measured."""
+    """The properties of a source that decide how its groups are scheduled and measured, and what to ask its users."""
 
     is_live: bool
     """Whether its quotes are from the present. The event times of a recording say nothing about freshness."""
     trading: Callable[[str], Trading] = never_closes
     """Says when a symbol trades and how late its prices come. The user may name another calendar."""
+    hint: SymbolHint = no_hint
+
+
+def doubtful_names(symbols: Iterable[str], traits: SourceTraits) -> Iterator[tuple[str, str]]:
+    """The symbols whose source writes their names in another way, each with its hint."""
+    for symbol in symbols:
+        hint = traits.hint(symbol, is_missing=False)
+        if hint is not None:
+            yield symbol, hint
 
 
 class PolledSource(Protocol):

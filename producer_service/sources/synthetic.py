@@ -1,4 +1,8 @@
-"""A simulated market as a source. It is always open and needs no network, and a seed decides every price."""
+"""A simulated market as a source. It is always open and needs no network, and a seed decides every price.
+
+Prices, volumes, currencies and exchanges look like those of the symbols, and are simulated. The `source` of each quote
+says so: it is `synthetic`.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +18,11 @@ from pydantic_settings import SettingsConfigDict
 from producer_service.errors import ConfigurationError
 from producer_service.sources import FetchResult, PolledSource, Rejected, SourceTraits
 from producer_service.sources.definition import SourceDefinition, SourceSettings
+from producer_service.sources.synthetic_instruments import instrument_of
+from producer_service.symbol_names import yahoo_hint
 from quotes import MAX_CLOCK_SKEW, REGULAR, Invalid, Quote, whole_milliseconds
 
 SOURCE = "synthetic"
-EXCHANGE = "SYN"
-CURRENCY = "USD"
 
 SYMBOLS = (
     *("AAPL", "AMD", "AMZN", "BAC", "BRK-B", "CSCO", "DIS", "GOOG", "INTC", "JNJ", "JPM", "KO"),
@@ -28,8 +32,11 @@ SYMBOLS = (
 
 SESSION_SECONDS = 600.0
 
-_START_CENTS = (1_000, 60_000)
-_MIN_CENTS, _MAX_CENTS = 1.0, 1e9
+_START_DEVIATION = 0.02
+"""How far a price starts from the usual one of its symbol: a standard deviation, as a part of it."""
+_MAX_PRICE = 1e9
+_RETURN, _PULL = 0.1, 4.0
+"""How strongly gaps and jumps lead a price back to the usual one, so that prices stay plausible for days."""
 _SESSION_VOLATILITY = (0.004, 0.015)
 """The standard deviation of a session's return, from calm to lively symbols. Jumps are much larger."""
 _GAP, _MAX_GAP = 0.006, 0.02
@@ -39,21 +46,23 @@ _JUMP = (0.06, 0.09)
 _AWAY = 0.04
 _SECONDS_BETWEEN_SILENCES = 90.0
 _SILENCE_SECONDS = (3.0, 8.0)
-_SHARES_A_SECOND = (10.0, 2_000.0)
+_VOLUME = (0.7, 1.3)
+"""The volume of a session, as a part of the usual one."""
 
 
 class SyntheticSource:
     """Simulates any symbols. The quotes of a symbol depend only on the seed, the symbol and the times of the fetches.
 
-    Prices are geometric random walks with a tick of 0.01, each with its own volatility. Now and then a price jumps more
-    than 5 % away from its previous close, and its next jump leads back. The times of the jumps depend only on the seed
-    and the time since the first fetch. Sessions of `session_seconds` begin with the first fetch. At the end of a
+    Prices are geometric random walks around the usual price of the symbol, each with its own volatility: see
+    `synthetic_instruments`. Now and then the price of a share jumps more than 5 % away from its previous close, and its
+    next jump leads back. Other instruments jump less. The times of the jumps depend only on the seed and the time since
+    the first fetch. Sessions of `session_seconds` begin with the first fetch. At the end of a
     session, the last price becomes the previous close, the next session opens with a gap, and the day's open, high, low
     and volume start again. Now and then a symbol is silent for some seconds: its last quote is delivered again, as by
     any source that has no news.
     """
 
-    traits = SourceTraits(is_live=True)
+    traits = SourceTraits(is_live=True, hint=yahoo_hint)
     symbols: tuple[str, ...] = SYMBOLS
 
     def __init__(self, *, seed: int = 1, session_seconds: float = SESSION_SECONDS) -> None:
@@ -104,7 +113,7 @@ def _open(settings: SyntheticSettings, symbols: tuple[str, ...]) -> PolledSource
 
 DEFINITION = SourceDefinition(
     name="synthetic",
-    description="a seeded market",
+    description="a simulated market",
     prices="simulated prices",
     settings=SyntheticSettings,
     needs_symbols=False,
@@ -113,7 +122,7 @@ DEFINITION = SourceDefinition(
 
 
 class _Market:
-    """The simulation of one symbol. Times are seconds since the source's first fetch, and amounts unrounded cents."""
+    """The simulation of one symbol. Times are seconds since the source's first fetch, and amounts unrounded prices."""
 
     def __init__(self, symbol: str, seed: int, session_seconds: float) -> None:
         self._symbol = symbol
@@ -121,9 +130,13 @@ class _Market:
         self._chance = Random(f"{seed}/{symbol}")  # noqa: S311  (no secret depends on it)
         # A generator of its own, so that the times of the jumps do not depend on how often the symbol is fetched.
         self._jumps = Random(f"{seed}/{symbol}/jumps")  # noqa: S311
-        self._amount = math.exp(self._chance.uniform(math.log(_START_CENTS[0]), math.log(_START_CENTS[1])))
-        self._volatility = self._chance.uniform(*_SESSION_VOLATILITY) / math.sqrt(session_seconds)
-        self._shares_a_second = self._chance.uniform(*_SHARES_A_SECOND)
+        self._instrument = instrument = instrument_of(symbol)
+        self._ticks = int(10**instrument.places)
+        self._amount = instrument.price * (1 + self._chance.gauss(0, _START_DEVIATION * instrument.liveliness))
+        self._volatility = (
+            self._chance.uniform(*_SESSION_VOLATILITY) * instrument.liveliness / math.sqrt(session_seconds)
+        )
+        self._volume_a_second = instrument.daily_volume * self._chance.uniform(*_VOLUME) / session_seconds
         self._jump_at = self._jumps.expovariate(1 / _SECONDS_BETWEEN_JUMPS)
         self._silent_from = self._silent_to = 0.0
         self._session_end = -math.inf
@@ -148,8 +161,8 @@ class _Market:
             low=self._low,
             previous_close=self._previous_close,
             volume=self._volume,
-            currency=CURRENCY,
-            exchange=EXCHANGE,
+            currency=self._instrument.currency,
+            exchange=self._instrument.exchange,
             market_state=REGULAR,
             delay_minutes=0,
         )
@@ -159,9 +172,11 @@ class _Market:
         self._seconds = seconds
         self._session_end = (seconds // self._session_seconds + 1) * self._session_seconds
         self._previous_amount = self._amount
-        self._previous_close = _dollars(self._amount)
-        self._change(1 + max(-_MAX_GAP, min(_MAX_GAP, self._chance.gauss(0, _GAP))))
-        price = self._open = self._high = self._low = _dollars(self._amount)
+        self._previous_close = self._price()
+        gap = self._chance.gauss(0, _GAP) * self._instrument.liveliness
+        gap -= _RETURN * math.log(self._amount / self._instrument.price)
+        self._change(1 + max(-_MAX_GAP, min(_MAX_GAP, gap)))
+        price = self._open = self._high = self._low = self._price()
         self._volume = 0
         return price
 
@@ -170,12 +185,12 @@ class _Market:
         self._change(math.exp(self._chance.gauss(0, self._volatility * math.sqrt(elapsed))))
         if seconds >= self._jump_at:
             self._jump(seconds)
-        price = _dollars(self._amount)
+        price = self._price()
         if price > self._high:
             self._high = price
         elif price < self._low:
             self._low = price
-        self._volume += int(2 * self._chance.random() * self._shares_a_second * elapsed)
+        self._volume += int(2 * self._chance.random() * self._volume_a_second * elapsed)
         return price
 
     def _jump(self, seconds: float) -> None:
@@ -183,8 +198,12 @@ class _Market:
             self._jump_at, seconds - _SECONDS_BETWEEN_JUMPS
         )  # a symbol that was not fetched for long does not make up for all its jumps
         self._jump_at = missed + self._jumps.expovariate(1 / _SECONDS_BETWEEN_JUMPS)
-        is_away = abs(self._amount / self._previous_amount - 1) > _AWAY
-        move = self._jumps.choice((-1, 1)) * self._jumps.uniform(*_JUMP)
+        liveliness = self._instrument.liveliness
+        is_away = abs(self._amount / self._previous_amount - 1) > _AWAY * liveliness
+        # The further the price is from the usual one, the likelier is a jump towards it.
+        distance = math.log(self._previous_amount / self._instrument.price) / liveliness
+        direction = 1 if self._jumps.random() < 1 / 2 - _PULL * distance else -1
+        move = direction * self._jumps.uniform(*_JUMP) * liveliness
         self._amount = self._previous_amount
         self._change(1 if is_away else 1 + move)
 
@@ -195,8 +214,7 @@ class _Market:
         return seconds >= self._silent_from
 
     def _change(self, factor: float) -> None:
-        self._amount = min(max(self._amount * factor, _MIN_CENTS), _MAX_CENTS)
+        self._amount = min(max(self._amount * factor, 1 / self._ticks), _MAX_PRICE)
 
-
-def _dollars(amount: float) -> Decimal:
-    return Decimal(round(amount)) / 100
+    def _price(self) -> Decimal:
+        return Decimal(round(self._amount * self._ticks)) / self._ticks

@@ -14,6 +14,7 @@ import msgspec
 
 from producer_service.sources.replay.bars import MINUTE, Bar, parse_bars
 from producer_service.sources.replay.clock import DEFAULT_CLOCK, Clock
+from producer_service.symbol_names import usual_name
 from quotes import Quote, decode, is_symbol, to_iso
 from quotes.bounds import OutOfBounds, bounded_lines
 
@@ -147,7 +148,8 @@ def _missing_symbols(path: Path, symbols: Sequence[str], by_symbol: dict[str, Re
         return [f"{path}: the recordings have no quotes"]
     named = ", ".join(present[:_MAX_NAMED]) + (", …" if len(present) > _MAX_NAMED else "")
     return [
-        f"{path}: {symbol} is not recorded" + (f"; recorded are {named}" if named else "")
+        f"{path}: {symbol} is not recorded"
+        + (f"; did you mean {name}?" if (name := usual_name(symbol)) else f"; recorded are {named}" if named else "")
         for symbol in symbols
         if symbol not in present
     ]

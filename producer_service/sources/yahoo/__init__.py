@@ -12,6 +12,7 @@ from pydantic_settings import SettingsConfigDict
 from producer_service.exchanges import HOME, Trading, trading_of
 from producer_service.sources import PolledSource, SourceTraits
 from producer_service.sources.definition import SourceDefinition, SourceSettings
+from producer_service.symbol_names import yahoo_hint
 
 EXTENDED_BEFORE_OPEN = timedelta(hours=5, minutes=30)
 EXTENDED_AFTER_CLOSE = timedelta(hours=4)
@@ -33,7 +34,7 @@ class YahooSettings(SourceSettings):
 
 def traits_of(*, extended_hours: bool) -> SourceTraits:
     """The properties of the source: it is live, and the names of symbols tell when they trade."""
-    return SourceTraits(is_live=True, trading=_extended if extended_hours else trading_of)
+    return SourceTraits(is_live=True, trading=_extended if extended_hours else trading_of, hint=yahoo_hint)
 
 
 def _extended(symbol: str) -> Trading:

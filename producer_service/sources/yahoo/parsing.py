@@ -38,6 +38,17 @@ these makes a response ten times shorter."""
 EXTENDED_FIELDS = ("preMarketPrice", "preMarketTime", "postMarketPrice", "postMarketTime")
 """The additional fields for prices before and after the regular session. Yahoo omits those that a symbol lacks."""
 
+_OPTIONAL = {
+    "regularMarketOpen": "open",
+    "regularMarketDayHigh": "high",
+    "regularMarketDayLow": "low",
+    "regularMarketPreviousClose": "previous_close",
+    "regularMarketVolume": "volume",
+    "currency": "currency",
+    "exchange": "exchange",
+    "marketState": "market_state",
+    "exchangeDataDelayedBy": "delay_minutes",
+}
 _MAX_VOLUME = 2**63 - 1
 _MAX_DELAY_MINUTES = 7 * 24 * 60  # longer than any exchange's delay; `complete_to` must not go back arbitrarily far
 _ROLLING_VOLUMES = ("CRYPTOCURRENCY", "CURRENCY")
@@ -54,6 +65,8 @@ class ParsedResponse(msgspec.Struct, frozen=True):
     missing: tuple[str, ...]
     with_actions: tuple[Quote, ...] = ()
     """The quotes of symbols that may have corporate actions: of shares and funds."""
+    dropped_fields: int = 0
+    """How many optional fields of the quotes are present and unusable."""
 
     @property
     def priced(self) -> tuple[str, ...]:
@@ -67,6 +80,7 @@ class ParsedResponse(msgspec.Struct, frozen=True):
             tuple(rejected for rejected in self.rejected if rejected.symbol in symbols),
             tuple(symbol for symbol in self.missing if symbol in symbols),
             tuple(quote for quote in self.with_actions if quote.symbol in symbols),
+            self.dropped_fields,
         )
 
 
@@ -96,7 +110,7 @@ def parse(body: bytes, symbols: Sequence[str], received: datetime, *, extended_h
     - A symbol is missing if the response omits it, or has it without a price. Yahoo shows delisted symbols in three
       ways: it omits them, it gives them `quoteType: NONE`, or it gives them a type and no price.
     - A symbol is rejected if its price or time is present and unusable.
-    - An unusable optional field is absent from the quote.
+    - An unusable optional field is absent from the quote, and counted.
 
     `received` is aware UTC in whole milliseconds. Raises `MalformedResponse` and nothing else, whatever the bytes.
 
@@ -111,6 +125,7 @@ def parse(body: bytes, symbols: Sequence[str], received: datetime, *, extended_h
     rejected: list[Rejected] = []
     missing: list[str] = []
     with_actions: list[Quote] = []
+    dropped_fields = 0
     for symbol in symbols:
         row = rows.get(symbol.upper())
         if row is None or row.get("regularMarketPrice") is None:
@@ -121,9 +136,15 @@ def parse(body: bytes, symbols: Sequence[str], received: datetime, *, extended_h
         except Invalid as error:
             rejected.append(Rejected(symbol, str(error)))
             continue
+        dropped_fields += _dropped_fields(row, quotes[-1])
         if row.get("quoteType") in _TYPES_WITH_ACTIONS:
             with_actions.append(quotes[-1])
-    return ParsedResponse(tuple(quotes), tuple(rejected), tuple(missing), tuple(with_actions))
+    return ParsedResponse(tuple(quotes), tuple(rejected), tuple(missing), tuple(with_actions), dropped_fields)
+
+
+def _dropped_fields(row: Mapping[str, Any], quote: Quote) -> int:
+    """How many optional fields of a row say something that the quote does not hold. Zero and "" mean nothing."""
+    return sum(bool(row.get(field)) and getattr(quote, name) is None for field, name in _OPTIONAL.items())
 
 
 def _rows(body: bytes) -> dict[str, Mapping[str, Any]]:

@@ -160,6 +160,7 @@ class YahooSource:
             return FetchResult(
                 quotes=tuple(quote for response in responses for quote in response.quotes),
                 rejected=tuple(rejected for response in responses for rejected in response.rejected),
+                dropped_fields=sum(response.dropped_fields for response in responses),
                 missing=missing,
                 inactive=self._inactive_symbols.inactive(symbols),
                 failures=failures,

@@ -113,6 +113,33 @@ def test_without_a_region_it_does_not_start(monkeypatch: pytest.MonkeyPatch) -> 
         KinesisStream("quotes", 1, read_timeout_seconds=5)
 
 
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://joe:pa/ss@127.0.0.1:4566", "http://***@127.0.0.1:4566"),
+        ("http://joe:12/ss@127.0.0.1:4566", "http://***@127.0.0.1:4566"),
+        ("http://joe:pa#ss@127.0.0.1:4566", "http://***@127.0.0.1:4566"),
+        ("http://joe:12?ss@127.0.0.1:4566", "http://***@127.0.0.1:4566"),
+        ("http://127.0.0.1:99999", "http://127.0.0.1:99999"),
+        ("ftp://127.0.0.1", "ftp://127.0.0.1"),
+    ],
+)
+def test_an_endpoint_that_cannot_be_reached_is_a_mistake_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, url: str, shown: str
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+    with pytest.raises(ConfigurationError) as caught:
+        make_stream(monkeypatch)
+    [mistake] = caught.value.mistakes
+    assert mistake.startswith(f"the AWS settings of the environment are wrong: {shown} is no endpoint; ")
+
+
+@pytest.mark.parametrize("url", ["http://joe:pa%2Fss@127.0.0.1:4566", "https://[::1]:4566/path", "http://localstack"])
+def test_an_endpoint_may_have_a_user_and_a_path(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+    make_stream(monkeypatch)
+
+
 DATE = "Mon, 23 Nov 2026 14:30:00 GMT"
 
 

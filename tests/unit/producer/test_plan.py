@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
+import structlog.testing
 
 from producer_service.errors import ConfigurationError
-from producer_service.plan import Plan, make_plan
+from producer_service.plan import Plan, log_doubtful_names, make_plan
 from producer_service.settings import Configuration, Settings
+from producer_service.sources import SourceTraits
 from producer_service.sources.definition import SourceDefinition, SourceSettings
+from producer_service.symbol_names import yahoo_hint
 from producer_service.watch_group import WatchGroup
 from tests.fakes.producer_bench import FakeSource, group
 from tests.support.quotes import OPEN
@@ -80,3 +84,28 @@ def test_calendars_are_loaded_for_the_groups_that_follow_them(sources: Sources) 
     groups = group("us", ("AAPL",), calendar="XNYS"), group("uk", ("HSBA.L",), calendar="XLON")
     hours = plan(sources, *groups).market_hours
     assert [hours.calendar(name).zone for name in ("XLON", "XNYS")] == ["Europe/London", "America/New_York"]
+
+
+def test_the_mistakes_of_all_sources_are_listed_together(sources: Sources) -> None:
+    def refuse(_: SourceSettings, symbols: tuple[str, ...]) -> FakeSource:
+        raise ConfigurationError([f"{symbol} is not recorded" for symbol in symbols])
+
+    definitions = {
+        name: dataclasses.replace(definition, open=refuse) for name, definition in sources.definitions.items()
+    }
+    groups = (group("us", ("AAPL",), calendar="always"), group("toys", ("T1",), source="synthetic"))
+    settings = dict.fromkeys(("yahoo", "synthetic"), SourceSettings())
+    config = Configuration(Settings.model_construct(stream_name="quotes"), groups, settings)
+    with pytest.raises(ConfigurationError) as caught:
+        make_plan(config, definitions, OPEN)
+    assert caught.value.mistakes == ["AAPL is not recorded", "T1 is not recorded"]
+
+
+def test_symbols_that_their_source_writes_in_another_way_are_logged_at_the_start(sources: Sources) -> None:
+    planned = plan(sources, group("us", ("AAPL", "brk.b"), calendar="always"))
+    for source in planned.sources.values():
+        source.traits = SourceTraits(is_live=True, hint=yahoo_hint)  # type: ignore[misc]
+    with structlog.testing.capture_logs() as logs:
+        log_doubtful_names(planned)
+        log_doubtful_names(plan(sources, group("us", ("AAPL",), calendar="always")))
+    assert [line["hints"] for line in logs] == [{"brk.b": "did you mean BRK-B?"}]

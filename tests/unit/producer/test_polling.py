@@ -18,7 +18,8 @@ from producer_service.exchanges import Trading
 from producer_service.journal import Journal
 from producer_service.packing import Row
 from producer_service.poll_report import PollReport, total
-from producer_service.sources import Failure, FetchResult, Rejected
+from producer_service.sources import Failure, FetchResult, Rejected, SourceTraits
+from producer_service.symbol_names import yahoo_hint
 from quotes import Action, Heartbeat, Quote, decode, lane_of
 from tests.fakes.fault import ERRORS
 from tests.fakes.producer_bench import LANES, LIVE, RECORDED, Bench, FakeSource, calendar, group
@@ -64,6 +65,16 @@ def test_every_quote_fetched_has_one_outcome_in_report_counters_and_accepted_log
         OPEN + timedelta(seconds=1),
         OPEN + timedelta(seconds=2),
     ]
+
+
+def test_a_poll_counts_dropped_fields_and_asks_about_missing_symbols(make_bench: MakeBench) -> None:
+    result = FetchResult(quotes=(make_quote(),), missing=("BRK.B", "^GSPC"), dropped_fields=2)
+    bench = make_bench(FakeSource(result, traits=SourceTraits(is_live=True, hint=yahoo_hint)))
+    with structlog.testing.capture_logs() as logs:
+        bench.poller.poll()
+    assert bench.count("dropped_fields_total") == 2
+    [line] = [line for line in logs if line["event"] == "polled"]
+    assert (line["missing"], line["hints"]) == (["BRK.B", "^GSPC"], {"BRK.B": "did you mean BRK-B?"})
 
 
 @pytest.mark.parametrize(("with_quotes", "outcome"), [(True, "partial"), (False, "failed")])

@@ -1,14 +1,20 @@
 """Every mistake at once, each with its variable, and nothing unknown passes."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from producer_service.errors import ConfigurationError
+from producer_service.group_state import GroupState
+from producer_service.market_hours import OPEN_ALWAYS, MarketHours
 from producer_service.settings import PREFIX, VARIABLES, Configuration, Settings, configuration, lane_problems
+from producer_service.settings_in_use import settings_without_effect
+from producer_service.sources import SourceTraits
 from producer_service.sources.replay import ReplaySettings
 from producer_service.sources.synthetic import SyntheticSettings
+from producer_service.watch_group import WatchGroup
 
 GOOD = {"STREAM_NAME": "quotes", "SYMBOLS": "AAPL, BTC-USD,AAPL,^GSPC"}
 
@@ -19,7 +25,7 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def configure(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Configuration:
+def configure(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Configuration[Settings]:
     environment = {PREFIX + name: value for name, value in variables.items()}
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -112,6 +118,29 @@ def test_a_wrong_setting_of_a_source_that_is_not_used_is_a_mistake_and_a_missing
 ) -> None:
     [mistake] = mistakes(monkeypatch, **GOOD, REPLAY_SPEED="-1")
     assert mistake.startswith("PRODUCER_REPLAY_SPEED: '-1': input should be greater than or equal to 0")
+
+
+@pytest.mark.parametrize(
+    ("variables", "without_effect"),
+    [
+        ({"REPLAY_SPEED": "60", "SYNTHETIC_SEED": "7"}, ["PRODUCER_REPLAY_SPEED", "PRODUCER_SYNTHETIC_SEED"]),
+        ({"REPLAY_SPEED": "0", "SYNTHETIC_SEED": ""}, []),
+        ({"JOURNAL_SYNC_SECONDS": "5"}, ["PRODUCER_JOURNAL_SYNC_SECONDS"]),
+        ({"JOURNAL_SYNC_SECONDS": "5", "JOURNAL_DIR": "/journal"}, []),
+        ({"BEFORE_OPEN_SECONDS": "5"}, ["PRODUCER_BEFORE_OPEN_SECONDS"]),
+        ({"YAHOO_EXTENDED_HOURS": "true"}, []),
+    ],
+)
+def test_settings_without_effect_are_named(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], without_effect: list[str]
+) -> None:
+    config = configure(monkeypatch, **GOOD, CALENDAR="always", **variables)
+    environment = {PREFIX + name: value for name, value in variables.items()}
+    us = WatchGroup(name="us", symbols=("AAPL",), interval_seconds=1, calendar="always", source="yahoo")
+    hours = MarketHours(["always"], lambda *_: OPEN_ALWAYS, datetime(2026, 11, 23, tzinfo=UTC))
+    none = timedelta()
+    states = [GroupState(us, SourceTraits(is_live=True), hours, before_open=none, after_close=none)]
+    assert [name for name, _ in settings_without_effect(environment, config, states)] == without_effect
 
 
 @pytest.mark.parametrize("zone", ["America/NewYork", "America", "Z", "../../etc/localtime", "A" * 5000])
@@ -279,3 +308,8 @@ def test_the_url_of_an_ipv6_address_has_brackets(monkeypatch: pytest.MonkeyPatch
     settings = load(monkeypatch, **GOOD, HTTP_HOST=host)
     assert settings.http_url(settings.http_port) == url
     assert settings.http_host == host.strip("[]")
+
+
+def test_a_text_that_is_no_symbol_leads_to_the_symbol_that_it_may_stand_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    [mistake] = mistakes(monkeypatch, STREAM_NAME="quotes", SYMBOLS='"AAPL,BRK B,MSFT"')
+    assert "not a symbol: '\"AAPL' (did you mean AAPL?), 'BRK B' (did you mean BRK-B?), 'MSFT\"' (did" in mistake

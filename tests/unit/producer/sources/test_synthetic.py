@@ -29,7 +29,7 @@ def test_a_quote_has_every_field() -> None:
 
     (quote,) = result.quotes
     assert quote.event_time == quote.ingest_time == result.complete_to == NOW.replace(microsecond=123000)
-    assert (quote.source, quote.currency, quote.exchange) == ("synthetic", "USD", "SYN")
+    assert (quote.source, quote.currency, quote.exchange) == ("synthetic", "USD", "NMS")
     assert (quote.market_state, quote.delay_minutes, quote.volume, quote.revision) == ("REGULAR", 0, 0, 0)
     assert quote.open == quote.high == quote.low == quote.price != quote.previous_close
     assert result == FetchResult(quotes=(quote,), complete_to=quote.event_time)
@@ -51,6 +51,76 @@ def test_any_symbol_is_simulated_and_an_invalid_one_is_rejected() -> None:
 
     assert [quote.symbol for quote in result.quotes] == ["^GSPC", "EURUSD=X"]
     assert [rejected.symbol for rejected in result.rejected] == ["no symbol"]
+
+
+@pytest.mark.parametrize(
+    ("symbol", "usual", "tick", "currency", "exchange"),
+    [
+        ("AAPL", 230, "0.01", "USD", "NMS"),
+        ("JPM", 260, "0.01", "USD", "NYQ"),
+        ("SPY", 595, "0.01", "USD", "PCX"),
+        ("^GSPC", 6000, "0.01", "USD", "SNP"),
+        ("EURUSD=X", "1.08", "0.0001", "USD", "CCY"),
+        ("USDJPY=X", 150, "0.01", "JPY", "CCY"),
+        ("JPY=X", 150, "0.01", "JPY", "CCY"),
+        ("BTC-USD", 90_000, "0.01", "USD", "CCC"),
+        ("DOGE-EUR", "0.31", "0.0001", "EUR", "CCC"),
+        ("GC=F", 2_700, "0.01", "USD", "NYM"),
+        ("VOD.L", 72, "0.01", "GBp", "LSE"),
+        ("7203.T", 2_800, "1", "JPY", "JPX"),
+        ("aapl", 230, "0.01", "USD", "NMS"),
+    ],
+)
+def test_a_known_symbol_has_a_plausible_price_on_its_exchange(
+    symbol: str, usual: float | str, tick: str, currency: str, exchange: str
+) -> None:
+    for seed in range(20):
+        (quote,) = SyntheticSource(seed=seed).fetch([symbol], NOW).quotes
+        assert abs(quote.price / Decimal(usual) - 1) < Decimal("0.1")
+        assert quote.price % Decimal(tick) == 0
+        assert (quote.currency, quote.exchange) == (currency, exchange)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "least", "most"),
+    [
+        ("NOSUCH", 20, 250),
+        ("XYZ-B", 20, 250),
+        ("^NOSUCH", 1_000, 15_000),
+        ("NOSUCH-USD", 1, 20),
+        ("NOSUCH.DE", 20, 250),
+        ("9999.T", 800, 8_000),
+        ("ABCXYZ=X", 1, 1),
+        ("ZZ=F", 90, 1_000),
+        ("NOSUCH.XYZ", 20, 250),
+    ],
+)
+def test_an_unknown_symbol_has_a_price_of_its_kind(symbol: str, least: float, most: float) -> None:
+    (quote,) = SyntheticSource().fetch([symbol], NOW).quotes
+    assert least * 0.9 < quote.price < most * 1.1
+
+
+def test_the_volume_of_a_session_is_about_that_of_a_day() -> None:
+    *_, apple = of("AAPL", run(SyntheticSource(session_seconds=100), ("AAPL",), 99))
+    *_, euro = of("EURUSD=X", run(SyntheticSource(session_seconds=100), ("EURUSD=X",), 99))
+    assert 25_000_000 < (apple.volume or 0) < 75_000_000
+    assert euro.volume == 0
+
+
+def test_prices_stay_plausible_for_days() -> None:
+    symbols = ("AAPL", "^GSPC", "EURUSD=X", "BTC-USD")
+    results = run(SyntheticSource(), symbols, 5 * 86_400, every=200)
+    for symbol, usual in zip(symbols, ("230", "6000", "1.08", "90000"), strict=True):
+        assert all(0.7 < quote.price / Decimal(usual) < 1.4 for quote in of(symbol, results))
+
+
+def test_a_currency_moves_less_than_a_share() -> None:
+    def reach(symbol: str) -> Decimal:
+        prices = [quote.price for quote in of(symbol, run(SyntheticSource(), (symbol,), 900))]
+        return max(prices) / min(prices) - 1
+
+    assert reach("EURUSD=X") < reach("^GSPC") < reach("AAPL")
+    assert reach("EURUSD=X") < Decimal("0.03")
 
 
 @given(st.lists(st.floats(-5, 1000), min_size=1, max_size=30), st.integers(0, 5), st.integers(1, 2000))

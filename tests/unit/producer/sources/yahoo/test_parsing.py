@@ -143,6 +143,14 @@ def test_only_the_quote_without_a_usable_price_or_time_is_rejected(changes: dict
     assert response.rejected[0].reason.startswith(reason)
 
 
+def test_an_optional_price_with_too_many_places_is_counted() -> None:
+    parsed = parse(body({**ROW, "regularMarketDayHigh": 1e-27}), ["OCDO.L"], RECEIVED)
+    assert (parsed.quotes[0].high, parsed.dropped_fields) == (None, 1)
+    unusable = {**ROW, "currency": "a\nb", "regularMarketVolume": -1, "regularMarketOpen": 0, "exchange": None}
+    assert parse(body(unusable), ["OCDO.L"], RECEIVED).dropped_fields == 2
+    assert parse(body(ROW), ["OCDO.L"], RECEIVED).dropped_fields == 0
+
+
 @pytest.mark.parametrize("unusable", [None, float("nan"), float("inf"), "a\nb", "", " LSE", "é", True, -1e300, [], {}])
 @pytest.mark.parametrize(
     ("field", "attribute"),
