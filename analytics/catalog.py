@@ -11,8 +11,8 @@ import msgspec
 import yaml
 
 from analytics.errors import AnalyticsError
+from workspace.places import ROOT
 
-ROOT = Path(__file__).parents[1]
 ATHENA = ROOT / "infra" / "athena"
 TEMPLATES = ROOT / "infra" / "cloudformation"
 TABLE_TEMPLATE = TEMPLATES / "analytics.yaml"

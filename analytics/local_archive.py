@@ -19,8 +19,9 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from analytics.errors import AnalyticsError
+from workspace.places import STATE
 
-DIRECTORY = Path(__file__).parents[1] / "build" / "demo-archive"
+DIRECTORY = STATE / "demo-archive"
 """Where a demo leaves its archive."""
 PREFIX = "raw-data/"
 RECENT = timedelta(days=7)

@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-"""The root of the repository."""
+from workspace import places
+
+ROOT = places.ROOT
+"""The root of the repository, from which the zips are built."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
