@@ -90,8 +90,9 @@ def build(
     files |= {
         name: path.read_bytes() for name, path in (paths | dict(_wheel_files(wheels))).items() if name not in files
     }
-    files |= _byte_code({name: content for name, content in files.items() if name.endswith(".py")}, target)
     output_dir.mkdir(parents=True, exist_ok=True)
+    modules = {name: content for name, content in files.items() if name.endswith(".py")}
+    files |= _byte_code(modules, target, output_dir)
     path = output_dir / f"{function.name}-{target.name}.zip"
     partial = path.with_suffix(f".{os.getpid()}")
     with zipfile.ZipFile(partial, "w") as archive:
@@ -138,12 +139,15 @@ def _wheel_files(wheels: Path) -> Iterator[tuple[str, Path]]:
         yield name.as_posix(), path
 
 
-def _byte_code(modules: Mapping[str, bytes], target: Target) -> dict[str, bytes]:
-    """The byte code of the modules; empty if no interpreter of the target's version is installed."""
+def _byte_code(modules: Mapping[str, bytes], target: Target, output_dir: Path) -> dict[str, bytes]:
+    """The byte code of the modules; empty if no interpreter of the target's version is installed.
+
+    It is compiled in the output directory, because whoever kills a demo has that one removed.
+    """
     python = _interpreter(target.python)
     if python is None:
         return {}
-    with tempfile.TemporaryDirectory(prefix="stockstream-package-") as directory:
+    with tempfile.TemporaryDirectory(dir=output_dir, prefix=".byte-code-") as directory:
         root = Path(directory)
         for name, content in modules.items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
