@@ -16,8 +16,17 @@ REPLAY_PATH ?=
 REPLAY_SPEED ?=
 REPLAY_TIMEZONE ?=
 REPLAY_STAMP ?=
+RULES ?=
 SUMMARY ?=
 KEEP ?=
+DEMO_VARIABLES := \
+  SECONDS SOURCE SYMBOLS INTERVAL REPLAY_PATH REPLAY_SPEED REPLAY_TIMEZONE REPLAY_STAMP RULES SUMMARY KEEP AUTH
+# Another variable would have no effect. Those of the producer reach it through the environment.
+ifeq ($(MAKECMDGOALS),demo)
+GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
+UNKNOWN := $(strip $(filter-out $(DEMO_VARIABLES) PYTHON VENV DEV PRODUCER_%,$(GIVEN)))
+$(if $(UNKNOWN),$(error make demo has no variable $(UNKNOWN). Its variables are $(DEMO_VARIABLES)))
+endif
 
 # The variables of `make sql`.
 QUERY ?=
@@ -60,6 +69,7 @@ demo: $(VENV)/$(STAMP) ## Run the whole pipeline on this machine, without AWS an
 ##   INTERVAL=1         seconds from one poll to the next
 ##   REPLAY_PATH=dir    the recordings to replay, with REPLAY_SPEED=60 for an hour in a minute
 ##   REPLAY_TIMEZONE=UTC  the clock of their bars, with REPLAY_STAMP=start or end (docs/replay.md)
+##   RULES=file.toml    alert by the rules of a file (docs/alerts.md)
 ##   SUMMARY=file.json  write the closing figures to a file
 ##   AUTH=true          enforce the deployed IAM policies, the function's role included (needs openssl)
 ##   KEEP=dir           keep the archive in another directory than build/demo-archive
@@ -67,8 +77,8 @@ demo: $(VENV)/$(STAMP) ## Run the whole pipeline on this machine, without AWS an
 	  $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(SOURCE),--source '$(SOURCE)') $(if $(SYMBOLS),--symbols '$(SYMBOLS)') \
 	  $(if $(INTERVAL),--interval '$(INTERVAL)') $(if $(REPLAY_PATH),--replay-path '$(REPLAY_PATH)') \
 	  $(if $(REPLAY_SPEED),--replay-speed '$(REPLAY_SPEED)') $(if $(REPLAY_TIMEZONE),--replay-timezone '$(REPLAY_TIMEZONE)') \
-  $(if $(REPLAY_STAMP),--replay-stamp '$(REPLAY_STAMP)') $(if $(SUMMARY),--summary '$(SUMMARY)') \
-	  $(if $(KEEP),--keep '$(KEEP)')
+	  $(if $(REPLAY_STAMP),--replay-stamp '$(REPLAY_STAMP)') $(if $(RULES),--rules '$(RULES)') \
+	  $(if $(SUMMARY),--summary '$(SUMMARY)') $(if $(KEEP),--keep '$(KEEP)')
 
 # The query reaches the shell in a variable, because it holds quotes and dollar signs.
 sql: export SQL_QUERY = $(value QUERY)

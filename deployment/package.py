@@ -77,22 +77,23 @@ def build(
     *,
     source: Path = ROOT,
     replaced: Mapping[str, Path] = MappingProxyType({}),
+    wheels: Path | None = None,
 ) -> Path:
     """Build `<function>-<target>.zip` in the output directory from a source tree, and return its path.
 
     `replaced` maps names in the zip to files that replace them, such as the user's alert rules. Two builds of the
     same source for the same target and with the same interpreter are equal, byte for byte. The wheels are installed
-    once for each target and lock file, so a second build needs no package index. Raises `PackageError`.
+    once for each target and lock file, so a second build needs no package index. They are kept in `wheels`, which is a
+    folder of the output directory by default. Raises `PackageError`.
     """
-    wheels = _installed_wheels(target, source / function.requirements, output_dir / "wheels")
+    output_dir.mkdir(parents=True, exist_ok=True)
+    installed = _installed_wheels(target, source / function.requirements, wheels or output_dir / "wheels")
     paths = dict(_sources(source, function.packages)) | dict(replaced)
     files = {name: _without_docstrings(path.read_bytes()) for name, path in paths.items() if path.suffix == ".py"}
     files |= {
-        name: path.read_bytes() for name, path in (paths | dict(_wheel_files(wheels))).items() if name not in files
+        name: path.read_bytes() for name, path in (paths | dict(_wheel_files(installed))).items() if name not in files
     }
-    output_dir.mkdir(parents=True, exist_ok=True)
-    modules = {name: content for name, content in files.items() if name.endswith(".py")}
-    files |= _byte_code(modules, target, output_dir)
+    files |= _byte_code({name: content for name, content in files.items() if name.endswith(".py")}, target, output_dir)
     path = output_dir / f"{function.name}-{target.name}.zip"
     partial = path.with_suffix(f".{os.getpid()}")
     with zipfile.ZipFile(partial, "w") as archive:
@@ -139,15 +140,12 @@ def _wheel_files(wheels: Path) -> Iterator[tuple[str, Path]]:
         yield name.as_posix(), path
 
 
-def _byte_code(modules: Mapping[str, bytes], target: Target, output_dir: Path) -> dict[str, bytes]:
-    """The byte code of the modules; empty if no interpreter of the target's version is installed.
-
-    It is compiled in the output directory, because whoever kills a demo has that one removed.
-    """
+def _byte_code(modules: Mapping[str, bytes], target: Target, scratch: Path) -> dict[str, bytes]:
+    """The byte code of the modules; empty if no interpreter of the target's version is installed."""
     python = _interpreter(target.python)
     if python is None:
         return {}
-    with tempfile.TemporaryDirectory(dir=output_dir, prefix=".byte-code-") as directory:
+    with tempfile.TemporaryDirectory(dir=scratch, prefix=".") as directory:
         root = Path(directory)
         for name, content in modules.items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,8 @@ from operations import exporter, kinesis, quarantine_cli, redrive
 from operations.archive_reader import READERS
 from operations.aws import client
 from operations.command_line import (
+    DEFAULT_PREFIX,
+    DEFAULT_STAGE,
     NOT_DONE,
     DryRunOption,
     OutputsFileOption,
@@ -23,18 +25,22 @@ from operations.command_line import (
     reported_errors,
     say,
     say_rebuilds,
+    target_options,
 )
 from operations.dynamodb import DynamoBarTable, DynamoTable
 from operations.errors import WrongUsage
 from operations.kinesis import KinesisStream
 from operations.ordered_writer import OrderedWriter
 from operations.outputs import function_settings, required
-from operations.rebuild import Rebuilder, RebuildResult, span_of
+from operations.rebuild import Rebuilder, RebuildResult, Span, last_arrival, span_of
 from operations.rebuild_hints import RebuildHints
 from operations.s3 import S3ObjectStore
 from processor_lambda.records import Record
 from quotes import is_symbol
 from terminal.output import echo
+
+MAX_NAMED = 10
+"""How many symbols are named, if nothing was done for many."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -49,8 +55,8 @@ app.add_typer(quarantine_cli.app, name="quarantine")
 
 @app.command(epilog=epilog("export --outputs-file outputs.env --port 9100"))
 def export(
-    stack_prefix: StackPrefixOption = "stockstream",
-    stage: StageOption = "dev",
+    stack_prefix: StackPrefixOption = DEFAULT_PREFIX,
+    stage: StageOption = DEFAULT_STAGE,
     outputs_file: OutputsFileOption = None,
     host: Annotated[
         str, typer.Option(help="The address that serves /metrics. In a container, use 0.0.0.0.")
@@ -82,8 +88,8 @@ def redrive_(  # noqa: PLR0917  (options, by name)
             "limit.",
         ),
     ] = 500,
-    stack_prefix: StackPrefixOption = "stockstream",
-    stage: StageOption = "dev",
+    stack_prefix: StackPrefixOption = DEFAULT_PREFIX,
+    stage: StageOption = DEFAULT_STAGE,
     outputs_file: OutputsFileOption = None,
 ) -> None:
     """Put the batches that Lambda discarded back on the stream.
@@ -117,7 +123,7 @@ def redrive_(  # noqa: PLR0917  (options, by name)
 
             done = redrive.redrive(store, found.batches, bucket, writer, on_batch)
         echo(f"redriven {done.records} records; {done.batches} of {len(found.batches)} objects are complete")
-        say_rebuilds(hints, datetime.now(UTC))
+        say_rebuilds(hints, datetime.now(UTC), target_options(stack_prefix, stage, outputs_file))
         if done.failure:
             say(f"stopped: {done.failure}; this batch and all later ones are where they were before")
         if done.failure or found.unreadable:
@@ -158,8 +164,8 @@ def rebuild_(  # noqa: PLR0917  (options, by name)
         ),
     ] = None,
     dry_run: DryRunOption = False,  # noqa: FBT002
-    stack_prefix: StackPrefixOption = "stockstream",
-    stage: StageOption = "dev",
+    stack_prefix: StackPrefixOption = DEFAULT_PREFIX,
+    stage: StageOption = DEFAULT_STAGE,
     outputs_file: OutputsFileOption = None,
 ) -> None:
     """Compute the bars of a day again from the archive.
@@ -187,26 +193,47 @@ def rebuild_(  # noqa: PLR0917  (options, by name)
             function_settings(client("lambda"), required(names, "FunctionName")),
             progress=progress,
         )
-        missing = False
-        for span in spans:
-            if not span.is_whole_day:
-                say(f"minutes from {span.end:%Y-%m-%dT%H:%M} on are younger than an hour, and stay as they are")
-            wanted = frozenset(symbol) if symbol else None
-            done: list[RebuildResult] = []
-            try:
-                for result in rebuilder.rebuild(span, wanted, now=now, arrived_until=until, dry_run=dry_run):
-                    done.append(result)  # noqa: PERF402  (what is done is printed even if the rest is interrupted)
-            finally:
-                for result in done:
-                    echo(f"{span.start:%Y-%m-%d} {_summary(result, dry_run=dry_run)}")
-            for absent in sorted((wanted or frozenset()) - {result.symbol for result in done}):
-                missing = True
-                say(f"{span.start:%Y-%m-%d} {absent}: the archive has no quote of it, and nothing was changed")
-            if wanted is None and not done:
-                missing = True
-                say(f"{span.start:%Y-%m-%d}: the archive has no quote of this day, and nothing was changed")
-        if missing:
+        wanted = frozenset(symbol) if symbol else None
+        found = [_rebuild_day(rebuilder, span, wanted, now=now, until=until, dry_run=dry_run) for span in spans]
+        if not all(found):
             raise typer.Exit(NOT_DONE)
+
+
+def _rebuild_day(
+    rebuilder: Rebuilder,
+    span: Span,
+    wanted: frozenset[str] | None,
+    *,
+    now: datetime,
+    until: datetime | None,
+    dry_run: bool,
+) -> bool:
+    """Rebuild a day and say what was done. Returns whether the archive has a quote of everything that is wanted."""
+    day = f"{span.start:%Y-%m-%d}"
+    if not span.is_whole_day:
+        say(f"minutes from {span.end:%Y-%m-%dT%H:%M} on are younger than an hour, and stay as they are")
+    if span.is_empty:
+        return True
+    done: list[RebuildResult] = []
+    try:
+        for result in rebuilder.rebuild(span, wanted, now=now, arrived_until=until, dry_run=dry_run):
+            done.append(result)  # noqa: PERF402  (what is done is printed even if the rest is interrupted)
+    finally:
+        for result in done:
+            if not result.is_young:
+                echo(f"{day} {_summary(result, dry_run=dry_run)}")
+    if young := [result.symbol for result in done if result.is_young]:
+        listed = ", ".join(young[:MAX_NAMED]) + (", …" if len(young) > MAX_NAMED else "")
+        say(f"{day}: all quotes of {listed} are younger than an hour, and nothing was changed")
+    missing = sorted((wanted or frozenset()) - {result.symbol for result in done})
+    last = last_arrival(span, until)
+    # A replay of an old day arrives years after it.
+    read = "" if last >= now else f" that arrived by {last:%Y-%m-%dT%H:%M} (see --arrived-until)"
+    for absent in missing:
+        say(f"{day} {absent}: the archive has no quote of it{read}, and nothing was changed")
+    if wanted is None and not done:
+        say(f"{day}: the archive has no quote of this day{read}, and nothing was changed")
+    return bool(done) and not missing
 
 
 def _summary(result: RebuildResult, *, dry_run: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from operations import outputs
+from operations import demo_stage, outputs
 from operations.aws import client
 from operations.errors import OperationsError, WrongUsage
 from operations.outputs import Outputs
@@ -27,8 +28,17 @@ EXIT_CODES = (
     "where it was before."
 )
 
+DEFAULT_PREFIX = "stockstream"
+DEFAULT_STAGE = "dev"
 StackPrefixOption = Annotated[str, typer.Option("--stack-prefix", help="The first part of the stacks' names.")]
-StageOption = Annotated[str, typer.Option("--stage", help="The second part of the stacks' names.")]
+StageOption = Annotated[
+    str,
+    typer.Option(
+        "--stage",
+        help="The second part of the stacks' names. `demo` is the demo that runs on this machine; it needs no settings "
+        "of the AWS SDK.",
+    ),
+]
 OutputsFileOption = Annotated[
     Path | None,
     typer.Option(
@@ -46,14 +56,21 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 def epilog(*examples: str) -> str:
     """The end of a command's help: examples, then the exit codes."""
-    lines = "\n".join(f"  python -m operations {example}" for example in examples)
+    lines = "\n".join(f"  stockstream {example}" for example in examples)
     return f"\b\nExamples:\n{lines}\n\n{EXIT_CODES}"
 
 
 def outputs_of(prefix: str, stage: str, file: Path | None) -> Outputs:
-    """The outputs of the deployment that the options name. Raises `WrongUsage`."""
+    """The outputs of the deployment that the options name. Raises `WrongUsage`.
+
+    If it is a demo, the AWS SDK reaches that demo from now on.
+    """
     if file is not None:
         return outputs.read_file(file)
+    if prefix == DEFAULT_PREFIX and demo_stage.is_of_a_demo(stage):
+        record = demo_stage.running_demo(stage)
+        demo_stage.lead_sdk_to(record)
+        return record.outputs
     return outputs.read_stacks(client("cloudformation"), f"{prefix}-{stage}")
 
 
@@ -75,9 +92,22 @@ def say(text: str) -> None:
     echo(text, err=True)
 
 
-def say_rebuilds(hints: RebuildHints, now: datetime) -> None:
-    """Print the commands that correct the bars after quotes were put back at `now`."""
-    for command in hints.commands(now):
+def target_options(prefix: str, stage: str, file: Path | None) -> str:
+    """The options that lead another command to the same deployment."""
+    given = (
+        ("--stack-prefix", prefix if prefix != DEFAULT_PREFIX else None),
+        ("--stage", stage if stage != DEFAULT_STAGE else None),
+        ("--outputs-file", file),
+    )
+    return "".join(f" {name} {shlex.quote(str(value))}" for name, value in given if value is not None)
+
+
+def say_rebuilds(hints: RebuildHints, now: datetime, target: str) -> None:
+    """Print the commands that correct the bars after quotes were put back at `now`.
+
+    `target` are the options that name the deployment.
+    """
+    for command in hints.commands(now, target):
         say(f"bars that were closed before did not change; an hour after their minutes, correct them: {command}")
 
 

@@ -15,6 +15,8 @@ import typer
 from operations import kinesis, quarantine_view, replay
 from operations.aws import client
 from operations.command_line import (
+    DEFAULT_PREFIX,
+    DEFAULT_STAGE,
     NOT_DONE,
     DryRunOption,
     OutputsFileOption,
@@ -27,6 +29,7 @@ from operations.command_line import (
     reported_errors,
     say,
     say_rebuilds,
+    target_options,
 )
 from operations.errors import NotFound, WrongUsage
 from operations.kinesis import KinesisStream
@@ -92,8 +95,8 @@ def list_(  # noqa: PLR0917  (options, by name)
     reason: ReasonOption = None,
     older: OlderOption = None,
     limit: LimitOption = DEFAULT_LIMIT,
-    stack_prefix: StackPrefixOption = "stockstream",
-    stage: StageOption = "dev",
+    stack_prefix: StackPrefixOption = DEFAULT_PREFIX,
+    stage: StageOption = DEFAULT_STAGE,
     outputs_file: OutputsFileOption = None,
 ) -> None:
     """List the messages in quarantine, oldest first."""
@@ -117,8 +120,8 @@ def show(  # noqa: PLR0917  (options, by name)
         bool, typer.Option("--raw", help="Print only the bytes, all of them, with a newline after each line.")
     ] = False,
     limit: LimitOption = DEFAULT_LIMIT,
-    stack_prefix: StackPrefixOption = "stockstream",
-    stage: StageOption = "dev",
+    stack_prefix: StackPrefixOption = DEFAULT_PREFIX,
+    stage: StageOption = DEFAULT_STAGE,
     outputs_file: OutputsFileOption = None,
 ) -> None:
     """Show a message and its bytes.
@@ -178,8 +181,8 @@ def replay_(  # noqa: PLR0917  (options, by name)
     reason: ReasonOption = None,
     older: OlderOption = None,
     limit: LimitOption = DEFAULT_LIMIT,
-    stack_prefix: StackPrefixOption = "stockstream",
-    stage: StageOption = "dev",
+    stack_prefix: StackPrefixOption = DEFAULT_PREFIX,
+    stage: StageOption = DEFAULT_STAGE,
     outputs_file: OutputsFileOption = None,
 ) -> None:
     """Put refused lines back on the stream.
@@ -213,7 +216,7 @@ def replay_(  # noqa: PLR0917  (options, by name)
         echo(f"replayed {done.lines} lines; {done.deleted} of {len(entries)} messages left the quarantine")
         hints = RebuildHints()
         hints.add(packet.data for packet in plan.packets)
-        say_rebuilds(hints, now)
+        say_rebuilds(hints, now, target_options(stack_prefix, stage, outputs_file))
         if done.refused:
             raise typer.Exit(NOT_DONE)
 
@@ -226,8 +229,8 @@ def drop(  # noqa: PLR0917  (options, by name)
     reason: ReasonOption = None,
     older: OlderOption = None,
     limit: LimitOption = DEFAULT_LIMIT,
-    stack_prefix: StackPrefixOption = "stockstream",
-    stage: StageOption = "dev",
+    stack_prefix: StackPrefixOption = DEFAULT_PREFIX,
+    stage: StageOption = DEFAULT_STAGE,
     outputs_file: OutputsFileOption = None,
 ) -> None:
     """Delete messages from the quarantine.

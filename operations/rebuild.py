@@ -42,9 +42,19 @@ class Span(msgspec.Struct, frozen=True):
     end: datetime
 
     @property
+    def midnight(self) -> datetime:
+        """The end of the day."""
+        return self.start + DAY
+
+    @property
     def is_whole_day(self) -> bool:
         """Whether it covers the whole day."""
-        return self.end == self.start + DAY
+        return self.end == self.midnight
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all minutes of the day are too young."""
+        return self.end == self.start
 
 
 class RebuildResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,15 +71,21 @@ class RebuildResult(msgspec.Struct, frozen=True, kw_only=True):
     """The number of stored bars for which the archive has no quote. They stay as they are."""
     expired: int
     """The number of bars that were not written because their time to live is over."""
+    is_young: bool = False
+    """Whether all quotes of the symbol are in minutes that are too young, so that nothing was done."""
 
 
 def span_of(day: date, now: datetime) -> Span:
-    """The part of a day (UTC) that is old enough. Raises `WrongUsage` if there is none."""
+    """The part of a day (UTC) that is old enough, which may be empty. Raises `WrongUsage` for a day in the future."""
     start = datetime.combine(day, time(), UTC)
-    end = min(start + DAY, (now - MIN_AGE).replace(second=0, microsecond=0))
-    if end <= start:
-        raise WrongUsage(f"{day} has no minute that ended over an hour ago: younger minutes cannot be rebuilt")
-    return Span(start, end)
+    if start > now:
+        raise WrongUsage(f"{day} is in the future: it is {now:%Y-%m-%d %H:%M} (UTC) now")
+    return Span(start, max(start, min(start + DAY, (now - MIN_AGE).replace(second=0, microsecond=0))))
+
+
+def last_arrival(span: Span, arrived_until: datetime | None) -> datetime:
+    """The time of the last arrivals that a rebuild reads: the one that was asked for, or the end of the next day."""
+    return arrived_until or span.midnight + DAY - timedelta(microseconds=1)
 
 
 class Rebuilder:
@@ -101,15 +117,18 @@ class Rebuilder:
     ) -> Iterator[RebuildResult]:
         """Rebuild a day of some symbols (None: of all), one after the other. Symbols without a quote are left out.
 
+        The last results are those of the symbols whose quotes are all too young.
+
         It uses the quotes that arrived up to `arrived_until`, or up to the end of the next day. Raises
         `OperationsError`. Nothing is written before the whole archive has been read.
         """
         with QuoteSorter() as sorter:
-            last = min(now, arrived_until or span.start + 2 * DAY - timedelta(microseconds=1))
+            last = min(now, last_arrival(span, arrived_until))
             # The hour before the day holds the last quotes of most symbols that trade round the clock.
             addresses = archive_reader.find_objects(self._store, self._bucket, span.start - HOUR, last)
-            self._read(addresses, QuoteFilter(symbols=symbols, before=span.end), sorter.add)
+            self._read(addresses, QuoteFilter(symbols=symbols, before=span.midnight), sorter.add)
             found = sorter.symbols(span.start, span.end)
+            young = [symbol for symbol in sorter.symbols(span.end, span.midnight) if symbol not in found]
             warm: dict[str, Indicators] = {}
             with self._progress("warming up", len(found)) as on_progress:
                 for symbol in found:
@@ -129,6 +148,10 @@ class Rebuilder:
                     )
                     yield self._write(symbol, span, bars, now, dry_run=dry_run)
                     on_progress(1)
+            for symbol in young:
+                yield RebuildResult(
+                    symbol=symbol, bars=0, added=0, corrected=0, without_quotes=0, expired=0, is_young=True
+                )
 
     def _in_new_shares(self, warm: Indicators, symbol: str, start: datetime, before: LaneState) -> Indicators:
         """The indicators that a day starts from, after a split that the last quotes before the day show or declare."""

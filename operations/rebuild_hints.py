@@ -23,14 +23,17 @@ class RebuildHints:
                 if isinstance(good.line, Quote):
                     self._symbols.setdefault(good.line.event_time.date(), set()).add(good.line.symbol)
 
-    def commands(self, now: datetime) -> list[str]:
-        """The commands that correct the bars, one for each day. `now` is when the quotes were put back."""
+    def commands(self, now: datetime, target: str = "") -> list[str]:
+        """The commands that correct the bars, one for each day. `now` is when the quotes were put back.
+
+        `target` are the options that name the deployment.
+        """
         tomorrow = now.date() + timedelta(days=1)
         commands = []
         for day, symbols in sorted(self._symbols.items()):
             # By default, `rebuild` reads what arrived by the end of the next day.
             arrived = "" if day + timedelta(days=2) >= tomorrow else f" --arrived-until {tomorrow:%Y-%m-%d}"
-            commands.append(f"python -m operations rebuild --day {day:%Y-%m-%d}{arrived} {_symbol_options(symbols)}")
+            commands.append(f"stockstream rebuild{target} --day {day:%Y-%m-%d}{arrived} {_symbol_options(symbols)}")
         return commands
 
 

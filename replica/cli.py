@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from typing import Annotated
 
-import msgspec
+import structlog
 import typer
 from botocore.exceptions import BotoCoreError
 from rich.console import Console
 
-from analytics import local_archive
 from analytics.errors import AnalyticsError
 from deployment.errors import DeploymentError
 from producer_service.sources import synthetic
 from producer_service.sources.registry import SOURCES
-from producer_service.suggestions import did_you_mean
+from replica import kept_archive, parameters
 from replica.demo import run_demo
 from replica.errors import ReplicaError
+from replica.guide import near
 from replica.interrupts import Interrupts, foreground
+from replica.parameters import WrongParameters
+from replica.steps import Steps
 from replica.view import View
 from terminal.output import echo, echo_error
+from workspace import demo_record
 
 IN_WORDS = ", ".join(f"{name} ({source.description})" for name, source in SOURCES.items())
 NEEDING_SYMBOLS = " and ".join(name for name, source in SOURCES.items() if source.needs_symbols)
 
+WRONG_USAGE = 2
 INTERRUPTED = 130
 """The exit status of shells for a program that Ctrl-C ended."""
+BROKEN_PIPE = 141
+"""The exit status of shells for a program that wrote to a pipe without a reader."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
 
@@ -41,19 +50,38 @@ def main() -> None:
 @app.command()
 def demo(  # noqa: PLR0917  (options, by name)
     seconds: Annotated[
-        float | None, typer.Option(min=1, help="How long to run. The default is until Ctrl-C or the end of a replay.")
+        str | None,
+        typer.Option(
+            metavar="NUMBER",
+            help=f"How long to run, from {parameters.MIN_SECONDS} on. By default, until Ctrl-C or the end of a replay.",
+        ),
     ] = None,
     source: Annotated[
-        str, typer.Option(metavar="|".join(SOURCES), help=f"Where the quotes come from: {IN_WORDS}.")
-    ] = synthetic.DEFINITION.name,
+        str | None,
+        typer.Option(
+            metavar="|".join(SOURCES),
+            help=f"Where the quotes come from: {IN_WORDS}.",
+            show_default=synthetic.DEFINITION.name,
+        ),
+    ] = None,
     symbols: Annotated[str | None, typer.Option(help=f"AAPL,MSFT,… Required for {NEEDING_SYMBOLS}.")] = None,
-    interval: Annotated[float, typer.Option(min=0.1, help="Seconds from one poll to the next.")] = 1.0,
+    interval: Annotated[
+        str | None, typer.Option(metavar="SECONDS", help="From one poll to the next.", show_default="1")
+    ] = None,
     replay_path: Annotated[
-        Path | None, typer.Option(help="The file or directory to replay: SYMBOL_1min.csv bars, or archived JSON Lines.")
+        str | None,
+        typer.Option(
+            metavar="PATH", help="The file or directory to replay: SYMBOL_1min.csv bars, or archived JSON Lines."
+        ),
     ] = None,
     replay_speed: Annotated[
-        float, typer.Option(min=0, help="The speed of a replay, in times real time. 0 is as fast as possible.")
-    ] = 0.0,
+        str | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="The speed of a replay, in times real time. 0 is as fast as possible.",
+            show_default="0",
+        ),
+    ] = None,
     replay_timezone: Annotated[
         str | None, typer.Option(help="The time zone of a replay's bars. The default is America/New_York.")
     ] = None,
@@ -63,15 +91,18 @@ def demo(  # noqa: PLR0917  (options, by name)
             metavar="start|end", help="What the times of a replay's bars name in their minute. [default: end]"
         ),
     ] = None,
-    summary: Annotated[Path | None, typer.Option(help="Write the result to this file, as JSON.")] = None,
+    rules: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A TOML file of alert rules, in place of the default rules.")
+    ] = None,
+    summary: Annotated[str | None, typer.Option(metavar="FILE", help="Write the result to this file, as JSON.")] = None,
     keep: Annotated[
-        Path,
+        str | None,
         typer.Option(
-            file_okay=False,
-            help="The directory to copy the archive to, for `make sql`.",
-            show_default="build/demo-archive",
+            metavar="DIRECTORY",
+            help="Where to leave the archive. It replaces what an earlier demo left there, and nothing else.",
+            show_default=near(kept_archive.default_directory(demo_record.STAGE)),
         ),
-    ] = local_archive.DIRECTORY,
+    ] = None,
     auth: Annotated[  # noqa: FBT002  (an option, by name)
         bool,
         typer.Option(
@@ -84,39 +115,61 @@ def demo(  # noqa: PLR0917  (options, by name)
     """Run the whole pipeline on this machine, watch it, and check that no quote was lost.
 
     The demo starts an emulator of AWS, deploys the templates to it, runs the producer, and delivers the stream to the
-    deployed function as Lambda does. At the end, it drains the pipeline, reads everything back, and compares it with
-    the log of accepted quotes. It exits with 1 if a quote was lost, duplicated or out of order.
+    deployed function as Lambda does. While it runs, the operator's commands reach it with `--stage demo`. At the end,
+    it drains the pipeline, reads everything back, and compares it with the log of accepted quotes.
+
+    It exits with 1 if a quote was lost, duplicated or out of order, with 2 if an option is wrong, and with 130 if
+    Ctrl-C ends it before it could compare.
 
     Other PRODUCER_ variables in the environment reach the producer unchanged.
     """
-    if source not in SOURCES:
-        advice = did_you_mean(source, SOURCES, otherwise=f"the sources are {', '.join(SOURCES)}")
-        raise typer.BadParameter(f"{source!r} is not a source; {advice}", param_hint="--source")
-    settings = {"SOURCE": source, "POLL_INTERVAL_SECONDS": str(interval), "REPLAY_SPEED": str(replay_speed)}
-    if symbols:
-        settings["SYMBOLS"] = symbols
-    if replay_path is not None:
-        settings["REPLAY_PATH"] = str(replay_path.absolute())
-    if replay_timezone is not None:
-        settings["REPLAY_TIMEZONE"] = replay_timezone
-    if replay_stamp is not None:
-        settings["REPLAY_STAMP"] = replay_stamp
+    typed = parameters.Typed(
+        seconds=seconds,
+        source=source,
+        symbols=symbols,
+        interval=interval,
+        replay_path=replay_path,
+        replay_speed=replay_speed,
+        replay_timezone=replay_timezone,
+        replay_stamp=replay_stamp,
+        rules=rules,
+        summary=summary,
+        keep=keep,
+        auth=auth,
+    )
+    # The producer logs. Here its modules only check the settings.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     with _reported_errors(), foreground(), Interrupts() as interrupts:
-        result = run_demo(
-            View(Console()), interrupts, seconds=seconds, settings=settings, archive=keep, policies_enforced=auth
-        )
-        if summary is not None:
-            summary.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
+        wanted = parameters.checked(typed, os.environ, datetime.now(UTC))
+        console = _Console()
+        result = run_demo(View(console), Steps(console), interrupts, wanted)
     if result.lost or result.duplicated or result.out_of_order:
         raise typer.Exit(1)
 
 
+class _Console(Console):
+    """Raises an error if nobody reads the output any more. Otherwise rich would exit with 1, as for lost quotes."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 @contextmanager
 def _reported_errors() -> Iterator[None]:
-    """Turn an error that the user can fix into a message and exit status 1. Other errors keep their traceback."""
+    """Turn an error that the user can fix into a message and an exit status. Other errors keep their traceback."""
     try:
         yield
-    except (ReplicaError, DeploymentError, AnalyticsError, BotoCoreError) as error:
+    except WrongParameters as error:
+        count = f"{len(error.mistakes)} mistake{'s' * (len(error.mistakes) != 1)}"
+        echo(f"stockstream demo: {count}, nothing was started:", err=True)
+        for mistake in error.mistakes:
+            echo(f"  {mistake}", err=True)
+        raise typer.Exit(WRONG_USAGE) from error
+    except BrokenPipeError as error:  # nobody reads the output any more, such as after `| head`
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(BROKEN_PIPE) from error
+    except (ReplicaError, DeploymentError, AnalyticsError, BotoCoreError, OSError) as error:
         echo_error(error)
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:

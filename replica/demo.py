@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
 from analytics import local_archive
+from analytics.local_archive import NoArchive
 from costs import prices
 from costs.usage import Usage, items, per_million
 from producer_service import accepted_log
+from replica import guide, kept_archive
 from replica.audit import Findings, audit
+from replica.emulator import REGION
 from replica.errors import ReplicaError
 from replica.interrupts import Interrupts
 from replica.monitor import Snapshot
+from replica.parameters import Parameters
 from replica.pipeline import Pipeline
 from replica.producer_process import ProducerProcess, environment
 from replica.scratch import Scratch, remove_leftovers
+from replica.steps import Steps
 from replica.view import PRICES, View
+from workspace import demo_record
+from workspace.demo_record import Claim, DemoRecord
 
-DRAIN = {"DRAIN_SECONDS": "110"}
 STEP_SECONDS = 0.5
 STALLED_SECONDS = 120.0
 """The demo fails if the stream still has records and nothing has been stored for this long."""
@@ -54,53 +62,97 @@ class Summary(Findings, frozen=True, kw_only=True):
     """The list price of this usage. What AWS bills by the hour is not included."""
 
 
-def run_demo(
-    view: View,
-    interrupts: Interrupts,
-    *,
-    seconds: float | None,
-    settings: dict[str, str],
-    archive: Path,
-    policies_enforced: bool = False,
-) -> Summary:
+def run_demo(view: View, steps: Steps, interrupts: Interrupts, wanted: Parameters) -> Summary:
     """Run the pipeline until the time is up, the source ends or Ctrl-C, and check what it stored.
 
-    The producer first delivers what it has accepted, within its own limits of time. `settings` are settings of the
-    producer without their prefix. The archive is copied to the directory `archive`. Raises `ReplicaError` or
-    `DeploymentError` if a part does not start or stop cleanly, and `KeyboardInterrupt` as `interrupts` says. Bad
-    findings raise nothing.
+    The producer first delivers what it has accepted, within its own limits of time. While it runs, a record of the demo
+    leads other programs to it. Raises `ReplicaError` or `DeploymentError` if a part does not start or stop cleanly, and
+    `KeyboardInterrupt` as `interrupts` says. Bad findings raise nothing.
     """
-    for found in remove_leftovers():
+    for found in (*remove_leftovers(), *map(_in_words, demo_record.remove_stale())):
         view.report(found)
-    local_archive.prepare(archive)
-    with Scratch("demo") as scratch, Pipeline(view.report, policies_enforced=policies_enforced) as pipeline:
-        directory = scratch.path
-        stream_name = pipeline.outputs["StreamName"]
-        base = pipeline.emulator.environment(os.environ)
-        of_producer = environment(base, directory, stream_name, DRAIN | settings)
-        with ProducerProcess(of_producer, scratch.end_with_us) as producer:
-            started_at = time.monotonic()
-            with interrupts.draining(), view.live():
-                view.report(f"running: {producer.url}/metrics  {producer.url}/healthz  {producer.url}/readyz")
-                while not (interrupts.asked_to_drain or producer.has_ended() or _is_over(started_at, seconds)):
-                    _update(view, pipeline, producer, "running")
-                    time.sleep(STEP_SECONDS)
-            with view.live():
-                _update(view, pipeline, producer, "draining")
-                producer.stop()
-                _catch_up(view, pipeline, producer)
-            took = time.monotonic() - started_at
-            usage = pipeline.usage(pipeline.monitor.snapshot(0).stored, producer.log_bytes)
-            view.report("reading back the stream, the tables, the archive and the queues")
-            findings = audit(list(accepted_log.read(directory / "accepted_log.jsonl")), pipeline.reader.read())
-            local_archive.download(pipeline.emulator.client("s3"), pipeline.outputs["ArchiveBucket"], archive)
+    with ExitStack() as stack:
+        claim = stack.enter_context(demo_record.claim())
+        if claim.stage != demo_record.STAGE:
+            view.report(f"another demo runs, so the stage of this one is {claim.stage}")
+        scratch = stack.enter_context(Scratch("demo"))
+        with steps:
+            pipeline = stack.enter_context(
+                Pipeline(steps, stage=claim.stage, policies_enforced=wanted.policies_enforced, rules=wanted.rules)
+            )
+            base = pipeline.emulator.environment(os.environ)
+            of_producer = environment(base, scratch.path, pipeline.outputs["StreamName"], wanted.settings)
+            steps("starting the producer")
+            producer = stack.enter_context(ProducerProcess(of_producer, scratch.end_with_us))
+        started_at = time.monotonic()
+        archive = wanted.archive or kept_archive.default_directory(claim.stage)
+        source = of_producer["PRODUCER_SOURCE"]
+        record = _record(claim, pipeline, producer, source=source, archive=archive)
+        _introduce(view, claim, record)
+        with interrupts.draining(), view.live():
+            view.report(f"running: stage {claim.stage}, {_prices(source)}")
+            while not (interrupts.asked_to_drain or producer.has_ended() or _is_over(started_at, wanted.seconds)):
+                _update(view, pipeline, producer, "running")
+                time.sleep(STEP_SECONDS)
+        with view.live():
+            _update(view, pipeline, producer, "draining")
+            producer.stop()
+            _catch_up(view, pipeline, producer)
+        took = time.monotonic() - started_at
         snapshot = pipeline.monitor.snapshot(PRICES)
+        usage = pipeline.usage(snapshot.stored, producer.log_bytes)
+        view.report("reading back the stream, the tables, the archive and the queues")
+        findings = audit(list(accepted_log.read(scratch.path / "accepted_log.jsonl")), pipeline.reader.read())
         summary = _summary(findings, snapshot, took, usage)
         view.summarize(findings, snapshot, usage, summary.usd_per_million_quotes)
-        view.report(
-            f"The archive is in {archive}. Query it with `make sql`, or run a saved query: `make sql QUERY=daily_ohlc`."
-        )
-        return summary
+        if wanted.summary is not None:
+            wanted.summary.write_bytes(msgspec.json.format(msgspec.json.encode(summary)) + b"\n")
+        _keep(pipeline, archive)
+        claim.end(datetime.now(UTC))
+    view.report(guide.closing_line(archive, os.environ))
+    return summary
+
+
+def _record(claim: Claim, pipeline: Pipeline, producer: ProducerProcess, *, source: str, archive: Path) -> DemoRecord:
+    return DemoRecord(
+        stage=claim.stage,
+        process=os.getpid(),
+        started_at=datetime.now(UTC),
+        endpoint_url=pipeline.emulator.endpoint_url,
+        region=REGION,
+        ca_bundle=pipeline.emulator.ca_bundle,
+        producer_url=producer.url,
+        source=source,
+        outputs=dict(pipeline.outputs),
+        archive=str(archive),
+    )
+
+
+def _introduce(view: View, claim: Claim, record: DemoRecord) -> None:
+    """Lead other programs and people to the demo."""
+    claim.write(record)
+    shell_file = claim.write_beside(".env", guide.shell_variables(record))
+    page = claim.write_beside(".md", guide.page(record, _prices(record.source), shell_file))
+    for line in guide.lines(record, shell_file, page):
+        view.report(line)
+
+
+def _keep(pipeline: Pipeline, archive: Path) -> None:
+    """Leave the archive in a directory, in place of the one that an earlier demo left there. Raises `NoArchive`."""
+    if problem := kept_archive.problem_of(archive):  # somebody may have written there meanwhile
+        raise NoArchive(problem)
+    local_archive.download(pipeline.emulator.client("s3"), pipeline.outputs["ArchiveBucket"], archive)
+    kept_archive.mark(archive)
+
+
+def _in_words(stale: DemoRecord) -> str:
+    return f"removed the record of stage {stale.stage}, a demo that was killed (process {stale.process})"
+
+
+def _prices(source: str) -> str:
+    """What kind of prices these are, such as `simulated prices (source synthetic)`."""
+    kind = {"synthetic": "simulated prices", "replay": "replayed prices"}.get(source, "prices")
+    return f"{kind} (source {source})"
 
 
 def _summary(findings: Findings, snapshot: Snapshot, took: float, usage: Usage) -> Summary:

@@ -11,7 +11,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +23,7 @@ from botocore.config import Config
 
 from replica.errors import EmulatorError
 from replica.scratch import Scratch
+from workspace.demo_record import CREDENTIALS
 
 REGION = "us-east-1"
 HOST = "127.0.0.1"
@@ -36,12 +37,7 @@ _PORT_ATTEMPTS = 20
 _LOG_LINES = 20
 # The variables that any process needs. No other variable reaches the emulator or the functions that it runs.
 _INHERITED = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
-_CREDENTIALS = {
-    "AWS_ACCESS_KEY_ID": "test",
-    "AWS_SECRET_ACCESS_KEY": "test",
-    "AWS_DEFAULT_REGION": REGION,
-    "AWS_REGION": REGION,
-}
+_CREDENTIALS = {**CREDENTIALS, "AWS_DEFAULT_REGION": REGION, "AWS_REGION": REGION}
 
 
 class Emulator:
@@ -50,12 +46,21 @@ class Emulator:
     It runs in a session of its own. So Ctrl-C in a terminal does not end it, and a producer can still drain into it.
     With `policies_enforced` it checks signatures and IAM policies, including those of the functions' roles. It then
     speaks TLS, because policies that demand TLS would deny every other call. With `metered` it records the calls that
-    AWS would bill (`metering_proxy`). `python` is an interpreter that has MiniStack. Entering raises `EmulatorError`.
+    AWS would bill (`metering_proxy`). `python` is an interpreter that has MiniStack. Entering waits until it answers,
+    and raises `EmulatorError` if it does not. Meanwhile it calls `meanwhile` with the temporary directory.
     """
 
-    def __init__(self, *, python: str = sys.executable, policies_enforced: bool = False, metered: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        python: str = sys.executable,
+        policies_enforced: bool = False,
+        metered: bool = False,
+        meanwhile: Callable[[Path], None] = lambda _: None,
+    ) -> None:
         self._python = python
         self._metered = metered
+        self._meanwhile = meanwhile
         self._policies_enforced = policies_enforced
         self._session = _session()
         self._port = 0
@@ -68,6 +73,7 @@ class Emulator:
             stack.callback(self._stop)
             self._port = _free_port()
             self._start()
+            self._meanwhile(self._scratch.path)
             self._wait_until_healthy()
             self._stack = stack.pop_all()
         return self
@@ -106,8 +112,8 @@ class Emulator:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
         }
-        if self._policies_enforced:
-            environment["AWS_CA_BUNDLE"] = str(self._certificate)
+        if self.ca_bundle is not None:
+            environment["AWS_CA_BUNDLE"] = self.ca_bundle
         for name in ("NO_PROXY", "no_proxy"):
             environment[name] = ",".join(filter(None, (base.get(name), HOST, "localhost")))
         return environment
@@ -120,9 +126,14 @@ class Emulator:
             region_name=REGION,
             aws_access_key_id=_CREDENTIALS["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=_CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-            verify=str(self._certificate) if self._policies_enforced else None,
+            verify=self.ca_bundle,
             config=(config or Config()).merge(Config(proxies={})),
         )
+
+    @property
+    def ca_bundle(self) -> str | None:
+        """The file of its certificate. None if it speaks plain HTTP."""
+        return str(self._certificate) if self._policies_enforced else None
 
     @property
     def _certificate(self) -> Path:

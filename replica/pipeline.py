@@ -6,11 +6,13 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from costs.metering import Tables, calls_of, metered
 from costs.usage import Usage
+from deployment.alert_rules import RULES
 from deployment.deployer import Deployment
 from deployment.functions import PROCESSOR
 from deployment.package import Target, build
@@ -20,30 +22,40 @@ from replica.emulator import Emulator
 from replica.event_source import EventSourceRunner
 from replica.event_source.aws import KinesisStream, connect
 from replica.monitor import Monitor
+from workspace import demo_record
+from workspace.places import STATE
 
-PREFIX = "stockstream-demo"
-INBOX = "stockstream-demo-inbox"
+PREFIX = "stockstream"
 
 
 class Pipeline:
     """The pipeline runs for as long as a `with` block lasts, and leaves nothing behind.
 
     The deployed event source mapping is disabled, and our own runner delivers by its properties, because no emulator
-    has Lambda's failure semantics. `python` is an interpreter that has MiniStack. `parameters` are parameters of the
-    templates. Entering raises `ReplicaError` or `DeploymentError`.
+    has Lambda's failure semantics. `report` is called with each step of the set-up. `python` is an interpreter that has
+    MiniStack. `parameters` are parameters of the templates, and `rules` is a file of alert rules that replaces the
+    default ones. Entering raises `ReplicaError` or `DeploymentError`.
     """
 
     def __init__(
         self,
         report: Callable[[str], None],
         *,
+        stage: str = demo_record.STAGE,
         python: str = sys.executable,
         policies_enforced: bool = False,
         parameters: Mapping[str, str] | None = None,
+        rules: Path | None = None,
     ) -> None:
         self._report = report
+        self._prefix = f"{PREFIX}-{stage}"
         self._parameters = parameters or {}
-        self.emulator = Emulator(python=python, policies_enforced=policies_enforced, metered=True)
+        self._rules = rules
+        self._target = Target.of_this_interpreter()
+        self._package = Path()
+        self.emulator = Emulator(
+            python=python, policies_enforced=policies_enforced, metered=True, meanwhile=self._build
+        )
         self.monitor = Monitor()
         self._stack = ExitStack()
         self.outputs: Outputs = {}
@@ -52,15 +64,12 @@ class Pipeline:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            target = Target.of_this_interpreter()
-            self._report("building the function's zip")
-            package = build(PROCESSOR, target)
             self._report("starting the emulator")
             stack.enter_context(self.emulator)
             client: Callable[..., Any] = self.emulator.client
-            deployment = Deployment(client("cloudformation"), client("s3"), PREFIX, self._report)
-            overrides = {"MappingState": "Disabled", "Architecture": target.architecture, **self._parameters}
-            self.outputs = deployment.deploy({PROCESSOR.name: package}, overrides)
+            deployment = Deployment(client("cloudformation"), client("s3"), self._prefix, self._report)
+            overrides = {"MappingState": "Disabled", "Architecture": self._target.architecture, **self._parameters}
+            self.outputs = deployment.deploy({PROCESSOR.name: self._package}, overrides)
             self._grant_batches()
             self.reader = EvidenceReader(
                 self.outputs,
@@ -98,6 +107,13 @@ class Pipeline:
             memory_mb=function["MemorySize"],
         )
 
+    def _build(self, scratch: Path) -> None:
+        """Build the function's zip, while the emulator starts."""
+        self._report("building the function's zip")
+        replaced = {} if self._rules is None else {RULES: self._rules}
+        self._package = build(PROCESSOR, self._target, scratch, replaced=replaced, wheels=STATE / "wheels")
+        self._report("waiting for the emulator")
+
     def _grant_batches(self) -> None:
         """Allow the function to send batches.
 
@@ -118,7 +134,7 @@ class Pipeline:
     def _subscribe(self) -> str:
         """Subscribe a new queue to the alerts, and return its URL."""
         sqs, topic = self.emulator.client("sqs"), self.outputs["AlertsTopicArn"]
-        url: str = sqs.create_queue(QueueName=INBOX)["QueueUrl"]
+        url: str = sqs.create_queue(QueueName=f"{self._prefix}-inbox")["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         statement = {
             "Effect": "Allow",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -13,8 +14,8 @@ from types import TracebackType
 from typing import IO, Self
 
 from costs.expected_usage import EVENT_LOG_BYTES
-from deployment.functions import ROOT
 from replica.errors import ReplicaError
+from workspace.places import ROOT
 
 START_SECONDS = 60.0
 STOP_SECONDS = 130.0
@@ -46,9 +47,10 @@ class ProducerProcess:
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "producer_service", "run"],
-            cwd=ROOT,
-            env=dict(self._environment),
+            # It runs where the user is, so that relative paths in the settings mean the same to both. -P keeps the
+            # user's directory off the import path.
+            [sys.executable, "-P", "-m", "producer_service", "run"],
+            env={**self._environment, "PYTHONPATH": _import_path(self._environment.get("PYTHONPATH"))},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -133,12 +135,17 @@ class ProducerProcess:
             self.warning = f"{entry.get('event')} {detail}".strip()
 
 
+def _import_path(others: str | None) -> str:
+    return os.pathsep.join(filter(None, (str(ROOT), others)))
+
+
 def environment(
     base: Mapping[str, str], directory: Path, stream_name: str, settings: Mapping[str, str]
 ) -> dict[str, str]:
     """The producer's environment: `base`, then the paths in `directory`, then `settings` without their prefix."""
     return {
         **base,
+        "TMPDIR": str(directory),  # it is removed with the directory, however the producer ends
         "PRODUCER_HTTP_PORT": "0",
         "PRODUCER_STREAM_NAME": stream_name,
         "PRODUCER_JOURNAL_DIR": str(directory / "journal"),

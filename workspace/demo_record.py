@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import count
 from pathlib import Path
 from typing import IO
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -53,6 +54,11 @@ class DemoRecord(msgspec.Struct, frozen=True, kw_only=True):
     archive: str
     """The directory that gets the archive when the demo ends."""
 
+    @property
+    def host(self) -> str:
+        """The host of the emulator, without its port."""
+        return urlsplit(self.endpoint_url).hostname or ""
+
 
 def environment(record: DemoRecord) -> dict[str, str]:
     """The AWS_ variables with which any SDK reaches the demo.
@@ -71,6 +77,20 @@ def environment(record: DemoRecord) -> dict[str, str]:
     return variables if record.ca_bundle is None else {**variables, "AWS_CA_BUNDLE": record.ca_bundle}
 
 
+def lead_to(record: DemoRecord, variables: MutableMapping[str, str]) -> None:
+    """Change the environment variables of a process so that its AWS SDK reaches the demo, also beside a proxy."""
+    for name in [name for name in variables if name.startswith("AWS_")]:
+        del variables[name]
+    variables.update(environment(record))
+    for name in ("NO_PROXY", "no_proxy"):
+        variables[name] = ",".join(filter(None, (variables.get(name), record.host)))
+
+
+def _encoded(record: DemoRecord) -> bytes:
+    """A record as its file holds it."""
+    return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
+
+
 class Claim:
     """The stage of one demo, which no other demo can take while the claim is held."""
 
@@ -85,52 +105,60 @@ class Claim:
 
     def write(self, record: DemoRecord) -> None:
         """Write the record of the demo. From now on, other programs find it."""
-        _write(self.file, record)
+        _write(self.file, _encoded(record))
+
+    def write_beside(self, suffix: str, text: str) -> Path:
+        """Write a file for people beside the record, such as `demo.env`. It is removed with the record."""
+        file = self.file.with_suffix(suffix)
+        _write(file, text.encode())
+        return file
 
     def end(self, ended_at: datetime) -> None:
-        """Make the record that of the demo that ended last."""
+        """Make the record that of the demo that ended last. It no longer runs."""
         record = _read(self.file)
         if record is not None:
-            _write(self._directory / _LAST, msgspec.structs.replace(record, ended_at=ended_at))
+            _write(self._directory / _LAST, _encoded(msgspec.structs.replace(record, ended_at=ended_at)))
+            _remove(self.stage, self._directory)
 
 
 @contextmanager
-def claim(directory: Path = DIRECTORY) -> Iterator[Claim]:
-    """Take the first stage that no running demo has, for as long as the block lasts. Then its record is removed.
+def claim(directory: Path | None = None) -> Iterator[Claim]:
+    """Take the first stage that no running demo has, for as long as the block lasts. Then its files are removed.
 
-    The record that a killed demo left there is removed at once.
+    The files that a killed demo left there are removed at once.
     """
+    directory = directory or DIRECTORY
     directory.mkdir(parents=True, exist_ok=True)
     with _taken(directory) as stage:
-        file = _file(stage, directory)
-        file.unlink(missing_ok=True)
+        _remove(stage, directory)
         try:
             yield Claim(stage, directory)
         finally:
-            file.unlink(missing_ok=True)
+            _remove(stage, directory)
 
 
-def running(directory: Path = DIRECTORY) -> tuple[DemoRecord, ...]:
+def running(directory: Path | None = None) -> tuple[DemoRecord, ...]:
     """The demos that run, in the order of their stages."""
-    alive, _ = _records(directory)
+    alive, _ = _records(directory or DIRECTORY)
     return alive
 
 
-def find(stage: str, directory: Path = DIRECTORY) -> DemoRecord | None:
+def find(stage: str, directory: Path | None = None) -> DemoRecord | None:
     """The running demo of a stage. None if there is none."""
     return next((record for record in running(directory) if record.stage == stage), None)
 
 
-def last_ended(directory: Path = DIRECTORY) -> DemoRecord | None:
+def last_ended(directory: Path | None = None) -> DemoRecord | None:
     """The demo that ended last. None if none has ended here. Demos that were killed do not count."""
-    return _read(directory / _LAST)
+    return _read((directory or DIRECTORY) / _LAST)
 
 
-def remove_stale(directory: Path = DIRECTORY) -> tuple[DemoRecord, ...]:
-    """Remove the records of demos that were killed. Returns these records."""
+def remove_stale(directory: Path | None = None) -> tuple[DemoRecord, ...]:
+    """Remove the files of demos that were killed. Returns their records."""
+    directory = directory or DIRECTORY
     _, dead = _records(directory)
     for record in dead:
-        _file(record.stage, directory).unlink(missing_ok=True)
+        _remove(record.stage, directory)
     return dead
 
 
@@ -152,6 +180,13 @@ def _file(stage: str, directory: Path) -> Path:
 
 def _lock(stage: str, directory: Path) -> Path:
     return directory / f"{stage}.lock"
+
+
+def _remove(stage: str, directory: Path) -> None:
+    """Remove the record of a stage and what was written beside it. The lock stays."""
+    for file in directory.glob(f"{stage}.*"):
+        if file != _lock(stage, directory):
+            file.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -204,9 +239,9 @@ def _read(file: Path) -> DemoRecord | None:
         return None
 
 
-def _write(file: Path, record: DemoRecord) -> None:
-    """Write a record at once, for this user alone: nobody reads half of it."""
-    partial = file.with_suffix(f".{os.getpid()}")
+def _write(file: Path, content: bytes) -> None:
+    """Write a file at once, for this user alone: nobody reads half of it."""
+    partial = file.with_suffix(f"{file.suffix}.{os.getpid()}")
     partial.touch(mode=0o600)
-    partial.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
+    partial.write_bytes(content)
     partial.replace(file)

@@ -26,7 +26,7 @@ from replica.audit import audit
 from replica.pipeline import Pipeline
 from replica.producer_process import ProducerProcess
 from replica.producer_process import environment as producer_environment
-from tests.support import same_results
+from tests.support import demos, same_results
 from tests.support.recorded_bars import PRICES, copy_days, recorded_bars
 from tests.support.sizes import sized
 
@@ -231,11 +231,11 @@ def await_accepted(directory: Path, count: int) -> None:
 
 
 def demo(python: str, directory: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
-    """The demo in a process of its own, with its archive in a directory of the test, not in that of `make sql`."""
+    """The demo in a process of its own."""
     return subprocess.Popen(
-        [python, "-m", "replica", "demo", "--keep", str(directory / "archive"), *arguments],
+        [python, "-m", "replica", "demo", *arguments],
         cwd=ROOT,
-        env=os.environ | variables,
+        env=demos.environment(directory, **variables),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -253,6 +253,15 @@ def test_the_demo_runs_under_the_deployed_policies_and_loses_nothing(replica_pyt
     assert 0 < figures["latency_seconds"]["p50"] <= figures["latency_seconds"]["p99"]
 
 
+def test_the_demo_ends_when_nobody_reads_its_output(replica_python: str, tmp_path: Path) -> None:
+    run = demo(replica_python, tmp_path)
+    assert run.stdout
+    assert run.stdout.readline() == "starting the emulator\n"
+    run.stdout.close()
+    assert run.wait(PATIENCE) == 141
+    assert not list(tmp_path.glob("stockstream-*"))
+
+
 def test_ctrl_c_drains_the_demo_and_compares(replica_python: str, tmp_path: Path) -> None:
     run = demo(replica_python, tmp_path)
     assert run.stdout
@@ -268,8 +277,9 @@ def test_ctrl_c_drains_the_demo_and_compares(replica_python: str, tmp_path: Path
 def test_the_demo_reports_mistakes_in_its_settings(replica_python: str, tmp_path: Path) -> None:
     run = demo(replica_python, tmp_path, "--source", "yahoo", PRODUCER_LANE="3")
     output, _ = run.communicate(timeout=PATIENCE)
-    assert run.returncode == 1
-    assert "PRODUCER_SYMBOLS: missing" in output
+    assert run.returncode == 2
+    assert "stockstream demo: 2 mistakes, nothing was started:" in output
+    assert "--symbols / SYMBOLS: missing" in output
     assert "PRODUCER_LANE: unknown; did you mean PRODUCER_LANES?" in output
     assert "Traceback" not in output
 

@@ -10,6 +10,7 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
+from tests.support import demos
 from tests.support.waiting import wait_until
 from workspace.places import ROOT
 
@@ -26,7 +27,7 @@ class Demo:
         self._shell = subprocess.Popen(
             ["setsid", "--ctty", "sh", "-c", f"trap 'echo trapped' INT; {command}; echo status $?; exit 0"],
             cwd=ROOT,
-            env={**os.environ, "TMPDIR": str(directory), "COLUMNS": "200", "LINES": "50", "TERM": "xterm"},
+            env=demos.environment(directory, COLUMNS="200", LINES="50", TERM="xterm"),
             stdin=terminal,
             stdout=terminal,
             stderr=terminal,

@@ -50,7 +50,7 @@ class Ending(NamedTuple):
 ENDINGS = (
     Ending("Ctrl-C", Demo.press_ctrl_c, frozenset()),
     Ending("a closed terminal", Demo.close_terminal, frozenset()),
-    Ending("SIGKILL of the demo and its shell", Demo.kill, frozenset()),
+    Ending("SIGKILL of the demo and its shell", Demo.kill, frozenset({128 + signal.SIGKILL})),
     *(
         Ending(number.name, partial(Demo.send, number=number), frozenset({128 + number}))
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGKILL)
@@ -150,7 +150,7 @@ def _leftovers(directory: Path) -> list[str]:
 
 
 def _left(directory: Path) -> list[str]:
-    running = (record.stage for record in demo_record.running() if Path(record.archive).is_relative_to(directory))
+    running = (record.stage for record in demo_record.running(directory / "state" / "demos"))
     return [
         *(f"process {number} is left" for number in processes_of(directory)),
         *(f"{path} is left" for path in directory.glob("stockstream-*")),
@@ -190,7 +190,7 @@ def main() -> None:
     with ThreadPoolExecutor(options.at_once) as pool:
         for seed, problems in zip(seeds, pool.map(attempt, seeds), strict=True):
             passed += not problems
-            sys.stdout.writelines(f"--first {seed}: {problem}\n" for problem in problems)
+            sys.stdout.writelines(f"--first {seed}: {problem}\n" for problem in problems or ["ended as it should"])
             sys.stdout.flush()
     sys.stdout.write(f"{passed} of {options.moments} ended as they should\n")
     sys.exit(passed != options.moments)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
@@ -93,10 +93,26 @@ def test_minutes_younger_than_an_hour_are_not_changed(day: list[Quote]) -> None:
     assert max(minute for _, minute in market.world.bar_rows) == "2026-11-23T15:09:00.000Z"
 
 
-@pytest.mark.parametrize("now", [MONDAY + timedelta(hours=1), MONDAY - timedelta(days=1)])
-def test_a_day_without_a_minute_that_is_old_enough_is_refused(now: datetime) -> None:
-    with pytest.raises(WrongUsage, match="2026-11-23 has no minute that ended over an hour ago"):
-        span_of(date(2026, 11, 23), now)
+def test_a_symbol_whose_quotes_are_all_too_young_is_reported_and_not_changed(day: list[Quote]) -> None:
+    market = undisturbed(day, CLOSE)
+    market.world.bar_rows.clear()
+    first = min(quote.event_time for quote in day)
+    results = market.rebuild(now=first + timedelta(minutes=30))
+    assert {result.symbol for result in results} == {quote.symbol for quote in day}
+    assert all(result.is_young and result.bars == 0 for result in results)
+    assert market.world.bar_rows == {}
+
+
+@pytest.mark.parametrize("age", [timedelta(0), timedelta(hours=1, seconds=59)])
+def test_no_minute_of_a_day_that_has_just_begun_is_old_enough(age: timedelta) -> None:
+    span = span_of(MONDAY.date(), MONDAY + age)
+    assert span.is_empty
+    assert not span.is_whole_day
+
+
+def test_a_day_in_the_future_is_refused() -> None:
+    with pytest.raises(WrongUsage, match=r"2026-11-23 is in the future: it is 2026-11-22 23:59 \(UTC\) now"):
+        span_of(date(2026, 11, 23), MONDAY - timedelta(minutes=1))
 
 
 def test_a_stored_bar_without_a_quote_in_the_archive_stays_and_is_reported(day: list[Quote]) -> None:

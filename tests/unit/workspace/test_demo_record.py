@@ -72,9 +72,32 @@ def test_the_demo_that_ended_last_is_known_even_while_another_runs(tmp_path: Pat
         with claim(tmp_path) as mine:
             mine.write(record(archive=archive))
             mine.end(END)
+            assert demo_record.running(tmp_path) == ()
         with claim(tmp_path) as another:
             another.write(record(archive="/running"))
             assert demo_record.last_ended(tmp_path) == msgspec.structs.replace(record(archive=archive), ended_at=END)
+
+
+def test_what_is_written_beside_a_record_goes_with_it(tmp_path: Path) -> None:
+    with claim(tmp_path) as first, claim(tmp_path) as second:
+        beside = [each.write_beside(".env", "A=1\n") for each in (first, second)]
+        assert [file.name for file in beside] == ["demo.env", "demo-2.env"]
+        assert {stat.S_IMODE(file.stat().st_mode) for file in beside} == {stat.S_IRUSR | stat.S_IWUSR}
+        first.write(record())
+        first.end(END)
+        assert [file.exists() for file in beside] == [False, True]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["demo-2.lock", "demo.lock", "last.json"]
+
+
+def test_a_process_is_led_to_a_demo_and_away_from_all_else() -> None:
+    variables = {"AWS_PROFILE": "mine", "AWS_ENDPOINT_URL_S3": "http://other", "HOME": "/me", "NO_PROXY": "intranet"}
+    demo_record.lead_to(record(), variables)
+    assert variables == {
+        **demo_record.environment(record()),
+        "HOME": "/me",
+        "NO_PROXY": "intranet,127.0.0.1",
+        "no_proxy": "127.0.0.1",
+    }
 
 
 def test_a_demo_that_did_not_end_in_order_leaves_the_last_one_as_it_is(tmp_path: Path) -> None:
