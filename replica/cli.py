@@ -169,7 +169,7 @@ def _reported_errors() -> Iterator[None]:
         with suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(BROKEN_PIPE) from error
-    except (ReplicaError, DeploymentError, AnalyticsError, BotoCoreError, OSError) as error:
+    except (ReplicaError, DeploymentError, AnalyticsError, BotoCoreError) as error:
         echo_error(error)
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def run_demo(view: View, steps: Steps, interrupts: Interrupts, wanted: Parameter
     for found in (*remove_leftovers(), *map(_in_words, demo_record.remove_stale())):
         view.report(found)
     with ExitStack() as stack:
-        claim = stack.enter_context(demo_record.claim())
+        claim = stack.enter_context(_claim())
         if claim.stage != demo_record.STAGE:
             view.report(f"another demo runs, so the stage of this one is {claim.stage}")
         scratch = stack.enter_context(Scratch("demo"))
@@ -106,11 +107,32 @@ def run_demo(view: View, steps: Steps, interrupts: Interrupts, wanted: Parameter
         summary = _summary(findings, snapshot, took, usage)
         view.summarize(findings, snapshot, usage, summary.usd_per_million_quotes)
         if wanted.summary is not None:
-            wanted.summary.write_bytes(msgspec.json.format(msgspec.json.encode(summary)) + b"\n")
+            _write(wanted.summary, summary)
         _keep(pipeline, archive)
         claim.end(datetime.now(UTC))
     view.report(guide.closing_line(archive, os.environ))
     return summary
+
+
+@contextmanager
+def _claim() -> Iterator[Claim]:
+    """A stage for this demo. Raises `ReplicaError` if no record can be written."""
+    with ExitStack() as stack:
+        try:
+            claim = stack.enter_context(demo_record.claim())
+        except OSError as error:
+            raise ReplicaError(
+                f"the record of the demo cannot be written to {demo_record.DIRECTORY}: {error}"
+            ) from error
+        yield claim
+
+
+def _write(file: Path, summary: Summary) -> None:
+    """Write the result as JSON. Raises `ReplicaError`."""
+    try:
+        file.write_bytes(msgspec.json.format(msgspec.json.encode(summary)) + b"\n")
+    except OSError as error:
+        raise ReplicaError(f"the result cannot be written to {file}: {error}") from error
 
 
 def _record(claim: Claim, pipeline: Pipeline, producer: ProducerProcess, *, source: str, archive: Path) -> DemoRecord:

@@ -28,6 +28,7 @@ from producer_service.sources.replay.recordings import BARS_SUFFIX
 from quotes import is_symbol
 from replica import kept_archive
 from replica.errors import ReplicaError
+from workspace import demo_record
 
 MIN_SECONDS = 1
 REPLAY = "replay"
@@ -116,7 +117,7 @@ def checked(typed: Typed, environment: Mapping[str, str], now: datetime) -> Para
     if summary is not None and (problem := _summary_problem(summary)):
         mistakes.append(f"{name_of('summary')}: {problem}")
     archive = _path(typed.keep)
-    if archive is not None and (problem := kept_archive.problem_of(archive)):
+    if archive is not None and (problem := kept_archive.problem_of(archive) or _in_use(archive)):
         mistakes.append(f"{name_of('keep')}: {problem}")
     if typed.auth and shutil.which("openssl", path=environment.get("PATH")) is None:
         mistakes.append("--auth / AUTH: needs the program openssl, which is not installed")
@@ -133,7 +134,7 @@ def checked(typed: Typed, environment: Mapping[str, str], now: datetime) -> Para
 
 
 def _path(text: str | None) -> Path | None:
-    """The absolute path of what was typed. The producer runs in another directory."""
+    """The absolute path of what was typed, by which every message names it."""
     return Path(text).expanduser().absolute() if text else None
 
 
@@ -169,6 +170,11 @@ def _symbol_mistakes(typed: Typed, source: str) -> Iterator[str]:
     # A recording may name its symbols in any way. The exchanges use capitals.
     if source != REPLAY and (small := [symbol for symbol in symbols if is_symbol(symbol) and symbol != symbol.upper()]):
         yield f"{name_of('symbols')}: {', '.join(small)}: did you mean {', '.join(small).upper()}?"
+
+
+def _in_use(directory: Path) -> str | None:
+    stage = next((record.stage for record in demo_record.running() if record.archive == str(directory)), None)
+    return None if stage is None else f"the demo that runs as stage {stage} leaves its archive in {directory}"
 
 
 def _summary_problem(file: Path) -> str | None:

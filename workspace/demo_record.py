@@ -139,8 +139,10 @@ def claim(directory: Path | None = None) -> Iterator[Claim]:
 
 def running(directory: Path | None = None) -> tuple[DemoRecord, ...]:
     """The demos that run, in the order of their stages."""
-    alive, _ = _records(directory or DIRECTORY)
-    return alive
+    directory = directory or DIRECTORY
+    with suppress(FileNotFoundError, PermissionError), _exclusive(directory):
+        return tuple(record for record, is_alive in _records(directory) if is_alive)
+    return ()
 
 
 def find(stage: str, directory: Path | None = None) -> DemoRecord | None:
@@ -156,22 +158,22 @@ def last_ended(directory: Path | None = None) -> DemoRecord | None:
 def remove_stale(directory: Path | None = None) -> tuple[DemoRecord, ...]:
     """Remove the files of demos that were killed. Returns their records."""
     directory = directory or DIRECTORY
-    _, dead = _records(directory)
-    for record in dead:
-        _remove(record.stage, directory)
-    return dead
-
-
-def _records(directory: Path) -> tuple[tuple[DemoRecord, ...], tuple[DemoRecord, ...]]:
-    """The records of the demos that run, and of those that were killed."""
-    alive: list[DemoRecord] = []
-    dead: list[DemoRecord] = []
     with suppress(FileNotFoundError, PermissionError), _exclusive(directory):
-        for file in sorted(directory.glob(f"{STAGE}*.json"), key=lambda path: (len(path.name), path.name)):
-            record = _read(file)
-            if record is not None and file == _file(record.stage, directory):
-                (alive if _is_locked(_lock(record.stage, directory)) else dead).append(record)
-    return tuple(alive), tuple(dead)
+        dead = tuple(record for record, is_alive in _records(directory) if not is_alive)
+        for record in dead:
+            _remove(record.stage, directory)
+        return dead
+    return ()
+
+
+def _records(directory: Path) -> list[tuple[DemoRecord, bool]]:
+    """The records, and whether the demo of each runs. Call it in `_exclusive`."""
+    found = []
+    for file in sorted(directory.glob(f"{STAGE}*.json"), key=lambda path: (len(path.name), path.name)):
+        record = _read(file)
+        if record is not None and file == _file(record.stage, directory):
+            found.append((record, _is_locked(_lock(record.stage, directory))))
+    return found
 
 
 def _file(stage: str, directory: Path) -> Path:

@@ -21,7 +21,9 @@ from msgspec.structs import replace
 
 from deployment.functions import ROOT
 from producer_service import accepted_log
+from producer_service.sources import synthetic
 from quotes import Quote, encode_line, lane_of, partition_key, whole_milliseconds
+from replica import kept_archive
 from replica.audit import audit
 from replica.pipeline import Pipeline
 from replica.producer_process import ProducerProcess
@@ -243,13 +245,19 @@ def demo(python: str, directory: Path, *arguments: str, **variables: str) -> sub
 
 
 def test_the_demo_runs_under_the_deployed_policies_and_loses_nothing(replica_python: str, tmp_path: Path) -> None:
-    summary = tmp_path / "summary.json"
-    run = demo(replica_python, tmp_path, "--seconds", "6", "--summary", str(summary), AUTH="true")
+    summary, rules, kept = tmp_path / "summary.json", tmp_path / "rules.toml", tmp_path / "kept"
+    rules.write_text('[[rule]]\nkind = "price_move"\npercent = 0.01\n')
+    options = ("--seconds", "6", "--summary", str(summary), "--rules", str(rules), "--keep", str(kept))
+    run = demo(replica_python, tmp_path, *options, AUTH="true")
     output, _ = run.communicate(timeout=PATIENCE)
     assert run.returncode == 0, output
+    assert kept_archive.problem_of(kept) is None  # the next demo may replace what this one left
+    (kept / "raw-data" / "mine").touch()
+    assert kept_archive.problem_of(kept) is not None
     figures = json.loads(summary.read_bytes())
     assert figures["quotes_stored"] == figures["quotes_accepted"] > 50
     assert (figures["lost"], figures["duplicated"], figures["out_of_order"], figures["quarantined"]) == (0, 0, 0, 0)
+    assert figures["alerts"] >= len(synthetic.SYMBOLS) // 2  # by the rules of the user
     assert 0 < figures["latency_seconds"]["p50"] <= figures["latency_seconds"]["p99"]
 
 
@@ -282,6 +290,22 @@ def test_the_demo_reports_mistakes_in_its_settings(replica_python: str, tmp_path
     assert "--symbols / SYMBOLS: missing" in output
     assert "PRODUCER_LANE: unknown; did you mean PRODUCER_LANES?" in output
     assert "Traceback" not in output
+
+
+def test_make_refuses_a_variable_that_the_demo_does_not_have() -> None:
+    """It does so before it installs or starts anything."""
+    run = subprocess.run(
+        ["make", "--dry-run", "demo", "SYMBOL=AAPL", "SECONDS=5"],
+        cwd=ROOT,
+        # `make test` passes its own variables on.
+        env={name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 2
+    assert "make demo has no variable SYMBOL. Its variables are SECONDS SOURCE SYMBOLS " in run.stderr
+    assert run.stdout == ""
 
 
 def test_the_packaged_function_does_what_the_processor_in_memory_does(pipeline: Pipeline) -> None:

@@ -185,7 +185,7 @@ def test_rows_that_dynamodb_leaves_unprocessed_are_written_again(
     [
         (["--day", DAY], 2, "use either --symbol or --all-symbols"),
         (["--day", DAY, "--symbol", "a b"], 2, "'a b' is not a symbol"),
-        (["--day", "2999-01-01", "--symbol", "A"], 2, "2999-01-01 has no minute that ended over an hour ago"),
+        (["--day", "2999-01-01", "--symbol", "A"], 2, "2999-01-01 is in the future"),
         (["--day", DAY, "--symbol", "NONE"], 1, "NONE: the archive has no quote of it"),
     ],
 )

@@ -122,7 +122,7 @@ class TestRedrive:
         out, err = operator.run_process("redrive", "--kilobytes-per-second", "0", endpoint=proxy.url)
         assert failing.failed > 0
         assert f"redriven {len(discarded)} records; {len(names)} of {len(names)} objects" in out
-        assert "python -m operations rebuild --day 2026-11-23 " in err
+        assert "stockstream rebuild --stack-prefix operations --stage test --day 2026-11-23 " in err
         assert "--symbol R0 --symbol R1" in err
         assert by_key(operator.on_stream()[before:]) == by_key(discarded)
         assert operator.keys("aws/lambda/") == []

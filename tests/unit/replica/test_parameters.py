@@ -11,6 +11,7 @@ import pytest
 from quotes import encode
 from replica.parameters import Parameters, Typed, WrongParameters, checked
 from tests.fakes.pipeline import make_quote
+from workspace import demo_record
 from workspace.places import STATE
 
 NOW = datetime(2026, 11, 27, 15, tzinfo=UTC)
@@ -228,6 +229,29 @@ def test_alert_rules_are_checked_with_every_mistake(tmp_path: Path) -> None:
 def test_policies_cannot_be_enforced_without_openssl(tmp_path: Path) -> None:
     (mistake,) = mistakes({"PATH": str(tmp_path)}, auth=True)
     assert mistake == "--auth / AUTH: needs the program openssl, which is not installed"
+
+
+def test_two_demos_cannot_leave_their_archives_in_one_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo_record, "DIRECTORY", tmp_path / "demos")
+    with demo_record.claim() as other:
+        other.write(
+            demo_record.DemoRecord(
+                stage="demo",
+                process=1,
+                started_at=NOW,
+                endpoint_url="",
+                region="",
+                producer_url="",
+                source="",
+                outputs={},
+                archive=str(tmp_path / "kept"),
+            )
+        )
+        (mistake,) = mistakes(keep=str(tmp_path / "kept"))
+    assert mistake.startswith("--keep / KEEP: the demo that runs as stage demo leaves its archive in")
+    check(keep=str(tmp_path / "kept"))
 
 
 def test_the_default_directory_is_always_the_demos_own() -> None:
