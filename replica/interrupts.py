@@ -14,7 +14,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Self
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -23,20 +23,29 @@ CLEAN_UP_SECONDS = 10
 
 
 class Interrupts:
-    """Handles the signals of this process for as long as a `with` block lasts. Use it in the main thread only."""
+    """Handles the signals of this process for as long as a `with` block lasts. Use it in the main thread only.
+
+    An error that follows from an interrupt leaves the block as a `KeyboardInterrupt` too.
+    """
 
     def __init__(self) -> None:
         self.asked_to_drain = False
         """Whether a signal came in a block `draining`. No event, whose lock the handler might find taken."""
         self._drains = False
+        self._has_raised = False
 
     def __enter__(self) -> Self:
         self._before = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if self._has_raised and isinstance(error, Exception):
+            # Code that is interrupted halfway, such as the one that draws, may fail at its clean-up.
+            raise KeyboardInterrupt from error
 
     @contextmanager
     def draining(self) -> Iterator[None]:
@@ -53,6 +62,7 @@ class Interrupts:
             return
         for each in SIGNALS:
             signal.signal(each, signal.SIG_DFL)
+        self._has_raised = True
         signal.alarm(CLEAN_UP_SECONDS)  # its default is to end the process
         raise KeyboardInterrupt
 

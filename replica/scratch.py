@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import subprocess
 import sys
 import tempfile
@@ -17,35 +18,45 @@ from types import TracebackType
 from typing import Self
 
 from replica import watchdog
+from replica.errors import ReplicaError
 
 PREFIX = "stockstream-"
 _LOCK = ".lock"
 
 
 class Scratch:
-    """A temporary directory for as long as a `with` block lasts. `path` is set when the block is entered."""
+    """A temporary directory for as long as a `with` block lasts. `path` is set when the block is entered.
+
+    Entering raises `ReplicaError` if the directory cannot be made.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name
         self.path = Path()
 
     def __enter__(self) -> Self:
-        self.path = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{self._name}-"))
-        try:
-            self._lock = (self.path / _LOCK).open("wb")
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
-            # It has a session of its own, so that neither Ctrl-C nor the end of the terminal ends it.
-            self._watchdog = subprocess.Popen(  # noqa: S603  (no shell)
-                [sys.executable, "-I", "-S", watchdog.__file__, str(self.path)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                cwd="/",
-                start_new_session=True,
+        # The watchdog makes the directory, so that no signal can come between the directory and its watchdog. It has a
+        # session of its own, so that neither Ctrl-C nor the end of the terminal ends it.
+        self._watchdog = subprocess.Popen(  # noqa: S603  (no shell)
+            [sys.executable, "-I", "-S", watchdog.__file__, tempfile.gettempdir(), f"{PREFIX}{self._name}-"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            start_new_session=True,
+        )
+        assert self._watchdog.stdout is not None  # noqa: S101  (Popen was called with stdout=PIPE)
+        with self._watchdog.stdout as answer:
+            path = answer.read()
+        if not path:
+            self._watchdog.communicate()
+            folder = tempfile.gettempdir()
+            raise ReplicaError(
+                f"no directory can be made in {folder}: free some space there, or let TMPDIR name another folder"
             )
-        except BaseException:
-            watchdog.remove(self.path)
-            raise
+        self.path = Path(os.fsdecode(path))
+        self._lock = (self.path / _LOCK).open("wb")
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
         return self
 
     def __exit__(

@@ -1,8 +1,9 @@
 """Ends processes and removes their directory when the program that started them dies, however it dies.
 
-This file is also the watchdog's program, which `replica.scratch` starts. It gets the directory as its argument, and
-the sessions to kill as lines of its input. Only the program that started it holds the other end of that pipe, so the
-pipe ends when that program ends. If the directory is still there then, the program did not end in order.
+This file is also the watchdog's program, which `replica.scratch` starts. Its arguments are the folder and the prefix of
+the directory, which it makes. It prints the path, and gets the sessions to kill as lines of its input. Only the program
+that started it holds the other end of that pipe, so the pipe ends when that program ends. If the directory is still
+there then, the program did not end in order.
 
 It imports only the standard library, so that it starts quickly and works wherever Python does.
 """
@@ -13,15 +14,23 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 
 _PROCESSES = Path("/proc")
+_ATTEMPTS = 100
+_PAUSE_SECONDS = 0.05
 
 
 def main() -> None:
-    """Wait for the end of the input, then clean up what is left."""
-    directory = Path(sys.argv[1])
+    """Make the directory, wait for the end of the input, then clean up what is left."""
+    folder, prefix = sys.argv[1:]
+    directory = Path(tempfile.mkdtemp(prefix=prefix, dir=folder))
+    with suppress(OSError):  # the program that waits for the path may be gone
+        os.write(sys.stdout.fileno(), os.fsencode(directory))
+        os.close(sys.stdout.fileno())
     sessions = [int(line) for line in sys.stdin]
     if directory.is_dir():
         for session in sessions:
@@ -33,16 +42,27 @@ def main() -> None:
 def remove(directory: Path) -> int:
     """Kill the processes whose environment names a directory, and remove it. Returns the number of processes.
 
-    It finds no processes on systems without /proc.
+    A process that is about to die may still write to the directory, so this tries again for some seconds. It finds no
+    processes on systems without /proc.
     """
-    killed = 0
+    killed: set[int] = set()
+    for _ in range(_ATTEMPTS):
+        killed |= _kill(directory)
+        shutil.rmtree(directory, ignore_errors=True)
+        if not directory.exists():
+            break
+        time.sleep(_PAUSE_SECONDS)
+    return len(killed)
+
+
+def _kill(directory: Path) -> set[int]:
+    killed: set[int] = set()
     name = os.fsencode(directory)
     for process in _PROCESSES.glob("[0-9]*"):
         with suppress(OSError):  # the process has ended, or belongs to another user
             if name in (process / "environ").read_bytes():
                 os.kill(int(process.name), signal.SIGKILL)
-                killed += 1
-    shutil.rmtree(directory, ignore_errors=True)
+                killed.add(int(process.name))
     return killed
 
 

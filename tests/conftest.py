@@ -1,4 +1,4 @@
-"""What tests of several kinds share: recordings, a local Yahoo, the guard of the unit tests, and their distribution.
+"""What tests of several kinds share: recordings, a local Yahoo, guards, and the distribution over processes.
 
 The recordings are not in this repository.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Generator, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ from tests.fakes.yahoo.local_yahoo import LocalYahoo, running
 from tests.support.process_guard import GUARD
 from tests.support.scheduling import Scheduling, arrange
 from tests.support.sizes import sized
+from tests.support.thread_guard import ThreadGuard
 
 pytest.register_assert_rewrite("tests.support.same_results", "tests.support.queues")
 
 RECORDINGS = "STOCKSTREAM_RECORDINGS"
+THREADS = ThreadGuard()
 TESTS = Path(__file__).parent
 UNIT = tuple(TESTS / name for name in ("unit", "model", "contract", "infra"))
 """The folders of `make unit`: their tests start no process and no server."""
@@ -39,7 +42,8 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Guard the fixtures of a unit test."""
+    """Guard the fixtures of a unit test, and begin to watch the threads of any test."""
+    THREADS.remember()
     return (yield from _guarded(item))
 
 
@@ -47,6 +51,21 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     """Guard a unit test."""
     return (yield from _guarded(item))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Generator[None, Any, Any]:
+    """Fail a test that leaves a thread behind."""
+    result = yield
+    THREADS.check()
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, Any, Any]:
+    """Let the threads of a fixture that several tests share outlive the first of them."""
+    with nullcontext() if fixturedef.scope == "function" else THREADS.sharing():
+        return (yield)
 
 
 def _guarded(item: pytest.Item) -> Generator[None, Any, Any]:

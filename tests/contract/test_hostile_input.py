@@ -17,7 +17,7 @@ from processor_lambda.rows import quote_row
 from quotes import Heartbeat, Quote, encode_line
 from tests.support.sizes import sized
 
-PACKETS = sized(1_000, 10_000)
+PACKETS = sized(1_000, 4_000)
 """The number of packets for each of ten seeds."""
 KEY = "lane-00-of-01"
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123_000, tzinfo=UTC)

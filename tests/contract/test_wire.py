@@ -163,7 +163,7 @@ def test_decoding_restores_what_was_encoded(lines: list[Quote]) -> None:
     assert [good.line for good in decoded.good] == lines
 
 
-@settings(max_examples=sized(20, 1_000), deadline=None)
+@settings(max_examples=sized(20, 200), deadline=None)
 @given(
     valid_quotes, st.sampled_from([Decimal(10), Decimal("12.50"), Decimal("-0.0"), Decimal("1e-9"), Decimal("0E+9")])
 )

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import http.client
 import ssl
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import msgspec
+
+from tests.fakes.fake_server import FakeServer, QuietHandler
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -30,7 +29,7 @@ class Answer(msgspec.Struct, frozen=True):
     body: bytes
 
 
-class FaultProxy:
+class FaultProxy(FakeServer):
     """Passes requests on to the emulator.
 
     `fault` sees each request first. It may return an answer, which replaces the emulator's, or another request to pass
@@ -42,7 +41,7 @@ class FaultProxy:
         self._upstream = urlsplit(upstream)
         proxy = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             protocol_version = "HTTP/1.1"
             wbufsize = -1  # head and body in one packet; as two packets they would wait 40 ms for an acknowledgement
 
@@ -88,23 +87,4 @@ class FaultProxy:
                 except ConnectionError:
                     self.close_connection = True  # the client was killed meanwhile
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    @contextmanager
-    def running(self) -> Iterator[FaultProxy]:
-        thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
-        try:
-            yield self
-        finally:
-            self._server.shutdown()
-            self._server.server_close()
-            thread.join()
+        super().__init__(Handler)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.fakes.fake_server import FakeServer, QuietHandler
 
 STORED = {"SequenceNumber": "1", "ShardId": "shardId-000000000000"}
 
 
-class GuardedKinesis:
+class GuardedKinesis(FakeServer):
     """Stores records of requests that are signed with the key `good`, and refuses others with `error`."""
 
     def __init__(self) -> None:
@@ -23,8 +21,8 @@ class GuardedKinesis:
         self.stored = 0
         kinesis = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
+        class Handler(QuietHandler):
+            def do_POST(self) -> None:  # noqa: N802  (http.server's name)
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 key = re.search(r"Credential=([^/]+)/", self.headers.get("Authorization", ""))
                 if key is None or key[1] != kinesis.good:
@@ -33,7 +31,7 @@ class GuardedKinesis:
                 kinesis.stored += len(body["Records"])
                 self._answer(200, json.dumps({"Records": [STORED] * len(body["Records"])}).encode())
 
-            def do_GET(self) -> None:
+            def do_GET(self) -> None:  # noqa: N802  (http.server's name)
                 if kinesis.metadata is None:
                     self._answer(500, b"not ready")
                 else:
@@ -46,23 +44,4 @@ class GuardedKinesis:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    @contextmanager
-    def running(self) -> Iterator[GuardedKinesis]:
-        thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
-        try:
-            yield self
-        finally:
-            self._server.shutdown()
-            self._server.server_close()
-            thread.join()
+        super().__init__(Handler)

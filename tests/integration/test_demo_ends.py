@@ -2,109 +2,29 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import signal
-import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
+from random import Random
 
 import pytest
 
-from deployment.functions import ROOT
-from tests.support import demos
+from tests.support.demo_terminal import Demo
 from tests.support.sizes import sized
 from tests.support.waiting import wait_until
+from tests.trials.first_hour import problems_of
 
 PROMPTLY = 15.0
-SETUP = ("starting the emulator", "building the function's zip", "creating stockstream-demo-processor")
-SETUP_MOMENTS = SETUP[: sized(1, 3)]
-"""What the demo reports at the moments at which a test ends it."""
-MOMENTS = (*SETUP_MOMENTS, "running:")
-
-
-class Demo:
-    """A demo in a terminal of its own, started by a shell as `make` starts it: in the process group of the shell."""
-
-    def __init__(self, python: str, directory: Path, *options: str) -> None:
-        self._directory = directory
-        self._terminal: int | None
-        self._terminal, terminal = pty.openpty()
-        command = " ".join([python, "-m", "replica", "demo", *options])
-        self._shell = subprocess.Popen(
-            ["setsid", "--ctty", "sh", "-c", f"trap 'echo trapped' INT; {command}; echo status $?; exit 0"],
-            cwd=ROOT,
-            env=demos.environment(directory, COLUMNS="200", LINES="50", TERM="xterm"),
-            stdin=terminal,
-            stdout=terminal,
-            stderr=terminal,
-        )
-        os.close(terminal)
-        os.set_blocking(self._terminal, False)
-        self.output = ""
-
-    def read(self) -> str:
-        """Everything that the demo has printed so far."""
-        assert self._terminal is not None
-        with suppress(OSError):  # a terminal that its last program has left cannot be read
-            while chunk := os.read(self._terminal, 65_536):
-                self.output += chunk.decode(errors="replace")
-        return self.output
-
-    def wait_for(self, text: str) -> None:
-        """Wait until the demo has printed a text."""
-        wait_until(lambda: text in self.read(), f"the demo prints {text}", seconds=60)
-
-    def press_ctrl_c(self) -> None:
-        """Send what a keyboard sends."""
-        assert self._terminal is not None
-        os.write(self._terminal, b"\x03")
-
-    def close_terminal(self) -> None:
-        """Do what closing the window of a terminal does."""
-        assert self._terminal is not None
-        os.close(self._terminal)
-        self._terminal = None
-
-    def kill(self) -> None:
-        """Kill the demo and the shell, but none of the processes that the demo started."""
-        for number in (self._shell.pid, *self.processes()):
-            with suppress(OSError):  # a process of the set-up may have just ended
-                if b"replica\0demo" in Path(f"/proc/{number}/cmdline").read_bytes():
-                    os.kill(number, signal.SIGKILL)
-
-    def end(self) -> None:
-        """Kill everything that still runs."""
-        for number in self.processes():
-            with suppress(ProcessLookupError):
-                os.kill(number, signal.SIGKILL)
-        self._shell.wait()
-        if self._terminal is not None:
-            os.close(self._terminal)
-
-    def has_ended(self) -> bool:
-        self.read()
-        return self._shell.poll() is not None
-
-    def processes(self) -> list[int]:
-        """The processes of this demo that still run."""
-        found: list[int] = []
-        for process in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):
-                if os.fsencode(self._directory) in (process / "environ").read_bytes():
-                    found.append(int(process.name))
-        return found
-
-    def leftovers(self) -> list[Path]:
-        """The temporary directories that still exist."""
-        return list(self._directory.glob("stockstream-*"))
+MOMENTS = ("starting the emulator", "running:")
+"""What the demo reports at the moments at which a test ends it. The others are random."""
+SEEDS = range(sized(2, 6))
+SECONDS_OF_A_DEMO = 10.0
+"""About how long a short demo takes where nothing else runs. The random moments are within this time."""
 
 
 @pytest.fixture
 def demo(replica_python: str, tmp_path: Path) -> Iterator[Demo]:
-    started = Demo(replica_python, tmp_path, "--seconds", "60")
+    started = Demo(replica_python, tmp_path, "--seconds", "60", "--keep", str(tmp_path / "archive"))
     yield started
     started.end()
 
@@ -118,9 +38,8 @@ def assert_nothing_is_left(demo: Demo) -> None:
     )
 
 
-@pytest.mark.parametrize("moment", SETUP_MOMENTS)
-def test_ctrl_c_ends_it_promptly_with_one_line_and_its_own_status(demo: Demo, moment: str) -> None:
-    demo.wait_for(moment)
+def test_ctrl_c_during_the_setup_ends_it_promptly_with_one_line_and_its_own_status(demo: Demo) -> None:
+    demo.wait_for(MOMENTS[0])
     demo.press_ctrl_c()
     pressed = time.monotonic()
     wait_until(demo.has_ended, "the demo ends", seconds=60)
@@ -163,3 +82,11 @@ def test_killing_it_leaves_nothing(demo: Demo, moment: str) -> None:
     demo.wait_for(moment)
     demo.kill()
     assert_nothing_is_left(demo)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_at_a_random_moment_it_ends_as_it_should_and_leaves_nothing(
+    replica_python: str, tmp_path: Path, seed: int
+) -> None:
+    """A sample of `python -m tests.trials.first_hour`."""
+    assert problems_of(replica_python, tmp_path, Random(seed), SECONDS_OF_A_DEMO) == []

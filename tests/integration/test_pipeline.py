@@ -82,7 +82,7 @@ def assert_nothing_lost(pipeline: Pipeline, accepted_log_path: Path) -> None:
 def test_real_minute_bars_are_stored_unchanged(
     pipeline: Pipeline, producer: RunProducer, recordings: Path, tmp_path: Path
 ) -> None:
-    folder = copy_days(recordings / "minute" / "eqker", tmp_path / "bars", REAL_SYMBOLS, days=sized(1, 5))
+    folder = copy_days(recordings / "minute" / "eqker", tmp_path / "bars", REAL_SYMBOLS, days=sized(1, 2))
     with producer(SOURCE="replay", REPLAY_PATH=str(folder), SYMBOLS=",".join(REAL_SYMBOLS)) as running:
         await_end(running)
         running.stop()
@@ -204,7 +204,7 @@ def test_two_producers_of_the_same_symbols_lose_nothing(
 def test_a_signal_while_a_replay_drains_gives_it_the_time_to_drain(
     pipeline: Pipeline, producer: RunProducer, recordings: Path, tmp_path: Path
 ) -> None:
-    symbols, days = ("MSFT", "SPY", "TSLA"), sized(2, 5)
+    symbols, days = ("MSFT", "SPY", "TSLA"), 2
     folder = copy_days(recordings / "minute" / "eqker", tmp_path / "bars", symbols, days)
     settings = {
         "SOURCE": "replay",

@@ -44,7 +44,7 @@ def table(emulator: Emulator) -> Iterator[DynamoTable]:
 
 
 @settings(
-    max_examples=sized(5, 200), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=sized(5, 30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )  # each example replaces the rows of the ones before
 @given(st.lists(edge_lines(), max_size=100))
 @example([line(number, at) for at, number in enumerate(EDGES)])

@@ -182,7 +182,7 @@ def test_the_timeout_applies_to_cookie_and_crumb_too(make_source: MakeSource, ya
 
 
 def test_closing_ends_a_fetch_that_waits_for_yahoo(source: YahooSource, yahoo: LocalYahoo) -> None:
-    yahoo.add_fault(delay=10, times=-1)
+    yahoo.add_fault(delay=3, times=-1)
     results: list[FetchResult] = []
     fetching = threading.Thread(target=lambda: results.append(source.fetch(SYMBOLS, OPEN)))
     fetching.start()

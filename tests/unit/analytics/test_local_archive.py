@@ -97,7 +97,7 @@ def test_a_key_that_the_processor_does_not_write_is_left_out_with_the_reason(tmp
     assert objects(tmp_path) == {f"archive/{FIRST}"}
 
 
-@settings(max_examples=sized(10, 500))
+@settings(max_examples=sized(10, 100))
 @given(st.lists(st.text(st.sampled_from("ab./\\=-\0\u202eA") | st.characters(), max_size=30), max_size=8))
 def test_no_key_leads_out_of_the_directory(names: list[str]) -> None:
     with tempfile.TemporaryDirectory() as scratch:

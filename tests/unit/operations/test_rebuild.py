@@ -46,7 +46,7 @@ def test_damaged_and_lost_bars_are_restored_and_a_second_rebuild_changes_nothing
     assert [(each.corrected, each.added) for each in market.rebuild()] == [(0, 0), (0, 0)]
 
 
-@pytest.mark.parametrize("seed", range(sized(3, 20)))
+@pytest.mark.parametrize("seed", range(sized(3, 10)))
 def test_after_late_repeated_and_split_packets_the_bars_are_those_of_an_undisturbed_market(
     day: list[Quote], seed: int
 ) -> None:

@@ -149,7 +149,7 @@ def test_a_counter_that_runs_wild_does_not_exceed_what_a_store_holds() -> None:
 
 
 @pytest.mark.parametrize("market", MARKETS.values(), ids=MARKETS)
-@pytest.mark.parametrize("seed", range(sized(10, 200)))
+@pytest.mark.parametrize("seed", range(sized(10, 100)))
 def test_the_bars_add_up_to_what_was_traded_by_the_sources_last_word(market: Market, seed: int) -> None:
     simulated = simulate(market, Random(seed))
     bars = fold_batches([*simulated.quotes, heartbeat(10 * DAY)]).bars

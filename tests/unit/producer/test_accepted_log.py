@@ -49,7 +49,7 @@ class Producer:
 step = st.tuples(st.integers(1, 4), st.sampled_from(["export", "crash", "crash within"]), st.integers(0, 300))
 
 
-@settings(max_examples=sized(6, 300))
+@settings(max_examples=sized(6, 100))
 @given(st.lists(step, max_size=6))
 def test_every_committed_identity_is_in_the_log_once_wherever_a_crash_comes(steps: list[tuple[int, str, int]]) -> None:
     with TemporaryDirectory() as directory:

@@ -136,7 +136,7 @@ moments = st.lists(
 )
 
 
-@settings(max_examples=sized(20, 2000))
+@settings(max_examples=sized(20, 400))
 @given(st.floats(-1e7, 1e7), moments)
 def test_once_the_service_has_answered_the_time_is_right_whatever_the_host_does(
     error: float, moments: list[tuple[float, float, bool]]

@@ -1,12 +1,13 @@
 """Each market that Yahoo names, as a delayed feed shows it: no price is lost, and no lane claims too much.
 
-By default a day of each is walked by the calendar's regular hours. The full size walks every minute of 2026 at
-which something may happen, by the calendars with their holidays and half days.
+By default a day of each is walked by the calendar's regular hours. The full size walks 2026 by the calendars with
+their holidays and half days: every minute at which something may happen on the first day of each kind, and every half
+hour otherwise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Literal
@@ -29,6 +30,7 @@ YAHOO = traits_of(extended_hours=False)
 MONDAY = date(2026, 11, 23)
 FRIDAY = 4
 YEAR = date(2026, 1, 10), date(2026, 12, 31)
+START = datetime.combine(YEAR[0], datetime.min.time(), UTC)
 
 
 @cache
@@ -139,9 +141,32 @@ def test_a_year_of_a_market(market: Market, monkeypatch: pytest.MonkeyPatch) -> 
         list(prices_of_day(market, day, late_by=late_by, early_by=early_by))
         for day, late_by, early_by in trading_days(market)
     ]
-    moments = {moment for prices in days for moment in minutes_of(prices)}
-    moments |= {days[0][0].event_time + number * 30 * MINUTE for number in range(365 * 48)}
+    moments = {days[0][0].event_time + number * 30 * MINUTE for number in range(365 * 48)}
+    zone = calendars.load(trading_of(market.symbol).calendar, START).zone
+    for prices in first_of_each_kind(days, ZoneInfo(zone)):
+        moments.update(minutes_of(prices))
     walk(market, [price for prices in days for price in prices], sorted(moments), calendars.load)
+
+
+def first_of_each_kind(days: Sequence[Sequence[Price]], zone: ZoneInfo) -> Iterable[Sequence[Price]]:
+    """The first of the days that differ in nothing but their date.
+
+    They are the same day of the week, begin and end at the same time in UTC and on the calendar's clock, and are as
+    long after the day before and before the day after.
+    """
+    kinds: dict[tuple[object, ...], Sequence[Price]] = {}
+    for before, prices, after in zip([None, *days], days, [*days[1:], None], strict=False):
+        opens, closes = prices[0].event_time, prices[-1].event_time
+        kind = (
+            opens.weekday(),
+            opens.time(),
+            closes.time(),
+            opens.astimezone(zone).time(),
+            before and opens - before[-1].event_time,
+            after and after[0].event_time - closes,
+        )
+        kinds.setdefault(kind, prices)
+    return kinds.values()
 
 
 def minutes_of(prices: Sequence[Price]) -> Iterator[datetime]:
@@ -159,7 +184,7 @@ def trading_days(market: Market) -> Iterator[tuple[date, timedelta, timedelta]]:
     if name in (ALWAYS, WEEK):
         yield from ((day, timedelta(), timedelta()) for day in days_of_year() if day.weekday() <= FRIDAY)
         return
-    usual, special = regular_hours(name), calendars.load(name, datetime.combine(YEAR[0], datetime.min.time(), UTC))
+    usual, special = regular_hours(name), calendars.load(name, START)
     usual_opens, usual_closes = (times_of_day(usual, side)[MONDAY] for side in ("opens", "closes"))
     opens, closes = times_of_day(special, "opens"), times_of_day(special, "closes")
     for day in days_of_year():

@@ -327,7 +327,7 @@ def stamped(start: datetime, clock: Clock, form: str) -> str:
     return time.astimezone(ZoneInfo(form)).isoformat()
 
 
-@settings(max_examples=sized(12, 1000))
+@settings(max_examples=sized(12, 200))
 @given(
     bars=days_of_bars(),
     clock=st.builds(
@@ -358,7 +358,7 @@ SET_BACK = {
 }
 
 
-@settings(max_examples=sized(20, 1000))
+@settings(max_examples=sized(20, 200))
 @given(
     name=st.sampled_from(list(SET_BACK)),
     minutes=st.sets(st.integers(-90, 90), min_size=1, max_size=MAX_MISTAKES),

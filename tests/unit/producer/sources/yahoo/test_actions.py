@@ -213,7 +213,7 @@ EVENTS = st.dictionaries(
 )
 
 
-@settings(max_examples=sized(12, 1_000))
+@settings(max_examples=sized(12, 200))
 @given(EVENTS)
 def test_whatever_the_events_are_the_actions_are_valid_lines(events: dict[str, Any]) -> None:
     found = parsed(events)
@@ -225,7 +225,7 @@ def test_whatever_the_events_are_the_actions_are_valid_lines(events: dict[str, A
         assert decoded.bad == ()
 
 
-@settings(max_examples=sized(12, 1_000))
+@settings(max_examples=sized(12, 200))
 @given(st.binary() | JSON.map(lambda value: json.dumps({"chart": {"result": [value]}}).encode()))
 def test_any_other_body_is_malformed_at_worst(body: bytes) -> None:
     with suppress(MalformedResponse):

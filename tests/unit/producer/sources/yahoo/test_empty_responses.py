@@ -208,7 +208,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=sized(12, 1_000))
+@settings(max_examples=sized(12, 200))
 @given(size=st.sampled_from([1, 2, 3, 49, 50, 51, 52, 60]), outage=st.sampled_from([*OUTAGES.values()]), events=EVENTS)
 def test_a_poll_is_complete_unless_yahoo_answers_without_a_quote(
     size: int, outage: Outage, events: list[Event]
