@@ -32,7 +32,8 @@ YES ?=
 IMAGE ?=
 DRY_RUN ?=
 
-# What `make package` and `make deploy` build for: the interpreter and the CPU of the Lambda function.
+# What `make package` and `make deploy` build for: the interpreter and the CPU of the Lambda function. By default, the
+# CPU is arm64, or that of the deployment.
 PACKAGE_PYTHON ?= 3.13
 PACKAGE_ARCHITECTURE ?=
 

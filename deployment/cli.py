@@ -22,7 +22,7 @@ from deployment.package import Architecture, Target, build
 from deployment.stacks import ALL_STACKS, PIPELINE
 from deployment.stage_file import DEFAULT_RULES, read_wishes
 from terminal.output import echo, echo_error
-from workspace.places import ROOT, STATE
+from workspace.places import ROOT
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
 
@@ -144,7 +144,7 @@ def deploy(  # noqa: PLR0917  (options, by name)
         if whole and not dry_run and IMAGE not in overrides:
             producer.check_docker()
         rules_file, rules_lines = choose_rules(
-            deployment.s3, held, wishes.rules, STATE / f"rules-{prefix}-{stage}.toml"
+            deployment.s3, held, wishes.rules, ROOT / "build" / f"rules-{prefix}-{stage}.toml"
         )
         zips = {
             name: _build(FUNCTIONS[name], Target(architecture=cpu), rules_file)

@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 
 _NAME = re.compile(r"^  (\w+):(.*)$")
 _INLINE = re.compile(r"(\w+): (\"[^\"]*\"|[^,}]+)")
-_PROPERTY = re.compile(r"^    (\w+): (.+)$")
+_PROPERTY = re.compile(r"^    (\w+): (.+?)(?: #.*)?$")
 
 
 @dataclass(frozen=True, slots=True)

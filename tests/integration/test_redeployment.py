@@ -111,7 +111,7 @@ def test_what_is_not_named_stays_as_it_is(emulator: Emulator, folder: Path) -> N
 
 
 @pytest.mark.usefixtures("folder")
-def test_on_a_terminal_a_change_is_confirmed_and_no_change_is_not(emulator: Emulator) -> None:
+def test_on_a_terminal_a_change_is_confirmed(emulator: Emulator) -> None:
     before = parameters(emulator, "processor")
     code, output = on_a_terminal(emulator, b"n\n", "--parameter", "BatchSize=9")
     assert code == 1
@@ -121,9 +121,6 @@ def test_on_a_terminal_a_change_is_confirmed_and_no_change_is_not(emulator: Emul
     code, output = on_a_terminal(emulator, b"y\n", "--parameter", "BatchSize=9")
     assert code == 0
     assert parameters(emulator, "processor")["BatchSize"] == "9"
-
-    code, output = on_a_terminal(emulator, b"", "--parameter", "BatchSize=9")
-    assert (code, "Deploy these changes?" in output) == (0, False)
 
 
 def test_every_mistake_is_reported_at_once_and_nothing_is_deployed(emulator: Emulator, tmp_path: Path) -> None:
