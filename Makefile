@@ -35,12 +35,16 @@ ARCHIVE ?=
 # The variables of `make deploy` and `make destroy`.
 STAGE ?= dev
 PARAMETERS ?=
+RULES ?=
+RESET ?=
+YES ?=
 IMAGE ?=
 DRY_RUN ?=
 
-# What `make package` and `make deploy` build for: the interpreter and the CPU of the Lambda function.
+# What `make package` and `make deploy` build for: the interpreter and the CPU of the Lambda function. By default, the
+# CPU is arm64, or that of the deployment.
 PACKAGE_PYTHON ?= 3.13
-PACKAGE_ARCHITECTURE ?= arm64
+PACKAGE_ARCHITECTURE ?=
 
 # How many processes run the tests: a number, or `auto` for one on each core.
 WORKERS ?= auto
@@ -154,7 +158,8 @@ clean: ## Remove the environments, the caches and everything that was built, the
 
 package: $(VENV)/$(STAMP) ## Build the zip of the Lambda function.
 ##   PACKAGE_PYTHON=3.13 PACKAGE_ARCHITECTURE=arm64  the interpreter and the CPU: arm64 or x86_64
-	@$(VENV)/bin/python -m deployment package --python $(PACKAGE_PYTHON) --architecture $(PACKAGE_ARCHITECTURE)
+	@$(VENV)/bin/python -m deployment package --python $(PACKAGE_PYTHON) \
+	  $(if $(PACKAGE_ARCHITECTURE),--architecture $(PACKAGE_ARCHITECTURE))
 
 images: ## Build the images of the producer and of the tools with Docker.
 	@docker compose version >/dev/null 2>&1 || { echo "there is no docker with Compose: install Docker and its Compose plugin"; exit 1; }
@@ -163,11 +168,16 @@ images: ## Build the images of the producer and of the tools with Docker.
 deploy: $(VENV)/$(STAMP) ## Deploy everything to AWS.
 ##   STAGE=dev                                the stage, whose parameters are in infra/stages
 ##   PARAMETERS="Source=yahoo Symbols=A,B"    more parameters of the templates
+##   RULES=my-rules.toml                      a file of alert rules, or default; a stage file may name one too
+##   RESET="Symbols Lanes"                    parameters that get their defaults again; all others stay as they are
+##   YES=1                                    do not ask before a deployment is changed
 ##   IMAGE=uri                                an image that is built already
 ##   DRY_RUN=1                                show what would change, and change nothing
-	@$(VENV)/bin/python -m deployment deploy --whole --stage '$(STAGE)' --architecture $(PACKAGE_ARCHITECTURE) \
+	@$(VENV)/bin/python -m deployment deploy --whole --stage '$(STAGE)' \
+	  $(if $(PACKAGE_ARCHITECTURE),--architecture $(PACKAGE_ARCHITECTURE)) \
 	  $(if $(wildcard infra/stages/$(STAGE).env),--parameters-file infra/stages/$(STAGE).env) \
 	  $(foreach parameter,$(PARAMETERS),--parameter '$(parameter)') \
+	  $(foreach name,$(RESET),--reset '$(name)') $(if $(RULES),--rules '$(RULES)') $(if $(YES),--yes) \
 	  $(if $(IMAGE),--image '$(IMAGE)') $(if $(DRY_RUN),--dry-run)
 
 destroy: $(VENV)/$(STAMP) ## Delete what `make deploy` made, except the tables and the archive.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,27 +12,36 @@ import boto3
 import typer
 from botocore.exceptions import BotoCoreError
 
-from deployment.alert_rules import RULES, checked_rules
-from deployment.deployer import IMAGE, Deployment
-from deployment.errors import DeploymentError
-from deployment.functions import FUNCTIONS, PROCESSOR, ROOT, Function
+from deployment.alert_rules import RULES, checked_rules, choose_rules
+from deployment.cloudformation import parameters_of
+from deployment.deployer import ARCHITECTURE, IMAGE, Deployment
+from deployment.errors import DeploymentError, ParameterError
+from deployment.functions import FUNCTIONS, PROCESSOR, Function
 from deployment.image import ProducerImage
 from deployment.package import Architecture, Target, build
 from deployment.stacks import ALL_STACKS, PIPELINE
-from quotes.encodings import NotUtf8, decode_text
+from deployment.stage_file import DEFAULT_RULES, read_wishes
 from terminal.output import echo, echo_error
+from workspace.places import ROOT
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
 
 LAMBDA = Target()
 
+_Cpu = Literal["arm64", "x86_64", "native"]
 ArchitectureOption = Annotated[
-    Literal["arm64", "x86_64", "native"],
-    typer.Option(help="The CPU that the functions run on. `native` is the CPU of this machine."),
+    _Cpu | None,
+    typer.Option(
+        help="The CPU that the functions run on. `native` is that of this machine. [default: as deployed, or arm64]"
+    ),
 ]
 PrefixOption = Annotated[str, typer.Option(help="The first part of the names of the stacks.")]
 RulesOption = Annotated[
-    Path | None, typer.Option(dir_okay=False, help="A TOML file of alert rules that replaces the default rules.")
+    str | None,
+    typer.Option(
+        metavar="FILE|default",
+        help="A TOML file of alert rules that replaces the default rules, or the word `default`.",
+    ),
 ]
 StageOption = Annotated[str, typer.Option(help="The second part of the names of the stacks.")]
 
@@ -49,7 +59,7 @@ def main() -> None:
 def package(
     function: Annotated[str, typer.Argument(help=f"The function: {', '.join(FUNCTIONS)}.")] = PROCESSOR.name,
     python: Annotated[str, typer.Option(help="The minor version of Python.")] = LAMBDA.python,
-    architecture: ArchitectureOption = LAMBDA.architecture,
+    architecture: ArchitectureOption = None,
     output: Annotated[Path, typer.Option(help="The directory of the zip.", show_default="build")] = ROOT / "build",
     rules: RulesOption = None,
 ) -> None:
@@ -62,15 +72,16 @@ def package(
             f"there is no function {function!r}; the functions are: {', '.join(FUNCTIONS)}", param_hint="FUNCTION"
         )
     with _reported_errors():
-        target = Target(python=python, architecture=_cpu(architecture))
-        echo(str(_build(FUNCTIONS[function], target, rules, output)))
+        target = Target(python=python, architecture=_cpu(architecture or LAMBDA.architecture))
+        file = None if rules in (None, DEFAULT_RULES) else checked_rules(Path(rules))
+        echo(str(_build(FUNCTIONS[function], target, file, output)))
 
 
 @app.command()
 def deploy(  # noqa: PLR0917  (options, by name)
     prefix: PrefixOption = "stockstream",
     stage: StageOption = "dev",
-    architecture: ArchitectureOption = LAMBDA.architecture,
+    architecture: ArchitectureOption = None,
     parameter: Annotated[
         list[str] | None,
         typer.Option(metavar="KEY=VALUE", help="A parameter of the templates. Repeat the option for more parameters."),
@@ -80,8 +91,13 @@ def deploy(  # noqa: PLR0917  (options, by name)
         typer.Option(
             exists=True,
             dir_okay=False,
-            help="A file of parameters, one KEY=VALUE a line, such as infra/stages/dev.env. --parameter overrides it.",
+            help="A file of parameters, one KEY=VALUE a line, such as infra/stages/dev.env. --parameter overrides it. "
+            "Its line RULES=FILE names the alert rules.",
         ),
+    ] = None,
+    reset: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A parameter that gets its default again. Repeat the option for more."),
     ] = None,
     outputs_file: Annotated[
         Path | None, typer.Option(help="Also write the outputs to this file, for other programs.")
@@ -97,43 +113,64 @@ def deploy(  # noqa: PLR0917  (options, by name)
     dry_run: Annotated[  # noqa: FBT002  (an option, by name)
         bool, typer.Option("--dry-run", help="Only show what would change, with change sets that are deleted again.")
     ] = False,
+    yes: Annotated[  # noqa: FBT002  (an option, by name)
+        bool, typer.Option("--yes", help="Do not ask before a deployment is changed. Without a terminal, nothing asks.")
+    ] = False,
 ) -> None:
     """Create or update the stacks, and print their outputs.
 
     Without `--whole`, this deploys only the stacks that quotes flow through: stream, storage and processor. It is safe
     to run it again: it changes only what differs.
 
-    A parameter that you do not name has the default of its template, whatever its value was before. So keep the
-    parameters of a stage in a file. The templates in infra/cloudformation describe every parameter.
+    A deployment keeps the parameters and the alert rules that it has, unless you name others. `--reset NAME` gives a
+    parameter its default again, and `--rules default` the default rules. Before it changes anything, this prints the
+    changes. The templates in infra/cloudformation describe every parameter.
 
-    Example: `python -m deployment deploy --whole --stage prod --parameters-file infra/stages/prod.env --dry-run`
+    Example: `stockstream deploy --whole --stage prod --parameters-file infra/stages/prod.env --dry-run`
     """
     with _reported_errors():
-        cpu = _cpu(architecture)
-        overrides = {"Architecture": cpu, **_parameters(parameters_file, parameter or [])}
+        wishes = read_wishes(parameters_file, parameter or [], rules)
+        resets = frozenset(reset or ())
+        deployment = _deployment(prefix, stage, ALL_STACKS if whole else PIPELINE)
+        deployment.check(wishes.parameters, resets)
+        overrides = {one.name: one.value for one in wishes.parameters}
         if image is not None:
             overrides[IMAGE] = image
-        deployment = _deployment(prefix, stage, ALL_STACKS if whole else PIPELINE)
+        deployed = deployment.stack(PROCESSOR.name)
+        held = {} if deployed is None else parameters_of(deployed)
+        cpu = _chosen_cpu(architecture, overrides, {} if ARCHITECTURE in resets else held)
+        overrides[ARCHITECTURE] = cpu
         producer = ProducerImage(cpu)
         if whole and not dry_run and IMAGE not in overrides:
             producer.check_docker()
+        rules_file, rules_lines = choose_rules(
+            deployment.s3, held, wishes.rules, ROOT / "build" / f"rules-{prefix}-{stage}.toml"
+        )
         zips = {
-            name: _build(FUNCTIONS[name], Target(architecture=cpu), rules)
+            name: _build(FUNCTIONS[name], Target(architecture=cpu), rules_file)
             for name in deployment.stacks
             if name in FUNCTIONS
         }
+        previews = deployment.preview(
+            zips,
+            overrides,
+            image=lambda known: producer.uri(known.get("RepositoryUri", "new")),
+            reset=resets - {ARCHITECTURE},
+            with_new_stacks=dry_run,
+        )
+        for line in (*(f"alert rules: {line}" for line in rules_lines), *_lines(previews)):
+            echo(line, err=not dry_run)
         if dry_run:
-            previews = deployment.preview(
-                zips, overrides, image=lambda known: producer.uri(known.get("RepositoryUri", "new"))
-            )
-            for stack, changes in previews.items():
-                echo(stack)
-                for change in changes or ("nothing to change",):
-                    echo(f"  {change}")
             return
+        changed = deployed is not None and (rules_lines or any(previews.values()))
+        if changed and not yes and sys.stdin.isatty():
+            typer.confirm("Deploy these changes?", abort=True, err=True)
         ecr = boto3.client("ecr") if whole else None
         outputs = deployment.deploy(
-            zips, overrides, image=lambda known: producer.push(ecr, known["RepositoryUri"], deployment.report)
+            zips,
+            overrides,
+            image=lambda known: producer.push(ecr, known["RepositoryUri"], deployment.report),
+            reset=resets - {ARCHITECTURE},
         )
         lines = [f"{name}={value}" for name, value in outputs.items()]
         if outputs_file is not None:
@@ -153,33 +190,31 @@ def destroy(prefix: PrefixOption = "stockstream", stage: StageOption = "dev") ->
 
 
 def _build(function: Function, target: Target, rules: Path | None, output: Path = ROOT / "build") -> Path:
-    replaced = {RULES: checked_rules(rules)} if rules is not None and function is PROCESSOR else {}
+    replaced = {RULES: rules} if rules is not None and function is PROCESSOR else {}
     return build(function, target, output, replaced=replaced)
 
 
-def _cpu(architecture: Literal["arm64", "x86_64", "native"]) -> Architecture:
+def _cpu(architecture: _Cpu) -> Architecture:
     return Target.of_this_interpreter().architecture if architecture == "native" else architecture
 
 
-def _parameters(file: Path | None, options: list[str]) -> dict[str, str]:
-    """The parameters in a file, without comments and empty lines, and those of the command line, which win."""
-    lines = [] if file is None else map(str.strip, _text(file).splitlines())
-    of_file = [_pair(line, str(file)) for line in lines if line and not line.startswith("#")]
-    return dict([*of_file, *(_pair(text, "--parameter") for text in options)])
+def _chosen_cpu(option: _Cpu | None, overrides: Mapping[str, str], held: Mapping[str, str]) -> Architecture:
+    """The CPU that the user names as an option or a parameter; else the one that is deployed; else the default."""
+    named = overrides.get(ARCHITECTURE)
+    if option is not None:
+        if named not in (None, _cpu(option)):
+            raise ParameterError(
+                f"--architecture / PACKAGE_ARCHITECTURE is {option}, but the parameter {ARCHITECTURE} is {named}"
+            )
+        return _cpu(option)
+    chosen = named or held.get(ARCHITECTURE, LAMBDA.architecture)
+    return "x86_64" if chosen == "x86_64" else "arm64"
 
 
-def _text(file: Path) -> str:
-    try:
-        return decode_text(file.read_bytes())
-    except NotUtf8 as error:
-        raise typer.BadParameter(f"the file {error}", param_hint=str(file)) from error
-
-
-def _pair(text: str, place: str) -> tuple[str, str]:
-    name, separator, value = text.partition("=")
-    if not (name and separator):
-        raise typer.BadParameter(f"{text!r} is not KEY=VALUE", param_hint=place)
-    return name, value
+def _lines(previews: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    for stack, changes in previews.items():
+        yield stack
+        yield from (f"  {change}" for change in changes or ("nothing to change",))
 
 
 def _deployment(prefix: str, stage: str, stacks: tuple[str, ...]) -> Deployment:
@@ -202,6 +237,9 @@ def _reported_errors() -> Iterator[None]:
     """Turn an error that the user can fix into a message and exit status 1. Other errors keep their traceback."""
     try:
         yield
+    except ParameterError as error:
+        echo_error(error)
+        raise typer.Exit(2) from error
     except (DeploymentError, BotoCoreError) as error:
         echo_error(error)
         raise typer.Exit(1) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 from uuid import uuid4
 
 from botocore.client import BaseClient
@@ -15,6 +15,7 @@ from deployment.errors import DeploymentError
 from deployment.stacks import Outputs
 
 _STARTS = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS")
+_MASKED = "****"
 _NO_UPDATE = "No updates are to be performed"
 _NO_CHANGES = (_NO_UPDATE, "didn't contain changes")
 
@@ -26,16 +27,19 @@ class Template:
     body: str
     """The text of the template."""
     values: Mapping[str, str]
-    """The values of its parameters. Parameters without a value here have their defaults."""
+    """The values of its parameters."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """The tags of the stack and of all its resources that support tags."""
+    keeps: frozenset[str] = frozenset()
+    """Parameters that keep the value that the stack has. All parameters that are not named have their defaults."""
 
-    @property
-    def request(self) -> dict[str, Any]:
-        """The arguments that CreateStack, UpdateStack and CreateChangeSet have in common."""
+    def request(self, stack: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The arguments that CreateStack, UpdateStack and CreateChangeSet have in common; `stack` is what exists."""
+        kept = sorted((self.keeps & parameters_of(stack).keys()) - self.values.keys()) if stack is not None else []
         return {
             "TemplateBody": self.body,
-            "Parameters": [{"ParameterKey": key, "ParameterValue": self.values[key]} for key in sorted(self.values)],
+            "Parameters": [{"ParameterKey": key, "ParameterValue": self.values[key]} for key in sorted(self.values)]
+            + [{"ParameterKey": key, "UsePreviousValue": True} for key in kept],
             "Capabilities": ["CAPABILITY_IAM"],
             "Tags": [{"Key": key, "Value": self.tags[key]} for key in sorted(self.tags)],
         }
@@ -61,11 +65,11 @@ class StackClient:
             self.delete(stack)
             stack = None
         with aws_errors_about(name):
-            if stack is None or stack["StackStatus"] == "REVIEW_IN_PROGRESS":
-                self.cloudformation.create_stack(StackName=name, **template.request)
+            if not exists(stack):
+                self.cloudformation.create_stack(StackName=name, **template.request())
                 self.report(f"creating {name}")
                 return self._completed("create", name)
-            if self._start_update(name, template):
+            if self._start_update(stack, template):
                 self.report(f"updating {name}")
                 return self._completed("update", name)
         self.report(f"{name} is up to date")
@@ -76,11 +80,11 @@ class StackClient:
         stack = self.find(name)
         if stack is not None and stack["StackStatus"] == "ROLLBACK_COMPLETE":
             return ("its creation failed, so it would be deleted and created again",)
-        is_new = stack is None or stack["StackStatus"] == "REVIEW_IN_PROGRESS"
+        is_new = not exists(stack)
         change_set = {"StackName": name, "ChangeSetName": f"preview-{uuid4().hex}"}
         with aws_errors_about(f"a change set of {name}"):
             self.cloudformation.create_change_set(
-                **change_set, ChangeSetType="CREATE" if is_new else "UPDATE", **template.request
+                **change_set, ChangeSetType="CREATE" if is_new else "UPDATE", **template.request(stack)
             )
             try:
                 return self._changes(change_set)
@@ -111,10 +115,10 @@ class StackClient:
             raise DeploymentError(f"AWS rejected {stack}: {_reason(error)}") from error
         return description
 
-    def _start_update(self, name: str, template: Template) -> bool:
+    def _start_update(self, stack: Mapping[str, Any], template: Template) -> bool:
         """Start an update. Returns False if there is nothing to change."""
         try:
-            self.cloudformation.update_stack(StackName=name, **template.request)
+            self.cloudformation.update_stack(StackName=stack["StackName"], **template.request(stack))
         except ClientError as error:
             if _NO_UPDATE in _reason(error):
                 return False
@@ -210,6 +214,34 @@ def aws_errors_about(subject: str) -> Iterator[None]:
 def outputs_of(stack: Mapping[str, Any]) -> Outputs:
     """The outputs of a stack that DescribeStacks returned."""
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+
+def parameters_of(stack: Mapping[str, Any]) -> Mapping[str, str]:
+    """The parameters of a stack that DescribeStacks returned. CloudFormation masks those with `NoEcho` as `****`."""
+    return {one["ParameterKey"]: one["ParameterValue"] for one in stack.get("Parameters", [])}
+
+
+def exists(stack: Mapping[str, Any] | None) -> TypeGuard[Mapping[str, Any]]:
+    """Whether a stack that `find` returned has resources that an update can change."""
+    return stack is not None and stack["StackStatus"] not in ("REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE")
+
+
+def parameter_changes(stack: Mapping[str, Any], template: Template) -> tuple[str, ...]:
+    """What an update changes in the parameters of a stack, one line for each, with the old and the new value."""
+    lines = []
+    old = parameters_of(stack)
+    for name in sorted(old.keys() | template.values.keys()):
+        if name in template.values:
+            before, after = old.get(name, "(its default)"), template.values[name]
+            if before == _MASKED:
+                after = _MASKED
+            if name == "CodeKey" and before != after:
+                lines.append("other code or rules of the function")
+            elif before != after:
+                lines.append(f"{name}: {before or '(empty)'} → {after or '(empty)'}")
+        elif name not in template.keeps:
+            lines.append(f"{name}: {old[name] or '(empty)'} → (its default)")
+    return tuple(lines)
 
 
 def _change(change: Mapping[str, Any]) -> str:

@@ -6,25 +6,35 @@ matched by name, so no name is written twice.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from botocore.client import BaseClient
 
-from deployment.cloudformation import StackClient, Template, aws_errors_about, outputs_of
-from deployment.errors import DeploymentError
-from deployment.stacks import PIPELINE, TEMPLATES, Outputs
+from deployment.cloudformation import (
+    StackClient,
+    Template,
+    aws_errors_about,
+    exists,
+    outputs_of,
+    parameter_changes,
+)
+from deployment.errors import DeploymentError, ParameterError
+from deployment.parameters import Named, Parameter, declared, mistakes
+from deployment.stacks import ALL_STACKS, PIPELINE, TEMPLATES, Outputs
 
 MakeImage = Callable[[Outputs], str]
 """Makes the producer's image, given the outputs of earlier stacks, and returns its URI."""
 
 CODE_KEY = "CodeKey"
 """The parameter of a function's template that names its zip in S3."""
+ARCHITECTURE = "Architecture"
+"""The parameter of the templates that names the CPU."""
 IMAGE = "Image"
 """The parameter of the producer's template that names its image."""
 
@@ -50,50 +60,69 @@ class Deployment:
     """Tags for every resource that supports them."""
 
     def deploy(
-        self, zips: Mapping[str, Path], overrides: Mapping[str, str] | None = None, *, image: MakeImage | None = None
+        self,
+        zips: Mapping[str, Path],
+        overrides: Mapping[str, str] | None = None,
+        *,
+        image: MakeImage | None = None,
+        reset: Collection[str] = (),
     ) -> Outputs:
         """Create or update the stacks in order, and return all their outputs when they are complete.
 
         `zips` maps the name of a stack to the zip of its function. A zip is uploaded under a key that contains the hash
         of its content, so a function changes if and only if its code does. `overrides` are parameters of the templates;
-        they take precedence over the outputs of earlier stacks. `image` makes the producer's image, unless the
+        they take precedence over the outputs of earlier stacks. A parameter of neither keeps the value that its stack
+        has, unless `reset` names it, which gives it its default. `image` makes the producer's image, unless the
         overrides name one. It is safe to run this again, also after a failure. Raises `DeploymentError`.
         """
         values = dict(overrides or {})
-        self._reject_unknown(values)
+        self.check([Named(name, value) for name, value in values.items()], reset)
         outputs: dict[str, str] = {}
         for name in self.stacks:
-            declared = self._parameters(name)
+            needed = self._parameters(name).keys() - values.keys()
             known = outputs | values
-            if CODE_KEY in declared - values.keys():
+            if CODE_KEY in needed:
                 known[CODE_KEY] = self._upload(name, _zip_of(name, zips), known)
-            if image is not None and IMAGE in declared - values.keys():
+            if image is not None and IMAGE in needed:
                 known[IMAGE] = image(known)
-            outputs |= self._client.put(self._stack_name(name), self._template(name, declared, known))
+            outputs |= self._client.put(self._stack_name(name), self._template(name, known, reset))
         return MappingProxyType(outputs)
 
     def preview(
-        self, zips: Mapping[str, Path], overrides: Mapping[str, str] | None = None, *, image: MakeImage | None = None
+        self,
+        zips: Mapping[str, Path],
+        overrides: Mapping[str, str] | None = None,
+        *,
+        image: MakeImage | None = None,
+        reset: Collection[str] = (),
+        with_new_stacks: bool = True,
     ) -> Mapping[str, tuple[str, ...]]:
-        """What `deploy` would change: for each stack, one line for each resource. Changes nothing.
+        """What `deploy` would change: for each stack, one line for each parameter and resource. Changes nothing.
+
+        Without `with_new_stacks`, a stack that does not exist yet has one line, which says so.
 
         Here `image` only names the image. The outputs of a stack that does not exist yet are unknown, so changes that
         depend on them alone are missing. Raises `DeploymentError`.
         """
         values = dict(overrides or {})
-        self._reject_unknown(values)
+        self.check([Named(name, value) for name, value in values.items()], reset)
         outputs: dict[str, str] = {}
         previews: dict[str, tuple[str, ...]] = {}
         for name in self.stacks:
-            declared = self._parameters(name)
+            needed = self._parameters(name).keys() - values.keys()
             known = outputs | values
-            if CODE_KEY in declared - values.keys():
+            if CODE_KEY in needed:
                 known[CODE_KEY] = _key_of(name, _zip_of(name, zips))
-            if image is not None and IMAGE in declared - values.keys():
+            if image is not None and IMAGE in needed:
                 known[IMAGE] = image(known)
-            stack_name, template = self._stack_name(name), self._template(name, declared, known)
-            previews[stack_name] = self._client.preview(stack_name, template)
+            stack_name, template = self._stack_name(name), self._template(name, known, reset)
             stack = self._client.find(stack_name)
+            if exists(stack):
+                previews[stack_name] = parameter_changes(stack, template)
+            if exists(stack) or with_new_stacks:
+                previews[stack_name] = previews.get(stack_name, ()) + self._client.preview(stack_name, template)
+            else:
+                previews[stack_name] = ("a new stack",)
             outputs |= (
                 dict.fromkeys(_output_names(template.body), _UNKNOWN_OUTPUT) if stack is None else outputs_of(stack)
             )
@@ -117,21 +146,29 @@ class Deployment:
     def _client(self) -> StackClient:
         return StackClient(self.cloudformation, self.report)
 
-    def _reject_unknown(self, overrides: Mapping[str, str]) -> None:
-        declared = {parameter for name in self.stacks for parameter in self._parameters(name)}
-        if unknown := sorted(overrides.keys() - declared):
-            names = ", ".join(_with_suggestion(name, declared) for name in unknown)
-            raise DeploymentError(
-                f"no template has a parameter {names}; the parameters are: {', '.join(sorted(declared))}"
-            )
+    def check(self, named: Iterable[Named], reset: Collection[str] = ()) -> None:
+        """Raise `ParameterError` with everything that is wrong with the user's parameters."""
+        other = {name: self._parameters(name) for name in self._other_stacks()}
+        found = mistakes(named, reset, {name: self._parameters(name) for name in self.stacks}, other)
+        if found:
+            raise ParameterError("\n".join(found))
 
-    def _parameters(self, name: str) -> set[str]:
-        with aws_errors_about(f"the template {name}"):
-            answer = self.cloudformation.validate_template(TemplateBody=self._body(name))
-        return {parameter["ParameterKey"] for parameter in answer["Parameters"]}
+    def _other_stacks(self) -> list[str]:
+        present = {path.stem for path in self.templates.glob("*.yaml")}
+        return [name for name in ALL_STACKS if name in present and name not in self.stacks]
 
-    def _template(self, name: str, declared: set[str], values: Mapping[str, str]) -> Template:
-        return Template(self._body(name), {key: values[key] for key in declared & values.keys()}, self.tags)
+    def stack(self, name: str) -> Mapping[str, Any] | None:
+        """The stack of a template, as DescribeStacks returns it; None if it does not exist or was never complete."""
+        found = self._client.find(self._stack_name(name))
+        return found if exists(found) else None
+
+    def _parameters(self, name: str) -> Mapping[str, Parameter]:
+        return declared(self._body(name))
+
+    def _template(self, name: str, known: Mapping[str, str], reset: Collection[str]) -> Template:
+        names = self._parameters(name).keys()
+        values = {key: known[key] for key in names & known.keys()}
+        return Template(self._body(name), values, self.tags, frozenset(names - set(reset)))
 
     def _upload(self, function: str, code: Path, known: Outputs) -> str:
         bucket, key = known["CodeBucket"], _key_of(function, code)
@@ -158,12 +195,6 @@ def _zip_of(stack: str, zips: Mapping[str, Path]) -> Path:
     if stack not in zips:
         raise DeploymentError(f"the stack {stack} needs the zip of its function, which was not given")
     return zips[stack]
-
-
-def _with_suggestion(name: str, names: Collection[str]) -> str:
-    """A misspelled name, with the most similar right one if there is one."""
-    similar = difflib.get_close_matches(name, names, n=1)
-    return f"{name} (did you mean {similar[0]}?)" if similar else name
 
 
 def _key_of(function: str, code: Path) -> str:

@@ -11,3 +11,7 @@ class PackageError(DeploymentError):
 
 class ImageError(DeploymentError):
     """The producer's image could not be built or pushed."""
+
+
+class ParameterError(DeploymentError):
+    """What the user asks for is wrong. The message has one line for each mistake. Nothing was deployed."""

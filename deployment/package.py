@@ -36,6 +36,8 @@ _ARCHITECTURES: dict[str, Architecture] = {
 _MACHINES: dict[Architecture, str] = {"arm64": "aarch64", "x86_64": "x86_64"}
 # The platforms of wheels that Amazon Linux 2023 (glibc 2.34) can load. pip does not infer the older ones by itself.
 _PLATFORMS = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014")
+REPLACED = b"replaced"
+"""The comment in the zip of a file that the user replaced. A later deployment recognizes the user's rules by it."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a zip can store."""
 _MODE = 0o100644  # readable by all, because Lambda reads the files as another user
@@ -101,6 +103,7 @@ def build(
             entry = zipfile.ZipInfo(name, _EPOCH)
             entry.create_system = _UNIX
             entry.external_attr = _MODE << 16
+            entry.comment = REPLACED if name in replaced else b""
             archive.writestr(entry, files[name], zipfile.ZIP_DEFLATED, compresslevel=9)
     return partial.replace(path)
 

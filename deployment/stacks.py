@@ -20,6 +20,7 @@ ALL_STACKS = (
     "analytics",
     "views",
     "queries",
+    "subscriptions",
     "operators",
     "observability",
     "network",

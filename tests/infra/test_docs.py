@@ -13,11 +13,11 @@ from tests.support.templates import ALL
 ROOT = Path(__file__).parents[2]
 GUIDES = {
     name: (ROOT / "docs" / name).read_text(encoding="utf-8")
-    for name in ("deploy.md", "security.md", "runbook.md", "operations.md")
+    for name in ("deploy.md", "alerts.md", "security.md", "runbook.md", "operations.md")
 }
 PARAMETERS = {key for template in ALL.values() for key in template.get("Parameters", {})}
 OUTPUTS = {key for template in ALL.values() for key in template.get("Outputs", {})}
-MAKE = {"ARCHIVE", "KEY", "STAGE", "PARAMETERS", "IMAGE", "DRY_RUN", "PACKAGE_ARCHITECTURE"}
+MAKE = {"ARCHIVE", "KEY", "STAGE", "PARAMETERS", "IMAGE", "DRY_RUN", "PACKAGE_ARCHITECTURE", "RULES", "RESET", "YES"}
 
 
 @pytest.mark.parametrize("guide", GUIDES)
@@ -53,7 +53,9 @@ def test_the_deployment_guide_counts_the_alarms() -> None:
 def test_the_files_of_stages_name_only_parameters_that_exist() -> None:
     for path in (ROOT / "infra" / "stages").glob("*.env"):
         lines = path.read_text(encoding="utf-8").splitlines()
-        assert {match[1] for line in lines if (match := re.match(r"#?([A-Z][A-Za-z]+)=", line))} <= PARAMETERS
+        assert {match[1] for line in lines if (match := re.match(r"#?([A-Z][A-Za-z]+)=", line))} <= PARAMETERS | {
+            "RULES"
+        }
 
 
 SECTIONS = dict(re.findall(r"^## (\w+)\n(.*?)(?=^#|\Z)", GUIDES["runbook.md"], re.DOTALL | re.MULTILINE))

@@ -211,6 +211,8 @@ class TestTopicAndQueue:
         ("storage", "AlertsPolicy", "sns:Publish", {"Ref": "Alerts"}),
         ("operators", "OperatorsPolicy", "sns:Publish", {"Ref": "Operators"}),
         ("storage", "QuarantinePolicy", "sqs:*", {"Fn::GetAtt": ["Quarantine", "Arn"]}),
+        ("subscriptions", "QueuePolicy", "sqs:*", {"Fn::GetAtt": ["Queue", "Arn"]}),
+        ("subscriptions", "UndeliveredPolicy", "sqs:*", {"Fn::GetAtt": ["Undelivered", "Arn"]}),
     ],
 )
 def test_requests_without_tls_are_denied(template: str, policy: str, action: str, guarded: object) -> None:
@@ -247,6 +249,8 @@ def test_only_resources_that_hold_data_outlive_their_stack() -> None:
         ("stream", "Stream"): ("Delete", "Retain"),
         ("storage", "Quarantine"): ("Delete", "Retain"),
         ("storage", "Code"): ("Delete", "Delete"),
+        ("subscriptions", "Queue"): ("Delete", "Retain"),
+        ("subscriptions", "Undelivered"): ("Delete", "Retain"),
         ("analytics", "Results"): ("Delete", "Delete"),
         ("registry", "Repository"): ("Delete", "Retain"),
         ("operators", "Key"): ("Delete", "Delete"),

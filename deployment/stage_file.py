@@ -1,0 +1,59 @@
+"""Reads the file of a stage, such as infra/stages/dev.env: parameters, and the file of alert rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from deployment.errors import ParameterError
+from deployment.parameters import Named
+from quotes.encodings import NotUtf8, decode_text
+
+RULES = "RULES"
+"""The key of a stage file that names the file of alert rules. It is no parameter of a template."""
+DEFAULT_RULES = "default"
+"""The word that stands for the default rules where a file of rules can be named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the user asks of a deployment. What it does not name stays as it is deployed."""
+
+    parameters: tuple[Named, ...] = ()
+    rules: str | None = None
+    """A file of alert rules, or `default`. None keeps the rules that are deployed."""
+
+
+def read_wishes(stage_file: Path | None, options: Iterable[str], rules: str | None) -> Wishes:
+    """The wishes in a stage file, and those of the command line, which win.
+
+    Comments and empty lines are left out. A file of rules is relative to the stage file. Raises `ParameterError` with
+    every line that is not KEY=VALUE.
+    """
+    parameters: dict[str, Named] = {}
+    wrong = []
+    in_file = () if stage_file is None else enumerate(_text(stage_file).splitlines(), start=1)
+    lines = [(f"{stage_file} line {number}: ", line.strip(), stage_file) for number, line in in_file]
+    for place, text, file in [*lines, *(("--parameter / PARAMETERS: ", text, None) for text in options)]:
+        name, separator, value = text.partition("=")
+        if file is not None and (text == "" or text.startswith("#")):
+            continue
+        if not (name and separator):
+            wrong.append(f"{place}{text!r} is not KEY=VALUE")
+        elif name != RULES:
+            parameters[name] = Named(name, value, place)
+        elif file is None:
+            wrong.append(f"{place}{RULES} is no parameter; name the rules with --rules / RULES")
+        elif rules is None:
+            rules = value if value == DEFAULT_RULES else str(file.parent / value)
+    if wrong:
+        raise ParameterError("\n".join(wrong))
+    return Wishes(tuple(parameters.values()), rules)
+
+
+def _text(file: Path) -> str:
+    try:
+        return decode_text(file.read_bytes())
+    except NotUtf8 as error:
+        raise ParameterError(f"{file}: the file {error}") from error
