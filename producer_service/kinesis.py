@@ -68,7 +68,7 @@ class KinesisStream:
                 self._aws.renew_credentials()
             if failure == "unexpected":
                 raise
-            return _all_failed(packets, failure, in_words(error))
+            return _all_failed(packets, failure, _advice(error))
 
     def check(self) -> str:
         """See `Stream.check`."""

@@ -28,7 +28,7 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     with pytest.MonkeyPatch.context() as environment:
         environment.delenv("AWS_ENDPOINT_URL", raising=False)  # localstack-client would use it
         try:
-            stack.compose("build")
+            stack.compose("--profile", "sql", "build")
             stack.up()
             stack.reader.new_alerts()  # this subscribes, so that no later alert is missed
             yield stack

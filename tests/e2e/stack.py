@@ -29,7 +29,9 @@ COMMAND_SECONDS = 400.0
 STORED_SECONDS = 60.0
 """How long an accepted quote may take to be stored."""
 # Port 0 is any free port, since a developer's own stack may be running.
-PORTS = {f"{name}_PORT": "0" for name in ("LOCALSTACK", "METRICS", "PROMETHEUS", "GRAFANA")}
+PORTS = {f"{name}_PORT": "0" for name in ("LOCALSTACK", "METRICS", "PROMETHEUS", "ALERTMANAGER", "GRAFANA")} | {
+    "ALERTMANAGER_CONFIG": "./tests/e2e/alertmanager"
+}
 
 
 class Stack:
@@ -40,7 +42,8 @@ class Stack:
         self.files = [ROOT / "docker-compose.yml", HERE / "compose.yaml"]
         self.project = project
         self._scratch = scratch
-        prefixes = ("PRODUCER_", "COMPOSE_", "STOCKSTREAM_VERSION")
+        prefixes = ("PRODUCER_", "COMPOSE_", "STOCKSTREAM_VERSION", "WATCHLIST", "RULES")
+        self._forgotten = 0
         self._environment = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)} | PORTS
 
     def compose(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -57,6 +60,15 @@ class Stack:
     def up(self, *services: str) -> None:
         """Start services, by default all, and wait until they are healthy."""
         self.compose("up", "--detach", "--wait", *(services or self.services))
+
+    @contextmanager
+    def setting(self, variable: str, value: str) -> Iterator[None]:
+        """Set a variable of the compose file for as long as the block lasts."""
+        self._environment[variable] = value
+        try:
+            yield
+        finally:
+            del self._environment[variable]
 
     @contextmanager
     def frozen(self, service: str) -> Iterator[None]:
@@ -99,6 +111,13 @@ class Stack:
             return int(_opened(self.url("producer", 8080) + path).status)
         except urllib.error.HTTPError as error:
             return error.code
+
+    def status_or_none(self, path: str) -> int | None:
+        """As `status`, or None if the producer does not answer, as while it restarts."""
+        try:
+            return self.status(path)
+        except (OSError, ValueError):  # without a container, it has no port either
+            return None
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """The current samples of a Prometheus expression."""
@@ -143,7 +162,13 @@ class Stack:
         """The identities of all accepted quotes, from the accepted log in the producer's volume."""
         copy = self._scratch / "accepted_log.jsonl"
         self.compose("cp", f"producer:{ACCEPTED_LOG}", str(copy))
-        return list(accepted_log.read(copy))
+        return list(accepted_log.read(copy))[self._forgotten :]
+
+    def forget(self, accepted: int) -> None:
+        """Leave this many accepted quotes out from now on, and find the resources anew: LocalStack has lost both."""
+        self._forgotten += accepted
+        for found in ("session", "outputs", "reader"):
+            self.__dict__.pop(found, None)
 
     def audited(self) -> Findings:
         """Wait until everything accepted so far is stored, or `STORED_SECONDS` have passed, and return the audit."""

@@ -86,7 +86,7 @@ def test_a_bad_line_is_quarantined_and_the_good_line_beside_it_is_stored(stack: 
 
 
 def test_deploying_again_changes_nothing(stack: Stack) -> None:
-    again = stack.compose("run", "--rm", "deployer", "deployment", "deploy", "--architecture", "native")
+    again = stack.compose("exec", "deployer", "python", "-m", "deployment", "deploy", "--architecture", "native")
     assert again.stderr.count("is up to date") == 3
     assert f"StreamName={stack.outputs['StreamName']}\n" in again.stdout
 

@@ -21,7 +21,7 @@ QUERIES = {
 
 
 def test_every_target_is_up(stack: Stack) -> None:
-    wait_until(lambda: len(stack.query("up == 1")) == 3, seconds=30, what="three targets are up")
+    wait_until(lambda: len(stack.query("up == 1")) == 4, seconds=30, what="four targets are up")
 
 
 @pytest.mark.parametrize("title", QUERIES)

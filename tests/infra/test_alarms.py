@@ -74,8 +74,9 @@ class TestAlarm:
 
     def test_names_its_section_of_the_runbook(self, name: str) -> None:
         _, alarm = ALARMS[name]
-        assert re.fullmatch(r"[A-Z].*\. See docs/runbook\.md#\w+", alarm["AlarmDescription"])
-        assert alarm["AlarmDescription"].rpartition("#")[2] in sections()
+        description = alarm["AlarmDescription"]["Fn::Sub"]
+        assert re.fullmatch(r"[A-Z].*\. See \$\{RunbookUrl\}#\w+", description)
+        assert description.rpartition("#")[2] in sections()
 
     def test_says_what_missing_data_means(self, name: str) -> None:
         _, alarm = ALARMS[name]
@@ -94,9 +95,11 @@ def test_a_rule_notifies_operators_with_the_reason_of_ecs(name: str) -> None:
     (target,) = rule["Targets"]
     assert target["Arn"] == {"Ref": "OperatorsTopicArn"}
     transformer = target["InputTransformer"]
-    used = set(re.findall(r"<(\w+)>", transformer["InputTemplate"]))
-    assert used == transformer["InputPathsMap"].keys()
-    assert json.loads(transformer["InputTemplate"]).rpartition("#")[2] in sections()
+    template = transformer["InputTemplate"]["Fn::Sub"]
+    assert set(re.findall(r"<(\w+)>", template)) == transformer["InputPathsMap"].keys()
+    link = json.loads(template).rpartition(" ")[2]
+    assert link.startswith("${RunbookUrl}#")
+    assert link.partition("#")[2] in sections()
 
 
 def test_every_known_problem_has_an_alarm_or_a_rule() -> None:

@@ -21,6 +21,7 @@ SET_BY_THE_IMAGE_OR_THE_DEPLOYMENT = {
     "PRODUCER_HTTP_PORT",
     "PRODUCER_JOURNAL_DIR",
     "PRODUCER_YAHOO_CACHE_DIR",
+    "PRODUCER_WATCHLIST",
 }
 OF_TESTS_AND_REPLAYS = {"PRODUCER_ACCEPTED_LOG_PATH", *(name for name in VARIABLES if "_REPLAY_" in name)}
 
@@ -33,10 +34,20 @@ class TestService:
     def test_has_an_image_with_a_tag(self, service: str) -> None:
         assert re.search(r":(v?\d|\$\{STOCKSTREAM_VERSION:-dev\}$)", SERVICES[service]["image"])
 
-    def test_mounts_only_declared_volumes_and_folders_of_the_repository(self, service: str) -> None:
-        sources = {volume.partition(":")[0] for volume in SERVICES[service].get("volumes", [])}
-        folders = {source for source in sources if source.startswith(".")}
-        assert all((ROOT / folder).is_dir() for folder in folders)
+    def test_comes_back_after_it_ended_unless_it_is_a_command(self, service: str) -> None:
+        is_command = "profiles" in SERVICES[service]
+        assert SERVICES[service]["restart"] == ("no" if is_command else "unless-stopped")
+
+    def test_mounts_only_declared_volumes_and_files_of_the_repository(self, service: str) -> None:
+        volumes = SERVICES[service].get("volumes", [])
+        sources = {volume.partition(":")[0] for volume in volumes if isinstance(volume, str)}
+        # The user may name another file than the default.
+        users = {
+            re.sub(r"^\$\{[A-Z_]+:-(.*)\}$", r"\1", volume["source"]) for volume in volumes if isinstance(volume, dict)
+        }
+        folders = {source for source in sources | users if source.startswith(".")}
+        assert users <= folders
+        assert all((ROOT / folder).exists() for folder in folders)
         assert sources - folders - {"/var/run/docker.sock"} <= yaml.safe_load(TEXT)["volumes"].keys()
 
 

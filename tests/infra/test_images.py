@@ -28,9 +28,9 @@ def copied(stage: str) -> set[str]:
 
 def test_the_tools_run_the_command_lines_of_their_packages() -> None:
     assert 'ENTRYPOINT ["python", "-m"]' in STAGES["tools"]
-    commands = {name: service["command"][0] for name, service in TOOLS.items()}
-    assert commands == {"deployer": "deployment", "exporter": "operations"}
-    assert all((ROOT / package / "__main__.py").is_file() for package in commands.values())
+    assert TOOLS["deployer"]["entrypoint"] == ["python", "-m", "docker.deployer"]
+    assert TOOLS["exporter"]["command"][0] == "operations"
+    assert all((ROOT / package / "__main__.py").is_file() for package in ("deployment", "operations", "analytics"))
 
 
 OF_FUNCTIONS = {package for function in FUNCTIONS.values() for package in function.packages}
@@ -42,6 +42,7 @@ OF_FUNCTIONS = {package for function in FUNCTIONS.values() for package in functi
     [
         ("producer", packages_used_by("producer_service")),
         ("package", packages_used_by("deployment") | OF_FUNCTIONS),
+        ("sql", packages_used_by("analytics")),
         ("tools", packages_used_by("deployment", "operations") | OF_FUNCTIONS),
     ],
 )

@@ -56,7 +56,10 @@ class TestConfinement:
         assert properties("producer", "TaskDefinition")["Volumes"] == [{"Name": mount["SourceVolume"]}]
         path = mount["ContainerPath"]
         assert f"\nVOLUME {path}\n" in DOCKERFILE
-        writable = {volume.split(":")[1] for volume in COMPOSE["volumes"] if not volume.endswith(":ro")}
+        binds = [volume for volume in COMPOSE["volumes"] if isinstance(volume, dict)]
+        assert all(bind["read_only"] for bind in binds)
+        named = [volume for volume in COMPOSE["volumes"] if isinstance(volume, str)]
+        writable = {volume.split(":")[1] for volume in named if not volume.endswith(":ro")}
         assert writable == {path}
         assert all(
             value.startswith(path) for value in re.findall(r"PRODUCER_(?:JOURNAL|YAHOO_CACHE)_DIR=(\S+)", DOCKERFILE)

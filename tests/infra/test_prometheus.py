@@ -14,6 +14,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
+from docker import pages
 from lane_state import LaneState, SymbolState, pack
 from operations.exporter import PipelineCollector
 from producer_service.metrics import Metrics
@@ -82,6 +83,8 @@ def rules(file: str) -> list[dict[str, Any]]:
 
 ALERTS, RECORDINGS = rules("alerts.yml"), rules("recording.yml")
 DASHBOARD: dict[str, Any] = json.loads((DOCKER / "grafana/dashboards/stockstream.json").read_text(encoding="utf-8"))
+GUIDES = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md")}
+RUNBOOK = pages.page(GUIDES["runbook.md"], GUIDES.keys())
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 
 
@@ -119,16 +122,28 @@ class TestAlert:
         assert alert["annotations"]["summary"]
 
     def test_links_to_its_section_of_the_runbook(self, alert: dict[str, Any]) -> None:
-        runbook, _, anchor = alert["annotations"]["runbook_url"].partition("#")
-        sections = re.findall(r"^## (\w+)$", (ROOT / runbook).read_text(encoding="utf-8"), re.MULTILINE)
-        assert alert["alert"] in sections
-        assert anchor == alert["alert"].lower()  # as GitHub makes anchors from headings
+        link = f"{{{{ $externalURL }}}}/user/runbook.html#{alert['alert'].lower()}"
+        assert alert["annotations"]["runbook_url"] == link
+        assert f'id="{alert["alert"].lower()}"' in RUNBOOK
 
     def test_has_a_unit_test(self, alert: dict[str, Any]) -> None:
         assert alert["alert"] in (DOCKER / "prometheus" / "rules_test.yml").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("guide", ["runbook.md", "deploy.md", "security.md"])
+def test_every_link_of_a_page_leads_to_a_section_of_a_page(guide: str) -> None:
+    written = {name.removesuffix(".md") + ".html": pages.page(text, GUIDES.keys()) for name, text in GUIDES.items()}
+    here = guide.removesuffix(".md") + ".html"
+    links = [link for link in re.findall(r'href="([^"]*)"', written[here]) if "://" not in link]
+    assert links
+    for page, _, anchor in (link.partition("#") for link in links):
+        assert not anchor or f'id="{anchor}"' in written[page or here]
+
+
 class TestDashboard:
+    def test_links_to_the_runbook_where_prometheus_serves_it(self) -> None:
+        assert "(http://127.0.0.1:9090/user/runbook.html)" in json.dumps(DASHBOARD)
+
     def test_reads_from_the_provisioned_data_source(self) -> None:
         provisioned = yaml.safe_load((DOCKER / "grafana/provisioning/datasources/prometheus.yml").read_text())
         uids = {source["uid"] for source in provisioned["datasources"]}

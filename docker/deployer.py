@@ -1,0 +1,68 @@
+"""The program of the container `deployer`: `deployer.py OPTION...`, with the options of `deployment deploy`.
+
+It deploys the pipeline, and deploys it again whenever the emulator has lost it. The file /tmp/state is for the health
+check of the container.
+"""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from docker import pages
+from terminal.output import echo
+
+STATE = Path("/tmp/state")  # noqa: S108  (the container is the only one that uses this /tmp)
+SHARED = Path("/run/stockstream")
+LAST_STACK = "stockstream-dev-processor"
+LOOK_SECONDS = 2
+RETRY_SECONDS = 10
+
+
+def deploy(options: list[str]) -> bool:
+    """Deploy, and hand the outputs to the other containers. Returns whether that succeeded."""
+    fresh = SHARED / "outputs.new"
+    command = [sys.executable, "-m", "deployment", "deploy", "--outputs-file", str(fresh), *options]
+    if subprocess.run(command, check=False).returncode:  # noqa: S603  (of the compose file)
+        return False
+    fresh.replace(SHARED / "outputs")
+    return True
+
+
+def is_lost(cloudformation: Any) -> bool:
+    """Whether the emulator answers, but does not have the stacks. An emulator that does not answer has lost nothing."""
+    try:
+        cloudformation.describe_stacks(StackName=LAST_STACK)
+    except ClientError as error:
+        return "does not exist" in str(error)
+    except BotoCoreError:
+        return False
+    return False
+
+
+def main(options: list[str]) -> None:
+    """Keep the pipeline deployed until SIGTERM."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    STATE.unlink(missing_ok=True)
+    pages.write(Path("docs"), SHARED / "pages")
+    settings = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1})
+    cloudformation = boto3.client("cloudformation", config=settings)
+    while True:
+        while not deploy(options):
+            STATE.write_text("the deployment failed; the log of this container says why\n", encoding="utf-8")
+            time.sleep(RETRY_SECONDS)
+        STATE.write_text("deployed\n", encoding="utf-8")
+        while not is_lost(cloudformation):
+            time.sleep(LOOK_SECONDS)
+        STATE.write_text("the emulator has lost the stacks\n", encoding="utf-8")
+        echo("The emulator has lost its stream, tables and archive, as in a restart. Deploying again.")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
