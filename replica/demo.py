@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from analytics import local_archive
+from analytics import local_archive, local_tables
 from costs import prices
 from costs.usage import Usage, items, per_million
 from producer_service import accepted_log
@@ -94,6 +94,7 @@ def run_demo(
             view.report("reading back the stream, the tables, the archive and the queues")
             findings = audit(list(accepted_log.read(directory / "accepted_log.jsonl")), pipeline.reader.read())
             local_archive.download(pipeline.emulator.client("s3"), pipeline.outputs["ArchiveBucket"], archive)
+            local_tables.keep(archive, pipeline.reader.bars(), pipeline.reader.alerts())
         snapshot = pipeline.monitor.snapshot(PRICES)
         summary = _summary(findings, snapshot, took, usage)
         view.summarize(findings, snapshot, usage, summary.usd_per_million_quotes)
