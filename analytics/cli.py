@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -72,17 +72,17 @@ def sql(
         raise typer.BadParameter("use only one of them", param_hint="--json --csv")
     with _reported_errors(), _archive_at(archive) as directory:
         known = catalog.read()
-        engine = Engine(known, directory, allow_files=allow_files)
         last = local_archive.last_day(directory)
         if last is not None and local_archive.is_old(last, datetime.now(UTC).date()):
             echo(f"note: the archive ends on {last}, but saved queries read the last seven days", err=True)
         output_format: OutputFormat = "json" if as_json else "csv" if as_csv else "table"
-        session = Session(known, engine, Screen(os.environ.get("PAGER")), output_format)
-        if query is None and sys.stdin.isatty():
-            echo(f"The archive is {directory}.")
-            run_prompt(session, HISTORY)
-        else:
-            session.run_all(split(_piped() if query is None else _given(query)))
+        with closing(Engine(known, directory, allow_files=allow_files)) as engine:
+            session = Session(known, engine, Screen(os.environ.get("PAGER")), output_format)
+            if query is None and sys.stdin.isatty():
+                echo(f"The archive is {directory}.")
+                run_prompt(session, HISTORY)
+            else:
+                session.run_all(split(_piped() if query is None else _given(query)))
 
 
 @app.command("templates")

@@ -146,9 +146,10 @@ class Engine:
         return [name for (name,) in self._execute(names).fetchall()]
 
     def close(self) -> None:
-        """Free the memory."""
-        self._connection.close()
+        """Cancel what runs, and free the memory."""
+        self._cancel()
         self._thread.shutdown()
+        self._connection.close()
 
     def _checked(self, sql: str) -> list[duckdb.Statement]:
         """The statements. Raises `QueryError` if one may not run here."""
@@ -183,15 +184,19 @@ class Engine:
 
     def _cancellable(self, call: Callable[[], T]) -> T:
         """The result of a call that Ctrl-C cancels. DuckDB by itself may notice a signal late or never."""
-        future = self._thread.submit(call)
         try:
             with _query_errors():
-                return future.result()
+                return self._thread.submit(call).result()
         except KeyboardInterrupt:
-            while not future.done():  # to interrupt a query before it starts has no effect
-                self._connection.interrupt()
-                wait([future], timeout=0.05)
+            self._cancel()
             raise
+
+    def _cancel(self) -> None:
+        """Cancel what runs on the thread, and wait until it has ended."""
+        idle = self._thread.submit(lambda: None)
+        while not idle.done():  # to interrupt a query before it starts has no effect
+            self._connection.interrupt()
+            wait([idle], timeout=0.05)
 
 
 @contextmanager
