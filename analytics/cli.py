@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -70,6 +71,8 @@ def sql(
     """
     if as_json and as_csv:
         raise typer.BadParameter("use only one of them", param_hint="--json --csv")
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may not know every character
     with _reported_errors(), _archive_at(archive) as directory:
         known = catalog.read()
         last = local_archive.last_day(directory)
@@ -123,10 +126,7 @@ def _archive_at(place: str | None) -> Iterator[Path]:
         running = demo_record.running()
         newest = local_archive.newest(demo_record.last_ended(), running)
         if running:
-            echo(
-                "note: a demo is running. Its archive comes when it ends, and this is the one of an earlier demo",
-                err=True,
-            )
+            echo("note: a demo is running, and its archive comes when it ends. This is an earlier one", err=True)
         yield newest
     elif not place.startswith("s3://"):
         yield local_archive.require(Path(place))

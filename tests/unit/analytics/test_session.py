@@ -5,17 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from analytics import catalog, cli, formatting
+from analytics import catalog, cli, formatting, local_tables
 from analytics.duckdb_engine import Engine, QueryError
 from analytics.formatting import OutputFormat
 from analytics.pager import Screen
 from analytics.session import Session
 from analytics.statements import split
+from workspace import demo_record
+from workspace.demo_record import DemoRecord
 
 KNOWN = catalog.read()
 
@@ -137,3 +140,28 @@ def test_sql_that_is_not_utf8_or_empty_is_a_mistake(tmp_path: Path) -> None:
     for query, message in (("select '\udcff'", "the SQL is not UTF-8"), (" ", "there is no statement")):
         done = CliRunner().invoke(cli.app, ["sql", query, "--archive", str(tmp_path)])
         assert (done.exit_code, message in done.stderr) == (1, True), done.output
+
+
+def demo(archive: Path) -> DemoRecord:
+    return DemoRecord(
+        stage="demo",
+        process=1,
+        started_at=datetime.now(UTC),
+        endpoint_url="",
+        region="",
+        producer_url="",
+        source="",
+        outputs={},
+        archive=str(archive),
+    )
+
+
+def test_without_an_archive_that_of_the_last_demo_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    last = tmp_path / "last"
+    (last / "raw-data").mkdir(parents=True)
+    local_tables.keep(last, [{"symbol": "KEPT"}], [])
+    monkeypatch.setattr(demo_record, "last_ended", lambda: demo(last))
+    monkeypatch.setattr(demo_record, "running", lambda: (demo(tmp_path / "running"),))
+    done = CliRunner().invoke(cli.app, ["sql", "select symbol from bars", "--csv"])
+    assert done.stdout == "symbol\nKEPT\n"
+    assert done.stderr == "note: a demo is running, and its archive comes when it ends. This is an earlier one\n"
