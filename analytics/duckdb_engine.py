@@ -36,6 +36,8 @@ DATABASE = "archive"
 """The read-only database of the tables and views."""
 BATCH = 1_000
 """How many rows are read at once."""
+LOOK_SECONDS = 0.05
+"""How long to wait for a query until Ctrl-C is looked for again."""
 _FILES = "add --allow-files (SQL_ARGS=--allow-files with make) to let SQL read and write files of this machine"
 _OFF = {
     "COPY": f"COPY is off, because it reads or writes files: {_FILES}",
@@ -185,8 +187,11 @@ class Engine:
     def _cancellable(self, call: Callable[[], T]) -> T:
         """The result of a call that Ctrl-C cancels. DuckDB by itself may notice a signal late or never."""
         try:
+            future = self._thread.submit(call)
+            while not wait([future], LOOK_SECONDS).done:
+                pass  # Python may notice a signal only after the wait that it comes just before
             with _query_errors():
-                return self._thread.submit(call).result()
+                return future.result()
         except KeyboardInterrupt:
             self._cancel()
             raise
@@ -196,7 +201,7 @@ class Engine:
         idle = self._thread.submit(lambda: None)
         while not idle.done():  # to interrupt a query before it starts has no effect
             self._connection.interrupt()
-            wait([idle], timeout=0.05)
+            wait([idle], LOOK_SECONDS)
 
 
 @contextmanager
