@@ -87,9 +87,9 @@ demo: $(VENV)/$(STAMP) ## Run the whole pipeline on this machine, without AWS an
 # The query reaches the shell in a variable, because it holds quotes and dollar signs.
 sql: export SQL_QUERY = $(value QUERY)
 sql: $(VENV)/$(STAMP) ## Query the archive of the last demo by SQL, as Athena would. Without QUERY it prompts.
-##   QUERY="select 1"   SQL, or the name of a saved query
+##   QUERY="select 1"   SQL, or names of saved queries, with semicolons between them
 ##   ARCHIVE=dir        another archive: a directory that holds raw-data/, or s3://BUCKET
-##   SQL_ARGS=--json    more options, such as --json, --csv or --allow-files
+##   SQL_ARGS=--csv     more options: --csv or --json, and --allow-files for COPY … TO 'file.parquet'
 	@$(VENV)/bin/python -m analytics sql $(if $(ARCHIVE),--archive '$(ARCHIVE)') $(SQL_ARGS) $${SQL_QUERY:+"$$SQL_QUERY"}
 
 bill: $(VENV)/$(STAMP) ## Price a month on AWS, line by line.

@@ -28,6 +28,7 @@ class Column(msgspec.Struct, frozen=True):
 
     name: str
     type: str
+    comment: str = ""
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +102,9 @@ def _table(template: Path) -> Table:
 
 
 def _columns(listed: list[Mapping[str, str]]) -> tuple[Column, ...]:
-    return tuple(Column(column["Name"], column["Type"].replace(" ", "")) for column in listed)
+    return tuple(
+        Column(column["Name"], column["Type"].replace(" ", ""), str(column.get("Comment", ""))) for column in listed
+    )
 
 
 class _Loader(yaml.SafeLoader):

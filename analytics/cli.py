@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
-import boto3
 import typer
 from botocore.exceptions import BotoCoreError
-from rich.console import Console
 
 from analytics import catalog, local_archive, templates
-from analytics.duckdb_engine import Engine, view_columns
+from analytics.duckdb_engine import Engine, QueryError, view_columns
 from analytics.errors import AnalyticsError
 from analytics.formatting import OutputFormat
-from analytics.prompt import Session
+from analytics.pager import Screen
+from analytics.prompt import run_prompt
+from analytics.session import Session
+from analytics.statements import split
 from terminal.output import echo, echo_error
+from workspace import demo_record
+from workspace.places import STATE
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help="SQL over the archive.")
 
-PIPE_WIDTH = 240
-"""The width of a table in characters if the output is not a terminal."""
+HISTORY = STATE / "sql-history"
+INTERRUPTED = 130
+"""The exit status of shells for a program that Ctrl-C ended."""
 
 
 @app.command()
@@ -33,42 +39,53 @@ def sql(
     query: Annotated[
         str | None,
         typer.Argument(
-            help="SQL, or the name of a saved query. Without it, statements are read from a prompt or a pipe."
+            help="SQL statements, or names of saved queries, with semicolons between them. "
+            "Without it, they are read from a prompt or a pipe."
         ),
     ] = None,
     archive: Annotated[
-        str,
+        str | None,
         typer.Option(help="A directory that holds raw-data/, or s3://BUCKET.", show_default="the last demo's"),
-    ] = str(local_archive.DIRECTORY),
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, with the exact values.")] = False,  # noqa: FBT002  (an option, by name)
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print the result as CSV.")] = False,  # noqa: FBT002  (an option, by name)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print results as JSON, with the exact values.")] = False,  # noqa: FBT002  (an option, by name)
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print results as CSV.")] = False,  # noqa: FBT002  (an option, by name)
     allow_files: Annotated[  # noqa: FBT002  (an option, by name)
         bool,
-        typer.Option("--allow-files", help="Let SQL read and write files of this machine, for example with COPY."),
+        typer.Option(
+            "--allow-files",
+            help="Let SQL read and write files of this machine. `COPY quotes TO 'quotes.parquet'` writes Parquet.",
+        ),
     ] = False,
 ) -> None:
     r"""Run SQL over an archive.
 
-    The table, the views and the saved queries are the same as in Athena, and the query `\d` lists them. An archive in
-    S3 is first downloaded completely, with the credentials and the endpoint that the AWS SDK finds.
+    The table `lines`, the views and the saved queries are the same as in Athena, and the query `\d` lists them. The
+    tables `bars` and `alerts` are beside the archive of a demo. An archive in S3 is first downloaded completely, with
+    the credentials and the endpoint that the AWS SDK finds.
 
-    SQL reaches only the archive, so you can also run SQL that you have not written. A table and CSV show texts with
-    escapes for what could draw on your terminal. JSON has the exact values.
+    If a statement fails, the statements after it do not run, and the command exits with 1.
+
+    SQL reaches only the archive and changes nothing, so you can also run SQL that you have not written. Tables and CSV
+    show texts with escapes for what could draw on your terminal. JSON has the exact values. A terminal shows a table
+    that does not fit through the pager that the variable PAGER names, or `less`.
     """
     if as_json and as_csv:
         raise typer.BadParameter("use only one of them", param_hint="--json --csv")
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may not know every character
     with _reported_errors(), _archive_at(archive) as directory:
         known = catalog.read()
-        engine = Engine(known, directory, allow_files=allow_files)
         last = local_archive.last_day(directory)
         if last is not None and local_archive.is_old(last, datetime.now(UTC).date()):
             echo(f"note: the archive ends on {last}, but saved queries read the last seven days", err=True)
         output_format: OutputFormat = "json" if as_json else "csv" if as_csv else "table"
-        session = Session(known, engine, Console(width=None if sys.stdout.isatty() else PIPE_WIDTH), output_format)
-        if query is None:
-            session.run_prompt()
-        else:
-            session.run(query)
+        with closing(Engine(known, directory, allow_files=allow_files)) as engine:
+            session = Session(known, engine, Screen(os.environ.get("PAGER")), output_format)
+            if query is None and sys.stdin.isatty():
+                echo(f"The archive is {directory}.")
+                run_prompt(session, HISTORY)
+            else:
+                session.run_all(split(_piped() if query is None else _given(query)))
 
 
 @app.command("templates")
@@ -85,19 +102,44 @@ def write_templates() -> None:
             echo(str(path))
 
 
+def _piped() -> str:
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise QueryError(f"the piped SQL is not UTF-8: {error}") from error
+
+
+def _given(query: str) -> str:
+    try:
+        query.encode()  # Python has put surrogates in place of bytes that are not UTF-8
+    except UnicodeEncodeError as error:
+        raise QueryError(f"the SQL is not UTF-8: {error}") from error
+    if not query.strip():
+        raise QueryError("there is no statement")
+    return query
+
+
 @contextmanager
-def _archive_at(place: str) -> Iterator[Path]:
+def _archive_at(place: str | None) -> Iterator[Path]:
     """The directory of an archive. The archive of a bucket is downloaded, and removed when the block ends."""
-    if not place.startswith("s3://"):
+    if place is None:
+        running = demo_record.running()
+        newest = local_archive.newest(demo_record.last_ended(), running)
+        if running:
+            echo("note: a demo is running, and its archive comes when it ends. This is an earlier one", err=True)
+        yield newest
+    elif not place.startswith("s3://"):
         yield local_archive.require(Path(place))
-        return
-    bucket = place.removeprefix("s3://").strip("/")
-    with tempfile.TemporaryDirectory(prefix="stockstream-archive-") as scratch:
-        downloaded = local_archive.download(boto3.Session().client("s3"), bucket, Path(scratch))
-        for line in downloaded.left_out:
-            echo(line, err=True)
-        echo(f"downloaded {downloaded.objects:,} objects from s3://{bucket}", err=True)
-        yield Path(scratch)
+    else:
+        import boto3  # noqa: PLC0415  (most archives are on this machine)
+
+        bucket = place.removeprefix("s3://").strip("/")
+        with tempfile.TemporaryDirectory(prefix="stockstream-archive-") as scratch:
+            downloaded = local_archive.download(boto3.Session().client("s3"), bucket, Path(scratch))
+            for line in downloaded.left_out:
+                echo(line, err=True)
+            echo(f"downloaded {downloaded.objects:,} objects from s3://{bucket}", err=True)
+            yield Path(scratch)
 
 
 @contextmanager
@@ -108,3 +150,6 @@ def _reported_errors() -> Iterator[None]:
     except (AnalyticsError, BotoCoreError) as error:
         echo_error(error)
         raise typer.Exit(1) from error
+    except KeyboardInterrupt as error:
+        echo("interrupted", err=True)
+        raise typer.Exit(INTERRUPTED) from error

@@ -4,51 +4,69 @@ MiniStack's Athena uses DuckDB too, but it infers the table from the files. Ther
 column that no line has is an error, and there are no views.
 
 SQL may come from others, and DuckDB can do much more than ask questions. So by default it reaches only the files of the
-archive, and can write none.
+archive, and can write none. The tables and views are in a database that is read-only, so that no statement changes what
+the next one asks.
 """
 
 from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import duckdb
-import msgspec
 
-from analytics.catalog import Catalog, Column, Table
+from analytics import local_tables
+from analytics.catalog import Catalog, Column
 from analytics.errors import AnalyticsError
-from analytics.result import Result
+from analytics.quoting import literal, quoted
+from analytics.relations import definitions
+from analytics.result import OpenResult, Result, Row
+from analytics.statements import words_of
 
-_PRICE = "decimal(38,26)"
-_TYPES = {"string": "VARCHAR", "bigint": "BIGINT", "int": "INTEGER", _PRICE: "DECIMAL(38,26)"}
+T = TypeVar("T")
+
 MEMORY = "1GB"
 """How much memory a query takes. The rest goes to the disk, whatever a small compressed file holds."""
-_MACROS = (
-    # Functions of Trino that DuckDB does not have. Athena estimates the percentile, and this one is exact.
-    "CREATE MACRO from_iso8601_timestamp(text) AS CAST(text AS TIMESTAMPTZ)",
-    "CREATE MACRO approx_percentile(value, fraction) AS quantile_disc(value, fraction)",
-)
-
-
-_PRICE_MACRO = """
-CREATE MACRO price_of(number) AS CASE
-    WHEN number = '' THEN NULL
-    WHEN length(split_part(number, '.', 2)) <= 6 THEN CAST(CAST(number AS DECIMAL(18,6)) AS DECIMAL(38,26))
-    ELSE CAST(number AS DECIMAL(38,26))
-END
-"""
-"""A price from its text. By way of 6 places, most prices take a tenth of the time."""
-
-_FILES = "add --allow-files to let SQL read and write files of this machine"
-_FILE_STATEMENTS = frozenset({"ATTACH", "COPY", "EXPORT"})
-"""What writes files. DuckDB's own lock would let it write into the archive."""
-_EXTENSION_STATEMENTS = frozenset({"INSTALL", "LOAD"})
+DATABASE = "archive"
+"""The read-only database of the tables and views."""
+BATCH = 1_000
+"""How many rows are read at once."""
+LOOK_SECONDS = 0.05
+"""How long to wait for a query until Ctrl-C is looked for again."""
+_FILES = "add --allow-files (SQL_ARGS=--allow-files with make) to let SQL read and write files of this machine"
+_OFF = {
+    "COPY": f"COPY is off, because it reads or writes files: {_FILES}",
+    "EXPORT": f"EXPORT is off, because it writes files: {_FILES}",
+    "ATTACH": f"ATTACH is off, because it reads or writes files: {_FILES}",
+    "LOAD": "INSTALL and LOAD are off: SQL runs without extensions here",
+    "DETACH": "DETACH is off: the archive stays attached",
+    "USE": "USE is off: every statement asks the archive",
+}
+"""Statements that are refused, and why. DuckDB's own lock would let COPY write into the archive."""
+_WITH_FILES = frozenset({"COPY", "EXPORT", "ATTACH"})
+"""Those that `allow_files` allows."""
 _WITH_A_STATEMENT = frozenset({duckdb.StatementType.EXPLAIN, duckdb.StatementType.PREPARE})
 """`EXPLAIN ANALYZE COPY …` writes too."""
+_DEFINING = frozenset({duckdb.StatementType.CREATE, duckdb.StatementType.ALTER})
+_READ_ONLY = (
+    "the archive is read-only. CREATE TEMP TABLE or CREATE TEMP VIEW makes a table or a view of your own, "
+    "which lasts as long as this program"
+)
+_REFUSED_CHANGE = re.compile("read-only mode|is not an table|base table|object .* is of type View")
+"""DuckDB's errors if a statement would change the archive."""
+_WITHOUT_ROWS = (("Count",), ("Success",))
+"""The columns that DuckDB returns for a statement that asks nothing."""
+_OBJECTS = """
+SELECT 'TABLE' AS kind, database_name, table_name AS name FROM duckdb_tables()
+UNION ALL SELECT 'VIEW', database_name, view_name FROM duckdb_views()
+UNION ALL SELECT if(function_type = 'macro', 'MACRO', 'MACRO TABLE'), database_name, function_name
+FROM duckdb_functions() WHERE function_type IN ('macro', 'table_macro')
+"""
 _CHANGEABLE = ("TimeZone", "memory_limit", "threads")
 _LOCKS = (
     "SET autoinstall_known_extensions = false",
@@ -70,85 +88,141 @@ class QueryError(AnalyticsError):
 class Engine:
     """The catalog over the archive in a directory, whose files are `raw-data/dt=…/hour=…/*.jsonl.gz`. It may be empty.
 
-    SQL reaches no other files, unless `allow_files` is set. It never reaches the network, extensions or most settings.
-    Prices are exact, as in Athena.
+    SQL reaches no other files, unless `allow_files` is set. It never reaches the network, extensions or most settings,
+    and it changes neither tables nor views. Prices are exact, as in Athena. Ctrl-C ends a statement with
+    `KeyboardInterrupt`, and the engine goes on.
     """
 
     def __init__(self, catalog: Catalog, archive: Path, *, allow_files: bool = False) -> None:
         archive = archive.absolute()
-        self._refused = _EXTENSION_STATEMENTS if allow_files else _EXTENSION_STATEMENTS | _FILE_STATEMENTS
+        self._off = {kind: why for kind, why in _OFF.items() if not (allow_files and kind in _WITH_FILES)}
+        self._thread = ThreadPoolExecutor(1)
         self._connection = duckdb.connect(":memory:")
         self._execute(f"SET memory_limit = '{MEMORY}'")
         self._execute("SET TimeZone = 'UTC'")
-        for macro in (*_MACROS, _PRICE_MACRO):
-            self._execute(macro)
-        self._execute(f"CREATE VIEW {catalog.table.name} AS {_relation(catalog.table, archive)}")
-        for view in catalog.views:
-            self._execute(f"CREATE VIEW {view.name} AS {view.select}")
-        allowed = archive.anchor if allow_files else str(archive / "raw-data")
-        for setting in (f"SET allowed_directories = [{_literal(allowed)}]", *_LOCKS):
+        # DuckDB keeps the file open, so nothing is left on the disk however this process ends.
+        with tempfile.TemporaryDirectory(prefix="stockstream-sql-") as scratch:
+            file = literal(str(Path(scratch, f"{DATABASE}.duckdb")))
+            self._execute(f"ATTACH {file} AS {DATABASE}; USE {DATABASE}")
+            for statement in definitions(catalog, archive):
+                self._execute(statement)
+            self._execute(f"USE memory; DETACH {DATABASE}; ATTACH {file} AS {DATABASE} (READ_ONLY); USE {DATABASE}")
+        self._names = frozenset(name.lower() for _, name in self._objects(DATABASE))
+        self.lacking = frozenset(table.name for table in local_tables.TABLES if not table.file_in(archive).is_file())
+        """The tables beside the archive that it does not have. They are empty."""
+        places = [archive.anchor] if allow_files else [archive / "raw-data", archive / local_tables.DIRECTORY]
+        allowed = ", ".join(literal(str(place)) for place in places)
+        for setting in (f"SET allowed_directories = [{allowed}]", *_LOCKS):
             self._execute(setting)
 
     def run(self, sql: str) -> Result:
-        """Run one or more statements and return the last result. Raises `QueryError`."""
-        self._check(sql)
-        result = self._execute(sql)
-        description = result.description or []
-        return Result(
-            tuple(column[0] for column in description),
-            tuple(str(column[1]) for column in description),
-            tuple(self._fetched(result)) if description else (),
-        )
+        """Run one or more statements and return the last result with all its rows. Raises `QueryError`."""
+        result = self.open(sql)
+        return Result(result.columns, result.types, tuple(result.rows), result.written)
+
+    def open(self, sql: str) -> OpenResult:
+        """Run one or more statements and return the last result, whose rows are read while they are iterated.
+
+        Nothing else can run meanwhile. Both this and the iteration raise `QueryError`.
+        """
+        *others, last = self._checked(sql)
+        for statement in others:
+            self._execute(statement)
+        result = self._execute(last)
+        columns = tuple(column[0] for column in result.description or [])
+        types = tuple(str(column[1]) for column in result.description or [])
+        if last.expected_result_type == [duckdb.ExpectedResultType.QUERY_RESULT] or columns not in _WITHOUT_ROWS:
+            return OpenResult(columns, types, self._fetched(result))
+        row = result.fetchone()
+        if last.type in _DEFINING:
+            self._keep_names()
+        return OpenResult((), (), (), written=row[0] if row else None)
 
     def columns(self, name: str) -> Result:
         """The columns of a table or view with their types. Raises `QueryError`."""
-        return self.run(f"SELECT column_name, column_type FROM (DESCRIBE {_quoted(name)})")  # noqa: S608  (the user's own SQL)
+        return self.run(f"SELECT column_name, column_type FROM (DESCRIBE {quoted(name)})")  # noqa: S608  (the user's own SQL)
+
+    def all_columns(self) -> Sequence[str]:
+        """The names of all columns of all tables and views."""
+        names = f"SELECT DISTINCT column_name FROM duckdb_columns() WHERE database_name = '{DATABASE}'"  # noqa: S608  (a constant)
+        return [name for (name,) in self._execute(names).fetchall()]
 
     def close(self) -> None:
-        """Free the memory."""
+        """Cancel what runs, and free the memory."""
+        self._cancel()
+        self._thread.shutdown()
         self._connection.close()
 
-    def _check(self, sql: str) -> None:
-        """Raise `QueryError` if a statement may not run here."""
+    def _checked(self, sql: str) -> list[duckdb.Statement]:
+        """The statements. Raises `QueryError` if one may not run here."""
         with _query_errors():
             statements = self._connection.extract_statements(sql)
         if not statements:
             raise QueryError("there is no statement")
         for statement in statements:
-            kinds = {statement.type.name}
-            if statement.type in _WITH_A_STATEMENT:
-                kinds |= _keywords(statement.query)
-            for kind in sorted(kinds & self._refused):
-                if kind in _FILE_STATEMENTS:
-                    raise QueryError(f"{kind} is off, because it reads or writes files: {_FILES}")
-                raise QueryError("INSTALL and LOAD are off: SQL runs without extensions here")
+            for kind in sorted(_kinds(statement) & self._off.keys()):
+                raise QueryError(self._off[kind])
+        return statements
 
-    def _execute(self, sql: str) -> duckdb.DuckDBPyConnection:
-        with _query_errors():
-            return self._connection.execute(sql)
+    def _keep_names(self) -> None:
+        """Remove what has a name of the archive, since the views would ask it. Raises `QueryError`."""
+        for kind, name in self._objects("temp"):
+            if name.lower() in self._names:
+                self._execute(f"DROP {kind} temp.{quoted(name)}")
+                raise QueryError(f"{name} is a name of the archive: use another name")
 
-    @staticmethod
-    def _fetched(result: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
-        with _query_errors():
-            return result.fetchall()
+    def _objects(self, database: str) -> list[tuple[str, str]]:
+        """The kinds and names of the tables, views and macros of a database."""
+        return self._execute(
+            f"SELECT kind, name FROM ({_OBJECTS}) WHERE database_name = {literal(database)}"  # noqa: S608  (a constant)
+        ).fetchall()
+
+    def _execute(self, statement: str | duckdb.Statement) -> duckdb.DuckDBPyConnection:
+        return self._cancellable(lambda: self._connection.execute(statement))
+
+    def _fetched(self, result: duckdb.DuckDBPyConnection) -> Iterator[Row]:
+        while rows := self._cancellable(lambda: result.fetchmany(BATCH)):
+            yield from rows
+
+    def _cancellable(self, call: Callable[[], T]) -> T:
+        """The result of a call that Ctrl-C cancels. DuckDB by itself may notice a signal late or never."""
+        try:
+            future = self._thread.submit(call)
+            while not wait([future], LOOK_SECONDS).done:
+                pass  # Python may notice a signal only after the wait that it comes just before
+            with _query_errors():
+                return future.result()
+        except KeyboardInterrupt:
+            self._cancel()
+            raise
+
+    def _cancel(self) -> None:
+        """Cancel what runs on the thread, and wait until it has ended."""
+        idle = self._thread.submit(lambda: None)
+        while not idle.done():  # to interrupt a query before it starts has no effect
+            self._connection.interrupt()
+            wait([idle], LOOK_SECONDS)
 
 
 @contextmanager
 def _query_errors() -> Iterator[None]:
-    """Raise DuckDB's errors as `QueryError`. The one of the lock also says how to allow files."""
+    """Raise DuckDB's errors as `QueryError`, with what to do if it is known."""
     try:
         yield
     except duckdb.PermissionException as error:
         raise QueryError(f"{error}\n{_FILES}") from error
     except duckdb.Error as error:
-        raise QueryError(str(error)) from error
+        raise QueryError(_READ_ONLY if _REFUSED_CHANGE.search(str(error)) else str(error)) from error
 
 
-def _keywords(statement: str) -> set[str]:
-    """The keywords of a statement in upper case. Comments, texts and quoted names are none."""
-    content = statement.encode()  # DuckDB counts bytes
-    starts = [start for start, kind in duckdb.tokenize(statement) if kind == duckdb.token_type.keyword]
-    return {match[0].decode().upper() for start in starts if (match := re.match(rb"\w+", content[start:]))}
+def _kinds(statement: duckdb.Statement) -> set[str]:
+    """What a statement does, as far as it may be refused."""
+    kinds = {statement.type.name}
+    if statement.type in _WITH_A_STATEMENT:
+        return kinds | (words_of(statement.query, duckdb.token_type.keyword) & _WITH_FILES)
+    if statement.type == duckdb.StatementType.SET:
+        return kinds | (words_of(statement.query, duckdb.token_type.keyword) & {"USE"})
+    return kinds
 
 
 def view_columns(catalog: Catalog) -> Mapping[str, tuple[Column, ...]]:
@@ -165,50 +239,3 @@ def view_columns(catalog: Catalog) -> Mapping[str, tuple[Column, ...]]:
 
 def _glue_type(duckdb_type: str) -> str:
     return {"VARCHAR": "string", "INTEGER": "int"}.get(duckdb_type, duckdb_type.lower())
-
-
-def _relation(table: Table, archive: Path) -> str:
-    """A SELECT of the table's columns and of Trino's `$path` from the files of the archive."""
-    pattern = archive / "raw-data" / "*" / "*" / "*.jsonl.gz"
-    names = [*table.columns, *table.partition_keys, Column("$path", "string")]
-    if next(archive.glob("raw-data/*/*/*.jsonl.gz"), None) is None:
-        return (
-            f"SELECT {', '.join(f'CAST(NULL AS {_type(each)}) AS {_quoted(each.name)}' for each in names)} WHERE false"
-        )
-    texts = {column.name: "VARCHAR" for column in table.columns if column.type != _PRICE}
-    keys = ", ".join(f"{_literal(key.name)}: {_type(key)}" for key in table.partition_keys)
-    values = ", ".join(f"{_value(each, table)} AS {_quoted(each.name)}" for each in names)
-    source = (
-        f"read_ndjson_objects({_literal(str(pattern))}, hive_partitioning = true, hive_types = {{{keys}}}, "
-        "filename = '$path')"
-    )
-    fields = f"from_json(json, {_literal(msgspec.json.encode(texts).decode())})"
-    return f"SELECT {values} FROM (SELECT *, CAST(json AS VARCHAR) AS text, {fields} AS fields FROM {source})"  # noqa: S608  (names of the template and a path, quoted)
-
-
-def _value(column: Column, table: Table) -> str:
-    """The value of a column. A price is found in the text of the line, because DuckDB reads numbers as doubles."""
-    if column not in table.columns:
-        return f"CAST({_quoted(column.name)} AS {_type(column)})"
-    if column.type != _PRICE:
-        return f"CAST(fields.{_quoted(column.name)} AS {_type(column)})"
-    # In a string, the quotation marks of `"price"` would be escaped. So the first match is the field.
-    pattern = f'"{column.name}"[ \t]*:[ \t]*(-?[0-9.]+)'
-    return f"price_of(regexp_extract(text, {_literal(pattern)}, 1))"
-
-
-def _type(column: Column) -> str:
-    try:
-        return _TYPES[column.type]
-    except KeyError:
-        raise QueryError(
-            f"column {column.name} has the type {column.type}, which this engine does not support"
-        ) from None
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

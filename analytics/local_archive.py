@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -18,7 +18,9 @@ from typing import Any
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
+from analytics import local_tables
 from analytics.errors import AnalyticsError
+from workspace.demo_record import DemoRecord
 from workspace.places import STATE
 
 DIRECTORY = STATE / "demo-archive"
@@ -57,9 +59,7 @@ def prepare(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=directory).close()
-        foreign = next(
-            (path for path in (directory / PREFIX).glob("*") if not path.name.startswith(("dt=", "."))), None
-        )
+        foreign = next(_foreign(directory), None)
     except OSError as error:
         raise NoArchive(f"no archive can be written to {directory}: {error}") from error
     if foreign is not None:
@@ -69,8 +69,8 @@ def prepare(directory: Path) -> None:
 def download(s3: Any, bucket: str, directory: Path) -> Downloaded:
     """Copy the archive of a bucket to `raw-data/` in a directory.
 
-    It replaces the archive that was there. If the bucket cannot be read or the directory cannot be written, it raises
-    `NoArchive` and keeps that archive.
+    It replaces the archive that was there, with its bars and alerts. If the bucket cannot be read or the directory
+    cannot be written, it raises `NoArchive` and keeps that archive.
     """
     prepare(directory)
     try:
@@ -103,11 +103,23 @@ def _copied(s3: Any, bucket: str, directory: Path) -> Downloaded:
                 with path.open("xb") as file:
                     shutil.copyfileobj(s3.get_object(Bucket=bucket, Key=key)["Body"], file)
                 count += 1
-        shutil.rmtree(directory / PREFIX, ignore_errors=True)
+        for old in (PREFIX, local_tables.DIRECTORY):
+            shutil.rmtree(directory / old, ignore_errors=True)
         Path(scratch, PREFIX).rename(directory / PREFIX)
     if others > MAX_NAMED:
         left_out.append(f"left out {others - MAX_NAMED:,} more objects for such reasons")
     return Downloaded(objects=count, left_out=tuple(left_out))
+
+
+def _foreign(directory: Path) -> Iterator[Path]:
+    """What is in the place of an archive, and is no part of one."""
+    tables = {table.file_in(directory) for table in local_tables.TABLES}
+    for path in (directory / PREFIX).glob("*"):
+        if not path.name.startswith(("dt=", ".")):
+            yield path
+    for path in (directory / local_tables.DIRECTORY).glob("*"):
+        if path not in tables:
+            yield path
 
 
 def _problem_of(key: str, size: int, names: Collection[str]) -> str | None:
@@ -134,9 +146,24 @@ def require(directory: Path) -> Path:
     """The directory, if it holds an archive. Raises `NoArchive` if not."""
     if (directory / PREFIX).is_dir():
         return directory
-    if directory == DIRECTORY:
-        raise NoArchive("there is no archive yet: run `make demo SECONDS=20` first")
-    raise NoArchive(f"{directory} holds no {PREFIX}: set --archive to a directory that holds one, or to s3://BUCKET")
+    raise NoArchive(
+        f"{directory} holds no {PREFIX}: set --archive (make: ARCHIVE) to a directory that holds one, or to s3://BUCKET"
+    )
+
+
+def newest(last: DemoRecord | None, running: Sequence[DemoRecord], default: Path = DIRECTORY) -> Path:
+    """The archive of the demo that ended last. Raises `NoArchive` if there is none."""
+    places = [default] if last is None else [Path(last.archive), default]
+    for place in places:
+        if (place / PREFIX).is_dir():
+            return place
+    if running:
+        raise NoArchive(
+            "a demo is running, and its archive comes when it ends: press Ctrl-C there, and ask after its summary"
+        )
+    raise NoArchive(
+        "there is no archive yet: run `make demo SECONDS=20` first, or name one with --archive (make: ARCHIVE)"
+    )
 
 
 def last_day(directory: Path) -> date | None:

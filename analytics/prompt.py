@@ -1,127 +1,60 @@
-"""The prompt of `sql`. It takes SQL, names of saved queries, and a few commands that start with a backslash."""
+"""The prompt of `sql`. It reads statements from a terminal and runs each line as it is completed."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from pathlib import Path
 
-from rich.console import Console
-from rich.text import Text
+from analytics.duckdb_engine import QueryError
+from analytics.history import History
+from analytics.session import WORDS, Session
+from analytics.statements import Splitter
+from terminal.output import echo, echo_error
 
-from analytics import formatting
-from analytics.catalog import Catalog
-from analytics.duckdb_engine import Engine, QueryError
-from analytics.formatting import OutputFormat
-from analytics.result import Result
-from terminal import printable_lines
-
-HELP = r"""\d            list the table, the views and the saved queries
-\d NAME       show the columns of a table or view, or the SQL of a saved query
-\q            quit (or press Ctrl-D)
-NAME          run the saved query with this name
-Everything else is SQL. End it with a semicolon."""
-
-TABLE_DESCRIPTION = "Every line of the archive as it is stored: quotes, heartbeats and refused lines."
+START = r"""Ask by SQL, and end each statement with a semicolon.
+\d lists what there is to ask. help shows more. exit or Ctrl-D leaves."""
 
 
-class Session:
-    """Runs queries and prints their results."""
-
-    def __init__(self, catalog: Catalog, engine: Engine, console: Console, output_format: OutputFormat) -> None:
-        self._catalog, self._engine, self._console = catalog, engine, console
-        self._output_format = output_format
-
-    def run(self, text: str) -> None:
-        """Run SQL, a saved query by its name, or a command, and print the result. Raises `QueryError`."""
-        text = text.strip().removesuffix(";").strip()
-        if text.startswith("\\"):
-            self._command(text)
-            return
-        saved = self._catalog.query(text)
-        if saved is None and text.replace("-", "_").isidentifier():
-            names = ", ".join(query.name for query in self._catalog.queries)
-            raise QueryError(rf"there is no saved query {text}. The saved queries are {names}. \d describes them")
-        self._print(self._engine.run(text if saved is None else saved.select))
-
-    def run_prompt(self) -> None:
-        r"""Run typed or piped statements until the input ends or `\q`."""
-        interactive = sys.stdin.isatty()
-        if interactive:
-            with suppress(ImportError):  # some platforms lack it, and the prompt then has no history
-                import readline  # noqa: F401, PLC0415  (importing it gives `input` a history)
-            self._console.print(HELP, markup=False, highlight=False)
-        for statement in _statements(_typed if interactive else _piped):
-            if statement == "\\q":
-                return
+def run_prompt(session: Session, history_file: Path) -> None:
+    """Run what a person types, until they leave."""
+    for line in START.splitlines():
+        echo(line)
+    splitter = Splitter()
+    with History(history_file, session.words) as history:
+        while True:
+            is_running = False
             try:
-                self.run(statement)
+                if not splitter.is_pending:
+                    splitter = Splitter()
+                typed = _typed("   ...> " if splitter.is_pending else "stockstream> ")
+                history.save()
+                if splitter.is_pending and _is_command(typed):
+                    echo("this is within a statement: end it with a semicolon, or drop it with Ctrl-C")
+                    continue
+                is_running = True
+                # A terminal may paste several lines as one.
+                statements = [statement for line in typed.split("\n") for statement in splitter.feed(line)]
+                if not session.run_all(statements):
+                    return
             except QueryError as error:
-                self.print_error(error)
-
-    def print_error(self, error: QueryError) -> None:
-        """Print why a statement failed."""
-        self._console.print(Text(printable_lines(f"error: {error}"), style="red"))
-
-    def _command(self, text: str) -> None:
-        name, _, argument = text.partition(" ")
-        if name != "\\d":
-            self._console.print(HELP, markup=False, highlight=False)
-        elif not argument:
-            self._print(self._contents())
-        elif saved := self._catalog.query(argument):
-            self._console.print(saved.select, markup=False, highlight=False)
-        else:
-            self._print(self._engine.columns(argument.strip()))
-
-    def _contents(self) -> Result:
-        rows = [("table", self._catalog.table.name, TABLE_DESCRIPTION)]
-        rows += [("view", view.name, view.description) for view in self._catalog.views]
-        rows += [("saved query", query.name, query.description) for query in self._catalog.queries]
-        return Result(("kind", "name", "description"), ("VARCHAR",) * 3, tuple(rows))
-
-    def _print(self, result: Result) -> None:
-        match self._output_format:
-            case "json":
-                sys.stdout.write(formatting.as_json(result) + "\n")
-            case "csv":
-                sys.stdout.write(formatting.as_csv(result) + "\n")
-            case "table":
-                self._console.print(formatting.table(result))
-                self._console.print(
-                    f"{len(result.rows):,} row{'' if len(result.rows) == 1 else 's'}", style="dim", highlight=False
-                )
+                echo_error(error)
+            except KeyboardInterrupt:
+                splitter.drop()
+                echo("")
+                if is_running:
+                    echo("cancelled")
+            except EOFError:
+                echo("")
+                return
 
 
-def _statements(line_after: Callable[[str], str]) -> Iterator[str]:
-    """Split lines into statements. A command or a single word is a line. SQL ends with a semicolon or the input."""
-    parts: list[str] = []
-    while True:
-        try:
-            line = line_after("   ...> " if parts else "stockstream> ")
-        except KeyboardInterrupt:
-            sys.stdout.write("\n")
-            parts = []
-            continue
-        except EOFError:
-            if parts:
-                yield "\n".join(parts)
-            return
-        if not (parts or line.strip()):
-            continue
-        parts.append(line)
-        statement = "\n".join(parts).strip()
-        if statement.startswith("\\") or statement.endswith(";") or len(statement.split()) == 1:
-            parts = []
-            yield statement
+def _is_command(text: str) -> bool:
+    return text.startswith("\\") or text.strip("; ").lower() in WORDS
 
 
 def _typed(prompt: str) -> str:
-    return input(prompt)
-
-
-def _piped(_prompt: str) -> str:
-    line = sys.stdin.readline()
-    if not line:
-        raise EOFError
-    return line.rstrip("\n")
+    if sys.stdout.isatty():
+        return input(prompt)
+    sys.stderr.write(prompt)  # the output is a file of results
+    sys.stderr.flush()
+    return input()

@@ -111,6 +111,7 @@ class EvidenceReader:
         self._dynamodb, self._s3, self._sqs = clients["dynamodb"], clients["s3"], clients["sqs"]
         self._quarantined: dict[str, int] = {}
         self._alerts: dict[str, str] = {}
+        """The messages of the alerts, by id."""
 
     def read(self) -> Evidence:
         """Read everything. This empties the queues; the reader remembers their messages for the next call."""
@@ -133,9 +134,18 @@ class EvidenceReader:
         for body in self._drain(self._inbox_url):
             alert = msgspec.json.decode(body)
             if alert["id"] not in self._alerts:
-                self._alerts[alert["id"]] = alert["subject"]
+                self._alerts[alert["id"]] = body
                 new.append(alert["subject"])
         return new
+
+    def bars(self) -> Iterator[dict[str, str]]:
+        """The items of the bars table, with all attributes as texts."""
+        for item in self._scan(self._outputs["BarsTable"]):
+            yield {name: text for name, value in item.items() for text in value.values()}
+
+    def alerts(self) -> tuple[str, ...]:
+        """The message of each alert that has arrived, as JSON."""
+        return tuple(self._alerts.values())
 
     def _streamed(self) -> Iterator[Identity]:
         for shard in self._stream.list_shards():
@@ -148,14 +158,12 @@ class EvidenceReader:
                             yield good.line.identity
                 iterator = None if page.at_tip and not page.records else page.next_iterator
 
-    def _scan(self, table: str, projection: str) -> Iterator[Mapping[str, Any]]:
-        pages = self._dynamodb.get_paginator("scan").paginate(
-            TableName=table,
-            ConsistentRead=True,
-            ProjectionExpression=projection,
-            ExpressionAttributeNames={name: name[1:] for name in projection.split(", ")},
-        )
-        for page in pages:
+    def _scan(self, table: str, projection: str | None = None) -> Iterator[Mapping[str, Any]]:
+        selected: dict[str, Any] = {}
+        if projection is not None:
+            names = {name: name[1:] for name in projection.split(", ")}
+            selected = {"ProjectionExpression": projection, "ExpressionAttributeNames": names}
+        for page in self._dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True, **selected):
             yield from page["Items"]
 
     def _archived(self) -> Iterator[GoodLine]:

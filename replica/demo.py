@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from analytics import local_archive
+from analytics import local_archive, local_tables
 from analytics.local_archive import NoArchive
 from costs import prices
 from costs.usage import Usage, items, per_million
@@ -167,10 +167,11 @@ def _introduce(view: View, claim: Claim, record: DemoRecord) -> None:
 
 
 def _keep(pipeline: Pipeline, archive: Path) -> None:
-    """Leave the archive in a directory, in place of the one that an earlier demo left there. Raises `NoArchive`."""
+    """Leave the archive, bars and alerts in a directory, in place of the one that an earlier demo left there. Raises `NoArchive`."""
     if problem := kept_archive.problem_of(archive):  # somebody may have written there meanwhile
         raise NoArchive(problem)
     local_archive.download(pipeline.emulator.client("s3"), pipeline.outputs["ArchiveBucket"], archive)
+    local_tables.keep(archive, pipeline.reader.bars(), pipeline.reader.alerts())
     kept_archive.mark(archive)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -22,7 +23,7 @@ from costs import prices
 from deployment.stacks import TEMPLATES
 from processor_lambda.rows import quote_row
 from producer_service.sources.synthetic import SyntheticSource
-from quotes import Heartbeat, Line, Quote, encode, encode_line
+from quotes import Action, Heartbeat, Line, Quote, encode_line
 from tests.support.templates import ALL
 
 CATALOG: Catalog = catalog.read()
@@ -36,6 +37,30 @@ LINE_FIELDS = {
 }
 
 
+def split(received: datetime) -> Action:
+    return Action(
+        symbol="A",
+        action="split",
+        event_time=datetime(2026, 11, 23, 14, 30, tzinfo=UTC),
+        source="test",
+        ingest_time=received,
+        numerator=3,
+        denominator=2,
+    )
+
+
+def dividend(received: datetime, amount: str = "0.2500000000000000000001", *, day: int = 23) -> Action:
+    return Action(
+        symbol="A",
+        action="dividend",
+        event_time=datetime(2026, 11, day, 14, 30, tzinfo=UTC),
+        source="test",
+        ingest_time=received,
+        amount=Decimal(amount),
+        currency="USD",
+    )
+
+
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     """An engine over two days of a simulated market. Every object but the first of a day is there twice."""
@@ -45,7 +70,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
         arrival = now - timedelta(days=day)
         for poll in range(5):
             quotes = source.fetch(SyntheticSource.symbols, arrival + timedelta(seconds=97 * poll)).quotes
-            lines: list[Line] = [*quotes, Heartbeat(lane="lane-00-of-04", clock=quotes[0].ingest_time)]
+            clock = Heartbeat(lane="lane-00-of-04", clock=quotes[0].ingest_time)
+            lines: list[Line] = [*quotes, clock, split(clock.clock), dividend(clock.clock)]
             folder = directory / "raw-data" / f"dt={arrival:%Y-%m-%d}" / f"hour={arrival:%H}"
             folder.mkdir(parents=True, exist_ok=True)
             body = gzip.compress(b"".join(encode_line(line) for line in lines))
@@ -127,12 +153,31 @@ def test_a_division_of_integers_would_be_noticed(engine: Engine) -> None:
     assert rows(engine.run(translated(text))) != rows(engine.run(text))
 
 
-def engine_over(directory: Path, quotes: list[Quote]) -> Engine:
-    """An engine over an archive with these quotes."""
+def test_an_action_is_there_once_with_its_last_content(tmp_path: Path) -> None:
+    first, later = (datetime(2026, 11, day, 9, tzinfo=UTC) for day in (23, 24))
+    corrected = dividend(later, "0.3")
+    lines: list[Line] = [split(first), dividend(first), dividend(first, day=24), split(later), corrected]
+    result = engine_over(tmp_path, lines).run("SELECT * FROM corporate_actions ORDER BY event_time, action")
+    found = [dict(zip(result.columns, row, strict=True)) for row in result.rows]
+    effective = datetime(2026, 11, 23, 14, 30)  # noqa: DTZ001  (SQL's timestamps have no zone)
+    assert [(row["action"], row["event_time"], row["ingest_time"]) for row in found] == [
+        ("dividend", effective, later.replace(tzinfo=None)),
+        ("split", effective, later.replace(tzinfo=None)),
+        ("dividend", effective + timedelta(days=1), first.replace(tzinfo=None)),
+    ]
+    assert [row["amount"] for row in found] == [Decimal("0.3"), None, Decimal("0.2500000000000000000001")]
+    assert [(row["numerator"], row["denominator"], row["currency"]) for row in found[:2]] == [
+        (None, None, "USD"),
+        (3, 2, None),
+    ]
+
+
+def engine_over(directory: Path, lines: Sequence[Line]) -> Engine:
+    """An engine over an archive with these lines."""
     now = datetime.now(UTC)
     folder = directory / "raw-data" / f"dt={now:%Y-%m-%d}" / f"hour={now:%H}"
     folder.mkdir(parents=True)
-    (folder / "shardId-000000000000-1-1.jsonl.gz").write_bytes(gzip.compress(encode(quotes)))
+    (folder / "shardId-000000000000-1-1.jsonl.gz").write_bytes(gzip.compress(b"".join(map(encode_line, lines))))
     return Engine(CATALOG, directory)
 
 
@@ -175,7 +220,7 @@ def test_p9_every_statement_keeps_all_digits_of_a_price(tmp_path: Path) -> None:
     ohlc = engine.run(next(each.select for each in CATALOG.queries if each.name == "daily_ohlc"))
     [day] = [dict(zip(ohlc.columns, row, strict=True)) for row in ohlc.rows]
     assert [day[name] for name in ("open", "high", "low", "close")] == [exact[0], exact[2], exact[3], exact[3]]
-    assert f"{exact[2]:f}" in as_csv(ohlc)
+    assert f"{exact[2]:f}" in "\n".join(as_csv(ohlc))
     movers = engine.run(next(each.select for each in CATALOG.queries if each.name == "biggest_movers"))
     assert movers.rows[0][movers.columns.index("previous_close")] == exact[0]
     difference = engine.run("SELECT max(price - previous_close) FROM quotes").rows

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from analytics import local_tables
 from deployment.functions import ROOT
 from producer_service import accepted_log
 from producer_service.sources import synthetic
@@ -31,6 +32,7 @@ from replica.producer_process import environment as producer_environment
 from tests.support import demos, same_results
 from tests.support.recorded_bars import PRICES, copy_days, recorded_bars
 from tests.support.sizes import sized
+from tests.support.sql_command import query_rows
 
 PATIENCE = 120.0
 LANES = 4
@@ -261,6 +263,32 @@ def test_the_demo_runs_under_the_deployed_policies_and_loses_nothing(replica_pyt
     assert [(group["source"], group["symbols"]) for group in figures["groups"]] == [("synthetic", 24)]
     assert figures["alerts"] >= len(synthetic.SYMBOLS) // 2  # by the rules of the user
     assert 0 < figures["latency_seconds"]["p50"] <= figures["latency_seconds"]["p99"]
+    kept = query_rows(
+        tmp_path / "archive", "SELECT (SELECT count(*) FROM bars) AS b, (SELECT count(*) FROM alerts) AS a"
+    )
+    assert kept == [{"b": figures["bars"], "a": figures["alerts"]}]
+
+
+def test_bars_and_alerts_of_the_services_can_be_kept(pipeline: Pipeline, tmp_path: Path) -> None:
+    table, dynamodb = pipeline.outputs["BarsTable"], pipeline.emulator.client("dynamodb")
+    key = {"symbol": {"S": "KEPT"}, "minute": {"S": "2026-11-23T14:30:00.000Z"}}
+    close, rsi = "741971.39012345678901", "81.2034117"
+    dynamodb.put_item(TableName=table, Item={**key, "close": {"N": close}, "rsi_14": {"N": rsi}})
+    alert = {"id": "x", "rule": "r", "severity": "info", "symbol": "KEPT", "timestamp": "2026-11-23T14:30:00.000Z#1"}
+    message = json.dumps({**alert, "subject": "KEPT is kept", "values": {"close": 1.5}})
+    pipeline.emulator.client("sns").publish(TopicArn=pipeline.outputs["AlertsTopicArn"], Message=message)
+    try:
+        evidence = pipeline.reader.read()
+        local_tables.keep(tmp_path, pipeline.reader.bars(), pipeline.reader.alerts())
+    finally:
+        dynamodb.delete_item(TableName=table, Key=key)
+    (tmp_path / "raw-data").mkdir()
+    assert query_rows(tmp_path, "SELECT count(*) AS n FROM bars") == [{"n": evidence.bars}]
+    assert {row["id"] for row in query_rows(tmp_path, "SELECT id FROM alerts")} == evidence.alerts
+    [bar] = query_rows(tmp_path, "SELECT minute, close, rsi_14, volume FROM bars WHERE symbol = 'KEPT'")
+    assert bar == {"minute": "2026-11-23 14:30:00", "close": Decimal(close), "rsi_14": Decimal(rsi), "volume": None}
+    [kept] = query_rows(tmp_path, "SELECT symbols, subject, values FROM alerts WHERE id = 'x'")
+    assert kept == {"symbols": ["KEPT"], "subject": "KEPT is kept", "values": {"close": Decimal("1.5")}}
 
 
 def test_the_demo_ends_when_nobody_reads_its_output(replica_python: str, tmp_path: Path) -> None:

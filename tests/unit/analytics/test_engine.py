@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import os
+import signal
+import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -56,8 +60,8 @@ def files(place: Path) -> set[Path]:
         "SELECT * FROM sniff_csv('{place}/secret.csv')",
         "SELECT * FROM parquet_metadata('{place}/secret.csv')",
         "SELECT * FROM glob('{place}/*')",
-        "CREATE MACRO f() AS TABLE SELECT * FROM read_text('{place}/secret.csv'); FROM f()",
-        "CREATE TABLE t (x VARCHAR); COPY t FROM '{place}/secret.csv'",
+        "CREATE TEMP MACRO f() AS TABLE SELECT * FROM read_text('{place}/secret.csv'); FROM f()",
+        "CREATE TEMP TABLE t (x VARCHAR); COPY t FROM '{place}/secret.csv'",
         "COPY (SELECT 1) TO '{place}/out.csv'",
         "COPY (SELECT 1) TO 'out.csv'",
         "/* ü */ copy (SELECT 1) TO '{place}/archive/raw-data/out.csv'",
@@ -120,16 +124,95 @@ def test_time_zone_memory_and_threads_can_be_set(locked: Engine) -> None:
 @pytest.mark.parametrize(
     "sql",
     [
-        "CREATE TABLE t AS SELECT * FROM lines; SELECT count(*) FROM t",
+        "CREATE TEMP TABLE t AS SELECT * FROM lines; SELECT count(*) FROM t",
         "EXPLAIN SELECT 'copy' AS \"copy\" FROM lines -- COPY",
         "PREPARE q AS SELECT 1; EXECUTE q",
         "PIVOT lines ON kind USING count(*)",
-        "CREATE VIEW v AS FROM lines; DESCRIBE v",
+        "CREATE TEMP VIEW v AS FROM lines; DESCRIBE v",
         "SET VARIABLE x = 1; SELECT getvariable('x')",
     ],
 )
 def test_questions_are_allowed(locked: Engine, sql: str) -> None:
     assert locked.run(sql).rows
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSERT INTO {name} VALUES (1)",
+        "INSERT INTO {name} BY NAME SELECT 'A' AS symbol",
+        "UPDATE {name} SET symbol = 'A'",
+        "DELETE FROM {name}",
+        "TRUNCATE {name}",
+        "MERGE INTO {name} USING quotes AS new ON {name}.symbol = new.symbol WHEN MATCHED THEN DELETE",
+        "DROP VIEW {name}",
+        "DROP VIEW IF EXISTS archive.main.{name} CASCADE",
+        "DROP TABLE {name}",
+        "ALTER VIEW {name} RENAME TO mine",
+        "CREATE OR REPLACE VIEW {name} AS SELECT 1",
+        "CREATE OR REPLACE TABLE {name} (symbol VARCHAR)",
+        "CREATE TABLE mine AS FROM {name}",
+        "CREATE SCHEMA mine",
+        "CREATE INDEX mine ON {name} (symbol)",
+        "DROP SCHEMA archive.main CASCADE",
+        "COMMENT ON VIEW {name} IS 'mine'",
+        "DROP MACRO price_of",
+    ],
+)
+@pytest.mark.parametrize("name", ["lines", "bars", "quotes"])
+def test_no_statement_changes_the_archive(locked: Engine, sql: str, name: str) -> None:
+    with pytest.raises(QueryError, match=r"^the archive is read-only\. CREATE TEMP TABLE"):
+        locked.run(sql.format(name=name))
+    assert locked.run("SELECT count(*) FROM lines").rows == ((1,),)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TEMP TABLE lines AS SELECT 1",
+        "CREATE OR REPLACE TEMP VIEW Quotes AS SELECT 1",
+        "CREATE TEMP TABLE temp.main.bars AS SELECT 1",
+        "CREATE TEMP MACRO price_of(text) AS 1",
+        "CREATE TEMP MACRO alerts() AS TABLE SELECT 1",
+        "CREATE OR REPLACE TEMP TABLE own AS SELECT 1; ALTER TABLE own RENAME TO lines",
+        "CREATE OR REPLACE TEMP TABLE own AS SELECT 1; DROP TABLE IF EXISTS q; ALTER TABLE own RENAME TO lines",
+        "USE memory",
+        "/* */ use memory.main",
+        "DETACH archive",
+    ],
+)
+def test_no_name_of_the_archive_gets_another_meaning(locked: Engine, sql: str) -> None:
+    with pytest.raises(QueryError, match=r"is a name of the archive: use another name|is off: "):
+        locked.run(sql)
+    assert locked.run("SELECT count(*) FROM lines").rows == ((1,),)
+    assert locked.run("SELECT count(*) FROM quotes").rows == ((0,),)
+
+
+def test_tables_of_ones_own_can_be_made_changed_and_dropped(locked: Engine) -> None:
+    assert locked.run("CREATE TEMP TABLE mine AS SELECT kind FROM lines").written == 1
+    assert locked.run("INSERT INTO mine VALUES ('x'), ('y')").written == 2
+    assert locked.run("DELETE FROM mine WHERE kind = 'x'").written == 1
+    assert locked.run("SELECT kind FROM mine ORDER BY kind").rows == (("heartbeat",), ("y",))
+    assert locked.run("DROP TABLE mine").columns == ()
+
+
+def test_an_engine_leaves_no_file_behind(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    engine = Engine(KNOWN, place / "archive")
+    assert list(tmp_path.iterdir()) == []
+    assert engine.run("SELECT count(*) FROM lines").rows == ((1,),)
+
+
+def test_rows_are_read_while_they_are_iterated(locked: Engine) -> None:
+    rows = iter(locked.open("SELECT * FROM range(1000000000000)").rows)
+    assert [next(rows), next(rows)] == [(0,), (1,)]
+
+
+def test_ctrl_c_cancels_a_query_and_the_next_one_runs(locked: Engine) -> None:
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        locked.run("SELECT count(*) FROM range(100000000000) AS t (i) WHERE hash(i) = 1")
+    assert locked.run("SELECT 42").rows == ((42,),)
 
 
 @pytest.mark.parametrize("sql", ["", " -- nothing", ";"])
@@ -167,5 +250,5 @@ def test_the_command_has_the_switch(place: Path) -> None:
     arguments = ["sql", f"SELECT * FROM '{place}/secret.csv'", "--archive", str(place / "archive")]
     refused = CliRunner().invoke(app, arguments)
     assert refused.exit_code == 1
-    assert "add --allow-files to let SQL read and write files of this machine" in refused.stderr
+    assert "add --allow-files (SQL_ARGS=--allow-files with make) to let SQL read and write files" in refused.stderr
     assert "4711" in CliRunner().invoke(app, [*arguments, "--allow-files"]).stdout

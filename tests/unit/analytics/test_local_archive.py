@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tempfile
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from analytics import local_archive
 from tests.support.sizes import sized
+from workspace.demo_record import DemoRecord
 
 
 class FakeS3:
@@ -151,12 +152,55 @@ def test_what_is_no_archive_is_not_deleted(tmp_path: Path) -> None:
     assert (tmp_path / "raw-data" / "notes").is_dir()
 
 
-def test_without_an_archive_the_message_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(local_archive.NoArchive, match="set --archive to a directory that holds one"):
+def test_a_file_among_the_tables_that_is_none_of_ours_is_not_deleted(tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "bars.parquet").write_text("of the last demo")
+    local_archive.prepare(tmp_path)
+    (tmp_path / "tables" / "mine.parquet").write_text("mine")
+    with pytest.raises(local_archive.NoArchive, match=r"mine\.parquet is no part of an archive"):
+        local_archive.prepare(tmp_path)
+
+
+def test_a_download_replaces_the_bars_and_alerts_of_the_last_archive_too(tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "bars.parquet").write_text("of the last demo")
+    local_archive.download(FakeS3(FIRST), "bucket", tmp_path)
+    assert objects(tmp_path) == {FIRST}
+
+
+def record(archive: Path) -> DemoRecord:
+    return DemoRecord(
+        stage="demo",
+        process=1,
+        started_at=datetime(2026, 11, 23, tzinfo=UTC),
+        endpoint_url="",
+        region="",
+        producer_url="",
+        source="",
+        outputs={},
+        archive=str(archive),
+    )
+
+
+def test_a_directory_without_an_archive_is_named_with_the_option_and_the_variable(tmp_path: Path) -> None:
+    with pytest.raises(local_archive.NoArchive, match=r"set --archive \(make: ARCHIVE\) to a directory that holds one"):
         local_archive.require(tmp_path)
-    monkeypatch.setattr(local_archive, "DIRECTORY", tmp_path)
-    with pytest.raises(local_archive.NoArchive, match="make demo"):
-        local_archive.require(tmp_path)
+
+
+def test_the_newest_archive_is_that_of_the_demo_that_ended_last(tmp_path: Path) -> None:
+    default, kept, gone = (tmp_path / name for name in ("default", "kept", "gone"))
+    (default / "raw-data").mkdir(parents=True)
+    assert local_archive.newest(None, (), default) == default
+    assert local_archive.newest(record(gone), (), default) == default
+    (kept / "raw-data").mkdir(parents=True)
+    assert local_archive.newest(record(kept), (record(gone),), default) == kept
+
+
+def test_without_an_archive_the_message_says_how_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(local_archive.NoArchive, match=r"make demo SECONDS=20.*--archive"):
+        local_archive.newest(None, (), tmp_path)
+    with pytest.raises(local_archive.NoArchive, match="a demo is running, and its archive comes when it ends"):
+        local_archive.newest(record(tmp_path), (record(tmp_path),), tmp_path)
 
 
 def test_an_empty_archive_has_no_last_day_and_one_of_last_week_is_old(tmp_path: Path) -> None:

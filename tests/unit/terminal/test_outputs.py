@@ -24,8 +24,9 @@ from typer.testing import Result as Run
 
 from analytics import catalog, formatting
 from analytics.duckdb_engine import Engine, QueryError
-from analytics.prompt import Session
+from analytics.pager import Screen
 from analytics.result import Result
+from analytics.session import Session
 from costs.usage import Usage
 from deployment import cli as deployment_cli
 from deployment.errors import DeploymentError
@@ -40,6 +41,7 @@ from replica.audit import Findings
 from replica.monitor import NOTHING, Price
 from replica.view import View
 from terminal import printable
+from terminal.output import echo_error
 from tests.fakes.filled_quarantine import FilledQuarantine
 from tests.support.hostile_texts import EVERY_CONTROL, HOSTILE, harmless
 from tests.support.sizes import FULL
@@ -214,12 +216,13 @@ def test_the_demo(text: str) -> None:
 @pytest.mark.parametrize("text", [*TEXTS, "-5 apples", "+1", "@x"], ids=itertools.count())
 def test_results_of_sql(text: str) -> None:
     result = Result((text, "n"), ("VARCHAR", "DECIMAL(18,8)"), ((text, Decimal("-37.63")), (None, None)))
-    assert shows(drawn(lambda console: console.print(formatting.table(result))), text)
-    encoded = formatting.as_json(result)
+    for draw in (formatting.table, formatting.records):
+        assert shows("\n".join(draw(formatting.texts(result))), text)
+    encoded = "\n".join(formatting.as_json(result))
     assert encoded.isascii()
     assert harmless(encoded)
     assert json.loads(encoded, parse_float=Decimal)[0] == {text: text, "n": Decimal("-37.63")}
-    as_csv = formatting.as_csv(result)
+    as_csv = "\n".join(formatting.as_csv(result))
     assert harmless(as_csv)
     header, row, _ = csv.reader(io.StringIO(as_csv))
     assert header[0] == row[0]
@@ -244,7 +247,7 @@ def test_results_of_sql(text: str) -> None:
     ],
 )
 def test_a_spreadsheet_takes_no_text_in_csv_for_a_formula(text: str, cell: str) -> None:
-    (_, row) = csv.reader(io.StringIO(formatting.as_csv(Result(("x",), ("VARCHAR",), ((text,),)))))
+    (_, row) = csv.reader(formatting.as_csv(Result(("x",), ("VARCHAR",), ((text,),))))
     assert row == [cell]
 
 
@@ -257,20 +260,20 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 def test_columns_and_errors_of_sql(engine: Engine, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     quoted, literal = text.replace('"', '""'), text.replace("'", "''")
     for output_format in ("table", "csv", "json"):
-        session = Session(KNOWN, engine, Console(width=400, color_system=None), output_format)
+        session = Session(KNOWN, engine, Screen(None), output_format)
         session.run(f"SELECT '{literal}' AS \"{quoted}\"")
     assert harmless(capsys.readouterr().out)
     with pytest.raises(QueryError) as failed:
         engine.run(f"SELECT CAST('{literal}' AS INTEGER)")
-    printed = drawn(lambda console: Session(KNOWN, engine, console, "table").print_error(failed.value))
-    assert shows(printed, *text.split("\n"))
+    echo_error(failed.value)
+    assert shows(capsys.readouterr().err, *text.split("\n"))
 
 
 def test_a_long_value_is_cut_in_tables_only() -> None:
     result = Result(("x",), ("VARCHAR",), (("y" * 100_000,),))
-    assert "(99,000 more characters)" in _FRAME.sub(" ", drawn(lambda console: console.print(formatting.table(result))))
-    assert len(formatting.as_csv(result)) > 100_000
-    assert len(formatting.as_json(result)) > 100_000
+    assert "(99,000 more characters)" in "\n".join(formatting.table(formatting.texts(result)))
+    assert len("\n".join(formatting.as_csv(result))) > 100_000
+    assert len("\n".join(formatting.as_json(result))) > 100_000
 
 
 def test_programs_print_through_one_function() -> None:

@@ -1,0 +1,25 @@
+-- Every split and dividend once: the last arrival of each symbol, kind and time. A split makes `numerator` new shares of `denominator` old ones. Every query reads the whole archive.
+SELECT
+  symbol,
+  action,
+  CAST(from_iso8601_timestamp(event_time) AS timestamp) AS event_time,
+  numerator,
+  denominator,
+  amount,
+  currency,
+  source,
+  CAST(from_iso8601_timestamp(ingest_time) AS timestamp) AS ingest_time,
+  dt,
+  hour
+FROM (
+  SELECT
+    *,
+    row_number() OVER (
+      PARTITION BY symbol, action, event_time
+      -- The names of objects contain sequence numbers, of which the longer one is the larger one.
+      ORDER BY dt DESC, hour DESC, length("$path") DESC, "$path" DESC, ingest_time DESC
+    ) AS copy
+  FROM lines
+  WHERE kind = 'action'
+)
+WHERE copy = 1
