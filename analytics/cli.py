@@ -21,8 +21,10 @@ from analytics.errors import AnalyticsError
 from analytics.formatting import OutputFormat
 from analytics.prompt import Session
 from terminal.output import echo, echo_error
+from terminal.version import options
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help="SQL over the archive.")
+app.callback()(options)
 
 PIPE_WIDTH = 240
 """The width of a table in characters if the output is not a terminal."""

@@ -20,6 +20,8 @@ from deployment.package import Architecture, Target, build
 from deployment.stacks import ALL_STACKS, PIPELINE
 from quotes.encodings import NotUtf8, decode_text
 from terminal.output import echo, echo_error
+from terminal.program import called
+from terminal.version import VersionOption
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
 
@@ -37,7 +39,7 @@ StageOption = Annotated[str, typer.Option(help="The second part of the names of 
 
 
 @app.callback()
-def main() -> None:
+def main(version: VersionOption = False) -> None:  # noqa: FBT002  (an option, by name)
     """Deploy the pipeline to AWS, or to an emulator of it.
 
     The environment of the AWS SDK decides where: AWS_PROFILE, AWS_DEFAULT_REGION, and AWS_ENDPOINT_URL for an emulator.
@@ -66,7 +68,10 @@ def package(
         echo(str(_build(FUNCTIONS[function], target, rules, output)))
 
 
-@app.command()
+@app.command(
+    epilog=f"Example: `{called('deployment')} deploy --whole --stage prod --parameters-file infra/stages/prod.env "
+    "--dry-run`"
+)
 def deploy(  # noqa: PLR0917  (options, by name)
     prefix: PrefixOption = "stockstream",
     stage: StageOption = "dev",
@@ -105,8 +110,6 @@ def deploy(  # noqa: PLR0917  (options, by name)
 
     A parameter that you do not name has the default of its template, whatever its value was before. So keep the
     parameters of a stage in a file. The templates in infra/cloudformation describe every parameter.
-
-    Example: `python -m deployment deploy --whole --stage prod --parameters-file infra/stages/prod.env --dry-run`
     """
     with _reported_errors():
         cpu = _cpu(architecture)

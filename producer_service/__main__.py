@@ -7,7 +7,8 @@ import signal
 # installed its own. Until then nothing has started, and the process may end at once.
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 
-from producer_service.cli import main  # noqa: E402  (the imports take half a second, and a signal may come meanwhile)
+from producer_service.cli import app  # noqa: E402  (the imports take half a second, and a signal may come meanwhile)
+from terminal.program import called  # noqa: E402
 
 if __name__ == "__main__":
-    main()
+    app(prog_name=called("producer_service"))

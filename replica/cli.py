@@ -23,6 +23,7 @@ from replica.errors import ReplicaError
 from replica.interrupts import Interrupts, foreground
 from replica.view import View
 from terminal.output import echo, echo_error
+from terminal.version import VersionOption
 
 IN_WORDS = ", ".join(f"{name} ({source.description})" for name, source in SOURCES.items())
 NEEDING_SYMBOLS = " and ".join(name for name, source in SOURCES.items() if source.needs_symbols)
@@ -34,7 +35,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="
 
 
 @app.callback()
-def main() -> None:
+def main(version: VersionOption = False) -> None:  # noqa: FBT002  (an option, by name)
     """Run the whole pipeline on this machine. It needs no AWS account and no Docker."""
 
 

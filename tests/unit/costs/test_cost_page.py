@@ -8,5 +8,5 @@ def test_every_block_is_what_its_commands_print() -> None:
     assert len(blocks) >= 5
     for block in blocks:
         assert block == with_output(block), (
-            "run `.venv-dev/bin/python -m tests.support.cost_page`, and check the result"
+            "run `.venv/bin/python -m tests.support.cost_page`, and check the result"
         )
