@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError
 from deployment.alert_rules import RULES, checked_rules
 from deployment.deployer import IMAGE, Deployment
 from deployment.errors import DeploymentError
-from deployment.functions import FUNCTIONS, PROCESSOR, ROOT, Function
+from deployment.functions import FUNCTIONS, PROCESSOR, Function
 from deployment.image import ProducerImage
 from deployment.package import Architecture, Target, build
 from deployment.stacks import ALL_STACKS, PIPELINE
@@ -22,6 +22,7 @@ from quotes.encodings import NotUtf8, decode_text
 from terminal.output import echo, echo_error
 from terminal.program import called
 from terminal.version import VersionOption
+from workspace.places import STATE
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
 
@@ -52,7 +53,7 @@ def package(
     function: Annotated[str, typer.Argument(help=f"The function: {', '.join(FUNCTIONS)}.")] = PROCESSOR.name,
     python: Annotated[str, typer.Option(help="The minor version of Python.")] = LAMBDA.python,
     architecture: ArchitectureOption = LAMBDA.architecture,
-    output: Annotated[Path, typer.Option(help="The directory of the zip.", show_default="build")] = ROOT / "build",
+    output: Annotated[Path, typer.Option(help="The directory of the zip.", show_default="build")] = STATE,
     rules: RulesOption = None,
 ) -> None:
     """Build the zip of a Lambda function, and print its path.
@@ -118,8 +119,10 @@ def deploy(  # noqa: PLR0917  (options, by name)
             overrides[IMAGE] = image
         deployment = _deployment(prefix, stage, ALL_STACKS if whole else PIPELINE)
         producer = ProducerImage(cpu)
-        if whole and not dry_run and IMAGE not in overrides:
-            producer.check_docker()
+        if whole and IMAGE not in overrides:
+            producer.check_sources()
+            if not dry_run:
+                producer.check_docker()
         zips = {
             name: _build(FUNCTIONS[name], Target(architecture=cpu), rules)
             for name in deployment.stacks
@@ -155,7 +158,7 @@ def destroy(prefix: PrefixOption = "stockstream", stage: StageOption = "dev") ->
         _deployment(prefix, stage, ALL_STACKS).destroy()
 
 
-def _build(function: Function, target: Target, rules: Path | None, output: Path = ROOT / "build") -> Path:
+def _build(function: Function, target: Target, rules: Path | None, output: Path = STATE) -> Path:
     replaced = {RULES: checked_rules(rules)} if rules is not None and function is PROCESSOR else {}
     return build(function, target, output, replaced=replaced)
 
