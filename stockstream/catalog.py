@@ -12,7 +12,7 @@ class Entry:
     package: str
     """The package whose command line has it."""
     summary: str
-    """The first sentence of its help. It is repeated here, so that the list of commands loads no program."""
+    """How its help begins. It is repeated here, so that the list of commands loads no program."""
     is_whole_program: bool = False
     """Whether it is all that its package does, so that `python -m` names no command."""
 
@@ -28,13 +28,13 @@ SECTIONS: dict[str, dict[str, Entry]] = {
     "Run the producer": {
         "check": Entry(
             "producer_service",
-            "Check the settings, the stream and the sources, and print when each group is polled. Deliver nothing.",
+            "Check the settings, the stream and the sources, and print when each group is polled.",
         ),
         "once": Entry(
             "producer_service",
             "Poll each group once, whatever its hours, deliver, and print a report as JSON.",
         ),
-        "run": Entry("producer_service", "Poll on a schedule and deliver, until SIGTERM or the end of a replay."),
+        "run": Entry("producer_service", "Poll on a schedule and deliver."),
     },
     "Operate a deployment": {
         "quarantine": Entry("operations", "List, show, replay or drop refused lines."),
@@ -46,7 +46,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "deploy": Entry("deployment", "Create or update the stacks, and print their outputs."),
         "destroy": Entry(
             "deployment",
-            "Delete the stacks, except the tables and the archive, and print the names of what is kept.",
+            "Delete the stacks, except the tables and the archive.",
         ),
         "package": Entry("deployment", "Build the zip of a Lambda function, and print its path."),
     },

@@ -28,7 +28,7 @@ def test_every_command_of_every_program_is_a_command() -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_summary_is_how_the_help_of_the_command_begins(name: str) -> None:
     command: Any = command_of(name)
-    assert " ".join(command.help.split()).startswith(COMMANDS[name].summary)
+    assert " ".join(command.help.split()).startswith(COMMANDS[name].summary.removesuffix("."))
 
 
 @pytest.mark.parametrize("program", ["stockstream", *PROGRAMS])
