@@ -6,15 +6,18 @@ needs the standard library alone, and says so if Python is too old.
 
 from __future__ import annotations
 
-import argparse
-import re
-import shutil
 import signal
-import subprocess
-import sys
-import time
-from os.path import relpath
-from pathlib import Path
+
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # the imports below need no traceback at Ctrl-C
+
+import argparse  # noqa: E402
+import re  # noqa: E402
+import shutil  # noqa: E402
+import subprocess  # noqa: E402
+import sys  # noqa: E402
+import time  # noqa: E402
+from os.path import relpath  # noqa: E402
+from pathlib import Path  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 OLDEST = (3, 11)
@@ -24,7 +27,7 @@ COMMAND = """#!/bin/sh
 # Runs stockstream from the checkout that this environment is in.
 exec "$(dirname "$(readlink -f "$0")")/python" -P -m stockstream "$@"
 """
-_COLLECTING = re.compile(r"Collecting ([\w.-]+)")
+_PACKAGE = re.compile(r"(?:Collecting|Requirement already satisfied:) ([\w.-]+)")
 
 
 def main() -> int:
@@ -42,7 +45,7 @@ def main() -> int:
             f"stockstream needs Python 3.11 or newer, and {sys.executable} is {sys.version.split()[0]}: name another, "
             "such as PYTHON=python3.13"
         )
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
         return _install(arguments)
@@ -56,9 +59,11 @@ def _install(arguments: argparse.Namespace) -> int:
     _say(f"installing {arguments.lock} into {directory} with {'uv' if uv else 'pip'}")
     if not arguments.add:
         make = [sys.executable, "-m", "venv", "--clear", *(["--without-pip"] if uv else []), str(directory)]
-        if subprocess.run(make, check=False).returncode:  # noqa: S603  (no shell)
+        made = subprocess.run(make, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # noqa: S603  (no shell)
+        if made.returncode:
             return _refuse(
-                f"{sys.executable} cannot make a virtual environment; on Debian and Ubuntu, install python3-venv"
+                f"{made.stdout}{sys.executable} cannot make a virtual environment; "
+                "on Debian and Ubuntu, install python3-venv"
             )
     python = directory / "bin" / "python"
     options = ["--require-hashes", *(["--only-binary", ":all:"] if arguments.wheels_only else [])]
@@ -89,20 +94,20 @@ def _run_uv(command: list[str]) -> int:
 
 def _run_pip(command: list[str], lock: Path) -> int:
     """Run pip, and show on a terminal which package it is at. If it fails, show everything that it has said."""
-    # Not every package of the lock is for this machine, so this is the most that pip collects.
+    # Not every package of the lock is for this machine, so these are the most that pip names.
     most = len(re.findall(r"^[\w.-]+==", lock.read_text(encoding="utf-8"), re.MULTILINE))
-    said, collected = [], 0
+    said, seen = [], 0
     with subprocess.Popen(  # noqa: S603  (no shell)
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace"
     ) as pip:
         try:
             for line in pip.stdout or ():
                 said.append(line)
-                if match := _COLLECTING.match(line):
-                    collected += 1
-                    _show(f"{collected} of {most}: {match[1]}")
+                if match := _PACKAGE.match(line):
+                    seen += 1
+                    _show(f"{seen} of {most}: {match[1]}")
                 elif line.startswith("Installing collected packages"):
-                    _show(f"unpacking {collected} packages")
+                    _show("unpacking the packages")
         except KeyboardInterrupt:
             pip.kill()
             raise
