@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
+from terminal.output import echo
 from terminal.program import ONE_COMMAND, VERSION
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001  (typer passes the value by position)
     if wanted:
-        typer.echo(f"{ONE_COMMAND} {VERSION}")
+        echo(f"{ONE_COMMAND} {VERSION}")
         raise typer.Exit
 
 
