@@ -1,13 +1,15 @@
 # Every command that a developer or CI runs. `make help` lists them.
 PYTHON ?= python3
-# The demo and the operator's commands run in VENV, and the checks and tests in DEV. They are two environments because the
-# emulator pins an older botocore than the tests use.
+# Environments are installed with uv if this command exists, and otherwise with pip.
+UV ?= uv
+# The one environment. It has the command `stockstream`, and what the tests and checks need is added to it.
 VENV := .venv
-DEV := .venv-dev
 # An environment is complete when it holds this file.
 STAMP := .installed
+RUN := $(VENV)/$(STAMP)
+DEV := $(VENV)/.installed-dev
 
-# The variables of `make demo`. An empty one stands for the default, which `.venv/bin/python -m replica demo --help` shows.
+# The variables of `make demo`. An empty one stands for the default, which `.venv/bin/stockstream demo --help` shows.
 SECONDS ?=
 SOURCE ?=
 SYMBOLS ?=
@@ -24,7 +26,7 @@ DEMO_VARIABLES := \
 # Another variable would have no effect. Those of the producer reach it through the environment.
 ifeq ($(MAKECMDGOALS),demo)
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
-UNKNOWN := $(strip $(filter-out $(DEMO_VARIABLES) PYTHON VENV DEV PRODUCER_%,$(GIVEN)))
+UNKNOWN := $(strip $(filter-out $(DEMO_VARIABLES) PYTHON VENV UV PRODUCER_%,$(GIVEN)))
 $(if $(UNKNOWN),$(error make demo has no variable $(UNKNOWN). Its variables are $(DEMO_VARIABLES)))
 endif
 
@@ -66,7 +68,7 @@ help: ## Show this list.
 
 ##@ Try it
 
-demo: $(VENV)/$(STAMP) ## Run the whole pipeline on this machine, without AWS and Docker, until Ctrl-C.
+demo: $(RUN) ## Run the whole pipeline on this machine, without AWS and Docker, until Ctrl-C.
 ##   SECONDS=20         stop by itself
 ##   SOURCE=synthetic   where quotes come from: synthetic, replay or yahoo
 ##   SYMBOLS=A,B        the symbols to poll
@@ -77,7 +79,7 @@ demo: $(VENV)/$(STAMP) ## Run the whole pipeline on this machine, without AWS an
 ##   SUMMARY=file.json  write the closing figures to a file
 ##   AUTH=true          enforce the deployed IAM policies, the function's role included (needs openssl)
 ##   KEEP=dir           keep the archive in another directory than build/demo-archive
-	@$(VENV)/bin/python -m replica demo \
+	@$(VENV)/bin/stockstream demo \
 	  $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(SOURCE),--source '$(SOURCE)') $(if $(SYMBOLS),--symbols '$(SYMBOLS)') \
 	  $(if $(INTERVAL),--interval '$(INTERVAL)') $(if $(REPLAY_PATH),--replay-path '$(REPLAY_PATH)') \
 	  $(if $(REPLAY_SPEED),--replay-speed '$(REPLAY_SPEED)') $(if $(REPLAY_TIMEZONE),--replay-timezone '$(REPLAY_TIMEZONE)') \
@@ -86,86 +88,92 @@ demo: $(VENV)/$(STAMP) ## Run the whole pipeline on this machine, without AWS an
 
 # The query reaches the shell in a variable, because it holds quotes and dollar signs.
 sql: export SQL_QUERY = $(value QUERY)
-sql: $(VENV)/$(STAMP) ## Query the archive of the last demo by SQL, as Athena would. Without QUERY it prompts.
+sql: $(RUN) ## Query the archive of the last demo by SQL, as Athena would. Without QUERY it prompts.
 ##   QUERY="select 1"   SQL, or names of saved queries, with semicolons between them
 ##   ARCHIVE=dir        another archive: a directory that holds raw-data/, or s3://BUCKET
 ##   SQL_ARGS=--csv     more options: --csv or --json, and --allow-files for COPY … TO 'file.parquet'
-	@$(VENV)/bin/python -m analytics sql $(if $(ARCHIVE),--archive '$(ARCHIVE)') $(SQL_ARGS) $${SQL_QUERY:+"$$SQL_QUERY"}
+	@$(VENV)/bin/stockstream sql $(if $(ARCHIVE),--archive '$(ARCHIVE)') $(SQL_ARGS) $${SQL_QUERY:+"$$SQL_QUERY"}
 
-bill: $(VENV)/$(STAMP) ## Price a month on AWS, line by line.
+bill: $(RUN) ## Price a month on AWS, line by line.
 ##   BILL_ARGS="--symbols 100 --interval 1 --hours market"
-	@$(VENV)/bin/python -m costs $(BILL_ARGS)
+	@$(VENV)/bin/stockstream bill $(BILL_ARGS)
 
-yahoo: $(DEV)/$(STAMP) ## Run a local Yahoo with generated prices until Ctrl-C, and show how to use it.
+yahoo: $(DEV) ## Run a local Yahoo with generated prices until Ctrl-C, and show how to use it.
 ##   YAHOO_ARGS=--help  show its options
-	@$(DEV)/bin/python -m tests.fakes.yahoo $(YAHOO_ARGS)
+	@$(VENV)/bin/python -m tests.fakes.yahoo $(YAHOO_ARGS)
 
 ##@ Test it
 
 # pytest rewrites the assertions of every test file. It keeps the result as byte code, if Python may write any.
 unit test: export PYTHONDONTWRITEBYTECODE =
 
-unit: $(DEV)/$(STAMP) ## Run the tests that start no process and no server (under 1 minute).
+unit: $(DEV) ## Run the tests that start no process and no server (under 1 minute).
 ##   PYTEST_ARGS="-k fold -n 0"  more arguments for pytest; `-n 0` runs all tests in one process
 ##   WORKERS=4                   the number of processes, which is the number of cores by default
-	@$(DEV)/bin/python -m pytest -n $(WORKERS) \
+	@$(VENV)/bin/python -m pytest -n $(WORKERS) \
 	  tests/unit tests/model tests/contract tests/infra $(PYTEST_ARGS)
 
-test: $(DEV)/$(STAMP) $(VENV)/$(STAMP) ## Run every test that needs no container engine (about 6 minutes on 2 cores).
+test: $(DEV) ## Run every test that needs no container engine (about 6 minutes on 2 cores).
 ##   STOCKSTREAM_FULL=1 make test  run the longest tests at full size, as CI does
-	@STOCKSTREAM_REPLICA_PYTHON="$(CURDIR)/$(VENV)/bin/python" $(DEV)/bin/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+	@$(VENV)/bin/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
 
-e2e: $(DEV)/$(STAMP) ## Test the compose stack in containers (4 minutes). Skips where no container engine answers.
-	@$(DEV)/bin/python -m pytest tests/e2e -m e2e --timeout $(E2E_TIMEOUT) $(PYTEST_ARGS)
+e2e: $(DEV) ## Test the compose stack in containers (4 minutes). Skips where no container engine answers.
+	@$(VENV)/bin/python -m pytest tests/e2e -m e2e --timeout $(E2E_TIMEOUT) $(PYTEST_ARGS)
 
-trials: $(DEV)/$(STAMP) ## Send a million quotes through a Kinesis that fails, and compare with naive resending (8 minutes).
+trials: $(DEV) ## Send a million quotes through a Kinesis that fails, and compare with naive resending (8 minutes).
 ##   TRIALS_ARGS="--quotes 100000"  a smaller load
-	@$(DEV)/bin/python -m tests.trials $(TRIALS_ARGS)
+	@$(VENV)/bin/python -m tests.trials $(TRIALS_ARGS)
 
-bench: $(DEV)/$(STAMP) build/peer/$(STAMP) ## Compare the CPU of a quote with that of other clients, as JSON lines (3 minutes).
-	@$(DEV)/bin/python -m benchmarks.delivery --peer-python build/peer/bin/python
-	@$(DEV)/bin/python -m benchmarks.processing
+bench: $(DEV) build/peer/$(STAMP) ## Compare the CPU of a quote with that of other clients, as JSON lines (3 minutes).
+	@$(VENV)/bin/python -m benchmarks.delivery --peer-python build/peer/bin/python
+	@$(VENV)/bin/python -m benchmarks.processing
 
 ##@ Change it
 
-check: $(DEV)/$(STAMP) build/checkov/$(STAMP) ## Check format, lint, types, import contracts, templates and the workflow (1 minute).
-	@$(DEV)/bin/ruff format --check .
-	@$(DEV)/bin/ruff check .
-	@$(DEV)/bin/mypy
-	@$(DEV)/bin/lint-imports
-	@$(DEV)/bin/cfn-lint --include-checks I -- infra/cloudformation/*.yaml
+check: $(DEV) build/checkov/$(STAMP) ## Check format, lint, types, import contracts, templates and the workflow (1 minute).
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports
+	@$(VENV)/bin/cfn-lint --include-checks I -- infra/cloudformation/*.yaml
 	@LOG_LEVEL=ERROR build/checkov/bin/checkov --config-file .checkov.yaml
-	@$(DEV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	@$(DEV)/bin/check-jsonschema --builtin-schema vendor.renovate .github/renovate.json
-	@$(DEV)/bin/zizmor --offline --no-progress --quiet --strict-collection .github/workflows
+	@$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(VENV)/bin/check-jsonschema --builtin-schema vendor.renovate .github/renovate.json
+	@$(VENV)/bin/zizmor --offline --no-progress --quiet --strict-collection .github/workflows
 
-format: $(DEV)/$(STAMP) ## Write the format and the lint fixes that `make check` asks for.
-	@$(DEV)/bin/ruff format .
-	@$(DEV)/bin/ruff check --fix .
+format: $(DEV) ## Write the format and the lint fixes that `make check` asks for.
+	@$(VENV)/bin/ruff format .
+	@$(VENV)/bin/ruff check --fix .
 
-# The locks hold hashes and no addresses, so that any index with the same files serves them.
-lock: $(DEV)/$(STAMP) ## Write requirements/*.txt from pyproject.toml. Pins that still fit stay as they are.
+# The locks hold hashes and no addresses, so that any index with the same files serves them. What shares an environment, or
+# is tested in it and runs elsewhere, has the pins of the replica.
+COMPILE := $(VENV)/bin/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --universal --python-version 3.11 --generate-hashes \
+  --no-header --no-emit-index-url --no-emit-find-links
+lock: $(DEV) ## Write requirements/*.txt from pyproject.toml. Pins that still fit stay as they are.
 ##   UPGRADE=1  take the newest version of everything
-	@for group in producer processor replica dev checkov; do \
-	  $(DEV)/bin/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --universal --python-version 3.11 --generate-hashes \
-	    --no-header --no-emit-index-url --no-emit-find-links --group pyproject.toml:$$group -o requirements/$$group.txt || exit 1; \
+	@$(COMPILE) pyproject.toml -o requirements/replica.txt
+	@for group in producer processor dev; do \
+	  $(COMPILE) --constraint requirements/replica.txt --group pyproject.toml:$$group -o requirements/$$group.txt || exit 1; \
+	done
+	@for group in checkov peer; do \
+	  $(COMPILE) --group pyproject.toml:$$group -o requirements/$$group.txt || exit 1; \
 	done
 
-clean: ## Remove the environments, the caches and everything that was built, the demo's archive included.
-	@rm -rf $(VENV) $(DEV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+clean: ## Remove the environment, the caches and everything that was built, the demo's archive included.
+	@rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 ##@ Deploy it
 
-package: $(VENV)/$(STAMP) ## Build the zip of the Lambda function.
+package: $(RUN) ## Build the zip of the Lambda function.
 ##   PACKAGE_PYTHON=3.13 PACKAGE_ARCHITECTURE=arm64  the interpreter and the CPU: arm64 or x86_64
-	@$(VENV)/bin/python -m deployment package --python $(PACKAGE_PYTHON) \
+	@$(VENV)/bin/stockstream package --python $(PACKAGE_PYTHON) \
 	  $(if $(PACKAGE_ARCHITECTURE),--architecture $(PACKAGE_ARCHITECTURE))
 
 images: ## Build the images of the producer and of the tools with Docker.
 	@docker compose version >/dev/null 2>&1 || { echo "there is no docker with Compose: install Docker and its Compose plugin"; exit 1; }
 	@docker compose build
 
-deploy: $(VENV)/$(STAMP) ## Deploy everything to AWS.
+deploy: $(RUN) ## Deploy everything to AWS.
 ##   STAGE=dev                                the stage, whose parameters are in infra/stages
 ##   PARAMETERS="Source=yahoo Symbols=A,B"    more parameters of the templates
 ##   RULES=my-rules.toml                      a file of alert rules, or default; a stage file may name one too
@@ -173,44 +181,36 @@ deploy: $(VENV)/$(STAMP) ## Deploy everything to AWS.
 ##   YES=1                                    do not ask before a deployment is changed
 ##   IMAGE=uri                                an image that is built already
 ##   DRY_RUN=1                                show what would change, and change nothing
-	@$(VENV)/bin/python -m deployment deploy --whole --stage '$(STAGE)' \
+	@$(VENV)/bin/stockstream deploy --whole --stage '$(STAGE)' \
 	  $(if $(PACKAGE_ARCHITECTURE),--architecture $(PACKAGE_ARCHITECTURE)) \
 	  $(if $(wildcard infra/stages/$(STAGE).env),--parameters-file infra/stages/$(STAGE).env) \
 	  $(foreach parameter,$(PARAMETERS),--parameter '$(parameter)') \
 	  $(foreach name,$(RESET),--reset '$(name)') $(if $(RULES),--rules '$(RULES)') $(if $(YES),--yes) \
 	  $(if $(IMAGE),--image '$(IMAGE)') $(if $(DRY_RUN),--dry-run)
 
-destroy: $(VENV)/$(STAMP) ## Delete what `make deploy` made, except the tables and the archive.
+destroy: $(RUN) ## Delete what `make deploy` made, except the tables and the archive.
 ##   STAGE=dev  the stage
-	@$(VENV)/bin/python -m deployment destroy --stage '$(STAGE)'
+	@$(VENV)/bin/stockstream destroy --stage '$(STAGE)'
 
-$(VENV)/$(STAMP): requirements/replica.txt
-	$(call install,$(VENV),$<)
+# Measured on 2 cores: pip takes 40 s of CPU for the demo and 15 s more for the tests, and uv 6 s and 3 s. Byte code is
+# compiled only where Python may not keep what it compiles (PYTHONDONTWRITEBYTECODE), because that takes another 40 s.
+$(RUN): requirements/replica.txt requirements/environment.py
+	$(call install,$(VENV),$<,--wheels-only --command)
 
-$(DEV)/$(STAMP): requirements/dev.txt
-	$(call install,$(DEV),$<)
+$(DEV): requirements/dev.txt $(RUN)
+	$(call install,$(VENV),$<,--add)
 
 # async-kinesis pins another botocore than ours, so `make bench` runs it in an environment of its own.
-build/peer/$(STAMP):
-	$(call environment,build/peer)
-	@build/peer/bin/python -m pip install --quiet --disable-pip-version-check async-kinesis==3.0.1 msgspec==0.22.0
-	@touch $@
+build/peer/$(STAMP): requirements/peer.txt
+	$(call install,build/peer,$<)
 
 # checkov pins a boto3 of 2024, so `make check` runs it in an environment of its own.
 build/checkov/$(STAMP): requirements/checkov.txt
 	$(call install,build/checkov,$<)
 
-# Make an empty environment in the directory $(1).
-define environment
-@command -v $(PYTHON) >/dev/null || { echo "there is no $(PYTHON): install Python 3.11 or newer, or name one, such as PYTHON=python3.13"; exit 1; }
-@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "stockstream needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1): name another, such as PYTHON=python3.13"; exit 1; }
-@$(PYTHON) -m venv --clear $(1) || { echo "$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu, install python3-venv"; exit 1; }
-endef
-
-# Install the lock file $(2) into the directory $(1). The stamp comes last, so an interrupted installation starts again.
+# Install the lock file $(2) into the environment $(1). The stamp comes last, so an interrupted installation starts again.
 define install
-@echo "installing $(2) into $(1) (once, about a minute)"
-$(call environment,$(1))
-@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(2)
+@command -v $(PYTHON) >/dev/null || { echo "there is no $(PYTHON): install Python 3.11 or newer, or name one, such as PYTHON=python3.13"; exit 1; }
+@$(PYTHON) requirements/environment.py $(1) $(2) --uv '$(UV)' $(3)
 @touch $@
 endef

@@ -1,5 +1,6 @@
 """`python -m analytics`."""
 
 from analytics.cli import app
+from terminal.program import called
 
-app(prog_name="python -m analytics")
+app(prog_name=called("analytics"))

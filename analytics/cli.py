@@ -24,10 +24,12 @@ from analytics.prompt import run_prompt
 from analytics.session import Session
 from analytics.statements import split
 from terminal.output import echo, echo_error
+from terminal.version import options
 from workspace import demo_record
 from workspace.places import STATE
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help="SQL over the archive.")
+app.callback()(options)
 
 HISTORY = STATE / "sql-history"
 INTERRUPTED = 130

@@ -1,5 +1,6 @@
 """`python -m costs`."""
 
 from costs.cli import app
+from terminal.program import called
 
-app(prog_name="python -m costs")
+app(prog_name=called("costs", command="bill"))

@@ -18,13 +18,16 @@ from costs.prices import Prices
 from costs.usage import per_million
 from quotes import MAX_SYMBOLS_PER_LANE
 from terminal.output import echo
+from terminal.program import called
+from terminal.version import VersionOption
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
-EXAMPLES = """\b
+COMMAND = called("costs", command="bill")
+EXAMPLES = f"""\b
 Examples:
-  python -m costs --symbols 100 --interval 1 --hours market
-  python -m costs --symbols 10000 --interval 1 --resolution minute --window 5 --tables provisioned --vcpu 1 --memory 2
+  {COMMAND} --symbols 100 --interval 1 --hours market
+  {COMMAND} --symbols 10000 --interval 1 --resolution minute --window 5 --tables provisioned --vcpu 1 --memory 2
 """
 out = Console(highlight=False, soft_wrap=True)
 WIDTH = 120
@@ -77,6 +80,7 @@ def show(  # noqa: PLR0917  (options, by name)
     brief: Annotated[  # noqa: FBT002  (an option, by name)
         bool, typer.Option("--brief", help="Print one line: the costs of a million quotes and of a month.")
     ] = False,
+    version: VersionOption = False,  # noqa: ARG001, FBT002
 ) -> None:
     """Price a month line by line, and compare it with the naive design.
 

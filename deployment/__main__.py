@@ -1,5 +1,6 @@
 """`python -m deployment`."""
 
 from deployment.cli import app
+from terminal.program import called
 
-app(prog_name="python -m deployment")
+app(prog_name=called("deployment"))

@@ -22,7 +22,9 @@ from deployment.package import Architecture, Target, build
 from deployment.stacks import ALL_STACKS, PIPELINE
 from deployment.stage_file import DEFAULT_RULES, read_wishes
 from terminal.output import echo, echo_error
-from workspace.places import ROOT
+from terminal.program import called
+from terminal.version import VersionOption
+from workspace.places import STATE
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
 
@@ -47,7 +49,7 @@ StageOption = Annotated[str, typer.Option(help="The second part of the names of 
 
 
 @app.callback()
-def main() -> None:
+def main(version: VersionOption = False) -> None:  # noqa: FBT002  (an option, by name)
     """Deploy the pipeline to AWS, or to an emulator of it.
 
     The environment of the AWS SDK decides where: AWS_PROFILE, AWS_DEFAULT_REGION, and AWS_ENDPOINT_URL for an emulator.
@@ -60,7 +62,7 @@ def package(
     function: Annotated[str, typer.Argument(help=f"The function: {', '.join(FUNCTIONS)}.")] = PROCESSOR.name,
     python: Annotated[str, typer.Option(help="The minor version of Python.")] = LAMBDA.python,
     architecture: ArchitectureOption = None,
-    output: Annotated[Path, typer.Option(help="The directory of the zip.", show_default="build")] = ROOT / "build",
+    output: Annotated[Path, typer.Option(help="The directory of the zip.", show_default="build")] = STATE,
     rules: RulesOption = None,
 ) -> None:
     """Build the zip of a Lambda function, and print its path.
@@ -77,7 +79,10 @@ def package(
         echo(str(_build(FUNCTIONS[function], target, file, output)))
 
 
-@app.command()
+@app.command(
+    epilog=f"Example: `{called('deployment')} deploy --whole --stage prod --parameters-file infra/stages/prod.env "
+    "--dry-run`"
+)
 def deploy(  # noqa: PLR0917  (options, by name)
     prefix: PrefixOption = "stockstream",
     stage: StageOption = "dev",
@@ -125,8 +130,6 @@ def deploy(  # noqa: PLR0917  (options, by name)
     A deployment keeps the parameters and the alert rules that it has, unless you name others. `--reset NAME` gives a
     parameter its default again, and `--rules default` the default rules. Before it changes anything, this prints the
     changes. The templates in infra/cloudformation describe every parameter.
-
-    Example: `stockstream deploy --whole --stage prod --parameters-file infra/stages/prod.env --dry-run`
     """
     with _reported_errors():
         wishes = read_wishes(parameters_file, parameter or [], rules)
@@ -141,10 +144,12 @@ def deploy(  # noqa: PLR0917  (options, by name)
         cpu = _chosen_cpu(architecture, overrides, {} if ARCHITECTURE in resets else held)
         overrides[ARCHITECTURE] = cpu
         producer = ProducerImage(cpu)
-        if whole and not dry_run and IMAGE not in overrides:
-            producer.check_docker()
+        if whole and IMAGE not in overrides:
+            producer.check_sources()
+            if not dry_run:
+                producer.check_docker()
         rules_file, rules_lines = choose_rules(
-            deployment.s3, held, wishes.rules, ROOT / "build" / f"rules-{prefix}-{stage}.toml"
+            deployment.s3, held, wishes.rules, STATE / f"rules-{prefix}-{stage}.toml"
         )
         zips = {
             name: _build(FUNCTIONS[name], Target(architecture=cpu), rules_file)
@@ -189,7 +194,7 @@ def destroy(prefix: PrefixOption = "stockstream", stage: StageOption = "dev") ->
         _deployment(prefix, stage, ALL_STACKS).destroy()
 
 
-def _build(function: Function, target: Target, rules: Path | None, output: Path = ROOT / "build") -> Path:
+def _build(function: Function, target: Target, rules: Path | None, output: Path = STATE) -> Path:
     replaced = {RULES: rules} if rules is not None and function is PROCESSOR else {}
     return build(function, target, output, replaced=replaced)
 

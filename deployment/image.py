@@ -55,6 +55,14 @@ class ProducerImage:
         """The URI of the image in a repository, whether it is there yet or not."""
         return f"{repository_uri}:{self.tag}"
 
+    def check_sources(self) -> None:
+        """Raise `ImageError` if there is no checkout, from which the image is built."""
+        if not (self.root / DOCKERFILE).is_file():
+            raise ImageError(
+                "the producer's image is built from a checkout of stockstream, and this command is installed without "
+                "one. Run it from a checkout, or name an image that is built already: --image URI"
+            )
+
     def check_docker(self) -> None:
         """Raise `ImageError` if docker is not installed."""
         if shutil.which(self.docker) is None:

@@ -24,6 +24,7 @@ from typing import Literal
 
 from deployment.errors import PackageError
 from deployment.functions import ROOT, Function
+from workspace.places import STATE
 
 Architecture = Literal["arm64", "x86_64"]
 
@@ -75,7 +76,7 @@ class Target:
 def build(
     function: Function,
     target: Target,
-    output_dir: Path = ROOT / "build",
+    output_dir: Path = STATE,
     *,
     source: Path = ROOT,
     replaced: Mapping[str, Path] = MappingProxyType({}),

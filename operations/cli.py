@@ -38,6 +38,7 @@ from operations.s3 import S3ObjectStore
 from processor_lambda.records import Record
 from quotes import is_symbol
 from terminal.output import echo
+from terminal.version import options
 
 MAX_NAMED = 10
 """How many symbols are named, if nothing was done for many."""
@@ -50,6 +51,7 @@ app = typer.Typer(
     help="The operator's commands, for AWS and any emulator of it. They use the endpoint, the region and the "
     "credentials that the AWS SDK finds, for example in AWS_ENDPOINT_URL, AWS_DEFAULT_REGION and AWS_PROFILE.",
 )
+app.callback()(options)
 app.add_typer(quarantine_cli.app, name="quarantine")
 
 

@@ -19,6 +19,7 @@ from operations.errors import OperationsError, WrongUsage
 from operations.outputs import Outputs
 from operations.rebuild_hints import RebuildHints
 from terminal.output import echo, echo_error
+from terminal.program import called
 
 NOT_DONE = 1
 WRONG_USAGE = 2
@@ -56,7 +57,7 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 def epilog(*examples: str) -> str:
     """The end of a command's help: examples, then the exit codes."""
-    lines = "\n".join(f"  stockstream {example}" for example in examples)
+    lines = "\n".join(f"  {called('operations')} {example}" for example in examples)
     return f"\b\nExamples:\n{lines}\n\n{EXIT_CODES}"
 
 

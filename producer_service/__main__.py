@@ -11,10 +11,11 @@ is_interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
 if is_interruptible:
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
-from producer_service.cli import main  # noqa: E402  (the imports take half a second, and a signal may come meanwhile)
+from producer_service.cli import app  # noqa: E402  (the imports take half a second, and a signal may come meanwhile)
+from terminal.program import called  # noqa: E402
 
 if is_interruptible:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if __name__ == "__main__":
-    main()
+    app(prog_name=called("producer_service"))

@@ -44,6 +44,8 @@ from producer_service.stream import Stream
 from producer_service.wiring import Producer, group_states, make_stream
 from terminal import ascii_json
 from terminal.output import echo
+from terminal.program import called
+from terminal.version import options
 
 EXIT_FAILED = 1
 EXIT_CONFIGURATION = 2
@@ -63,9 +65,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Poll market quotes and deliver them to Kinesis, in order and without loss.",
-    epilog="Settings are environment variables, which `run --help` lists. The AWS SDK finds endpoint, region and "
-    "credentials in its usual way: AWS_ENDPOINT_URL, AWS_DEFAULT_REGION, AWS_PROFILE, …",
+    epilog=f"Settings are environment variables, which `{called('producer_service')} run --help` lists. The AWS SDK "
+    "finds endpoint, region and credentials in its usual way: AWS_ENDPOINT_URL, AWS_DEFAULT_REGION, AWS_PROFILE, …",
 )
+app.callback()(options)
 
 
 def _variables() -> str:

@@ -28,6 +28,7 @@ from replica.parameters import WrongParameters
 from replica.steps import Steps
 from replica.view import View
 from terminal.output import echo, echo_error
+from terminal.version import VersionOption
 from workspace import demo_record
 
 IN_WORDS = ", ".join(f"{name} ({source.description})" for name, source in SOURCES.items())
@@ -43,7 +44,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="
 
 
 @app.callback()
-def main() -> None:
+def main(version: VersionOption = False) -> None:  # noqa: FBT002  (an option, by name)
     """Run the whole pipeline on this machine. It needs no AWS account and no Docker."""
 
 

@@ -167,7 +167,10 @@ def _introduce(view: View, claim: Claim, record: DemoRecord) -> None:
 
 
 def _keep(pipeline: Pipeline, archive: Path) -> None:
-    """Leave the archive, bars and alerts in a directory, in place of the one that an earlier demo left there. Raises `NoArchive`."""
+    """Leave the archive, the bars and the alerts in a directory, in place of what an earlier demo left there.
+
+    Raises `NoArchive`.
+    """
     if problem := kept_archive.problem_of(archive):  # somebody may have written there meanwhile
         raise NoArchive(problem)
     local_archive.download(pipeline.emulator.client("s3"), pipeline.outputs["ArchiveBucket"], archive)

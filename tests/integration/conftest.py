@@ -1,6 +1,6 @@
 """One emulator for the whole session, one zip of the processor, and one deployment of the pipeline."""
 
-import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,13 +15,8 @@ from replica.emulator import Emulator
 
 @pytest.fixture(scope="session")
 def replica_python() -> str:
-    """The interpreter of the environment that has the emulator. It is another one, since the emulator pins botocore."""
-    python = os.environ.get("STOCKSTREAM_REPLICA_PYTHON")
-    if not python:
-        pytest.skip(
-            "STOCKSTREAM_REPLICA_PYTHON names no interpreter that has MiniStack: run the tests with `make test`"
-        )
-    return python
+    """The interpreter of the programs that tests start. The environment of the tests has the emulator."""
+    return sys.executable
 
 
 @pytest.fixture(scope="session")

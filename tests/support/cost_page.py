@@ -11,7 +11,7 @@ from costs.cli import app
 from deployment.functions import ROOT
 
 PAGE = ROOT / "docs" / "cost.md"
-COMMAND = "$ python -m costs "
+COMMAND = "$ stockstream bill "
 BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
 
 

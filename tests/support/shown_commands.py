@@ -14,8 +14,11 @@ import typer
 from analytics.cli import app as analytics
 from costs.cli import app as costs
 from deployment.cli import app as deployment
-from deployment.functions import ROOT
 from operations.cli import app as operations
+from producer_service.cli import app as producer_service
+from replica.cli import app as replica
+from stockstream.catalog import COMMANDS
+from workspace.places import ROOT
 
 # Typer brings a copy of click without types.
 PROGRAMS: dict[str, Any] = {
@@ -25,11 +28,17 @@ PROGRAMS: dict[str, Any] = {
         "costs": costs,
         "deployment": deployment,
         "operations": operations,
+        "producer_service": producer_service,
+        "replica": replica,
     }.items()
 }
+_PROGRAM = rf"python -m (?:{'|'.join(PROGRAMS)})\b"
 _SHOWN = re.compile(
-    rf"(?P<line>^[ $]*(?:\.venv/bin/)?)?python -m (?P<command>(?:{'|'.join(PROGRAMS)})\b[^`\n]*)", re.MULTILINE
+    rf"(?P<line>^[ $]*(?:\.venv/bin/)?)(?P<first>{_PROGRAM}[^`\n]*|stockstream (?:{'|'.join(COMMANDS)})\b[^`\n]*)"
+    rf"|(?P<inside>{_PROGRAM}[^`\n]*|(?<=`)stockstream [^`\n]+|(?<=\.venv/bin/)stockstream [^`\n]+)",
+    re.MULTILINE,
 )
+"""A command on a line of its own, or one inside a sentence. `stockstream` is also the name of the project."""
 _END = {"|", ">", "…", "..."}
 """Words that end a command."""
 
@@ -52,7 +61,7 @@ def shown_commands() -> list[str]:
     found = set()
     for text in _texts():
         for match in _SHOWN.finditer(text):
-            words = shlex.split(match["command"], comments=True)
+            words = shlex.split((match["first"] or match["inside"]).removeprefix("python -m "), comments=True)
             words = words[: next((index for index, word in enumerate(words) if word in _END), len(words))]
             is_mention = match["line"] is None and not any(word.startswith("-") for word in words)
             found.add(shlex.join([*words, "--help"] if is_mention else words))
@@ -65,6 +74,11 @@ def parse(command: str, directory: Path) -> None:
     With `--help`, only the command has to exist.
     """
     program, *words = shlex.split(command)
+    if program == "stockstream" and words[0].startswith("-"):
+        return
+    if program == "stockstream":
+        entry = COMMANDS[words[0]]
+        program, words = entry.package, words[entry.is_whole_program :]
     parsed = PROGRAMS[program]
     while words and hasattr(parsed, "commands") and not words[0].startswith("-"):
         parsed = parsed.commands[words.pop(0)]
@@ -81,7 +95,7 @@ def parse(command: str, directory: Path) -> None:
 
 
 def _texts() -> Iterator[str]:
-    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
+    for path in {*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")} - {ROOT / "CHANGELOG.md"}:  # which names old commands
         yield path.read_text(encoding="utf-8")
     for program in PROGRAMS:
         for command in commands(program):
@@ -89,7 +103,7 @@ def _texts() -> Iterator[str]:
     for folder in [path.parent for path in ROOT.glob("*/__init__.py")] + [ROOT / "benchmarks", ROOT / "tests"]:
         for path in folder.rglob("*.py"):
             source = path.read_text(encoding="utf-8")
-            if "python -m" in source:  # parsing all files would take seconds
+            if "python -m" in source or "`stockstream " in source:  # parsing all files would take seconds
                 yield from _docstrings(ast.parse(source))
 
 

@@ -7,6 +7,4 @@ def test_every_block_is_what_its_commands_print() -> None:
     blocks = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
     assert len(blocks) >= 5
     for block in blocks:
-        assert block == with_output(block), (
-            "run `.venv-dev/bin/python -m tests.support.cost_page`, and check the result"
-        )
+        assert block == with_output(block), "run `.venv/bin/python -m tests.support.cost_page`, and check the result"

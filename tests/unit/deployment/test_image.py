@@ -70,3 +70,8 @@ def test_the_tag_covers_everything_that_the_dockerfile_copies() -> None:
         if line.startswith("COPY ") and "--from" not in line
     }
     assert copied == set(SOURCES) - {DOCKERFILE}
+
+
+def test_without_a_checkout_an_image_has_to_be_named(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="--image URI"):
+        ProducerImage("arm64", tmp_path).check_sources()

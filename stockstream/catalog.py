@@ -1,0 +1,54 @@
+"""The commands of `stockstream`: which program each is in, and what it does in one sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One command."""
+
+    package: str
+    """The package whose command line has it."""
+    summary: str
+    """How its help begins. It is repeated here, so that the list of commands loads no program."""
+    is_whole_program: bool = False
+    """Whether it is all that its package does, so that `python -m` names no command."""
+
+
+SECTIONS: dict[str, dict[str, Entry]] = {
+    "Try it": {
+        "demo": Entry("replica", "Run the whole pipeline on this machine, watch it, and check that no quote was lost."),
+        "sql": Entry("analytics", "Run SQL over an archive."),
+        "bill": Entry(
+            "costs", "Price a month line by line, and compare it with the naive design.", is_whole_program=True
+        ),
+    },
+    "Run the producer": {
+        "check": Entry(
+            "producer_service",
+            "Check the settings, the stream and the sources, and print when each group is polled.",
+        ),
+        "once": Entry(
+            "producer_service",
+            "Poll each group once, whatever its hours, deliver, and print a report as JSON.",
+        ),
+        "run": Entry("producer_service", "Poll on a schedule and deliver."),
+    },
+    "Operate a deployment": {
+        "quarantine": Entry("operations", "List, show, replay or drop refused lines."),
+        "redrive": Entry("operations", "Put the batches that Lambda discarded back on the stream."),
+        "rebuild": Entry("operations", "Compute the bars of a day again from the archive."),
+        "export": Entry("operations", "Serve metrics for Prometheus until stopped."),
+    },
+    "Deploy": {
+        "deploy": Entry("deployment", "Create or update the stacks, and print their outputs."),
+        "destroy": Entry(
+            "deployment",
+            "Delete the stacks, except the tables and the archive.",
+        ),
+        "package": Entry("deployment", "Build the zip of a Lambda function, and print its path."),
+    },
+}
+COMMANDS: dict[str, Entry] = {name: entry for entries in SECTIONS.values() for name, entry in entries.items()}

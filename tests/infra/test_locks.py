@@ -1,0 +1,41 @@
+"""The lock files agree with each other, and the wheel holds what the programs need."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+import pytest
+
+from workspace.places import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+DEPENDENCIES = set(PROJECT["project"]["dependencies"])
+
+
+def pins(lock: str) -> set[str]:
+    text = (ROOT / "requirements" / f"{lock}.txt").read_text(encoding="utf-8")
+    return set(re.findall(r"^([\w.-]+==[^ ;]+)", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("group", ["producer", "processor"])
+def test_the_installed_command_has_what_the_programs_of_a_group_need(group: str) -> None:
+    assert set(PROJECT["dependency-groups"][group]) <= DEPENDENCIES
+
+
+@pytest.mark.parametrize("lock", ["producer", "processor"])
+def test_the_images_and_the_function_have_the_pins_that_are_tested(lock: str) -> None:
+    assert pins(lock) <= pins("replica")
+
+
+def test_what_is_added_for_tests_changes_no_pin() -> None:
+    replica, added = (dict(pin.split("==") for pin in pins(lock)) for lock in ("replica", "dev"))
+    shared = replica.keys() & added.keys()
+    assert shared
+    assert {name: added[name] for name in shared} == {name: replica[name] for name in shared}
+
+
+def test_the_wheel_holds_every_package() -> None:
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    included = set(PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"])
+    assert included == packages | {"infra", "requirements/processor.txt"}

@@ -1,0 +1,82 @@
+"""The installed command: a wheel of this checkout in an environment of its own, used from an empty directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+
+from terminal.program import VERSION
+from workspace.places import ROOT
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an environment that has the wheel, and finds its dependencies in the environment of the tests."""
+    folder = tmp_path_factory.mktemp("installed")
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=60)
+    (wheel,) = folder.glob("*.whl")
+    venv.create(folder / "env")
+    (packages,) = folder.glob("env/lib/python*/site-packages")
+    pip = [sys.executable, "-m", "pip", "--python", str(folder / "env" / "bin" / "python"), "--no-cache-dir"]
+    subprocess.run([*pip, "install", "--quiet", "--no-index", "--no-deps", str(wheel)], check=True, timeout=60)
+    # A file of paths in this folder reads no such files in the folders that it names, so the checkout is on no path.
+    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+    return folder / "env"
+
+
+class Person:
+    """Who runs the installed command in an empty directory, with a home of their own."""
+
+    def __init__(self, environment: Path, scratch: Path) -> None:
+        self.command = environment / "bin" / "stockstream"
+        self.directory, self.state = scratch / "empty", scratch / "state"
+        self.directory.mkdir()
+
+    def run(self, *arguments: str) -> str:
+        variables = {"XDG_STATE_HOME": str(self.state), "PATH": os.environ["PATH"], "HOME": str(self.directory.parent)}
+        done = subprocess.run(
+            [self.command, *arguments],
+            cwd=self.directory,
+            env=variables,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+@pytest.fixture
+def person(installed: Path, tmp_path: Path) -> Person:
+    return Person(installed, tmp_path)
+
+
+def test_the_wheel_holds_no_test_and_no_benchmark(installed: Path) -> None:
+    (packages,) = installed.glob("lib/python*/site-packages")
+    ours = {path.name for path in packages.iterdir() if not path.name.endswith((".pth", ".dist-info"))}
+    assert {"stockstream", "infra", "requirements"} <= ours
+    assert not ours & {"tests", "benchmarks", "docs", "build"}
+
+
+def test_the_installed_command_needs_no_checkout(person: Person, package: Path) -> None:
+    # The demo installs the wheels of the function once. The fixture has done so in the checkout.
+    shutil.copytree(package.parent / "wheels", person.state / "stockstream" / "wheels")
+    assert person.run("--version") == f"stockstream {VERSION}\n"
+    assert "redrive" in person.run("--help")
+    assert "per million quotes" in person.run("bill", "--brief")
+    person.run("demo", "--seconds", "5", "--summary", str(person.state / "summary.json"))
+    accepted = json.loads((person.state / "summary.json").read_text())["quotes_accepted"]
+    assert accepted > 0
+    (row,) = json.loads(person.run("sql", "--json", "select count(*) as quotes from quotes"))
+    assert row == {"quotes": accepted}
+    assert not list(person.directory.iterdir())
