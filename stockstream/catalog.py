@@ -34,6 +34,10 @@ SECTIONS: dict[str, dict[str, Entry]] = {
             "producer_service",
             "Poll each group once, whatever its hours, deliver, and print a report as JSON.",
         ),
+        "quote": Entry(
+            "producer_service",
+            "Print the prices of some symbols, such as AAPL BTC-USD, and deliver nothing.",
+        ),
         "run": Entry("producer_service", "Poll on a schedule and deliver."),
     },
     "Operate a deployment": {

@@ -263,10 +263,8 @@ def test_the_demo_runs_under_the_deployed_policies_and_loses_nothing(replica_pyt
     assert [(group["source"], group["symbols"]) for group in figures["groups"]] == [("synthetic", 24)]
     assert figures["alerts"] >= len(synthetic.SYMBOLS) // 2  # by the rules of the user
     assert 0 < figures["latency_seconds"]["p50"] <= figures["latency_seconds"]["p99"]
-    kept = query_rows(
-        tmp_path / "archive", "SELECT (SELECT count(*) FROM bars) AS b, (SELECT count(*) FROM alerts) AS a"
-    )
-    assert kept == [{"b": figures["bars"], "a": figures["alerts"]}]
+    counted = query_rows(kept, "SELECT (SELECT count(*) FROM bars) AS b, (SELECT count(*) FROM alerts) AS a")
+    assert counted == [{"b": figures["bars"], "a": figures["alerts"]}]
 
 
 def test_bars_and_alerts_of_the_services_can_be_kept(pipeline: Pipeline, tmp_path: Path) -> None:
