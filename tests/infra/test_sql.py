@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -85,8 +86,11 @@ def test_a_query_takes_bounded_memory_whatever_an_object_holds(engine: Engine, t
     folder = tmp_path / "raw-data" / "dt=2026-11-23" / "hour=14"
     folder.mkdir(parents=True)
     (folder / "shardId-000000000000-1-2.jsonl.gz").write_bytes(gzip.compress(b"\0" * 40 * 2**20))
-    with pytest.raises(QueryError, match="exceeded while reading file"):
-        Engine(CATALOG, tmp_path).run("SELECT count(*) FROM quotes")
+    with (
+        closing(Engine(CATALOG, tmp_path)) as hostile,
+        pytest.raises(QueryError, match="exceeded while reading file"),
+    ):
+        hostile.run("SELECT count(*) FROM quotes")
 
 
 @pytest.mark.parametrize("name", ["views.yaml", "queries.yaml"])

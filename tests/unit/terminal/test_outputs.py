@@ -160,6 +160,13 @@ def test_keys_of_objects_and_errors_of_aws(
 def test_a_deployment(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     class Refused:
         stacks = ()
+        s3 = None
+
+        def check(self, *_: Any) -> None:
+            """Every parameter is right."""
+
+        def stack(self, _name: str) -> None:
+            """There is none yet."""
 
         def preview(self, *_: Any, **__: Any) -> dict[str, tuple[str, ...]]:
             return {text: (text,)}
