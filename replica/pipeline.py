@@ -87,7 +87,7 @@ class Pipeline:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.close()
+        self._stack.__exit__(kind, error, trace)
 
     def usage(self, quotes: int, producer_log_bytes: int) -> Usage:
         """What AWS would bill for the calls so far, in which `quotes` quotes were stored.

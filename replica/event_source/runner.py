@@ -7,6 +7,7 @@ import threading
 import uuid
 from collections.abc import Callable
 from functools import partial
+from types import TracebackType
 from typing import Self
 
 from replica.errors import ReplicaError
@@ -147,8 +148,13 @@ class EventSourceRunner:
         self.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.stop()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, KeyboardInterrupt):
+            self._halt()  # somebody waits for the end, and an invocation may take a minute
+        else:
+            self.stop()
 
     @property
     def checkpoints(self) -> dict[str, str]:

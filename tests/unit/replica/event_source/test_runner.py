@@ -281,6 +281,24 @@ def test_stop_ends_retries_without_a_limit_and_windows_that_are_open() -> None:
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("event-source")]
 
 
+def test_ctrl_c_does_not_wait_for_an_invocation_in_progress() -> None:
+    entered, release = threading.Event(), threading.Event()
+
+    def handler(_: dict[str, Any]) -> None:
+        entered.set()
+        release.wait(_TIMEOUT_SECONDS)
+
+    stream = FakeStream()
+    stream.put("key")
+    runner = _runner(make_mapping(), stream, handler)
+    with pytest.raises(KeyboardInterrupt), runner:
+        assert entered.wait(_TIMEOUT_SECONDS)
+        raise KeyboardInterrupt
+    assert not release.is_set()
+    release.set()
+    runner.stop(timeout=_TIMEOUT_SECONDS)
+
+
 def test_waiting_gives_up_in_time_while_a_batch_is_blocked() -> None:
     release = threading.Event()
     stream = FakeStream()
