@@ -291,9 +291,9 @@ def test_ctrl_c_does_not_wait_for_an_invocation_in_progress() -> None:
     stream = FakeStream()
     stream.put("key")
     runner = _runner(make_mapping(), stream, handler)
-    with pytest.raises(KeyboardInterrupt), runner:
-        assert entered.wait(_TIMEOUT_SECONDS)
-        raise KeyboardInterrupt
+    runner.start()
+    assert entered.wait(_TIMEOUT_SECONDS)
+    runner.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
     assert not release.is_set()
     release.set()
     runner.stop(timeout=_TIMEOUT_SECONDS)
