@@ -52,7 +52,7 @@ def _row(quote: Quote) -> tuple[str, ...]:
         _change(quote),
         quote.exchange or "",
         quote.market_state or "",
-        f"{quote.event_time:%Y-%m-%d %H:%M:%S}",
+        f"{quote.event_time:%Y-%m-%d %H:%M}",
         "" if quote.delay_minutes is None else f"{quote.delay_minutes} min",
     )
 

@@ -35,10 +35,11 @@ class Scratch:
         self.path = Path()
 
     def __enter__(self) -> Self:
-        # The watchdog makes the directory, so that no signal can come between the directory and its watchdog. It has a
-        # session of its own, so that neither Ctrl-C nor the end of the terminal ends it.
+        # The watchdog makes the directory, so that no signal can come between the directory and its watchdog. It also
+        # finds the folder of temporary files, where Python tries to make a file. It has a session of its own, so that
+        # neither Ctrl-C nor the end of the terminal ends it.
         self._watchdog = subprocess.Popen(  # noqa: S603  (no shell)
-            [sys.executable, "-I", "-S", watchdog.__file__, tempfile.gettempdir(), f"{PREFIX}{self._name}-"],
+            [sys.executable, "-I", "-S", watchdog.__file__, f"{PREFIX}{self._name}-"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

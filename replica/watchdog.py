@@ -1,7 +1,7 @@
 """Ends processes and removes their directory when the program that started them dies, however it dies.
 
-This file is also the watchdog's program, which `replica.scratch` starts. Its arguments are the folder and the prefix of
-the directory, which it makes. It prints the path, and gets the sessions to kill as lines of its input. Only the program
+This file is also the watchdog's program, which `replica.scratch` starts. Its argument is the prefix of the
+directory, which it makes. It prints the path, and gets the sessions to kill as lines of its input. Only the program
 that started it holds the other end of that pipe, so the pipe ends when that program ends. If the directory is still
 there then, the program did not end in order.
 
@@ -26,8 +26,7 @@ _PAUSE_SECONDS = 0.05
 
 def main() -> None:
     """Make the directory, wait for the end of the input, then clean up what is left."""
-    folder, prefix = sys.argv[1:]
-    directory = Path(tempfile.mkdtemp(prefix=prefix, dir=folder))
+    directory = Path(tempfile.mkdtemp(prefix=sys.argv[1]))
     with suppress(OSError):  # the program that waits for the path may be gone
         os.write(sys.stdout.fileno(), os.fsencode(directory))
         os.close(sys.stdout.fileno())

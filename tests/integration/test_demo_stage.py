@@ -172,7 +172,7 @@ def test_quotes_of_the_last_hour_are_no_failure_of_a_rebuild(demo: Demo) -> None
 
 
 def test_a_replayed_day_is_rebuilt_from_what_arrived_today(demo: Demo) -> None:
-    demo.wait_for(r"running: ([2-9]\d) quotes stored")
+    demo.wait_for(r"running, replayed prices: ([2-9]\d) quotes stored")
     rebuild = ("rebuild", "--stage", "demo", "--all-symbols", "--day", DAY)
     missing = operations(demo, *rebuild)
     assert missing.exit_code == 1

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from replica import scratch
 from replica.errors import ReplicaError
 from replica.scratch import Scratch, remove_leftovers
 from tests.support.demo_terminal import processes_of
@@ -21,6 +22,7 @@ from tests.support.waiting import wait_until
 PROGRAM = """
 import os, subprocess, sys, time
 from replica.errors import ReplicaError
+from replica import scratch
 from replica.scratch import Scratch
 with Scratch("demo") as scratch:
     child = subprocess.Popen(["sleep", "60"], env={"HERE": str(scratch.path)}, start_new_session=True)
@@ -31,6 +33,7 @@ with Scratch("demo") as scratch:
 ENTER = """
 import time
 from replica.errors import ReplicaError
+from replica import scratch
 from replica.scratch import Scratch
 print(flush=True)
 with Scratch("demo"):
@@ -98,7 +101,7 @@ def test_a_program_that_ends_while_it_makes_its_directory_leaves_none(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_directory_that_cannot_be_made_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
-    with pytest.raises(ReplicaError, match=r"no directory can be made in .*missing: free some space"), Scratch("demo"):
+def test_a_directory_that_cannot_be_made_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scratch, "PREFIX", "missing/")
+    with pytest.raises(ReplicaError, match=r"no directory can be made in .*: free some space"), Scratch("demo"):
         pass

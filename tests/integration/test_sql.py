@@ -9,6 +9,7 @@ import subprocess
 import threading
 from base64 import b64encode
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -298,10 +299,11 @@ def test_sql_sends_no_requests(tmp_path: Path, *, allow_files: bool) -> None:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever).start()
         try:
-            with pytest.raises(QueryError):
-                Engine(catalog.read(), tmp_path, allow_files=allow_files).run(
-                    f"SELECT * FROM read_csv('http://127.0.0.1:{server.server_port}/x.csv')"
-                )
+            with (
+                closing(Engine(catalog.read(), tmp_path, allow_files=allow_files)) as engine,
+                pytest.raises(QueryError),
+            ):
+                engine.run(f"SELECT * FROM read_csv('http://127.0.0.1:{server.server_port}/x.csv')")
         finally:
             server.shutdown()
     assert asked == []

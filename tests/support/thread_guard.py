@@ -12,6 +12,9 @@ from contextlib import contextmanager
 
 import pytest
 
+SHARED = "event-source "
+"""How the names of threads begin that may outlive any test. An event source that several tests share starts a thread
+for each shard when it finds the shard, which may be during a test."""
 SECONDS = 10.0
 """How long a thread may take to end after the test that started it."""
 
@@ -40,6 +43,8 @@ class ThreadGuard:
         deadline = time.monotonic() + seconds
         left: list[str] = []
         for thread in set(threading.enumerate()) - self._known:
+            if thread.name.startswith(SHARED):
+                continue
             thread.join(max(0.0, deadline - time.monotonic()))
             if thread.is_alive():
                 left.append(thread.name)
