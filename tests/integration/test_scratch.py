@@ -22,7 +22,6 @@ from tests.support.waiting import wait_until
 PROGRAM = """
 import os, subprocess, sys, time
 from replica.errors import ReplicaError
-from replica import scratch
 from replica.scratch import Scratch
 with Scratch("demo") as scratch:
     child = subprocess.Popen(["sleep", "60"], env={"HERE": str(scratch.path)}, start_new_session=True)
@@ -33,7 +32,6 @@ with Scratch("demo") as scratch:
 ENTER = """
 import time
 from replica.errors import ReplicaError
-from replica import scratch
 from replica.scratch import Scratch
 print(flush=True)
 with Scratch("demo"):

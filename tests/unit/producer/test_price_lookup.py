@@ -144,7 +144,7 @@ def test_a_table_shows_price_change_market_time_and_delay() -> None:
     assert head.split() == ["symbol", "price", "change", "exchange", "market", "time", "(UTC)", "delay"]
     assert apple.split()[0] == "AAPL"
     assert apple.endswith("USD  +0.50%  NMS       CLOSED  2026-11-27 18:00  15 min")
-    assert euro.split() == ["EURUSD=X", "1.0845987", "2026-11-27", "18:00:01"]
+    assert euro.split() == ["EURUSD=X", "1.0845987", "2026-11-27", "18:00"]
     assert apple.index("NMS") == head.index("exchange")
 
 
