@@ -102,8 +102,14 @@ class Stack:
         return [name for command in commands for name in docker(*command).stdout.split()]
 
     def url(self, service: str, port: int) -> str:
-        """The URL of a service's published port. A restart may change it."""
-        return "http://" + self.compose("port", service, str(port)).stdout.strip()
+        """The URL of a service's published port. A restart may change it.
+
+        Raises `ConnectionError` if the container does not run, as while it restarts.
+        """
+        asked = self.compose("port", service, str(port), check=False)
+        if asked.returncode:
+            raise ConnectionError(asked.stderr)
+        return "http://" + asked.stdout.strip()
 
     def status(self, path: str) -> int:
         """The HTTP status with which the producer answers a path."""
@@ -116,7 +122,7 @@ class Stack:
         """As `status`, or None if the producer does not answer, as while it restarts."""
         try:
             return self.status(path)
-        except (OSError, ValueError):  # without a container, it has no port either
+        except (OSError, ValueError):
             return None
 
     def query(self, expression: str) -> list[dict[str, Any]]:
