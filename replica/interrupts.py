@@ -20,6 +20,8 @@ from typing import Self
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CLEAN_UP_SECONDS = 10
 """How long the clean-up after a `KeyboardInterrupt` may take."""
+HANG_UP_SECONDS = 3
+"""The same at the end of the terminal, where nobody sees the exit status. The watchdog does the rest."""
 
 
 class Interrupts:
@@ -63,7 +65,8 @@ class Interrupts:
         for each in SIGNALS:
             signal.signal(each, signal.SIG_DFL)
         self._has_raised = True
-        signal.alarm(CLEAN_UP_SECONDS)  # its default is to end the process
+        # The default of this signal is to end the process.
+        signal.alarm(HANG_UP_SECONDS if number == signal.SIGHUP else CLEAN_UP_SECONDS)
         raise KeyboardInterrupt
 
 
