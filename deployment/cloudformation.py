@@ -237,6 +237,8 @@ def parameter_changes(stack: Mapping[str, Any], template: Template) -> tuple[str
                 after = _MASKED
             if name == "CodeKey" and before != after:
                 lines.append("other code or rules of the function")
+            elif name == "Release" and before != after:
+                lines.append("a new version of the function")
             elif before != after:
                 lines.append(f"{name}: {before or '(empty)'} → {after or '(empty)'}")
         elif name not in template.keeps:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from uuid import uuid4
 
 from botocore.client import BaseClient
 
@@ -26,6 +27,7 @@ from deployment.cloudformation import (
 )
 from deployment.errors import DeploymentError, ParameterError
 from deployment.parameters import Named, Parameter, declared, mistakes
+from deployment.rollout import RELEASE, released
 from deployment.stacks import ALL_STACKS, PIPELINE, TEMPLATES, Outputs
 
 MakeImage = Callable[[Outputs], str]
@@ -168,7 +170,10 @@ class Deployment:
     def _template(self, name: str, known: Mapping[str, str], reset: Collection[str]) -> Template:
         names = self._parameters(name).keys()
         values = {key: known[key] for key in names & known.keys()}
-        return Template(self._body(name), values, self.tags, frozenset(names - set(reset)))
+        template = Template(self._body(name), values, self.tags, frozenset(names - set(reset)))
+        if RELEASE in names:
+            return released(template, self._client.find(self._stack_name(name)), uuid4().hex[:6])
+        return template
 
     def _upload(self, function: str, code: Path, known: Outputs) -> str:
         bucket, key = known["CodeBucket"], _key_of(function, code)
