@@ -24,11 +24,13 @@ from deployment.cloudformation import (
     exists,
     outputs_of,
     parameter_changes,
+    parameters_of,
 )
 from deployment.errors import DeploymentError, ParameterError
 from deployment.parameters import Named, Parameter, declared, mistakes
 from deployment.rollout import RELEASE, released
 from deployment.stacks import ALL_STACKS, PIPELINE, TEMPLATES, Outputs
+from deployment.state_versions import check_zip
 
 MakeImage = Callable[[Outputs], str]
 """Makes the producer's image, given the outputs of earlier stacks, and returns its URI."""
@@ -79,6 +81,7 @@ class Deployment:
         """
         values = dict(overrides or {})
         self.check([Named(name, value) for name, value in values.items()], reset)
+        self._check_functions(zips)
         outputs: dict[str, str] = {}
         for name in self.stacks:
             needed = self._parameters(name).keys() - values.keys()
@@ -108,6 +111,7 @@ class Deployment:
         """
         values = dict(overrides or {})
         self.check([Named(name, value) for name, value in values.items()], reset)
+        self._check_functions(zips)
         outputs: dict[str, str] = {}
         previews: dict[str, tuple[str, ...]] = {}
         for name in self.stacks:
@@ -154,6 +158,13 @@ class Deployment:
         found = mistakes(named, reset, {name: self._parameters(name) for name in self.stacks}, other)
         if found:
             raise ParameterError("\n".join(found))
+
+    def _check_functions(self, zips: Mapping[str, Path]) -> None:
+        """Raise `DeploymentError` if a deployed function and its new code do not read each other's lane states."""
+        for name in self.stacks:
+            stack = self.stack(name) if name in zips else None
+            if stack is not None:
+                check_zip(self.s3, parameters_of(stack), zips[name], self.report)
 
     def _other_stacks(self) -> list[str]:
         present = {path.stem for path in self.templates.glob("*.yaml")}
