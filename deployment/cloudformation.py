@@ -32,6 +32,8 @@ class Template:
     """The tags of the stack and of all its resources that support tags."""
     keeps: frozenset[str] = frozenset()
     """Parameters that keep the value that the stack has. All parameters that are not named have their defaults."""
+    rollback: Mapping[str, Any] | None = None
+    """The alarms that roll the operation back (`RollbackConfiguration`). None keeps those of the last operation."""
 
     def request(self, stack: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The arguments that CreateStack, UpdateStack and CreateChangeSet have in common; `stack` is what exists."""
@@ -42,6 +44,7 @@ class Template:
             + [{"ParameterKey": key, "UsePreviousValue": True} for key in kept],
             "Capabilities": ["CAPABILITY_IAM"],
             "Tags": [{"Key": key, "Value": self.tags[key]} for key in sorted(self.tags)],
+            **({} if self.rollback is None else {"RollbackConfiguration": self.rollback}),
         }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -26,9 +26,17 @@ from deployment.cloudformation import (
     parameter_changes,
     parameters_of,
 )
-from deployment.errors import DeploymentError, ParameterError
+from deployment.errors import DeploymentError, ParameterError, RolledBack
 from deployment.parameters import Named, Parameter, declared, mistakes
-from deployment.rollout import RELEASE, released
+from deployment.rollout import (
+    NO_WATCH,
+    RELEASE,
+    WATCH_MINUTES,
+    alarms_of,
+    released,
+    rollback_configuration,
+    rollback_reason,
+)
 from deployment.stacks import ALL_STACKS, PIPELINE, TEMPLATES, Outputs
 from deployment.state_versions import check_zip
 
@@ -62,6 +70,10 @@ class Deployment:
     """The templates to deploy, in order."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Tags for every resource that supports them."""
+    cloudwatch: BaseClient | None = None
+    """Finds the alarms that roll back a new release of the function. Without it, nothing watches a release."""
+    watch_minutes: int = WATCH_MINUTES
+    """How long the alarms watch a new release."""
 
     def deploy(
         self,
@@ -90,7 +102,7 @@ class Deployment:
                 known[CODE_KEY] = self._upload(name, _zip_of(name, zips), known)
             if image is not None and IMAGE in needed:
                 known[IMAGE] = image(known)
-            outputs |= self._client.put(self._stack_name(name), self._template(name, known, reset))
+            outputs |= self._put(name, self._template(name, known, reset))
         return MappingProxyType(outputs)
 
     def preview(
@@ -147,6 +159,25 @@ class Deployment:
                 if bucket := outputs_of(stack).get(output):
                     self._empty(bucket)  # CloudFormation deletes only empty buckets
             self._client.delete(stack)
+
+    def _put(self, name: str, template: Template) -> Outputs:
+        """Create or update a stack. The alarms watch the update if it brings a new release of a function."""
+        stack_name = self._stack_name(name)
+        if RELEASE not in template.values or (stack := self.stack(name)) is None:
+            return self._client.put(stack_name, template)
+        release = template.values[RELEASE]
+        if parameters_of(stack).get(RELEASE) == release:
+            return self._client.put(stack_name, replace(template, rollback=NO_WATCH))
+        observability = self._client.find(self._stack_name("observability")) if self.cloudwatch else None
+        alarms = alarms_of(self.cloudwatch, outputs_of(observability)) if observability else []
+        watched = rollback_configuration(alarms, self.watch_minutes, self.report)
+        try:
+            return self._client.put(stack_name, replace(template, rollback=watched))
+        except DeploymentError as error:
+            reason = rollback_reason(self.cloudformation, stack["StackId"])
+            if reason is None:
+                raise
+            raise RolledBack(f"{error}\n  {stack_name} was rolled back: {reason}", release) from error
 
     @property
     def _client(self) -> StackClient:

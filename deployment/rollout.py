@@ -1,14 +1,20 @@
-"""The safe rollout of the function: the release that publishes a new version. Pure."""
+"""The safe rollout of the function: a release for each change, and alarms that roll a release back.
+
+CloudFormation watches the alarms while it updates the function's stack and some minutes longer, and rolls the update
+back if one of them fires. The mapping invokes an alias, so the rollback only points the alias to the version before.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from deployment.cloudformation import Template, exists, parameters_of
+from botocore.client import BaseClient
+
+from deployment.cloudformation import Template, aws_errors_about, exists, parameters_of
 from deployment.parameters import declared
 
 RELEASE = "Release"
@@ -25,6 +31,13 @@ MAPPING_PARAMETERS = frozenset(
     }
 )
 """The parameters that change only the event source mapping. They need no new version of the function."""
+WATCHED = ("QuarantineAlarm", "FunctionFailingAlarm", "BatchesFailingAlarm")
+"""The outputs of the stack observability that name the alarms. An earlier deployment has made them: they watch a new
+release from its first moment, and a first deployment has nothing to go back to."""
+WATCH_MINUTES = 10
+"""How long CloudFormation watches the alarms after an update, by default. An alarm needs up to 7 minutes."""
+NO_WATCH: Mapping[str, Any] = {"RollbackTriggers": [], "MonitoringTimeInMinutes": 0}
+"""An update without this keeps the alarms of the update before."""
 _HASH_CHARACTERS = 12
 
 
@@ -38,9 +51,54 @@ def released(template: Template, stack: Mapping[str, Any] | None, suffix: str) -
         return template
     deployed = parameters_of(stack) if exists(stack) else {}
     content = _hash_of(template, deployed)
-    current = deployed.get(RELEASE, "")
+    # What an update in progress brings may be rolled back yet.
+    settled = exists(stack) and not stack["StackStatus"].endswith("_IN_PROGRESS")
+    current = deployed.get(RELEASE, "") if settled else ""
     release = current if current.partition("-")[0] == content else f"{content}-{suffix}"
     return replace(template, values={**template.values, RELEASE: release})
+
+
+def rollback_configuration(
+    alarms: Iterable[Mapping[str, Any]], minutes: int, report: Callable[[str], None]
+) -> Mapping[str, Any]:
+    """The `RollbackConfiguration` of an update that alarms watch, as DescribeAlarms returns them.
+
+    An alarm that fires already is left out: it would roll back the very deployment that ends it.
+    """
+    quiet = []
+    for alarm in alarms:
+        if alarm["StateValue"] == "ALARM":
+            report(f"{alarm['AlarmName']} fires already, so it cannot roll this deployment back")
+        else:
+            quiet.append({"Arn": alarm["AlarmArn"], "Type": "AWS::CloudWatch::Alarm"})
+    if not quiet:
+        report("no alarm watches the new release, so nothing rolls it back")
+        return NO_WATCH
+    report(f"{len(quiet)} alarms watch the new release. They roll it back if one fires within {minutes} minutes.")
+    return {"RollbackTriggers": quiet, "MonitoringTimeInMinutes": minutes}
+
+
+def alarms_of(cloudwatch: BaseClient, outputs: Mapping[str, str]) -> list[Mapping[str, Any]]:
+    """The alarms that watch a release. `outputs` are those of the stack observability."""
+    names = [outputs[name] for name in WATCHED if name in outputs]
+    if not names:
+        return []
+    with aws_errors_about("reading the alarms that watch the function"):
+        found: list[Mapping[str, Any]] = cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]
+    return found
+
+
+def rollback_reason(cloudformation: BaseClient, stack_id: str) -> str | None:
+    """Why CloudFormation rolled the last update of a stack back; None if it did not."""
+    for page in cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack_id):
+        for event in page["StackEvents"]:
+            if event.get("PhysicalResourceId") != stack_id:
+                continue
+            if event["ResourceStatus"] == "UPDATE_ROLLBACK_IN_PROGRESS":
+                return str(event.get("ResourceStatusReason") or "CloudFormation gives no reason")
+            if event["ResourceStatus"] == "UPDATE_IN_PROGRESS":
+                return None
+    return None
 
 
 def _hash_of(template: Template, deployed: Mapping[str, str]) -> str:
