@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
+import boto3
 import pytest
+from botocore.stub import Stubber
+from botocore.validate import ParamValidator
 
 from deployment.cloudformation import Template
 from deployment.parameters import declared
-from deployment.rollout import MAPPING_PARAMETERS, RELEASE, released
+from deployment.rollout import (
+    MAPPING_PARAMETERS,
+    NO_WATCH,
+    RELEASE,
+    WATCH_MINUTES,
+    released,
+    rollback_configuration,
+    rollback_reason,
+)
 from tests.support.templates import ALL, PATHS
 
 BODY = PATHS["processor"].read_text(encoding="utf-8")
@@ -98,5 +111,70 @@ def test_a_release_that_was_rolled_back_is_published_anew(stack: dict[str, Any])
     assert first.partition("-")[0] == again.partition("-")[0]
 
 
+def test_an_update_in_progress_does_not_settle_a_release_since_it_may_be_rolled_back_yet(stack: dict[str, Any]) -> None:
+    assert release(template(), stack | {"StackStatus": "UPDATE_IN_PROGRESS"}).endswith("-again")
+
+
 def test_the_value_fits_the_template() -> None:
     assert PARAMETERS[RELEASE].problem(release(template(), None)) is None
+
+
+def alarm(name: str, state: str) -> dict[str, str]:
+    return {"AlarmName": name, "AlarmArn": f"arn:{name}", "StateValue": state}
+
+
+def test_alarms_that_are_quiet_watch_the_release() -> None:
+    reports: list[str] = []
+    watched = rollback_configuration([alarm("a", "OK"), alarm("b", "INSUFFICIENT_DATA")], 10, reports.append)
+    triggers = [{"Arn": f"arn:{name}", "Type": "AWS::CloudWatch::Alarm"} for name in ("a", "b")]
+    assert watched == {"RollbackTriggers": triggers, "MonitoringTimeInMinutes": 10}
+    assert reports == ["2 alarms watch the new release. They roll it back if one fires within 10 minutes."]
+
+
+def test_an_alarm_that_fires_already_does_not_roll_back_the_deployment_that_ends_it() -> None:
+    reports: list[str] = []
+    watched = rollback_configuration([alarm("a", "ALARM"), alarm("b", "OK")], 10, reports.append)
+    assert [trigger["Arn"] for trigger in watched["RollbackTriggers"]] == ["arn:b"]
+    assert reports[0] == "a fires already, so it cannot roll this deployment back"
+
+
+def test_without_a_quiet_alarm_nothing_waits_and_the_alarms_of_the_last_update_are_dropped() -> None:
+    assert rollback_configuration([alarm("a", "ALARM")], 10, lambda _: None) == NO_WATCH
+    assert rollback_configuration([], 10, lambda _: None) == {"RollbackTriggers": [], "MonitoringTimeInMinutes": 0}
+    validate(rollback_configuration([alarm("a", "OK")], WATCH_MINUTES, lambda _: None))
+
+
+def validate(configuration: Mapping[str, Any]) -> None:
+    """Raise an error if the SDK would refuse the request of an update with this configuration."""
+    client = boto3.client("cloudformation", region_name="us-east-1")
+    shape = client.meta.service_model.operation_model("UpdateStack").input_shape
+    request = replace(template(), rollback=configuration).request() | {"StackName": "s"}
+    report = ParamValidator().validate(request, shape)
+    assert not report.has_errors(), report.generate_report()
+
+
+def event(status: str, resource: str = "id", reason: str | None = None) -> dict[str, Any]:
+    found = {"StackId": "id", "EventId": "1", "StackName": "s", "Timestamp": datetime(2026, 11, 25, tzinfo=UTC)}
+    return found | {"PhysicalResourceId": resource, "ResourceStatus": status, "ResourceStatusReason": reason or "-"}
+
+
+@pytest.mark.parametrize(
+    ("newest_first", "reason"),
+    [
+        (["UPDATE_ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_IN_PROGRESS", "UPDATE_IN_PROGRESS"], "the alarm fired"),
+        (["UPDATE_COMPLETE", "UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS"], None),
+        ([], None),
+    ],
+    ids=["rolled back", "an earlier update was", "no events"],
+)
+def test_the_reason_of_a_rollback_is_that_of_the_last_update(newest_first: list[str], reason: str | None) -> None:
+    client: Any = boto3.client(
+        "cloudformation", region_name="us-east-1", aws_access_key_id="-", aws_secret_access_key="-"
+    )
+    events = [
+        event("UPDATE_IN_PROGRESS", "function"),
+        *(event(status, reason="the alarm fired") for status in newest_first),
+    ]
+    with Stubber(client) as stubber:
+        stubber.add_response("describe_stack_events", {"StackEvents": events})
+        assert rollback_reason(client, "id") == reason
