@@ -74,7 +74,7 @@ def rollback_configuration(
     if not quiet:
         report("no alarm watches the new release, so nothing rolls it back")
         return NO_WATCH
-    report(f"{len(quiet)} alarms watch the new release. They roll it back if one fires within {minutes} minutes.")
+    report(f"alarms that can roll the new release back within {minutes} minutes: {len(quiet)}")
     return {"RollbackTriggers": quiet, "MonitoringTimeInMinutes": minutes}
 
 

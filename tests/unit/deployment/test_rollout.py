@@ -128,7 +128,7 @@ def test_alarms_that_are_quiet_watch_the_release() -> None:
     watched = rollback_configuration([alarm("a", "OK"), alarm("b", "INSUFFICIENT_DATA")], 10, reports.append)
     triggers = [{"Arn": f"arn:{name}", "Type": "AWS::CloudWatch::Alarm"} for name in ("a", "b")]
     assert watched == {"RollbackTriggers": triggers, "MonitoringTimeInMinutes": 10}
-    assert reports == ["2 alarms watch the new release. They roll it back if one fires within 10 minutes."]
+    assert reports == ["alarms that can roll the new release back within 10 minutes: 2"]
 
 
 def test_an_alarm_that_fires_already_does_not_roll_back_the_deployment_that_ends_it() -> None:
