@@ -20,6 +20,7 @@ from deployment import cli
 from deployment.deployer import Deployment
 from deployment.package import Target
 from deployment.stacks import PIPELINE
+from docker.deployer import go_live
 from operations import sqs
 from quotes import encode
 from replica.emulator import Emulator
@@ -230,3 +231,14 @@ def test_a_release_that_cannot_read_the_lane_states_is_refused_before_anything_c
     stack = stage.client("cloudformation").describe_stacks(StackName="stockstream-rollout-stream")["Stacks"][0]
     assert {"ParameterKey": "RetentionHours", "ParameterValue": "24"} in stack["Parameters"]
     assert stage.release() == before
+
+
+def test_compose_makes_live_what_its_cloudformation_changed_in_the_function_alone(stage: Stage) -> None:
+    function, before = stage.outputs["FunctionName"], stage.live()
+    variables = before["Environment"]["Variables"] | {"ANOMALY_PERCENT": "9"}
+    stage.client("lambda").update_function_configuration(FunctionName=function, Environment={"Variables": variables})
+    assert stage.live()["Version"] == before["Version"]
+    for _ in range(2):  # the deployer starts again with each restart of its container
+        go_live(stage.client("lambda"), function)
+        assert stage.live()["Version"] == str(int(before["Version"]) + 1)
+    assert stage.live()["Environment"]["Variables"] == variables
