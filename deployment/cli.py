@@ -20,6 +20,7 @@ from deployment.errors import DeploymentError, ParameterError
 from deployment.functions import FUNCTIONS, PROCESSOR, Function
 from deployment.image import ProducerImage
 from deployment.package import Architecture, Target, build
+from deployment.service_roles import make_ecs_role
 from deployment.stacks import ALL_STACKS, PIPELINE
 from deployment.stage_file import DEFAULT_RULES, read_wishes
 from terminal.output import echo, echo_error
@@ -176,6 +177,8 @@ def deploy(  # noqa: PLR0917  (options, by name)
         if changed and not yes and sys.stdin.isatty():
             typer.confirm("Deploy these changes?", abort=True, err=True)
         ecr = boto3.client("ecr") if whole else None
+        if whole:
+            make_ecs_role(boto3.client("iam"), deployment.report)
         outputs = deployment.deploy(
             zips,
             overrides,
