@@ -7,7 +7,6 @@ matched by name, so no name is written twice.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,17 +27,12 @@ from deployment.cloudformation import (
 )
 from deployment.errors import DeploymentError, ParameterError, RolledBack
 from deployment.parameters import Named, Parameter, declared, mistakes
-from deployment.rollout import (
-    NO_WATCH,
-    RELEASE,
-    WATCH_MINUTES,
-    alarms_of,
-    released,
-    rollback_configuration,
-    rollback_reason,
-)
+from deployment.placeholders import output_names, placeholder
+from deployment.rollout import NO_WATCH, RELEASE, WATCH_MINUTES, alarms_of, released, rollback_configuration
+from deployment.stack_events import rollback_reason
 from deployment.stacks import ALL_STACKS, PIPELINE, TEMPLATES, Outputs
 from deployment.state_versions import check_zip
+from deployment.waiting import Wait
 
 MakeImage = Callable[[Outputs], str]
 """Makes the producer's image, given the outputs of earlier stacks, and returns its URI."""
@@ -50,9 +44,8 @@ ARCHITECTURE = "Architecture"
 IMAGE = "Image"
 """The parameter of the producer's template that names its image."""
 
-_EMPTIED_BUCKETS = ("CodeBucket", "ResultsBucket")
-"""Outputs that name buckets which are emptied and deleted with their stack."""
-_UNKNOWN_OUTPUT = "unknown-until-its-stack-exists"
+_EMPTIED_BUCKETS = frozenset({"Code", "Results"})
+"""The buckets, by their names in the templates, that are emptied and deleted with their stack."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +67,8 @@ class Deployment:
     """Finds the alarms that roll back a new release of the function. Without it, nothing watches a release."""
     watch_minutes: int = WATCH_MINUTES
     """How long the alarms watch a new release."""
+    wait: Wait = field(default_factory=Wait)
+    """How long to wait for each operation of CloudFormation."""
 
     def deploy(
         self,
@@ -134,16 +129,16 @@ class Deployment:
             if image is not None and IMAGE in needed:
                 known[IMAGE] = image(known)
             stack_name, template = self._stack_name(name), self._template(name, known, reset)
-            stack = self._client.find(stack_name)
+            stack = self._client.find_at_rest(stack_name)
             if exists(stack):
                 previews[stack_name] = parameter_changes(stack, template)
             if exists(stack) or with_new_stacks:
                 previews[stack_name] = previews.get(stack_name, ()) + self._client.preview(stack_name, template)
             else:
                 previews[stack_name] = ("a new stack",)
-            outputs |= (
-                dict.fromkeys(_output_names(template.body), _UNKNOWN_OUTPUT) if stack is None else outputs_of(stack)
-            )
+            outputs |= self._placeholders(template.body)
+            if exists(stack):
+                outputs |= outputs_of(stack)
         return previews
 
     def destroy(self) -> None:
@@ -152,25 +147,23 @@ class Deployment:
         Ignores stacks that do not exist. Raises `DeploymentError`.
         """
         for name in reversed(self.stacks):
-            stack = self._client.find(self._stack_name(name))
+            stack = self._client.find_at_rest(self._stack_name(name))
             if stack is None:
                 continue
-            for output in _EMPTIED_BUCKETS:
-                if bucket := outputs_of(stack).get(output):
-                    self._empty(bucket)  # CloudFormation deletes only empty buckets
+            resources = self._client.resources(stack)
+            for bucket in _EMPTIED_BUCKETS & resources.keys():
+                self._empty(resources[bucket])  # CloudFormation deletes only empty buckets
             self._client.delete(stack)
 
     def _put(self, name: str, template: Template) -> Outputs:
         """Create or update a stack. The alarms watch the update if it brings a new release of a function."""
         stack_name = self._stack_name(name)
-        if RELEASE not in template.values or (stack := self.stack(name)) is None:
+        if RELEASE not in template.values or (stack := self._at_rest(name)) is None:
             return self._client.put(stack_name, template)
         release = template.values[RELEASE]
         if parameters_of(stack).get(RELEASE) == release:
             return self._client.put(stack_name, replace(template, rollback=NO_WATCH))
-        observability = self._client.find(self._stack_name("observability")) if self.cloudwatch else None
-        alarms = alarms_of(self.cloudwatch, outputs_of(observability)) if observability else []
-        watched = rollback_configuration(alarms, self.watch_minutes, self.report)
+        watched = rollback_configuration(self._alarms(), self.watch_minutes, self.report)
         try:
             return self._client.put(stack_name, replace(template, rollback=watched))
         except DeploymentError as error:
@@ -179,9 +172,16 @@ class Deployment:
                 raise
             raise RolledBack(f"{error}\n  {stack_name} was rolled back: {reason}", release) from error
 
+    def _alarms(self) -> list[Mapping[str, Any]]:
+        """The alarms that watch a new release, which an earlier deployment has made."""
+        observability = self.stack("observability")
+        if self.cloudwatch is None or observability is None:
+            return []
+        return alarms_of(self.cloudwatch, outputs_of(observability))
+
     @property
     def _client(self) -> StackClient:
-        return StackClient(self.cloudformation, self.report)
+        return StackClient(self.cloudformation, self.report, self.wait)
 
     def check(self, named: Iterable[Named], reset: Collection[str] = ()) -> None:
         """Raise `ParameterError` with everything that is wrong with the user's parameters."""
@@ -193,7 +193,7 @@ class Deployment:
     def _check_functions(self, zips: Mapping[str, Path]) -> None:
         """Raise `DeploymentError` if a deployed function and its new code do not read each other's lane states."""
         for name in self.stacks:
-            stack = self.stack(name) if name in zips else None
+            stack = self._at_rest(name) if name in zips else None
             if stack is not None:
                 check_zip(self.s3, parameters_of(stack), zips[name], self.report)
 
@@ -206,6 +206,11 @@ class Deployment:
         found = self._client.find(self._stack_name(name))
         return found if exists(found) else None
 
+    def _at_rest(self, name: str) -> Mapping[str, Any] | None:
+        """As `stack`, after the operation that may be in progress has ended."""
+        found = self._client.find_at_rest(self._stack_name(name))
+        return found if exists(found) else None
+
     def _parameters(self, name: str) -> Mapping[str, Parameter]:
         return declared(self._body(name))
 
@@ -214,7 +219,7 @@ class Deployment:
         values = {key: known[key] for key in names & known.keys()}
         template = Template(self._body(name), values, self.tags, frozenset(names - set(reset)))
         if RELEASE in names:
-            return released(template, self._client.find(self._stack_name(name)), uuid4().hex[:6])
+            return released(template, self._at_rest(name), uuid4().hex[:6])
         return template
 
     def _upload(self, function: str, code: Path, known: Outputs) -> str:
@@ -226,10 +231,18 @@ class Deployment:
 
     def _empty(self, bucket: str) -> None:
         with aws_errors_about(f"emptying {bucket}"):
-            for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-                keys = [{"Key": listed["Key"]} for listed in page.get("Contents", [])]
-                if keys:
-                    self.s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+            try:
+                for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+                    keys = [{"Key": listed["Key"]} for listed in page.get("Contents", [])]
+                    if keys:
+                        self.s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+            except self.s3.exceptions.NoSuchBucket:
+                pass  # an earlier deletion of the stack has deleted it
+
+    def _placeholders(self, template: str) -> Outputs:
+        """Values of the right shape for the outputs of a template, as long as its stack does not have them."""
+        meta = self.cloudformation.meta
+        return {name: placeholder(name, meta.partition, meta.region_name) for name in output_names(template)}
 
     def _stack_name(self, name: str) -> str:
         return f"{self.prefix}-{name}"
@@ -247,8 +260,3 @@ def _zip_of(stack: str, zips: Mapping[str, Path]) -> Path:
 def _key_of(function: str, code: Path) -> str:
     """The key of a zip in the code bucket, which contains the hash of its content."""
     return f"{function}/{hashlib.sha256(code.read_bytes()).hexdigest()}.zip"
-
-
-def _output_names(template: str) -> list[str]:
-    """The names of a template's outputs, read from its text. CloudFormation lists only the outputs of a stack."""
-    return re.findall(r"^  (\w+):$", template.partition("\nOutputs:\n")[2], re.MULTILINE)

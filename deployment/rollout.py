@@ -14,7 +14,7 @@ from typing import Any
 
 from botocore.client import BaseClient
 
-from deployment.cloudformation import Template, aws_errors_about, exists, parameters_of
+from deployment.cloudformation import Template, aws_errors_about, parameters_of
 from deployment.parameters import declared
 
 RELEASE = "Release"
@@ -44,16 +44,16 @@ _HASH_CHARACTERS = 12
 def released(template: Template, stack: Mapping[str, Any] | None, suffix: str) -> Template:
     """The template of a function with its release: that of the stack, or a new one if anything of the function differs.
 
+    `stack` is at rest, so its release cannot be rolled back any more; None if it does not exist.
+
     A new release ends with `suffix`, which has to be new in each deployment. So a release that was rolled back and is
     deployed again is published again, whatever Lambda kept of the first attempt. A release that the user names stays.
     """
     if RELEASE in template.values:
         return template
-    deployed = parameters_of(stack) if exists(stack) else {}
+    deployed = {} if stack is None else parameters_of(stack)
     content = _hash_of(template, deployed)
-    # What an update in progress brings may be rolled back yet.
-    settled = exists(stack) and not stack["StackStatus"].endswith("_IN_PROGRESS")
-    current = deployed.get(RELEASE, "") if settled else ""
+    current = deployed.get(RELEASE, "")
     release = current if current.partition("-")[0] == content else f"{content}-{suffix}"
     return replace(template, values={**template.values, RELEASE: release})
 
@@ -86,19 +86,6 @@ def alarms_of(cloudwatch: BaseClient, outputs: Mapping[str, str]) -> list[Mappin
     with aws_errors_about("reading the alarms that watch the function"):
         found: list[Mapping[str, Any]] = cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]
     return found
-
-
-def rollback_reason(cloudformation: BaseClient, stack_id: str) -> str | None:
-    """Why CloudFormation rolled the last update of a stack back; None if it did not."""
-    for page in cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack_id):
-        for event in page["StackEvents"]:
-            if event.get("PhysicalResourceId") != stack_id:
-                continue
-            if event["ResourceStatus"] == "UPDATE_ROLLBACK_IN_PROGRESS":
-                return str(event.get("ResourceStatusReason") or "CloudFormation gives no reason")
-            if event["ResourceStatus"] == "UPDATE_IN_PROGRESS":
-                return None
-    return None
 
 
 def _hash_of(template: Template, deployed: Mapping[str, str]) -> str:

@@ -71,7 +71,7 @@ class Stage:
         """Run the command with the zip of a release. Returns what it says."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(cli, "build", lambda *_, **__: package)
-            patch.setattr(boto3, "client", lambda name: self._clients.get(name) or self.client(name))
+            patch.setattr(boto3, "client", lambda name, **_: self._clients.get(name) or self.client(name))
             command = ["deploy", "--stage", "rollout", "--architecture", "native", "--yes", *options]
             done = CliRunner().invoke(cli.app, command)
         assert done.exit_code == code, done.output
