@@ -272,8 +272,8 @@ def _hint_at_replay(prefix: str, stage: str) -> Iterator[None]:
         replay = f"{called('operations')} quarantine replay --all --release {error.release} --stage {stage}"
         prefixed = "" if prefix == DEFAULT_PREFIX else f" --stack-prefix {prefix}"
         raise DeploymentError(
-            f"{error}\nThe function is the one before again, and goes on where the new one stopped. If the new one put "
-            f"lines into quarantine, put them back:\n  {replay}{prefixed}"
+            f"{error}\nThe function is the one before again, and goes on where the new one stopped. The stacks after "
+            f"it were not changed. If the new one put lines into quarantine, put them back:\n  {replay}{prefixed}"
         ) from error
 
 

@@ -28,7 +28,15 @@ from deployment.cloudformation import (
 from deployment.errors import DeploymentError, ParameterError, RolledBack
 from deployment.parameters import Named, Parameter, declared, mistakes
 from deployment.placeholders import output_names, placeholder
-from deployment.rollout import NO_WATCH, RELEASE, WATCH_MINUTES, alarms_of, released, rollback_configuration
+from deployment.rollout import (
+    NO_WATCH,
+    RELEASE,
+    WATCH_MINUTES,
+    alarms_after_rollback,
+    alarms_of,
+    released,
+    rollback_configuration,
+)
 from deployment.stack_events import rollback_reason
 from deployment.stacks import ALL_STACKS, PIPELINE, TEMPLATES, Outputs
 from deployment.state_versions import check_zip
@@ -84,7 +92,8 @@ class Deployment:
         of its content, so a function changes if and only if its code does. `overrides` are parameters of the templates;
         they take precedence over the outputs of earlier stacks. A parameter of neither keeps the value that its stack
         has, unless `reset` names it, which gives it its default. `image` makes the producer's image, unless the
-        overrides name one. It is safe to run this again, also after a failure. Raises `DeploymentError`.
+        overrides name one. It is safe to run this again, also after a failure. Raises `DeploymentError`, and
+        `RolledBack` if a new release of a function was rolled back.
         """
         values = dict(overrides or {})
         self.check([Named(name, value) for name, value in values.items()], reset)
@@ -163,7 +172,9 @@ class Deployment:
         release = template.values[RELEASE]
         if parameters_of(stack).get(RELEASE) == release:
             return self._client.put(stack_name, replace(template, rollback=NO_WATCH))
-        watched = rollback_configuration(self._alarms(), self.watch_minutes, self.report)
+        was_rolled_back = stack["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+        alarms = alarms_after_rollback(self._alarms, self.wait, self.report) if was_rolled_back else self._alarms()
+        watched = rollback_configuration(alarms, self.watch_minutes, self.report)
         try:
             return self._client.put(stack_name, replace(template, rollback=watched))
         except DeploymentError as error:

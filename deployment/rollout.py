@@ -16,6 +16,7 @@ from botocore.client import BaseClient
 
 from deployment.cloudformation import Template, aws_errors_about, parameters_of
 from deployment.parameters import declared
+from deployment.waiting import Wait
 
 RELEASE = "Release"
 """The parameter of a function's template that publishes a new version when it changes."""
@@ -36,6 +37,8 @@ WATCHED = ("QuarantineAlarm", "FunctionFailingAlarm", "BatchesFailingAlarm")
 release from its first moment, and a first deployment has nothing to go back to."""
 WATCH_MINUTES = 10
 """How long CloudFormation watches the alarms after an update, by default. An alarm needs up to 7 minutes."""
+_QUIET_SECONDS = 420
+"""How long an alarm may fire after a rollback because of the release that was rolled back."""
 NO_WATCH: Mapping[str, Any] = {"RollbackTriggers": [], "MonitoringTimeInMinutes": 0}
 """An update without this keeps the alarms of the update before."""
 _HASH_CHARACTERS = 12
@@ -86,6 +89,23 @@ def alarms_of(cloudwatch: BaseClient, outputs: Mapping[str, str]) -> list[Mappin
     with aws_errors_about("reading the alarms that watch the function"):
         found: list[Mapping[str, Any]] = cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]
     return found
+
+
+def alarms_after_rollback(
+    look: Callable[[], list[Mapping[str, Any]]], wait: Wait, report: Callable[[str], None]
+) -> list[Mapping[str, Any]]:
+    """The alarms, when those are quiet again that fired because of the release that was just rolled back.
+
+    Otherwise, nothing would watch the next release. An alarm that does not end is about the present release.
+    """
+
+    def quiet() -> bool | None:
+        return True if all(alarm["StateValue"] != "ALARM" for alarm in look()) else None
+
+    if not quiet():
+        report("waiting until the alarms are quiet again that rolled the last release back")
+        wait.until(quiet, _QUIET_SECONDS)
+    return look()
 
 
 def _hash_of(template: Template, deployed: Mapping[str, str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -21,10 +21,12 @@ from deployment.rollout import (
     NO_WATCH,
     RELEASE,
     WATCH_MINUTES,
+    alarms_after_rollback,
     released,
     rollback_configuration,
 )
 from deployment.stack_events import rollback_reason
+from deployment.waiting import Wait
 from tests.support.templates import ALL, PATHS
 
 BODY = PATHS["processor"].read_text(encoding="utf-8")
@@ -138,6 +140,32 @@ def test_without_a_quiet_alarm_nothing_waits_and_the_alarms_of_the_last_update_a
     assert rollback_configuration([alarm("a", "ALARM")], 10, lambda _: None) == NO_WATCH
     assert rollback_configuration([], 10, lambda _: None) == {"RollbackTriggers": [], "MonitoringTimeInMinutes": 0}
     validate(rollback_configuration([alarm("a", "OK")], WATCH_MINUTES, lambda _: None))
+
+
+def looks(*states: str) -> Callable[[], list[Mapping[str, Any]]]:
+    """Shows an alarm in one state after the other, and then in the last one for ever."""
+    left = list(states)
+    return lambda: [alarm("a", left.pop(0) if len(left) > 1 else left[0])]
+
+
+def test_after_a_rollback_the_alarms_that_caused_it_watch_the_next_release_too() -> None:
+    reports: list[str] = []
+    wait = Wait(pause=lambda _: None)
+    (found,) = alarms_after_rollback(looks("ALARM", "ALARM", "ALARM", "OK"), wait, reports.append)
+    assert found["StateValue"] == "OK"
+    assert reports == ["waiting until the alarms are quiet again that rolled the last release back"]
+
+
+def test_an_alarm_about_the_present_release_is_not_waited_for_without_end() -> None:
+    wait = Wait(pause=lambda _: None)
+    (found,) = alarms_after_rollback(looks("ALARM"), wait, lambda _: None)
+    assert found["StateValue"] == "ALARM"
+
+
+def test_quiet_alarms_are_not_waited_for() -> None:
+    reports: list[str] = []
+    alarms_after_rollback(looks("OK"), Wait(pause=lambda _: None), reports.append)
+    assert reports == []
 
 
 def validate(configuration: Mapping[str, Any]) -> None:
