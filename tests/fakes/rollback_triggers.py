@@ -27,6 +27,7 @@ class RollbackTriggers:
         self._own: Any = own
         self._cloudwatch: Any = cloudwatch
         self._before: dict[str, Any] = {}
+        self._triggers: dict[str, list[dict[str, str]]] = {}
         self._rolled_back: dict[str, str] = {}
         events = watched.meta.events
         events.register("provide-client-params.cloudformation.UpdateStack", self._remember)
@@ -45,7 +46,8 @@ class RollbackTriggers:
             "Capabilities": params["Capabilities"],
             "Tags": stack["Tags"],
         }
-        self._triggers = params.get("RollbackConfiguration", {}).get("RollbackTriggers", [])
+        if "RollbackConfiguration" in params:  # otherwise, those of the update before apply
+            self._triggers[name] = params["RollbackConfiguration"].get("RollbackTriggers", [])
 
     def _watch(self, parsed: dict[str, Any], **_: object) -> None:
         if "StackId" not in parsed:  # there was nothing to update
@@ -53,7 +55,7 @@ class RollbackTriggers:
         name, stack_id = self._before["StackName"], parsed["StackId"]
         self._rolled_back.pop(stack_id, None)
         self._own.get_waiter("stack_update_complete").wait(StackName=name, WaiterConfig={"Delay": 0.1})
-        names = tuple(trigger["Arn"].rpartition(":")[2] for trigger in self._triggers)
+        names = tuple(trigger["Arn"].rpartition(":")[2] for trigger in self._triggers.get(name, []))
         self.monitored.append(names)
         if not names:
             return
