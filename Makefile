@@ -42,6 +42,7 @@ RESET ?=
 YES ?=
 IMAGE ?=
 DRY_RUN ?=
+WATCH_MINUTES ?=
 
 # What `make package` and `make deploy` build for: the interpreter and the CPU of the Lambda function. By default, the
 # CPU is arm64, or that of the deployment.
@@ -181,12 +182,14 @@ deploy: $(RUN) ## Deploy everything to AWS.
 ##   YES=1                                    do not ask before a deployment is changed
 ##   IMAGE=uri                                an image that is built already
 ##   DRY_RUN=1                                show what would change, and change nothing
+##   WATCH_MINUTES=10                         how long alarms may roll back a new release of the function
 	@$(VENV)/bin/stockstream deploy --whole --stage '$(STAGE)' \
 	  $(if $(PACKAGE_ARCHITECTURE),--architecture $(PACKAGE_ARCHITECTURE)) \
 	  $(if $(wildcard infra/stages/$(STAGE).env),--parameters-file infra/stages/$(STAGE).env) \
 	  $(foreach parameter,$(PARAMETERS),--parameter '$(parameter)') \
 	  $(foreach name,$(RESET),--reset '$(name)') $(if $(RULES),--rules '$(RULES)') $(if $(YES),--yes) \
-	  $(if $(IMAGE),--image '$(IMAGE)') $(if $(DRY_RUN),--dry-run)
+	  $(if $(IMAGE),--image '$(IMAGE)') $(if $(DRY_RUN),--dry-run) \
+	  $(if $(WATCH_MINUTES),--watch-minutes $(WATCH_MINUTES))
 
 destroy: $(RUN) ## Delete what `make deploy` made, except the tables and the archive.
 ##   STAGE=dev  the stage

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,10 +18,11 @@ from configuration import ConfigurationError
 from deployment.alert_rules import RULES, checked_rules, choose_rules
 from deployment.cloudformation import parameters_of
 from deployment.deployer import ARCHITECTURE, IMAGE, Deployment
-from deployment.errors import DeploymentError, ParameterError
+from deployment.errors import DeploymentError, ParameterError, RolledBack
 from deployment.functions import FUNCTIONS, PROCESSOR, Function
 from deployment.image import ProducerImage
 from deployment.package import Architecture, Target, build
+from deployment.rollout import WATCH_MINUTES
 from deployment.service_roles import make_ecs_role
 from deployment.stacks import ALL_STACKS, PIPELINE
 from deployment.stage_file import DEFAULT_RULES, read_wishes
@@ -32,6 +34,7 @@ from workspace.places import STATE
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
 
 LAMBDA = Target()
+DEFAULT_PREFIX = "stockstream"
 _PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 10})
 """CloudFormation allows few requests a second, and others in the account may use them up. boto3 then tries again."""
 _INTERRUPTED = 130
@@ -91,7 +94,7 @@ def package(
     "--dry-run`"
 )
 def deploy(  # noqa: PLR0917  (options, by name)
-    prefix: PrefixOption = "stockstream",
+    prefix: PrefixOption = DEFAULT_PREFIX,
     stage: StageOption = "dev",
     architecture: ArchitectureOption = None,
     parameter: Annotated[
@@ -125,6 +128,15 @@ def deploy(  # noqa: PLR0917  (options, by name)
     dry_run: Annotated[  # noqa: FBT002  (an option, by name)
         bool, typer.Option("--dry-run", help="Only show what would change, with change sets that are deleted again.")
     ] = False,
+    watch_minutes: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=20,
+            help="How long alarms watch a new release of the function. If one fires, CloudFormation goes back to the "
+            "release before.",
+        ),
+    ] = WATCH_MINUTES,
     yes: Annotated[  # noqa: FBT002  (an option, by name)
         bool, typer.Option("--yes", help="Do not ask before a deployment is changed. Without a terminal, nothing asks.")
     ] = False,
@@ -141,7 +153,11 @@ def deploy(  # noqa: PLR0917  (options, by name)
     with _reported_errors():
         wishes = read_wishes(parameters_file, parameter or [], rules)
         resets = frozenset(reset or ())
-        deployment = _deployment(prefix, stage, ALL_STACKS if whole else PIPELINE)
+        deployment = replace(
+            _deployment(prefix, stage, ALL_STACKS if whole else PIPELINE),
+            cloudwatch=boto3.client("cloudwatch"),
+            watch_minutes=watch_minutes,
+        )
         deployment.check(wishes.parameters, resets)
         overrides = {one.name: one.value for one in wishes.parameters}
         if image is not None:
@@ -180,12 +196,13 @@ def deploy(  # noqa: PLR0917  (options, by name)
         ecr = boto3.client("ecr") if whole else None
         if whole:
             make_ecs_role(boto3.client("iam"), deployment.report)
-        outputs = deployment.deploy(
-            zips,
-            overrides,
-            image=lambda known: producer.push(ecr, known["RepositoryUri"], deployment.report),
-            reset=resets - {ARCHITECTURE},
-        )
+        with _hint_at_replay(prefix, stage):
+            outputs = deployment.deploy(
+                zips,
+                overrides,
+                image=lambda known: producer.push(ecr, known["RepositoryUri"], deployment.report),
+                reset=resets - {ARCHITECTURE},
+            )
         lines = [f"{name}={value}" for name, value in outputs.items()]
         if outputs_file is not None:
             outputs_file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
@@ -194,7 +211,7 @@ def deploy(  # noqa: PLR0917  (options, by name)
 
 
 @app.command()
-def destroy(prefix: PrefixOption = "stockstream", stage: StageOption = "dev") -> None:
+def destroy(prefix: PrefixOption = DEFAULT_PREFIX, stage: StageOption = "dev") -> None:
     """Delete the stacks, except the tables and the archive, and print the names of what is kept.
 
     Records that the processor has not read yet are lost with the stream.
@@ -244,6 +261,20 @@ def _deployment(prefix: str, stage: str, stacks: tuple[str, ...]) -> Deployment:
         stacks=stacks,
         tags={"application": prefix, "stage": stage},
     )
+
+
+@contextmanager
+def _hint_at_replay(prefix: str, stage: str) -> Iterator[None]:
+    """Say how to put back what a release quarantined before it was rolled back."""
+    try:
+        yield
+    except RolledBack as error:
+        replay = f"{called('operations')} quarantine replay --all --release {error.release} --stage {stage}"
+        prefixed = "" if prefix == DEFAULT_PREFIX else f" --stack-prefix {prefix}"
+        raise DeploymentError(
+            f"{error}\nThe function is the one before again, and goes on where the new one stopped. The stacks after "
+            f"it were not changed. If the new one put lines into quarantine, put them back:\n  {replay}{prefixed}"
+        ) from error
 
 
 @contextmanager

@@ -42,6 +42,8 @@ class Template:
     """The tags of the stack and of all its resources that support tags."""
     keeps: frozenset[str] = frozenset()
     """Parameters that keep the value that the stack has. All parameters that are not named have their defaults."""
+    rollback: Mapping[str, Any] | None = None
+    """The alarms that roll the operation back (`RollbackConfiguration`). None keeps those of the last operation."""
 
     def request(self, stack: Stack | None = None) -> dict[str, Any]:
         """The arguments that CreateStack, UpdateStack and CreateChangeSet have in common; `stack` is what exists."""
@@ -52,6 +54,7 @@ class Template:
             + [{"ParameterKey": key, "UsePreviousValue": True} for key in kept],
             "Capabilities": ["CAPABILITY_IAM"],
             "Tags": [{"Key": key, "Value": self.tags[key]} for key in sorted(self.tags)],
+            **({} if self.rollback is None else {"RollbackConfiguration": self.rollback}),
         }
 
 
@@ -280,6 +283,8 @@ def parameter_changes(stack: Stack, template: Template) -> tuple[str, ...]:
                 after = _MASKED
             if name == "CodeKey" and before != after:
                 lines.append("other code or rules of the function")
+            elif name == "Release" and before != after:
+                lines.append("a new version of the function")
             elif before != after:
                 lines.append(f"{name}: {before or '(empty)'} → {after or '(empty)'}")
         elif name not in template.keeps:

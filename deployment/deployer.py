@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from uuid import uuid4
 
 from botocore.client import BaseClient
 
@@ -22,11 +23,23 @@ from deployment.cloudformation import (
     exists,
     outputs_of,
     parameter_changes,
+    parameters_of,
 )
-from deployment.errors import DeploymentError, ParameterError
+from deployment.errors import DeploymentError, ParameterError, RolledBack
 from deployment.parameters import Named, Parameter, declared, mistakes
 from deployment.placeholders import output_names, placeholder
+from deployment.rollout import (
+    NO_WATCH,
+    RELEASE,
+    WATCH_MINUTES,
+    alarms_after_rollback,
+    alarms_of,
+    released,
+    rollback_configuration,
+)
+from deployment.stack_events import rollback_reason
 from deployment.stacks import ALL_STACKS, PIPELINE, TEMPLATES, Outputs
+from deployment.state_versions import check_zip
 from deployment.waiting import Wait
 
 MakeImage = Callable[[Outputs], str]
@@ -58,6 +71,10 @@ class Deployment:
     """The templates to deploy, in order."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Tags for every resource that supports them."""
+    cloudwatch: BaseClient | None = None
+    """Finds the alarms that roll back a new release of the function. Without it, nothing watches a release."""
+    watch_minutes: int = WATCH_MINUTES
+    """How long the alarms watch a new release."""
     wait: Wait = field(default_factory=Wait)
     """How long to wait for each operation of CloudFormation."""
 
@@ -75,10 +92,12 @@ class Deployment:
         of its content, so a function changes if and only if its code does. `overrides` are parameters of the templates;
         they take precedence over the outputs of earlier stacks. A parameter of neither keeps the value that its stack
         has, unless `reset` names it, which gives it its default. `image` makes the producer's image, unless the
-        overrides name one. It is safe to run this again, also after a failure. Raises `DeploymentError`.
+        overrides name one. It is safe to run this again, also after a failure. Raises `DeploymentError`, and
+        `RolledBack` if a new release of a function was rolled back.
         """
         values = dict(overrides or {})
         self.check([Named(name, value) for name, value in values.items()], reset)
+        self._check_functions(zips)
         outputs: dict[str, str] = {}
         for name in self.stacks:
             needed = self._parameters(name).keys() - values.keys()
@@ -87,7 +106,7 @@ class Deployment:
                 known[CODE_KEY] = self._upload(name, _zip_of(name, zips), known)
             if image is not None and IMAGE in needed:
                 known[IMAGE] = image(known)
-            outputs |= self._client.put(self._stack_name(name), self._template(name, known, reset))
+            outputs |= self._put(name, self._template(name, known, reset))
         return MappingProxyType(outputs)
 
     def preview(
@@ -108,6 +127,7 @@ class Deployment:
         """
         values = dict(overrides or {})
         self.check([Named(name, value) for name, value in values.items()], reset)
+        self._check_functions(zips)
         outputs: dict[str, str] = {}
         previews: dict[str, tuple[str, ...]] = {}
         for name in self.stacks:
@@ -144,6 +164,32 @@ class Deployment:
                 self._empty(resources[bucket])  # CloudFormation deletes only empty buckets
             self._client.delete(stack)
 
+    def _put(self, name: str, template: Template) -> Outputs:
+        """Create or update a stack. The alarms watch the update if it brings a new release of a function."""
+        stack_name = self._stack_name(name)
+        if RELEASE not in template.values or (stack := self._at_rest(name)) is None:
+            return self._client.put(stack_name, template)
+        release = template.values[RELEASE]
+        if parameters_of(stack).get(RELEASE) == release:
+            return self._client.put(stack_name, replace(template, rollback=NO_WATCH))
+        was_rolled_back = stack["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+        alarms = alarms_after_rollback(self._alarms, self.wait, self.report) if was_rolled_back else self._alarms()
+        watched = rollback_configuration(alarms, self.watch_minutes, self.report)
+        try:
+            return self._client.put(stack_name, replace(template, rollback=watched))
+        except DeploymentError as error:
+            reason = rollback_reason(self.cloudformation, stack["StackId"])
+            if reason is None:
+                raise
+            raise RolledBack(f"{error}\n  {stack_name} was rolled back: {reason}", release) from error
+
+    def _alarms(self) -> list[Mapping[str, Any]]:
+        """The alarms that watch a new release, which an earlier deployment has made."""
+        observability = self.stack("observability")
+        if self.cloudwatch is None or observability is None:
+            return []
+        return alarms_of(self.cloudwatch, outputs_of(observability))
+
     @property
     def _client(self) -> StackClient:
         return StackClient(self.cloudformation, self.report, self.wait)
@@ -155,6 +201,13 @@ class Deployment:
         if found:
             raise ParameterError("\n".join(found))
 
+    def _check_functions(self, zips: Mapping[str, Path]) -> None:
+        """Raise `DeploymentError` if a deployed function and its new code do not read each other's lane states."""
+        for name in self.stacks:
+            stack = self._at_rest(name) if name in zips else None
+            if stack is not None:
+                check_zip(self.s3, parameters_of(stack), zips[name], self.report)
+
     def _other_stacks(self) -> list[str]:
         present = {path.stem for path in self.templates.glob("*.yaml")}
         return [name for name in ALL_STACKS if name in present and name not in self.stacks]
@@ -164,13 +217,21 @@ class Deployment:
         found = self._client.find(self._stack_name(name))
         return found if exists(found) else None
 
+    def _at_rest(self, name: str) -> Mapping[str, Any] | None:
+        """As `stack`, after the operation that may be in progress has ended."""
+        found = self._client.find_at_rest(self._stack_name(name))
+        return found if exists(found) else None
+
     def _parameters(self, name: str) -> Mapping[str, Parameter]:
         return declared(self._body(name))
 
     def _template(self, name: str, known: Mapping[str, str], reset: Collection[str]) -> Template:
         names = self._parameters(name).keys()
         values = {key: known[key] for key in names & known.keys()}
-        return Template(self._body(name), values, self.tags, frozenset(names - set(reset)))
+        template = Template(self._body(name), values, self.tags, frozenset(names - set(reset)))
+        if RELEASE in names:
+            return released(template, self._at_rest(name), uuid4().hex[:6])
+        return template
 
     def _upload(self, function: str, code: Path, known: Outputs) -> str:
         bucket, key = known["CodeBucket"], _key_of(function, code)

@@ -5,6 +5,15 @@ class DeploymentError(Exception):
     """A stack is not as its template asks. The message names each resource that failed, and why."""
 
 
+class RolledBack(DeploymentError):
+    """CloudFormation went back to the release before, because an alarm fired or because the update failed."""
+
+    def __init__(self, message: str, release: str) -> None:
+        super().__init__(message)
+        self.release = release
+        """The release that was rolled back."""
+
+
 class PackageError(DeploymentError):
     """The zip of a function could not be built."""
 

@@ -22,6 +22,14 @@ def causes(cloudformation: BaseClient, stack_id: str) -> tuple[str, ...]:
     return tuple(_line(event, event.get("ResourceStatusReason")) for event in reversed(roots))
 
 
+def rollback_reason(cloudformation: BaseClient, stack_id: str) -> str | None:
+    """Why CloudFormation rolled the stack's last update back, such as an alarm that fired. None if it did not."""
+    for event in _last_operation(cloudformation, stack_id):
+        if event["ResourceStatus"] == "UPDATE_ROLLBACK_IN_PROGRESS" and event.get("PhysicalResourceId") == stack_id:
+            return str(event.get("ResourceStatusReason") or "CloudFormation gives no reason")
+    return None
+
+
 def validation_errors(cloudformation: BaseClient, **operation: str) -> tuple[str, ...]:
     """One line for each error that CloudFormation found before it created anything.
 

@@ -31,8 +31,24 @@ def deploy(options: list[str]) -> bool:
     command = [sys.executable, "-m", "deployment", "deploy", "--outputs-file", str(fresh), *options]
     if subprocess.run(command, check=False).returncode:  # noqa: S603  (of the compose file)
         return False
+    outputs = dict(line.split("=", 1) for line in fresh.read_text(encoding="utf-8").splitlines())
+    try:
+        go_live(boto3.client("lambda"), outputs["FunctionName"])
+    except (BotoCoreError, ClientError) as error:
+        echo(f"The new version of the function is not live: {error}", err=True)
+        return False
     fresh.replace(SHARED / "outputs")
     return True
+
+
+def go_live(lambda_: Any, function: str) -> None:
+    """Point the alias to the function as it was deployed.
+
+    On AWS, CloudFormation does that. LocalStack's creates versions and aliases, but never updates them.
+    """
+    version = lambda_.publish_version(FunctionName=function)["Version"]
+    lambda_.get_waiter("published_version_active").wait(FunctionName=function, Qualifier=version)
+    lambda_.update_alias(FunctionName=function, Name="live", FunctionVersion=version)
 
 
 def is_lost(cloudformation: Any) -> bool:

@@ -192,7 +192,7 @@ def rebuild_(  # noqa: PLR0917  (options, by name)
             required(names, "ArchiveBucket"),
             DynamoBarTable(dynamodb, required(names, "BarsTable")),
             DynamoTable(dynamodb, required(names, "QuotesTable")),
-            function_settings(client("lambda"), required(names, "FunctionName")),
+            function_settings(client("lambda"), names.get("LiveAliasArn") or required(names, "FunctionName")),
             progress=progress,
         )
         wanted = frozenset(symbol) if symbol else None

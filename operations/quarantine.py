@@ -50,6 +50,8 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     """Select only entries whose reason contains this text, whatever its case."""
     arrived_before: datetime | None = None
     """Select only entries whose lines arrived before this time."""
+    release: str | None = None
+    """Select only entries that this release of the function refused."""
 
     def select(self, entries: Iterable[Entry]) -> list[Entry]:
         """The selected entries, in the given order."""
@@ -64,6 +66,8 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
         if self.ids and entry.id not in self.ids and entry.handle not in self.ids:
             return False
         if self.reason is not None and self.reason.lower() not in entry.reason.lower():
+            return False
+        if self.release is not None and (entry.message is None or entry.message.release != self.release):
             return False
         if self.arrived_before is None:
             return True

@@ -68,7 +68,9 @@ def _duration(text: str) -> timedelta:
 IdsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="ID", help="Ids that `list` shows, in their short or long form.")
 ]
-AllOption = Annotated[bool, typer.Option("--all", help="All messages, or all that --reason and --older select.")]
+AllOption = Annotated[
+    bool, typer.Option("--all", help="All messages, or those that --reason, --older, --release select.")
+]
 ReasonOption = Annotated[
     str | None, typer.Option(help="Only messages whose reason contains this text, whatever its case.")
 ]
@@ -78,6 +80,12 @@ OlderOption = Annotated[
         parser=_duration,
         metavar="AGE",
         help="Only messages that arrived longer ago than this, like 90s, 30m, 2h or 3d.",
+    ),
+]
+ReleaseOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Only messages of this release of the function, which `deploy` names if it was rolled back.",
     ),
 ]
 LimitOption = Annotated[int, typer.Option(min=1, help="Read at most this many messages.")]
@@ -94,6 +102,7 @@ def list_(  # noqa: PLR0917  (options, by name)
     ] = False,
     reason: ReasonOption = None,
     older: OlderOption = None,
+    release: ReleaseOption = None,
     limit: LimitOption = DEFAULT_LIMIT,
     stack_prefix: StackPrefixOption = DEFAULT_PREFIX,
     stage: StageOption = DEFAULT_STAGE,
@@ -102,7 +111,7 @@ def list_(  # noqa: PLR0917  (options, by name)
     """List the messages in quarantine, oldest first."""
     with reported_errors():
         now = datetime.now(UTC)
-        selection = Selection(reason=reason, arrived_before=_before(now, older))
+        selection = Selection(reason=reason, arrived_before=_before(now, older), release=release)
         with _snapshot(outputs_of(stack_prefix, stage, outputs_file), limit) as snapshot:
             entries = selection.select(snapshot.entries)
         if json:
@@ -180,6 +189,7 @@ def replay_(  # noqa: PLR0917  (options, by name)
     dry_run: DryRunOption = False,  # noqa: FBT002
     reason: ReasonOption = None,
     older: OlderOption = None,
+    release: ReleaseOption = None,
     limit: LimitOption = DEFAULT_LIMIT,
     stack_prefix: StackPrefixOption = DEFAULT_PREFIX,
     stage: StageOption = DEFAULT_STAGE,
@@ -194,7 +204,7 @@ def replay_(  # noqa: PLR0917  (options, by name)
     """
     with reported_errors():
         now = datetime.now(UTC)
-        selection = _selection(ids, reason, _before(now, older), all_=all_)
+        selection = _selection(ids, reason, _before(now, older), release, all_=all_)
         if fixed is not None and len(selection.ids) != 1:
             raise WrongUsage("--fixed replaces the lines of one message: name exactly one ID")
         names = outputs_of(stack_prefix, stage, outputs_file)
@@ -228,6 +238,7 @@ def drop(  # noqa: PLR0917  (options, by name)
     yes: Annotated[bool, typer.Option("--yes", help="Delete without asking for confirmation.")] = False,  # noqa: FBT002
     reason: ReasonOption = None,
     older: OlderOption = None,
+    release: ReleaseOption = None,
     limit: LimitOption = DEFAULT_LIMIT,
     stack_prefix: StackPrefixOption = DEFAULT_PREFIX,
     stage: StageOption = DEFAULT_STAGE,
@@ -238,7 +249,7 @@ def drop(  # noqa: PLR0917  (options, by name)
     The archive keeps the bytes of their lines until it expires.
     """
     with reported_errors():
-        selection = _selection(ids, reason, _before(datetime.now(UTC), older), all_=all_)
+        selection = _selection(ids, reason, _before(datetime.now(UTC), older), release, all_=all_)
         with _snapshot(outputs_of(stack_prefix, stage, outputs_file), limit) as snapshot:
             entries = _selected(snapshot, selection)
             if entries and not yes:
@@ -262,12 +273,14 @@ def _overflow(names: Outputs) -> S3ObjectStore:
     return S3ObjectStore(client("s3"), f"s3://{required(names, 'ArchiveBucket')}/{OVERFLOW}")
 
 
-def _selection(ids: list[str] | None, reason: str | None, arrived_before: datetime | None, *, all_: bool) -> Selection:
+def _selection(
+    ids: list[str] | None, reason: str | None, arrived_before: datetime | None, release: str | None, *, all_: bool
+) -> Selection:
     if bool(ids) == all_:
         raise WrongUsage("name messages by ID, or use --all, but not both")
-    if ids and (reason is not None or arrived_before is not None):
-        raise WrongUsage("--reason and --older need --all: they do not apply to messages that are named by ID")
-    return Selection(ids=tuple(ids or ()), reason=reason, arrived_before=arrived_before)
+    if ids and (reason is not None or arrived_before is not None or release is not None):
+        raise WrongUsage("--reason, --older and --release need --all: messages that are named by ID are chosen already")
+    return Selection(ids=tuple(ids or ()), reason=reason, arrived_before=arrived_before, release=release)
 
 
 def _selected(snapshot: QueueSnapshot, selection: Selection) -> list[Entry]:

@@ -69,6 +69,8 @@ def description_of(entry: Entry, now: datetime) -> Iterator[str]:
         )
         if message.object is not None:
             yield f"in        {message.object} ({message.lines} lines)"
+        if message.release:
+            yield f"release   {message.release} of the function refused it"
     yield f"why       {entry.reason}"
     if len(entry.copies) > 1:
         yield f"copies    {len(entry.copies)}"

@@ -13,7 +13,9 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-VERSION = 1
+WRITES = 1
+READS = 1
+"""The version of packed indicators that is written, and the latest that is read: as in `lane_state.codec`."""
 NAMES = (
     "sma_5",
     "sma_20",
@@ -225,7 +227,7 @@ def pack(indicators: Indicators) -> bytes:
     minute = 0 if indicators.minute is None else (indicators.minute - _EPOCH) // _MICROSECOND
     closes = indicators.closes
     return _HEAD.pack(
-        VERSION,
+        WRITES,
         len(closes),
         indicators.returns,
         indicators.volumes,
@@ -245,8 +247,8 @@ def pack(indicators: Indicators) -> bytes:
 
 def unpack(packed: bytes) -> Indicators:
     """The state that `pack` wrote. Raises ValueError if a newer version wrote it, or if the bytes are damaged."""
-    if packed and packed[0] > VERSION:
-        msg = f"the indicators have version {packed[0]}, but this program reads up to {VERSION}: deploy the newer one"
+    if packed and packed[0] > READS:
+        msg = f"the indicators have version {packed[0]}, but this program reads up to {READS}: deploy the newer one"
         raise ValueError(msg)
     if not packed or packed[0] < 1 or len(packed) < _HEAD.size or len(packed) != _HEAD.size + 8 * packed[1]:
         msg = (

@@ -44,6 +44,8 @@ class QuarantineMessage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only
     """How many lines this message stands for."""
     object: str | None = None
     """The address of a gzip JSON Lines object, `s3://bucket/key`. It has a message like this one for each line."""
+    release: str = ""
+    """The release of the function that refused it. Empty if an early release did, which did not know its name."""
 
 
 class RefusedAlert(NamedTuple):

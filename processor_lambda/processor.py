@@ -120,7 +120,7 @@ class Processor:
             self._quotes.put([self._quote_row(quote) for quote in quotes])
         messages: list[QuarantineMessage] = []
         for parsed in batch:
-            refused = messages_of(parsed)
+            refused = messages_of(parsed, self._settings.release)
             if isinstance(refused, Overflow):
                 address = self._archive.put(refused.key, refused.body)
                 messages.append(msgspec.structs.replace(refused.message, object=address))
@@ -189,7 +189,9 @@ class Processor:
         for lane, items in unpublished.items():
             alerts = [item.alert for item in items if item.alert]
             refused = self._alerts.publish(alerts)
-            self._quarantine.put([message_of_alert(cause, alert, reason) for alert, reason in refused])
+            self._quarantine.put(
+                [message_of_alert(cause, alert, reason, self._settings.release) for alert, reason in refused]
+            )
             counts["alerts"] += len(alerts) - len(refused)
             counts["quarantined"] += len(refused)
             if items:

@@ -26,10 +26,13 @@ class Overflow(msgspec.Struct, frozen=True):
     message: QuarantineMessage
 
 
-def messages_of(parsed: ParsedRecord) -> list[QuarantineMessage] | Overflow:
-    """One message for each refused line of a record, in the order of the lines, or an `Overflow`."""
+def messages_of(parsed: ParsedRecord, release: str) -> list[QuarantineMessage] | Overflow:
+    """One message for each refused line of a record, in the order of the lines, or an `Overflow`.
+
+    `release` is that of the function that refuses them.
+    """
     record, refused = parsed.record, parsed.refused
-    messages = [_message(record, line) for line in refused]
+    messages = [_message(record, line, release) for line in refused]
     if len(refused) <= MAX_LINES and all(len(line.content) <= MAX_LINE_BYTES for line in refused):
         return messages
     return Overflow(
@@ -44,11 +47,12 @@ def messages_of(parsed: ParsedRecord) -> list[QuarantineMessage] | Overflow:
             arrival=to_iso(record.arrival),
             reason=_ascii(f"{len(refused)} lines; the first: {refused[0].reason}"),
             lines=len(refused),
+            release=release,
         ),
     )
 
 
-def message_of_alert(record: Record, alert: Alert, reason: str) -> QuarantineMessage:
+def message_of_alert(record: Record, alert: Alert, reason: str, release: str) -> QuarantineMessage:
     """The message about an alert that SNS refuses. `record` is the last record of the batch that published it."""
     return QuarantineMessage(
         id=f"{record.stream}/alert/{alert.id}",
@@ -59,10 +63,11 @@ def message_of_alert(record: Record, alert: Alert, reason: str) -> QuarantineMes
         arrival=to_iso(record.arrival),
         reason=_ascii(f"alert refused: {reason}"[:200]),
         content=encode_alert(alert),
+        release=release,
     )
 
 
-def _message(record: Record, line: BadLine) -> QuarantineMessage:
+def _message(record: Record, line: BadLine, release: str) -> QuarantineMessage:
     return QuarantineMessage(
         id=f"{record.stream}/{record.shard}/{record.sequence_number}/{line.number}",
         stream=record.stream,
@@ -73,6 +78,7 @@ def _message(record: Record, line: BadLine) -> QuarantineMessage:
         line=line.number,
         reason=_ascii(line.reason),
         content=line.content,
+        release=release,
     )
 
 

@@ -34,6 +34,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     archive_bucket: str
     alerts_topic_arn: str
     quarantine_queue_url: str
+    release: str = ""
+    """What the deployer calls this code and configuration. It is in messages to the quarantine."""
     anomaly_percent: Decimal = Decimal(5)
     """A quote is an anomaly if its price is further than this from the previous close. Rules may use it as well."""
     row_resolution: Resolution = "every"
@@ -64,6 +66,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         if resolution not in get_args(Resolution):
             mistakes.append(f"ROW_RESOLUTION: {resolution!r} is neither every nor minute")
         values["row_resolution"] = resolution
+    values["release"] = environment.get("RELEASE", "")
     if mistakes:
         raise SettingsError("the function's environment is wrong:\n" + "\n".join(mistakes))
     return Settings(**values)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from deployment.rollout import WATCH_MINUTES, WATCHED
 from processor_lambda import metrics
 from processor_lambda.records import Record
 from processor_lambda.report import Report
@@ -81,7 +82,9 @@ class TestAlarm:
     def test_says_what_missing_data_means(self, name: str) -> None:
         _, alarm = ALARMS[name]
         silent = {"ProducerSilent", "ProcessorIdle"}
-        assert alarm["TreatMissingData"] == ("breaching" if name in silent else "notBreaching")
+        idle = {"QuarantineNotEmpty"}  # SQS publishes no metrics of an idle queue, whatever it holds
+        meaning = "breaching" if name in silent else "ignore" if name in idle else "notBreaching"
+        assert alarm["TreatMissingData"] == meaning
 
     def test_is_muted_while_the_producer_is_paused_if_the_pause_would_raise_it(self, name: str) -> None:
         _, alarm = ALARMS[name]
@@ -105,9 +108,45 @@ def test_a_rule_notifies_operators_with_the_reason_of_ecs(name: str) -> None:
 def test_every_known_problem_has_an_alarm_or_a_rule() -> None:
     assert ALARMS.keys() | RULES.keys() == {
         *("ProcessorBehind", "ProcessorIdle", "FunctionFailing", "FunctionThrottled", "BatchesFailing"),
-        *("QuarantineNotEmpty", "StreamThrottled", "QuotesThrottled", "BarsThrottled", "StateThrottled", "StateLarge"),
+        *(
+            "LinesQuarantined",
+            "QuarantineNotEmpty",
+            "StreamThrottled",
+            "QuotesThrottled",
+            "BarsThrottled",
+            "StateThrottled",
+            "StateLarge",
+        ),
         *("ProducerSilent", "NoQuotesAccepted", "ProducerRestarting", "TaskStopped", "DeploymentFailed"),
     }
+
+
+MONITORED = tuple(ALL["observability"]["Outputs"][name]["Value"]["Ref"] for name in WATCHED)
+
+
+class TestAlarmsThatRollADeploymentBack:
+    def test_the_producer_is_rolled_back_by_two_of_those_of_the_function(self) -> None:
+        names = properties("producer", "Service")["DeploymentConfiguration"]["Alarms"]["AlarmNames"]
+        assert [name["Ref"] for name in names] == ["QuarantineAlarm", "FunctionFailingAlarm"]
+        assert {name["Ref"] for name in names} < set(WATCHED)
+
+    def test_none_of_them_waits_for_the_metrics_of_an_idle_queue(self) -> None:
+        assert MONITORED == ("LinesQuarantined", "FunctionFailing", "BatchesFailing")
+        assert {ALARMS[name][1]["Namespace"] for name in MONITORED} == {metrics.NAMESPACE, "AWS/Lambda"}
+
+    @pytest.mark.parametrize("name", MONITORED)
+    def test_they_fire_while_the_function_is_watched(self, name: str) -> None:
+        alarm = ALARMS[name][1]
+        longest = alarm["Period"] * alarm["EvaluationPeriods"] / 60
+        # A failing function that runs into its timeout of 2 minutes has an error in every second minute. Logs take
+        # about a minute to become metrics, and an alarm is evaluated once a minute.
+        assert longest + 2 < WATCH_MINUTES
+        assert alarm["DatapointsToAlarm"] <= (alarm["EvaluationPeriods"] + 1) // 2
+        assert default("processor", "TimeoutSeconds") <= 2 * alarm["Period"]
+
+    @pytest.mark.parametrize("name", MONITORED)
+    def test_without_data_they_do_not_fire(self, name: str) -> None:
+        assert ALARMS[name][1]["TreatMissingData"] == "notBreaching"
 
 
 def test_the_alarm_on_a_large_state_fires_before_dynamodb_refuses_it() -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tests.support.templates import default, properties
+from tests.support.templates import ALL, default, properties
 
 
 class TestMapping:
     def test_sets_every_property_about_failures(self) -> None:
         assert properties("processor", "EventSourceMapping") == {
             "EventSourceArn": {"Ref": "StreamArn"},
-            "FunctionName": {"Fn::GetAtt": ["Function", "Arn"]},
+            "FunctionName": {"Ref": "Live"},
             "Enabled": {"Fn::If": ["MappingEnabled", True, False]},
             "StartingPosition": "TRIM_HORIZON",
             "BatchSize": {"Ref": "BatchSize"},
@@ -32,6 +32,28 @@ class TestMapping:
         assert default("processor", "BatchSize") * packet_in_base64 < 6_000_000
 
 
+class TestVersion:
+    def test_the_stream_invokes_the_version_that_the_alias_names(self) -> None:
+        assert properties("processor", "Live") == {
+            "Name": "live",
+            "Description": "The version that processes the stream",
+            "FunctionName": {"Ref": "Function"},
+            "FunctionVersion": {"Fn::GetAtt": ["Version", "Version"]},
+        }
+
+    def test_a_new_release_replaces_it_and_keeps_the_old_one(self) -> None:
+        # Imported here, because it takes two seconds in each process that collects tests.
+        from cfnlint.schema import PROVIDER_SCHEMA_MANAGER  # type: ignore[import-untyped]  # noqa: PLC0415
+
+        schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", "AWS::Lambda::Version").schema
+        assert "/properties/Description" in schema["createOnlyProperties"]
+        assert properties("processor", "Version")["Description"] == {"Fn::Sub": "Release ${Release}"}
+        assert ALL["processor"]["Resources"]["Version"]["UpdateReplacePolicy"] == "Retain"
+
+    def test_a_new_release_changes_the_function_so_that_there_is_something_to_publish(self) -> None:
+        assert properties("processor", "Function")["Environment"]["Variables"]["RELEASE"] == {"Ref": "Release"}
+
+
 class TestFunction:
     def test_runs_our_handler_on_the_interpreter_that_the_zip_is_built_for(self) -> None:
         declared = properties("processor", "Function")
@@ -46,6 +68,7 @@ class TestFunction:
             "ARCHIVE_BUCKET": {"Ref": "ArchiveBucket"},
             "ALERTS_TOPIC_ARN": {"Ref": "AlertsTopicArn"},
             "QUARANTINE_QUEUE_URL": {"Ref": "QuarantineQueueUrl"},
+            "RELEASE": {"Ref": "Release"},
             "ANOMALY_PERCENT": {"Ref": "AnomalyPercent"},
             "ROW_RESOLUTION": {"Ref": "RowResolution"},
             "QUOTE_TTL_DAYS": {"Ref": "QuoteTtlDays"},

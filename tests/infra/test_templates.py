@@ -12,7 +12,7 @@ from tests.support.templates import ALL, PATHS, default, properties, resources
 
 BUCKETS = [("storage", "Archive"), ("storage", "Code"), ("analytics", "Results")]
 TABLES = ("Quotes", "Bars", "State")
-MADE_BY_THE_DEPLOYMENT = {"CodeKey", "Image"}
+MADE_BY_THE_DEPLOYMENT = {"CodeKey", "Image", "Release"}
 
 
 def test_every_template_is_a_stack_and_the_order_of_the_pipeline_is_the_same() -> None:
@@ -58,7 +58,8 @@ def test_cloudformation_names_the_resources() -> None:
         *("Name", "TableName", "BucketName", "TopicName", "QueueName", "FunctionName", "RoleName", "LogGroupName"),
         *("AlarmName", "DashboardName", "RepositoryName", "ClusterName", "ServiceName", "Family", "ManagedPolicyName"),
     }
-    refers = {"AWS::Lambda::EventSourceMapping", "AWS::Logs::MetricFilter", "AWS::EC2::VPCEndpoint"}
+    refers = {"AWS::Lambda::EventSourceMapping", "AWS::Lambda::Version", "AWS::Lambda::Alias"}
+    refers |= {"AWS::Logs::MetricFilter", "AWS::EC2::VPCEndpoint"}
     refers |= {"AWS::Athena::NamedQuery"}  # its name is unique only within its workgroup, and people see it in a list
     named = {
         (template, name)
@@ -257,6 +258,7 @@ def test_only_resources_that_hold_data_outlive_their_stack() -> None:
         ("producer", "Workspace"): ("Delete", "Retain"),
         ("processor", "LogGroup"): ("Delete", "Retain"),
         ("producer", "LogGroup"): ("Delete", "Retain"),
+        ("processor", "Version"): ("Delete", "Retain"),  # for a return to an older version at once
     }
 
 

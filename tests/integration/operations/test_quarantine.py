@@ -141,7 +141,7 @@ def test_messages_are_visible_again_after_an_interruption(
         (["show", "none"], 1, "not in quarantine, or hidden by another reader: none"),
         (["replay"], 2, "name messages by ID, or use --all, but not both"),
         (["replay", "a", "--all"], 2, "name messages by ID, or use --all, but not both"),
-        (["drop", "a", "--reason", "b"], 2, "--reason and --older need --all"),
+        (["drop", "a", "--reason", "b"], 2, "--reason, --older and --release need --all"),
         (["replay", "--all", "--fixed", __file__], 2, "--fixed replaces the lines of one message"),
         (["list", "--older", "soon"], 2, "'soon' is not a duration like 90s"),
     ],

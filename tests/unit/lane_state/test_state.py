@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from aws_limits import DYNAMODB_ITEM_BYTES, DYNAMODB_WRITE_UNIT_BYTES
 from lane_state import WHOLE, Bar, LaneState, Position, Publication, Session, Split, SymbolState, pack, unpack
+from lane_state.codec import READS
 from processor_lambda.alerts.rules_file import DEFAULT_FILE, read
 from processor_lambda.fold import MAX_PUBLICATIONS, Fold, PositionedLine
 from processor_lambda.indicators import Indicators
@@ -193,7 +194,7 @@ def test_a_position_within_a_record_is_preserved() -> None:
 
 
 def test_a_state_of_a_newer_version_is_not_read() -> None:
-    newer = zlib.compress(msgspec.msgpack.encode({"version": 3, "last_sequence": "1", "state": {}}))
+    newer = zlib.compress(msgspec.msgpack.encode({"version": READS + 1, "last_sequence": "1", "state": {}}))
     with pytest.raises(ValueError, match="deploy the newer one"):
         unpack(newer)
 

@@ -196,7 +196,7 @@ def entry_with(entries: list[Entry], reason: str) -> Entry:
     return entry
 
 
-def test_a_selection_filters_by_id_reason_and_arrival(quarantine: FilledQuarantine) -> None:
+def test_a_selection_filters_by_id_reason_release_and_arrival(quarantine: FilledQuarantine) -> None:
     quarantine.arrive(b"rubbish", AAPL)
     quarantine.arrive(encode([make_quote("MSFT")]), AAPL)
     entries = quarantine.entries()
@@ -207,6 +207,8 @@ def test_a_selection_filters_by_id_reason_and_arrival(quarantine: FilledQuaranti
     arrival = from_iso(foreign.message.arrival)
     assert foreign not in Selection(arrived_before=arrival).select(entries)
     assert foreign in Selection(arrived_before=arrival + timedelta(milliseconds=1)).select(entries)
+    of_bad = replace(foreign, message=replace(foreign.message, release="bad"))
+    assert Selection(release="bad").select([*entries, of_bad]) == [of_bad]
     assert Selection(ids=("no such id", foreign.handle)).not_found(entries) == ["no such id"]
     assert replace(foreign, message=None).reason == "not a message of the processor"
 

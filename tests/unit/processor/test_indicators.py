@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from processor_lambda.indicators import NAMES, RETURN_MAX_GAP, VERSION, Indicators, pack, unpack
+from processor_lambda.indicators import NAMES, READS, RETURN_MAX_GAP, Indicators, pack, unpack
 from producer_service.sources.replay.recordings import load
 from tests.support.sizes import sized
 
@@ -267,8 +267,8 @@ def test_unpack_restores_what_pack_wrote_and_refuses_other_bytes() -> None:
     for foreign in (packed + b"\0", b"\0" + packed[1:], b"\x01\x00"):
         with pytest.raises(ValueError, match="are not packed indicators"):
             unpack(foreign)
-    with pytest.raises(ValueError, match=f"have version {VERSION + 1}, but this program reads up to {VERSION}: deploy"):
-        unpack(bytes([VERSION + 1]) + packed[1:])
+    with pytest.raises(ValueError, match=f"have version {READS + 1}, but this program reads up to {READS}: deploy"):
+        unpack(bytes([READS + 1]) + packed[1:])
 
 
 @pytest.mark.parametrize(

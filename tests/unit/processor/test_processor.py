@@ -133,6 +133,21 @@ def test_a_record_of_noise_is_one_message_that_points_to_all_of_its_lines(
     assert message.lines == len(lines) > 1000
 
 
+def test_every_message_names_the_release_that_refused_its_content(
+    world: World, shard: Shard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world.topic, "publish", refuse_all)
+    processor = make_processor(world, settings=replace(SETTINGS, release="3f9a0c51e2ab-1"))
+    shard.put(b"{}", AAPL)
+    shard.put(NOISE, AAPL)
+    shard.put_lines([make_quote(price="110", previous_close="100")])
+    processor.process(shard.records)
+    assert [message.release for message in world.messages] == ["3f9a0c51e2ab-1"] * 3
+    [key] = [key for key in world.objects if key.startswith("quarantine/")]
+    in_object = [json.loads(line)["release"] for line in gzip.decompress(world.objects[key]).splitlines()]
+    assert set(in_object) == {"3f9a0c51e2ab-1"}
+
+
 def test_a_message_has_no_character_that_sqs_refuses(world: World, shard: Shard, processor: Processor) -> None:
     shard.put(encode_line(make_quote()).replace(b'"v":1', b'"v":1,"\xef\xbf\xbf":2'), AAPL)
     shard.put(b"x", "\uffff\x00")
