@@ -88,6 +88,10 @@ class ScriptedCloudFormation:
         self.exceptions = SimpleNamespace()
         self.stacks: list[FakeStack] = []
         self.calls: list[str] = []
+        self.change_sets: list[tuple[str, dict[str, Any]]] = []
+        """The name of the stack and the request of each change set."""
+        self.refused: dict[str, str] = {}
+        """The reasons of change sets that fail, by the names of their stacks."""
         self.undeletable: set[str] = set()
         """The names of resources whose deletion fails."""
         self.kill_after: int | None = None
@@ -203,11 +207,14 @@ class ScriptedCloudFormation:
                 "CreateChangeSet", f"Stack:{stack.id} is in {stack.status} state and can not be updated."
             )
         self._apply(FakeStack("", "", "", values=dict(stack.values) if stack else {}), request)
+        self.change_sets.append((StackName, request))
         stack = stack or self.given(StackName, "REVIEW_IN_PROGRESS")
         return self._answer({"Id": ChangeSetName, "StackId": stack.id})
 
-    def describe_change_set(self, **_: str) -> dict[str, Any]:
+    def describe_change_set(self, *, StackName: str, **_: str) -> dict[str, Any]:
         self._called("DescribeChangeSet")
+        if StackName in self.refused:
+            return self._answer({"Status": "FAILED", "StatusReason": self.refused[StackName]})
         return self._answer({"Status": "CREATE_COMPLETE", "Changes": []})
 
     def delete_change_set(self, **_: str) -> dict[str, Any]:
@@ -215,10 +222,11 @@ class ScriptedCloudFormation:
         return self._answer({})
 
     def get_paginator(self, operation: str) -> Any:
-        pages = {
+        pages: dict[str, Callable[..., Iterator[dict[str, Any]]]] = {
             "list_stack_resources": self._pages_of_resources,
             "describe_stack_events": self._pages_of_events,
             "describe_change_set": lambda **_: iter([{"Changes": []}]),
+            "describe_events": lambda **_: iter([{"OperationEvents": []}]),
         }
         return SimpleNamespace(paginate=pages[operation])
 

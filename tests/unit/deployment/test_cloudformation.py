@@ -243,6 +243,25 @@ class TestPreview:
         with pytest.raises(DeploymentError, match=f"a change set of {NAME} failed: no such parameter"):
             stacks.preview(NAME, TEMPLATE)
 
+    def test_says_what_the_validation_of_a_change_set_found(self, stacks: StackClient, stubber: Stubber) -> None:
+        self.start(stubber)
+        self.answer(stubber, "FAILED", "validation failed")
+        found = {
+            "EventId": "1",
+            "EventType": "VALIDATION_ERROR",
+            "LogicalResourceId": "Stream",
+            "ResourceType": "AWS::Kinesis::Stream",
+            "ValidationStatusReason": "#/RetentionPeriodHours: 1 is not 24 or more",
+        }
+        stubber.add_response("describe_events", {"OperationEvents": [found, found | {"EventType": "STACK_EVENT"}]})
+        stubber.add_response("delete_change_set", {})
+        with pytest.raises(DeploymentError) as failure:
+            stacks.preview(NAME, TEMPLATE)
+        assert str(failure.value).splitlines() == [
+            f"a change set of {NAME} failed: validation failed",
+            "  Stream (AWS::Kinesis::Stream): #/RetentionPeriodHours: 1 is not 24 or more",
+        ]
+
     def test_of_a_new_stack_leaves_no_stack_behind(self, stacks: StackClient, stubber: Stubber) -> None:
         describe(stubber, None)
         stubber.add_response("create_change_set", {"StackId": STACK_ID})

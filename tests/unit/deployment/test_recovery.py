@@ -268,3 +268,20 @@ def test_a_stack_that_goes_passes_no_outputs_on(folder: Path) -> None:
     aws = with_stacks(ScriptedCloudFormation(), ("DELETE_IN_PROGRESS", None, None))
     preview = deployment(aws, folder).preview({})
     assert preview == dict.fromkeys(NAMES, ())
+
+
+def test_a_preview_of_an_empty_account_goes_on_where_a_placeholder_may_be_what_is_refused(folder: Path) -> None:
+    aws = ScriptedCloudFormation()
+    aws.refused = {"stage-second": "FirstName does not exist"}
+    preview = deployment(aws, folder).preview({})
+    assert preview == {
+        "stage-first": (),
+        "stage-second": (
+            "CloudFormation refuses it, with placeholders for FirstName:",
+            "a change set of stage-second failed: FirstName does not exist",
+        ),
+        "stage-third": (),
+    }
+    aws.refused = {"stage-first": "its template is wrong"}
+    with pytest.raises(DeploymentError, match="stage-first failed: its template is wrong"):
+        deployment(aws, folder).preview({})
