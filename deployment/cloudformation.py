@@ -68,8 +68,7 @@ class StackClient:
         """Create the stack, or update it if it differs, and return its outputs when it is complete."""
         with aws_errors_about(name):
             # AWS may not show yet what another request has started. It then refuses the first tries.
-            seconds = self.wait.settle_seconds
-            return self.wait.until(lambda: self._put(name, template), seconds, _may_succeed_later) or {}
+            return self.wait.until(lambda: self._put(name, template), passes=_may_succeed_later) or {}
 
     def settle(self, name: str) -> Stack | None:
         """Bring a stack to where it can be updated. Returns None where it can be created instead."""

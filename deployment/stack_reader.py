@@ -39,7 +39,9 @@ class StackReader:
         return description
 
     def resources(self, stack: Stack) -> list[Mapping[str, Any]]:
-        """The resources that a stack holds, as ListStackResources returns them."""
+        """The resources that a stack holds, as ListStackResources returns them. A stack in review has none."""
+        if stack["StackStatus"] == "REVIEW_IN_PROGRESS":
+            return []
         pages = self.cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack["StackId"])
         listed = [one for page in pages for one in page["StackResourceSummaries"]]
         return [one for one in listed if one["ResourceStatus"] != "DELETE_COMPLETE" and one.get("PhysicalResourceId")]

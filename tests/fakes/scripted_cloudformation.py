@@ -75,7 +75,7 @@ class FakeStack:
 
 
 class ScriptedCloudFormation:
-    """A client of CloudFormation, and the clock of its operations: call `pause` instead of `time.sleep`."""
+    """A client of CloudFormation, and the clock of its operations: `pause` and `clock` replace those of `time`."""
 
     def __init__(
         self,
@@ -107,6 +107,10 @@ class ScriptedCloudFormation:
         """Let time pass."""
         self.on_pause()
         self._advance(seconds)
+
+    def clock(self) -> float:
+        """The time, in seconds."""
+        return self._now
 
     def given(self, name: str, status: str, *, body: str = "", values: Mapping[str, str] | None = None) -> FakeStack:
         """A stack that is in this status when the test begins. An operation in progress ends well."""
@@ -233,6 +237,8 @@ class ScriptedCloudFormation:
     def _pages_of_resources(self, *, StackName: str) -> Iterator[dict[str, Any]]:
         self._called("ListStackResources")
         stack = self._named("ListStackResources", StackName)
+        if stack.status == "REVIEW_IN_PROGRESS":
+            raise self._refusal("ListStackResources", f"Stack [{StackName}] does not exist")
         summaries = [
             {"LogicalResourceId": name, "PhysicalResourceId": f"{name} of {stack.id}", "ResourceStatus": status}
             for name, status in stack.resources.items()

@@ -26,7 +26,7 @@ def values(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]
     code = tmp_path_factory.mktemp("code") / "processor.zip"
     code.write_bytes(b"")
     aws = ScriptedCloudFormation()
-    wait = Wait(pause=aws.pause)
+    wait = Wait(pause=aws.pause, clock=aws.clock)
     deployment = Deployment(cast(Any, aws), cast(Any, None), "stockstream-test", stacks=ALL_STACKS, wait=wait)
     producer = ProducerImage("arm64", Path(code.parent))
     deployment.preview(dict.fromkeys(ALL_STACKS, code), image=lambda known: producer.uri(known["RepositoryUri"]))

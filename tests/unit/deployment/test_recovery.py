@@ -53,7 +53,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def deployment(aws: ScriptedCloudFormation, folder: Path, reports: list[str] | None = None) -> Deployment:
     report = (lambda _: None) if reports is None else reports.append
-    wait = Wait(pause=aws.pause)
+    wait = Wait(pause=aws.pause, clock=aws.clock)
     return Deployment(cast(Any, aws), cast(Any, None), "stage", report, folder, tuple(TEMPLATES), wait=wait)
 
 
