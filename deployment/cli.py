@@ -35,7 +35,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="
 
 LAMBDA = Target()
 DEFAULT_PREFIX = "stockstream"
-_PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 10})
+_PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 6})
 """CloudFormation allows few requests a second, and others in the account may use them up. boto3 then tries again."""
 _INTERRUPTED = 130
 """The exit status of a program that Ctrl-C has ended."""

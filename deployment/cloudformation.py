@@ -71,8 +71,7 @@ class StackClient:
         """Create the stack, or update it if it differs, and return its outputs when it is complete."""
         with aws_errors_about(name):
             # AWS may not show yet what another request has started. It then refuses the first tries.
-            seconds = self.wait.settle_seconds
-            return self.wait.until(lambda: self._put(name, template), seconds, _may_succeed_later) or {}
+            return self.wait.until(lambda: self._put(name, template), passes=_may_succeed_later) or {}
 
     def settle(self, name: str) -> Stack | None:
         """Bring a stack to where it can be updated. Returns None where it can be created instead."""
@@ -95,7 +94,7 @@ class StackClient:
                     stack = self._continue_rollback(stack)
                 case Reaction.ROLL_BACK:
                     self.report(f"{name} is {status}, so it is rolled back before it is updated")
-                    stack = self._roll_back(stack)
+                    stack = self._run(self.cloudformation.rollback_stack, stack)
         raise _changed_by_others(name)
 
     def preview(self, name: str, template: Template) -> tuple[str, ...]:
@@ -196,8 +195,7 @@ class StackClient:
 
     def _continue_rollback(self, stack: Stack) -> Stack:
         name = stack["StackName"]
-        self.cloudformation.continue_update_rollback(StackName=stack["StackId"])
-        ended = self.reader.await_end(stack)
+        ended = self._run(self.cloudformation.continue_update_rollback, stack)
         if ended["StackStatus"] != "UPDATE_ROLLBACK_FAILED":
             return ended
         failed = [
@@ -210,8 +208,20 @@ class StackClient:
             f"{' '.join(failed) or '<the resources below>'}",
         )
 
-    def _roll_back(self, stack: Stack) -> Stack:
-        self.cloudformation.rollback_stack(StackName=stack["StackId"])
+    def _run(self, operation: Callable[..., object], stack: Stack) -> Stack:
+        """Run an operation on a stack, and return the stack as it is then.
+
+        AWS refuses it if another operation has been started that it did not show yet. Then this waits for that one.
+        """
+        try:
+            operation(StackName=stack["StackId"])
+        except ClientError as error:
+            if error.response["Error"].get("Code") != "ValidationError":
+                raise
+            ended = self.reader.await_end(stack)
+            if ended["StackStatus"] == stack["StackStatus"]:
+                raise
+            return ended
         return self.reader.await_end(stack)
 
     def _reaction_to(self, stack: Stack) -> Reaction:

@@ -129,6 +129,7 @@ class Deployment:
         self.check([Named(name, value) for name, value in values.items()], reset)
         self._check_functions(zips)
         outputs: dict[str, str] = {}
+        unknown: set[str] = set()
         previews: dict[str, tuple[str, ...]] = {}
         for name in self.stacks:
             needed = self._parameters(name).keys() - values.keys()
@@ -140,15 +141,28 @@ class Deployment:
             stack_name, template = self._stack_name(name), self._template(name, known, reset)
             stack = self._client.find_at_rest(stack_name)
             if exists(stack):
-                previews[stack_name] = parameter_changes(stack, template)
-            if exists(stack) or with_new_stacks:
-                previews[stack_name] = previews.get(stack_name, ()) + self._client.preview(stack_name, template)
+                changes = self._preview(stack_name, template, needed & unknown)
+                previews[stack_name] = parameter_changes(stack, template) + changes
+            elif with_new_stacks:
+                previews[stack_name] = self._preview(stack_name, template, needed & unknown)
             else:
                 previews[stack_name] = ("a new stack",)
-            outputs |= self._placeholders(template.body)
-            if exists(stack):
-                outputs |= outputs_of(stack)
+            held = outputs_of(stack) if exists(stack) else {}
+            placeholders = self._placeholders(template.body)
+            outputs |= {**placeholders, **held}
+            unknown |= placeholders.keys() - held.keys()
         return previews
+
+    def _preview(self, stack_name: str, template: Template, unknown: Collection[str]) -> tuple[str, ...]:
+        """What would change in a stack. `unknown` are its parameters whose values are placeholders."""
+        try:
+            return self._client.preview(stack_name, template)
+        except DeploymentError as error:
+            if not unknown:
+                raise
+            # A placeholder may be what CloudFormation refuses. The other stacks are still worth a look.
+            note = f"CloudFormation refuses it, with placeholders for {', '.join(sorted(unknown))}:"
+            return (note, *str(error).splitlines())
 
     def destroy(self) -> None:
         """Delete the stacks, last to first, and report the resources that their templates retain.

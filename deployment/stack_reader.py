@@ -16,6 +16,9 @@ from deployment.waiting import Wait
 Stack = Mapping[str, Any]
 """A stack as DescribeStacks returns it."""
 
+_MOVED = ("StackStatus", "LastUpdatedTime", "DeletionTime")
+"""What an operation changes of a stack when it starts."""
+
 
 @dataclass(frozen=True, slots=True)
 class StackReader:
@@ -36,7 +39,9 @@ class StackReader:
         return description
 
     def resources(self, stack: Stack) -> list[Mapping[str, Any]]:
-        """The resources that a stack holds, as ListStackResources returns them."""
+        """The resources that a stack holds, as ListStackResources returns them. A stack in review has none."""
+        if stack["StackStatus"] == "REVIEW_IN_PROGRESS":
+            return []
         pages = self.cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack["StackId"])
         listed = [one for page in pages for one in page["StackResourceSummaries"]]
         return [one for one in listed if one["ResourceStatus"] != "DELETE_COMPLETE" and one.get("PhysicalResourceId")]
@@ -56,7 +61,7 @@ class StackReader:
             return seen
 
         def started() -> Stack | None:
-            return None if _moment(look()) == _moment(before) else seen
+            return None if all(look().get(key) == before[key] for key in _MOVED if key in before) else seen
 
         def ended() -> Stack | None:
             return None if is_busy(look()) else seen
@@ -89,8 +94,3 @@ def is_busy(stack: Stack) -> bool:
 def reason_of(error: ClientError) -> str:
     """What AWS says in an error."""
     return str(error.response["Error"].get("Message") or error)
-
-
-def _moment(stack: Stack) -> tuple[Any, ...]:
-    """What an operation changes of a stack when it starts."""
-    return tuple(stack.get(key) for key in ("StackStatus", "LastUpdatedTime", "DeletionTime"))

@@ -31,9 +31,12 @@ class Wait:
     poll_seconds: float = 1
     """The time between two looks. An emulator is often done before the first one."""
     timeout_seconds: float = 1800
-    settle_seconds: float = 30
+    settle_seconds: float = 15
     """How long AWS may take until a request shows what an earlier one has started."""
+    errors_seconds: float = 120
+    """How long every look may fail."""
     pause: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
 
     def until(
         self,
@@ -43,21 +46,22 @@ class Wait:
     ) -> _Seen | None:
         """The first thing that `look` sees, or None after `seconds` or the timeout.
 
-        An error that passes by itself counts as seeing nothing. The last look raises it. `passes` tells such errors.
+        An error that passes by itself counts as seeing nothing, unless it lasts. `passes` tells such errors.
         """
         passes = passes or passes_by_itself
-        looks = max(1, round((self.timeout_seconds if seconds is None else seconds) / self.poll_seconds))
-        for _ in range(looks):
+        deadline = self.clock() + (self.timeout_seconds if seconds is None else seconds)
+        failing_until: float | None = None
+        while True:
             try:
-                seen = look()
+                seen, failing_until = look(), None
             except (ClientError, HTTPClientError, UnreachableError) as error:
-                if not passes(error):
+                failing_until = failing_until or min(deadline, self.clock() + self.errors_seconds)
+                if not passes(error) or self.clock() >= failing_until:
                     raise
                 seen = None
-            if seen is not None:
+            if seen is not None or self.clock() >= deadline:
                 return seen
             self.pause(self.poll_seconds)
-        return look()
 
 
 def passes_by_itself(error: Exception) -> bool:

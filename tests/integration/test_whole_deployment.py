@@ -16,6 +16,7 @@ import pytest
 from deployment.deployer import Deployment
 from deployment.errors import DeploymentError
 from deployment.functions import ROOT
+from deployment.service_roles import ECS_ROLE, make_ecs_role
 from deployment.stacks import ALL_STACKS, Outputs
 from replica.emulator import Emulator
 from tests.support.handler_zips import handler_zip
@@ -149,6 +150,15 @@ def test_a_preview_shows_what_a_deployment_would_change_and_changes_nothing(
     assert outputs["StreamName"] in emulator.client("kinesis").list_streams()["StreamNames"]
     service, _ = task(emulator, outputs)
     assert service["desiredCount"] == 1
+
+
+def test_the_role_of_ecs_is_created_and_then_left_alone(emulator: Emulator) -> None:
+    reports: list[str] = []
+    make_ecs_role(emulator.client("iam"), reports.append)
+    make_ecs_role(emulator.client("iam"), reports.append)
+    assert reports == [f"created the role {ECS_ROLE}"]
+    roles = emulator.client("iam").list_roles(PathPrefix="/aws-service-role/ecs.amazonaws.com/")["Roles"]
+    assert len(roles) == 1
 
 
 def test_private_subnets_have_endpoints_and_no_public_address(

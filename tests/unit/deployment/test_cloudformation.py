@@ -13,6 +13,7 @@ from botocore.stub import Stubber
 from deployment.cloudformation import StackClient, Template
 from deployment.errors import DeploymentError
 from deployment.waiting import Wait
+from tests.fakes.scripted_cloudformation import ScriptedCloudFormation
 
 NAME = "stockstream-dev-stream"
 STACK_ID = f"arn:aws:cloudformation:us-east-1:000000000000:stack/{NAME}/1"
@@ -42,9 +43,9 @@ def reports() -> list[str]:
 
 @pytest.fixture
 def stacks(client: Any, reports: list[str]) -> StackClient:
-    return StackClient(
-        client, reports.append, Wait(poll_seconds=1, timeout_seconds=3, settle_seconds=2, pause=lambda _: None)
-    )
+    aws = ScriptedCloudFormation()  # for its clock
+    wait = Wait(timeout_seconds=3, settle_seconds=2, errors_seconds=2, pause=aws.pause, clock=aws.clock)
+    return StackClient(client, reports.append, wait)
 
 
 def describe(stubber: Stubber, status: str | None, **outputs: str) -> None:
@@ -170,7 +171,7 @@ class TestFailure:
 
     def test_gives_up_after_the_timeout(self, stacks: StackClient, stubber: Stubber) -> None:
         self.start(stubber)
-        for _ in range(1 + 3 + 1):  # it started; then until the timeout; and once at the end
+        for _ in range(1 + 4):  # it started; then from 0 to 3 seconds
             describe(stubber, "CREATE_IN_PROGRESS")
         assert self.message(stacks).startswith(f"{NAME} is still CREATE_IN_PROGRESS after ")
 
@@ -184,6 +185,12 @@ class TestFailure:
         self.start(stubber)
         stubber.add_client_error("describe_stacks", "AccessDenied", "not allowed")
         assert self.message(stacks).startswith(f"AWS rejected a request for the status of {NAME}: not allowed")
+
+    def test_gives_up_when_every_request_for_the_status_fails(self, stacks: StackClient, stubber: Stubber) -> None:
+        self.start(stubber)
+        for _ in range(3):
+            stubber.add_client_error("describe_stacks", "InternalFailure", "try again later", http_status_code=500)
+        assert self.message(stacks).startswith(f"AWS rejected a request for the status of {NAME}: try again later")
 
     def test_says_what_aws_rejected(self, stacks: StackClient, stubber: Stubber) -> None:
         describe(stubber, None)
@@ -242,6 +249,25 @@ class TestPreview:
         stubber.add_response("delete_change_set", {})
         with pytest.raises(DeploymentError, match=f"a change set of {NAME} failed: no such parameter"):
             stacks.preview(NAME, TEMPLATE)
+
+    def test_says_what_the_validation_of_a_change_set_found(self, stacks: StackClient, stubber: Stubber) -> None:
+        self.start(stubber)
+        self.answer(stubber, "FAILED", "validation failed")
+        found = {
+            "EventId": "1",
+            "EventType": "VALIDATION_ERROR",
+            "LogicalResourceId": "Stream",
+            "ResourceType": "AWS::Kinesis::Stream",
+            "ValidationStatusReason": "#/RetentionPeriodHours: 1 is not 24 or more",
+        }
+        stubber.add_response("describe_events", {"OperationEvents": [found, found | {"EventType": "STACK_EVENT"}]})
+        stubber.add_response("delete_change_set", {})
+        with pytest.raises(DeploymentError) as failure:
+            stacks.preview(NAME, TEMPLATE)
+        assert str(failure.value).splitlines() == [
+            f"a change set of {NAME} failed: validation failed",
+            "  Stream (AWS::Kinesis::Stream): #/RetentionPeriodHours: 1 is not 24 or more",
+        ]
 
     def test_of_a_new_stack_leaves_no_stack_behind(self, stacks: StackClient, stubber: Stubber) -> None:
         describe(stubber, None)

@@ -29,7 +29,7 @@ def test_only_what_is_in_progress_is_waited_for() -> None:
     assert waiting == {status for status in REACTIONS if status.endswith("_IN_PROGRESS")} - {"REVIEW_IN_PROGRESS"}
 
 
-def test_no_stack_that_was_ever_complete_is_removed() -> None:
+def test_only_a_stack_whose_creation_or_deletion_failed_is_removed() -> None:
     removed = {status for status, reaction in REACTIONS.items() if reaction is Reaction.REMOVE}
     assert removed == {"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED", "REVIEW_IN_PROGRESS"}
 
