@@ -19,8 +19,8 @@ from producer_service.errors import ConfigurationError
 from producer_service.sources import FetchResult, PolledSource, Rejected, SourceTraits
 from producer_service.sources.definition import SourceDefinition, SourceSettings
 from producer_service.sources.synthetic_instruments import instrument_of
-from producer_service.symbol_names import yahoo_hint
 from quotes import MAX_CLOCK_SKEW, REGULAR, Invalid, Quote, whole_milliseconds
+from watchlist.symbol_names import yahoo_hint
 
 SOURCE = "synthetic"
 

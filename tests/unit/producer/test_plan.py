@@ -14,10 +14,10 @@ from producer_service.plan import Plan, log_doubtful_names, make_plan
 from producer_service.settings import Configuration, Settings
 from producer_service.sources import SourceTraits
 from producer_service.sources.definition import SourceDefinition, SourceSettings
-from producer_service.symbol_names import yahoo_hint
-from producer_service.watch_group import WatchGroup
 from tests.fakes.producer_bench import FakeSource, group
 from tests.support.quotes import OPEN
+from watchlist.groups import WatchGroup
+from watchlist.symbol_names import yahoo_hint
 
 
 class Sources:
