@@ -22,6 +22,7 @@ from producer_service.sources.definition import SourceSettings
 from producer_service.sources.registry import DEFAULT_SOURCE, SOURCES
 from quotes import MAX_LANES, MAX_SYMBOLS_PER_LANE, is_symbol
 from watchlist import (
+    DEFAULT_LANES,
     MAX_INTERVAL_SECONDS,
     MIN_INTERVAL_SECONDS,
     Defaults,
@@ -132,7 +133,7 @@ class Settings(WatchSettings):
         max_length=128, pattern=r"^[a-zA-Z0-9_.-]+$", description="the Kinesis stream to deliver to"
     )
     lanes: int = Field(
-        4,
+        DEFAULT_LANES,
         ge=1,
         le=MAX_LANES,
         description="number of lanes, the units of order; it is fixed for the life of a stream, and a lane holds at "

@@ -7,10 +7,11 @@ operator's commands share this package, so each of them refuses what the others 
 from watchlist.changes import Changes, changes
 from watchlist.document import MAX_BYTES, SOURCES, Defaults, InvalidWatchlist, parse, written
 from watchlist.groups import DEFAULT_GROUP, MAX_INTERVAL_SECONDS, MIN_INTERVAL_SECONDS, WatchGroup
-from watchlist.lanes import lane_problems
+from watchlist.lanes import DEFAULT_LANES, lane_problems
 
 __all__ = [
     "DEFAULT_GROUP",
+    "DEFAULT_LANES",
     "MAX_BYTES",
     "MAX_INTERVAL_SECONDS",
     "MIN_INTERVAL_SECONDS",

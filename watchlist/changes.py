@@ -32,7 +32,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     def lines(self) -> list[str]:
         """The changes for a person, one a line, without an end mark. Long lists of symbols are cut."""
         return [
-            *(f"group {group.name}: new, {_settings(group)}: {_named(group.symbols)}" for group in self.added),
+            *(f"group {group.name}: new, with {_named(group.symbols)}" for group in self.added),
             *(f"group {group.name}: removed, with {_named(group.symbols)}" for group in self.removed),
             *(line for before, after in self.changed for line in _group_lines(before, after)),
         ]
@@ -69,10 +69,6 @@ def _group_lines(before: WatchGroup, after: WatchGroup) -> Iterator[str]:
         old, new = getattr(before, key), getattr(after, key)
         if old != new:
             yield f"group {after.name}: {key} {_text(old)} -> {_text(new)}"
-
-
-def _settings(group: WatchGroup) -> str:
-    return f"every {group.interval_seconds:g} s, calendar {group.calendar}, source {group.source}"
 
 
 def _text(value: object) -> str:

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 from quotes import MAX_LANES, MAX_SYMBOLS_PER_LANE, lane_of
 
+DEFAULT_LANES = 4
+"""The number of lanes, if nobody names another."""
+
 
 def lane_problems(symbols: Sequence[str], lanes: int) -> list[str]:
     """What is wrong with a number of lanes for some symbols: nothing, or one mistake that says how many it takes."""
