@@ -85,7 +85,7 @@ def _group_name(groups: Sequence[WatchGroup], group: str | None, *, is_new: bool
         return names[0]
     if group not in names:
         advice = did_you_mean(group, names, otherwise=f"the groups are {', '.join(names)}")
-        raise WrongUsage(f"there is no group {group!r}; {advice} --new-group makes one")
+        raise WrongUsage(f"there is no group {group!r}; {advice}; --new-group makes one")
     return group
 
 

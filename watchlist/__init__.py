@@ -5,7 +5,7 @@ operator's commands share this package, so each of them refuses what the others 
 """
 
 from watchlist.changes import Changes, changes
-from watchlist.document import MAX_BYTES, SOURCES, Defaults, InvalidWatchlist, parse, written
+from watchlist.document import MAX_BYTES, SOURCES, SYNTHETIC_SYMBOLS, Defaults, InvalidWatchlist, parse, written
 from watchlist.groups import DEFAULT_GROUP, MAX_INTERVAL_SECONDS, MIN_INTERVAL_SECONDS, WatchGroup
 from watchlist.lanes import DEFAULT_LANES, lane_problems
 
@@ -16,6 +16,7 @@ __all__ = [
     "MAX_INTERVAL_SECONDS",
     "MIN_INTERVAL_SECONDS",
     "SOURCES",
+    "SYNTHETIC_SYMBOLS",
     "Changes",
     "Defaults",
     "InvalidWatchlist",

@@ -28,6 +28,11 @@ from watchlist.symbol_names import refused
 
 SOURCES = ("yahoo", "replay", "synthetic")
 """The names of the sources that the producer knows."""
+SYNTHETIC_SYMBOLS = (
+    *("AAPL", "AMD", "AMZN", "BAC", "BRK-B", "CSCO", "DIS", "GOOG", "INTC", "JNJ", "JPM", "KO"),
+    *("MA", "META", "MSFT", "NFLX", "NVDA", "ORCL", "PFE", "QQQ", "SPY", "TSLA", "V", "WMT"),
+)
+"""The symbols of the simulated market, if the user names none."""
 MAX_BYTES = 4 * MAX_TOML
 """The longest watchlist, in bytes. A character has at most four."""
 
