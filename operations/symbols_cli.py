@@ -75,7 +75,7 @@ def list_(
             sys.stdout.buffer.write(current.content)
             return
         for group in _parsed(current.content, place.address):
-            echo(f"{group.name}: {len(group.symbols)} symbols: {', '.join(group.symbols)}")
+            echo(f"{group.name} ({len(group.symbols)}): {', '.join(group.symbols)}")
 
 
 @app.command(epilog=epilog("symbols add NVDA AMD", "symbols add VOD.L --stage prod --group london"))
