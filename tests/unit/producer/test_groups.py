@@ -154,7 +154,12 @@ def test_a_change_does_not_wait_for_ever_when_the_producer_stops(
 ) -> None:
     monkeypatch.setattr(polling, "WAIT_SECONDS", 0.01)
     fetching, go_on = threading.Event(), threading.Event()
-    market.during = lambda: (fetching.set(), go_on.wait(10), None)[2]
+
+    def hold() -> None:
+        fetching.set()
+        go_on.wait(10)
+
+    market.during = hold
     changing.watch(group("a", [IN_0]))
     poll = threading.Thread(target=changing.poll)
     poll.start()
