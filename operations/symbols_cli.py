@@ -126,7 +126,7 @@ def remove(
 
 @app.command(epilog=epilog("symbols replace watchlist.toml --stage prod --dry-run"))
 def replace(
-    new: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="The new watchlist.")],
+    new: Annotated[Path, typer.Argument(metavar="FILE", dir_okay=False, help="The new watchlist.")],
     *,
     lanes: LanesOption = None,
     dry_run: DryRunOption = False,
@@ -138,7 +138,7 @@ def replace(
     """Replace the whole watchlist, whatever is there now. It is checked first."""
     with _reported():
         place = _place(file, stack_prefix, stage, outputs_file)
-        content = new.read_bytes()
+        content = _required(FilePlace(new)).content
         _parsed(content, str(new))
         _change(
             place,
@@ -151,13 +151,13 @@ def replace(
 
 @app.command(epilog=epilog("symbols check watchlist.toml"))
 def check(
-    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="A watchlist.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", dir_okay=False, help="A watchlist.")],
     *,
     lanes: LanesOption = None,
 ) -> None:
     """Check a watchlist as the producer does, and name every mistake. Write nothing."""
     with _reported():
-        groups = _parsed(file.read_bytes(), str(file))
+        groups = _parsed(_required(FilePlace(file)).content, str(file))
         symbols = _symbols(groups)
         _check_lanes(symbols, lanes or DEFAULT_LANES)
         for hint in watchlist_edit.hints(groups, symbols):
@@ -199,9 +199,11 @@ def _lanes(file: Path | None, prefix: str, stage: str, outputs_file: Path | None
 
 def _required(place: WatchlistPlace) -> Watchlist:
     current = place.read()
+    if current is None and isinstance(place, FilePlace):
+        raise WrongUsage(f"there is no file {place.address}")
     if current is None:
         raise WrongUsage(
-            f"there is no watchlist {place.address}: `symbols replace FILE` or the next deployment makes one"
+            f"there is no watchlist {place.address}; `symbols replace FILE` makes one, and so does the next deployment"
         )
     return current
 

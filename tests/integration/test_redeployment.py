@@ -139,7 +139,7 @@ def test_symbols_that_are_too_many_for_a_parameter_of_cloudformation_are_deploye
 
     path.write_bytes(written([f"SYMBOL{number}" for number in range(5_000)]))
     assert "PRODUCER_LANES: a lane of 4 would hold" in run(emulator, "--watchlist", str(path), code=2)
-    assert "watchlist: group default: added KO\n" in run(emulator, "--parameter", "Symbols=AAPL,KO")
+    assert "watchlist: group default: added AAPL, KO\n" in run(emulator, "--parameter", "Symbols=AAPL,KO")
     assert stored() == written(["AAPL", "KO"])
 
 
