@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from aws_limits import CLOUDFORMATION_PARAMETER_BYTES
 from deployment.errors import ParameterError
-from deployment.parameters import Parameter, declared
+from deployment.parameters import Named, Parameter, declared, mistakes
 from deployment.stage_file import read_wishes
 from tests.support.templates import ALL, PATHS
 
@@ -88,3 +89,14 @@ def test_symbols_and_a_watchlist_together_are_refused(tmp_path: Path) -> None:
     path.write_text("WATCHLIST=dev.toml\nSymbols=KO\n")
     with pytest.raises(ParameterError, match="line 2: Symbols and WATCHLIST are both named; name only one of them"):
         read_wishes(path, [], None)
+
+
+@pytest.mark.parametrize("letter", ["A", "€"])
+def test_a_value_that_is_too_long_for_cloudformation_is_refused(letter: str) -> None:
+    size = len(letter.encode())
+    longest = letter * (CLOUDFORMATION_PARAMETER_BYTES // size)
+    symbols = {"producer": {"Symbols": Parameter()}}
+    assert mistakes([Named("Symbols", longest)], (), symbols, {}) == []
+    (refusal,) = mistakes([Named("Symbols", longest + letter, "dev.env line 2: ")], (), symbols, {})
+    assert refusal.startswith(f"dev.env line 2: Symbols={letter * 200}…: is ")
+    assert refusal.endswith(" bytes long; CloudFormation takes at most 4,096")
