@@ -183,8 +183,6 @@ def deploy(  # noqa: PLR0917  (options, by name)
         watch_lines = tuple(f"watchlist: {line}" for line in watched.lines)
         for line in (*(f"alert rules: {line}" for line in rules_lines), *watch_lines, *_lines(previews)):
             echo(line, err=not dry_run)
-        for note in watched.notes:
-            echo(f"watchlist: note: {note}", err=True)
         if dry_run:
             return
         changed = deployed is not None and (rules_lines or watch_lines or any(previews.values()))
@@ -221,7 +219,10 @@ def _chosen_watchlist(deployment: Deployment, wishes: Wishes, overrides: Mapping
     storage, producer = deployment.stack("storage"), deployment.stack("producer")
     bucket = None if storage is None else outputs_of(storage).get("ArchiveBucket")
     held = {} if producer is None else parameters_of(producer)
-    return choose_watchlist(stored_watchlist(deployment.s3, bucket), wishes, overrides, held)
+    chosen = choose_watchlist(stored_watchlist(deployment.s3, bucket), wishes, overrides, held)
+    for note in chosen.notes:
+        echo(f"watchlist: note: {note}", err=True)
+    return chosen
 
 
 def _write(watched: WatchlistChange, deployment: Deployment, bucket: str) -> None:
