@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import count
 
 import structlog
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, JobExecutionEvent
 from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
@@ -89,7 +91,8 @@ class Schedule:
 
     def end(self, job: str) -> None:
         """Start no more runs of a poll. A run under way ends by itself."""
-        self._scheduler.remove_job(job)
+        with suppress(JobLookupError):  # the schedule has stopped
+            self._scheduler.remove_job(job)
 
     def watch(self, seconds: float, name: str, job: Callable[[], object]) -> None:
         """Run a job every `seconds` that may wait for polls, on a thread of its own."""
