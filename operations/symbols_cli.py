@@ -253,7 +253,7 @@ def _change(
     place.write(content, current)
     say(f"wrote {place.address}; a producer that runs takes it over within a minute")
     if found.removed_symbols:
-        say("what is stored of removed symbols stays until it expires")
+        say("what is stored of removed symbols stays until it expires; one stale_feed alert may still name them")
 
 
 def _check_lanes(symbols: Sequence[str], lanes: int) -> None:
