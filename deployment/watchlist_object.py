@@ -90,7 +90,7 @@ def _named(wishes: Wishes) -> bytes | None:
         return _content(Path(wishes.watchlist))
     if wishes.symbols is None:
         return None
-    symbols = list(dict.fromkeys(name.strip() for name in wishes.symbols.split(",") if name.strip()))
+    symbols = _split(wishes.symbols)
     if bad := [refused(symbol) for symbol in symbols if not is_symbol(symbol)]:
         raise ParameterError(f"Symbols: not a symbol: {', '.join(bad)}; separate symbols by commas, as in AAPL,BTC-USD")
     if not symbols:
@@ -112,12 +112,16 @@ def _content(path: Path) -> bytes:
 def _first(values: Mapping[str, str]) -> bytes:
     """The watchlist of a stage that has none."""
     if values.get("Symbols"):
-        return written(values["Symbols"].split(","))
+        return written(_split(values["Symbols"]))
     if values.get("Watchlist"):
         raise ParameterError(f"the producer has its watchlist in its image, and now reads it from S3: {_ADVICE}")
     if values.get(SOURCE) == "yahoo":
         raise ParameterError(f"Source=yahoo needs symbols: {_ADVICE}")
     return written(SYNTHETIC_SYMBOLS)
+
+
+def _split(text: str) -> list[str]:
+    return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
 def _before(stored: Stored | None) -> tuple[tuple[WatchGroup, ...], list[str]]:

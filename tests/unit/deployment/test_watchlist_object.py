@@ -67,7 +67,7 @@ def test_a_new_stage_that_polls_yahoo_needs_symbols() -> None:
 
 
 def test_a_stage_whose_stack_named_the_symbols_keeps_them() -> None:
-    assert symbols_of(choose_watchlist(None, NOTHING, {}, {"Symbols": "KO,PEP", "Source": "yahoo"})) == ("KO", "PEP")
+    assert symbols_of(choose_watchlist(None, NOTHING, {}, {"Symbols": "KO, PEP", "Source": "yahoo"})) == ("KO", "PEP")
 
 
 def test_mistakes_are_found_before_anything_is_deployed(tmp_path: Any) -> None:
