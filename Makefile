@@ -38,6 +38,7 @@ ARCHIVE ?=
 STAGE ?= dev
 PARAMETERS ?=
 RULES ?=
+WATCHLIST ?=
 RESET ?=
 YES ?=
 IMAGE ?=
@@ -177,8 +178,9 @@ images: ## Build the images of the producer and of the tools with Docker.
 deploy: $(RUN) ## Deploy everything to AWS.
 ##   STAGE=dev                                the stage, whose parameters are in infra/stages
 ##   PARAMETERS="Source=yahoo Symbols=A,B"    more parameters of the templates
+##   WATCHLIST=my-watchlist.toml              a file of watch groups; a stage file may name one too (docs/symbols.md)
 ##   RULES=my-rules.toml                      a file of alert rules, or default; a stage file may name one too
-##   RESET="Symbols Lanes"                    parameters that get their defaults again; all others stay as they are
+##   RESET="Calendar LogLevel"                parameters that get their defaults again; all others stay as they are
 ##   YES=1                                    do not ask before a deployment is changed
 ##   IMAGE=uri                                an image that is built already
 ##   DRY_RUN=1                                show what would change, and change nothing
@@ -187,7 +189,8 @@ deploy: $(RUN) ## Deploy everything to AWS.
 	  $(if $(PACKAGE_ARCHITECTURE),--architecture $(PACKAGE_ARCHITECTURE)) \
 	  $(if $(wildcard infra/stages/$(STAGE).env),--parameters-file infra/stages/$(STAGE).env) \
 	  $(foreach parameter,$(PARAMETERS),--parameter '$(parameter)') \
-	  $(foreach name,$(RESET),--reset '$(name)') $(if $(RULES),--rules '$(RULES)') $(if $(YES),--yes) \
+	  $(foreach name,$(RESET),--reset '$(name)') $(if $(RULES),--rules '$(RULES)') \
+	  $(if $(WATCHLIST),--watchlist '$(WATCHLIST)') $(if $(YES),--yes) \
 	  $(if $(IMAGE),--image '$(IMAGE)') $(if $(DRY_RUN),--dry-run) \
 	  $(if $(WATCH_MINUTES),--watch-minutes $(WATCH_MINUTES))
 

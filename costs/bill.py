@@ -28,9 +28,11 @@ BUSY = 0.7
 """The share of the time that a shard's function may be busy. With less to spare it could not catch up after a pause."""
 COLD_BYTES = 128 * KIB
 """S3 moves no smaller object to a colder storage class."""
-METRICS, ALARMS, DASHBOARDS, CUSTOMER_KEYS = 13, 15, 2, 1
+METRICS, ALARMS, DASHBOARDS, CUSTOMER_KEYS = 14, 16, 2, 1
 """What the templates make. The metrics are those of the function's log lines and of the producer's metric filters."""
 IMAGES_GB = 1.0
+WATCHLIST_SECONDS = 20
+"""How often the producer asks S3 for another watchlist. A watchlist that has not changed is billed as a request too."""
 KMS_REQUESTS_A_SHARD, KMS_REQUESTS_OF_TABLES = 3, 3
 """KMS requests in five minutes. A shard needs a data key, which its writer and its reader decrypt. The tables need one
 request each."""
@@ -143,6 +145,7 @@ def _fixed(setup: Setup, plan: Plan, prices: Prices) -> list[Line]:
         ("CloudWatch dashboards", DASHBOARDS, "dashboard"),
         ("Key of the operators' topic", CUSTOMER_KEYS, "kms_key"),
         ("KMS requests", kms, "kms_request"),
+        ("Watchlist requests", MONTH_HOURS * 3_600 / WATCHLIST_SECONDS, "s3_get"),
         ("Container images", IMAGES_GB, "ecr_gb"),
     ]
     if plan.collector:

@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError
 
 from configuration import ConfigurationError
 from deployment.alert_rules import RULES, checked_rules, choose_rules
-from deployment.cloudformation import parameters_of
+from deployment.cloudformation import outputs_of, parameters_of
 from deployment.deployer import ARCHITECTURE, IMAGE, Deployment
 from deployment.errors import DeploymentError, ParameterError, RolledBack
 from deployment.functions import FUNCTIONS, PROCESSOR, Function
@@ -25,7 +25,8 @@ from deployment.package import Architecture, Target, build
 from deployment.rollout import WATCH_MINUTES
 from deployment.service_roles import make_ecs_role
 from deployment.stacks import ALL_STACKS, PIPELINE
-from deployment.stage_file import DEFAULT_RULES, read_wishes
+from deployment.stage_file import DEFAULT_RULES, Wishes, read_wishes
+from deployment.watchlist_object import WatchlistChange, choose_watchlist, stored_watchlist
 from terminal.output import echo, echo_error
 from terminal.program import called
 from terminal.version import VersionOption
@@ -107,7 +108,7 @@ def deploy(  # noqa: PLR0917  (options, by name)
             exists=True,
             dir_okay=False,
             help="A file of parameters, one KEY=VALUE a line, such as infra/stages/dev.env. --parameter overrides it. "
-            "Its line RULES=FILE names the alert rules.",
+            "Its lines RULES=FILE, Symbols=A,B and WATCHLIST=FILE name the alert rules and the symbols.",
         ),
     ] = None,
     reset: Annotated[
@@ -118,6 +119,14 @@ def deploy(  # noqa: PLR0917  (options, by name)
         Path | None, typer.Option(help="Also write the outputs to this file, for other programs.")
     ] = None,
     rules: RulesOption = None,
+    watchlist: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="A TOML file of watch groups, for the symbols that are polled. --parameter Symbols=A,B names them "
+            "without a file.",
+        ),
+    ] = None,
     image: Annotated[
         str | None,
         typer.Option(help="The URI of an image of the producer. By default, docker builds and pushes one."),
@@ -146,12 +155,12 @@ def deploy(  # noqa: PLR0917  (options, by name)
     Without `--whole`, this deploys only the stacks that quotes flow through: stream, storage and processor. It is safe
     to run it again: it changes only what differs.
 
-    A deployment keeps the parameters and the alert rules that it has, unless you name others. `--reset NAME` gives a
-    parameter its default again, and `--rules default` the default rules. Before it changes anything, this prints the
-    changes. The templates in infra/cloudformation describe every parameter.
+    A deployment keeps the parameters, the symbols and the alert rules that it has, unless you name others. `--reset
+    NAME` gives a parameter its default again, and `--rules default` the default rules. Before it changes anything, this
+    prints the changes. The templates in infra/cloudformation describe every parameter.
     """
     with _reported_errors():
-        wishes = read_wishes(parameters_file, parameter or [], rules)
+        wishes = read_wishes(parameters_file, parameter or [], rules, watchlist)
         resets = frozenset(reset or ())
         deployment = replace(
             _deployment(prefix, stage, ALL_STACKS if whole else PIPELINE),
@@ -174,6 +183,7 @@ def deploy(  # noqa: PLR0917  (options, by name)
         rules_file, rules_lines = choose_rules(
             deployment.s3, held, wishes.rules, STATE / f"rules-{prefix}-{stage}.toml"
         )
+        watched = _chosen_watchlist(deployment, wishes, overrides)
         zips = {
             name: _build(FUNCTIONS[name], Target(architecture=cpu), rules_file)
             for name in deployment.stacks
@@ -186,11 +196,12 @@ def deploy(  # noqa: PLR0917  (options, by name)
             reset=resets - {ARCHITECTURE},
             with_new_stacks=dry_run,
         )
-        for line in (*(f"alert rules: {line}" for line in rules_lines), *_lines(previews)):
+        watch_lines = tuple(f"watchlist: {line}" for line in watched.lines)
+        for line in (*(f"alert rules: {line}" for line in rules_lines), *watch_lines, *_lines(previews)):
             echo(line, err=not dry_run)
         if dry_run:
             return
-        changed = deployed is not None and (rules_lines or any(previews.values()))
+        changed = deployed is not None and (rules_lines or watch_lines or any(previews.values()))
         if changed and not yes and sys.stdin.isatty():
             typer.confirm("Deploy these changes?", abort=True, err=True)
         ecr = boto3.client("ecr") if whole else None
@@ -202,6 +213,7 @@ def deploy(  # noqa: PLR0917  (options, by name)
                 overrides,
                 image=lambda known: producer.push(ecr, known["RepositoryUri"], deployment.report),
                 reset=resets - {ARCHITECTURE},
+                before={PROCESSOR.name: lambda known: _write(watched, deployment, known["ArchiveBucket"])},
             )
         lines = [f"{name}={value}" for name, value in outputs.items()]
         if outputs_file is not None:
@@ -218,6 +230,22 @@ def destroy(prefix: PrefixOption = DEFAULT_PREFIX, stage: StageOption = "dev") -
     """
     with _reported_errors():
         _deployment(prefix, stage, ALL_STACKS).destroy()
+
+
+def _chosen_watchlist(deployment: Deployment, wishes: Wishes, overrides: Mapping[str, str]) -> WatchlistChange:
+    storage, producer = deployment.stack("storage"), deployment.stack("producer")
+    bucket = None if storage is None else outputs_of(storage).get("ArchiveBucket")
+    held = {} if producer is None else parameters_of(producer)
+    chosen = choose_watchlist(stored_watchlist(deployment.s3, bucket), wishes, overrides, held)
+    for note in chosen.notes:
+        echo(f"watchlist: note: {note}", err=True)
+    return chosen
+
+
+def _write(watched: WatchlistChange, deployment: Deployment, bucket: str) -> None:
+    """Write the watchlist as soon as its bucket exists, before a producer reads it."""
+    if address := watched.write(deployment.s3, bucket):
+        deployment.report(f"wrote {address}")
 
 
 def _build(function: Function, target: Target, rules: Path | None, output: Path = STATE) -> Path:

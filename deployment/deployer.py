@@ -85,6 +85,7 @@ class Deployment:
         *,
         image: MakeImage | None = None,
         reset: Collection[str] = (),
+        before: Mapping[str, Callable[[Outputs], None]] | None = None,
     ) -> Outputs:
         """Create or update the stacks in order, and return all their outputs when they are complete.
 
@@ -92,8 +93,9 @@ class Deployment:
         of its content, so a function changes if and only if its code does. `overrides` are parameters of the templates;
         they take precedence over the outputs of earlier stacks. A parameter of neither keeps the value that its stack
         has, unless `reset` names it, which gives it its default. `image` makes the producer's image, unless the
-        overrides name one. It is safe to run this again, also after a failure. Raises `DeploymentError`, and
-        `RolledBack` if a new release of a function was rolled back.
+        overrides name one. `before` has what is done before a stack is created or updated, with the outputs of the
+        stacks before it. It is safe to run this again, also after a failure. Raises `DeploymentError`, and `RolledBack`
+        if a new release of a function was rolled back.
         """
         values = dict(overrides or {})
         self.check([Named(name, value) for name, value in values.items()], reset)
@@ -106,6 +108,8 @@ class Deployment:
                 known[CODE_KEY] = self._upload(name, _zip_of(name, zips), known)
             if image is not None and IMAGE in needed:
                 known[IMAGE] = image(known)
+            if before is not None and name in before:
+                before[name](MappingProxyType(known))
             outputs |= self._put(name, self._template(name, known, reset))
         return MappingProxyType(outputs)
 

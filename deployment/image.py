@@ -26,6 +26,7 @@ SOURCES = (
     "aws_limits",
     "quotes",
     "terminal",
+    "watchlist",
     "producer_service",
 )
 """The files and packages in the Dockerfile's target `producer`."""

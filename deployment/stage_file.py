@@ -1,4 +1,4 @@
-"""Reads the file of a stage, such as infra/stages/dev.env: parameters, and the file of alert rules."""
+"""Reads the file of a stage, such as infra/stages/dev.env: parameters, and what is polled by which alert rules."""
 
 from __future__ import annotations
 
@@ -12,8 +12,15 @@ from quotes.encodings import NotUtf8, decode_text
 
 RULES = "RULES"
 """The key of a stage file that names the file of alert rules. It is no parameter of a template."""
+WATCHLIST = "WATCHLIST"
+"""The key of a stage file that names a file of watch groups."""
+SYMBOLS = "Symbols"
+"""The key that names the symbols of the only watch group. Neither key is a parameter of a template."""
 DEFAULT_RULES = "default"
 """The word that stands for the default rules where a file of rules can be named."""
+
+
+_COMMAND_LINE = "--watchlist / WATCHLIST: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +30,19 @@ class Wishes:
     parameters: tuple[Named, ...] = ()
     rules: str | None = None
     """A file of alert rules, or `default`. None keeps the rules that are deployed."""
+    symbols: str | None = None
+    """The symbols of the only watch group, separated by commas. At most one of this and `watchlist` is named."""
+    watchlist: str | None = None
+    """A file of watch groups. If neither is named, the stage keeps the watch groups that it has."""
 
 
-def read_wishes(stage_file: Path | None, options: Iterable[str], rules: str | None) -> Wishes:
+def read_wishes(
+    stage_file: Path | None, options: Iterable[str], rules: str | None, watchlist: str | None = None
+) -> Wishes:
     """The wishes in a stage file, and those of the command line, which win.
 
-    Comments and empty lines are left out. A file of rules is relative to the stage file. Raises `ParameterError` with
-    every line that is not KEY=VALUE.
+    Comments and empty lines are left out. A file of rules or watch groups is relative to the stage file. Raises
+    `ParameterError` with every line that is not KEY=VALUE.
     """
     parameters: dict[str, Named] = {}
     wrong = []
@@ -49,7 +62,32 @@ def read_wishes(stage_file: Path | None, options: Iterable[str], rules: str | No
             rules = value if value == DEFAULT_RULES else str(file.parent / value)
     if wrong:
         raise ParameterError("\n".join(wrong))
-    return Wishes(tuple(parameters.values()), rules)
+    if watchlist is not None:
+        parameters[WATCHLIST] = Named(WATCHLIST, watchlist, _COMMAND_LINE)
+    symbols, watchlist = _watched(parameters, stage_file)
+    return Wishes(tuple(parameters.values()), rules, symbols, watchlist)
+
+
+def _watched(parameters: dict[str, Named], stage_file: Path | None) -> tuple[str | None, str | None]:
+    """The symbols or the file of watch groups that counts; neither is a parameter, so both are taken out.
+
+    Raises `ParameterError` if the stage file, or the command line, names both.
+    """
+    symbols, watchlist = parameters.pop(SYMBOLS, None), parameters.pop(WATCHLIST, None)
+    if symbols is not None and watchlist is not None:
+        if _is_typed(symbols) == _is_typed(watchlist):
+            raise ParameterError(f"{symbols.place}{SYMBOLS} and {WATCHLIST} are both named; name only one of them")
+        symbols, watchlist = (symbols, None) if _is_typed(symbols) else (None, watchlist)
+    folder = Path() if stage_file is None or watchlist is None or _is_typed(watchlist) else stage_file.parent
+    return (
+        None if symbols is None else symbols.value,
+        None if watchlist is None else str(folder / watchlist.value),
+    )
+
+
+def _is_typed(one: Named) -> bool:
+    """Whether it is from the command line, which wins over the stage file."""
+    return one.place.startswith("--")
 
 
 def _text(file: Path) -> str:

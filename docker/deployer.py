@@ -4,6 +4,7 @@ It deploys the pipeline, and deploys it again whenever the emulator has lost it.
 check of the container.
 """
 
+import os
 import signal
 import subprocess
 import sys
@@ -23,6 +24,11 @@ SHARED = Path("/run/stockstream")
 LAST_STACK = "stockstream-dev-processor"
 LOOK_SECONDS = 2
 RETRY_SECONDS = 10
+
+
+def with_symbols(options: list[str], symbols: str | None) -> list[str]:
+    """The options, and the symbols if the user names some. Otherwise the stage keeps those that it has."""
+    return [*options, "--parameter", f"Symbols={symbols}"] if symbols else options
 
 
 def deploy(options: list[str]) -> bool:
@@ -81,4 +87,4 @@ def main(options: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(with_symbols(sys.argv[1:], os.environ.get("PRODUCER_SYMBOLS")))

@@ -6,14 +6,13 @@ copied into plain sessions, so that asking whether an exchange is open takes a m
 
 from __future__ import annotations
 
-import difflib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from producer_service.errors import CalendarUnavailable
-from producer_service.exchanges import ALWAYS, AUTO
 from producer_service.hours import Session
 from producer_service.market_hours import OPEN_ALWAYS, Calendar
+from watchlist.groups import ALWAYS
 
 LOOK_BACK = timedelta(days=30)
 """How far back sessions are loaded: further than the longest run of holidays."""
@@ -44,24 +43,6 @@ def _load(name: str, now: datetime) -> Calendar:
     known_to = datetime.combine(last + timedelta(days=1), datetime.min.time(), found.tz).astimezone(UTC)
     sessions = [session for day in found.schedule.itertuples() for session in _sessions(day)]
     return Calendar(name, str(found.tz), tuple(sessions), known_from, known_to)
-
-
-def name_problem(name: str) -> str | None:
-    """What is wrong with the name of a calendar, to follow the name in a sentence; None if nothing is."""
-    if name in (AUTO, ALWAYS):
-        return None
-    try:
-        from exchange_calendars import get_calendar_names  # noqa: PLC0415
-    except Exception:  # noqa: BLE001  (a library that does not work must not keep the producer from starting)
-        return None
-    by_capitals = {known.upper(): known for known in (AUTO, ALWAYS, *get_calendar_names())}
-    if name in by_capitals.values():
-        return None
-    capitals = name.upper()
-    close = [capitals] if capitals in by_capitals else difflib.get_close_matches(capitals, by_capitals)
-    if close:
-        return f"is not a calendar; did you mean {' or '.join(by_capitals[each] for each in close)}?"
-    return "is not a calendar; use auto, always, or a calendar of exchange_calendars, such as XNYS"
 
 
 def _sessions(day: Any) -> tuple[Session, ...]:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from typing import Annotated, Any, NamedTuple, NoReturn
+from typing import Annotated, Any, NamedTuple, NoReturn, TypeVar
 
 import msgspec
 import structlog
@@ -17,11 +17,18 @@ import typer
 from producer_service import logs
 from producer_service.clock import Clock
 from producer_service.daemon import Daemon
-from producer_service.errors import ConfigurationError, JournalError, JournalUnavailable, StreamUnreachable, may_pass
+from producer_service.errors import (
+    ConfigurationError,
+    JournalError,
+    JournalUnavailable,
+    StreamUnreachable,
+    WatchlistUnavailable,
+    may_pass,
+)
 from producer_service.hours_text import closed, hours_of
 from producer_service.http import Server
 from producer_service.listener import first_result
-from producer_service.plan import Plan, log_doubtful_names, make_plan, make_watch_plan
+from producer_service.plan import Plan, changed_plan, log_doubtful_names, make_plan, make_watch_plan
 from producer_service.poll_report import total
 from producer_service.polling import failure_of
 from producer_service.price_lookup import look_up
@@ -33,15 +40,17 @@ from producer_service.settings import (
     Settings,
     WatchSettings,
     configuration,
+    is_object,
     quote_configuration,
     watch_configuration,
+    with_watchlist,
 )
 from producer_service.settings_in_use import settings_without_effect
 from producer_service.sources import FetchResult, PushedSource, Source, doubtful_names
 from producer_service.sources.definition import SourceDefinition
 from producer_service.sources.registry import DEFAULT_SOURCE, SOURCES
 from producer_service.stream import Stream
-from producer_service.wiring import Producer, group_states, make_stream
+from producer_service.wiring import Producer, group_state, make_stream, watchlist_store
 from terminal import ascii_json
 from terminal.output import echo
 from terminal.program import called
@@ -58,6 +67,8 @@ AsJson = Annotated[
 ]
 
 log = structlog.get_logger(__name__)
+
+W = TypeVar("W", bound=WatchSettings)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -109,7 +120,7 @@ def once(*, dry_run: DryRun = False, as_json: AsJson = False) -> None:
             "it belongs to --dry-run; the report of a delivery is JSON anyway", param_hint="--json"
         )
     with _reported_mistakes():
-        config, clock, plan, stream = _prepared(SOURCES)
+        config, clock, plan, stream = _prepared(SOURCES, reads_watchlist=True)
         if pushed := [name for name, source in plan.sources.items() if isinstance(source, PushedSource)]:
             advice = "use run, or once --dry-run to see its prices"
             raise ConfigurationError([f"{PREFIX}SOURCE: {', '.join(pushed)} cannot be polled once; {advice}"])
@@ -119,7 +130,7 @@ def once(*, dry_run: DryRun = False, as_json: AsJson = False) -> None:
         with suppress(StreamUnreachable):  # the sender tries again, and reports it
             producer.stream.check()  # before the polls, since its answer tells the time
         producer.sender.start()
-        reports = [report for poller in producer.pollers if (report := poller.poll_all()) is not None]
+        reports = [report for poller in producer.groups.pollers if (report := poller.poll_all()) is not None]
         producer.intake.close()
         delivered = producer.outbox.wait_until_empty(ONCE_SECONDS)
         producer.sender.stop()
@@ -164,7 +175,7 @@ def check() -> None:
     Exits with 1 if the stream or a source fails, and with 2 if the settings are wrong.
     """
     with _reported_mistakes():
-        config, clock, plan, stream = _prepared(SOURCES)
+        config, clock, plan, stream = _prepared(SOURCES, reads_watchlist=True)
     with _interruptible(plan):
         ok = _checked(config, clock, plan, stream)
     raise SystemExit(0 if ok else EXIT_FAILED)
@@ -180,7 +191,7 @@ def _checked(config: Configuration[Settings], clock: Clock, plan: Plan, stream: 
         echo(f"FAIL  {error}")
     if wrong := round(clock.error()):
         echo(f"note  the clock of this host is {wrong:+d} s away from the time of the stream; set it")
-    states = group_states(config.settings, plan)
+    states = [group_state(config.settings, group, plan) for group in plan.groups]
     for line in hours_of(states, clock.now()):
         echo(line)
     for setting, why in settings_without_effect(os.environ, config, states):
@@ -205,7 +216,7 @@ def run_until_stopped(definitions: Mapping[str, SourceDefinition[Any]]) -> NoRet
     """Run the daemon on the environment's settings and some definitions of sources, and exit with its code."""
     with _reported_mistakes():
         config, clock, plan, stream = _prepared(definitions)
-        producer = Producer(config.settings, plan, stream, clock)
+        producer = Producer(config.settings, plan, stream, clock, replan=_replanner(config, definitions, clock))
         server = _server(producer)
     log_doubtful_names(plan)
     code = EXIT_FAILED
@@ -233,7 +244,7 @@ def _show_prices(
     with _reported_mistakes():
         logs.configure("error", sys.stderr)
         clock = Clock()
-        plan = make_watch_plan(configure(os.environ), definitions, clock.now())
+        plan = make_watch_plan(_with_object(configure(os.environ), clock), definitions, clock.now())
     with _interruptible(plan):
         ok = _shown(plan, definitions, clock, as_json=as_json)
     raise SystemExit(0 if ok else EXIT_FAILED)
@@ -312,14 +323,37 @@ class _Prepared(NamedTuple):
     stream: Stream
 
 
-def _prepared(definitions: Mapping[str, SourceDefinition[Any]]) -> _Prepared:
-    """What a delivery needs. Raises `ConfigurationError` with the mistakes of settings, sources and AWS settings."""
+def _with_object(config: Configuration[W], clock: Clock) -> Configuration[W]:
+    """The configuration with the groups of the watchlist, if that is in S3. Raises `ConfigurationError`."""
+    location = config.settings.watchlist
+    if location is None or not is_object(location):
+        return config
+    try:
+        found = watchlist_store(location, clock).read(None)
+    except WatchlistUnavailable as error:
+        raise ConfigurationError([f"{PREFIX}WATCHLIST: {error}"]) from error
+    return config if found is None else with_watchlist(config, found.content)
+
+
+def _replanner(
+    config: Configuration[Settings], definitions: Mapping[str, SourceDefinition[Any]], clock: Clock
+) -> Callable[[bytes, Plan], Plan]:
+    """Makes the plan for the content of another watchlist, given the plan before."""
+    return lambda content, before: changed_plan(with_watchlist(config, content), definitions, before, clock.now())
+
+
+def _prepared(definitions: Mapping[str, SourceDefinition[Any]], *, reads_watchlist: bool = False) -> _Prepared:
+    """What a delivery needs. Raises `ConfigurationError` with the mistakes of settings, sources and AWS settings.
+
+    Without `reads_watchlist`, a watchlist in S3 is left to the daemon, which waits until it is there.
+    """
     clock = Clock()
     config = plan = None
     mistakes: list[str] = []
     try:
         config = configuration(os.environ)
         logs.configure(config.settings.log_level)
+        config = _with_object(config, clock) if reads_watchlist else config
         plan = make_plan(config, definitions, clock.now())
     except ConfigurationError as error:
         mistakes += error.mistakes

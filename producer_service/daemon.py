@@ -14,12 +14,14 @@ import structlog
 
 from producer_service.clock_watch import ClockWatch
 from producer_service.errors import ProducerError, described
-from producer_service.health import SYNC
+from producer_service.groups import Groups, listen_loop, poll_loop
+from producer_service.health import SYNC, Health
 from producer_service.http import Server
+from producer_service.listener import Listener
 from producer_service.polling import Poller
 from producer_service.schedule import Schedule
 from producer_service.sources import MAX_SILENCE
-from producer_service.wiring import Producer, listen_loop, poll_loop
+from producer_service.wiring import Producer
 
 POLL_LIMIT_SECONDS = 120
 """A poll that has not advanced for this long is stuck, since every request inside it times out within seconds."""
@@ -56,7 +58,8 @@ class Daemon:
         self._outbox = producer.outbox
         self._stream = producer.stream
         self._sender = producer.sender
-        self._schedule = Schedule(producer.metrics, polls=len(producer.pollers))
+        self._schedule = Schedule(producer.metrics)
+        self._loops = _Loops(self._schedule, producer.health, self._run_poll, self._on_listener_end)
         self._health = producer.health
         self._server = server
         self._stopping = producer.stopping
@@ -87,13 +90,16 @@ class Daemon:
         self._attempt("stream check", self._check_stream, CHECK_SECONDS, unless=self._stopping)
         # What another producer left comes before new quotes.
         self._attempt("handover", self._take_over, START_SECONDS, unless=self._stopping)
+        if self._producer.watch is not None and not self._producer.groups.states:
+            self._attempt("watchlist", self._look, START_SECONDS, unless=self._stopping)
         self._start_loops()
         settings = self._settings
+        groups = self._producer.groups.states
         log.info(
             "started",
             source=settings.source,
-            groups=[state.group.name for state in self._producer.groups],
-            symbols=sum(len(state.group.symbols) for state in self._producer.groups),
+            groups=[state.group.name for state in groups],
+            symbols=sum(len(state.group.symbols) for state in groups),
             stream=settings.stream_name,
             lanes=settings.lanes,
             recovered=self._outbox.counts().recovered,
@@ -135,20 +141,16 @@ class Daemon:
     def _start_loops(self) -> None:
         for number in range(self._settings.requests_in_flight):
             self._health.expect(f"sender {number}", POLL_LIMIT_SECONDS)
-        for poller in self._producer.pollers:
-            group = poller.state.group
-            self._health.expect(poll_loop(group.name), group.interval_seconds * 2 + POLL_LIMIT_SECONDS)
-            name = poll_loop(group.name)
-            self._schedule.poll(group.interval_seconds, name, partial(self._job, name, partial(self._poll, poller)))
-        for listener in self._producer.listeners:
-            self._health.expect(listen_loop(listener.name), MAX_SILENCE.total_seconds() * 2 + POLL_LIMIT_SECONDS)
-            listener.start(partial(self._on_listener_end, listener.name))
+        self._loops.begin_all(self._producer.groups)
         self._health.expect(HEARTBEAT, self._settings.heartbeat_seconds * 2 + POLL_LIMIT_SECONDS)
         self._schedule.every(self._settings.heartbeat_seconds, HEARTBEAT, partial(self._job, HEARTBEAT, self._beat))
         if self._settings.journal_dir is not None:
             self._schedule.every(self._settings.journal_sync_seconds, "journal sync", self._sync)
         if self._handover is not None:
             self._schedule.every(TAKE_OVER_SECONDS, "handover", partial(self._job, "handover", self._take_over))
+        if self._producer.watch is not None:
+            seconds = self._settings.watchlist_seconds
+            self._schedule.watch(seconds, "watchlist", partial(self._job, "watchlist", self._look))
         self._schedule.every(REFRESH_SECONDS, "calendars", self._refresh_calendars)
         watch = ClockWatch(self._producer.clock, self._producer.metrics, self._refresh_calendars)
         self._schedule.every(WATCH_CLOCK_SECONDS, "clock", watch.look)
@@ -182,6 +184,13 @@ class Daemon:
         self._health.beat(HEARTBEAT)
         self._intake.beat()
 
+    def _look(self) -> None:
+        if self._producer.watch is not None:
+            self._producer.watch.look(self._loops)
+
+    def _run_poll(self, poller: Poller) -> None:
+        self._job(poll_loop(poller.state.group.name), partial(self._poll, poller))
+
     def _poll(self, poller: Poller) -> None:
         poller.poll_if_due()
         self._end_if_all_have()
@@ -191,7 +200,8 @@ class Daemon:
         self._end_if_all_have()
 
     def _end_if_all_have(self) -> None:
-        if all(state.progress.ended for state in self._producer.groups):
+        states = self._producer.groups.states
+        if states and all(state.progress.ended for state in states):
             self._ended.set()
 
     def _check_stream(self) -> None:
@@ -221,9 +231,9 @@ class Daemon:
             watchdog.start()
         self._step("stopping the schedule", self._schedule.stop)
         self._step("closing the intake", self._intake.close)
-        self._producer.close_sources()
+        self._producer.groups.close()
         self._health.release(HEARTBEAT)
-        for poller in self._producer.pollers:
+        for poller in self._producer.groups.pollers:
             self._health.release(poll_loop(poller.state.group.name))
         pending = self._outbox.counts().pending
         log.info("draining", pending=pending, why=_reason(ended=ended, has_given_up=has_given_up))
@@ -275,6 +285,50 @@ class Daemon:
 
         self._attempt("handing over", store, HAND_OVER_SECONDS, unless=self._forced)
         return stored.is_set()
+
+
+class _Loops:
+    """See `Loops`: on the schedule, with the health check expecting each loop to advance."""
+
+    def __init__(
+        self, schedule: Schedule, health: Health, poll: Callable[[Poller], None], on_end: Callable[[str], None]
+    ) -> None:
+        self._schedule = schedule
+        self._health = health
+        self._poll = poll
+        self._on_end = on_end
+        self._lock = threading.Lock()
+        self._jobs: dict[Poller | Listener, str | None] = {}
+        self._is_begun = False
+
+    def begin_all(self, groups: Groups) -> None:
+        """Begin the loops of all groups. Until then, `begin` begins nothing."""
+        self._is_begun = True
+        loops: list[Poller | Listener] = [*groups.pollers, *groups.listeners]
+        for loop in loops:
+            self.begin(loop)
+
+    def begin(self, loop: Poller | Listener) -> None:
+        """See `Loops.begin`."""
+        with self._lock:
+            if self._is_begun and loop not in self._jobs:
+                self._jobs[loop] = self._begun(loop)
+
+    def end(self, loop: Poller | Listener) -> None:
+        """See `Loops.end`."""
+        name = listen_loop(loop.name) if isinstance(loop, Listener) else poll_loop(loop.state.group.name)
+        self._health.release(name)
+        if (job := self._jobs.pop(loop, None)) is not None:
+            self._schedule.end(job)
+
+    def _begun(self, loop: Poller | Listener) -> str | None:
+        if isinstance(loop, Listener):
+            self._health.expect(listen_loop(loop.name), MAX_SILENCE.total_seconds() * 2 + POLL_LIMIT_SECONDS)
+            loop.start(partial(self._on_end, loop.name))
+            return None
+        group, name = loop.state.group, poll_loop(loop.state.group.name)
+        self._health.expect(name, group.interval_seconds * 2 + POLL_LIMIT_SECONDS)
+        return self._schedule.poll(group.interval_seconds, name, partial(self._poll, loop))
 
 
 def _reason(*, ended: bool, has_given_up: bool) -> str:

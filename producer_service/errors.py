@@ -56,6 +56,10 @@ class ForeignState(ProducerError):
     """An undelivered state is for a producer with another number of lanes, or of another version. Leave it."""
 
 
+class WatchlistUnavailable(ProducerError):
+    """The watchlist cannot be read now. Go on with the groups that there are, and try again later."""
+
+
 class CredentialsUnavailable(ProducerError):
     """There are no AWS credentials now. They are looked for again, so try again later."""
 

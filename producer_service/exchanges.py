@@ -12,11 +12,7 @@ from functools import cache
 
 import msgspec
 
-AUTO = "auto"
-"""Stands for the calendars that are implied by the names of the symbols."""
-
-ALWAYS = "always"
-"""The calendar of symbols that never stop trading, and of unknown symbols: a poll too many loses nothing."""
+from watchlist.groups import ALWAYS
 
 HOME = "XNYS"
 """The calendar of symbols without a suffix. They trade in the United States, whose exchanges share their hours."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 
 import msgspec
 
-from producer_service.exchanges import AUTO, Trading
+from producer_service.exchanges import Trading
 from producer_service.hours import Phase, is_due
 from producer_service.market_hours import Calendar, MarketHours
 from producer_service.poll_report import PollStatus
 from producer_service.sources import FetchResult, SourceTraits
-from producer_service.watch_group import WatchGroup
+from watchlist.groups import AUTO, WatchGroup
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +38,13 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
             delay=max(self.delay, timedelta(minutes=delay)),
             ended=result.ended,
         )
+
+    def with_symbols(self, before: Collection[str], after: Collection[str]) -> Progress:
+        """What stays true if the symbols of the group change.
+
+        With more symbols, the group is complete to no time until its next complete poll, which is due at once.
+        """
+        return self if set(after) <= set(before) else Progress(delay=self.delay)
 
 
 class GroupState:

@@ -14,6 +14,7 @@ REMOVAL = "the removal of delivered quotes from the journal"
 SYNC = "the sync of the journal"
 ACCEPTED_LOG = "the accepted log"
 HANDOVER = "the handover store"
+WATCHLIST = "the watchlist"
 LOG_SECONDS = 60.0
 """How often lasting trouble is logged."""
 ANSWER_SECONDS = 12.0

@@ -23,6 +23,14 @@ class Heartbeats:
     """
 
     def __init__(self, states: Sequence[GroupState], lanes: int) -> None:
+        self._keys = [partition_key(lane, lanes) for lane in range(lanes)]
+        self._clock: datetime | None = None
+        self._complete_to: list[datetime | None] = [None] * lanes
+        self.watch(states)
+
+    def watch(self, states: Sequence[GroupState]) -> None:
+        """Follow these groups from now on. A lane waits for the first poll of its new symbols, and for no old ones."""
+        lanes = len(self._keys)
         of_lanes: list[dict[GroupState, set[Trading]]] = [{} for _ in range(lanes)]
         for state in states:
             for symbol, trading in state.trading.items():
@@ -30,9 +38,6 @@ class Heartbeats:
         # A lane without symbols follows all groups, since its state may hold symbols that were polled in the past.
         everything = {state: {*state.trading.values()} for state in states}
         self._of_lanes = [of_lane or everything for of_lane in of_lanes]
-        self._keys = [partition_key(lane, lanes) for lane in range(lanes)]
-        self._clock: datetime | None = None
-        self._complete_to: list[datetime | None] = [None] * lanes
 
     def round(self, now: datetime) -> dict[str, Heartbeat]:
         """A heartbeat for each lane, by its partition key."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from producer_service.exchanges import ALWAYS
 from producer_service.group_state import GroupState
 from producer_service.hours import Phase
 from producer_service.market_hours import Calendar
+from watchlist.groups import ALWAYS
 
 _UNKNOWN = "never, as far as is known"
 

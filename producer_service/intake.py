@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import structlog
@@ -136,6 +136,11 @@ class Intake:
         """
         with self._lock:
             return None if self._closed else self._outbox.restore(key, state)
+
+    def watch(self, states: Sequence[GroupState]) -> None:
+        """State from the next heartbeats on how far these groups are complete."""
+        with self._lock:
+            self._heartbeats.watch(states)
 
     def beat(self) -> None:
         """Add a heartbeat to each lane, after every quote that was accepted before."""

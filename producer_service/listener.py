@@ -14,7 +14,7 @@ import structlog
 
 from producer_service.backoff import pause
 from producer_service.group_state import GroupState
-from producer_service.intake import Intake
+from producer_service.intake import WAIT_SECONDS, Intake
 from producer_service.poll_report import PollReport, total
 from producer_service.polling import failure_of, log_poll
 from producer_service.sources import Failure, FetchResult, PushedSource
@@ -66,6 +66,7 @@ class Listener:
         self._summarized_at = time.monotonic()
         self._has_reported_failure = False
         self._is_over = False
+        self._is_retired = False
         self._thread: threading.Thread | None = None
 
     def start(self, on_end: Callable[[], None]) -> None:
@@ -74,10 +75,19 @@ class Listener:
         self._thread.start()
 
     def stop(self) -> None:
-        """Close the source, and wait a moment for the thread to end. Call it when the producer is stopping."""
+        """Close the source, and wait a moment for the thread to end. Call it when the listening is to end."""
         self._source.close()
         if self._thread is not None:
             self._thread.join(STOP_SECONDS)
+
+    def retire(self) -> None:
+        """Stop listening while the producer goes on. `on_end` of `start` is not called."""
+        self._is_retired = True
+        self.stop()
+
+    @property
+    def _is_leaving(self) -> bool:
+        return self._stopping.is_set() or self._is_retired
 
     @property
     def _has_ended(self) -> bool:
@@ -85,18 +95,24 @@ class Listener:
 
     def _run(self, on_end: Callable[[], None]) -> None:
         failures = 0
-        while not (self._stopping.is_set() or self._has_ended):
+        while not (self._is_leaving or self._has_ended):
             started = time.monotonic()
             self._listen()
             if time.monotonic() - started > LONGEST_PAUSE_SECONDS:
                 failures = 0
             if not self._has_ended:
                 seconds = pause(failures, self._jitter(), first=FIRST_PAUSE_SECONDS, longest=LONGEST_PAUSE_SECONDS)
-                self._stopping.wait(seconds)
+                self._pause(seconds)
             failures += 1
         self._is_over = True
         self._log_summary()
-        on_end()
+        if not self._is_retired:
+            on_end()
+
+    def _pause(self, seconds: float) -> None:
+        ends_at = time.monotonic() + seconds
+        while not self._is_leaving and (rest := ends_at - time.monotonic()) > 0:
+            self._stopping.wait(min(rest, WAIT_SECONDS))
 
     def _listen(self) -> None:
         """Run the source until it returns or raises, and report why."""
@@ -109,7 +125,7 @@ class Listener:
                 log.exception("listener_crashed", source=self.name)
             self._report(failure_of(error, self._all_symbols))
             return
-        if not (self._stopping.is_set() or self._has_ended or self._has_reported_failure):
+        if not (self._is_leaving or self._has_ended or self._has_reported_failure):
             self._report(Failure("connection", "the source ended its connection", self._all_symbols))
 
     def _report(self, failure: Failure) -> None:

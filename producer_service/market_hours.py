@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -13,8 +14,9 @@ import msgspec
 import structlog
 
 from producer_service.errors import CalendarUnavailable
-from producer_service.exchanges import ALWAYS, Trading
+from producer_service.exchanges import Trading
 from producer_service.hours import ALWAYS_OPEN, EARLIEST, LATEST, Hours, Phase, Session
+from watchlist.groups import ALWAYS
 
 WARN_BEFORE_END = timedelta(days=60)
 """A warning is logged if a calendar ends within this time, since no later holidays are recorded in it."""
@@ -69,12 +71,25 @@ class MarketHours:
 
     def __init__(self, names: Iterable[str], load: LoadCalendar, now: datetime) -> None:
         self._load = load
+        self._loading = threading.Lock()
         self._snapshot = _Snapshot({name: _unknown(name, now) for name in sorted(set(names))})
         self.refresh(now)
 
+    def include(self, names: Iterable[str], now: datetime) -> None:
+        """Load the calendars of further names. The others stay as they are."""
+        with self._loading:
+            known = self._snapshot.calendars
+            fresh = {name: _unknown(name, now) for name in sorted(set(names)) if name not in known}
+            if fresh:
+                self._snapshot = _Snapshot({**known, **self._loaded(fresh, now)})
+
     def refresh(self, now: datetime) -> None:
         """Load each calendar again, for the time around another moment. One that cannot be loaded stays as it is."""
-        calendars = {name: self._refreshed(calendar, now) for name, calendar in self._snapshot.calendars.items()}
+        with self._loading:
+            self._snapshot = _Snapshot(self._loaded(self._snapshot.calendars, now))
+
+    def _loaded(self, known: Mapping[str, Calendar], now: datetime) -> dict[str, Calendar]:
+        calendars = {name: self._refreshed(calendar, now) for name, calendar in known.items()}
         for calendar in calendars.values():
             if calendar.known_to < now + WARN_BEFORE_END:
                 log.warning(
@@ -83,7 +98,7 @@ class MarketHours:
                     known_to=calendar.known_to.isoformat(),
                     action="it counts as open from then on; a newer release of exchange_calendars knows more",
                 )
-        self._snapshot = _Snapshot(calendars)
+        return calendars
 
     def _refreshed(self, calendar: Calendar, now: datetime) -> Calendar:
         try:

@@ -189,6 +189,21 @@ class Metrics:
             ["outcome"],
             registry=registry,
         )
+        self.watchlist_unusable = Gauge(
+            "stockstream_watchlist_unusable",
+            "1 while the watchlist cannot be used, by reason: unavailable (it cannot be read), invalid (it has "
+            "mistakes). The producer goes on with the groups of the last good one; /status names what is wrong.",
+            ["reason"],
+            registry=registry,
+        )
+        self.watchlist_changes = Counter(
+            "stockstream_watchlist_changes",
+            "How often the producer has taken over another watchlist, the first one included if it is in S3. It rises "
+            "within a minute after somebody has changed the symbols.",
+            registry=registry,
+        )
+        for reason in ("unavailable", "invalid"):
+            self.watchlist_unusable.labels(reason)
         for outcome in ("restored", "refused", "left"):
             self.undelivered_states.labels(outcome)
         for outcome in ("complete", "partial", "failed", "paused"):

@@ -5,7 +5,7 @@ A result that a pushed source delivers counts as a poll.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Literal
 
@@ -69,6 +69,14 @@ class PollStatus(msgspec.Struct, frozen=True, kw_only=True):
             paused_until=result.paused_until,
         )
         return replace(status, failed_at=asked_at, failure=result.failures[-1]) if result.failures else status
+
+    def with_symbols(self, symbols: Collection[str]) -> PollStatus:
+        """The status of a group that has only these symbols from now on."""
+        return replace(
+            self,
+            missing=tuple(symbol for symbol in self.missing if symbol in symbols),
+            inactive=tuple(symbol for symbol in self.inactive if symbol in symbols),
+        )
 
 
 def report_of(result: FetchResult, deduplicated: Deduplicated) -> PollReport:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from producer_service.group_state import GroupState
 from producer_service.intake import WAIT_SECONDS, Intake
 from producer_service.metrics import Metrics
 from producer_service.poll_report import PollReport
-from producer_service.sources import Failure, FailureReason, FetchResult, PolledSource
+from producer_service.sources import Failure, FailureReason, FetchResult, ForgettingSource, PolledSource
 
 MAX_LOGGED_SYMBOLS = 20
 
@@ -80,6 +80,18 @@ class SharedSource:
         """Close the source, which ends a fetch under way."""
         self._source.close()
 
+    def forget(self, symbols: Collection[str]) -> None:
+        """Have the source forget symbols that are no longer polled, as soon as no fetch is under way."""
+        if not isinstance(self._source, ForgettingSource):
+            return
+        while not self._lock.acquire(timeout=WAIT_SECONDS):
+            if self._stopping.is_set():
+                return
+        try:
+            self._source.forget(symbols)
+        finally:
+            self._lock.release()
+
 
 class Poller:
     """Polls one group, one poll at a time. Once `stopping` is set, a poll accepts nothing more.
@@ -94,24 +106,42 @@ class Poller:
         intake: Intake,
         *,
         now: Callable[[], datetime],
+        stopping: threading.Event,
         beat: Callable[[], None],
     ) -> None:
         self.state = state
         self._source = source
         self._intake = intake
         self._now = now
+        self._stopping = stopping
         self._beat = beat
+        self._polling = threading.Lock()
+        self._is_retired = False
 
     def poll_if_due(self) -> PollReport | None:
-        """Poll if the group's hours make it worth it. None if not, or if stopped."""
-        self._beat()
-        return self.poll_all() if self.state.is_due(self._now()) else None
+        """Poll if the group's hours make it worth it. None if not, or if stopped or retired."""
+        with self._polling:
+            if self._is_retired:
+                return None
+            self._beat()
+            return self.poll_all() if self.state.is_due(self._now()) else None
 
     def poll_all(self) -> PollReport | None:
         """Poll until the source has nothing more that is due now. Returns the last report, or None if stopped."""
-        while (report := self.poll()) is not None and report.more:
+        while (report := self.poll()) is not None and report.more and not self._is_retired:
             pass
         return report
+
+    def retire(self) -> None:
+        """Begin no more polls, and wait until a poll under way has been accepted, or the producer stops.
+
+        So a quote of this poll comes before those of the polls that replace it.
+        """
+        self._is_retired = True
+        while not self._polling.acquire(timeout=WAIT_SECONDS):
+            if self._stopping.is_set():
+                return
+        self._polling.release()
 
     def poll(self) -> PollReport | None:
         """Poll once, as soon as the outbox has room. None if stopped: then it accepts nothing."""

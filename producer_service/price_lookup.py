@@ -11,8 +11,8 @@ import msgspec
 from producer_service.listener import listen_until
 from producer_service.polling import failure_of
 from producer_service.sources import FetchResult, PolledSource, PushedSource, Source
-from producer_service.symbol_names import similar
 from quotes import Quote
+from watchlist.symbol_names import similar
 
 LOOKUP_SECONDS = 30.0
 """How long a source may take to say something about every symbol."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import count
 
 import structlog
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, JobExecutionEvent
 from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
@@ -21,6 +24,7 @@ MAX_POLL_THREADS = 32
 """The most polls at the same time. Most of them wait for a source that they share."""
 
 _POLLS = "polls"
+_WATCHLIST = "watchlist"
 _EVENTS = {EVENT_JOB_MAX_INSTANCES: "overlapped", EVENT_JOB_ERROR: "error"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -62,24 +66,37 @@ class Schedule:
     all polls wait for a source or for room in the outbox.
     """
 
-    def __init__(self, metrics: Metrics, *, polls: int, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, metrics: Metrics, *, threads: int = MAX_POLL_THREADS, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._metrics = metrics
         self._zone = MonotonicZone(monotonic)
-        threads = max(1, min(polls, MAX_POLL_THREADS))
+        self._numbers = count()
         self._scheduler = BackgroundScheduler(
             timezone=self._zone,
             executors={
                 "default": ThreadPoolExecutor(2),
                 _POLLS: ThreadPoolExecutor(threads),
+                _WATCHLIST: ThreadPoolExecutor(1),
             },
             # The grace time is measured with the clock of the host, so there is none.
             job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None},
         )
         self._scheduler.add_listener(self._count, EVENT_JOB_MAX_INSTANCES | EVENT_JOB_ERROR)
 
-    def poll(self, seconds: float, name: str, job: Callable[[], object]) -> None:
-        """Run a poll every `seconds`, the first time at once."""
-        self._add(seconds, name, job, _POLLS, first_after_seconds=0)
+    def poll(self, seconds: float, name: str, job: Callable[[], object]) -> str:
+        """Run a poll every `seconds`, the first time at once. Returns what `end` takes."""
+        # A poll of the same name may still run that has been ended, and must not hold this one back.
+        return self._add(seconds, f"{name} #{next(self._numbers)}", job, _POLLS, first_after_seconds=0)
+
+    def end(self, job: str) -> None:
+        """Start no more runs of a poll. A run under way ends by itself."""
+        with suppress(JobLookupError):  # the schedule has stopped
+            self._scheduler.remove_job(job)
+
+    def watch(self, seconds: float, name: str, job: Callable[[], object]) -> None:
+        """Run a job every `seconds` that may wait for polls, on a thread of its own."""
+        self._add(seconds, name, job, _WATCHLIST, first_after_seconds=seconds)
 
     def every(self, seconds: float, name: str, job: Callable[[], object]) -> None:
         """Run another job every `seconds`, the first time after that many seconds."""
@@ -95,7 +112,7 @@ class Schedule:
 
     def _add(
         self, seconds: float, name: str, job: Callable[[], object], executor: str, *, first_after_seconds: float
-    ) -> None:
+    ) -> str:
         self._scheduler.add_job(
             job,
             # In UTC, because the trigger makes datetimes of numbers, which the zone would take for the current time.
@@ -105,6 +122,7 @@ class Schedule:
             executor=executor,
             next_run_time=(self._now() + timedelta(seconds=first_after_seconds)).astimezone(UTC),
         )
+        return name
 
     def _now(self) -> datetime:
         return datetime.now(self._zone)

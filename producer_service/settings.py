@@ -5,7 +5,8 @@ The settings of a source are declared beside the source, and read here with the 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Generic, Literal, NamedTuple, TypeVar
 
@@ -14,16 +15,26 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from producer_service import calendars, watchlist
-from producer_service.errors import ConfigurationError
-from producer_service.exchanges import AUTO
+from producer_service import watchlist_file
+from producer_service.errors import ConfigurationError, WatchlistUnavailable
 from producer_service.kubernetes import is_service_url, is_service_variable
 from producer_service.sources.definition import SourceSettings
 from producer_service.sources.registry import DEFAULT_SOURCE, SOURCES
-from producer_service.suggestions import did_you_mean
-from producer_service.symbol_names import refused
-from producer_service.watch_group import MAX_INTERVAL_SECONDS, MIN_INTERVAL_SECONDS, WatchGroup
-from quotes import MAX_LANES, MAX_SYMBOLS_PER_LANE, is_symbol, lane_of
+from quotes import MAX_LANES, MAX_SYMBOLS_PER_LANE, is_symbol
+from watchlist import (
+    DEFAULT_LANES,
+    MAX_INTERVAL_SECONDS,
+    MIN_INTERVAL_SECONDS,
+    Defaults,
+    InvalidWatchlist,
+    WatchGroup,
+    lane_problems,
+    parse,
+)
+from watchlist.calendar_names import name_problem
+from watchlist.groups import AUTO
+from watchlist.suggestions import did_you_mean
+from watchlist.symbol_names import refused
 
 PREFIX = "PRODUCER_"
 
@@ -63,10 +74,13 @@ class WatchSettings(BaseSettings):
         le=43_200,
         description="at least how long after a close polling goes on, in addition to the delay of the quotes",
     )
-    watchlist: Path | None = Field(
+    watchlist: str | None = Field(
         None,
-        description="TOML file of watch groups, each with its own symbols, interval, calendar and source; "
-        "replaces PRODUCER_SYMBOLS",
+        description="TOML file of watch groups, each with its own symbols, interval, calendar and source: a path, or "
+        "s3://bucket/key; it is read again when it changes, and replaces PRODUCER_SYMBOLS",
+    )
+    watchlist_seconds: float = Field(
+        20, ge=1, le=3_600, description="seconds from one look for a new watchlist to the next"
     )
 
     @field_validator("source")
@@ -93,10 +107,17 @@ class WatchSettings(BaseSettings):
             )
         return symbols
 
+    @field_validator("watchlist")
+    @classmethod
+    def _check_watchlist(cls, location: str | None) -> str | None:
+        if is_object(location) and not re.fullmatch(r"s3://[a-z0-9.-]{3,63}/.+", location or ""):
+            raise ValueError("is not an address like s3://bucket/configuration/watchlist.toml")
+        return location
+
     @field_validator("calendar")
     @classmethod
     def _check_calendar(cls, name: str) -> str:
-        problem = calendars.name_problem(name)
+        problem = name_problem(name)
         if problem is not None:
             raise ValueError(problem)
         return name
@@ -112,7 +133,7 @@ class Settings(WatchSettings):
         max_length=128, pattern=r"^[a-zA-Z0-9_.-]+$", description="the Kinesis stream to deliver to"
     )
     lanes: int = Field(
-        4,
+        DEFAULT_LANES,
         ge=1,
         le=MAX_LANES,
         description="number of lanes, the units of order; it is fixed for the life of a stream, and a lane holds at "
@@ -170,6 +191,7 @@ class Settings(WatchSettings):
 
 
 W_co = TypeVar("W_co", bound=WatchSettings, covariant=True)
+W = TypeVar("W", bound=WatchSettings)
 
 
 class Configuration(NamedTuple, Generic[W_co]):
@@ -177,7 +199,7 @@ class Configuration(NamedTuple, Generic[W_co]):
 
     settings: W_co
     groups: tuple[WatchGroup, ...]
-    """The groups of the watchlist; none without a watchlist."""
+    """The groups of the watchlist; none without a watchlist, and none of an object in S3 before it is read."""
     source_settings: Mapping[str, SourceSettings]
     """The settings of each source that is used, by its name."""
 
@@ -215,6 +237,21 @@ def quote_configuration(
     return Configuration(WatchSettings.model_construct(source=name, symbols=symbols), (), source_settings)
 
 
+def with_watchlist(config: Configuration[W], content: bytes) -> Configuration[W]:
+    """The configuration with the groups of another watchlist. Raises `ConfigurationError` with every mistake of it."""
+    location = config.settings.watchlist
+    groups, mistakes = _parsed(content, config.settings)
+    source_settings, source_mistakes = _source_settings({group.source for group in groups})
+    if mistakes or source_mistakes:
+        raise ConfigurationError([f"{location}: {mistake}" for mistake in mistakes] + source_mistakes)
+    return config._replace(groups=groups, source_settings=source_settings)
+
+
+def is_object(watchlist: str | None) -> bool:
+    """Whether a watchlist is an object in S3."""
+    return watchlist is not None and watchlist.startswith("s3://")
+
+
 def _configuration(model: type[W_co], environment: Mapping[str, str]) -> Configuration[W_co]:
     settings, errors = _read(model)
     mistakes = _unknown_variables(environment)
@@ -246,18 +283,6 @@ def _source_settings(used: Collection[str]) -> tuple[dict[str, SourceSettings], 
     return settings, mistakes
 
 
-def lane_problems(symbols: Sequence[str], lanes: int) -> list[str]:
-    """What is wrong with a number of lanes for some symbols: nothing, or one mistake that says how many it takes."""
-    fullest = _fullest_lane(symbols, lanes)
-    if fullest <= MAX_SYMBOLS_PER_LANE:
-        return []
-    enough = next(
-        (more for more in range(lanes, MAX_LANES + 1) if _fullest_lane(symbols, more) <= MAX_SYMBOLS_PER_LANE), None
-    )
-    advice = f"{enough} lanes are enough" if enough else "they are too many for one stream"
-    return [f"{PREFIX}LANES: a lane of {lanes} would hold {fullest} of the {len(symbols)} symbols; {advice}"]
-
-
 M = TypeVar("M", bound=BaseSettings)
 
 
@@ -284,20 +309,23 @@ def _source_problem(name: str) -> str | None:
 def _groups(environment: Mapping[str, str], settings: WatchSettings | None) -> tuple[tuple[WatchGroup, ...], list[str]]:
     """The groups of the watchlist, and its mistakes."""
     path = environment.get(PREFIX + "WATCHLIST")
-    if not path:
+    if not path or is_object(path):
         return (), []
-    defaults = settings or WatchSettings.model_construct()
     try:
-        groups = watchlist.read(
-            Path(path),
-            interval_seconds=defaults.poll_interval_seconds,
-            calendar=defaults.calendar,
-            source=defaults.source,
-            sources=SOURCES,
-        )
-    except ConfigurationError as error:
+        content = watchlist_file.read(Path(path))
+    except WatchlistUnavailable as error:
+        return (), [str(error)]
+    groups, mistakes = _parsed(content, settings or WatchSettings.model_construct())
+    return groups, [f"{path}: {mistake}" for mistake in mistakes]
+
+
+def _parsed(content: bytes, settings: WatchSettings) -> tuple[tuple[WatchGroup, ...], list[str]]:
+    """The groups of a watchlist, or its mistakes."""
+    defaults = Defaults(settings.poll_interval_seconds, settings.calendar, settings.source)
+    try:
+        return parse(content, defaults, SOURCES), []
+    except InvalidWatchlist as error:
         return (), error.mistakes
-    return groups, []
 
 
 def _symbol_mistakes(environment: Mapping[str, str], used: Collection[str]) -> list[str]:
@@ -311,13 +339,6 @@ def _symbol_mistakes(environment: Mapping[str, str], used: Collection[str]) -> l
         for name in _NEEDING_SYMBOLS
         if name in used and not symbols.strip(" ,")
     ]
-
-
-def _fullest_lane(symbols: Sequence[str], lanes: int) -> int:
-    counts = [0] * lanes
-    for symbol in symbols:
-        counts[lane_of(symbol, lanes)] += 1
-    return max(counts)
 
 
 def _variables() -> Iterator[tuple[str, tuple[str, str]]]:

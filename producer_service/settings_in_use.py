@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from producer_service.exchanges import ALWAYS
 from producer_service.group_state import GroupState
 from producer_service.settings import PREFIX, VARIABLES, Configuration, Settings
 from producer_service.sources.registry import SOURCES
+from watchlist.groups import ALWAYS
 
 
 def settings_without_effect(

@@ -9,10 +9,10 @@ from typing import Literal
 import msgspec
 
 from producer_service.deduplication import SymbolHistory
-from producer_service.exchanges import ALWAYS
 from producer_service.group_state import GroupState
 from producer_service.hours_text import closed, in_utc
 from producer_service.sources import Failure
+from watchlist.groups import ALWAYS
 
 MAX_NAMED = 10
 """The most symbols that a text names."""

@@ -24,12 +24,22 @@ STALEST = 10
 
 
 class Status:
-    """Reads the states of the groups and the outbox. Any thread may call it. `build` is shown as it is."""
+    """Reads the states of the groups and the outbox. Any thread may call it. `build` is shown as it is.
+
+    `watchlist` returns what is known of the file of the groups, or None if there is none.
+    """
 
     def __init__(
-        self, groups: Sequence[GroupState], outbox: Outbox, build: Mapping[str, str], *, now: Callable[[], datetime]
+        self,
+        groups: Callable[[], Sequence[GroupState]],
+        outbox: Outbox,
+        build: Mapping[str, str],
+        *,
+        now: Callable[[], datetime],
+        watchlist: Callable[[], Mapping[str, Any] | None] = lambda: None,
     ) -> None:
         self._groups = groups
+        self._watchlist = watchlist
         self._outbox = outbox
         self._build = build
         self._now = now
@@ -37,31 +47,30 @@ class Status:
 
     def summary(self) -> GroupSummary:
         """All groups together, now."""
-        now = self._now()
+        now, groups = self._now(), self._groups()
         return GroupSummary(
-            groups=len(self._groups),
-            open=sum(state.phase(now).is_open for state in self._groups),
-            trading=sum(state.is_trading(now) for state in self._groups),
-            missing=len(self._symbols("missing")),
-            inactive=len(self._symbols("inactive")),
-            is_paused=any(_is_paused(state, now) for state in self._groups),
+            groups=len(groups),
+            open=sum(state.phase(now).is_open for state in groups),
+            trading=sum(state.is_trading(now) for state in groups),
+            missing=len(_symbols(groups, "missing")),
+            inactive=len(_symbols(groups, "inactive")),
+            is_paused=any(_is_paused(state, now) for state in groups),
         )
 
     def page(self) -> bytes:
         """The page as JSON. Times are UTC, and hours include their margins. Long lists of symbols are cut."""
-        now = self._now()
-        symbols = [symbol for state in self._groups for symbol in state.group.symbols]
+        now, groups = self._now(), self._groups()
+        symbols = [symbol for state in groups for symbol in state.group.symbols]
         histories = dict(self._outbox.histories)  # a copy, since the intake goes on
         page = {
             "build": self._build,
             "started_at": to_iso(self._started_at),
             "now": to_iso(now),
-            "groups": [
-                {**_group(state, now), "silences": self._silences(state, histories, now)} for state in self._groups
-            ],
-            "paused_sources": _paused_sources(self._groups, now),
-            "missing": _listed(self._symbols("missing")),
-            "set_aside": _listed(self._symbols("inactive")),
+            "watchlist": self._watchlist(),
+            "groups": [{**_group(state, now), "silences": self._silences(state, histories, now)} for state in groups],
+            "paused_sources": _paused_sources(groups, now),
+            "missing": _listed(_symbols(groups, "missing")),
+            "set_aside": _listed(_symbols(groups, "inactive")),
             "outbox": _with_age(self._outbox.counts()),
             "lanes": [_with_age(lane) for lane in self._outbox.lanes()],
             "never_quoted": _listed(symbol for symbol in symbols if symbol not in histories),
@@ -75,8 +84,9 @@ class Status:
         found = silences(state, histories, now, started_at=self._started_at)
         return [msgspec.structs.asdict(silence) for silence in found]
 
-    def _symbols(self, field: str) -> set[str]:
-        return {symbol for state in self._groups for symbol in getattr(state.poll_status, field)}
+
+def _symbols(groups: Iterable[GroupState], field: str) -> set[str]:
+    return {symbol for state in groups for symbol in getattr(state.poll_status, field)}
 
 
 def stalest(symbols: Iterable[str], histories: Mapping[str, SymbolHistory], now: datetime) -> list[dict[str, Any]]:

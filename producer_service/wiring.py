@@ -6,9 +6,11 @@ import platform
 import random
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from uuid import uuid4
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -16,35 +18,28 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from producer_service.accepted_log import AcceptedLog
 from producer_service.clock import Clock
 from producer_service.group_state import GroupState
+from producer_service.groups import Groups, NoLoops
 from producer_service.handover import Handover
 from producer_service.health import Health
 from producer_service.heartbeats import Heartbeats
 from producer_service.intake import Intake
 from producer_service.journal import Journal
 from producer_service.kinesis import KinesisStream
-from producer_service.listener import Listener
 from producer_service.metrics import Metrics
 from producer_service.outbox import Outbox
 from producer_service.plan import Plan
-from producer_service.polling import Poller, SharedSource
 from producer_service.s3_handover_store import MAX_STATE_BYTES, S3HandoverStore
+from producer_service.s3_watchlist import S3Watchlist
 from producer_service.sender import Sender
-from producer_service.settings import Settings
-from producer_service.sources import PolledSource, PushedSource
+from producer_service.settings import Settings, is_object
 from producer_service.status import Status
 from producer_service.stream import Stream
 from producer_service.supervisor import Supervisor
+from producer_service.watchlist_file import FileWatchlist, LastGood
+from producer_service.watchlist_store import WatchlistStore
+from producer_service.watchlist_watch import WatchlistWatch
 from quotes import VERSION as WIRE_VERSION
-
-
-def poll_loop(group: str) -> str:
-    """The name of a group's polls, for the health check and the schedule."""
-    return f"poll {group}"
-
-
-def listen_loop(source: str) -> str:
-    """The name of a pushed source's listener, for the health check."""
-    return f"listen {source}"
+from watchlist import WatchGroup
 
 
 def make_stream(settings: Settings, clock: Clock) -> Stream:
@@ -61,9 +56,20 @@ def make_stream(settings: Settings, clock: Clock) -> Stream:
 
 
 class Producer:
-    """The parts of a producer, wired. They are closed at the end of the `with`. Raises `JournalError`."""
+    """The parts of a producer, wired. They are closed at the end of the `with`. Raises `JournalError`.
 
-    def __init__(self, settings: Settings, plan: Plan, stream: Stream, clock: Clock | None = None) -> None:
+    With `replan`, it works by each new watchlist: see `WatchlistWatch`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        plan: Plan,
+        stream: Stream,
+        clock: Clock | None = None,
+        *,
+        replan: Callable[[bytes, Plan], Plan] | None = None,
+    ) -> None:
         clock = clock or Clock()
         self.settings = settings
         self.stream = stream
@@ -84,11 +90,10 @@ class Producer:
         )
         self.accepted_log = AcceptedLog(settings.accepted_log_path)
         self.outbox.export_log_entries(self.accepted_log.write)
-        self.groups = group_states(settings, plan)
         self.intake = Intake(
             self.outbox,
             self.accepted_log,
-            Heartbeats(self.groups, settings.lanes),
+            Heartbeats((), settings.lanes),
             self.metrics,
             now=clock.now,
             stopping=self.stopping,
@@ -105,17 +110,25 @@ class Producer:
             clock=clock.time,
             supervisor=self.supervisor,
         )
-        self._polled: list[SharedSource] = []
-        self.pollers: list[Poller] = []
-        self.listeners: list[Listener] = []
-        for name, source in plan.sources.items():
-            states = [state for state in self.groups if state.group.source == name]
-            if isinstance(source, PushedSource):
-                self.listeners.append(self._listener(name, source, states))
-            else:
-                self.pollers += self._pollers(source, states)
+        self.groups = Groups(
+            self.intake,
+            self.metrics,
+            self.health,
+            self.supervisor,
+            now=clock.now,
+            stopping=self.stopping,
+            make_state=partial(group_state, settings),
+        )
+        self.groups.change(plan, NoLoops())
+        self.watch = self._watch(plan, replan)
         build = _build()
-        self.status = Status(self.groups, self.outbox, build, now=clock.now)
+        self.status = Status(
+            lambda: self.groups.states,
+            self.outbox,
+            build,
+            now=clock.now,
+            watchlist=lambda: None if self.watch is None else self.watch.status(),
+        )
         self.metrics.build.info(build)
         self.metrics.watch_outbox(self.outbox, limit_bytes=settings.outbox_max_bytes)
         self.metrics.watch_groups(self.status.summary)
@@ -125,14 +138,8 @@ class Producer:
     def __enter__(self) -> None:
         pass
 
-    def close_sources(self) -> None:
-        """End the fetches under way, start no more, and stop listening."""
-        for closeable in [*(source.close for source in self._polled), *(each.stop for each in self.listeners)]:
-            with self.supervisor.step("closing the sources"):
-                closeable()
-
     def __exit__(self, *_: object) -> None:
-        self.close_sources()
+        self.groups.close()
         self.accepted_log.close()
         self.outbox.close()
 
@@ -150,46 +157,37 @@ class Producer:
         """A unique key that sorts by the time at which it was made."""
         return f"{int(self.clock.time() * 1000):013d}-{uuid4().hex}"
 
-    def _pollers(self, source: PolledSource, states: list[GroupState]) -> list[Poller]:
-        shared = SharedSource(source, self.metrics, now=self.clock.now, stopping=self.stopping)
-        self._polled.append(shared)
-        return [
-            Poller(
-                state,
-                shared,
-                self.intake,
-                now=self.clock.now,
-                beat=partial(self.health.beat, poll_loop(state.group.name)),
-            )
-            for state in states
-        ]
-
-    def _listener(self, name: str, source: PushedSource, states: list[GroupState]) -> Listener:
-        return Listener(
-            name,
-            source,
-            states,
-            self.intake,
+    def _watch(self, plan: Plan, replan: Callable[[bytes, Plan], Plan] | None) -> WatchlistWatch | None:
+        location, journal = self.settings.watchlist, self.settings.journal_dir
+        if location is None or replan is None:
+            return None
+        return WatchlistWatch(
+            watchlist_store(location, self.clock),
+            replan,
+            plan,
+            self.groups,
+            last_good=LastGood(journal) if is_object(location) and journal is not None else None,
+            health=self.health,
+            metrics=self.metrics,
             now=self.clock.now,
-            stopping=self.stopping,
-            beat=partial(self.health.beat, listen_loop(name)),
-            jitter=random.random,
-            supervisor=self.supervisor,
+            monotonic=time.monotonic,
         )
 
 
-def group_states(settings: Settings, plan: Plan) -> list[GroupState]:
-    """The states of the groups at the start, with the margins of the settings."""
-    return [
-        GroupState(
-            group,
-            plan.sources[group.source].traits,
-            plan.market_hours,
-            before_open=timedelta(seconds=settings.before_open_seconds),
-            after_close=timedelta(seconds=settings.after_close_seconds),
-        )
-        for group in plan.groups
-    ]
+def group_state(settings: Settings, group: WatchGroup, plan: Plan) -> GroupState:
+    """The state of a group at the start, with the margins of the settings."""
+    return GroupState(
+        group,
+        plan.sources[group.source].traits,
+        plan.market_hours,
+        before_open=timedelta(seconds=settings.before_open_seconds),
+        after_close=timedelta(seconds=settings.after_close_seconds),
+    )
+
+
+def watchlist_store(location: str, clock: Clock) -> WatchlistStore:
+    """The watchlist at a path or an address. Raises `ConfigurationError` if the AWS settings are wrong."""
+    return S3Watchlist(location, clock) if is_object(location) else FileWatchlist(Path(location))
 
 
 def _metrics() -> Metrics:

@@ -30,6 +30,7 @@ from replica.producer_status import Group, prices_in_words
 from replica.scratch import Scratch, remove_leftovers
 from replica.steps import Steps
 from replica.view import View
+from replica.watchlist import with_watchlist
 from workspace import demo_record
 from workspace.demo_record import Claim, DemoRecord
 
@@ -89,6 +90,8 @@ def run_demo(view: View, steps: Steps, interrupts: Interrupts, wanted: Parameter
             )
             base = pipeline.emulator.environment(os.environ)
             of_producer = environment(base, scratch.path, pipeline.outputs["StreamName"], wanted.settings)
+            bucket = pipeline.outputs["ArchiveBucket"]
+            of_producer = with_watchlist(of_producer, pipeline.emulator.client("s3"), bucket)
             steps("starting the producer")
             producer = stack.enter_context(ProducerProcess(of_producer, scratch.end_with_us))
         started_at = time.monotonic()

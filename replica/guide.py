@@ -76,6 +76,7 @@ secret key `test`. The producer is at {record.producer_url}: /status, /metrics, 
 The stage leads them to the demo. They need no other setting.
 
 ```
+{command} symbols add ADBE --stage {record.stage}
 {command} quarantine list --stage {record.stage}
 {command} redrive --stage {record.stage} --dry-run
 {command} rebuild --stage {record.stage} --all-symbols --day {record.started_at:%Y-%m-%d} --dry-run

@@ -15,6 +15,7 @@ from processor_lambda.rows import significant
 from quotes import to_iso
 
 _MINUTE_MS = 60_000
+_DAY_MINUTES = 24 * 60
 
 
 class StaleSymbol(NamedTuple):
@@ -37,10 +38,14 @@ class StaleFeed(AlertRule, frozen=True, kw_only=True, tag="stale_feed"):
     intervals: NotNegative = 4.0
 
     def signal(self, state: SymbolState, clock: datetime) -> Signal:
-        """The minutes of silence, less the delay that the source declares. 0 in a closed market."""
+        """The minutes of silence, less the delay that the source declares. 0 in a closed market.
+
+        It is 0 too once a symbol has been stale for a day. It was announced by then, and is probably no longer watched:
+        nothing tells the processor that, and no later rule should announce it again.
+        """
         limit = max(self.minutes, self.intervals * state.interval_ms / _MINUTE_MS)
         silence = (clock - state.silent_since) / timedelta(minutes=1) - state.delay_minutes if state.is_open else 0.0
-        return Signal(silence, one_sided(limit, self.rearm))
+        return Signal(silence if silence <= limit + _DAY_MINUTES else 0.0, one_sided(limit, self.rearm))
 
     def alert(self, lane: str, stale: Sequence[StaleSymbol], clock: datetime) -> Alert:
         """One alert for all stale symbols of a lane at a heartbeat. Its `minutes` are those of the shortest silence."""

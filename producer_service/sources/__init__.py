@@ -13,8 +13,9 @@ from typing import Literal, Protocol, runtime_checkable
 import msgspec
 from msgspec.structs import replace
 
-from producer_service.exchanges import ALWAYS, Trading
+from producer_service.exchanges import Trading
 from quotes import Action, Quote
+from watchlist.groups import ALWAYS
 
 FailureReason = Literal["rate_limited", "unauthorized", "server_error", "malformed", "timeout", "connection", "stopped"]
 """Why a request brought nothing. `stopped` means that the source was closed meanwhile, which is not its fault."""
@@ -142,6 +143,14 @@ class PolledSource(Protocol):
 
     def close(self) -> None:
         """Release connections and files. Not during a fetch, unless the source says that it allows it."""
+
+
+@runtime_checkable
+class ForgettingSource(Protocol):
+    """A polled source that remembers symbols, such as those without a price."""
+
+    def forget(self, symbols: Iterable[str]) -> None:
+        """Forget some symbols, so that they begin anew if they are asked for again. Not during a fetch."""
 
 
 @runtime_checkable

@@ -37,6 +37,8 @@ class SourceDefinition(Generic[S]):
     settings: type[S]
     needs_symbols: bool
     """Whether the user must name the symbols, because the source cannot know them."""
+    is_fixed: bool = False
+    """Whether the groups of the source stay as they are while the producer runs, because it plays a recording."""
     open: Callable[[S, tuple[str, ...]], Source]
     """Opens the source for some symbols, or for all it has if there are none. Raises `ConfigurationError`.
 

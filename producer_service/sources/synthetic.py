@@ -19,15 +19,13 @@ from producer_service.errors import ConfigurationError
 from producer_service.sources import FetchResult, PolledSource, Rejected, SourceTraits
 from producer_service.sources.definition import SourceDefinition, SourceSettings
 from producer_service.sources.synthetic_instruments import instrument_of
-from producer_service.symbol_names import yahoo_hint
 from quotes import MAX_CLOCK_SKEW, REGULAR, Invalid, Quote, whole_milliseconds
+from watchlist import SYNTHETIC_SYMBOLS
+from watchlist.symbol_names import yahoo_hint
 
 SOURCE = "synthetic"
 
-SYMBOLS = (
-    *("AAPL", "AMD", "AMZN", "BAC", "BRK-B", "CSCO", "DIS", "GOOG", "INTC", "JNJ", "JPM", "KO"),
-    *("MA", "META", "MSFT", "NFLX", "NVDA", "ORCL", "PFE", "QQQ", "SPY", "TSLA", "V", "WMT"),
-)
+SYMBOLS = SYNTHETIC_SYMBOLS
 """The symbols that are simulated if the user names none."""
 
 SESSION_SECONDS = 600.0

@@ -43,6 +43,14 @@ def test_a_killed_producer_comes_back(stack: Stack) -> None:
     wait_until(lambda: stack.state("producer")["Health"]["Status"] == "healthy", seconds=60, what="health")
 
 
+def test_a_symbol_is_added_while_the_stack_runs(stack: Stack) -> None:
+    command = ("python", "-m", "operations", "symbols", "add", "ADBE", "--outputs-file", "/tmp/outputs")
+    assert "group default: added ADBE" in stack.compose("exec", "-T", "exporter", *command).stdout
+    wait_until(
+        lambda: "ADBE" in {identity.symbol for identity in stack.accepted()}, seconds=60, what="the symbol is polled"
+    )
+
+
 def test_sql_reads_the_archive(stack: Stack) -> None:
     answer = stack.compose("run", "--rm", "sql", "--json", "SELECT count(*) AS quotes FROM quotes")
     assert int(re.findall(r'"quotes": ?"?(\d+)', answer.stdout)[0]) > 0

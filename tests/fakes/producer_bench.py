@@ -23,9 +23,9 @@ from producer_service.polling import Poller, SharedSource
 from producer_service.sources import FetchResult, SourceTraits
 from producer_service.status import Status
 from producer_service.supervisor import Supervisor
-from producer_service.watch_group import WatchGroup
 from quotes import Line, decode
 from tests.support.quotes import OPEN
+from watchlist.groups import WatchGroup
 
 LANES = 2
 
@@ -118,10 +118,11 @@ class Bench:
         )
         shared = SharedSource(source, self.metrics, now=lambda: self.now, stopping=self.stopping)
         self.pollers = [
-            Poller(state, shared, self.intake, now=lambda: self.now, beat=self.beat) for state in self.states
+            Poller(state, shared, self.intake, now=lambda: self.now, stopping=self.stopping, beat=self.beat)
+            for state in self.states
         ]
         self.poller = self.pollers[0]
-        self.status = Status(self.states, self.outbox, {"wire": "1"}, now=lambda: self.now)
+        self.status = Status(lambda: self.states, self.outbox, {"wire": "1"}, now=lambda: self.now)
         self.metrics.watch_groups(self.status.summary)
         self.metrics.watch_outbox(self.outbox, limit_bytes=max_bytes)
 

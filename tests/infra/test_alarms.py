@@ -43,7 +43,7 @@ METRICS: dict[str, tuple[set[str], set[str]]] = {
     # From the function's log, in the embedded metric format.
     metrics.NAMESPACE: (emitted(), {metrics.DIMENSION}),
     # From metric filters of the producer's log.
-    "Stockstream/${AWS::StackName}": ({"Accepted", "Starts"}, set()),
+    "Stockstream/${AWS::StackName}": ({"Accepted", "Starts", "WatchlistUnusable"}, set()),
     "AWS/Lambda": ({"Invocations", "Errors", "Throttles", "IteratorAge"}, {"FunctionName"}),
     "AWS/Kinesis": ({"IncomingRecords", "IncomingBytes", "WriteProvisionedThroughputExceeded"}, {"StreamName"}),
     "AWS/DynamoDB": ({"WriteThrottleEvents", "ConsumedWriteCapacityUnits"}, {"TableName"}),
@@ -118,6 +118,7 @@ def test_every_known_problem_has_an_alarm_or_a_rule() -> None:
             "StateLarge",
         ),
         *("ProducerSilent", "NoQuotesAccepted", "ProducerRestarting", "TaskStopped", "DeploymentFailed"),
+        "WatchlistUnusable",
     }
 
 
@@ -160,11 +161,18 @@ def test_the_log_filters_match_what_the_producer_logs() -> None:
         for _, _, resource in resources("AWS::Logs::MetricFilter")
     }
     polls = '{ ($.event = "polled") && ($.trading IS TRUE) }'
-    assert filters == {polls: "$.accepted", '{ $.event = "started" }': "1"}
+    assert filters == {
+        polls: "$.accepted",
+        '{ $.event = "started" }': "1",
+        '{ $.event = "watchlist_unusable" }': "1",
+    }
     assert "accepted" in PollReport.__struct_fields__
-    logged = "".join((ROOT / "producer_service" / name).read_text() for name in ("polling.py", "daemon.py"))
+    logged = "".join(
+        (ROOT / "producer_service" / name).read_text() for name in ("polling.py", "daemon.py", "watchlist_watch.py")
+    )
     assert re.search(r'log\.info\("polled", [^)]*trading=', logged)
     assert re.search(r'log\.info\(\s*"started"', logged)
+    assert re.search(r'log\.warning\(\s*"watchlist_unusable"', logged)
 
 
 @pytest.mark.parametrize("template", DASHBOARDS)

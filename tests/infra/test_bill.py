@@ -10,6 +10,7 @@ from costs.expected_usage import Setup
 from processor_lambda import metrics
 from processor_lambda.records import Record
 from processor_lambda.report import Report
+from producer_service.settings import VARIABLES
 from tests.support.templates import default, resources
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
@@ -44,5 +45,6 @@ def test_the_defaults_of_the_bill_are_those_of_the_templates() -> None:
     assert (int(plan.task_vcpu * 1024), int(plan.task_gb * 1024)) == tuple(
         int(default("producer", name)) for name in ("Cpu", "Memory")
     )
+    assert float(VARIABLES["PRODUCER_WATCHLIST_SECONDS"][0]) == bill.WATCHLIST_SECONDS
     reads = sum(default("storage", f"{table}ReadCapacity") for table in ("Quotes", "Bars", "State"))
     assert reads == bill.READ_CAPACITY

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from deployment.stacks import ALL_STACKS
+from deployment.stage_file import SYMBOLS
 from tests.support.templates import ALL
 
 ROOT = Path(__file__).parents[2]
@@ -17,7 +18,20 @@ GUIDES = {
 }
 PARAMETERS = {key for template in ALL.values() for key in template.get("Parameters", {})}
 OUTPUTS = {key for template in ALL.values() for key in template.get("Outputs", {})}
-MAKE = {"ARCHIVE", "KEY", "STAGE", "PARAMETERS", "IMAGE", "DRY_RUN", "PACKAGE_ARCHITECTURE", "RULES", "RESET", "YES"}
+MAKE = {
+    SYMBOLS,
+    "WATCHLIST",
+    "ARCHIVE",
+    "KEY",
+    "STAGE",
+    "PARAMETERS",
+    "IMAGE",
+    "DRY_RUN",
+    "PACKAGE_ARCHITECTURE",
+    "RULES",
+    "RESET",
+    "YES",
+}
 
 
 @pytest.mark.parametrize("guide", GUIDES)
@@ -54,7 +68,8 @@ def test_the_files_of_stages_name_only_parameters_that_exist() -> None:
     for path in (ROOT / "infra" / "stages").glob("*.env"):
         lines = path.read_text(encoding="utf-8").splitlines()
         assert {match[1] for line in lines if (match := re.match(r"#?([A-Z][A-Za-z]+)=", line))} <= PARAMETERS | {
-            "RULES"
+            "RULES",
+            SYMBOLS,
         }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from configuration import WATCHLIST_KEY
 from producer_service.settings import PREFIX, VARIABLES
 from tests.support.templates import ALL, branches, default, properties
 
@@ -25,8 +26,10 @@ SERVICE = properties("producer", "Service")
 BY_THE_DEPLOYMENT = {
     "PRODUCER_STREAM_NAME": {"Ref": "StreamName"},
     "PRODUCER_HANDOVER_BUCKET": {"Ref": "ArchiveBucket"},
+    "PRODUCER_WATCHLIST": {"Fn::Sub": f"s3://${{ArchiveBucket}}/{WATCHLIST_KEY}"},
 }
 BY_THE_IMAGE = {"PRODUCER_HTTP_HOST", "PRODUCER_HTTP_PORT", "PRODUCER_JOURNAL_DIR", "PRODUCER_YAHOO_CACHE_DIR"}
+IN_THE_WATCHLIST = {"PRODUCER_SYMBOLS"}
 OF_TESTS_AND_REPLAYS = {"PRODUCER_ACCEPTED_LOG_PATH", *(name for name in VARIABLES if "_REPLAY_" in name)}
 
 
@@ -122,7 +125,7 @@ class TestLife:
 
 class TestSettings:
     def test_every_setting_for_users_is_a_parameter_of_the_same_name(self) -> None:
-        users = VARIABLES.keys() - BY_THE_DEPLOYMENT.keys() - BY_THE_IMAGE - OF_TESTS_AND_REPLAYS
+        users = VARIABLES.keys() - BY_THE_DEPLOYMENT.keys() - BY_THE_IMAGE - OF_TESTS_AND_REPLAYS - IN_THE_WATCHLIST
         parameters = {name: value for name, value in ENVIRONMENT.items() if name in users}
         assert parameters == {
             name: {"Ref": "".join(part.capitalize() for part in name.removeprefix(PREFIX).split("_"))} for name in users

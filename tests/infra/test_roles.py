@@ -7,6 +7,7 @@ import re
 import pytest
 
 from analytics.catalog import TEMPLATES
+from configuration import WATCHLIST_KEY
 from tests.support.templates import as_list, grants, properties, resources, statements
 
 GRANTS = {
@@ -35,6 +36,7 @@ GRANTS = {
         ("kinesis:DescribeStreamSummary", "StreamArn"),
         ("kinesis:PutRecords", "StreamArn"),
         ("s3:DeleteObject", "${ArchiveBucketArn}/undelivered/${StreamName}/*"),
+        ("s3:GetObject", f"${{ArchiveBucketArn}}/{WATCHLIST_KEY}"),
         ("s3:GetObject", "${ArchiveBucketArn}/undelivered/${StreamName}/*"),
         ("s3:ListBucket", "ArchiveBucketArn"),
         ("s3:PutObject", "${ArchiveBucketArn}/undelivered/${StreamName}/*"),

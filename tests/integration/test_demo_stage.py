@@ -24,6 +24,7 @@ from typer.testing import CliRunner, Result
 
 from operations.cli import app
 from quotes import Quote, encode_line, lane_of, partition_key, whole_milliseconds
+from replica import producer_status
 from tests.support import demos
 from tests.support.waiting import wait_until
 from workspace import demo_record
@@ -145,6 +146,13 @@ def listed(demo: Demo) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def polled_symbols(url: str) -> int:
+    """How many symbols the last poll of a demo's only group had."""
+    status = producer_status.fetch(url)
+    assert status is not None
+    return status.groups[0].symbols
+
+
 def test_the_operators_commands_reach_the_demo_by_its_stage(demo: Demo) -> None:
     put_refused_lines(demo.record("demo"))
     wait_until(lambda: len(listed(demo)) == 2, "both lines are in quarantine", seconds=PATIENCE)
@@ -233,6 +241,10 @@ def test_a_second_demo_has_a_stage_of_its_own_and_a_killed_one_is_said_to_be_gon
         assert "another demo runs, so the stage of this one is demo-2" in second.output
         assert demo.record("demo").endpoint_url != second.record("demo-2").endpoint_url
         assert operations(demo, "quarantine", "list", "--stage", "demo-2").stderr == "0 messages\n"
+        added = operations(demo, "symbols", "add", "ADBE", "--stage", "demo-2")
+        assert added.stdout == "group default: added ADBE\n"
+        url = second.record("demo-2").producer_url
+        wait_until(lambda: polled_symbols(url) == 25, "the added symbol is polled", seconds=60)
     finally:
         second.end(signal.SIGKILL)
     refused = operations(demo, "quarantine", "list", "--stage", "demo-2")

@@ -21,6 +21,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from configuration import WATCHLIST_KEY
 from deployment.deployer import Deployment
 from deployment.stacks import Outputs
 from replica.emulator import REGION, Emulator
@@ -31,6 +32,7 @@ from tests.fakes.fault_proxy import FaultProxy, Request
 from tests.support.grants import Call, Grant, calls_of, grants_of
 from tests.support.handler_process import Batch, HandlerProcess, event_record
 from tests.support.whole_deployment import QUIET, templates_for_ministack, whole_deployment
+from watchlist import written
 
 TIMEOUT_SECONDS = 60.0
 PREFIX = "least"
@@ -156,12 +158,19 @@ def explained(principal: str, resources: Mapping[str, str]) -> dict[Grant, str]:
 
 def test_the_producer(strict: Emulator, outputs: Outputs, tmp_path: Path) -> None:
     principal = Principal(strict, "producer", role_documents(strict, "producer", "TaskRole"))
-    settings = {"SOURCE": "synthetic", "POLL_INTERVAL_SECONDS": "1", "HANDOVER_BUCKET": outputs["ArchiveBucket"]}
+    bucket = outputs["ArchiveBucket"]
+    strict.client("s3").put_object(Bucket=bucket, Key=WATCHLIST_KEY, Body=written(["AAPL", "MSFT"]))
+    settings = {
+        "SOURCE": "synthetic",
+        "POLL_INTERVAL_SECONDS": "1",
+        "HANDOVER_BUCKET": bucket,
+        "WATCHLIST": f"s3://{bucket}/{WATCHLIST_KEY}",
+    }
     with recorded(strict, principal) as proxy:
         base = principal.environment(strict, proxy)
         key = f"undelivered/{outputs['StreamName']}/%s0-rubbish"
         for number in ("first", "second"):  # the second one takes over what the first one left
-            strict.client("s3").put_object(Bucket=outputs["ArchiveBucket"], Key=key % "", Body=b"rubbish")
+            strict.client("s3").put_object(Bucket=bucket, Key=key % "", Body=b"rubbish")
             directory = tmp_path / number
             directory.mkdir()
             environment = producer_environment(base, directory, outputs["StreamName"], settings)
@@ -170,7 +179,7 @@ def test_the_producer(strict: Emulator, outputs: Outputs, tmp_path: Path) -> Non
                 running.stop()
                 assert "unavailable" not in running.log_tail()
                 assert "AccessDenied" not in running.log_tail()
-    strict.client("s3").head_object(Bucket=outputs["ArchiveBucket"], Key=key % "refused/")  # it was set aside
+    strict.client("s3").head_object(Bucket=bucket, Key=key % "refused/")  # it was set aside
     assert {"s3:PutObject", "s3:GetObject", "s3:DeleteObject"} <= {call.action for call in principal.calls}
     assert_least(principal, explained("producer", {}))
 

@@ -72,7 +72,7 @@ def test_everything_pushed_is_delivered_in_its_order_over_a_lost_connection_unti
         seconds = [(quote.event_time - OPEN).seconds for quote in stream.quotes if quote.symbol == symbol]
         assert seconds == list(range(1, 40))
     assert (source.opened, source.is_closed) == (2, True)
-    assert producer.pollers == []
+    assert producer.groups.pollers == ()
     assert page[0]["groups"][0]["last_poll"]["accepted"] == 2  # type: ignore[index]
 
 

@@ -15,12 +15,15 @@ import boto3
 import pytest
 from typer.testing import CliRunner
 
+from configuration import WATCHLIST_KEY
 from deployment.cli import app
 from deployment.deployer import Deployment
 from replica.emulator import Emulator
+from watchlist import SYNTHETIC_SYMBOLS, written
 from workspace.places import ROOT
 
 TIMEOUT_SECONDS = 60.0
+OUR_STACKS = "stockstream-again"
 OPTIONS = ["--architecture", "native", "--stage", "again"]
 RULES = "[[rule]]\nkind = 'rsi'\n\n[[rule]]\nkind = 'price_move'\nname = 'big'\npercent = 20\n"
 
@@ -36,7 +39,7 @@ def run(emulator: Emulator, *arguments: str, code: int = 0) -> str:
 
 
 def parameters(emulator: Emulator, stack: str) -> dict[str, str]:
-    (found,) = emulator.client("cloudformation").describe_stacks(StackName=f"stockstream-again-{stack}")["Stacks"]
+    (found,) = emulator.client("cloudformation").describe_stacks(StackName=f"{OUR_STACKS}-{stack}")["Stacks"]
     return {one["ParameterKey"]: one["ParameterValue"] for one in found["Parameters"]}
 
 
@@ -111,6 +114,36 @@ def test_what_is_not_named_stays_as_it_is(emulator: Emulator, folder: Path) -> N
 
 
 @pytest.mark.usefixtures("folder")
+def test_symbols_that_are_too_many_for_a_parameter_of_cloudformation_are_deployed(
+    emulator: Emulator, tmp_path: Path
+) -> None:
+    def stored() -> bytes:
+        stack = f"{OUR_STACKS}-storage"
+        (found,) = emulator.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+        (bucket,) = [each["OutputValue"] for each in found["Outputs"] if each["OutputKey"] == "ArchiveBucket"]
+        content: bytes = emulator.client("s3").get_object(Bucket=bucket, Key=WATCHLIST_KEY)["Body"].read()
+        return content
+
+    assert stored() == written(SYNTHETIC_SYMBOLS)  # nobody has named any
+    path = tmp_path / "watchlist.toml"
+    path.write_bytes(b"# Everything.\n" + written([f"SYMBOL{number}" for number in range(1_500)]))
+    assert len(path.read_bytes()) > 4_096  # the longest value of a parameter
+    said = run(emulator, "--watchlist", str(path))
+    assert "watchlist: group default: added SYMBOL0, SYMBOL1, " in said
+    assert "and 1,480 more\n" in said
+    assert stored() == path.read_bytes()
+
+    said = run(emulator)
+    assert "watchlist" not in said
+    assert stored() == path.read_bytes()
+
+    path.write_bytes(written([f"SYMBOL{number}" for number in range(5_000)]))
+    assert "PRODUCER_LANES: a lane of 4 would hold" in run(emulator, "--watchlist", str(path), code=2)
+    assert "watchlist: group default: added AAPL, KO\n" in run(emulator, "--parameter", "Symbols=AAPL,KO")
+    assert stored() == written(["AAPL", "KO"])
+
+
+@pytest.mark.usefixtures("folder")
 def test_on_a_terminal_a_change_is_confirmed(emulator: Emulator) -> None:
     before = parameters(emulator, "processor")
     code, output = on_a_terminal(emulator, b"n\n", "--parameter", "BatchSize=9")
@@ -129,7 +162,7 @@ def test_every_mistake_is_reported_at_once_and_nothing_is_deployed(emulator: Emu
     said = run(
         emulator,
         *("--prefix", "wrong", "--parameters-file", str(stage), "--parameter", "BatchSize=x"),
-        *("--parameter", "Symbols=AAPL", "--reset", "Lane"),
+        *("--parameter", "LogLevel=info", "--reset", "Lane"),
         code=2,
     )
     assert said == (
@@ -137,7 +170,7 @@ def test_every_mistake_is_reported_at_once_and_nothing_is_deployed(emulator: Emu
         f"  {stage} line 3: RetentionHours=1: must be at least 24\n"
         f"  {stage} line 4: StreamMode=MANY: must be one of: PROVISIONED, ON_DEMAND\n"
         "  --parameter / PARAMETERS: BatchSize=x: must be a number\n"
-        "  --parameter / PARAMETERS: Symbols is a parameter of the stack producer, which only --whole deploys\n"
+        "  --parameter / PARAMETERS: LogLevel is a parameter of the stack producer, which only --whole deploys\n"
         "  --reset / RESET: no template has a parameter Lane; the templates in infra/cloudformation list all\n"
     )
     stacks = emulator.client("cloudformation").describe_stacks()["Stacks"]

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from configuration import WATCHLIST_KEY
 from deployment.deployer import Deployment
 from deployment.errors import DeploymentError
 from deployment.functions import ROOT
@@ -89,12 +90,13 @@ def test_all_stacks_are_created_left_alone_updated_and_deleted(
     assert [line for line in reports if "uploaded" not in line] == [f"{name} is up to date" for name in names]
 
     reports.clear()
-    deployment.deploy({"processor": idle}, QUIET | {"Source": "yahoo", "Symbols": "AAPL", "DesiredCount": "0"})
+    deployment.deploy({"processor": idle}, QUIET | {"Source": "yahoo", "DesiredCount": "0"})
     changed = [f"updating {deployment.prefix}-{name}" for name in ("producer", "producer-alarms")]
     assert [line for line in reports if line.startswith("updating")] == changed
     service, definition = task(emulator, outputs)
     environment = {entry["name"]: entry["value"] for entry in definition["containerDefinitions"][0]["environment"]}
-    assert (environment["PRODUCER_SOURCE"], environment["PRODUCER_SYMBOLS"]) == ("yahoo", "AAPL")
+    assert environment["PRODUCER_SOURCE"] == "yahoo"
+    assert environment["PRODUCER_WATCHLIST"] == f"s3://{outputs['ArchiveBucket']}/{WATCHLIST_KEY}"
     assert service["desiredCount"] == 0
 
     emulator.client("s3").put_object(Bucket=outputs["ResultsBucket"], Key="result.csv", Body=b"1")
@@ -192,7 +194,6 @@ def test_an_existing_vpc_is_used_and_left_alone(emulator: Emulator, deployment: 
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"Source": "yahoo"}, r"AWS rejected .*-producer: .*Source=yahoo needs Symbols"),
         ({"Network": "existing"}, r"AWS rejected .*-network: .*Network=existing needs ExistingVpcId"),
         (
             {"Lanes": "4", "Lane": "4"},

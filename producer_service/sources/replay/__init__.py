@@ -53,5 +53,6 @@ DEFINITION = SourceDefinition(
     prices="replayed prices",
     settings=ReplaySettings,
     needs_symbols=False,
+    is_fixed=True,
     open=_open,
 )

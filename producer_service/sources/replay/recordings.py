@@ -14,9 +14,9 @@ import msgspec
 
 from producer_service.sources.replay.bars import MINUTE, Bar, parse_bars
 from producer_service.sources.replay.clock import DEFAULT_CLOCK, Clock
-from producer_service.symbol_names import usual_name
 from quotes import Quote, decode, is_symbol, to_iso
 from quotes.bounds import OutOfBounds, bounded_lines
+from watchlist.symbol_names import usual_name
 
 BARS_SUFFIX = "_1min.csv"
 LINES_SUFFIXES = (".jsonl", ".jsonl.gz")

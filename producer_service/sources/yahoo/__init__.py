@@ -12,7 +12,7 @@ from pydantic_settings import SettingsConfigDict
 from producer_service.exchanges import HOME, Trading, trading_of
 from producer_service.sources import PolledSource, SourceTraits
 from producer_service.sources.definition import SourceDefinition, SourceSettings
-from producer_service.symbol_names import yahoo_hint
+from watchlist.symbol_names import yahoo_hint
 
 EXTENDED_BEFORE_OPEN = timedelta(hours=5, minutes=30)
 EXTENDED_AFTER_CLOSE = timedelta(hours=4)

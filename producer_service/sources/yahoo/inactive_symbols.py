@@ -62,6 +62,11 @@ class InactiveSymbols:
         for symbol in missing:
             self._misses[symbol] = self._after_miss(self._misses.get(symbol), now)
 
+    def forget(self, symbols: Iterable[str]) -> None:
+        """Forget the misses of some symbols, so that they are active."""
+        for symbol in symbols:
+            self._misses.pop(symbol, None)
+
     def _after_miss(self, before: Misses | None, now: datetime) -> Misses:
         if before is None:
             misses = Misses(1, 1, now)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -264,6 +264,11 @@ class YahooSource:
         if before - after:
             log.info("symbols_back", symbols=sorted(before - after))
         return missing
+
+    def forget(self, symbols: Iterable[str]) -> None:
+        """See `ForgettingSource`. A symbol that was removed because it had no price is asked for when it is back."""
+        with self._turn:
+            self._inactive_symbols.forget(symbols)
 
     def close(self) -> None:
         """End a fetch in progress, close connections, and remove a temporary cache. Later fetches request nothing."""

@@ -176,7 +176,7 @@ def test_a_declared_split_is_a_line_of_the_stream_in_the_lane_of_its_symbol(
         running.enter_context(producer)
         producer.sender.start()
         running.callback(producer.sender.stop)
-        poller = producer.pollers[0]
+        poller = producer.groups.pollers[0]
         wait_until(lambda: poller.poll() and actions(stream), "the split is on the stream")
         poller.poll()
         wait_until(lambda: not producer.outbox.counts().bytes, "everything is delivered")

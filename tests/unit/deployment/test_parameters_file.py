@@ -72,6 +72,25 @@ def test_declarations_are_those_that_a_yaml_parser_finds(name: str) -> None:
         )
 
 
+def test_symbols_are_named_in_the_stage_file_or_on_the_command_line_which_wins(tmp_path: Path) -> None:
+    path = tmp_path / "dev.env"
+    path.write_text("WATCHLIST=lists/dev.toml\nSource=yahoo\n")
+    wishes = read_wishes(path, [], None)
+    assert (wishes.symbols, wishes.watchlist) == (None, str(tmp_path / "lists" / "dev.toml"))
+    assert [one.name for one in wishes.parameters] == ["Source"]
+    wishes = read_wishes(path, ["Symbols=KO,PEP"], None)
+    assert (wishes.symbols, wishes.watchlist) == ("KO,PEP", None)
+    wishes = read_wishes(path, [], None, "mine.toml")
+    assert (wishes.symbols, wishes.watchlist) == (None, "mine.toml")
+
+
+def test_symbols_and_a_watchlist_together_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "dev.env"
+    path.write_text("WATCHLIST=dev.toml\nSymbols=KO\n")
+    with pytest.raises(ParameterError, match="line 2: Symbols and WATCHLIST are both named; name only one of them"):
+        read_wishes(path, [], None)
+
+
 @pytest.mark.parametrize("letter", ["A", "€"])
 def test_a_value_that_is_too_long_for_cloudformation_is_refused(letter: str) -> None:
     size = len(letter.encode())

@@ -157,7 +157,7 @@ def test_after_a_rollback_the_alarms_that_caused_it_watch_the_next_release_too()
 
 
 def test_an_alarm_about_the_present_release_is_not_waited_for_without_end() -> None:
-    wait = Wait(pause=lambda _: None)
+    wait = Wait(pause=lambda _: None, clock=map(float, count(step=60)).__next__)
     (found,) = alarms_after_rollback(looks("ALARM"), wait, lambda _: None)
     assert found["StateValue"] == "ALARM"
 

@@ -172,3 +172,7 @@ def test_a_revision_does_not_open_an_open_market_again() -> None:
 def test_a_symbol_that_is_no_longer_polled_raises_one_alert() -> None:
     heartbeats = [heartbeat(minute * 60) for minute in range(1, 3 * 24 * 60)]
     assert len(fold_batches([regular_quote("AAPL", 0), *heartbeats], rules=[STALE]).alerts) == 1
+
+
+def test_a_symbol_that_has_been_stale_for_days_is_not_announced_again_by_a_rule_that_is_new() -> None:
+    assert fold_batches([regular_quote("AAPL", 0), heartbeat(3 * DAY)], rules=[STALE]).alerts == []

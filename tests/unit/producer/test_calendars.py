@@ -18,9 +18,10 @@ from producer_service.hours_text import hours_of
 from producer_service.market_hours import OPEN_ALWAYS, Calendar, MarketHours
 from producer_service.sources import SourceTraits
 from producer_service.sources.yahoo import traits_of
-from producer_service.watch_group import WatchGroup
 from tests.fakes.producer_bench import LIVE, group
 from tests.support.sizes import FULL
+from watchlist.calendar_names import name_problem
+from watchlist.groups import WatchGroup
 
 ALL = sorted({WEEK, *(exchange.calendar for exchange in EXCHANGES)})
 NOTHING = timedelta()
@@ -103,13 +104,13 @@ def test_a_calendar_that_cannot_be_computed_is_unavailable(
 
 @pytest.mark.parametrize("name", ["auto", "always", "XNYS", "NASDAQ", "24/5"])
 def test_a_valid_name_has_no_problem(name: str) -> None:
-    assert calendars.name_problem(name) is None
+    assert name_problem(name) is None
 
 
 def test_a_wrong_name_is_answered_with_a_suggestion() -> None:
-    assert calendars.name_problem("xnys") == "is not a calendar; did you mean XNYS?"
-    assert calendars.name_problem("alway") == "is not a calendar; did you mean always?"
-    assert calendars.name_problem("Wall Street") == (
+    assert name_problem("xnys") == "is not a calendar; did you mean XNYS?"
+    assert name_problem("alway") == "is not a calendar; did you mean always?"
+    assert name_problem("Wall Street") == (
         "is not a calendar; use auto, always, or a calendar of exchange_calendars, such as XNYS"
     )
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from exchange_calendars import get_calendar_names
 
-from producer_service.exchanges import ALWAYS, BY_SUFFIX, EXCHANGES, FUND, HOME, INDEX, UNITED_STATES, WEEK, trading_of
+from producer_service.exchanges import BY_SUFFIX, EXCHANGES, FUND, HOME, INDEX, UNITED_STATES, WEEK, trading_of
 from tests.support import exchange_page
+from watchlist.groups import ALWAYS
 
 
 @pytest.mark.parametrize(

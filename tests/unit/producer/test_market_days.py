@@ -17,7 +17,7 @@ import pytest
 from exchange_calendars.calendar_utils import _default_calendar_factories as calendar_classes
 
 from producer_service import calendars
-from producer_service.exchanges import ALWAYS, BY_SUFFIX, WEEK, trading_of
+from producer_service.exchanges import BY_SUFFIX, WEEK, trading_of
 from producer_service.group_state import GroupState, Progress
 from producer_service.hours import Session
 from producer_service.market_hours import OPEN_ALWAYS, Calendar, MarketHours
@@ -25,6 +25,7 @@ from producer_service.sources.yahoo import traits_of
 from tests.fakes.producer_bench import group
 from tests.support.market_days import MARKETS, MINUTE, Market, Price, moments_around, prices_of_day, walk
 from tests.support.sizes import FULL
+from watchlist.groups import ALWAYS
 
 YAHOO = traits_of(extended_hours=False)
 MONDAY = date(2026, 11, 23)

@@ -10,14 +10,14 @@ import pytest
 import structlog.testing
 
 from producer_service.errors import ConfigurationError
-from producer_service.plan import Plan, log_doubtful_names, make_plan
+from producer_service.plan import Plan, changed_plan, log_doubtful_names, make_plan
 from producer_service.settings import Configuration, Settings
 from producer_service.sources import SourceTraits
 from producer_service.sources.definition import SourceDefinition, SourceSettings
-from producer_service.symbol_names import yahoo_hint
-from producer_service.watch_group import WatchGroup
 from tests.fakes.producer_bench import FakeSource, group
 from tests.support.quotes import OPEN
+from watchlist.groups import WatchGroup
+from watchlist.symbol_names import yahoo_hint
 
 
 class Sources:
@@ -109,3 +109,39 @@ def test_symbols_that_their_source_writes_in_another_way_are_logged_at_the_start
         log_doubtful_names(planned)
         log_doubtful_names(plan(sources, group("us", ("AAPL",), calendar="always")))
     assert [line["hints"] for line in logs] == [{"brk.b": "did you mean BRK-B?"}]
+
+
+def changed(sources: Sources, before: Plan, *groups: WatchGroup, lanes: int = 4) -> Plan:
+    core = Settings.model_construct(stream_name="quotes", lanes=lanes, watchlist="w.toml")
+    config = Configuration(core, groups, dict.fromkeys(("yahoo", "synthetic"), SourceSettings()))
+    return changed_plan(config, sources.definitions, before, OPEN)
+
+
+def test_another_watchlist_keeps_the_open_sources_and_opens_and_loads_what_is_new(sources: Sources) -> None:
+    before = plan(sources, group("us", ("AAPL",), calendar="XNYS"))
+    after = changed(
+        sources,
+        before,
+        group("us", ("AAPL", "MSFT"), calendar="XNYS"),
+        group("uk", ("HSBA.L",), calendar="XLON"),
+        group("toys", ("T1",), source="synthetic"),
+    )
+    assert after.sources["yahoo"] is before.sources["yahoo"]
+    assert sources.opened == [("yahoo", ("AAPL",)), ("synthetic", ("T1",))]
+    assert after.market_hours.calendar("XLON").zone == "Europe/London"
+    assert changed(sources, after, group("us", ("AAPL",))).sources.keys() == {"yahoo", "synthetic"}
+
+
+def test_another_watchlist_must_fit_into_the_lanes(sources: Sources) -> None:
+    before = plan(sources, group("us", ("AAPL",)), lanes=1)
+    with pytest.raises(ConfigurationError, match="a lane of 1 would hold 401"):
+        changed(sources, before, group("us", [f"S{number}" for number in range(401)]), lanes=1)
+
+
+def test_a_recording_keeps_its_groups(sources: Sources) -> None:
+    definitions = {name: dataclasses.replace(each, is_fixed=True) for name, each in sources.definitions.items()}
+    before = plan(sources, group("us", ("AAPL",)))
+    core = Settings.model_construct(stream_name="quotes", watchlist="w.toml")
+    config = Configuration(core, (group("us", ("AAPL", "MSFT")),), {"yahoo": SourceSettings()})
+    with pytest.raises(ConfigurationError, match=r"w\.toml: the source yahoo plays a recording"):
+        changed_plan(config, definitions, before, OPEN)

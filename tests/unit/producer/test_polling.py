@@ -19,11 +19,11 @@ from producer_service.journal import Journal
 from producer_service.packing import Row
 from producer_service.poll_report import PollReport, total
 from producer_service.sources import Failure, FetchResult, Rejected, SourceTraits
-from producer_service.symbol_names import yahoo_hint
 from quotes import Action, Heartbeat, Quote, decode, lane_of
 from tests.fakes.fault import ERRORS
 from tests.fakes.producer_bench import LANES, LIVE, RECORDED, Bench, FakeSource, calendar, group
 from tests.support.quotes import OPEN, make_quote
+from watchlist.symbol_names import yahoo_hint
 
 MakeBench = Callable[..., Bench]
 

@@ -12,10 +12,10 @@ import pytest
 from producer_service.price_lookup import Answer, look_up
 from producer_service.price_table import price_table, problems
 from producer_service.sources import Failure, FetchResult, Rejected, SourceTraits
-from producer_service.symbol_names import yahoo_hint
 from quotes import Quote
 from tests.fakes.pushed_source import OPEN_END, FakePushedSource, Step
 from tests.support.quotes import OPEN, make_quote
+from watchlist.symbol_names import yahoo_hint
 
 
 class Script:

@@ -29,7 +29,7 @@ def registry() -> CollectorRegistry:
 
 @pytest.fixture
 def schedule(registry: CollectorRegistry) -> Iterator[Schedule]:
-    schedule = Schedule(Metrics(registry), polls=1)
+    schedule = Schedule(Metrics(registry), threads=1)
     yield schedule
     schedule.stop()
 

@@ -9,12 +9,12 @@ import pytest
 from producer_service.errors import ConfigurationError
 from producer_service.group_state import GroupState
 from producer_service.market_hours import OPEN_ALWAYS, MarketHours
-from producer_service.settings import PREFIX, VARIABLES, Configuration, Settings, configuration, lane_problems
+from producer_service.settings import PREFIX, VARIABLES, Configuration, Settings, configuration
 from producer_service.settings_in_use import settings_without_effect
 from producer_service.sources import SourceTraits
 from producer_service.sources.replay import ReplaySettings
 from producer_service.sources.synthetic import SyntheticSettings
-from producer_service.watch_group import WatchGroup
+from watchlist import WatchGroup, lane_problems
 
 GOOD = {"STREAM_NAME": "quotes", "SYMBOLS": "AAPL, BTC-USD,AAPL,^GSPC"}
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from processor_lambda.alerts import rules_file
 from processor_lambda.errors import SettingsError
-from producer_service import watchlist
+from producer_service import watchlist_file
 from producer_service.errors import ConfigurationError
-from producer_service.sources.registry import SOURCES
+from producer_service.settings import Configuration, WatchSettings, with_watchlist
 from quotes.bounds import MAX_TOML, MAX_TOML_LEVELS, OutOfBounds, bounded_lines, read_toml
 
 TOO_DEEP = f"line 2 is nested deeper than {MAX_TOML_LEVELS} levels"
@@ -42,7 +42,8 @@ def test_a_file_is_refused_if_its_lines_are_too_many_or_too_long(lengths: list[i
 
 
 def read_watchlist(path: Path) -> object:
-    return watchlist.read(path, interval_seconds=10, calendar="auto", source="yahoo", sources=SOURCES)
+    config = Configuration(WatchSettings.model_construct(watchlist=str(path)), (), {})
+    return with_watchlist(config, watchlist_file.read(path))
 
 
 def read_rules(path: Path) -> object:

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import msgspec
 
+AUTO = "auto"
+"""Stands for the calendars that are implied by the names of the symbols."""
+
+ALWAYS = "always"
+"""The calendar of symbols that never stop trading, and of unknown symbols: a poll too many loses nothing."""
+
 MIN_INTERVAL_SECONDS = 0.1
 MAX_INTERVAL_SECONDS = 86_400.0
+DEFAULT_GROUP = "default"
+"""The name of the only group, if the symbols are named without a watchlist."""
 
 
 class WatchGroup(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""The watchlist: a TOML file of watch groups.
+"""The watchlist: a TOML file of watch groups. Pure.
 
 [[group]]
 name = "london"
@@ -11,21 +11,30 @@ source = "yahoo"
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Collection, Mapping
-from pathlib import Path
-from typing import Annotated, Any
+from collections.abc import Collection, Mapping, Sequence
+from io import StringIO
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
-from producer_service import calendars
-from producer_service.errors import ConfigurationError
-from producer_service.suggestions import did_you_mean
-from producer_service.symbol_names import refused
-from producer_service.watch_group import MAX_INTERVAL_SECONDS, MIN_INTERVAL_SECONDS, WatchGroup
 from quotes import is_symbol
-from quotes.bounds import OutOfBounds, read_toml
-from quotes.encodings import decoding_problem
+from quotes.bounds import MAX_TOML, OutOfBounds, read_toml
+from quotes.encodings import NotUtf8, decode_text
+from watchlist.calendar_names import name_problem
+from watchlist.groups import AUTO, DEFAULT_GROUP, MAX_INTERVAL_SECONDS, MIN_INTERVAL_SECONDS, WatchGroup
+from watchlist.suggestions import did_you_mean
+from watchlist.symbol_names import refused
+
+SOURCES = ("yahoo", "replay", "synthetic")
+"""The names of the sources that the producer knows."""
+SYNTHETIC_SYMBOLS = (
+    *("AAPL", "AMD", "AMZN", "BAC", "BRK-B", "CSCO", "DIS", "GOOG", "INTC", "JNJ", "JPM", "KO"),
+    *("MA", "META", "MSFT", "NFLX", "NVDA", "ORCL", "PFE", "QQQ", "SPY", "TSLA", "V", "WMT"),
+)
+"""The symbols of the simulated market, if the user names none."""
+MAX_BYTES = 4 * MAX_TOML
+"""The longest watchlist, in bytes. A character has at most four."""
 
 _TYPES: Mapping[str, Any] = {
     "name": Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}\Z")],
@@ -36,32 +45,57 @@ _TYPES: Mapping[str, Any] = {
 }
 _KEYS = ", ".join(_TYPES)
 _NAME_RULE = "a name has 1 to 40 letters, digits or _ . - and begins with a letter or digit"
+_HEAD = """\
+# The watch groups. The producer reads this file again when it changes, within a minute.
+# `stockstream symbols` edits it, and docs/symbols.md describes it.
+"""
 
 
-def read(
-    path: Path, *, interval_seconds: float, calendar: str, source: str, sources: Collection[str]
-) -> tuple[WatchGroup, ...]:
-    """The groups of a file, in its order. There is at least one, and no symbol is in two of them.
+class Defaults(NamedTuple):
+    """What holds for a group that does not say it itself."""
 
-    The other arguments hold for groups that do not set them. `sources` are the names of the known sources. Raises
-    `ConfigurationError` with every mistake, each with the file, the group and the key.
+    interval_seconds: float = 10
+    calendar: str = AUTO
+    source: str = "yahoo"
+
+
+_DEFAULTS = Defaults()
+
+
+class InvalidWatchlist(ValueError):
+    """A watchlist that cannot be used. Each mistake is one line for the user, with the group and the key."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = mistakes
+
+
+def parse(content: bytes, defaults: Defaults = _DEFAULTS, sources: Collection[str] = SOURCES) -> tuple[WatchGroup, ...]:
+    """The groups of a watchlist, in its order. There is at least one, and no symbol is in two of them.
+
+    `sources` are the names of the known sources. Raises `InvalidWatchlist` with every mistake.
     """
+    if len(content) > MAX_BYTES:
+        raise InvalidWatchlist([f"it is longer than {MAX_TOML:,} characters"])
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            document = read_toml(file.read)
-    except OSError as error:
-        raise ConfigurationError([f"{path}: {error.strerror}"]) from error
-    except UnicodeDecodeError as error:
-        raise ConfigurationError([f"{path}: {decoding_problem(error)}"]) from error
+        document = read_toml(StringIO(decode_text(content), newline="").read)
+    except NotUtf8 as error:
+        raise InvalidWatchlist([str(error)]) from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError([f"{path}: is not TOML: {error}"]) from error
+        raise InvalidWatchlist([f"is not TOML: {error}"]) from error
     except OutOfBounds as error:
-        raise ConfigurationError([f"{path}: {error}"]) from error
-    reader = _Reader({"interval_seconds": interval_seconds, "calendar": calendar, "source": source}, sources)
+        raise InvalidWatchlist([str(error)]) from error
+    reader = _Reader(defaults._asdict(), sources)
     groups = reader.groups(document)
     if reader.mistakes:
-        raise ConfigurationError([f"{path}: {mistake}" for mistake in reader.mistakes])
+        raise InvalidWatchlist(reader.mistakes)
     return groups
+
+
+def written(symbols: Sequence[str]) -> bytes:
+    """A new watchlist with one group. The symbols must be valid, so they need no escapes."""
+    lines = "".join(f'    "{symbol}",\n' for symbol in symbols)
+    return f'{_HEAD}\n[[group]]\nname = "{DEFAULT_GROUP}"\nsymbols = [\n{lines}]\n'.encode()
 
 
 class _Reader:
@@ -109,7 +143,7 @@ class _Reader:
                 return self._name_problems(label, value)
             case "symbols":
                 return self._symbol_problems(label, value)
-            case "calendar" if problem := calendars.name_problem(value):
+            case "calendar" if problem := name_problem(value):
                 return [f"{value!r:.40}: {problem}"]
             case "source" if value not in self._sources:
                 advice = did_you_mean(value, self._sources, otherwise=f"the sources are {', '.join(self._sources)}")

@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 
-from producer_service import watchlist
-from producer_service.errors import ConfigurationError
-from producer_service.sources.registry import SOURCES
-from producer_service.watch_group import WatchGroup
-
-Read = Callable[[str], tuple[WatchGroup, ...]]
-Mistakes = Callable[[str], list[str]]
+from producer_service.sources.registry import SOURCES as REGISTRY
+from producer_service.sources.synthetic import SYMBOLS
+from watchlist import SOURCES, InvalidWatchlist, WatchGroup, parse, written
 
 
-@pytest.fixture
-def read(tmp_path: Path) -> Read:
-    def read(text: str) -> tuple[WatchGroup, ...]:
-        path = tmp_path / "groups.toml"
-        path.write_bytes(text.encode())
-        return watchlist.read(path, interval_seconds=10, calendar="auto", source="yahoo", sources=SOURCES)
-
-    return read
+def read(text: str) -> tuple[WatchGroup, ...]:
+    return parse(text.encode())
 
 
-@pytest.fixture
-def mistakes(read: Read, tmp_path: Path) -> Mistakes:
-    def mistakes(text: str) -> list[str]:
-        with pytest.raises(ConfigurationError) as caught:
-            read(text)
-        return [mistake.removeprefix(f"{tmp_path / 'groups.toml'}: ") for mistake in caught.value.mistakes]
-
-    return mistakes
+def mistakes(text: str) -> list[str]:
+    with pytest.raises(InvalidWatchlist) as caught:
+        read(text)
+    return caught.value.mistakes
 
 
 GOOD = """
@@ -54,21 +37,21 @@ source = "synthetic"
 """
 
 
-def test_groups_keep_their_order_and_take_defaults(read: Read) -> None:
+def test_groups_keep_their_order_and_take_defaults() -> None:
     assert read(GOOD) == (
         WatchGroup(name="us", symbols=("AAPL", "^GSPC"), interval_seconds=10, calendar="auto", source="yahoo"),
         WatchGroup(name="coins", symbols=("BTC-USD",), interval_seconds=2.5, calendar="always", source="synthetic"),
     )
 
 
-def test_windows_line_ends_change_nothing(read: Read, mistakes: Mistakes) -> None:
+def test_windows_line_ends_change_nothing() -> None:
     assert read(GOOD.replace("\n", "\r\n")) == read(GOOD)
     assert mistakes(GOOD.replace("^GSPC", "G SPC").replace("\n", "\r\n")) == [
         "group 1 (us): symbols: 'G SPC' is not a symbol"
     ]
 
 
-def test_every_mistake_is_listed_with_its_group_and_key(mistakes: Mistakes) -> None:
+def test_every_mistake_is_listed_with_its_group_and_key() -> None:
     text = """title = "mine"
 [[group]]
 name = "us"
@@ -141,20 +124,25 @@ name = "not of a group"
         ),
     ],
 )
-def test_one_mistake_is_one_line(mistakes: Mistakes, text: str, mistake: str) -> None:
+def test_one_mistake_is_one_line(text: str, mistake: str) -> None:
     [found] = mistakes(text)
     assert found.startswith(mistake)
 
 
-def test_a_file_that_is_not_utf_8_is_reported(tmp_path: Path) -> None:
-    path = tmp_path / "groups.toml"
-    path.write_bytes(b"\xff")
-    with pytest.raises(ConfigurationError, match=r"groups\.toml: is not UTF-8"):
-        watchlist.read(path, interval_seconds=10, calendar="auto", source="yahoo", sources=SOURCES)
+def test_a_file_that_is_not_utf_8_is_reported() -> None:
+    with pytest.raises(InvalidWatchlist, match="is not UTF-8"):
+        parse(b"\xff")
 
 
-def test_a_file_in_utf_16_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    path = tmp_path / "groups.toml"
-    path.write_text(GOOD, encoding="utf-16")
-    with pytest.raises(ConfigurationError, match=r"groups\.toml: is not UTF-8 but UTF-16; save it as UTF-8"):
-        watchlist.read(path, interval_seconds=10, calendar="auto", source="yahoo", sources=SOURCES)
+def test_a_file_in_utf_16_is_refused_with_what_to_do() -> None:
+    with pytest.raises(InvalidWatchlist, match="is not UTF-8 but UTF-16; save it as UTF-8"):
+        parse(GOOD.encode("utf-16"))
+
+
+def test_a_new_watchlist_has_one_group_with_the_symbols_in_their_order() -> None:
+    [group] = parse(written(SYMBOLS))
+    assert (group.name, group.symbols) == ("default", SYMBOLS)
+
+
+def test_the_sources_that_a_watchlist_may_name_are_those_that_the_producer_has() -> None:
+    assert sorted(SOURCES) == sorted(REGISTRY)

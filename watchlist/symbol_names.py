@@ -9,7 +9,6 @@ import difflib
 import re
 from collections.abc import Iterable
 
-from producer_service.exchanges import BY_SUFFIX
 from quotes import is_symbol
 
 _COINS = frozenset(
@@ -113,7 +112,7 @@ def _translated(name: str) -> str:
         return f"{match[1]}-{match[2]}"
     if match := _SUFFIX_BEHIND.fullmatch(name):
         stem, suffix = match.groups()
-        if suffix in _SUFFIX_OF_SUFFIX and suffix not in BY_SUFFIX:
+        if suffix in _SUFFIX_OF_SUFFIX:
             return stem + _SUFFIX_OF_SUFFIX[suffix]
     return _OTHER_NAMES.get(name) or _pair(name.replace(" ", "")) or name
 

@@ -4,7 +4,7 @@ import pytest
 
 from producer_service.exchanges import BY_SUFFIX
 from producer_service.sources.synthetic import SYMBOLS
-from producer_service.symbol_names import similar, usual_name, yahoo_hint
+from watchlist.symbol_names import similar, usual_name, yahoo_hint
 
 
 @pytest.mark.parametrize(
