@@ -13,15 +13,15 @@ import typer
 from botocore.exceptions import BotoCoreError
 
 from configuration import ConfigurationError
-from deployment.alert_rules import RULES, checked_rules, choose_rules
-from deployment.cloudformation import parameters_of
+from deployment.alert_rules import RulesChange, choose_rules
+from deployment.cloudformation import outputs_of, parameters_of
 from deployment.deployer import ARCHITECTURE, IMAGE, Deployment
 from deployment.errors import DeploymentError, ParameterError
-from deployment.functions import FUNCTIONS, PROCESSOR, Function
+from deployment.functions import FUNCTIONS, PROCESSOR
 from deployment.image import ProducerImage
 from deployment.package import Architecture, Target, build
 from deployment.stacks import ALL_STACKS, PIPELINE
-from deployment.stage_file import DEFAULT_RULES, read_wishes
+from deployment.stage_file import read_wishes
 from terminal.output import echo, echo_error
 from terminal.program import called
 from terminal.version import VersionOption
@@ -64,7 +64,6 @@ def package(
     python: Annotated[str, typer.Option(help="The minor version of Python.")] = LAMBDA.python,
     architecture: ArchitectureOption = None,
     output: Annotated[Path, typer.Option(help="The directory of the zip.", show_default="build")] = STATE,
-    rules: RulesOption = None,
 ) -> None:
     """Build the zip of a Lambda function, and print its path.
 
@@ -76,8 +75,7 @@ def package(
         )
     with _reported_errors():
         target = Target(python=python, architecture=_cpu(architecture or LAMBDA.architecture))
-        file = None if rules in (None, DEFAULT_RULES) else checked_rules(Path(rules))
-        echo(str(_build(FUNCTIONS[function], target, file, output)))
+        echo(str(build(FUNCTIONS[function], target, output)))
 
 
 @app.command(
@@ -149,13 +147,9 @@ def deploy(  # noqa: PLR0917  (options, by name)
             producer.check_sources()
             if not dry_run:
                 producer.check_docker()
-        rules_file, rules_lines = choose_rules(
-            deployment.s3, held, wishes.rules, STATE / f"rules-{prefix}-{stage}.toml"
-        )
+        alert_rules = _chosen_rules(deployment, held, wishes.rules)
         zips = {
-            name: _build(FUNCTIONS[name], Target(architecture=cpu), rules_file)
-            for name in deployment.stacks
-            if name in FUNCTIONS
+            name: build(FUNCTIONS[name], Target(architecture=cpu)) for name in deployment.stacks if name in FUNCTIONS
         }
         previews = deployment.preview(
             zips,
@@ -164,11 +158,11 @@ def deploy(  # noqa: PLR0917  (options, by name)
             reset=resets - {ARCHITECTURE},
             with_new_stacks=dry_run,
         )
-        for line in (*(f"alert rules: {line}" for line in rules_lines), *_lines(previews)):
+        for line in (*(f"alert rules: {line}" for line in alert_rules.lines), *_lines(previews)):
             echo(line, err=not dry_run)
         if dry_run:
             return
-        changed = deployed is not None and (rules_lines or any(previews.values()))
+        changed = deployed is not None and (alert_rules.lines or any(previews.values()))
         if changed and not yes and sys.stdin.isatty():
             typer.confirm("Deploy these changes?", abort=True, err=True)
         ecr = boto3.client("ecr") if whole else None
@@ -177,6 +171,7 @@ def deploy(  # noqa: PLR0917  (options, by name)
             overrides,
             image=lambda known: producer.push(ecr, known["RepositoryUri"], deployment.report),
             reset=resets - {ARCHITECTURE},
+            before={PROCESSOR.name: lambda known: _write(alert_rules, deployment, known["ArchiveBucket"])},
         )
         lines = [f"{name}={value}" for name, value in outputs.items()]
         if outputs_file is not None:
@@ -195,9 +190,16 @@ def destroy(prefix: PrefixOption = "stockstream", stage: StageOption = "dev") ->
         _deployment(prefix, stage, ALL_STACKS).destroy()
 
 
-def _build(function: Function, target: Target, rules: Path | None, output: Path = STATE) -> Path:
-    replaced = {RULES: rules} if rules is not None and function is PROCESSOR else {}
-    return build(function, target, output, replaced=replaced)
+def _chosen_rules(deployment: Deployment, held: Mapping[str, str], wish: str | None) -> RulesChange:
+    storage = deployment.stack("storage")
+    bucket = None if storage is None else outputs_of(storage).get("ArchiveBucket")
+    return choose_rules(deployment.s3, bucket, held, wish)
+
+
+def _write(alert_rules: RulesChange, deployment: Deployment, bucket: str) -> None:
+    """Write the alert rules as soon as their bucket exists, before a function reads them."""
+    if address := alert_rules.write(deployment.s3, bucket):
+        deployment.report(f"wrote {address}")
 
 
 def _cpu(architecture: _Cpu) -> Architecture:

@@ -236,7 +236,7 @@ def parameter_changes(stack: Mapping[str, Any], template: Template) -> tuple[str
             if before == _MASKED:
                 after = _MASKED
             if name == "CodeKey" and before != after:
-                lines.append("other code or rules of the function")
+                lines.append("other code of the function")
             elif before != after:
                 lines.append(f"{name}: {before or '(empty)'} → {after or '(empty)'}")
         elif name not in template.keeps:

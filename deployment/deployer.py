@@ -66,6 +66,7 @@ class Deployment:
         *,
         image: MakeImage | None = None,
         reset: Collection[str] = (),
+        before: Mapping[str, Callable[[Outputs], None]] | None = None,
     ) -> Outputs:
         """Create or update the stacks in order, and return all their outputs when they are complete.
 
@@ -73,7 +74,8 @@ class Deployment:
         of its content, so a function changes if and only if its code does. `overrides` are parameters of the templates;
         they take precedence over the outputs of earlier stacks. A parameter of neither keeps the value that its stack
         has, unless `reset` names it, which gives it its default. `image` makes the producer's image, unless the
-        overrides name one. It is safe to run this again, also after a failure. Raises `DeploymentError`.
+        overrides name one. `before` has what is done before a stack is created or updated, with the outputs of the
+        stacks before it. It is safe to run this again, also after a failure. Raises `DeploymentError`.
         """
         values = dict(overrides or {})
         self.check([Named(name, value) for name, value in values.items()], reset)
@@ -85,6 +87,8 @@ class Deployment:
                 known[CODE_KEY] = self._upload(name, _zip_of(name, zips), known)
             if image is not None and IMAGE in needed:
                 known[IMAGE] = image(known)
+            if before is not None and name in before:
+                before[name](MappingProxyType(known))
             outputs |= self._client.put(self._stack_name(name), self._template(name, known, reset))
         return MappingProxyType(outputs)
 

@@ -24,6 +24,7 @@ SETTINGS = Settings(
     archive_bucket="archive",
     alerts_topic_arn="arn:aws:sns:::alerts",
     quarantine_queue_url="http://queue",
+    rules_key="configuration/rules.toml",
 )
 
 
@@ -98,5 +99,5 @@ def make_processor(world: World, *, settings: Settings = SETTINGS, rules: Rules 
         alerts=world.topic,
         quarantine=world.quarantine,
         settings=settings,
-        rules=rules,
+        rules=lambda: rules,
     )
