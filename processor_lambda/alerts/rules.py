@@ -16,6 +16,8 @@ class SymbolRules(msgspec.Struct, frozen=True):
     bar: tuple[BarRule, ...]
     silence: tuple[SilenceRule, ...]
     split: tuple[SplitRule, ...]
+    names: frozenset[str]
+    """The ids of all of them."""
 
 
 class Rules:
@@ -43,6 +45,7 @@ class Rules:
             tuple(rule for rule in rules if isinstance(rule, BarRule)),
             tuple(rule for rule in rules if isinstance(rule, SilenceRule)),
             tuple(rule for rule in rules if isinstance(rule, SplitRule)),
+            frozenset(rule.id for rule in rules),
         )
 
 
