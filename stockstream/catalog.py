@@ -41,6 +41,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "run": Entry("producer_service", "Poll on a schedule and deliver."),
     },
     "Operate a deployment": {
+        "rules": Entry("operations", "Check, show or replace the alert rules."),
         "quarantine": Entry("operations", "List, show, replay or drop refused lines."),
         "redrive": Entry("operations", "Put the batches that Lambda discarded back on the stream."),
         "rebuild": Entry("operations", "Compute the bars of a day again from the archive."),
