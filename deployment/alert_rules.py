@@ -37,13 +37,22 @@ class RulesChange:
     """The rules that they replace; None if there are none."""
     lines: tuple[str, ...] = ()
     """What changes, for a person."""
+    are_named: bool = False
+    """Whether the user names the rules. Otherwise they do not replace those of an archive that a new stage adopts."""
 
     def write(self, s3: Any, bucket: str) -> str | None:
         """Write them, and return their address; None if nothing changes. Raises `ConfigurationError`."""
         if self.content is None:
             return None
         target = ConfigurationObject(s3, bucket, RULES_KEY)
-        target.write(self.content, self.read)
+        read = self.read
+        if (
+            read is None
+            and (read := target.read()) is not None
+            and (not self.are_named or read.content == self.content)
+        ):
+            return None
+        target.write(self.content, read)
         return target.address
 
 
@@ -75,7 +84,8 @@ def choose_rules(s3: Any, bucket: str | None, held: Mapping[str, str], wish: str
         raise DeploymentError(f"{error}\nThey do not fit this version: {_ADVICE}") from error
     if stored is not None and stored.content == content:
         return RulesChange()
-    return RulesChange(content, stored, () if before is None else _differences(before, after))
+    lines = () if before is None else _differences(before, after)
+    return RulesChange(content, stored, lines, are_named=wish is not None)
 
 
 def _differences(before: bytes, after: Rules) -> tuple[str, ...]:

@@ -62,14 +62,17 @@ def show(
     stage: StageOption = DEFAULT_STAGE,
     outputs_file: OutputsFileOption = None,
 ) -> None:
-    """Print the file of alert rules that is stored, as it is."""
+    """Print the file of alert rules that is stored."""
     with reported_errors():
         target = _target(stack_prefix, stage, outputs_file)
         stored = target.read()
         if stored is None:
             raise WrongUsage(f"there is no {target.address}: `rules put` or the next deployment writes it")
-        sys.stdout.buffer.write(stored.content)
-        sys.stdout.flush()
+        if sys.stdout.isatty():
+            echo(stored.content.decode(errors="replace"))
+        else:
+            sys.stdout.buffer.write(stored.content)
+            sys.stdout.flush()
         say(f"this is version {stored.version} of {target.address}")
         try:
             parse(stored.content, target.address, _NO_PERCENT)

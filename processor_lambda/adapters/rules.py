@@ -36,7 +36,7 @@ class S3Rules:
                 yield found
 
     def _get(self, headers: dict[str, str], query: dict[str, str] | None = None) -> RulesObject | None:
-        path = f"/{quote(self._key)}" + (f"?{urlencode(query, quote_via=quote)}" if query else "")
+        path = f"/{quote(self._key)}" + (f"?{urlencode(query, quote_via=quote, safe='')}" if query else "")
         response = self._service.exchange("GetObject", headers, b"", method="GET", path=path)
         if response.status == NOT_MODIFIED:
             return None

@@ -70,6 +70,14 @@ def test_a_new_stage_gets_the_rules_that_are_named_or_the_default_ones(tmp_path:
     assert s3.objects["archive"] == SPLIT.encode()
 
 
+def test_a_new_stage_keeps_the_rules_of_an_archive_that_it_adopts_unless_others_are_named(tmp_path: Path) -> None:
+    s3 = Buckets(RSI)
+    assert deploy(s3, is_new=True) == ()
+    assert s3.objects["archive"] == RSI.encode()
+    assert deploy(s3, file(tmp_path, SPLIT), is_new=True) == ()
+    assert s3.objects["archive"] == SPLIT.encode()
+
+
 def test_rules_stay_until_others_are_named(tmp_path: Path) -> None:
     s3 = Buckets(SPLIT)
     assert deploy(s3) == ()
