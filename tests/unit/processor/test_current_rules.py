@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from aws_requests import Unavailable
-from processor_lambda.alerts.rules_file import DEFAULT_FILE, MAX_BYTES
+from processor_lambda.alerts.rules_file import DEFAULT_FILE, MAX_BYTES, parse
 from processor_lambda.current_rules import DEFAULTS, CurrentRules
 from processor_lambda.ports import NoRules, RulesObject
 from processor_lambda.settings import RULES_REFRESH_SECONDS
+from tests.support.sizes import sized
 
 SPLIT, RSI, MOVE = (f"[[rule]]\nkind = '{kind}'\n".encode() for kind in ("split", "rsi", "price_move"))
 BROKEN = {
@@ -171,3 +174,47 @@ def test_a_new_instance_that_cannot_list_the_versions_lets_the_batch_come_again(
     names, problem = instance.look()
     assert names == ["split"]
     assert problem.startswith("the alert rules: ")
+
+
+DEFAULTS_CONTENT = DEFAULT_FILE.read_bytes()
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    """A file of rules of which a part is missing, doubled, or replaced by other text or bytes."""
+    words = [
+        b"[[rule]]",
+        b"kind",
+        b"symbols",
+        b"=",
+        b"'",
+        b"[",
+        b"]",
+        b"nan",
+        b"-1",
+        b"1e400",
+        b"2026-11-23",
+        b"{}",
+        b"\n",
+    ]
+    start, end = sorted((draw(st.integers(0, len(DEFAULTS_CONTENT))), draw(st.integers(0, len(DEFAULTS_CONTENT)))))
+    text = st.lists(st.sampled_from(words) | st.binary(max_size=4), max_size=8).map(b"".join)
+    middle = draw(st.one_of(text, st.just(DEFAULTS_CONTENT[start:end] * 2)))
+    return DEFAULTS_CONTENT[:start] + middle + DEFAULTS_CONTENT[end:]
+
+
+@settings(max_examples=sized(30, 2_000), deadline=None)
+@given(damaged())
+def test_whatever_somebody_writes_an_instance_goes_on_with_right_rules(content: bytes) -> None:
+    store = Store(SPLIT)
+    old = Instance(store)
+    old.look()
+    store.versions.append(content)
+    seen, fresh = old.look(), Instance(store).look()
+    assert seen == fresh
+    names, problem = seen
+    if problem:
+        assert names == ["split"]
+        assert problem.startswith("the alert rules: ")
+    else:
+        assert names == [rule.id for rule in parse(content, "", Decimal(5)).rules]
