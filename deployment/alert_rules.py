@@ -45,14 +45,10 @@ class RulesChange:
         if self.content is None:
             return None
         target = ConfigurationObject(s3, bucket, RULES_KEY)
-        read = self.read
-        if (
-            read is None
-            and (read := target.read()) is not None
-            and (not self.are_named or read.content == self.content)
-        ):
+        adopted = target.read() if self.read is None else None
+        if adopted is not None and (adopted.content == self.content or not self.are_named):
             return None
-        target.write(self.content, read)
+        target.write(self.content, self.read or adopted)
         return target.address
 
 
