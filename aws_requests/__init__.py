@@ -9,10 +9,11 @@ of the errors in `aws_requests.errors`.
 from aws_requests.credentials import Credentials, credentials_of
 from aws_requests.endpoints import endpoint_of, region_of
 from aws_requests.errors import Refused, RequestError, Unavailable, WrongEnvironment
-from aws_requests.service import ATTEMPTS, Service, attempts
+from aws_requests.service import ATTEMPTS, NOT_MODIFIED, Service, attempts
 
 __all__ = [
     "ATTEMPTS",
+    "NOT_MODIFIED",
     "Credentials",
     "Refused",
     "RequestError",

@@ -31,6 +31,8 @@ class Response(msgspec.Struct, frozen=True):
 
     status: int
     body: bytes
+    headers: dict[bytes, bytes] = {}
+    """The names are in lower case."""
 
 
 class Connection:
@@ -101,15 +103,15 @@ def _read(stream: BinaryIO) -> tuple[Response, bool]:
     status, headers = 0, dict[bytes, bytes]()
     while status < 200:  # noqa: PLR2004  (1xx responses precede the final one)
         status, headers = _head(stream)
-    if headers.get(b"transfer-encoding", b"").lower() == b"chunked":
+    if status in (204, 304):  # No Content and Not Modified have no body, whatever length they state
+        body = b""
+    elif headers.get(b"transfer-encoding", b"").lower() == b"chunked":
         body = b"".join(_chunks(stream))
     elif (length := headers.get(b"content-length")) is not None:
         body = _exactly(stream, _number(length, 10))
-    elif status == 204:  # noqa: PLR2004  (No Content)
-        body = b""
     else:
         raise InvalidResponse("the response has no length")
-    return Response(status, body), headers.get(b"connection", b"").lower() == b"close"
+    return Response(status, body, headers), headers.get(b"connection", b"").lower() == b"close"
 
 
 def _head(stream: BinaryIO) -> tuple[int, dict[bytes, bytes]]:

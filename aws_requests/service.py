@@ -45,6 +45,8 @@ _THROTTLED = frozenset(
 """The error codes of status 400 that are retried, the same as in botocore's standard mode."""
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
 _FIRST_ERROR = 300
+NOT_MODIFIED = 304
+"""The status of the answer to a conditional request for what has not changed. It is no error."""
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERROR = 500
 _CODE = re.compile(rb"<Code>([^<]*)</Code>")
@@ -102,6 +104,12 @@ class Service:
 
         Raises `Refused` if AWS refuses the request permanently, and `Unavailable` if no attempt succeeded in time.
         """
+        return self.exchange(action, headers, body, method=method, path=path).body
+
+    def exchange(
+        self, action: str, headers: dict[str, str], body: bytes, *, method: str = "POST", path: str = "/"
+    ) -> Response:
+        """Like `send`, but return the whole response, which may also be `NOT_MODIFIED`. Raises what `send` raises."""
         request, problem = f"{self._scope.service} {action}", ""
         renewed = False
         started = self._monotonic()
@@ -111,8 +119,8 @@ class Service:
             except OSError as error:
                 problem = f"{type(error).__name__}: {error}"
             else:
-                if response.status < _FIRST_ERROR:
-                    return response.body
+                if response.status < _FIRST_ERROR or response.status == NOT_MODIFIED:
+                    return response
                 code, message = _error_of(response)
                 problem = f"{code}: {message}" if message else code
                 if code in _EXPIRED and not renewed:

@@ -1,4 +1,4 @@
-"""AWS Signature Version 4, for requests without a query string. Pure.
+"""AWS Signature Version 4. Pure.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 
@@ -39,6 +39,7 @@ def signed(
     """The given headers, and those that sign the request. `headers` contains `host`, and all names are in lower case.
 
     `path` is already percent-encoded. It is not encoded a second time, which is right for `/` and for the paths of S3.
+    It may have a query, whose parameters are in the order of their names, each with its `=`.
     """
     time = now.strftime("%Y%m%dT%H%M%SZ")
     digest = hashlib.sha256(body).hexdigest()
@@ -50,7 +51,8 @@ def signed(
     names = sorted(headers)
     signed_names = ";".join(names)
     lines = "".join([f"{name}:{headers[name]}\n" for name in names])
-    request = f"{method}\n{path}\n\n{lines}\n{signed_names}\n{digest}"
+    path, _, query = path.partition("?")
+    request = f"{method}\n{path}\n{query}\n{lines}\n{signed_names}\n{digest}"
     day = f"{time[:8]}/{scope.region}/{scope.service}/aws4_request"
     to_sign = f"{_ALGORITHM}\n{time}\n{day}\n{hashlib.sha256(request.encode()).hexdigest()}"
     signature = hmac.digest(_signing_key(keys.secret_key, day), to_sign.encode(), "sha256").hex()

@@ -22,6 +22,7 @@ from typing import IO, cast
 import msgspec
 
 from benchmarks.events import stored_bars
+from processor_lambda.alerts.rules_file import DEFAULT_FILE
 
 HOST = "127.0.0.1"
 TABLES = {"QUOTES_TABLE": "sink-quotes", "BARS_TABLE": "sink-bars", "STATE_TABLE": "sink-state"}
@@ -32,6 +33,7 @@ _ACTION = re.compile(rb"Action=(\w+)")
 _ENTRY_ID = re.compile(rb"&PublishBatchRequestEntries\.member\.\d+\.Id=(\d+)")
 _TABLE = re.compile(rb'"sink-(\w+)"')
 _RESPONSES = {
+    "GetObject": DEFAULT_FILE.read_bytes(),  # the alert rules
     "BatchGetItem": b'{"Responses":{},"UnprocessedKeys":{}}',
     "BatchWriteItem": b'{"UnprocessedItems":{}}',
 }
@@ -78,7 +80,7 @@ class _Connection(asyncio.Protocol):
         if head.startswith(b"GET /counts "):
             return msgspec.json.encode(self._counts)
         found = _TARGET.search(head) or _ACTION.search(body)
-        operation = found[1].decode() if found else "PutObject"
+        operation = found[1].decode() if found else "GetObject" if head.startswith(b"GET ") else "PutObject"
         table = _TABLE.search(body)
         target = "mark" if b'#published"' in body[:200] else table[1].decode() if table else ""
         self._counts[f"{operation} {target}".strip()] += 1
@@ -118,6 +120,7 @@ def running() -> Iterator[Mapping[str, str]]:
                 **TABLES,
                 "ARCHIVE_BUCKET": "sink",
                 "ALERTS_TOPIC_ARN": "arn:aws:sns:us-east-1:000000000000:sink",
+                "RULES_KEY": "rules.toml",
                 "QUARANTINE_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/sink",
                 "AWS_ENDPOINT_URL": f"http://{HOST}:{int(stdout.readline())}",
                 "AWS_REGION": "us-east-1",

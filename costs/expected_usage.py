@@ -25,6 +25,7 @@ from aws_limits import (
 from costs.sizes import Sizes, measure_sizes, symbol_name
 from costs.usage import Usage
 from processor_lambda.fold import MAX_PUBLICATIONS
+from processor_lambda.settings import RULES_REFRESH_SECONDS
 from quotes import lane_of
 
 Hours = Literal["market", "always"]
@@ -156,6 +157,11 @@ def expected_usage(
         + idle_commits * plain_units,
         read_units=cold_starts * setup.lanes * (math.ceil(sizes.state / DYNAMODB_READ_UNIT_BYTES) + 1),
         archive_puts=batches + idle_batches,
+        # Each shard has an instance, which looks for other alert rules before a batch, but not before every one.
+        configuration_gets=min(
+            batches + idle_batches, (minutes + idle_minutes) * 60 / RULES_REFRESH_SECONDS * setup.shards
+        )
+        + cold_starts,
         archive_bytes=quotes * sizes.archived_line,
         log_bytes=(batches + idle_batches) * (sizes.batch_log + PLATFORM_LOG_BYTES + 3 * EVENT_LOG_BYTES)
         + polls * (POLL_LOG_BYTES + EVENT_LOG_BYTES),

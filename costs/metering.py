@@ -18,6 +18,7 @@ from costs.expected_usage import EVENT_LOG_BYTES, PLATFORM_LOG_BYTES
 from costs.usage import Usage
 
 ARCHIVE = "/raw-data/"
+CONFIGURATION = "/configuration/"
 OTHER_PREFIXES = ("quarantine/", "undelivered/")
 """Prefixes that the function and the producer write to and list, apart from the archive.
 
@@ -99,6 +100,8 @@ def _add(count: dict[str, float], call: Call, writes: Mapping[str, str]) -> None
             count["archive_bytes"] += sum(call.sizes)
         case "s3:PutObject" | "s3:ListObjectsV2" if any(prefix in call.place for prefix in OTHER_PREFIXES):
             count["other_puts"] += 1
+        case "s3:GetObject" if CONFIGURATION in call.place:
+            count["configuration_gets"] += 1
         case "sns:Publish":
             count["alerts"] += len(call.sizes)
 

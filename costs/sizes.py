@@ -18,6 +18,7 @@ import msgspec
 from costs.item_size import item_size
 from lane_state import WHOLE, LaneState, Position, pack
 from processor_lambda import archive
+from processor_lambda.alerts import Rules, RulesInUse
 from processor_lambda.alerts.rules_file import DEFAULT_FILE, read
 from processor_lambda.fold import Fold, PositionedLine
 from processor_lambda.indicators import Indicators
@@ -34,6 +35,8 @@ ITEM_OVERHEAD_BYTES = 100
 """What DynamoDB bills for the index of each stored item: https://aws.amazon.com/dynamodb/pricing"""
 STATE_ATTRIBUTES_BYTES = 100
 """The size of a state item without the state itself: the keys `lane` and `last_sequence`, and the attributes' names."""
+RULES_IN_USE = RulesInUse(Rules(()), "2c26b46b68ff", "3HL4kqtJvjVBH40Nrjfkd_rDc4CpWkQx")
+"""As long as what a log line says of the alert rules."""
 _MAX_BATCH_SYMBOLS = 500
 """How many symbols of a batch are measured. A larger batch hardly compresses better."""
 _MAX_STATE_SYMBOLS = 50
@@ -91,7 +94,7 @@ def measure_sizes(
         bar=_mean([item_bytes(bar_row(bar, TTL_DAYS)) for bar in bars]),
         state=state * symbols_of_lane / measured + STATE_ATTRIBUTES_BYTES,
         pending_bar=(len(pack(with_pending)) - state) / len(bars),
-        batch_log=len(msgspec.json.encode(processed(report, record, seconds=0.1234, now=record.arrival))),
+        batch_log=len(msgspec.json.encode(processed(report, record, RULES_IN_USE, seconds=0.1234, now=record.arrival))),
     )
 
 

@@ -32,6 +32,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """PUT requests for archive objects."""
     other_puts: float = 0
     """PUT and LIST requests that are not for the archive: those of the handover store and of the quarantine."""
+    configuration_gets: float = 0
+    """GET requests by which running programs see whether their configuration has changed."""
     archive_bytes: float = 0
     log_bytes: float = 0
     alerts: float = 0
@@ -67,6 +69,7 @@ def items(usage: Usage, prices: Prices, architecture: str = "arm64") -> tuple[It
         item("DynamoDB reads", usage.read_units, "dynamodb_read_on_demand"),
         item("S3 archive requests", usage.archive_puts, "s3_put"),
         item("S3 other requests", usage.other_puts, "s3_put"),
+        item("S3 configuration reads", usage.configuration_gets, "s3_get"),
         item("Logs", usage.log_bytes / GIGABYTE, "logs_gb"),
     )
 

@@ -1,4 +1,4 @@
-"""The alert rules in the processor's zip: checked, read from the zip that is deployed, and compared by name."""
+"""The alert rules of a stage: what a deployment writes to S3, and how it differs from what is there."""
 
 from __future__ import annotations
 
@@ -8,107 +8,108 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
-from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
-from deployment.errors import PackageError
-from deployment.package import REPLACED
+from configuration import RULES_KEY, ConfigurationObject, Stored
+from deployment.errors import DeploymentError
 from deployment.stage_file import DEFAULT_RULES
-from processor_lambda.alerts.kinds import Rule
-from processor_lambda.alerts.rules_file import DEFAULT_FILE, read
+from processor_lambda.alerts import Rules, differences
+from processor_lambda.alerts.rules_file import DEFAULT_FILE, parse
 from processor_lambda.errors import SettingsError
-from workspace.places import ROOT
 
-RULES = DEFAULT_FILE.relative_to(ROOT).as_posix()
-"""The name of the alert rules in the processor's zip."""
+_ADVICE = f"name the rules to deploy: --rules / RULES, which takes a file or the word {DEFAULT_RULES}"
 _NO_PERCENT = Decimal(-1)
 """Stands for the parameter AnomalyPercent when rules are compared. No rules file can have this percentage."""
-
-
-def checked_rules(file: Path) -> Path:
-    """The file, if its alert rules are valid. Raises `PackageError` with every mistake."""
-    try:
-        read(file, Decimal(1))
-    except SettingsError as error:
-        raise PackageError(str(error)) from error
-    return file
+_IN_ZIP = "processor_lambda/alerts/default_rules.toml"
+_REPLACED = b"replaced"
+"""Earlier versions had the user's rules in the function's zip, under this comment."""
 
 
 @dataclass(frozen=True, slots=True)
-class PackagedRules:
-    """The alert rules in the zip of a function."""
+class RulesChange:
+    """What a deployment does with the alert rules of its stage."""
 
-    content: bytes
-    """The file of alert rules; empty if the zip has none."""
-    replaced: bool
-    """Whether the user replaced the default rules."""
+    content: bytes | None = None
+    """The rules to write. None leaves those that are there."""
+    read: Stored | None = None
+    """The rules that they replace; None if there are none."""
+    lines: tuple[str, ...] = ()
+    """What changes, for a person."""
+    are_named: bool = False
+    """Whether the user names the rules. Otherwise they do not replace those of an archive that a new stage adopts."""
+
+    def write(self, s3: Any, bucket: str) -> str | None:
+        """Write them, and return their address; None if nothing changes. Raises `ConfigurationError`."""
+        if self.content is None:
+            return None
+        target = ConfigurationObject(s3, bucket, RULES_KEY)
+        adopted = target.read() if self.read is None else None
+        if adopted is not None and (adopted.content == self.content or not self.are_named):
+            return None
+        target.write(self.content, self.read or adopted)
+        return target.address
 
 
-def rules_in(content: bytes) -> PackagedRules:
-    """The rules in a zip. Raises `zipfile.BadZipFile` if it is none."""
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        rules = archive.NameToInfo.get(RULES)
-        return PackagedRules(
-            content=b"" if rules is None else archive.read(rules),
-            replaced=rules is not None and rules.comment == REPLACED,
-        )
-
-
-def deployed_rules(s3: BaseClient, bucket: str, key: str) -> PackagedRules:
-    """The rules in the zip that is deployed. Raises `PackageError` if it cannot be read."""
+def checked_rules(file: Path) -> bytes:
+    """The content of a file of alert rules. Raises `DeploymentError` with every mistake in it."""
     try:
-        return rules_in(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
-    except (ClientError, zipfile.BadZipFile) as error:
-        raise PackageError(
-            f"the alert rules that are deployed cannot be read from s3://{bucket}/{key}: {error}\n"
-            "Name the rules to deploy: --rules / RULES, which takes a file or the word default"
-        ) from error
+        content = file.read_bytes()
+    except OSError as error:
+        raise DeploymentError(f"{file}: {error.strerror}") from error
+    _parsed(content, str(file))
+    return content
 
 
-def choose_rules(
-    s3: BaseClient, held: Mapping[str, str], wish: str | None, copy: Path
-) -> tuple[Path | None, tuple[str, ...]]:
-    """The file of rules to package, or None for the default rules; and how the deployed rules change, as lines.
+def choose_rules(s3: Any, bucket: str | None, held: Mapping[str, str], wish: str | None) -> RulesChange:
+    """What to write: the rules that the user names; else what is there; else the default rules.
 
-    `held` are the parameters of the function's stack, empty if it does not exist. Without a wish, the rules that are
-    deployed stay. They are written to the file `copy`. Raises `PackageError`.
+    `bucket` is that of the archive, if it exists, and `held` are the parameters of the function's stack, empty if that
+    does not exist. Raises `DeploymentError` and `ConfigurationError`.
     """
-    chosen = None if wish in (None, DEFAULT_RULES) else checked_rules(Path(str(wish)))
+    stored = None if bucket is None else ConfigurationObject(s3, bucket, RULES_KEY).read()
+    before = stored.content if stored is not None else _packaged(s3, held, wish)
+    if wish is None:
+        content = DEFAULT_FILE.read_bytes() if before is None else before
+    else:
+        content = DEFAULT_FILE.read_bytes() if wish == DEFAULT_RULES else checked_rules(Path(wish))
+    try:
+        after = _parsed(content, "the alert rules that are deployed")
+    except DeploymentError as error:
+        raise DeploymentError(f"{error}\nThey do not fit this version: {_ADVICE}") from error
+    if stored is not None and stored.content == content:
+        return RulesChange()
+    lines = () if before is None else _differences(before, after)
+    return RulesChange(content, stored, lines, are_named=wish is not None)
+
+
+def _differences(before: bytes, after: Rules) -> tuple[str, ...]:
+    try:
+        return differences(_parsed(before, "the alert rules that are deployed"), after)
+    except DeploymentError:  # they are wrong, or of an earlier version that knew other fields
+        return (f"replaces all rules by: {', '.join(rule.id for rule in after.rules) or 'none'}",)
+
+
+def _parsed(content: bytes, place: str) -> Rules:
+    try:
+        return parse(content, place, _NO_PERCENT)
+    except SettingsError as error:
+        raise DeploymentError(str(error)) from error
+
+
+def _packaged(s3: Any, held: Mapping[str, str], wish: str | None) -> bytes | None:
+    """The user's rules in the zip that an earlier version deployed; None if it has the default rules."""
     if "CodeKey" not in held:
-        return chosen, ()
+        return None
+    bucket, key = held["CodeBucket"], held["CodeKey"]
     try:
-        deployed = deployed_rules(s3, held["CodeBucket"], held["CodeKey"])
-    except PackageError as error:
-        if wish is None:
-            raise
-        return chosen, (str(error),)
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    copy.write_bytes(deployed.content)
-    if wish is None and deployed.replaced:
-        try:
-            chosen = checked_rules(copy)
-        except PackageError as error:
-            raise PackageError(
-                f"the alert rules that are deployed do not fit this version:\n{error}\n"
-                f"Correct that file and name it, --rules / RULES, or name the word {DEFAULT_RULES}"
-            ) from error
-    return chosen, changes(copy, chosen or DEFAULT_FILE) if deployed.content else ()
-
-
-def changes(old: Path, new: Path) -> tuple[str, ...]:
-    """Which rules a new file adds, removes and changes, one line for each. The new file has to be valid."""
-    after = _by_name(new)
-    try:
-        before = _by_name(old)
-    except SettingsError:  # an earlier version knew other fields
-        return (f"replaces all rules by: {', '.join(after) or 'none'}",)
-    return (
-        *(f"adds the rule {name}" for name in after if name not in before),
-        *(f"removes the rule {name}" for name in before if name not in after),
-        *(f"changes the rule {name}" for name, rule in after.items() if before.get(name, rule) != rule),
-    )
-
-
-def _by_name(file: Path) -> dict[str, Rule]:
-    return {rule.id: rule for rule in read(file, _NO_PERCENT).rules}
+        with zipfile.ZipFile(io.BytesIO(s3.get_object(Bucket=bucket, Key=key)["Body"].read())) as code:
+            rules = code.NameToInfo.get(_IN_ZIP)
+            return code.read(rules) if rules is not None and rules.comment == _REPLACED else None
+    except (ClientError, zipfile.BadZipFile) as error:
+        if wish is not None:
+            return None
+        raise DeploymentError(
+            f"the alert rules that are deployed cannot be read from s3://{bucket}/{key}: {error}\n{_ADVICE}"
+        ) from error

@@ -15,17 +15,17 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from configuration import ConfigurationError
-from deployment.alert_rules import RULES, checked_rules, choose_rules
+from deployment.alert_rules import RulesChange, choose_rules
 from deployment.cloudformation import outputs_of, parameters_of
 from deployment.deployer import ARCHITECTURE, IMAGE, Deployment
 from deployment.errors import DeploymentError, ParameterError, RolledBack
-from deployment.functions import FUNCTIONS, PROCESSOR, Function
+from deployment.functions import FUNCTIONS, PROCESSOR
 from deployment.image import ProducerImage
 from deployment.package import Architecture, Target, build
 from deployment.rollout import WATCH_MINUTES
 from deployment.service_roles import make_ecs_role
 from deployment.stacks import ALL_STACKS, PIPELINE
-from deployment.stage_file import DEFAULT_RULES, Wishes, read_wishes
+from deployment.stage_file import Wishes, read_wishes
 from deployment.watchlist_object import WatchlistChange, choose_watchlist, stored_watchlist
 from terminal.output import echo, echo_error
 from terminal.program import called
@@ -74,7 +74,6 @@ def package(
     python: Annotated[str, typer.Option(help="The minor version of Python.")] = LAMBDA.python,
     architecture: ArchitectureOption = None,
     output: Annotated[Path, typer.Option(help="The directory of the zip.", show_default="build")] = STATE,
-    rules: RulesOption = None,
 ) -> None:
     """Build the zip of a Lambda function, and print its path.
 
@@ -86,8 +85,7 @@ def package(
         )
     with _reported_errors():
         target = Target(python=python, architecture=_cpu(architecture or LAMBDA.architecture))
-        file = None if rules in (None, DEFAULT_RULES) else checked_rules(Path(rules))
-        echo(str(_build(FUNCTIONS[function], target, file, output)))
+        echo(str(build(FUNCTIONS[function], target, output)))
 
 
 @app.command(
@@ -180,14 +178,10 @@ def deploy(  # noqa: PLR0917  (options, by name)
             producer.check_sources()
             if not dry_run:
                 producer.check_docker()
-        rules_file, rules_lines = choose_rules(
-            deployment.s3, held, wishes.rules, STATE / f"rules-{prefix}-{stage}.toml"
-        )
+        alert_rules = _chosen_rules(deployment, held, wishes.rules)
         watched = _chosen_watchlist(deployment, wishes, overrides)
         zips = {
-            name: _build(FUNCTIONS[name], Target(architecture=cpu), rules_file)
-            for name in deployment.stacks
-            if name in FUNCTIONS
+            name: build(FUNCTIONS[name], Target(architecture=cpu)) for name in deployment.stacks if name in FUNCTIONS
         }
         previews = deployment.preview(
             zips,
@@ -196,12 +190,15 @@ def deploy(  # noqa: PLR0917  (options, by name)
             reset=resets - {ARCHITECTURE},
             with_new_stacks=dry_run,
         )
-        watch_lines = tuple(f"watchlist: {line}" for line in watched.lines)
-        for line in (*(f"alert rules: {line}" for line in rules_lines), *watch_lines, *_lines(previews)):
+        object_lines = (
+            *(f"alert rules: {line}" for line in alert_rules.lines),
+            *(f"watchlist: {line}" for line in watched.lines),
+        )
+        for line in (*object_lines, *_lines(previews)):
             echo(line, err=not dry_run)
         if dry_run:
             return
-        changed = deployed is not None and (rules_lines or watch_lines or any(previews.values()))
+        changed = deployed is not None and (object_lines or any(previews.values()))
         if changed and not yes and sys.stdin.isatty():
             typer.confirm("Deploy these changes?", abort=True, err=True)
         ecr = boto3.client("ecr") if whole else None
@@ -213,7 +210,7 @@ def deploy(  # noqa: PLR0917  (options, by name)
                 overrides,
                 image=lambda known: producer.push(ecr, known["RepositoryUri"], deployment.report),
                 reset=resets - {ARCHITECTURE},
-                before={PROCESSOR.name: lambda known: _write(watched, deployment, known["ArchiveBucket"])},
+                before={PROCESSOR.name: lambda known: _write(deployment, known["ArchiveBucket"], alert_rules, watched)},
             )
         lines = [f"{name}={value}" for name, value in outputs.items()]
         if outputs_file is not None:
@@ -233,24 +230,28 @@ def destroy(prefix: PrefixOption = DEFAULT_PREFIX, stage: StageOption = "dev") -
 
 
 def _chosen_watchlist(deployment: Deployment, wishes: Wishes, overrides: Mapping[str, str]) -> WatchlistChange:
-    storage, producer = deployment.stack("storage"), deployment.stack("producer")
-    bucket = None if storage is None else outputs_of(storage).get("ArchiveBucket")
+    producer = deployment.stack("producer")
     held = {} if producer is None else parameters_of(producer)
-    chosen = choose_watchlist(stored_watchlist(deployment.s3, bucket), wishes, overrides, held)
+    chosen = choose_watchlist(stored_watchlist(deployment.s3, _archive(deployment)), wishes, overrides, held)
     for note in chosen.notes:
         echo(f"watchlist: note: {note}", err=True)
     return chosen
 
 
-def _write(watched: WatchlistChange, deployment: Deployment, bucket: str) -> None:
-    """Write the watchlist as soon as its bucket exists, before a producer reads it."""
-    if address := watched.write(deployment.s3, bucket):
-        deployment.report(f"wrote {address}")
+def _chosen_rules(deployment: Deployment, held: Mapping[str, str], wish: str | None) -> RulesChange:
+    return choose_rules(deployment.s3, _archive(deployment), held, wish)
 
 
-def _build(function: Function, target: Target, rules: Path | None, output: Path = STATE) -> Path:
-    replaced = {RULES: rules} if rules is not None and function is PROCESSOR else {}
-    return build(function, target, output, replaced=replaced)
+def _archive(deployment: Deployment) -> str | None:
+    storage = deployment.stack("storage")
+    return None if storage is None else outputs_of(storage).get("ArchiveBucket")
+
+
+def _write(deployment: Deployment, bucket: str, *changes: RulesChange | WatchlistChange) -> None:
+    """Write the alert rules and the watchlist as soon as their bucket exists, before a program reads them."""
+    for change in changes:
+        if address := change.write(deployment.s3, bucket):
+            deployment.report(f"wrote {address}")
 
 
 def _cpu(architecture: _Cpu) -> Architecture:

@@ -292,7 +292,7 @@ def parameter_changes(stack: Stack, template: Template) -> tuple[str, ...]:
             if before == _MASKED:
                 after = _MASKED
             if name == "CodeKey" and before != after:
-                lines.append("other code or rules of the function")
+                lines.append("other code of the function")
             elif name == "Release" and before != after:
                 lines.append("a new version of the function")
             elif before != after:

@@ -19,7 +19,6 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Literal
 
 from deployment.errors import PackageError
@@ -37,8 +36,6 @@ _ARCHITECTURES: dict[str, Architecture] = {
 _MACHINES: dict[Architecture, str] = {"arm64": "aarch64", "x86_64": "x86_64"}
 # The platforms of wheels that Amazon Linux 2023 (glibc 2.34) can load. pip does not infer the older ones by itself.
 _PLATFORMS = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014")
-REPLACED = b"replaced"
-"""The comment in the zip of a file that the user replaced. A later deployment recognizes the user's rules by it."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a zip can store."""
 _MODE = 0o100644  # readable by all, because Lambda reads the files as another user
@@ -79,19 +76,17 @@ def build(
     output_dir: Path = STATE,
     *,
     source: Path = ROOT,
-    replaced: Mapping[str, Path] = MappingProxyType({}),
     wheels: Path | None = None,
 ) -> Path:
     """Build `<function>-<target>.zip` in the output directory from a source tree, and return its path.
 
-    `replaced` maps names in the zip to files that replace them, such as the user's alert rules. Two builds of the
-    same source for the same target and with the same interpreter are equal, byte for byte. The wheels are installed
-    once for each target and lock file, so a second build needs no package index. They are kept in `wheels`, which is a
-    folder of the output directory by default. Raises `PackageError`.
+    Two builds of the same source for the same target and with the same interpreter are equal, byte for byte. The wheels
+    are installed once for each target and lock file, so a second build needs no package index. They are kept in
+    `wheels`, which is a folder of the output directory by default. Raises `PackageError`.
     """
     output_dir.mkdir(parents=True, exist_ok=True)
     installed = _installed_wheels(target, source / function.requirements, wheels or output_dir / "wheels")
-    paths = dict(_sources(source, function.packages)) | dict(replaced)
+    paths = dict(_sources(source, function.packages))
     files = {name: _without_docstrings(path.read_bytes()) for name, path in paths.items() if path.suffix == ".py"}
     files |= {
         name: path.read_bytes() for name, path in (paths | dict(_wheel_files(installed))).items() if name not in files
@@ -104,7 +99,6 @@ def build(
             entry = zipfile.ZipInfo(name, _EPOCH)
             entry.create_system = _UNIX
             entry.external_attr = _MODE << 16
-            entry.comment = REPLACED if name in replaced else b""
             archive.writestr(entry, files[name], zipfile.ZIP_DEFLATED, compresslevel=9)
     return partial.replace(path)
 

@@ -1,7 +1,7 @@
 """The program of the container `deployer`: `deployer.py OPTION...`, with the options of `deployment deploy`.
 
-It deploys the pipeline, and deploys it again whenever the emulator has lost it. The file /tmp/state is for the health
-check of the container.
+It deploys the pipeline, and deploys it again whenever the emulator has lost it. When the file of alert rules changes,
+it writes the rules to the emulator. The file /tmp/state is for the health check of the container.
 """
 
 import os
@@ -57,6 +57,32 @@ def go_live(lambda_: Any, function: str) -> None:
     lambda_.update_alias(FunctionName=function, Name="live", FunctionVersion=version)
 
 
+class RulesFile:
+    """The file of alert rules that the options name, and what was written of it."""
+
+    def __init__(self, options: list[str]) -> None:
+        self._path = Path(options[options.index("--rules") + 1])
+        self._seen = b""
+
+    def note(self) -> None:
+        """Remember the content, because it is about to be deployed."""
+        self._seen = self._content()
+
+    def follow(self) -> None:
+        """Write the rules if the file has changed. If they are wrong, say why, and wait for the next change."""
+        content = self._content()
+        if content != self._seen:
+            self._seen = content
+            command = ["rules", "put", str(self._path), "--outputs-file", str(SHARED / "outputs")]
+            subprocess.run([sys.executable, "-m", "operations", *command], check=False)  # noqa: S603  (as above)
+
+    def _content(self) -> bytes:
+        try:
+            return self._path.read_bytes()
+        except OSError:  # an editor is replacing it
+            return self._seen
+
+
 def is_lost(cloudformation: Any) -> bool:
     """Whether the emulator answers, but does not have the stacks. An emulator that does not answer has lost nothing."""
     try:
@@ -75,12 +101,16 @@ def main(options: list[str]) -> None:
     pages.write(Path("docs"), SHARED / "pages")
     settings = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1})
     cloudformation = boto3.client("cloudformation", config=settings)
+    rules = RulesFile(options)
     while True:
+        rules.note()
         while not deploy(options):
             STATE.write_text("the deployment failed; the log of this container says why\n", encoding="utf-8")
             time.sleep(RETRY_SECONDS)
+            rules.note()
         STATE.write_text("deployed\n", encoding="utf-8")
         while not is_lost(cloudformation):
+            rules.follow()
             time.sleep(LOOK_SECONDS)
         STATE.write_text("the emulator has lost the stacks\n", encoding="utf-8")
         echo("The emulator has lost its stream, tables and archive, as in a restart. Deploying again.")

@@ -1,4 +1,4 @@
-"""The commands of `python -m operations`, except those of the quarantine."""
+"""The commands of `python -m operations`, except those of the quarantine and the rules."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from aws_limits import KIB
-from operations import exporter, kinesis, quarantine_cli, redrive, symbols_cli
+from operations import exporter, kinesis, quarantine_cli, redrive, rules_cli, symbols_cli
 from operations.archive_reader import READERS
 from operations.aws import client
 from operations.command_line import (
@@ -54,6 +54,7 @@ app = typer.Typer(
 app.callback()(options)
 app.add_typer(quarantine_cli.app, name="quarantine")
 app.add_typer(symbols_cli.app, name="symbols")
+app.add_typer(rules_cli.app, name="rules")
 
 
 @app.command(epilog=epilog("export --outputs-file outputs.env --port 9100"))

@@ -14,18 +14,22 @@ import msgspec
 from aws_requests import Service, Unavailable, credentials_of, endpoint_of, region_of
 from processor_lambda import metrics
 from processor_lambda.adapters.dynamodb import DynamoBarTable, DynamoStateTable, DynamoTable
+from processor_lambda.adapters.rules import S3Rules
 from processor_lambda.adapters.s3 import S3Archive, url_of_bucket
 from processor_lambda.adapters.sns import SnsTopic
 from processor_lambda.adapters.sqs import SqsQuarantine
-from processor_lambda.alerts import Rules
-from processor_lambda.alerts.rules_file import DEFAULT_FILE, read
+from processor_lambda.alerts.rules_file import DEFAULT_FILE
+from processor_lambda.current_rules import CurrentRules
 from processor_lambda.processor import Processor
 from processor_lambda.records import records_of
 from processor_lambda.settings import Settings, from_environment
 
 
-def wire(settings: Settings, rules: Rules, environment: Mapping[str, str]) -> Processor:
-    """The processor on AWS. Endpoints, region, credentials and certificates are found as the AWS SDK finds them."""
+def wire(settings: Settings, environment: Mapping[str, str]) -> tuple[Processor, CurrentRules]:
+    """The processor on AWS, and the rules that it uses.
+
+    Endpoints, region, credentials and certificates are found as the AWS SDK finds them.
+    """
     region, credentials = region_of(environment), credentials_of(environment)
 
     def service(name: str, url: str | None = None) -> Service:
@@ -34,20 +38,25 @@ def wire(settings: Settings, rules: Rules, environment: Mapping[str, str]) -> Pr
 
     dynamodb = service("dynamodb")
     bucket = url_of_bucket(settings.archive_bucket, endpoint_of("s3", region, environment))
-    return Processor(
-        archive=S3Archive(service("s3", bucket), settings.archive_bucket),
+    s3 = service("s3", bucket)
+    rules = CurrentRules(
+        S3Rules(s3, settings.archive_bucket, settings.rules_key), DEFAULT_FILE, settings.anomaly_percent, time.monotonic
+    )
+    processor = Processor(
+        archive=S3Archive(s3, settings.archive_bucket),
         quotes=DynamoTable(dynamodb, settings.quotes_table, ("symbol", "timestamp")),
         bars=DynamoBarTable(dynamodb, settings.bars_table, ("symbol", "minute")),
         states=DynamoStateTable(dynamodb, settings.state_table),
         alerts=SnsTopic(service("sns"), settings.alerts_topic_arn),
         quarantine=SqsQuarantine(service("sqs"), settings.quarantine_queue_url),
         settings=settings,
-        rules=rules,
+        rules=rules.current,
     )
+    return processor, rules
 
 
 _settings = from_environment(os.environ)
-_processor = wire(_settings, read(DEFAULT_FILE, _settings.anomaly_percent), os.environ)
+_processor, _rules = wire(_settings, os.environ)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, list[dict[str, str]]]:  # noqa: ARG001  (Lambda's signature)
@@ -62,12 +71,13 @@ def handler(event: dict[str, Any], context: object) -> dict[str, list[dict[str, 
     try:
         report = _processor.process(records)
     except Unavailable as error:
-        _log(metrics.failed(str(error), records[-1], records=len(records), now=datetime.now(UTC)))
+        _log(metrics.failed(str(error), records[-1], _rules.in_use, records=len(records), now=datetime.now(UTC)))
         return {"batchItemFailures": [{"itemIdentifier": event["Records"][0]["kinesis"]["sequenceNumber"]}]}
     except Exception as error:
         _log(metrics.died(f"{type(error).__name__}: {error}", records[-1], records=len(records)))
         raise
-    _log(metrics.processed(report, records[-1], seconds=time.perf_counter() - started, now=datetime.now(UTC)))
+    seconds = time.perf_counter() - started
+    _log(metrics.processed(report, records[-1], _rules.in_use, seconds=seconds, now=datetime.now(UTC)))
     return {"batchItemFailures": []}
 
 

@@ -33,6 +33,9 @@ MANY_MORE = 4
 FORGET_AFTER = timedelta(days=30)
 """A symbol without quotes for this long is removed, or a lane would grow with every symbol that was ever watched.
 Everything that is remembered of it is obsolete by then: cooldowns, split detection and open minutes."""
+FORGET_RULES_AFTER = timedelta(days=7)
+"""The alert state of a rule that no longer exists is kept for this long after its last alert, which is the longest
+cooldown. Without the limit, a lane would grow with every name that a rule ever had."""
 CURRENCY_PATIENCE = timedelta(hours=1)
 """Quotes of another currency change nothing for this long after the last quote of the known one. A source that gives
 a wrong currency for some polls would otherwise end the series of the symbol twice."""
@@ -162,6 +165,7 @@ class _LaneFold:
                 if state.bar is not None and state.bar.minute + MINUTE <= complete_to:
                     self._symbols[symbol] = self._close_bar(state, state.bar)
             self._forget(complete_to)
+            self._forget_rules(heartbeat.clock)
         self.decided += self._stale_alerts(heartbeat)
 
     def _forget(self, complete_to: datetime) -> None:
@@ -175,6 +179,22 @@ class _LaneFold:
         for symbol, split in list(self._splits.items()):
             if complete_to - split.time > FORGET_AFTER:
                 del self._splits[symbol]
+
+    def _forget_rules(self, clock: datetime) -> None:
+        """Forget the alert states of rules that a symbol no longer has, unless they raised an alert lately.
+
+        Within that time, another instance may still have other rules, or somebody may bring the rule back.
+        """
+        for symbol, state in self._symbols.items():
+            names = self._rules.for_symbol(symbol).names
+            if state.alert_states.keys() <= names:  # nearly always
+                continue
+            kept = {
+                name: alert
+                for name, alert in state.alert_states.items()
+                if name in names or (alert.raised_at is not None and clock - alert.raised_at < FORGET_RULES_AFTER)
+            }
+            self._symbols[symbol] = replace(state, alert_states=kept)
 
     def _take_quote(self, quote: Quote, content: bytes) -> None:
         minute = quote.event_time.replace(second=0, microsecond=0)

@@ -8,19 +8,24 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from processor_lambda.alerts import RulesInUse
 from processor_lambda.records import Record
 from processor_lambda.report import Report
 
 NAMESPACE = "Stockstream"
 DIMENSION = "Stream"
+MAX_PROBLEM = 1_000
+"""The most characters of what is wrong with the alert rules. `stockstream rules check` shows all of it."""
 
 
-def processed(report: Report, last: Record, *, seconds: float, now: datetime) -> dict[str, Any]:
+def processed(
+    report: Report, last: Record, rules: RulesInUse | None, *, seconds: float, now: datetime
+) -> dict[str, Any]:
     """The line of a processed batch. `last` is its last record, and `now` is when the processing ended.
 
     `Late` counts the quotes that changed no bar, including those of packets that arrived twice. `Repeated` counts
     records. `EndToEndSeconds` is the time since the producer received the oldest quote, and `IteratorAgeSeconds` the
-    time since Kinesis received the last record.
+    time since Kinesis received the last record. `RulesRefused` is there if the alert rules in use are not the newest.
     """
     values: dict[str, float] = {
         "Quotes": report.quotes,
@@ -35,16 +40,16 @@ def processed(report: Report, last: Record, *, seconds: float, now: datetime) ->
     }
     if report.oldest_ingest_time is not None:
         values["EndToEndSeconds"] = round((now - report.oldest_ingest_time).total_seconds(), 3)
-    return _line("INFO", "batch_processed", last, values, now) | {
-        "records": report.records,
-        "commit_conflicts": report.commit_conflicts,
-    }
+    if rules is not None and rules.problem:
+        values["RulesRefused"] = 1
+    counts = {"records": report.records, "commit_conflicts": report.commit_conflicts}
+    return _line("INFO", "batch_processed", last, values, now) | counts | _of_rules(rules)
 
 
-def failed(reason: str, last: Record, *, records: int, now: datetime) -> dict[str, Any]:
+def failed(reason: str, last: Record, rules: RulesInUse | None, *, records: int, now: datetime) -> dict[str, Any]:
     """The line of a batch that failed and will come again."""
     line = _line("WARNING", "batch_failed", last, {"BatchesFailed": 1}, now)
-    return line | {"records": records, "reason": reason}
+    return line | {"records": records, "reason": reason} | _of_rules(rules)
 
 
 def died(reason: str, last: Record, *, records: int) -> dict[str, Any]:
@@ -58,6 +63,13 @@ def died(reason: str, last: Record, *, records: int) -> dict[str, Any]:
         "records": records,
         "reason": reason,
     }
+
+
+def _of_rules(rules: RulesInUse | None) -> dict[str, Any]:
+    if rules is None:  # the batch failed before any were read
+        return {}
+    found: dict[str, Any] = {"rules": rules.digest, "rules_version": rules.version}
+    return found | {"rules_problem": rules.problem[:MAX_PROBLEM]} if rules.problem else found
 
 
 def _line(level: str, event: str, last: Record, values: dict[str, float], now: datetime) -> dict[str, Any]:

@@ -6,7 +6,7 @@ what was asked.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
@@ -53,6 +53,29 @@ class RefusedAlert(NamedTuple):
 
     alert: Alert
     reason: str
+
+
+class RulesObject(NamedTuple):
+    """The object with the alert rules, as it was read."""
+
+    content: bytes
+    etag: str
+    version: str
+    """S3's id of this version; empty in a bucket that keeps no versions."""
+
+
+class NoRules(Exception):
+    """The object with the alert rules does not exist. The message names it."""
+
+
+class RulesStore(Protocol):
+    """The object with the alert rules, and its earlier versions."""
+
+    def newest(self, known: str) -> RulesObject | None:
+        """The object; None if its ETag is still `known`. Raises `NoRules`."""
+
+    def earlier(self) -> Iterator[RulesObject]:
+        """The earlier versions, newest first, a bounded number of them."""
 
 
 class Archive(Protocol):

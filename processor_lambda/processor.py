@@ -7,7 +7,7 @@ interleaving of crashes, retries and racing invocations causes without it. ARCHI
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -42,8 +42,9 @@ class Processor:
         alerts: Topic,
         quarantine: Quarantine,
         settings: Settings,
-        rules: Rules,
+        rules: Callable[[], Rules],
     ) -> None:
+        """`rules` is called once for each batch, so a batch is folded by one set of rules."""
         self._archive = archive
         self._quotes = quotes
         self._bars = bars
@@ -52,7 +53,9 @@ class Processor:
         self._quarantine = quarantine
         self._settings = settings
         self._rows_by_minute = settings.row_resolution == "minute"
-        self._fold = Fold(rules, keep_lines=self._rows_by_minute)
+        self._rules = rules
+        self._fold: Fold
+        """That of the current batch."""
         self._warm: dict[str, Stored] = {}
         """Lanes as this instance last committed and published them. A copy may be stale: then its commit conflicts."""
 
@@ -61,6 +64,7 @@ class Processor:
 
         The records are those of one shard, in the order of their sequence numbers.
         """
+        self._fold = Fold(self._rules(), keep_lines=self._rows_by_minute)
         batch = [parse_record(record) for record in records]
         self._archive.put(archive.key_of(batch), archive.body_of(batch))
         lanes: dict[str, list[ParsedRecord]] = {}

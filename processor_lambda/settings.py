@@ -12,6 +12,8 @@ from processor_lambda.errors import SettingsError
 
 MAX_DAYS = 36_500
 """The longest lifetime of a row or bar."""
+RULES_REFRESH_SECONDS = 30
+"""How often an instance of the function looks whether the alert rules have changed. Each look is a GET request."""
 Resolution = Literal["every", "minute"]
 """Which quotes become rows: every quote, or the last quote of each symbol and minute."""
 
@@ -22,11 +24,12 @@ _REQUIRED = (
     "ARCHIVE_BUCKET",
     "ALERTS_TOPIC_ARN",
     "QUARANTINE_QUEUE_URL",
+    "RULES_KEY",
 )
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """The names of the tables, bucket, topic and queue, and the parameters of the function."""
+    """The names of the tables, bucket, topic, queue and rules, and the parameters of the function."""
 
     quotes_table: str
     bars_table: str
@@ -34,6 +37,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     archive_bucket: str
     alerts_topic_arn: str
     quarantine_queue_url: str
+    rules_key: str
+    """The key of the alert rules in the archive's bucket."""
     release: str = ""
     """What the deployer calls this code and configuration. It is in messages to the quarantine."""
     anomaly_percent: Decimal = Decimal(5)

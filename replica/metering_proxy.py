@@ -13,6 +13,7 @@ import os
 import runpy
 import urllib.parse
 from collections.abc import Awaitable, Callable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ class MeteringProxy:
             await send(message)
 
         await self._application(scope, recording_receive, recording_send)
-        if 200 <= status < 300:  # noqa: PLR2004  (HTTP's success)
+        if 200 <= status < 300 or status == HTTPStatus.NOT_MODIFIED:  # noqa: PLR2004  (HTTP's success)
             for action, place, sizes in _billed_calls(scope, bytes(body), bytes(answer)):
                 self._calls.write(json.dumps({"action": action, "place": place, "sizes": sizes}) + "\n")
 
@@ -80,6 +81,8 @@ def _billed_calls(scope: Scope, body: bytes, answer: bytes) -> Iterator[BilledCa
         query = urllib.parse.parse_qs(scope["query_string"].decode("latin-1"))
         if scope["method"] == "PUT" and not query:
             yield "s3:PutObject", urllib.parse.unquote(scope["path"]), [len(body)]
+        elif scope["method"] == "GET" and not query:
+            yield "s3:GetObject", urllib.parse.unquote(scope["path"]), [0]
         elif scope["method"] == "GET" and "list-type" in query:
             yield "s3:ListObjectsV2", "".join(query.get("prefix", [])), [0]
 

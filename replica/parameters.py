@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from deployment.alert_rules import checked_rules
-from deployment.errors import PackageError
+from deployment.errors import DeploymentError
 from producer_service.errors import ConfigurationError
 from producer_service.plan import make_plan
 from producer_service.settings import PREFIX, Configuration, Settings, configuration
@@ -111,7 +111,7 @@ def checked(typed: Typed, environment: Mapping[str, str], now: datetime) -> Para
     if rules is not None:
         try:
             checked_rules(rules)
-        except PackageError as error:
+        except DeploymentError as error:
             mistakes += [f"{name_of('rules')}: {line}" for line in str(error).splitlines()]
     summary = _path(typed.summary)
     if summary is not None and (problem := _summary_problem(summary)):

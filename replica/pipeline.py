@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from costs.metering import Tables, calls_of, metered
 from costs.usage import Usage
-from deployment.alert_rules import RULES
+from deployment.alert_rules import choose_rules
 from deployment.deployer import Deployment
 from deployment.functions import PROCESSOR
 from deployment.package import Target, build
@@ -69,7 +69,9 @@ class Pipeline:
             client: Callable[..., Any] = self.emulator.client
             deployment = Deployment(client("cloudformation"), client("s3"), self._prefix, self._report)
             overrides = {"MappingState": "Disabled", "Architecture": self._target.architecture, **self._parameters}
-            self.outputs = deployment.deploy({PROCESSOR.name: self._package}, overrides)
+            self.outputs = deployment.deploy(
+                {PROCESSOR.name: self._package}, overrides, before={PROCESSOR.name: self._write_rules}
+            )
             self._grant_batches()
             self.reader = EvidenceReader(
                 self.outputs,
@@ -110,9 +112,12 @@ class Pipeline:
     def _build(self, scratch: Path) -> None:
         """Build the function's zip, while the emulator starts."""
         self._report("building the function's zip")
-        replaced = {} if self._rules is None else {RULES: self._rules}
-        self._package = build(PROCESSOR, self._target, scratch, replaced=replaced, wheels=STATE / "wheels")
+        self._package = build(PROCESSOR, self._target, scratch, wheels=STATE / "wheels")
         self._report("waiting for the emulator")
+
+    def _write_rules(self, known: Outputs) -> None:
+        rules = choose_rules(None, None, {}, None if self._rules is None else str(self._rules))
+        rules.write(self.emulator.client("s3"), known["ArchiveBucket"])
 
     def _grant_batches(self) -> None:
         """Allow the function to send batches.

@@ -42,6 +42,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
     },
     "Operate a deployment": {
         "symbols": Entry("operations", "List, add, remove or check the symbols that are polled."),
+        "rules": Entry("operations", "Check, show or replace the alert rules."),
         "quarantine": Entry("operations", "List, show, replay or drop refused lines."),
         "redrive": Entry("operations", "Put the batches that Lambda discarded back on the stream."),
         "rebuild": Entry("operations", "Compute the bars of a day again from the archive."),

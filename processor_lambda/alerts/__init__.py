@@ -8,7 +8,7 @@ from processor_lambda.alerts.kinds import BarRule, QuoteRule, Rule, SilenceRule,
 from processor_lambda.alerts.macd_crossover import MacdCrossover
 from processor_lambda.alerts.price_move import PriceMove
 from processor_lambda.alerts.rsi import Rsi
-from processor_lambda.alerts.rules import Rules, SymbolRules
+from processor_lambda.alerts.rules import Rules, RulesInUse, SymbolRules, differences
 from processor_lambda.alerts.sma_crossover import SmaCrossover
 from processor_lambda.alerts.split import Split
 from processor_lambda.alerts.stale_feed import StaleFeed
@@ -24,6 +24,7 @@ __all__ = [
     "Rsi",
     "Rule",
     "Rules",
+    "RulesInUse",
     "SilenceRule",
     "SmaCrossover",
     "Split",
@@ -32,4 +33,5 @@ __all__ = [
     "SymbolRules",
     "VolumeSpike",
     "ZScore",
+    "differences",
 ]

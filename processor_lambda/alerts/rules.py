@@ -16,6 +16,8 @@ class SymbolRules(msgspec.Struct, frozen=True):
     bar: tuple[BarRule, ...]
     silence: tuple[SilenceRule, ...]
     split: tuple[SplitRule, ...]
+    names: frozenset[str]
+    """The ids of all of them."""
 
 
 class Rules:
@@ -43,4 +45,27 @@ class Rules:
             tuple(rule for rule in rules if isinstance(rule, BarRule)),
             tuple(rule for rule in rules if isinstance(rule, SilenceRule)),
             tuple(rule for rule in rules if isinstance(rule, SplitRule)),
+            frozenset(rule.id for rule in rules),
         )
+
+
+def differences(before: Rules, after: Rules) -> tuple[str, ...]:
+    """Which rules are added, removed and changed, one line for each."""
+    old, new = ({rule.id: rule for rule in rules.rules} for rules in (before, after))
+    return (
+        *(f"adds the rule {name}" for name in new if name not in old),
+        *(f"removes the rule {name}" for name in old if name not in new),
+        *(f"changes the rule {name}" for name, rule in new.items() if old.get(name, rule) != rule),
+    )
+
+
+class RulesInUse(msgspec.Struct, frozen=True):
+    """The rules of an instance of the function, and where they come from."""
+
+    rules: Rules
+    digest: str
+    """The beginning of the SHA-256 of their file, as `sha256sum` prints it."""
+    version: str
+    """S3's id of the version of their object, or `defaults` for the rules that are packaged with the code."""
+    problem: str = ""
+    """Why these are not the newest rules; empty if they are."""

@@ -13,6 +13,7 @@ docs/alerts.md describes each kind and field. `default_rules.toml` holds the def
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -26,10 +27,12 @@ from processor_lambda.alerts.kinds import Rule
 from processor_lambda.alerts.rules import Rules
 from processor_lambda.errors import SettingsError
 from quotes import is_symbol
-from quotes.bounds import read_toml
-from quotes.encodings import decoding_problem
+from quotes.bounds import MAX_TOML, OutOfBounds, read_toml
+from quotes.encodings import decode_text
 
 DEFAULT_FILE = Path(__file__).with_name("default_rules.toml")
+MAX_BYTES = 4 * MAX_TOML
+"""The most bytes of a file: a character has at most four."""
 MAX_RULES = 50
 """The most rules in a file. The state of each rule and symbol is part of the lane's item, which is limited in size."""
 
@@ -40,15 +43,24 @@ def read(path: Path, anomaly_percent: Decimal) -> Rules:
     Raises `SettingsError` with all mistakes, one a line, each with the rule's place in the file.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            document = read_toml(file.read)
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path}: {decoding_problem(error)}") from error
-    except (OSError, ValueError) as error:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
         raise SettingsError(f"{path}: {error}") from error
+    return parse(content, str(path), anomaly_percent)
+
+
+def parse(content: bytes, place: str, anomaly_percent: Decimal) -> Rules:
+    """The rules in the content of a file at a place. Raises `SettingsError` as `read` does."""
+    try:
+        if len(content) > MAX_BYTES:
+            raise OutOfBounds(f"it is longer than {MAX_TOML:,} characters")
+        document = read_toml(io.StringIO(decode_text(content), newline="").read)
+    except ValueError as error:
+        raise SettingsError(f"{place}: {error}") from error
     rules, mistakes = _rules(document, float(anomaly_percent))
     if mistakes:
-        raise SettingsError("\n".join(f"{path}: {mistake}" for mistake in mistakes))
+        raise SettingsError("\n".join(f"{place}: {mistake}" for mistake in mistakes))
     return Rules(rules)
 
 

@@ -74,11 +74,13 @@ def test_a_wrong_file_is_named_by_the_service_that_reads_it(
     tmp_path.chmod(0o755)
     with stack.setting(variable, str(wrong)):
         command = {
-            "deployer": ("--entrypoint", "python", "deployer", "-m", "deployment", "package", "--output", "/tmp"),
+            "deployer": (
+                *("--entrypoint", "python", "deployer", "-m", "operations"),
+                *("rules", "check", "/etc/stockstream/rules.toml"),
+            ),
             "producer": ("producer",),
         }[service]
-        rules = ("--rules", "/etc/stockstream/rules.toml") if service == "deployer" else ()
-        refused = stack.compose("run", "--rm", "--no-deps", *command, *rules, check=False)
+        refused = stack.compose("run", "--rm", "--no-deps", *command, check=False)
     assert refused.returncode in {1, 2}
     assert f"/etc/stockstream/{variable.lower()}.toml" in refused.stderr
     assert "Traceback" not in refused.stderr

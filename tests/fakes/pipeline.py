@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -24,6 +24,7 @@ SETTINGS = Settings(
     archive_bucket="archive",
     alerts_topic_arn="arn:aws:sns:::alerts",
     quarantine_queue_url="http://queue",
+    rules_key="configuration/rules.toml",
 )
 
 
@@ -88,7 +89,9 @@ def make_heartbeats(second: float) -> list[Heartbeat]:
 RULES = read(DEFAULT_FILE, SETTINGS.anomaly_percent)
 
 
-def make_processor(world: World, *, settings: Settings = SETTINGS, rules: Rules = RULES) -> Processor:
+def make_processor(
+    world: World, *, settings: Settings = SETTINGS, rules: Rules | Callable[[], Rules] = RULES
+) -> Processor:
     """A processor that uses the ports of a world."""
     return Processor(
         archive=world.archive,
@@ -98,5 +101,5 @@ def make_processor(world: World, *, settings: Settings = SETTINGS, rules: Rules 
         alerts=world.topic,
         quarantine=world.quarantine,
         settings=settings,
-        rules=rules,
+        rules=(lambda: rules) if isinstance(rules, Rules) else rules,
     )

@@ -12,6 +12,7 @@ import pytest
 
 from deployment.rollout import WATCH_MINUTES, WATCHED
 from processor_lambda import metrics
+from processor_lambda.alerts import Rules, RulesInUse
 from processor_lambda.records import Record
 from processor_lambda.report import Report
 from producer_service.poll_report import PollReport
@@ -31,9 +32,10 @@ def emitted() -> set[str]:
     record = Record(
         stream="quotes", shard="shardId-000000000000", sequence_number=1, partition_key="", arrival=now, data=b""
     )
+    refused = RulesInUse(Rules(()), "", "", problem="wrong")
     lines = (
-        metrics.processed(Report(oldest_ingest_time=now), record, seconds=1, now=now),
-        metrics.failed("throttled", record, records=1, now=now),
+        metrics.processed(Report(oldest_ingest_time=now), record, refused, seconds=1, now=now),
+        metrics.failed("throttled", record, refused, records=1, now=now),
     )
     return {one["Name"] for line in lines for one in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
 
@@ -107,7 +109,7 @@ def test_a_rule_notifies_operators_with_the_reason_of_ecs(name: str) -> None:
 
 def test_every_known_problem_has_an_alarm_or_a_rule() -> None:
     assert ALARMS.keys() | RULES.keys() == {
-        *("ProcessorBehind", "ProcessorIdle", "FunctionFailing", "FunctionThrottled", "BatchesFailing"),
+        *("ProcessorBehind", "ProcessorIdle", "FunctionFailing", "FunctionThrottled", "BatchesFailing", "RulesRefused"),
         *(
             "LinesQuarantined",
             "QuarantineNotEmpty",

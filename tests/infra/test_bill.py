@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from costs import bill
 from costs.expected_usage import Setup
 from processor_lambda import metrics
+from processor_lambda.alerts import Rules, RulesInUse
 from processor_lambda.records import Record
 from processor_lambda.report import Report
 from producer_service.settings import VARIABLES
@@ -15,13 +16,14 @@ from tests.support.templates import default, resources
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 RECORD = Record(stream="s", shard="0", sequence_number=1, partition_key="k", arrival=NOW, data=b"")
+REFUSED = RulesInUse(Rules(()), "", "", problem="wrong")
 
 
 def test_the_bill_counts_the_alarms_dashboards_keys_and_metrics_of_the_templates() -> None:
     kinds = Counter(resource["Type"] for _, _, resource in resources())
     lines = (
-        metrics.processed(Report(oldest_ingest_time=NOW), RECORD, seconds=1, now=NOW),
-        metrics.failed("", RECORD, records=1, now=NOW),
+        metrics.processed(Report(oldest_ingest_time=NOW), RECORD, REFUSED, seconds=1, now=NOW),
+        metrics.failed("", RECORD, REFUSED, records=1, now=NOW),
     )
     named = {each["Name"] for line in lines for of in line["_aws"]["CloudWatchMetrics"] for each in of["Metrics"]}
     assert kinds["AWS::CloudWatch::Alarm"] == bill.ALARMS

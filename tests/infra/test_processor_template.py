@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from configuration import RULES_KEY
 from tests.support.templates import ALL, default, properties
 
 
@@ -69,6 +70,7 @@ class TestFunction:
             "ALERTS_TOPIC_ARN": {"Ref": "AlertsTopicArn"},
             "QUARANTINE_QUEUE_URL": {"Ref": "QuarantineQueueUrl"},
             "RELEASE": {"Ref": "Release"},
+            "RULES_KEY": RULES_KEY,
             "ANOMALY_PERCENT": {"Ref": "AnomalyPercent"},
             "ROW_RESOLUTION": {"Ref": "RowResolution"},
             "QUOTE_TTL_DAYS": {"Ref": "QuoteTtlDays"},

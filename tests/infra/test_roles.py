@@ -7,7 +7,7 @@ import re
 import pytest
 
 from analytics.catalog import TEMPLATES
-from configuration import WATCHLIST_KEY
+from configuration import RULES_KEY, WATCHLIST_KEY
 from tests.support.templates import as_list, grants, properties, resources, statements
 
 GRANTS = {
@@ -24,7 +24,10 @@ GRANTS = {
         ("kinesis:ListShards", "StreamArn"),
         ("logs:CreateLogStream", "LogGroup.Arn"),
         ("logs:PutLogEvents", "LogGroup.Arn"),
+        ("s3:GetObject", f"${{ArchiveBucketArn}}/{RULES_KEY}"),
+        ("s3:GetObjectVersion", f"${{ArchiveBucketArn}}/{RULES_KEY}"),
         ("s3:ListBucket", "ArchiveBucketArn"),
+        ("s3:ListBucketVersions", "ArchiveBucketArn"),
         ("s3:PutObject", "${ArchiveBucketArn}/aws/lambda/*"),
         ("s3:PutObject", "${ArchiveBucketArn}/quarantine/*"),
         ("s3:PutObject", "${ArchiveBucketArn}/raw-data/*"),

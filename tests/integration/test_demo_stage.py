@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -23,6 +24,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from operations.cli import app
+from processor_lambda.alerts.rules_file import DEFAULT_FILE
+from processor_lambda.current_rules import DIGEST_LENGTH
 from quotes import Quote, encode_line, lane_of, partition_key, whole_milliseconds
 from replica import producer_status
 from tests.support import demos
@@ -265,3 +268,36 @@ def test_a_demo_that_has_ended_is_known_by_its_archive(demo: Demo) -> None:
     assert refused.exit_code == 2
     assert "no demo runs as stage demo: start one with `make demo`" in refused.stderr
     assert not list(demo.directory.glob("stockstream-*"))
+
+
+def test_alert_rules_are_shown_checked_and_changed_while_the_demo_runs(demo: Demo, tmp_path: Path) -> None:
+    shown = operations(demo, "rules", "show", "--stage", "demo")
+    assert shown.stdout.encode() == DEFAULT_FILE.read_bytes()
+    file = tmp_path / "rules.toml"
+    file.write_text("[[rule]]\nkind = 'split'\n\n[[rule]]\nkind = 'rsi'\nabove = 75\n")
+    put = ("rules", "put", str(file), "--stage", "demo")
+    dry = operations(demo, *put, "--dry-run")
+    changes = dry.stdout.splitlines()
+    assert {"removes the rule price_move", "changes the rule rsi"} <= set(changes)
+    assert operations(demo, "rules", "show", "--stage", "demo").stdout == shown.stdout
+    assert operations(demo, *put).stdout == dry.stdout
+    assert operations(demo, *put).stderr == "nothing changes\n"
+    assert operations(demo, "rules", "show", "--stage", "demo").stdout == file.read_text()
+
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text("[[rule]]\nkind = 'magic'\n")
+    for command in (("check", str(wrong)), ("put", str(wrong), "--stage", "demo")):
+        refused = operations(demo, "rules", *command)
+        assert (refused.exit_code, refused.stdout) == (2, "")
+        assert f"{wrong}: rule 1 (magic): Invalid value 'magic', in kind" in refused.stderr
+
+    record = demo.record("demo")
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()[:DIGEST_LENGTH]
+    with mock.patch.dict(os.environ, sdk_environment(record)), mock.patch.object(boto3, "DEFAULT_SESSION", None):
+        logs = boto3.client("logs")
+
+    def newest_rules() -> str:
+        events = logs.filter_log_events(logGroupName=record.outputs["LogGroup"], filterPattern="batch_processed")
+        return str(json.loads(events["events"][-1]["message"])["rules"])
+
+    wait_until(lambda: newest_rules() == digest, "the function uses the rules", seconds=60)

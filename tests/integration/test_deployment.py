@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from configuration import RULES_KEY
 from deployment.deployer import Deployment
 from deployment.errors import DeploymentError
 from deployment.stacks import TEMPLATES, Outputs
@@ -117,6 +118,7 @@ def test_the_whole_pipeline_is_deployed(emulator: Emulator, deployed: Outputs) -
         "ARCHIVE_BUCKET": deployed["ArchiveBucket"],
         "ALERTS_TOPIC_ARN": deployed["AlertsTopicArn"],
         "QUARANTINE_QUEUE_URL": deployed["QuarantineQueueUrl"],
+        "RULES_KEY": RULES_KEY,
         "ANOMALY_PERCENT": "5",
         "ROW_RESOLUTION": "every",
         "QUOTE_TTL_DAYS": "30",

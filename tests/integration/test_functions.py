@@ -198,5 +198,6 @@ def variables_of(function: Function) -> dict[str, str]:
     parameters = ALL[function.name]["Parameters"]
     variables = resource["Properties"]["Environment"]["Variables"]
     return {"AWS_REGION": "us-east-1"} | {
-        name: str(parameters[value["Ref"]].get("Default", "https://example.org/x")) for name, value in variables.items()
+        name: value if isinstance(value, str) else str(parameters[value["Ref"]].get("Default", "https://example.org/x"))
+        for name, value in variables.items()
     }

@@ -21,7 +21,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from configuration import WATCHLIST_KEY
+from configuration import RULES_KEY, WATCHLIST_KEY
 from deployment.deployer import Deployment
 from deployment.stacks import Outputs
 from replica.emulator import REGION, Emulator
@@ -199,6 +199,9 @@ def test_the_processor_and_its_mapping(strict: Emulator, outputs: Outputs, tmp_p
         environment = principal.environment(strict, proxy) | {
             variable: outputs[name] for variable, name in variables.items()
         }
+        environment["RULES_KEY"] = RULES_KEY
+        for rules in (b"[[rule]]\nkind = 'price_move'\n", b"no rules"):  # it looks for the earlier version
+            strict.client("s3").put_object(Bucket=outputs["ArchiveBucket"], Key=RULES_KEY, Body=rules)
         function = HandlerProcess(environment)
         try:
             # Rows, bars and alerts. Then a line that is refused, and one that is too long for the queue.

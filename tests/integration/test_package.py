@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from deployment import package
-from deployment.alert_rules import RULES
 from deployment.errors import PackageError
 from deployment.functions import PROCESSOR, ROOT
 from deployment.package import Target, build
@@ -92,15 +91,6 @@ def test_changed_code_gives_another_zip(source: Path, output: Path) -> None:
     before = build(PROCESSOR, Target(), output, source=source).read_bytes()
     (source / "quotes" / "__init__.py").write_text("CHANGED = True\n")
     assert build(PROCESSOR, Target(), output, source=source).read_bytes() != before
-
-
-def test_a_file_of_rules_replaces_the_default_rules(source: Path, output: Path, tmp_path: Path) -> None:
-    (source / RULES).parent.mkdir()
-    (source / RULES).write_text("[[rule]]\nkind = 'rsi'\n")
-    rules = tmp_path / "mine.toml"
-    rules.write_text("[[rule]]\nkind = 'split'\n")
-    for replaced, expected in (({}, (source / RULES).read_bytes()), ({RULES: rules}, rules.read_bytes())):
-        assert content(build(PROCESSOR, Target(), output, source=source, replaced=replaced))[RULES] == expected
 
 
 @pytest.mark.parametrize(

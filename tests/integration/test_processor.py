@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import subprocess
@@ -15,6 +16,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
+from configuration import RULES_KEY
 from deployment.stacks import Outputs
 from quotes import partition_key, to_iso
 from replica.emulator import Emulator
@@ -43,7 +45,7 @@ def environment(emulator: Emulator, deployed: Outputs, proxy: FaultProxy) -> dic
     return (
         emulator.environment(os.environ)
         | {variable: deployed[output] for variable, output in names.items()}
-        | {"AWS_ENDPOINT_URL": proxy.url}
+        | {"AWS_ENDPOINT_URL": proxy.url, "RULES_KEY": f"{RULES_KEY}-of-nobody"}
     )
 
 
@@ -65,8 +67,8 @@ def state_table(emulator: Emulator, request: pytest.FixtureRequest) -> Iterator[
 def start(environment: dict[str, str], state_table: str) -> Iterator[Any]:
     started: list[HandlerProcess] = []
 
-    def start() -> HandlerProcess:
-        started.append(HandlerProcess(environment | {"STATE_TABLE": state_table}))
+    def start(**variables: str) -> HandlerProcess:
+        started.append(HandlerProcess(environment | {"STATE_TABLE": state_table} | variables))
         return started[-1]
 
     yield start
@@ -97,7 +99,8 @@ def test_a_batch_is_stored(emulator: Emulator, deployed: Outputs, start: Any) ->
 @pytest.mark.parametrize(
     "call",
     [
-        ("", 1),  # the archive object
+        ("", 1),  # the alert rules
+        ("", 3),  # the archive object
         ("DynamoDB_20120810.BatchGetItem", 1),
         ("DynamoDB_20120810.BatchWriteItem", 3),  # in the middle of the rows
         ("DynamoDB_20120810.PutItem", 1),  # the commit of the first lane
@@ -203,9 +206,9 @@ def test_a_service_that_fails_fails_the_batch_and_the_next_attempt_succeeds(
 
 
 def _action_of(request: Request) -> str:
-    """The name of the action. DynamoDB and SQS have it in a header, and SNS in its form. S3's is always PutObject."""
-    if request.method == "PUT":
-        return "PutObject"
+    """The name of the action. DynamoDB and SQS have it in a header, SNS in its form, and S3 in its method."""
+    if request.method in ("PUT", "GET"):
+        return {"PUT": "PutObject", "GET": "GetObject"}[request.method]
     return request.target.rpartition(".")[2] or dict(parse_qsl(request.body.decode()))["Action"]
 
 
@@ -240,6 +243,90 @@ def _metrics_of(line: dict[str, Any]) -> dict[str, float]:
     """The metrics that CloudWatch reads from a log line, by name."""
     [directive] = line["_aws"]["CloudWatchMetrics"]
     return {metric["Name"]: line[metric["Name"]] for metric in directive["Metrics"]}
+
+
+SPLIT, MOVE = b"[[rule]]\nkind = 'split'\n", b"[[rule]]\nkind = 'price_move'\npercent = 1\n"
+
+
+class Rules:
+    """The object with the alert rules of one test, and functions that look at it at each batch."""
+
+    def __init__(self, emulator: Emulator, bucket: str, key: str, start: Any) -> None:
+        self._s3, self._bucket, self.key, self._start = emulator.client("s3"), bucket, key, start
+
+    def put(self, content: bytes) -> str:
+        """Write the object, as anybody could, and return its version and its digest."""
+        version = self._s3.put_object(Bucket=self._bucket, Key=self.key, Body=content)["VersionId"]
+        return f"{version} {hashlib.sha256(content).hexdigest()[:12]}"
+
+    def delete(self) -> None:
+        self._s3.delete_object(Bucket=self._bucket, Key=self.key)
+
+    def start(self) -> HandlerProcess:
+        started: HandlerProcess = self._start(RULES_KEY=self.key, REFRESH_SECONDS="0")
+        return started
+
+    def used(self, function: HandlerProcess, batch: Batch | None = None) -> tuple[str, str]:
+        """Which rules the function says that it uses for a batch, and what is wrong with the newest."""
+        without_lines = {"Records": [event_record("rules", 0, "of no lane", b"")]}
+        assert function.invoke(without_lines if batch is None else batch.event) == []
+        line = json.loads(function.log[-1])
+        assert _metrics_of(line).get("RulesRefused", 0) == bool(line.get("rules_problem"))
+        return f"{line['rules_version']} {line['rules']}", line.get("rules_problem", "")
+
+
+@pytest.fixture
+def rules(emulator: Emulator, deployed: Outputs, start: Any, request: pytest.FixtureRequest) -> Rules:
+    return Rules(emulator, deployed["ArchiveBucket"], f"configuration/{request.node.name}", start)
+
+
+def test_rules_that_change_while_the_function_runs_take_effect_with_their_version_in_the_log(
+    emulator: Emulator, deployed: Outputs, rules: Rules
+) -> None:
+    first = rules.put(SPLIT)
+    function = rules.start()
+    with subscribed(emulator.client, deployed["AlertsTopicArn"]) as inbox:
+        assert rules.used(function) == (first, "")
+        second = rules.put(MOVE)
+        batch = Batch("CHANGEDRULES", quotes=1)
+        assert rules.used(function, batch) == (second, "")
+        alerts = take(emulator.client("sqs"), inbox, lambda alert: alert["symbol"] in batch.symbols, 1)
+    assert [alert.partition(":")[0] for alert in alerts] == ["price_move"]
+
+
+def test_a_broken_object_changes_nothing_in_old_and_new_instances(rules: Rules) -> None:
+    rules.put(MOVE)
+    good = rules.put(SPLIT)
+    old = rules.start()
+    assert rules.used(old) == (good, "")
+    for change, problem in (
+        (lambda: rules.put(b"[[rule]]\nkind = 'magic'\n"), "the alert rules: rule 1 (magic): Invalid value 'magic'"),
+        (rules.delete, "does not exist"),
+    ):
+        change()
+        for function in (old, old, rules.start()):
+            used, said = rules.used(function)
+            assert used == good
+            assert problem in said
+    last = rules.put(MOVE)
+    assert rules.used(old) == rules.used(rules.start()) == (last, "")
+
+
+def test_while_s3_refuses_the_rules_an_instance_keeps_them_and_a_new_one_fails_its_batch(
+    proxy: FaultProxy, rules: Rules
+) -> None:
+    good = rules.put(SPLIT)
+    old, new = rules.start(), rules.start()
+    assert rules.used(old) == (good, "")
+    denied = Answer(403, b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>")
+    proxy.fault = lambda request: denied if _action_of(request) == "GetObject" else None
+    assert rules.used(old) == (good, "s3 GetObject: AccessDenied: no")
+    batch = Batch("DENIEDRULES", quotes=1)
+    assert new.invoke(batch.event) == [batch.event["Records"][0]["kinesis"]["sequenceNumber"]]
+    line = json.loads(new.log[-1])
+    assert (line["event"], line["reason"]) == ("batch_failed", "s3 GetObject: AccessDenied: no")
+    proxy.fault = lambda _: None
+    assert rules.used(old) == rules.used(new) == (good, "")
 
 
 def test_every_mistake_in_the_environment_is_reported(environment: dict[str, str]) -> None:

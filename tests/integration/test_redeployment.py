@@ -15,9 +15,11 @@ import boto3
 import pytest
 from typer.testing import CliRunner
 
-from configuration import WATCHLIST_KEY
+from configuration import RULES_KEY, WATCHLIST_KEY
 from deployment.cli import app
+from deployment.cloudformation import outputs_of
 from deployment.deployer import Deployment
+from processor_lambda.alerts.rules_file import DEFAULT_FILE
 from replica.emulator import Emulator
 from watchlist import SYNTHETIC_SYMBOLS, written
 from workspace.places import ROOT
@@ -41,6 +43,14 @@ def run(emulator: Emulator, *arguments: str, code: int = 0) -> str:
 def parameters(emulator: Emulator, stack: str) -> dict[str, str]:
     (found,) = emulator.client("cloudformation").describe_stacks(StackName=f"{OUR_STACKS}-{stack}")["Stacks"]
     return {one["ParameterKey"]: one["ParameterValue"] for one in found["Parameters"]}
+
+
+def rules_of(emulator: Emulator) -> bytes:
+    """The alert rules in S3."""
+    (storage,) = emulator.client("cloudformation").describe_stacks(StackName="stockstream-again-storage")["Stacks"]
+    stored = emulator.client("s3").get_object(Bucket=outputs_of(storage)["ArchiveBucket"], Key=RULES_KEY)
+    content: bytes = stored["Body"].read()
+    return content
 
 
 def on_a_terminal(emulator: Emulator, answer: bytes, *arguments: str) -> tuple[int, str]:
@@ -88,6 +98,7 @@ def test_what_is_not_named_stays_as_it_is(emulator: Emulator, folder: Path) -> N
     assert "stockstream-again-processor is up to date" in said
     assert "rule" not in said
     assert parameters(emulator, "processor")["BatchSize"] == "7"
+    assert rules_of(emulator) == RULES.encode()
 
     key = parameters(emulator, "processor")["CodeKey"]
     wrong = folder / "none.toml"
@@ -98,8 +109,9 @@ def test_what_is_not_named_stays_as_it_is(emulator: Emulator, folder: Path) -> N
     assert "alert rules: adds the rule split\n" in said
     assert "alert rules: removes the rule rsi\n" in said
     assert "alert rules: changes the rule big\n" in said
-    assert "  other code or rules of the function\n" in said
-    assert parameters(emulator, "processor")["CodeKey"] != key
+    assert "stockstream-again-processor is up to date" in said  # rules are no code
+    assert parameters(emulator, "processor")["CodeKey"] == key
+    assert rules_of(emulator) == changed.read_bytes()
     assert (parameters(emulator, "processor")["BatchSize"], parameters(emulator, "stream")["RetentionHours"]) == (
         "7",
         "48",
@@ -108,6 +120,7 @@ def test_what_is_not_named_stays_as_it_is(emulator: Emulator, folder: Path) -> N
     said = run(emulator, "--rules", "default", "--reset", "RetentionHours")
     assert "alert rules: adds the rule rsi\n" in said
     assert "alert rules: removes the rule big\n" in said
+    assert rules_of(emulator) == DEFAULT_FILE.read_bytes()
     assert "  RetentionHours: 48 → (its default)\n" in said
     assert parameters(emulator, "stream")["RetentionHours"] == "24"
     assert "rule" not in run(emulator)

@@ -110,6 +110,20 @@ class NothingMarkedPublished(TornStateTable):
         return {lane: Stored(read.state, 0) for lane, read in super().read(lanes).items()}
 
 
+class OnlyAlertsOfCurrentRules(TornStateTable):
+    """Reads a state with those pending alerts alone that the current rules would raise, by their names."""
+
+    def read(self, lanes: Collection[str]) -> dict[str, Stored]:
+        return {
+            lane: replace(stored, state=self._filtered(stored.state)) for lane, stored in super().read(lanes).items()
+        }
+
+    def _filtered(self, state: LaneState) -> LaneState:
+        names = {rule.id for rule in self._cloud.stored_rules.current.rules}
+        kept = [item for item in state.pending if item.alert is None or item.alert.rule in names]
+        return replace(state, pending=tuple(kept), published=state.published + len(state.pending) - len(kept))
+
+
 class StaleReads(TornStateTable):
     """Every second read returns what was stored before the last write, as DynamoDB's default read may."""
 

@@ -46,6 +46,15 @@ RULES = Rules(
     ]
 )
 """Rules that raise many alerts."""
+CHANGED_RULES = Rules(
+    [
+        PriceMove(name="move", percent=2, cooldown_minutes=0, severity="critical"),
+        ZScore(name="z_score", above=1, cooldown_minutes=2),
+        BollingerBreakout(name="other_breakout", widths=0.5, cooldown_minutes=1),
+        StaleFeed(name="stale", minutes=1, intervals=0, cooldown_minutes=1),
+    ]
+)
+"""Other rules: some are new, some are gone, and some of the same name raise other alerts."""
 
 
 def _old_bar(symbol: str, minute: int) -> Row:
@@ -112,6 +121,7 @@ class Cloud(World):
         self.bar_rows |= _OLD_BARS
         self.settings = SETTINGS
         self.reads_marks_first = False
+        self.stored_rules = StoredRules()
         self.quotes = PartialTable(self, "rows", self.rows, ("symbol", "timestamp"))
         self.bars = PartialBarTable(self, "bars", self.bar_rows, ("symbol", "minute"))
         self.state_table: MemoryStateTable = TornStateTable(self)
@@ -119,9 +129,38 @@ class Cloud(World):
         self.quarantine = PartialQuarantine(self)
 
 
+class StoredRules:
+    """The rules in S3."""
+
+    def __init__(self) -> None:
+        self.current = RULES
+        self.are_seen: Callable[[], bool] = lambda: True
+        """Whether an instance looks for other rules before a batch."""
+        self.use: Callable[[Rules], None] = lambda _: None
+        """Called with the rules that an instance uses for a batch."""
+
+    def change(self) -> None:
+        """Write other rules."""
+        self.current = CHANGED_RULES if self.current is RULES else RULES
+
+
+class InstanceRules:
+    """The rules of one instance, which looks for others now and then."""
+
+    def __init__(self, stored: StoredRules) -> None:
+        self._stored, self._rules = stored, stored.current
+
+    def __call__(self) -> Rules:
+        """The rules for the next batch."""
+        if self._stored.are_seen():
+            self._rules = self._stored.current
+        self._stored.use(self._rules)
+        return self._rules
+
+
 def processor_of(cloud: Cloud) -> Processor:
     """A processor over a world, with rules that raise many alerts."""
-    return make_processor(cloud, settings=cloud.settings, rules=RULES)
+    return make_processor(cloud, settings=cloud.settings, rules=InstanceRules(cloud.stored_rules))
 
 
 class PartialTable(MemoryTable):

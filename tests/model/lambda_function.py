@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from aws_requests import Unavailable
+from processor_lambda.alerts import Rules
 from processor_lambda.errors import CommitConflict
 from processor_lambda.records import Record
 from replica.event_source.records import Record as KinesisRecord
@@ -93,6 +94,8 @@ class Invocation:
         """Whether it had no fault, and no other invocation ran at the same time."""
         self.first_fault: FirstFault | None = None
         """When it was first killed, failed, abandoned or processed in part."""
+        self.rules: Rules | None = None
+        """The rules that it says it uses. None until it has read them."""
         self.thread: _PausableThread | None = None
         """The thread that it runs in, if it is going to be abandoned."""
 
@@ -111,6 +114,12 @@ class Scheduler(Protocol):
 
     def faults(self, records: Sequence[Record]) -> Sequence[Fault]:
         """Choose the faults of the next invocation, in order."""
+
+    def sees_rules(self) -> bool:
+        """Choose whether an instance looks for other rules before a batch."""
+
+    def changes_rules(self, call: str) -> bool:
+        """Choose whether somebody writes other rules now. It is asked like `resume`."""
 
     def resume(self, abandoned: Sequence[Invocation], call: str) -> tuple[Invocation, int | None] | None:
         """Choose an abandoned invocation that continues now, and for how many points (None: to its end).
@@ -144,12 +153,14 @@ class Function:
         self.trace: list[str] = []
         """What happened, for a person."""
         cloud.fault = self._reach_point
+        cloud.stored_rules.are_seen, cloud.stored_rules.use = scheduler.sees_rules, self._use_rules
 
     def invoke(self, records: Sequence[KinesisRecord]) -> Outcome:
         """Invoke the function. Returns what Lambda sees."""
         if len(self.invocations) == MAX_INVOCATIONS:
             raise TooManyInvocations
         self._resume_others()
+        self._change_rules()
         invocation = self._new_invocation(records)
         if any(fault.kind == "abandoned" for fault in invocation.faults):
             invocation.thread = _PausableThread(lambda: self._run(invocation))
@@ -181,6 +192,16 @@ class Function:
             self._continue(invocation, points)
             if invocation.outcome is not None:
                 self.abandoned.remove(invocation)
+
+    def _change_rules(self, call: str = "") -> None:
+        if self._scheduler.changes_rules(call):
+            self.trace.append("    the rules change")
+            self._cloud.stored_rules.change()
+
+    def _use_rules(self, rules: Rules) -> None:
+        """The current invocation has read the rules. Its log line names the first ones that it reads."""
+        if self._current is not None and self._current.rules is None:
+            self._current.rules = rules
 
     def _new_invocation(self, records: Sequence[KinesisRecord]) -> Invocation:
         instance = self._scheduler.instance(self._idle)
@@ -224,6 +245,7 @@ class Function:
         invocation = self._current
         assert invocation is not None
         self.history.record(invocation.number, call)
+        self._change_rules(call)
         if invocation.thread is None or invocation not in self.abandoned:
             self._resume_others(call)
         elif invocation.points_left is not None:

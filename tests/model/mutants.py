@@ -41,6 +41,7 @@ from tests.model.broken_ports import (
     NoStoredBars,
     NothingMarkedPublished,
     NumbersMessages,
+    OnlyAlertsOfCurrentRules,
     PublishesBeforeCommit,
     RemembersCommits,
     RetriesInvalidAlerts,
@@ -253,6 +254,23 @@ class _MarksAtEnd:
             mark()
 
 
+class _ReadsRulesAgain:
+    """The rules are read again before each commit of a batch."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._processor = processor_of(cloud)
+        self._commit = self._processor._commit
+        self._processor._commit = self._read_and_commit  # type: ignore[assignment, method-assign]  # this is the mutation
+
+    def process(self, records: Sequence[Record]) -> None:
+        self._processor.process(records)
+
+    def _read_and_commit(self, *arguments: Any) -> LaneState:
+        processor = self._processor
+        processor._fold = Fold(processor._rules(), keep_lines=processor._rows_by_minute)
+        return self._commit(*arguments)
+
+
 class _IgnoresFailures:
     """A failure does not fail the batch."""
 
@@ -341,6 +359,12 @@ MUTANTS = {
     ),
     "quarantine an invalid alert": Mutant(
         _with_ports(topic=DropsInvalidAlerts), invariants.refused_lines_arrive_under_one_id
+    ),
+    "fold a batch by one set of rules": Mutant(
+        Build(processor=_ReadsRulesAgain), invariants.bars_equal_one_undisturbed_pass
+    ),
+    "publish the alerts that were committed, whatever the rules are now": Mutant(
+        _with_ports(state_table=OnlyAlertsOfCurrentRules), invariants.no_alert_is_lost
     ),
     "name a refused line by its place": Mutant(
         _with_ports(quarantine=NumbersMessages), invariants.refused_lines_arrive_under_one_id

@@ -27,8 +27,10 @@ TARGETS: dict[FaultKind, Sequence[str | None]] = {
 class RandomScheduler:
     """Decides at random, determined by its generator. It stops injecting faults after some number of them."""
 
-    def __init__(self, rng: random.Random) -> None:
-        self._rng = rng
+    def __init__(self, rng: random.Random, rules_rng: random.Random) -> None:
+        self._rng, self._rules_rng = rng, rules_rng
+        self._change_probability = rules_rng.choice((0.0, 0.01, 0.1))
+        """How likely it is that the rules change at a point."""
         self._risk = rng.choice((0.2, 0.4, 0.7))
         self._faults_left = rng.randint(0, 9)
         self._kinds: tuple[FaultKind, ...] = rng.choice(
@@ -66,6 +68,14 @@ class RandomScheduler:
             point += self._rng.randrange(10)
             faults.append(Fault(point, self._rng.choice(FATAL)))
         return faults
+
+    def sees_rules(self) -> bool:
+        """See `Scheduler`."""
+        return self._rules_rng.random() < 0.7
+
+    def changes_rules(self, call: str) -> bool:  # noqa: ARG002
+        """See `Scheduler`."""
+        return self._rules_rng.random() < self._change_probability
 
     def resume(self, abandoned: Sequence[Invocation], call: str) -> tuple[Invocation, int | None] | None:  # noqa: ARG002
         """See `Scheduler`."""
@@ -106,7 +116,7 @@ def play_seed(seed: int, build: Build = REAL) -> Run:
     with patch(MAX_PUBLICATIONS, rng.choice((1, 3, 250))):
         return play(
             random_scenario(rng.randrange(SCENARIOS)),
-            RandomScheduler(rng),
+            RandomScheduler(rng, random.Random(f"rules {seed}")),
             mapping,
             build,
             kill_at_end=rng.random() < 0.5,

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import gzip
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import NamedTuple
+from unittest.mock import patch
 
 from msgspec.structs import replace
 
 from lane_state import START, WHOLE, Alert, LaneState, Position
+from processor_lambda.alerts import Rules
+from processor_lambda.fold import Fold, Folded, PositionedLine
+from processor_lambda.indicators import Indicators
 from processor_lambda.ports import QuarantineMessage
 from processor_lambda.records import Record
 from processor_lambda.rows import Row
@@ -21,7 +25,7 @@ from replica.event_source.mapping import EventSourceMapping
 from replica.event_source.records import Record as KinesisRecord
 from tests.fakes.pipeline import SETTINGS
 from tests.fakes.processor_ports import unpack_state
-from tests.model.cloud import Cloud, processor_of
+from tests.model.cloud import RULES, Cloud, processor_of
 from tests.model.event_source import EventSource
 from tests.model.history import History
 from tests.model.lambda_function import BatchProcessor, Function, Invocation, Scheduler, TooManyInvocations
@@ -147,7 +151,9 @@ def play(
         before_redrive=redriven.effects_before,
         never_ended=never_ended,
         effects=effects_of(cloud),
-        expected=_expected(records, _counted(records, redriven.numbers, function), cloud.settings),
+        expected=_expected(
+            records, _counted(records, redriven.numbers, function), cloud.settings, _used_rules(function)
+        ),
     )
 
 
@@ -195,6 +201,52 @@ def _counted(records: Sequence[Record], discarded: Collection[int], function: Fu
     return tuple(first.values())
 
 
+class UsedRules(NamedTuple):
+    """The rules by which the lines of a lane were committed, between two positions."""
+
+    after: Position
+    until: Position
+    rules: Rules
+
+
+def _used_rules(function: Function) -> dict[int, list[UsedRules]]:
+    """By which rules each record was committed, as the invocations say it. Empty if the rules never changed."""
+    invocations = function.invocations
+    if all(invocation.rules in (None, RULES) for invocation in invocations):
+        return {}
+    used: dict[int, list[UsedRules]] = defaultdict(list)
+    for commit in function.history.commits:
+        invocation = invocations[commit.invocation]
+        for record in invocation.records:
+            if record.partition_key == commit.lane and invocation.rules is not None:
+                used[record.sequence_number].append(UsedRules(commit.before, commit.state.position, invocation.rules))
+    return used
+
+
+class _ReplayingFold(Fold):
+    """Folds each line by the rules by which it was committed in a run."""
+
+    used: Mapping[int, Sequence[UsedRules]]
+
+    def __init__(self, rules: Rules, *, keep_lines: bool = False) -> None:
+        super().__init__(rules, keep_lines=keep_lines)
+        self._keep = keep_lines
+
+    def __call__(
+        self, state: LaneState, lines: Sequence[PositionedLine], end: Position, warm: Mapping[str, Indicators]
+    ) -> Folded:
+        """Fold the lines up to the first one that was committed by other rules than the first."""
+        rules = [self._rules_of(line.position) for line in lines]
+        same = next((number for number, each in enumerate(rules) if each is not rules[0]), len(lines))
+        if same < len(lines):
+            lines, end = lines[:same], lines[same - 1].position
+        return Fold(rules[0] if rules else RULES, keep_lines=self._keep)(state, lines, end, warm)
+
+    def _rules_of(self, position: Position) -> Rules:
+        used = self.used.get(position.sequence, ())
+        return next((each.rules for each in used if each.after < position <= each.until), RULES)
+
+
 @lru_cache(maxsize=200)
 def undisturbed_effects(records: tuple[Record, ...], settings: Settings) -> Effects:
     """The effects of records that arrive as one batch and are processed without a fault."""
@@ -204,9 +256,23 @@ def undisturbed_effects(records: tuple[Record, ...], settings: Settings) -> Effe
     return effects_of(cloud)
 
 
-def _expected(records: tuple[Record, ...], counted: tuple[Record, ...], settings: Settings) -> Effects:
+def _effects_by(used: Mapping[int, Sequence[UsedRules]], records: tuple[Record, ...], settings: Settings) -> Effects:
+    """The same, where each line is folded by the rules by which it was committed in a run."""
+    if not used:
+        return undisturbed_effects(records, settings)
+    fold = type("_FoldOfRun", (_ReplayingFold,), {"used": used})
+    with patch("processor_lambda.processor.Fold", fold):
+        return undisturbed_effects.__wrapped__(records, settings)
+
+
+def _expected(
+    records: tuple[Record, ...],
+    counted: tuple[Record, ...],
+    settings: Settings,
+    used: Mapping[int, Sequence[UsedRules]],
+) -> Effects:
     """Rows, archive and refused lines come from all records; bars, alerts and states from the counted ones."""
-    of_all, of_counted = undisturbed_effects(records, settings), undisturbed_effects(counted, settings)
+    of_all, of_counted = undisturbed_effects(records, settings), _effects_by(used, counted, settings)
     return of_counted._replace(
         rows=of_counted.rows if settings.row_resolution == "minute" else of_all.rows,
         archived=of_all.archived,

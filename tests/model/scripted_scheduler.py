@@ -65,6 +65,14 @@ class ScriptedScheduler:
         """See `Scheduler`."""
         return next(self._faults, ())
 
+    def sees_rules(self) -> bool:
+        """See `Scheduler`."""
+        return True
+
+    def changes_rules(self, call: str) -> bool:
+        """See `Scheduler`. Every invocation has other rules than the one before it."""
+        return not call
+
     def resume(self, abandoned: Sequence[Invocation], call: str) -> tuple[Invocation, int | None] | None:
         """See `Scheduler`. The point after a call is not used, because the point before the next is the same moment."""
         if call.endswith(" done"):

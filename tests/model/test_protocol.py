@@ -18,7 +18,7 @@ import pytest
 
 from replica.event_source.mapping import UNLIMITED
 from tests.model.invariants import violations
-from tests.model.lambda_function import CALLS, Fault, FaultKind
+from tests.model.lambda_function import CALLS, Fault, FaultKind, Invocation
 from tests.model.mutants import MUTANTS, Mutant
 from tests.model.random_scheduler import mapping_of, play_seed
 from tests.model.runs import Run, is_about_alert
@@ -120,6 +120,9 @@ SITUATIONS = {
     "RetryAttemptsExhausted": 0,
     "forgot a symbol": 13,
     "met a forgotten symbol": 17,
+    "changed the rules within an invocation": 0,
+    "tried again by other rules before a commit": 0,
+    "tried again by other rules after a commit": 0,
 }
 """What has to happen in some of the random runs, or they test less than they seem to. The number is the seed from which
 the test searches for it."""
@@ -148,6 +151,7 @@ def situations(run: Run) -> Iterator[str]:
     if run.history.pointers:
         yield "pointed to an object"
     yield from _situations_of_memory(run)
+    yield from _situations_of_rules(run)
 
 
 def _situations_of_memory(run: Run) -> Iterator[str]:
@@ -161,6 +165,20 @@ def _situations_of_memory(run: Run) -> Iterator[str]:
             yield "forgot a symbol"
             forgotten |= gone
         known[commit.lane] = symbols
+
+
+def _situations_of_rules(run: Run) -> Iterator[str]:
+    if re.search(r"^    invocation .*\n    the rules change\n    invocation", "\n".join(run.trace), re.MULTILINE):
+        yield "changed the rules within an invocation"
+    committed = {commit.invocation for commit in run.history.commits}
+    before: dict[int, Invocation] = {}
+    for invocation in run.invocations:
+        for record in invocation.records:
+            earlier = before.get(record.sequence_number)
+            rules = {earlier.rules if earlier is not None else None, invocation.rules}
+            if len(rules - {None}) == 2 and earlier is not None:
+                yield f"tried again by other rules {'after' if earlier.number in committed else 'before'} a commit"
+            before[record.sequence_number] = invocation
 
 
 @pytest.mark.parametrize("mutant", MUTANTS.values(), ids=MUTANTS)

@@ -92,8 +92,11 @@ def _s3(request: Request) -> Call:
     bucket, _, key = path.path.lstrip("/").partition("/")
     if not key:
         assert request.method == "GET", request
-        return Call("s3:GetBucketLocation" if "location" in path.query else "s3:ListBucket", f"arn:aws:s3:::{bucket}")
-    return Call(_S3[request.method], f"arn:aws:s3:::{bucket}/{key}")
+        actions = {"location": "s3:GetBucketLocation", "versions": "s3:ListBucketVersions"}
+        action = next((action for word, action in actions.items() if word in path.query), "s3:ListBucket")
+        return Call(action, f"arn:aws:s3:::{bucket}")
+    action = "s3:GetObjectVersion" if "versionId=" in path.query else _S3[request.method]
+    return Call(action, f"arn:aws:s3:::{bucket}/{key}")
 
 
 def _arn(service: str, resource: str) -> str:

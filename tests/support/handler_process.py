@@ -16,8 +16,10 @@ MINUTE = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
 """The minute of every quote of a batch."""
 LANES = 2
 HANDLER_SCRIPT = """
-import json, sys
+import json, os, sys
+from processor_lambda import current_rules
 from processor_lambda.app import handler
+current_rules.RULES_REFRESH_SECONDS = float(os.environ.get("REFRESH_SECONDS", current_rules.RULES_REFRESH_SECONDS))
 for line in sys.stdin:
     print("ANSWER " + json.dumps(handler(json.loads(line), None)), flush=True)
 """

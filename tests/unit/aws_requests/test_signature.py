@@ -2,6 +2,7 @@
 
 import string
 from datetime import UTC, datetime
+from urllib.parse import quote, urlencode
 
 from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -27,6 +28,8 @@ any_headers = st.dictionaries(
     max_size=4,
 )
 
+queries = st.dictionaries(st.sampled_from(["max-keys", "prefix", "versionId", "versions"]), words | st.just(""))
+
 
 @settings(max_examples=sized(20, 100), deadline=None)
 @given(st.data())
@@ -34,6 +37,8 @@ def test_a_signature_is_the_one_that_botocore_makes(data: st.DataObject) -> None
     service, keys, host = data.draw(st.sampled_from(sorted(SIGNERS))), data.draw(any_keys), data.draw(hosts)
     headers, body, segment = data.draw(any_headers), data.draw(st.binary(max_size=200)), data.draw(words)
     method, path = ("PUT", f"/{segment.strip('/').replace('+', '%2B')}") if service == "s3" else ("POST", "/")
+    if service == "s3" and (query := data.draw(queries)):
+        path += "?" + urlencode(sorted(query.items()), quote_via=quote, safe="")
     request = AWSRequest(method=method, url=f"http://{host}{path}", data=body, headers=headers)
     credentials = Credentials(keys.access_key, keys.secret_key, keys.token)
     SIGNERS[service](credentials, service, "eu-west-1").add_auth(request)

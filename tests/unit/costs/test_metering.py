@@ -38,6 +38,7 @@ SETTINGS = Settings(
     archive_bucket="",
     alerts_topic_arn="",
     quarantine_queue_url="",
+    rules_key="",
 )
 
 
@@ -132,7 +133,7 @@ def test_the_expected_counts_are_those_of_the_pipelines_own_code(symbols: int, l
         alerts=world.topic,
         quarantine=world.quarantine,
         settings=SETTINGS,
-        rules=Rules(()),
+        rules=lambda: Rules(()),
     )
     units = accepted = sequence = 0
     batch: list[Record] = []
@@ -182,6 +183,8 @@ def test_calls_become_billed_units() -> None:
         Call("s3:PutObject", "/code/processor/x.zip", (1,)),
         Call("s3:ListObjectsV2", "undelivered/", (0,)),
         Call("s3:ListObjectsV2", "raw-data/", (0,)),
+        Call("s3:GetObject", "/archive/configuration/rules.toml", (0,)),
+        Call("s3:GetObject", "/archive/raw-data/dt=2026-11-23/x.gz", (0,)),
         Call("sns:Publish", "", (9, 8)),
     ]
     log = [
@@ -201,5 +204,5 @@ def test_calls_become_billed_units() -> None:
     assert (usage.quotes, usage.payload_units, usage.stream_bytes) == (7, 4, 50_301)
     assert (usage.row_writes, usage.bar_writes, usage.state_writes, usage.write_units) == (4, 1, 3, 8)
     assert (usage.read_units, usage.archive_puts, usage.archive_bytes, usage.other_puts) == (4, 1, 700, 2)
-    assert (usage.invocations, usage.gb_seconds, usage.alerts) == (1, 0.125, 2)
+    assert (usage.invocations, usage.gb_seconds, usage.alerts, usage.configuration_gets) == (1, 0.125, 2, 1)
     assert usage.log_bytes == 1_000 + (len(log[1]) + 26) + (700 + 2 * 26)
