@@ -48,6 +48,12 @@ DRY_RUN ?=
 PACKAGE_PYTHON ?= 3.13
 PACKAGE_ARCHITECTURE ?=
 
+# What `make deploy` and `make smoke` deploy.
+DEPLOY_OPTIONS = $(if $(PACKAGE_ARCHITECTURE),--architecture $(PACKAGE_ARCHITECTURE)) \
+  $(if $(wildcard infra/stages/$(STAGE).env),--parameters-file infra/stages/$(STAGE).env) \
+  $(foreach parameter,$(PARAMETERS),--parameter '$(parameter)') \
+  $(foreach name,$(RESET),--reset '$(name)') $(if $(RULES),--rules '$(RULES)') $(if $(IMAGE),--image '$(IMAGE)')
+
 # How many processes run the tests: a number, or `auto` for one on each core.
 WORKERS ?= auto
 # A test of `make e2e` fails after this many seconds, because the first one builds the images. pyproject.toml has the limit
@@ -57,7 +63,7 @@ E2E_TIMEOUT := 900
 UPGRADE ?=
 
 # No target builds a file of its own name.
-.PHONY: help demo sql bill yahoo unit test e2e trials bench check format lock package images deploy destroy clean
+.PHONY: help demo sql bill yahoo unit test e2e trials bench check format lock package images deploy destroy smoke clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list.
@@ -181,16 +187,18 @@ deploy: $(RUN) ## Deploy everything to AWS.
 ##   YES=1                                    do not ask before a deployment is changed
 ##   IMAGE=uri                                an image that is built already
 ##   DRY_RUN=1                                show what would change, and change nothing
-	@$(VENV)/bin/stockstream deploy --whole --stage '$(STAGE)' \
-	  $(if $(PACKAGE_ARCHITECTURE),--architecture $(PACKAGE_ARCHITECTURE)) \
-	  $(if $(wildcard infra/stages/$(STAGE).env),--parameters-file infra/stages/$(STAGE).env) \
-	  $(foreach parameter,$(PARAMETERS),--parameter '$(parameter)') \
-	  $(foreach name,$(RESET),--reset '$(name)') $(if $(RULES),--rules '$(RULES)') $(if $(YES),--yes) \
-	  $(if $(IMAGE),--image '$(IMAGE)') $(if $(DRY_RUN),--dry-run)
+	@$(VENV)/bin/stockstream deploy --whole --stage '$(STAGE)' $(DEPLOY_OPTIONS) $(if $(YES),--yes) \
+	  $(if $(DRY_RUN),--dry-run)
 
 destroy: $(RUN) ## Delete what `make deploy` made, except the tables and the archive.
 ##   STAGE=dev  the stage
 	@$(VENV)/bin/stockstream destroy --stage '$(STAGE)'
+
+smoke: $(RUN) ## Prove on an account that a stage works: deploy it, test it, remove it (about 50 minutes).
+##   STAGE=dev  the stage, which must not exist yet; the variables of `make deploy` choose what is deployed
+##   KEEP=1     keep the stage, which may then exist already
+##   YES=1      do not ask before the test begins
+	@$(VENV)/bin/stockstream smoke --stage '$(STAGE)' $(if $(KEEP),--keep) $(if $(YES),--yes) -- $(DEPLOY_OPTIONS)
 
 # Measured on 2 cores: pip takes 40 s of CPU for the demo and 15 s more for the tests, and uv 6 s and 3 s. Byte code is
 # compiled only where Python may not keep what it compiles (PYTHONDONTWRITEBYTECODE), because that takes another 40 s.

@@ -1,0 +1,88 @@
+"""The quotes of a span of time, as the archive, the table of rows and Athena have them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from operations.archive_reader import SPLIT_REVISION, ArchivedQuote, QuoteFilter, find_objects, read_quotes
+from operations.ports import ObjectStore
+from quotes import to_iso
+from smoke.checks import Identity, Span
+
+_MILLISECOND = timedelta(milliseconds=1)
+_AFTER_REVISIONS = "$"
+"""Sorts behind the `#` that begins a revision in the key of a row."""
+
+
+@dataclass
+class Archive:
+    """The archive's quotes. Each object is read once, since it never changes."""
+
+    store: ObjectStore
+    bucket: str
+    _read: dict[str, list[ArchivedQuote]] = field(default_factory=dict)
+
+    def quotes(self, span: Span, now: datetime) -> frozenset[Identity]:
+        """The quotes of a span that the archive has now."""
+        found: set[Identity] = set()
+        everything = QuoteFilter(symbols=None, before=datetime.max.replace(tzinfo=now.tzinfo))
+        addresses = find_objects(self.store, self.bucket, span.start, now)
+        new = [address for address in addresses if address not in self._read]
+        self._read |= zip(new, read_quotes(self.store, new, everything), strict=True)
+        for address in addresses:
+            found |= {
+                identity(quote)
+                for quote in self._read[address]
+                if quote.revision != SPLIT_REVISION and span.start <= quote.event_time < span.end
+            }
+        return frozenset(found)
+
+
+def identity(quote: ArchivedQuote) -> Identity:
+    """The symbol of a quote, and the sort key of its row."""
+    time = to_iso(quote.event_time)
+    return quote.symbol, f"{time}#{quote.revision}" if quote.revision else time
+
+
+def rows(dynamodb: Any, table: str, symbols: Iterable[str], span: Span) -> frozenset[Identity]:
+    """The rows of some symbols in a span."""
+    found: set[Identity] = set()
+    times = {":start": {"S": to_iso(span.start)}, ":end": {"S": to_iso(span.end - _MILLISECOND) + _AFTER_REVISIONS}}
+    for symbol in symbols:
+        pages = dynamodb.get_paginator("query").paginate(
+            TableName=table,
+            KeyConditionExpression="symbol = :symbol AND #time BETWEEN :start AND :end",
+            ExpressionAttributeNames={"#time": "timestamp"},
+            ExpressionAttributeValues={":symbol": {"S": symbol}, **times},
+            ProjectionExpression="symbol, #time",
+            ConsistentRead=True,
+        )
+        found |= {(item["symbol"]["S"], item["timestamp"]["S"]) for page in pages for item in page["Items"]}
+    return frozenset(found)
+
+
+def count_of_moments(span: Span) -> str:
+    """SQL that counts the symbols and event times of a span in the table `lines`. Trino and DuckDB understand it.
+
+    It leaves out revisions, since an engine that reads the columns from the lines finds none where no line has one.
+    """
+    return (
+        "SELECT count(*) FROM (SELECT DISTINCT symbol, event_time FROM lines "  # noqa: S608  (times only)
+        f"WHERE kind = 'quote' AND {_days(span)} "
+        f"AND event_time >= '{to_iso(span.start)}' AND event_time < '{to_iso(span.end)}') AS moments"
+    )
+
+
+def count_of_view(span: Span) -> str:
+    """SQL that counts the quotes of a span in the view `recent_quotes`, for Trino."""
+    start, end = (f"timestamp '{to_iso(time)[:-1].replace('T', ' ')}'" for time in (span.start, span.end))
+    where = f"{_days(span)} AND event_time >= {start} AND event_time < {end}"
+    return f"SELECT count(*) FROM recent_quotes WHERE {where}"  # noqa: S608  (times only)
+
+
+def _days(span: Span) -> str:
+    """The days on which quotes of a span may arrive, since the table has a folder for each hour of arrival."""
+    return f"dt BETWEEN '{span.start:%Y-%m-%d}' AND '{span.end + timedelta(days=1):%Y-%m-%d}'"

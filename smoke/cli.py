@@ -1,0 +1,113 @@
+"""The command `python -m smoke`, or `stockstream smoke`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cache
+from typing import Annotated
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+
+from deployment.image import ProducerImage
+from operations.aws import client
+from operations.errors import OperationsError
+from smoke import display, preflight
+from smoke.deadline import Clock
+from smoke.deployer import CommandDeployer
+from smoke.report import Report, as_json, as_markdown
+from smoke.stage import Stage
+from smoke.wiring import run
+from terminal.output import echo, echo_error
+from terminal.version import VersionOption
+from workspace.places import STATE
+
+NOT_PASSED = 1
+NOT_STARTED = 2
+INTERRUPTED = 130
+
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+
+
+@app.command(
+    epilog="Exit codes: 0 nothing failed; 1 a step or a clean-up failed; 2 the test did not begin; 130 interrupted."
+)
+def smoke(  # noqa: PLR0917  (options, by name)
+    stage: Annotated[str, typer.Option(help="The second part of the names of the stacks.")],
+    prefix: Annotated[str, typer.Option(help="The first part of the names of the stacks.")] = "stockstream",
+    keep: Annotated[  # noqa: FBT002  (an option, by name)
+        bool, typer.Option("--keep", help="Keep the stage. A stage that exists already is only tested with this.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before the test begins.")] = False,  # noqa: FBT002  (an option, by name)
+    deploy_options: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[-- OPTION...]", help="Options of `deploy`, such as `-- --image URI`.", show_default=False
+        ),
+    ] = None,
+    version: VersionOption = False,  # noqa: ARG001, FBT002  (an option, by name)
+) -> None:
+    """Prove on an account that a stage works.
+
+    This deploys the stage, waits for quotes, compares them in the archive, DynamoDB and Athena, stops the producer's
+    task, adds a symbol, deploys a function that fails, checks the alarms, computes the bill, and removes the stage
+    again. docs/smoke.md describes each step, what it costs, and what it cannot prove.
+
+    Each step has a time limit and a verdict. Whatever happens, also after Ctrl-C, what the test made is removed again,
+    except the tables and the archive, which `destroy` keeps.
+    """
+    options = tuple(deploy_options or ())
+    clock = Clock(time.monotonic, lambda: datetime.now(UTC), time.sleep)
+    tested = Stage(f"{prefix}-{stage}", cache(client), clock)
+    with _reported_errors():
+        place = preflight.place(tested.client)
+        echo(f"account {place.account}, region {place.region}, as {place.identity}")
+        existing = tested.existing_stacks()
+        image = None if "--image" in options else ProducerImage("arm64")
+        found = preflight.obstacles(tested.client, existing, stage=stage, keep=keep, image=image)
+    if found:
+        for line in found:
+            echo_error(line)
+        raise typer.Exit(NOT_STARTED)
+    display.plan(tested.prefix, exists=bool(existing), keep=keep)
+    if not yes and sys.stdin.isatty():
+        typer.confirm("Begin?", abort=True)
+    deployer = CommandDeployer(
+        prefix=prefix,
+        stage=stage,
+        cloudformation=tested.client("cloudformation"),
+        s3=tested.client("s3"),
+        environment=dict(os.environ),
+        options=(*options, *(("--yes",) if yes else ())),
+    )
+    report = run(tested, deployer, place, keep=keep, on_begin=display.begin, on_end=display.end)
+    display.show(report)
+    _write(report)
+    if report.interrupted:
+        raise typer.Exit(INTERRUPTED)
+    if not report.passed:
+        raise typer.Exit(NOT_PASSED)
+
+
+def _write(report: Report) -> None:
+    """Write the report to the directory where the programs keep what they make."""
+    STATE.mkdir(parents=True, exist_ok=True)
+    for suffix, content in ((".json", as_json(report)), (".md", as_markdown(report).encode())):
+        path = STATE / f"smoke-{report.stage}{suffix}"
+        path.write_bytes(content)
+        echo(f"written: {path}")
+
+
+@contextmanager
+def _reported_errors() -> Iterator[None]:
+    """Turn an error before the test begins into a message and an exit status."""
+    try:
+        yield
+    except (OperationsError, BotoCoreError, ClientError) as error:
+        echo_error(error)
+        raise typer.Exit(NOT_STARTED) from error
