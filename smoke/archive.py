@@ -23,25 +23,31 @@ class Archive:
 
     store: ObjectStore
     bucket: str
-    _read: dict[str, list[ArchivedQuote]] = field(default_factory=dict)
+    _read: dict[str, tuple[tuple[Identity, datetime], ...]] = field(default_factory=dict)
+    """The quotes and their event times, by the address of their object."""
 
     def quotes(self, span: Span, now: datetime) -> frozenset[Identity]:
         """The quotes of a span that the archive has now."""
-        found: set[Identity] = set()
         everything = QuoteFilter(symbols=None, before=datetime.max.replace(tzinfo=now.tzinfo))
         addresses = find_objects(self.store, self.bucket, span.start, now)
         new = [address for address in addresses if address not in self._read]
-        self._read |= zip(new, read_quotes(self.store, new, everything), strict=True)
-        for address in addresses:
-            found |= {
-                identity(quote)
-                for quote in self._read[address]
-                if quote.revision != SPLIT_REVISION and span.start <= quote.event_time < span.end
-            }
-        return frozenset(found)
+        for address, quotes in zip(new, read_quotes(self.store, new, everything), strict=True):
+            self._read[address] = tuple(
+                (_identity(quote), quote.event_time) for quote in quotes if quote.revision != SPLIT_REVISION
+            )
+        return frozenset(
+            identity
+            for address in addresses
+            for identity, event_time in self._read[address]
+            if span.start <= event_time < span.end
+        )
+
+    def batches_given_up(self, since: datetime) -> int:
+        """How many batches Lambda has discarded to the bucket since a time."""
+        return sum(1 for _ in self.store.list(f"s3://{self.bucket}/aws/lambda/", written_since=since))
 
 
-def identity(quote: ArchivedQuote) -> Identity:
+def _identity(quote: ArchivedQuote) -> Identity:
     """The symbol of a quote, and the sort key of its row."""
     time = to_iso(quote.event_time)
     return quote.symbol, f"{time}#{quote.revision}" if quote.revision else time

@@ -6,16 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from operations.errors import OperationsError
 from smoke.checks import SavedQuery
 from smoke.deadline import Deadline
+from smoke.errors import QueryFailed
 from smoke.verdicts import Failed, Passed, Verdict
 
 _UNFINISHED = ("QUEUED", "RUNNING")
-
-
-class QueryFailed(OperationsError):
-    """Athena did not answer a query."""
 
 
 @dataclass(frozen=True)

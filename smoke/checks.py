@@ -34,6 +34,8 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     quotes_in_view: int | None
     """How many quotes Athena finds in the view `recent_quotes`. None where the engine cannot read views."""
     archived_after: frozenset[Identity]
+    batches_given_up: int
+    """How many batches Lambda has discarded since the test began."""
     every_quote_has_a_row: bool
     """False if rows are only written for the last quote of a minute."""
 
@@ -60,6 +62,8 @@ def counts_agree(counts: Counts) -> Verdict:
     if counts.quotes_in_view is not None:
         figures.append(("Athena's view recent_quotes", counts.quotes_in_view, len(counts.archived)))
     seen = ", ".join(f"{name} {count}" for name, count, _ in figures)
+    if counts.batches_given_up:
+        return Failed(expected, f"Lambda has discarded {counts.batches_given_up} batches ({seen})")
     if not counts.archived:
         return Failed(expected, f"none in the archive ({seen})")
     if counts.archived != counts.archived_after:
@@ -96,6 +100,13 @@ def task_replaced(
         return Failed("quotes of the new task", "no quote since the task was stopped")
     told = "announced" if announced else "not announced, because the rule TaskStopped leaves out stops by hand"
     return Passed(f"task {name} was stopped ({told}), and {next(iter(new)).rpartition('/')[2]} replaced it")
+
+
+def polled(symbol: str, symbols: Collection[str]) -> Verdict:
+    """Whether a symbol that was added is among those with new quotes."""
+    if symbol in symbols:
+        return Passed(f"{symbol} was added at run time, and its quotes arrive")
+    return Failed(f"quotes of {symbol}", f"new quotes of {len(symbols)} other symbols")
 
 
 class Alarm(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from deployment.image import ProducerImage
 from operations.aws import client
 from operations.errors import OperationsError
 from smoke import display, preflight
+from smoke.commands import ChildProcesses
 from smoke.deadline import Clock
 from smoke.deployer import CommandDeployer
 from smoke.report import Report, as_json, as_markdown
@@ -63,7 +64,7 @@ def smoke(  # noqa: PLR0917  (options, by name)
     """
     options = tuple(deploy_options or ())
     clock = Clock(time.monotonic, lambda: datetime.now(UTC), time.sleep)
-    tested = Stage(f"{prefix}-{stage}", cache(client), clock)
+    tested = Stage(prefix, stage, cache(client), clock)
     with _reported_errors():
         place = preflight.place(tested.client)
         echo(f"account {place.account}, region {place.region}, as {place.identity}")
@@ -74,24 +75,23 @@ def smoke(  # noqa: PLR0917  (options, by name)
         for line in found:
             echo_error(line)
         raise typer.Exit(NOT_STARTED)
-    display.plan(tested.prefix, exists=bool(existing), keep=keep)
-    if not yes and sys.stdin.isatty():
+    display.plan(tested.full_name, exists=bool(existing), keep=keep)
+    if not yes and on_terminal():
         typer.confirm("Begin?", abort=True)
-    deployer = CommandDeployer(
-        prefix=prefix,
-        stage=stage,
-        cloudformation=tested.client("cloudformation"),
-        s3=tested.client("s3"),
-        environment=dict(os.environ),
-        options=(*options, *(("--yes",) if yes else ())),
-    )
-    report = run(tested, deployer, place, keep=keep, on_begin=display.begin, on_end=display.end)
+    commands = ChildProcesses(os.environ)
+    deployer = CommandDeployer(tested, commands, (*options, *(("--yes",) if yes else ())))
+    report = run(tested, deployer, commands, place, keep=keep, on_begin=display.begin, on_end=display.end)
     display.show(report)
     _write(report)
     if report.interrupted:
         raise typer.Exit(INTERRUPTED)
     if not report.passed:
         raise typer.Exit(NOT_PASSED)
+
+
+def on_terminal() -> bool:
+    """Whether a person can answer a question."""
+    return sys.stdin.isatty()
 
 
 def _write(report: Report) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from analytics import catalog
 from operations.s3 import S3ObjectStore
@@ -28,19 +28,18 @@ LONGEST = timedelta(minutes=10)
 """The longest span of the first comparison, which a stage with many symbols reads quickly."""
 
 
-@dataclass
 class Quotes:
     """The quotes since the start of the test."""
 
-    stage: Stage
-    _archives: list[Archive] = field(default_factory=list)
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
 
     def arrive(self, deadline: Deadline) -> Verdict:
         """Wait for quotes in the archive and in the table."""
 
         def look() -> Verdict:
             span = Span(self.stage.started_at, self.stage.clock.now())
-            archived = self._archive.quotes(span, span.end)
+            archived = self.archived(span)
             return quotes_arrived(archived, archived & self._rows(archived, span))
 
         return deadline.until(look)
@@ -55,18 +54,15 @@ class Quotes:
 
     def have_come_since(self, time: datetime) -> bool:
         """Whether the archive has a quote with a later event time."""
-        now = self.stage.clock.now()
-        return bool(self._archive.quotes(Span(time, now), now))
+        return bool(self.symbols_since(time))
 
     def symbols_since(self, time: datetime) -> frozenset[str]:
         """The symbols of the quotes with a later event time."""
-        now = self.stage.clock.now()
-        return frozenset(symbol for symbol, _ in self._archive.quotes(Span(time, now), now))
+        return frozenset(symbol for symbol, _ in self.archived(Span(time, self.stage.clock.now())))
 
     def rate(self) -> tuple[int, float]:
         """The number of symbols, and the quotes a second, so far."""
-        now = self.stage.clock.now()
-        archived = self._archive.quotes(Span(self.stage.started_at, now), now)
+        archived = self.archived(Span(self.stage.started_at, self.stage.clock.now()))
         times = sorted(time[: len("2026-11-23T14:30:00.000Z")] for _, time in archived)
         if not times:
             return 0, 0.0
@@ -82,11 +78,18 @@ class Quotes:
         names = [query.name for query in catalog.read().queries]
         return queries_answered(names, list(athena.saved(deadline)))
 
+    def span(self, longest: timedelta) -> Span:
+        """The last part of the test, of at most this length, without the moments before now."""
+        end = self.stage.clock.now() - SETTLING
+        return Span(end - min(longest, end - self.stage.started_at), end)
+
+    def archived(self, span: Span) -> frozenset[Identity]:
+        """The quotes of a span that the archive has now."""
+        return self._archive.quotes(span, self.stage.clock.now())
+
     def _counts(self, deadline: Deadline, longest: timedelta) -> Counts:
-        clock = self.stage.clock
-        end = clock.now() - SETTLING
-        span = Span(max(self.stage.started_at, end - min(longest, end - self.stage.started_at)), end)
-        archived = self._archive.quotes(span, clock.now())
+        span = self.span(longest)
+        archived = self.archived(span)
         stored = self._rows(archived, span)
         athena = self._athena
         view: int | None = None
@@ -98,7 +101,8 @@ class Quotes:
             rows=stored,
             moments_in_lines=int(athena.value(count_of_moments(span), deadline)),
             quotes_in_view=view,
-            archived_after=self._archive.quotes(span, clock.now()),
+            archived_after=self.archived(span),
+            batches_given_up=self._archive.batches_given_up(self.stage.started_at),
             every_quote_has_a_row=self.stage.parameters("processor").get("RowResolution", "every") == "every",
         )
 
@@ -106,11 +110,9 @@ class Quotes:
         symbols = {symbol for symbol, _ in archived}
         return rows(self.stage.client("dynamodb"), self.stage.output("QuotesTable"), symbols, span)
 
-    @property
+    @cached_property
     def _archive(self) -> Archive:
-        if not self._archives:
-            self._archives.append(Archive(S3ObjectStore(self.stage.client("s3")), self.stage.output("ArchiveBucket")))
-        return self._archives[0]
+        return Archive(S3ObjectStore(self.stage.client("s3")), self.stage.output("ArchiveBucket"))
 
     @property
     def _athena(self) -> Athena:

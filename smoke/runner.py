@@ -10,10 +10,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from deployment.errors import DeploymentError
 from operations.errors import OperationsError
 from smoke.deadline import Clock, Deadline
+from smoke.errors import SmokeError
 from smoke.plan import CLEAN_UP_SECONDS, Step
 from smoke.verdicts import Failed, LeftOut, Passed, Result, Verdict
 
-EXPECTED_ERRORS = (BotoCoreError, ClientError, DeploymentError, OperationsError, OSError)
+EXPECTED_ERRORS = (BotoCoreError, ClientError, DeploymentError, OperationsError, SmokeError, OSError)
 """What the calls of a step raise if AWS, the network or a command fails. Anything else is a mistake of this program."""
 
 Action = Callable[[Deadline], Verdict]

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from botocore.exceptions import ClientError
+
+from smoke.checks import polled
+from smoke.commands import Commands
 from smoke.deadline import Deadline
 from smoke.quotes import Quotes
 from smoke.runner import CleanUps
 from smoke.stage import Stage
-from smoke.verdicts import LeftOut, Verdict
+from smoke.verdicts import LeftOut, Passed, Verdict
+
+WATCHLIST = "configuration/watchlist.toml"
+"""The object in the archive's bucket that names the symbols."""
+ALWAYS_TRADED = ("BTC-USD", "ETH-USD", "SOL-USD", "XRP-USD", "DOGE-USD")
+"""Symbols that trade day and night. The simulated market knows them too."""
 
 
 @dataclass(frozen=True)
@@ -17,8 +26,39 @@ class Symbols:
 
     stage: Stage
     quotes: Quotes
+    commands: Commands
     clean_ups: CleanUps
 
-    def can_be_added(self, _deadline: Deadline) -> Verdict:
+    def can_be_added(self, deadline: Deadline) -> Verdict:
         """Add a symbol, and wait for its quotes."""
-        return LeftOut("the producer of this stage reads no list of symbols from S3")
+        if self._watchlist() is None:
+            return LeftOut(f"this stage has no {WATCHLIST} in its archive bucket, so its producer reads no list there")
+        known = self.quotes.symbols_since(self.stage.started_at)
+        new = next((symbol for symbol in ALWAYS_TRADED if symbol not in known), None)
+        if new is None:
+            return LeftOut(f"the stage polls all of {', '.join(ALWAYS_TRADED)} already")
+
+        def remove(deadline: Deadline) -> Verdict:
+            if new in (self._watchlist() or ""):
+                self._edit("remove", new, deadline)
+            return Passed(f"{new} is not in the list")
+
+        self.clean_ups.add(f"remove the symbol {new}", remove)
+        added_at = self.stage.clock.now()
+        self._edit("add", new, deadline)
+        return deadline.until(lambda: polled(new, self.quotes.symbols_since(added_at)))
+
+    def _edit(self, verb: str, symbol: str, deadline: Deadline) -> None:
+        names = ("--stack-prefix", self.stage.prefix, "--stage", self.stage.name)
+        self.commands.run("operations", "symbols", verb, symbol, *names, seconds=deadline.seconds_left)
+
+    def _watchlist(self) -> str | None:
+        """The text of the object; None if there is none."""
+        try:
+            found = self.stage.client("s3").get_object(Bucket=self.stage.output("ArchiveBucket"), Key=WATCHLIST)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NoSuchKey":
+                return None
+            raise
+        text: str = found["Body"].read().decode()
+        return text

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from smoke.alarms import Alarms
 from smoke.bill import BillSoFar
+from smoke.commands import Commands
 from smoke.deadline import Deadline
 from smoke.deployer import Deployer
 from smoke.function import Function
@@ -28,6 +29,7 @@ _DATA = ("QuotesTable", "BarsTable", "StateTable", "ArchiveBucket")
 def run(
     stage: Stage,
     deployer: Deployer,
+    commands: Commands,
     place: Place,
     *,
     keep: bool,
@@ -40,12 +42,12 @@ def run(
     began, stage.started_at = clock.monotonic(), clock.now()
     runner = Runner(clock, CleanUps(), on_begin, on_end)
     try:
-        runner.run(steps, actions(stage, deployer, runner.clean_ups, keep=keep))
+        runner.run(steps, actions(stage, deployer, commands, runner.clean_ups, keep=keep))
     except KeyboardInterrupt:  # between two steps
         runner.interrupted = True
     results = tuple(runner.results)
     return Report(
-        stage=stage.prefix,
+        stage=stage.full_name,
         account=place.account,
         region=place.region,
         started_at=stage.started_at,
@@ -56,7 +58,9 @@ def run(
     )
 
 
-def actions(stage: Stage, deployer: Deployer, clean_ups: CleanUps, *, keep: bool) -> Mapping[str, Action]:
+def actions(
+    stage: Stage, deployer: Deployer, commands: Commands, clean_ups: CleanUps, *, keep: bool
+) -> Mapping[str, Action]:
     """What each step of the plan does. `keep` says whether the stage stays after the test."""
     deployment = _Deployment(stage, deployer, clean_ups, keep)
     notices, quotes = Notices(stage, clean_ups), Quotes(stage)
@@ -67,7 +71,7 @@ def actions(stage: Stage, deployer: Deployer, clean_ups: CleanUps, *, keep: bool
         "counts": quotes.agree,
         "queries": quotes.saved_queries,
         "task stop": Tasks(stage, notices, quotes).stop_one,
-        "symbol": Symbols(stage, quotes, clean_ups).can_be_added,
+        "symbol": Symbols(stage, quotes, commands, clean_ups).can_be_added,
         "rollback": Function(stage, deployer, clean_ups, stays=keep).rolls_back,
         "nothing lost": quotes.still_agree,
         "alarm notice": notices.alarm_arrives,

@@ -20,6 +20,7 @@ from replica.emulator import Emulator
 from replica.event_source.aws import connect
 from replica.producer_process import ProducerProcess, environment
 from smoke import display
+from smoke.commands import ChildProcesses
 from smoke.deadline import Clock, Deadline
 from smoke.preflight import obstacles, place
 from smoke.report import Report
@@ -28,11 +29,11 @@ from smoke.verdicts import LeftOut, Passed
 from smoke.wiring import run
 from tests.support.whole_deployment import QUIET, templates_for_ministack, whole_deployment
 
-PREFIX = "smoke-test"
+PREFIX, NAME = "smoke", "test"
 LEFT_OUT = {
     "queries": "the SQL engine here is not Athena's",
     "task stop": "no container runs in the task here",
-    "symbol": "the producer of this stage reads no list of symbols from S3",
+    "symbol": "this stage has no configuration/watchlist.toml",
     "rollback": "has no alias live",
 }
 
@@ -74,7 +75,7 @@ class EmulatedDeployer:
 
 @pytest.fixture(scope="module")
 def stage(emulator: Emulator) -> Stage:
-    return Stage(PREFIX, cache(emulator.client), Clock(time.monotonic, lambda: datetime.now(UTC), time.sleep))
+    return Stage(PREFIX, NAME, cache(emulator.client), Clock(time.monotonic, lambda: datetime.now(UTC), time.sleep))
 
 
 @pytest.fixture(scope="module")
@@ -82,10 +83,13 @@ def report(
     emulator: Emulator, stage: Stage, package: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Report]:
     folder = tmp_path_factory.mktemp("smoke")
-    deployment = whole_deployment(emulator, PREFIX, [], templates_for_ministack(folder))
+    deployment = whole_deployment(emulator, f"{PREFIX}-{NAME}", [], templates_for_ministack(folder))
     with ExitStack() as running:
         deployer = EmulatedDeployer(emulator, deployment, package, folder, running)
-        yield run(stage, deployer, place(stage.client), keep=False, on_begin=display.begin, on_end=display.end)
+        commands = ChildProcesses(emulator.environment())
+        yield run(
+            stage, deployer, commands, place(stage.client), keep=False, on_begin=display.begin, on_end=display.end
+        )
 
 
 def test_what_the_emulator_has_passes_and_the_rest_is_left_out_with_its_reason(report: Report) -> None:
