@@ -9,6 +9,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, Protocol
 
@@ -63,8 +64,9 @@ def _pass_on(output: IO[bytes], words: deque[str]) -> None:
     while chunk := os.read(output.fileno(), _CHUNK):
         text = chunk.decode(errors="replace")
         words.append(text)
-        sys.stderr.write(text)  # the command has made it harmless
-        sys.stderr.flush()
+        with suppress(OSError):  # nobody may read it any more
+            sys.stderr.write(text)  # the command has made it harmless
+            sys.stderr.flush()
 
 
 def _last_words(words: Iterable[str]) -> str:

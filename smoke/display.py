@@ -1,6 +1,11 @@
-"""Shows a smoke test to the person who runs it: the plan, a line for each step, and a table at the end."""
+"""Shows a smoke test to the person who runs it: the plan, a line for each step, and a table at the end.
+
+The test goes on, and cleans up, when nobody reads what it prints any more, such as after the end of the terminal.
+"""
 
 from __future__ import annotations
+
+from contextlib import suppress
 
 from rich.console import Console
 from rich.table import Table
@@ -8,12 +13,15 @@ from rich.text import Text
 
 from smoke.bill import so_far
 from smoke.plan import DESTROY, HOUR_SECONDS, STEPS, Step
-from smoke.report import Report, minutes, summary
+from smoke.report import Report, minutes, summary, whole_minutes
 from smoke.verdicts import Result, sentence, word
 from terminal import printable
+from terminal.masking import masked
 from terminal.output import echo
 
 _WIDTH = 120
+_SYMBOLS, _QUOTES_A_SECOND = 24, 2.4
+"""Those of a stage with the default parameters."""
 _STYLES = {"passed": "green", "failed": "bold red", "left out": "yellow"}
 
 
@@ -23,26 +31,26 @@ def plan(stage: str, *, exists: bool, keep: bool) -> None:
     usual = sum(step.usual_seconds for step in steps)
     most = sum(step.limit_seconds for step in steps)
     before = "exists and is deployed again" if exists else "does not exist and is deployed"
-    after = "It stays." if keep else "Afterwards it is removed; its tables and its archive stay."
-    echo(f"The stage {stage} {before}. {after}")
+    after = "It stays." if keep else "Afterwards it is removed. Its tables and its archive stay."
+    _say(f"The stage {stage} {before}. {after}")
     if exists:
-        echo(
+        _say(
             "The test disturbs it: the producer misses about a minute of quotes, the processor stands still for some "
             "minutes and then catches up, and the operators get notices."
         )
-    echo(f"The test takes about {minutes(usual)}, and {minutes(most)} at most.")
+    _say(f"The test takes about {whole_minutes(usual)}, and {whole_minutes(most)} at most.")
     if not exists:
-        echo(f"It costs about {so_far({}, 24, 2.4, usual / HOUR_SECONDS)}")
+        _say(f"It costs about {so_far({}, _SYMBOLS, _QUOTES_A_SECOND, usual / HOUR_SECONDS)}.")
 
 
 def begin(step: Step) -> None:
     """Print that a step begins."""
-    echo(f"{step.name}: {step.title} (at most {minutes(step.limit_seconds)})")
+    _say(f"{step.name}: {step.title} (at most {whole_minutes(step.limit_seconds)})")
 
 
 def end(result: Result) -> None:
     """Print what came of a step."""
-    echo(f"{result.step}: {word(result.verdict)} after {minutes(result.seconds)}: {sentence(result)}")
+    _say(f"{result.step}: {word(result.verdict)} after {minutes(result.seconds)}: {sentence(result)}")
 
 
 def show(report: Report) -> None:
@@ -56,8 +64,14 @@ def show(report: Report) -> None:
             printable(result.step),
             Text(verdict, style=_STYLES[verdict]),
             minutes(result.seconds),
-            Text(printable(sentence(result))),
+            Text(printable(masked(sentence(result)))),
         )
     out = Console(highlight=False)
-    (out if out.is_terminal else Console(width=_WIDTH, highlight=False)).print(table)
-    echo(summary(report))
+    with suppress(OSError):
+        (out if out.is_terminal else Console(width=_WIDTH, highlight=False)).print(table)
+    _say(summary(report))
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):
+        echo(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from datetime import datetime
 
@@ -40,6 +41,11 @@ def summary(report: Report) -> str:
 def minutes(seconds: float) -> str:
     """A time as minutes and seconds."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d} min"
+
+
+def whole_minutes(seconds: float) -> str:
+    """A time in minutes, rounded up, in words."""
+    return f"{math.ceil(seconds / 60)} minutes"
 
 
 def as_json(report: Report) -> bytes:

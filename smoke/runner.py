@@ -95,10 +95,10 @@ class Runner:
         try:
             verdict = action(Deadline(self.clock, began + step.limit_seconds))
         except EXPECTED_ERRORS as error:
-            verdict = Failed(step.title, f"{type(error).__name__}: {error}")
+            verdict = Failed("no error", f"{type(error).__name__}: {error}")
         except KeyboardInterrupt:
             self.interrupted = True
-            verdict = Failed(step.title, "interrupted")
+            verdict = Failed("that it ends by itself", "interrupted")
         self._end(step, self.clock.monotonic() - began, verdict)
 
     def _skip(self, step: Step, why: str) -> None:

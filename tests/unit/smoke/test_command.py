@@ -130,5 +130,5 @@ def test_each_denied_call_is_an_obstacle_and_an_unsupported_one_is_not() -> None
 def test_the_plan_says_how_long_it_may_take_and_what_it_costs() -> None:
     output = invoke("--stage", "dev", "--yes").output
     most = sum(step.limit_seconds for step in (*STEPS, DESTROY)) / 60
-    assert f"and {most:.0f}:00 min at most" in output
+    assert f"and {most:.0f} minutes at most" in output
     assert "It costs about $0." in output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from deployment.functions import ROOT
 from smoke.deployer import CommandDeployer
 from smoke.plan import DESTROY, STEPS
 from smoke.runner import CleanUps
@@ -25,3 +26,9 @@ def test_a_step_needs_only_steps_before_it() -> None:
 
 def test_a_step_usually_takes_less_than_its_limit() -> None:
     assert all(0 < step.usual_seconds < step.limit_seconds for step in (*STEPS, DESTROY))
+
+
+def test_the_documentation_has_each_step_with_its_limit() -> None:
+    rows = [line.split(" | ") for line in (ROOT / "docs" / "smoke.md").read_text().splitlines() if " min | " in line]
+    limits = {row[0].removeprefix("| "): row[2] for row in rows}
+    assert limits == {step.name: f"{step.limit_seconds / 60:.0f} min" for step in (*STEPS, DESTROY)}
