@@ -93,11 +93,11 @@ def task_replaced(
     new = {task: health for task, health in running.items() if task != stopped}
     if announced and not any(name in notice for notice in notices):
         return Failed(f"a notice that task {name} stopped", f"{len(notices)} notices, none of them about it")
-    if not any(health in ("HEALTHY", "UNKNOWN") for health in new.values()):
+    if "HEALTHY" not in new.values():
         states = ", ".join(new.values()) or "none"
         return Failed("a new task that is healthy", f"new tasks: {states}")
     if not has_new_quotes:
-        return Failed("quotes of the new task", "no quote since the task was stopped")
+        return Failed("quotes of the new task", "no quote since it started")
     told = "announced" if announced else "not announced, because the rule TaskStopped leaves out stops by hand"
     return Passed(f"task {name} was stopped ({told}), and {next(iter(new)).rpartition('/')[2]} replaced it")
 

@@ -70,11 +70,14 @@ def smoke(  # noqa: PLR0917  (options, by name)
         echo(f"account {place.account}, region {place.region}, as {place.identity}")
         existing = tested.existing_stacks()
         image = None if "--image" in options else ProducerImage("arm64")
-        found = preflight.obstacles(tested.client, existing, stage=stage, keep=keep, image=image)
+        denied = preflight.denied_calls(tested.client)
+        found = preflight.obstacles(existing, stage=stage, keep=keep, image=image)
     if found:
         for line in found:
             echo_error(line)
         raise typer.Exit(NOT_STARTED)
+    for line in denied:
+        echo(f"warning: AWS denies a call, so a step may fail: {line}")
     display.plan(tested.full_name, exists=bool(existing), keep=keep)
     if not yes and on_terminal():
         typer.confirm("Begin?", abort=True)

@@ -36,11 +36,8 @@ class Function:
         before = self._version()
         if before is None:
             return LeftOut(f"the function has no alias {ALIAS}, so this stage has no rollback")
-        stack = self.stage.stack("processor")
-        if "RollbackConfiguration" not in stack:
+        if "RollbackConfiguration" not in self.stage.stack("processor"):
             return LeftOut("this CloudFormation does not know rollback triggers: no stack has a RollbackConfiguration")
-        if not stack["RollbackConfiguration"].get("RollbackTriggers"):
-            return Failed("rollback triggers of the stack processor", "none, so the failing version was not deployed")
         if self.stays:
             code = self._code()
             self.clean_ups.add_step(RESTORE, lambda deadline: self._restore(code, deadline))

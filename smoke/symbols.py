@@ -19,6 +19,9 @@ WATCHLIST = "configuration/watchlist.toml"
 ALWAYS_TRADED = ("BTC-USD", "ETH-USD", "SOL-USD", "XRP-USD", "DOGE-USD")
 """Symbols that trade day and night. The simulated market knows them too."""
 
+GROUP = "smoke-test"
+"""The watch group of the symbol. It is removed with its only symbol."""
+
 
 @dataclass(frozen=True)
 class Symbols:
@@ -45,12 +48,12 @@ class Symbols:
 
         self.clean_ups.add(f"remove the symbol {new}", remove)
         added_at = self.stage.clock.now()
-        self._edit("add", new, deadline)
+        self._edit("add", new, deadline, "--new-group", GROUP)
         return deadline.until(lambda: polled(new, self.quotes.symbols_since(added_at)))
 
-    def _edit(self, verb: str, symbol: str, deadline: Deadline) -> None:
+    def _edit(self, verb: str, symbol: str, deadline: Deadline, *options: str) -> None:
         names = ("--stack-prefix", self.stage.prefix, "--stage", self.stage.name)
-        self.commands.run("operations", "symbols", verb, symbol, *names, seconds=deadline.seconds_left)
+        self.commands.run("operations", "symbols", verb, symbol, *names, *options, seconds=deadline.seconds_left)
 
     def _watchlist(self) -> str | None:
         """The text of the object; None if there is none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from smoke.checks import task_replaced
 from smoke.deadline import Deadline
@@ -36,27 +37,32 @@ class Tasks:
         if not any(container.get("imageDigest") for container in described["containers"]):
             return LeftOut("no container runs in the task here: ECS names no digest of its image")
         announced = self._is_announced()
-        stopped_at = self.stage.clock.now()
         ecs.stop_task(cluster=cluster, task=task, reason="A smoke test of stockstream stops this task.")
-        return deadline.until(
-            lambda: task_replaced(
+
+        def look() -> Verdict:
+            tasks = self._running()
+            started = [begun for name, (_, begun) in tasks.items() if name != task and begun is not None]
+            return task_replaced(
                 task,
-                self._running(),
+                {name: health for name, (health, _) in tasks.items()},
                 self.notices.look(),
                 announced=announced,
-                has_new_quotes=self.quotes.have_come_since(stopped_at),
+                has_new_quotes=bool(started) and self.quotes.have_come_since(max(started)),
             )
-        )
 
-    def _running(self) -> dict[str, str]:
-        """The health of each running task, by its ARN."""
+        return deadline.until(look)
+
+    def _running(self) -> dict[str, tuple[str, datetime | None]]:
+        """The health of each running task, and since when it runs, by its ARN."""
         ecs, cluster = self.stage.client("ecs"), self.stage.output("ClusterName")
         found = ecs.list_tasks(cluster=cluster, serviceName=self.stage.output("ServiceName"), desiredStatus="RUNNING")
         if not found["taskArns"]:
             return {}
         tasks = ecs.describe_tasks(cluster=cluster, tasks=found["taskArns"])["tasks"]
         return {
-            task["taskArn"]: task.get("healthStatus", "UNKNOWN") for task in tasks if task["lastStatus"] == "RUNNING"
+            task["taskArn"]: (task.get("healthStatus", "UNKNOWN"), task.get("startedAt"))
+            for task in tasks
+            if task["lastStatus"] == "RUNNING"
         }
 
     def _is_announced(self) -> bool:

@@ -10,9 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 import smoke.cli as command
+from deployment.image import ProducerImage
 from smoke import preflight
 from smoke.plan import DESTROY, STEPS
-from smoke.preflight import denied_calls, obstacles
+from smoke.preflight import obstacles
 from smoke.report import Report
 from smoke.verdicts import Failed, Passed, Result
 from tests.fakes.smoke_clock import START
@@ -117,13 +118,24 @@ def test_it_asks_once_on_a_terminal(ran: list[dict[str, Any]], monkeypatch: pyte
     assert len(ran) == 1
 
 
-def test_each_denied_call_is_an_obstacle_and_an_unsupported_one_is_not() -> None:
+def test_a_denied_call_is_a_warning_and_an_unsupported_one_is_not(
+    monkeypatch: pytest.MonkeyPatch, ran: list[dict[str, Any]]
+) -> None:
     aws = ScriptedAws(
-        ALLOWED | {"athena.list_work_groups": refusal("AccessDeniedException"), "kms.list_keys": refusal("NotThere")}
+        ALLOWED
+        | {"athena.list_work_groups": refusal("AccessDeniedException"), "kms.list_keys": refusal("NotImplemented")}
+        | {"cloudformation.describe_stacks": {"Stacks": []}}
     )
-    assert denied_calls(aws.client) == ["athena list_work_groups: AccessDeniedException"]
-    (obstacle,) = obstacles(aws.client, [], stage="dev", keep=False, image=None)
-    assert obstacle.startswith("AWS denies a call that the test needs: athena")
+    monkeypatch.setattr(command, "client", aws.client)
+    output = " ".join(invoke("--stage", "dev", "--yes").output.split())
+    assert "AWS denies a call, so a step may fail: athena list_work_groups: AccessDeniedException" in output
+    assert "kms" not in output
+    assert len(ran) == 1
+
+
+def test_without_docker_and_image_the_test_does_not_begin(tmp_path: Path) -> None:
+    (obstacle,) = obstacles([], stage="dev", keep=False, image=ProducerImage("arm64", docker=str(tmp_path / "none")))
+    assert obstacle.startswith("docker is not installed")
 
 
 @pytest.mark.usefixtures("ran")
