@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from configuration import ConfigurationError
 from deployment.errors import DeploymentError
 from operations.errors import OperationsError
 from smoke.deadline import Clock, Deadline
@@ -14,7 +15,15 @@ from smoke.errors import SmokeError
 from smoke.plan import CLEAN_UP_SECONDS, Step
 from smoke.verdicts import Failed, LeftOut, Passed, Result, Verdict
 
-EXPECTED_ERRORS = (BotoCoreError, ClientError, DeploymentError, OperationsError, SmokeError, OSError)
+EXPECTED_ERRORS = (
+    BotoCoreError,
+    ClientError,
+    ConfigurationError,
+    DeploymentError,
+    OperationsError,
+    SmokeError,
+    OSError,
+)
 """What the calls of a step raise if AWS, the network or a command fails. Anything else is a mistake of this program."""
 
 Action = Callable[[Deadline], Verdict]

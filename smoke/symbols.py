@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from botocore.exceptions import ClientError
-
+from configuration import WATCHLIST_KEY, ConfigurationObject
 from smoke.checks import polled
 from smoke.commands import Commands
 from smoke.deadline import Deadline
@@ -14,8 +13,6 @@ from smoke.runner import CleanUps
 from smoke.stage import Stage
 from smoke.verdicts import LeftOut, Passed, Verdict
 
-WATCHLIST = "configuration/watchlist.toml"
-"""The object in the archive's bucket that names the symbols."""
 ALWAYS_TRADED = ("BTC-USD", "ETH-USD", "SOL-USD", "XRP-USD", "DOGE-USD")
 """Symbols that trade day and night. The simulated market knows them too."""
 
@@ -35,7 +32,9 @@ class Symbols:
     def can_be_added(self, deadline: Deadline) -> Verdict:
         """Add a symbol, and wait for its quotes."""
         if self._watchlist() is None:
-            return LeftOut(f"this stage has no {WATCHLIST} in its archive bucket, so its producer reads no list there")
+            return LeftOut(
+                f"this stage has no {WATCHLIST_KEY} in its archive bucket, so its producer reads no list there"
+            )
         known = self.quotes.symbols_since(self.stage.started_at)
         new = next((symbol for symbol in ALWAYS_TRADED if symbol not in known), None)
         if new is None:
@@ -57,11 +56,6 @@ class Symbols:
 
     def _watchlist(self) -> str | None:
         """The text of the object; None if there is none."""
-        try:
-            found = self.stage.client("s3").get_object(Bucket=self.stage.output("ArchiveBucket"), Key=WATCHLIST)
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "NoSuchKey":
-                return None
-            raise
-        text: str = found["Body"].read().decode()
-        return text
+        s3, bucket = self.stage.client("s3"), self.stage.output("ArchiveBucket")
+        stored = ConfigurationObject(s3, bucket, WATCHLIST_KEY).read()
+        return None if stored is None else stored.content.decode()

@@ -312,7 +312,7 @@ class TestSymbol:
         def get(**_: Any) -> Any:
             if content is None:
                 raise refusal("NoSuchKey")
-            return {"Body": io.BytesIO(content)}
+            return {"Body": io.BytesIO(content), "ContentLength": len(content), "ETag": '"1"'}
 
         bench = Bench(s3__get_object=get)
         quotes = KnownQuotes(bench.stage, frozenset({("BTC-USD", "2026-11-23T14:29:00.000Z")}))
