@@ -69,7 +69,8 @@ def smoke(  # noqa: PLR0917  (options, by name)
         place = preflight.place(tested.client)
         echo(f"account {place.account}, region {place.region}, as {place.identity}")
         existing = tested.existing_stacks()
-        image = None if "--image" in options else ProducerImage("arm64")
+        has_image = any(option.partition("=")[0] == "--image" for option in options)
+        image = None if has_image else ProducerImage("arm64")
         denied = preflight.denied_calls(tested.client)
         found = preflight.obstacles(existing, stage=stage, keep=keep, image=image)
     if found:
@@ -79,8 +80,8 @@ def smoke(  # noqa: PLR0917  (options, by name)
     for line in denied:
         echo(f"warning: AWS denies a call, so a step may fail: {line}")
     display.plan(tested.full_name, exists=bool(existing), keep=keep)
-    if not yes and on_terminal():
-        typer.confirm("Begin?", abort=True)
+    if not yes and on_terminal() and not typer.confirm("Begin?"):
+        raise typer.Exit(NOT_STARTED)
     commands = ChildProcesses(os.environ)
     deployer = CommandDeployer(tested, commands, (*options, *(("--yes",) if yes else ())))
     report = run(tested, deployer, commands, place, keep=keep, on_begin=display.begin, on_end=display.end)

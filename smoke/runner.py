@@ -79,36 +79,37 @@ class Runner:
                 elif missing := self._missing(step):
                     self._skip(step, f"it needs the step {missing}, which did not pass")
                 else:
-                    self._do(step, actions[step.name])
+                    self.interrupted = self._do(step, actions[step.name])
         finally:
             self._clean_up()
 
     def _clean_up(self) -> None:
+        gives_up = False
         while (waiting := self.clean_ups.pop()) is not None:
             step, action = waiting
-            before = self.interrupted
-            self.interrupted = False
-            self._do(step, action)
-            if self.interrupted:
-                while (waiting := self.clean_ups.pop()) is not None:
-                    self._end(waiting[0], 0.0, Failed("that it is undone", "interrupted before it was"))
-            self.interrupted = self.interrupted or before
+            if gives_up:
+                self._end(step, 0.0, Failed("that it is undone", "interrupted before it was"))
+            elif self._do(step, action):
+                self.interrupted = gives_up = True
 
     def _missing(self, step: Step) -> str | None:
         passed = {result.step for result in self.results if isinstance(result.verdict, Passed)}
         return next((name for name in step.needs if name not in passed), None)
 
-    def _do(self, step: Step, action: Action) -> None:
-        self.on_begin(step)
+    def _do(self, step: Step, action: Action) -> bool:
+        """Run one step. Returns whether it was interrupted."""
         began = self.clock.monotonic()
+        interrupted = False
         try:
+            self.on_begin(step)
             verdict = action(Deadline(self.clock, began + step.limit_seconds))
         except EXPECTED_ERRORS as error:
             verdict = Failed("no error", f"{type(error).__name__}: {error}")
         except KeyboardInterrupt:
-            self.interrupted = True
+            interrupted = True
             verdict = Failed("that it ends by itself", "interrupted")
         self._end(step, self.clock.monotonic() - began, verdict)
+        return interrupted
 
     def _skip(self, step: Step, why: str) -> None:
         self._end(step, 0.0, LeftOut(why))

@@ -111,7 +111,7 @@ def test_it_asks_once_on_a_terminal(ran: list[dict[str, Any]], monkeypatch: pyte
     monkeypatch.setattr(command, "on_terminal", lambda: True)
     runner = CliRunner()
     refused = runner.invoke(command.app, ["--stage", "dev", "--", "--image", "uri"], input="n\n")
-    assert refused.exit_code == 1
+    assert refused.exit_code == 2
     assert "Begin? [y/N]" in refused.output
     assert ran == []
     assert runner.invoke(command.app, ["--stage", "dev", "--", "--image", "uri"], input="y\n").exit_code == 0
