@@ -1,12 +1,20 @@
-"""Stand-ins for what a smoke test calls: clients that answer as they are told, and commands that are only recorded."""
+"""Stand-ins for what a smoke test calls: clients that answer as they are told, and commands that are only recorded.
+
+Each call and each answer is checked against botocore's model of the service, so a field that AWS does not know fails.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
+import botocore.session
+from botocore import xform_name
 from botocore.exceptions import ClientError
+from botocore.model import OperationModel, ServiceModel, Shape
+from botocore.validate import ParamValidator
 
 from smoke.errors import CommandFailed
 
@@ -22,6 +30,29 @@ def refusal(code: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": code}}, "Call")
 
 
+_SESSION = botocore.session.get_session()
+
+
+@cache
+def _model(service: str) -> ServiceModel:
+    return _SESSION.get_service_model(service)
+
+
+def _operation(service: str, method: str) -> OperationModel:
+    (name,) = [name for name in _model(service).operation_names if xform_name(name) == method]
+    return _model(service).operation_model(name)
+
+
+def _check(value: Any, shape: Shape | None, what: str, *, complete: bool) -> None:
+    """Check a call or an answer. An answer has only the fields that a test is about, so it is not `complete`."""
+    if shape is None:
+        return
+    report = ParamValidator().validate({} if value is None else value, shape)
+    if not complete:
+        report._errors = [error for error in report._errors if error[0] != "missing required field"]
+    assert not report.has_errors(), f"{what}: {report.generate_report()}"
+
+
 @dataclass
 class ScriptedAws:
     """Clients whose calls have one answer each, such as `{"ecs.list_tasks": {"taskArns": []}}`."""
@@ -34,10 +65,14 @@ class ScriptedAws:
 
     def answer(self, call: str, arguments: dict[str, Any]) -> Any:
         self.calls.append((call, arguments))
+        model = _operation(*call.split("."))
+        _check(arguments, model.input_shape, f"the call {call}", complete=True)
         answer = self.answers[call]
         if isinstance(answer, Exception):
             raise answer
-        return answer(**arguments) if callable(answer) else answer
+        answer = answer(**arguments) if callable(answer) else answer
+        _check(answer, model.output_shape, f"the answer of {call}", complete=False)
+        return answer
 
     def called(self, call: str) -> list[dict[str, Any]]:
         return [arguments for name, arguments in self.calls if name == call]
@@ -61,6 +96,8 @@ class _Paginator:
     method: str
 
     def paginate(self, **arguments: Any) -> list[Any]:
+        operation = _operation(self.client.service, self.method).name
+        assert _SESSION.get_paginator_model(self.client.service).get_paginator(operation)
         return [getattr(self.client, self.method)(**arguments)]
 
 

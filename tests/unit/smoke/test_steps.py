@@ -15,10 +15,11 @@ from deployment.errors import DeploymentError
 from deployment.functions import PROCESSOR
 from deployment.stacks import Outputs
 from smoke.alarms import Alarms
-from smoke.checks import Identity, Span
+from smoke.athena import Athena
+from smoke.checks import Identity, SavedQuery, Span
 from smoke.deadline import Deadline
 from smoke.deployer import CommandDeployer, failing_zip
-from smoke.errors import CommandFailed
+from smoke.errors import CommandFailed, QueryFailed
 from smoke.function import Function
 from smoke.notices import Notices
 from smoke.quotes import Quotes
@@ -94,7 +95,7 @@ class KnownQuotes(Quotes):
 class TestTaskStop:
     TASK, NEXT = "arn:aws:ecs:eu-central-1:1:task/cluster/one", "arn:aws:ecs:eu-central-1:1:task/cluster/two"
 
-    def bench(self, digest: str | None = "sha256:1", code: str = "UserInitiated") -> tuple[Bench, Tasks]:
+    def bench(self, digest: str = "sha256:1", code: str = "UserInitiated") -> tuple[Bench, Tasks]:
         running = [self.TASK]
 
         def stop(**_: Any) -> None:
@@ -139,7 +140,7 @@ class TestTaskStop:
         assert "not announced" in verdict.seen
 
     def test_without_a_container_nothing_is_stopped(self) -> None:
-        bench, tasks = self.bench(digest=None)
+        bench, tasks = self.bench(digest="")
         assert isinstance(tasks.stop_one(bench.deadline), LeftOut)
         assert bench.aws.called("ecs.stop_task") == []
 
@@ -366,6 +367,52 @@ class TestAlarms:
             cloudwatch__describe_alarms={"MetricAlarms": [ALARM | {"AlarmActions": []}]},
         )
         assert isinstance(Alarms(bench.stage).are_quiet(bench.deadline), Passed)
+
+
+class TestAthena:
+    """The engine answers after two looks."""
+
+    def bench(self, last: str = "SUCCEEDED") -> tuple[Bench, Athena]:
+        states = ["QUEUED", "RUNNING"]
+
+        def execution(**arguments: Any) -> Any:
+            status = {"State": states.pop(0) if states else last}
+            if not states and last == "FAILED":
+                status["StateChangeReason"] = "HIVE_METASTORE_ERROR"
+            query = {"Status": status, "Statistics": {"DataScannedInBytes": 5}}
+            return {"QueryExecution": query | {"QueryExecutionId": arguments["QueryExecutionId"]}}
+
+        rows = [{"Data": [{"VarCharValue": text}]} for text in ("_col0", "integer")]
+        bench = Bench(
+            athena__start_query_execution={"QueryExecutionId": "1"},
+            athena__get_query_execution=execution,
+            athena__get_query_results={"ResultSet": {"Rows": rows}},
+            athena__stop_query_execution=None,
+            athena__list_named_queries={"NamedQueryIds": ["1"]},
+            athena__get_named_query={"NamedQuery": {"Name": "gaps", "QueryString": "SELECT 1"}},
+        )
+        return bench, Athena(bench.stage.client("athena"), "workgroup", "database")
+
+    def test_the_one_value_is_below_the_names(self) -> None:
+        bench, athena = self.bench()
+        assert athena.engine(bench.deadline) == "integer"
+        (started,) = bench.aws.called("athena.start_query_execution")
+        assert (started["WorkGroup"], started["QueryExecutionContext"]) == ("workgroup", {"Database": "database"})
+
+    def test_a_saved_query_has_its_rows_without_the_names(self) -> None:
+        bench, athena = self.bench()
+        assert list(athena.saved(bench.deadline)) == [SavedQuery(name="gaps", error=None, rows=1, scanned_bytes=5)]
+
+    def test_a_query_that_fails_has_its_reason(self) -> None:
+        bench, athena = self.bench("FAILED")
+        (answer,) = athena.saved(bench.deadline)
+        assert answer.error == "FAILED: HIVE_METASTORE_ERROR"
+
+    def test_a_query_that_takes_too_long_is_stopped(self) -> None:
+        bench, athena = self.bench("RUNNING")
+        with pytest.raises(QueryFailed, match="did not answer in time"):
+            athena.engine(bench.deadline)
+        assert len(bench.aws.called("athena.stop_query_execution")) == 1
 
 
 class TestDeployment:
