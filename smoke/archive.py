@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 from operations.archive_reader import SPLIT_REVISION, ArchivedQuote, QuoteFilter, find_objects, read_quotes
 from operations.ports import ObjectStore
-from quotes import to_iso
+from quotes import Quote, decode, to_iso
 from smoke.checks import Identity, Span
 
 _MILLISECOND = timedelta(milliseconds=1)
 _AFTER_REVISIONS = "$"
 """Sorts behind the `#` that begins a revision in the key of a row."""
+
+
+class Archived(NamedTuple):
+    """A quote in the archive."""
+
+    identity: Identity
+    event_time: datetime
+    ingest_time: datetime
+    """When the producer accepted it."""
 
 
 @dataclass
@@ -23,34 +32,37 @@ class Archive:
 
     store: ObjectStore
     bucket: str
-    _read: dict[str, tuple[tuple[Identity, datetime], ...]] = field(default_factory=dict)
-    """The quotes and their event times, by the address of their object."""
+    _read: dict[str, tuple[Archived, ...]] = field(default_factory=dict)
+    """The quotes by the address of their object."""
 
     def quotes(self, span: Span, now: datetime) -> frozenset[Identity]:
         """The quotes of a span that the archive has now."""
-        everything = QuoteFilter(symbols=None, before=datetime.max.replace(tzinfo=now.tzinfo))
-        addresses = find_objects(self.store, self.bucket, span.start, now)
-        new = [address for address in addresses if address not in self._read]
-        for address, quotes in zip(new, read_quotes(self.store, new, everything), strict=True):
-            self._read[address] = tuple(
-                (_identity(quote), quote.event_time) for quote in quotes if quote.revision != SPLIT_REVISION
-            )
-        return frozenset(
-            identity
-            for address in addresses
-            for identity, event_time in self._read[address]
-            if span.start <= event_time < span.end
-        )
+        return frozenset(one.identity for one in self._since(span.start, now) if one.event_time in span)
+
+    def accepted(self, span: Span, now: datetime) -> int:
+        """How many quotes the archive has that the producer accepted in a span. Repeats count once."""
+        found = self._since(span.start, now)
+        return len({(one.identity, one.ingest_time) for one in found if one.ingest_time in span})
 
     def batches_given_up(self, since: datetime) -> int:
         """How many batches Lambda has discarded to the bucket since a time."""
         return sum(1 for _ in self.store.list(f"s3://{self.bucket}/aws/lambda/", written_since=since))
 
+    def _since(self, start: datetime, now: datetime) -> Iterator[Archived]:
+        """The quotes of all objects that were written since a time."""
+        everything = QuoteFilter(symbols=None, before=datetime.max.replace(tzinfo=now.tzinfo))
+        addresses = find_objects(self.store, self.bucket, start, now)
+        new = [address for address in addresses if address not in self._read]
+        for address, quotes in zip(new, read_quotes(self.store, new, everything), strict=True):
+            self._read[address] = tuple(_archived(quote) for quote in quotes if quote.revision != SPLIT_REVISION)
+        return (one for address in addresses for one in self._read[address])
 
-def _identity(quote: ArchivedQuote) -> Identity:
-    """The symbol of a quote, and the sort key of its row."""
+
+def _archived(quote: ArchivedQuote) -> Archived:
     time = to_iso(quote.event_time)
-    return quote.symbol, f"{time}#{quote.revision}" if quote.revision else time
+    key = f"{time}#{quote.revision}" if quote.revision else time
+    (good,) = decode(quote.line).good
+    return Archived((quote.symbol, key), quote.event_time, cast("Quote", good.line).ingest_time)
 
 
 def rows(dynamodb: Any, table: str, symbols: Iterable[str], span: Span) -> frozenset[Identity]:

@@ -14,10 +14,13 @@ Identity = tuple[str, str]
 
 
 class Span(msgspec.Struct, frozen=True):
-    """The quotes with an event time from `start` on and before `end`."""
+    """The times from `start` on and before `end`."""
 
     start: datetime
     end: datetime
+
+    def __contains__(self, time: datetime) -> bool:
+        return self.start <= time < self.end
 
     def __str__(self) -> str:
         return f"{self.start:%H:%M:%S} to {self.end:%H:%M:%S} UTC"
@@ -80,6 +83,13 @@ def counts_agree(counts: Counts) -> Verdict:
         if count != wanted:
             return Failed(expected, f"{name} has {count} in place of {wanted} ({seen})")
     return Passed(f"{counts.span}: {seen}")
+
+
+def accepted_archived(span: Span, accepted: int, archived: int) -> Verdict:
+    """Whether the archive has as many quotes as the producer says that it accepted."""
+    if accepted != archived:
+        return Failed(f"the {accepted} quotes that the producer accepted from {span}", f"{archived} in the archive")
+    return Passed(f"{span}: the producer accepted {accepted} quotes, and the archive has {archived}")
 
 
 def task_replaced(

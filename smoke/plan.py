@@ -96,6 +96,14 @@ STEPS = (
         look_at="docs/runbook.md#batchesfailing, `stockstream quarantine list` and `stockstream redrive`",
     ),
     Step(
+        name="accepted",
+        title="Compare what the producer says that it accepted with the archive",
+        limit_seconds=10 * MINUTE,
+        usual_seconds=MINUTE,
+        needs=("quotes",),
+        look_at="docs/runbook.md#deliverystalled, and `undelivered/` in the archive bucket",
+    ),
+    Step(
         name="alarm notice",
         title="Set one alarm, and wait until the operators' topic tells so",
         limit_seconds=3 * MINUTE,

@@ -87,6 +87,10 @@ class Quotes:
         """The quotes of a span that the archive has now."""
         return self._archive.quotes(span, self.stage.clock.now())
 
+    def accepted(self, span: Span) -> int:
+        """How many quotes the archive has that the producer accepted in a span."""
+        return self._archive.accepted(span, self.stage.clock.now())
+
     def _counts(self, deadline: Deadline, longest: timedelta) -> Counts:
         span = self.span(longest)
         archived = self.archived(span)

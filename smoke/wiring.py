@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from smoke.accepted_log import AcceptedLog
 from smoke.alarms import Alarms
 from smoke.bill import BillSoFar
 from smoke.commands import Commands
@@ -74,6 +75,7 @@ def actions(
         "symbol": Symbols(stage, quotes, commands, clean_ups).can_be_added,
         "rollback": Function(stage, deployer, clean_ups, stays=keep).rolls_back,
         "nothing lost": quotes.still_agree,
+        "accepted": AcceptedLog(stage, quotes).is_archived,
         "alarm notice": notices.alarm_arrives,
         "alarms": Alarms(stage).are_quiet,
         "bill": BillSoFar(stage, quotes).computed,

@@ -35,6 +35,7 @@ LEFT_OUT = {
     "queries": "the SQL engine here is not Athena's",
     "task stop": "no container runs in the task here",
     "symbol": "this stage has no configuration/watchlist.toml",
+    "accepted": "has no polls: nothing writes it here",
     "rollback": "has no alias live",
 }
 

@@ -55,6 +55,14 @@ def test_an_object_is_read_once() -> None:
     assert len(store.read) == 1
 
 
+def test_what_was_accepted_in_a_span_is_counted_by_the_time_of_acceptance() -> None:
+    quote = make_quote(second=1)
+    again = msgspec.structs.replace(quote, ingest_time=OPEN + timedelta(seconds=20))
+    later = make_quote(second=50, received=10)
+    store = store_of([quote, later], [quote, again])
+    assert Archive(store, "archive").accepted(SPAN, NOW) == 2
+
+
 def test_discarded_batches_are_counted() -> None:
     store = store_of([make_quote()])
     store.objects["s3://archive/aws/lambda/mapping/shard/2026/11/23/batch"] = b"{}"

@@ -12,6 +12,7 @@ from smoke.checks import (
     Counts,
     SavedQuery,
     Span,
+    accepted_archived,
     alarms_quiet,
     counts_agree,
     needs_other_engine,
@@ -90,6 +91,11 @@ class TestCounts:
         by_minute = msgspec.structs.replace(AGREED, rows=frozenset({MSFT}), every_quote_has_a_row=False)
         assert isinstance(counts_agree(by_minute), Passed)
         assert "not in the archive" in seen(counts_agree(msgspec.structs.replace(by_minute, rows=frozenset({REVISED}))))
+
+
+def test_the_archive_has_what_was_accepted() -> None:
+    assert isinstance(accepted_archived(SPAN, 12, 12), Passed)
+    assert seen(accepted_archived(SPAN, 12, 11)) == "11 in the archive"
 
 
 class TestTask:

@@ -14,6 +14,7 @@ import pytest
 from deployment.errors import DeploymentError
 from deployment.functions import PROCESSOR
 from deployment.stacks import Outputs
+from smoke.accepted_log import AcceptedLog
 from smoke.alarms import Alarms
 from smoke.athena import Athena
 from smoke.checks import Identity, SavedQuery, Span
@@ -38,6 +39,7 @@ OUTPUTS = {
     "ClusterName": "cluster",
     "FunctionName": "processor",
     "OperatorsTopicArn": TOPIC,
+    "ProducerLogGroup": "producer",
     "ServiceName": "producer",
     "StreamName": "stream",
 }
@@ -90,6 +92,9 @@ class KnownQuotes(Quotes):
 
     def archived(self, span: Span) -> frozenset[Identity]:  # noqa: ARG002  (the signature is that of an archive)
         return self.identities
+
+    def accepted(self, span: Span) -> int:  # noqa: ARG002  (the signature is that of an archive)
+        return 47
 
 
 class TestTaskStop:
@@ -346,6 +351,32 @@ class TestSymbol:
         bench, symbols, _ = self.bench(None)
         assert isinstance(symbols.can_be_added(bench.deadline), LeftOut)
         assert bench.commands.ran == []
+
+
+class TestAcceptedLog:
+    def bench(self, *polls: int) -> tuple[Bench, AcceptedLog]:
+        events = [{"message": json.dumps({"event": "polled", "accepted": count})} for count in polls]
+        bench = Bench(logs__filter_log_events={"events": events})
+        bench.time.pass_by(600)
+        return bench, AcceptedLog(bench.stage, KnownQuotes(bench.stage, frozenset()))
+
+    def test_the_polls_of_the_whole_test_are_summed(self) -> None:
+        bench, log = self.bench(24, 0, 23)
+        bench.deadline = Deadline(bench.stage.clock, bench.time.seconds + 60)
+        assert isinstance(log.is_archived(bench.deadline), Passed)
+        (asked,) = bench.aws.called("logs.filter_log_events")
+        assert asked["endTime"] - asked["startTime"] == 600_000 - 1
+
+    def test_quotes_that_are_missing_fail_after_several_spans(self) -> None:
+        bench, log = self.bench(24, 24)
+        bench.deadline = Deadline(bench.stage.clock, bench.time.seconds + 60)
+        assert isinstance(log.is_archived(bench.deadline), Failed)
+        starts = {asked["startTime"] for asked in bench.aws.called("logs.filter_log_events")}
+        assert len(starts) > 10
+
+    def test_a_log_without_polls_is_left_out(self) -> None:
+        bench, log = self.bench()
+        assert isinstance(log.is_archived(bench.deadline), LeftOut)
 
 
 class TestAlarms:
