@@ -40,9 +40,8 @@ class AcceptedLog:
             span = Span(end - length, end)
             accepted = self._accepted(span)
             if accepted is None:
-                return LeftOut(
-                    f"the log {self.stage.output('ProducerLogGroup')} has no polls, so it is not written here"
-                )
+                log = self.stage.output("ProducerLogGroup")
+                return LeftOut(f"the log {log} has no polls: nothing writes it here")
             return accepted_archived(span, accepted, self.quotes.accepted(span))
 
         return deadline.until(look)
