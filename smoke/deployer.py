@@ -53,11 +53,15 @@ class CommandDeployer:
 
     def put_function(self, code: Path) -> None:
         """See `Deployer`."""
-        tags = {"application": self.stage.prefix, "stage": self.stage.name}
         client = self.stage.client
-        Deployment(client("cloudformation"), client("s3"), self.stage.full_name, stacks=PIPELINE, tags=tags).deploy(
-            {PROCESSOR.name: code}
+        deployment = Deployment(
+            cloudformation=client("cloudformation"),
+            s3=client("s3"),
+            prefix=self.stage.full_name,
+            stacks=PIPELINE,
+            tags={"application": self.stage.prefix, "stage": self.stage.name},
         )
+        deployment.deploy({PROCESSOR.name: code})
 
     def destroy(self, deadline: Deadline) -> None:
         """See `Deployer`."""

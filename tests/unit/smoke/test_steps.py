@@ -5,15 +5,19 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from dataclasses import fields
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from deployment.deployer import Deployment
 from deployment.errors import DeploymentError
 from deployment.functions import PROCESSOR
-from deployment.stacks import Outputs
+from deployment.stacks import PIPELINE, Outputs
+from smoke import deployer
 from smoke.accepted_log import AcceptedLog
 from smoke.alarms import Alarms
 from smoke.athena import Athena
@@ -489,6 +493,30 @@ class TestDeployment:
         bench, deploy = self.bench(["stockstream-dev-stream", "stockstream-other-stream"], keep=False)
         deploy(bench.deadline)
         assert bench.clean_up()["destroy"] == Failed("no stack of the stage", "these exist: stockstream-dev-stream")
+
+
+def test_the_failing_function_is_deployed_as_the_command_deploys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the stacks of the function, and with every client that a deployment takes: one may watch the new version."""
+    bench = Bench()
+    made: dict[str, Any] = {}
+    monkeypatch.setattr(deployer, "Deployment", partial(FakeDeployment, made))
+    code = failing_zip(tmp_path)
+    CommandDeployer(bench.stage, bench.commands).put_function(code)
+    assert made["deployed"] == {"processor": code}
+    assert (made["prefix"], made["stacks"]) == ("stockstream-dev", PIPELINE)
+    assert made["tags"] == {"application": "stockstream", "stage": "dev"}
+    assert {field.name for field in fields(Deployment) if "BaseClient" in str(field.type)} <= made.keys()
+
+
+class FakeDeployment:
+    def __init__(self, made: dict[str, Any], **arguments: Any) -> None:
+        self.made = made
+        made |= arguments
+
+    def deploy(self, zips: Any) -> None:
+        self.made["deployed"] = zips
 
 
 def test_spans_do_not_begin_before_the_test() -> None:
