@@ -29,7 +29,6 @@ READS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("logs", "describe_log_groups", {"limit": 1}),
     ("ecr", "describe_repositories", {"maxResults": 1}),
     ("ecs", "list_clusters", {"maxResults": 1}),
-    ("ec2", "describe_vpcs", {}),
     ("iam", "list_roles", {"MaxItems": 1}),
 )
 """A cheap call of each service that the test or the deployment uses.
