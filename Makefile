@@ -42,6 +42,8 @@ RESET ?=
 YES ?=
 IMAGE ?=
 DRY_RUN ?=
+STAGE_FILE = $(if $(wildcard infra/stages/$(STAGE).env),--parameters-file infra/stages/$(STAGE).env)
+CONFIRMED = $(if $(filter 1,$(YES)),--yes,$(if $(YES),--confirm '$(YES)'))
 
 # What `make package` and `make deploy` build for: the interpreter and the CPU of the Lambda function. By default, the
 # CPU is arm64, or that of the deployment.
@@ -178,19 +180,21 @@ deploy: $(RUN) ## Deploy everything to AWS.
 ##   PARAMETERS="Source=yahoo Symbols=A,B"    more parameters of the templates
 ##   RULES=my-rules.toml                      a file of alert rules, or default; a stage file may name one too
 ##   RESET="Symbols Lanes"                    parameters that get their defaults again; all others stay as they are
-##   YES=1                                    do not ask before a deployment is changed
+##   YES=1                                    do not ask before an ordinary change
+##   YES=dev                                  the name of the stage confirms a change that stops the stream, too
 ##   IMAGE=uri                                an image that is built already
 ##   DRY_RUN=1                                show what would change, and change nothing
 	@$(VENV)/bin/stockstream deploy --whole --stage '$(STAGE)' \
 	  $(if $(PACKAGE_ARCHITECTURE),--architecture $(PACKAGE_ARCHITECTURE)) \
-	  $(if $(wildcard infra/stages/$(STAGE).env),--parameters-file infra/stages/$(STAGE).env) \
+	  $(STAGE_FILE) \
 	  $(foreach parameter,$(PARAMETERS),--parameter '$(parameter)') \
-	  $(foreach name,$(RESET),--reset '$(name)') $(if $(RULES),--rules '$(RULES)') $(if $(YES),--yes) \
+	  $(foreach name,$(RESET),--reset '$(name)') $(if $(RULES),--rules '$(RULES)') $(CONFIRMED) \
 	  $(if $(IMAGE),--image '$(IMAGE)') $(if $(DRY_RUN),--dry-run)
 
 destroy: $(RUN) ## Delete what `make deploy` made, except the tables and the archive.
-##   STAGE=dev  the stage
-	@$(VENV)/bin/stockstream destroy --stage '$(STAGE)'
+##   STAGE=dev  the stage, whose account and region are in infra/stages
+##   YES=dev    the name of the stage confirms it; otherwise the command asks
+	@$(VENV)/bin/stockstream destroy --stage '$(STAGE)' $(STAGE_FILE) $(CONFIRMED)
 
 # Measured on 2 cores: pip takes 40 s of CPU for the demo and 15 s more for the tests, and uv 6 s and 3 s. Byte code is
 # compiled only where Python may not keep what it compiles (PYTHONDONTWRITEBYTECODE), because that takes another 40 s.

@@ -11,6 +11,7 @@ from uuid import uuid4
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError, WaiterError
 
+from deployment.changes import ResourceChange
 from deployment.errors import DeploymentError
 from deployment.stacks import Outputs
 
@@ -105,6 +106,17 @@ class StackClient:
             if event["ResourceStatus"] == "DELETE_SKIPPED":
                 self.report(f"kept {event['ResourceType']} {event['PhysicalResourceId']}")
 
+    def protect(self, stack: Mapping[str, Any], *, protected: bool) -> None:
+        """Switch the termination protection of a stack that `find` returned on or off.
+
+        CloudFormation does not delete a stack that has it.
+        """
+        name = stack["StackName"]
+        if bool(stack.get("EnableTerminationProtection")) == protected:
+            return
+        with aws_errors_about(f"the termination protection of {name}"):
+            self.cloudformation.update_termination_protection(StackName=name, EnableTerminationProtection=protected)
+
     def find(self, stack: str) -> Mapping[str, Any] | None:
         """The stack with a name or an id, as DescribeStacks returns it; None if it does not exist."""
         try:
@@ -167,7 +179,7 @@ class StackClient:
                 return ()
             raise DeploymentError(f"a change set of {change_set['StackName']} failed: {reason}") from error
         pages = self.cloudformation.get_paginator("describe_change_set").paginate(**change_set)
-        return tuple(_change(change["ResourceChange"]) for page in pages for change in page["Changes"])
+        return tuple(ResourceChange.of(change["ResourceChange"]) for page in pages for change in page["Changes"])
 
     @property
     def _waiter_config(self) -> dict[str, float]:
@@ -242,15 +254,6 @@ def parameter_changes(stack: Mapping[str, Any], template: Template) -> tuple[str
         elif name not in template.keeps:
             lines.append(f"{name}: {old[name] or '(empty)'} → (its default)")
     return tuple(lines)
-
-
-def _change(change: Mapping[str, Any]) -> str:
-    """What CloudFormation would do to one resource, such as `replace Stream (AWS::Kinesis::Stream)`."""
-    action = change["Action"].lower()
-    if change.get("Replacement") in ("True", "Conditional"):
-        action = "replace" if change["Replacement"] == "True" else "modify, or replace,"
-    kept = " and keep what is there" if change.get("PolicyAction") in ("Retain", "ReplaceAndRetain") else ""
-    return f"{action} {change['LogicalResourceId']} ({change['ResourceType']}){kept}"
 
 
 def _resource_line(event: Mapping[str, Any], reason: str | None) -> str:

@@ -1,0 +1,44 @@
+"""Asks before a stage is changed, and for the name of the stage before something that stops or deletes it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+import typer
+
+from deployment.errors import ParameterError
+from terminal.output import echo
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """Who confirms what happens to a stage: the options of the command line, or a person at a terminal."""
+
+    stage: str
+    name: str | None = None
+    """The name of the stage, from the command line. It confirms everything."""
+    yes: bool = False
+    """Whether the command line confirms ordinary changes."""
+
+    def ask(self, question: str) -> None:
+        """Ask before an ordinary change. Without a terminal, nothing asks. Raises `typer.Abort`."""
+        if not (self.yes or self.name) and sys.stdin.isatty():
+            typer.confirm(question, abort=True, err=True)
+
+    def ask_for_name(self, action: str) -> None:
+        """Ask for the name of the stage. Raises `ParameterError` if it is not given, also without a terminal.
+
+        `action` completes a sentence, such as `delete the stage prod`.
+        """
+        name = self.name
+        if name is None and not sys.stdin.isatty():
+            raise ParameterError(
+                f"to {action}, confirm it by the name of the stage, since there is no terminal to ask on: "
+                f"--confirm {self.stage}, or YES={self.stage} with make. Nothing was changed"
+            )
+        if name is None:
+            echo(f"To {action}, type the name of the stage.", err=True)
+            name = typer.prompt("Stage", err=True, default="", show_default=False).strip()
+        if name != self.stage:
+            raise ParameterError(f"the stage is {self.stage}, and not {name or 'empty'}. Nothing was changed")
