@@ -24,8 +24,8 @@ _STREAM_PARTS = {
     "AWS::Lambda::EventSourceMapping": "the function stops reading, and may begin elsewhere",
 }
 """The types that the stream flows through, and what happens if a resource of them goes."""
-_OTHER_BUCKETS = ("Code", "Results")
-"""Buckets whose content can be made again."""
+_ARCHIVE = "Archive"
+"""The bucket that the stream needs. The content of the others can be made again."""
 _STOPPING_VALUES = {"DesiredCount": ("0", "the producer stops"), "MappingState": ("Disabled", "the function stops")}
 _NETWORK_PARAMETERS = (
     "Network",
@@ -48,15 +48,23 @@ def stops(previews: Mapping[str, Iterable[str]], held: Mapping[str, str], wanted
         f"{stack}: {change}: {_STREAM_PARTS[change.kind]}"
         for stack, changes in previews.items()
         for change in changes
-        if isinstance(change, ResourceChange)
-        and change.goes != "no"
-        and change.kind in _STREAM_PARTS
-        and not (change.kind == "AWS::S3::Bucket" and change.resource in _OTHER_BUCKETS)
+        if isinstance(change, ResourceChange) and change.kind in _STREAM_PARTS and _stops(change)
     ]
     for name, (value, effect) in _STOPPING_VALUES.items():
         if name in held and wanted.get(name) == value != held[name]:
             lines.append(f"{name}={value}: {effect}")
     return tuple(lines)
+
+
+def _stops(change: ResourceChange) -> bool:
+    match change.kind:
+        case "AWS::S3::Bucket":
+            return change.resource == _ARCHIVE and change.goes != "no"
+        case "AWS::Lambda::EventSourceMapping":
+            # Emulators call every change of a mapping a possible replacement. It keeps no data, so certainty is enough.
+            return change.goes == "surely"
+        case _:
+            return change.goes != "no"
 
 
 def network_refusal(
@@ -81,13 +89,9 @@ def network_refusal(
     commands = [f'  make deploy STAGE={stage} PARAMETERS="{" ".join(step)}"' for step in steps]
     if not changed:  # the templates of this version make the change, so this version cannot only stop the task
         commands[0] += "   # in the version that is deployed now"
-    return "\n".join(
-        [
-            f"the network of the stage {stage} cannot change while its task runs ({', '.join(after or parts)}). "
-            "Nothing was changed. Stop the task, change the network, and start the task again:",
-            *commands,
-        ]
-    )
+    reason = f"the network of the stage {stage} cannot change while its task runs ({', '.join(after or parts)})"
+    way = "Nothing was changed. Stop the task, change the network, and start the task again:"
+    return "\n".join((f"{reason}. {way}", *commands))
 
 
 def protection(named: str | None, held: str | None, stage: str) -> str:

@@ -50,6 +50,7 @@ def test_a_change_is_a_line_for_people(made: ResourceChange, line: str) -> None:
         modify("State", "AWS::DynamoDB::Table", "True"),
         modify("Archive", "AWS::S3::Bucket", "True"),
         change("Remove", "Mapping", "AWS::Lambda::EventSourceMapping"),
+        modify("Mapping", "AWS::Lambda::EventSourceMapping", "True"),
     ],
 )
 def test_a_stream_table_bucket_or_mapping_that_goes_stops_the_stream(made: ResourceChange) -> None:
@@ -63,6 +64,7 @@ def test_a_stream_table_bucket_or_mapping_that_goes_stops_the_stream(made: Resou
         change("Add", "Stream", STREAM),
         modify("Stream", STREAM, "False"),
         modify("Code", "AWS::S3::Bucket", "True"),
+        modify("Mapping", "AWS::Lambda::EventSourceMapping", "Conditional"),
         change("Remove", "Results", "AWS::S3::Bucket"),
         modify("TaskDefinition", "AWS::ECS::TaskDefinition", "True"),
     ],
