@@ -40,6 +40,7 @@ PARAMETERS ?=
 RULES ?=
 RESET ?=
 YES ?=
+ADOPT ?=
 IMAGE ?=
 DRY_RUN ?=
 STAGE_FILE = $(if $(wildcard infra/stages/$(STAGE).env),--parameters-file infra/stages/$(STAGE).env)
@@ -182,6 +183,7 @@ deploy: $(RUN) ## Deploy everything to AWS.
 ##   RESET="Symbols Lanes"                    parameters that get their defaults again; all others stay as they are
 ##   YES=1                                    do not ask before an ordinary change
 ##   YES=dev                                  the name of the stage confirms a change that stops the stream, too
+##   ADOPT=found                              adopt what a destroyed stage left: found, new, or the names that it printed
 ##   IMAGE=uri                                an image that is built already
 ##   DRY_RUN=1                                show what would change, and change nothing
 	@$(VENV)/bin/stockstream deploy --whole --stage '$(STAGE)' \
@@ -189,6 +191,7 @@ deploy: $(RUN) ## Deploy everything to AWS.
 	  $(STAGE_FILE) \
 	  $(foreach parameter,$(PARAMETERS),--parameter '$(parameter)') \
 	  $(foreach name,$(RESET),--reset '$(name)') $(if $(RULES),--rules '$(RULES)') $(CONFIRMED) \
+	  $(foreach name,$(ADOPT),--adopt '$(name)') \
 	  $(if $(IMAGE),--image '$(IMAGE)') $(if $(DRY_RUN),--dry-run)
 
 destroy: $(RUN) ## Delete what `make deploy` made, except the tables and the archive.

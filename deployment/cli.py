@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,14 +12,16 @@ import boto3
 import typer
 from botocore.exceptions import BotoCoreError
 
+from deployment.adoption import Adopter, choose
 from deployment.alert_rules import RULES, checked_rules, choose_rules
-from deployment.cloudformation import parameters_of
+from deployment.cloudformation import outputs_of, parameters_of
 from deployment.confirmation import Confirmation
-from deployment.deployer import ARCHITECTURE, IMAGE, Deployment
+from deployment.deployer import ARCHITECTURE, IMAGE, LANES, Deployment
 from deployment.errors import DeploymentError, ParameterError
 from deployment.functions import FUNCTIONS, PROCESSOR, Function
 from deployment.guards import DELETION_PROTECTION, network_refusal, protection, stops
 from deployment.image import ProducerImage
+from deployment.kept_resources import KEPT_OUTPUTS, STORAGE
 from deployment.package import Architecture, Target, build
 from deployment.place import Place, read_place
 from deployment.stacks import ALL_STACKS, PIPELINE
@@ -138,6 +141,14 @@ def deploy(  # noqa: PLR0917  (options, by name)
         ),
     ] = False,
     confirm: ConfirmOption = None,
+    adopt: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|found|new",
+            help="A table or an archive that a destroyed stage left, which the new stage adopts with everything in it. "
+            "Repeat the option for more. `found` stands for all that is left, and `new` adopts nothing.",
+        ),
+    ] = None,
 ) -> None:
     """Create or update the stacks, and print their outputs.
 
@@ -157,6 +168,14 @@ def deploy(  # noqa: PLR0917  (options, by name)
         place = _place_of(wishes, stage)
         advice = place.advice(wishes.place, stage)
         deployment.check(wishes.parameters, resets)
+        adopter = _adopter(deployment, place)
+        adopted = choose(
+            adopter,
+            adopt or (),
+            partial(confirmation.ask_to_adopt, dry_run=dry_run),
+            is_there=deployment.stack(STORAGE) is not None,
+            lanes=deployment.value_of(LANES, wishes.parameters),
+        )
         deployed = deployment.stack(PROCESSOR.name)
         held = {} if deployed is None else parameters_of(deployed)
         overrides = {one.name: one.value for one in wishes.parameters}
@@ -185,7 +204,11 @@ def deploy(  # noqa: PLR0917  (options, by name)
             reset=resets - {ARCHITECTURE, DELETION_PROTECTION},
             with_new_stacks=dry_run,
         )
-        for line in (*(f"alert rules: {line}" for line in rules_lines), *_lines(previews)):
+        notes = (
+            *(f"alert rules: {line}" for line in rules_lines),
+            *(f"adopts {one.name} as {one.resource}" for one in adopted),
+        )
+        for line in (*notes, *_lines(previews)):
             echo(line, err=not dry_run)
         stopping = _what_stops(deployment, previews, deployment.values(overrides, resets), stage)
         if dry_run:
@@ -202,6 +225,7 @@ def deploy(  # noqa: PLR0917  (options, by name)
             overrides,
             image=lambda known: producer.push(ecr, known["RepositoryUri"], deployment.report),
             reset=resets - {ARCHITECTURE, DELETION_PROTECTION},
+            before={STORAGE: lambda known: adopter.adopt(adopted, known["StreamName"])} if adopted else {},
         )
         lines = [f"{name}={value}" for name, value in outputs.items()]
         if outputs_file is not None:
@@ -229,7 +253,11 @@ def destroy(
             echo(f"the stage {stage} has no stacks in {place}", err=True)
             return
         Confirmation(stage, confirm).ask_for_name(f"delete the stage {stage} in {place}")
+        storage = deployment.stack(STORAGE)
         deployment.destroy()
+        if kept := [] if storage is None else [outputs_of(storage)[name] for name in KEPT_OUTPUTS]:
+            echo("to deploy the stage again with them:", err=True)
+            echo(f"  make deploy STAGE={stage} ADOPT='{' '.join(kept)}'", err=True)
 
 
 def _what_stops(
@@ -251,6 +279,17 @@ def _question(place: Place, *, is_new: bool, advice: str, changes: Collection[tu
     if is_new:
         return f"Create a new stage in {place}?" if advice else None
     return "Deploy these changes?" if any(changes) else None
+
+
+def _adopter(deployment: Deployment, place: Place) -> Adopter:
+    return Adopter(
+        deployment.cloudformation,
+        boto3.client("dynamodb"),
+        deployment.s3,
+        place,
+        f"{deployment.prefix}-{STORAGE}",
+        deployment.report,
+    )
 
 
 def _place_of(wishes: Wishes, stage: str) -> Place:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import typer
@@ -42,3 +43,16 @@ class Confirmation:
             name = typer.prompt("Stage", err=True, default="", show_default=False).strip()
         if name != self.stage:
             raise ParameterError(f"the stage is {self.stage}, and not {name or 'empty'}. Nothing was changed")
+
+    def ask_to_adopt(self, found: Collection[str], *, dry_run: bool) -> bool:
+        """Whether a new stage adopts what an earlier one left. Raises `ParameterError` if there is nobody to ask."""
+        echo(f"an earlier stage {self.stage} left: {' '.join(found)}", err=True)
+        if dry_run:
+            echo("the deployment asks whether to adopt them; --adopt / ADOPT answers", err=True)
+            return False
+        if not sys.stdin.isatty():
+            raise ParameterError(
+                "say what becomes of them: --adopt found or ADOPT=found adopts them, and --adopt new or ADOPT=new "
+                "leaves them as they are and creates new ones. Nothing was changed"
+            )
+        return typer.confirm("Adopt them? Otherwise the stage gets new ones, and these stay as they are.", err=True)

@@ -40,6 +40,9 @@ ARCHITECTURE = "Architecture"
 IMAGE = "Image"
 """The parameter of the producer's template that names its image."""
 
+LANES = "Lanes"
+"""The parameter of the producer's template that is the number of lanes."""
+
 _EMPTIED_BUCKETS = ("CodeBucket", "ResultsBucket")
 """Outputs that name buckets which are emptied and deleted with their stack."""
 _UNKNOWN_OUTPUT = "unknown-until-its-stack-exists"
@@ -193,6 +196,13 @@ class Deployment:
         """The parameters of all stacks that exist. Parameters of the same name have the same value in all of them."""
         stacks = [self.stack(name) for name in self.stacks]
         return {key: value for stack in stacks if stack is not None for key, value in parameters_of(stack).items()}
+
+    def value_of(self, name: str, named: Iterable[Named]) -> str | None:
+        """The value that a parameter of a new stack gets; None if no stack of the deployment has it."""
+        for stack in self.stacks:
+            if (parameter := self._parameters(stack).get(name)) is not None:
+                return next((one.value for one in named if one.name == name), parameter.default)
+        return None
 
     def values(self, overrides: Mapping[str, str], reset: Collection[str]) -> Mapping[str, str]:
         """The parameters that the user names, or gives their defaults again."""
