@@ -165,9 +165,9 @@ def deploy(  # noqa: PLR0917  (options, by name)
         wishes = read_wishes(parameters_file, parameter or [], rules)
         resets = frozenset(reset or ())
         deployment = _deployment(prefix, stage, ALL_STACKS if whole else PIPELINE)
+        deployment.check(wishes.parameters, resets)
         place = _place_of(wishes, stage)
         advice = place.advice(wishes.place, stage)
-        deployment.check(wishes.parameters, resets)
         adopter = _adopter(deployment, place)
         adopted = choose(
             adopter,

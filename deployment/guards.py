@@ -18,7 +18,7 @@ UNPROTECTED_STAGE = "dev"
 """The stage that is not protected unless the user asks for it."""
 
 _STREAM_PARTS = {
-    "AWS::Kinesis::Stream": "records that are not processed yet are lost",
+    "AWS::Kinesis::Stream": "records that are not processed yet never are",
     "AWS::DynamoDB::Table": "the new table is empty",
     "AWS::S3::Bucket": "the new bucket is empty",
     "AWS::Lambda::EventSourceMapping": "the function stops reading, and may begin elsewhere",
@@ -57,14 +57,11 @@ def stops(previews: Mapping[str, Iterable[str]], held: Mapping[str, str], wanted
 
 
 def _stops(change: ResourceChange) -> bool:
-    match change.kind:
-        case "AWS::S3::Bucket":
-            return change.resource == _ARCHIVE and change.goes != "no"
-        case "AWS::Lambda::EventSourceMapping":
-            # Emulators call every change of a mapping a possible replacement. It keeps no data, so certainty is enough.
-            return change.goes == "surely"
-        case _:
-            return change.goes != "no"
+    if change.kind == "AWS::S3::Bucket" and change.resource != _ARCHIVE:
+        return False
+    # Of these types, only a table has properties that replace it under conditions. Emulators call every change of the
+    # others a possible replacement.
+    return change.goes == "surely" or (change.goes == "perhaps" and change.kind == "AWS::DynamoDB::Table")
 
 
 def network_refusal(

@@ -45,9 +45,9 @@ def test_a_change_is_a_line_for_people(made: ResourceChange, line: str) -> None:
     "made",
     [
         modify("Stream", STREAM, "True"),
-        modify("Stream", STREAM, "Conditional"),
         change("Remove", "Stream", STREAM),
         modify("State", "AWS::DynamoDB::Table", "True"),
+        modify("State", "AWS::DynamoDB::Table", "Conditional"),
         modify("Archive", "AWS::S3::Bucket", "True"),
         change("Remove", "Mapping", "AWS::Lambda::EventSourceMapping"),
         modify("Mapping", "AWS::Lambda::EventSourceMapping", "True"),
@@ -63,6 +63,7 @@ def test_a_stream_table_bucket_or_mapping_that_goes_stops_the_stream(made: Resou
     [
         change("Add", "Stream", STREAM),
         modify("Stream", STREAM, "False"),
+        modify("Stream", STREAM, "Conditional"),
         modify("Code", "AWS::S3::Bucket", "True"),
         modify("Mapping", "AWS::Lambda::EventSourceMapping", "Conditional"),
         change("Remove", "Results", "AWS::S3::Bucket"),

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from aws_limits import KINESIS_RECORD_BYTES
 from aws_requests import Unavailable
-from lane_state import Alert
+from lane_state import ANOTHER_STREAM, Alert, move
 from processor_lambda.fold import MAX_SYMBOLS
 from processor_lambda.ports import RefusedAlert
 from processor_lambda.processor import Processor
@@ -283,6 +283,29 @@ def test_a_stale_warm_copy_does_not_fail_a_batch_that_is_committed_in_parts(
     make_processor(world).process(shard.records[:3])
     assert stale.process(shard.records[1:]).commit_conflicts == 1
     assert_same_effects(world, one_pass(shard))
+
+
+@pytest.mark.parametrize("adopted", [True, False])
+def test_a_lane_takes_a_new_stream_with_lower_sequence_numbers_once_it_has_forgotten_its_position(
+    world: World, shard: Shard, *, adopted: bool
+) -> None:
+    shard.put_lines([make_quote(second=1, price="100"), make_quote(second=2, price="101")])
+    make_processor(world).process(shard.records)
+    published = world.marks.copy()
+    if adopted:
+        world.states = {lane: move(state, ANOTHER_STREAM) for lane, state in world.states.items()}
+
+    shard.put_lines([make_quote(second=3, price="102")])
+    shard.put_lines(make_heartbeats(60))
+    new = [replace(record, sequence_number=number) for number, record in enumerate(shard.records[1:], start=1)]
+    make_processor(world).process(new)
+
+    assert (("AAPL", "2026-11-23T14:30:03.000Z") in world.rows) is adopted
+    assert [(bar["open"], bar["quotes"]) for bar in world.bar_rows.values()] == ([(100, 3)] if adopted else [])
+    assert all(world.marks.get(lane, 0) >= mark for lane, mark in published.items())
+    before = world.states.copy()
+    make_processor(world).process(new)
+    assert world.states == before, "a batch that comes again is dropped, as on the stream before"
 
 
 def test_a_conflict_of_a_fresh_read_fails_the_batch_and_publishes_nothing(world: World, shard: Shard) -> None:
