@@ -178,10 +178,7 @@ class Adopter:
     @contextmanager
     def _change_set(self, kept: Collection[Kept]) -> Iterator[dict[str, str]]:
         """The change set of the import, which CloudFormation has checked. What it leaves unless it is executed goes."""
-        stacks = StackClient(self.cloudformation, self.report)
-        stack = stacks.find(self.stack)
-        if stack is not None and not exists(stack) and stack["StackStatus"] != "REVIEW_IN_PROGRESS":
-            stacks.delete(stack)  # an import or a creation that failed; the stack holds nothing
+        self._remove_empty_stack()
         change_set = {"StackName": self.stack, "ChangeSetName": f"import-{uuid4().hex}"}
         with aws_errors_about(f"the import into {self.stack}"):
             self.cloudformation.create_change_set(
@@ -194,12 +191,14 @@ class Adopter:
                 self._wait_for("change_set_create_complete", change_set)
                 yield change_set
             finally:
-                left = stacks.find(self.stack)
-                if left is not None and left["StackStatus"] == "REVIEW_IN_PROGRESS":
-                    self.cloudformation.delete_stack(StackName=self.stack)
-                    self.cloudformation.get_waiter("stack_delete_complete").wait(
-                        StackName=left["StackId"], WaiterConfig=_WAIT
-                    )
+                self._remove_empty_stack()
+
+    def _remove_empty_stack(self) -> None:
+        """Delete the stack of a change set that was not executed, or of a failed import. It holds nothing."""
+        stacks = StackClient(self.cloudformation, lambda _: None)
+        stack = stacks.find(self.stack)
+        if stack is not None and not exists(stack):
+            stacks.delete(stack)
 
     def _wait_for(self, waiter: str, subject: Mapping[str, str]) -> None:
         try:
