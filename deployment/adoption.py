@@ -31,6 +31,7 @@ from deployment.kept_resources import (
     repeated,
 )
 from deployment.place import Place
+from deployment.stack_events import causes
 from lane_state import ANOTHER_STREAM, move
 from quotes.lanes import lanes_of_key
 
@@ -82,8 +83,10 @@ class Adopter:
                 )
         if wrong:
             raise ParameterError("\n".join(f"cannot adopt {line}" for line in wrong))
-        with self._change_set(kept):
-            return tuple(kept)
+        if StackClient(self.cloudformation, self.report).find(self.stack) is None:
+            with self._change_set(kept):
+                pass  # CloudFormation refuses what belongs to another stack
+        return tuple(kept)
 
     def adopt(self, kept: Collection[Kept], stream: str) -> None:
         """Import what was kept into the storage stack. `stream` is the name of the new stream."""
@@ -96,8 +99,7 @@ class Adopter:
                     # CloudFormation makes the bucket's policy in the update, and may refuse one that is there already.
                     self.s3.delete_bucket_policy(Bucket=one.name)
             self.report(f"importing into {self.stack}: {', '.join(one.name for one in kept)}")
-            self.cloudformation.execute_change_set(**change_set)
-            self._wait_for("stack_import_complete", {"StackName": self.stack})
+            self._execute(change_set)
 
     def holds(self, names: Collection[str]) -> bool:
         """Whether the storage stack has these resources, as after an adoption that was interrupted."""
@@ -188,7 +190,7 @@ class Adopter:
                 ResourcesToImport=identifiers(kept),
             )
             try:
-                self._wait_for("change_set_create_complete", change_set)
+                self._await_check(change_set)
                 yield change_set
             finally:
                 self._remove_empty_stack()
@@ -200,17 +202,21 @@ class Adopter:
         if stack is not None and not exists(stack):
             stacks.delete(stack)
 
-    def _wait_for(self, waiter: str, subject: Mapping[str, str]) -> None:
+    def _await_check(self, change_set: Mapping[str, str]) -> None:
         try:
-            self.cloudformation.get_waiter(waiter).wait(**subject, WaiterConfig=_WAIT)
+            self.cloudformation.get_waiter("change_set_create_complete").wait(**change_set, WaiterConfig=_WAIT)
         except WaiterError as error:
-            reason = error.last_response.get("StatusReason") or self._import_failures() or str(error)
-            raise DeploymentError(f"{self.stack} cannot adopt: {reason}") from error
+            reason = error.last_response.get("StatusReason") or str(error)
+            raise DeploymentError(f"CloudFormation cannot import into {self.stack}: {reason}") from error
 
-    def _import_failures(self) -> str:
-        events = self.cloudformation.describe_stack_events(StackName=self.stack)["StackEvents"]
-        failed = (event for event in events if event["ResourceStatus"] == "IMPORT_FAILED")
-        return "\n".join(f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}" for event in failed)
+    def _execute(self, change_set: Mapping[str, str]) -> None:
+        stacks = StackClient(self.cloudformation, self.report)
+        before = stacks.find(self.stack)
+        self.cloudformation.execute_change_set(**change_set)
+        ended = None if before is None else stacks.reader.await_end(before)
+        if ended is not None and ended["StackStatus"] != "IMPORT_COMPLETE":
+            reasons = causes(self.cloudformation, ended["StackId"])
+            raise DeploymentError("\n".join([f"{self.stack} ended as {ended['StackStatus']}", *reasons]))
 
 
 NEW = "new"

@@ -10,8 +10,10 @@ from typing import Annotated, Literal
 
 import boto3
 import typer
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
+from configuration import ConfigurationError
 from deployment.adoption import Adopter, choose
 from deployment.alert_rules import RULES, checked_rules, choose_rules
 from deployment.cloudformation import outputs_of, parameters_of
@@ -24,6 +26,7 @@ from deployment.image import ProducerImage
 from deployment.kept_resources import KEPT_OUTPUTS, STORAGE
 from deployment.package import Architecture, Target, build
 from deployment.place import Place, read_place
+from deployment.service_roles import make_ecs_role
 from deployment.stacks import ALL_STACKS, PIPELINE
 from deployment.stage_file import DEFAULT_RULES, Wishes, read_wishes
 from terminal.output import echo, echo_error
@@ -34,6 +37,10 @@ from workspace.places import STATE
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
 
 LAMBDA = Target()
+_PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 10})
+"""CloudFormation allows few requests a second, and others in the account may use them up. boto3 then tries again."""
+_INTERRUPTED = 130
+"""The exit status of a program that Ctrl-C has ended."""
 
 _Cpu = Literal["arm64", "x86_64", "native"]
 ArchitectureOption = Annotated[
@@ -213,13 +220,11 @@ def deploy(  # noqa: PLR0917  (options, by name)
         stopping = _what_stops(deployment, previews, deployment.values(overrides, resets), stage)
         if dry_run:
             return
-        if stopping:
-            confirmation.ask_for_name(f"stop the stream of the stage {stage}")
-        elif question := _question(
-            place, is_new=deployed is None, advice=advice, changes=(rules_lines, *previews.values())
-        ):
-            confirmation.ask(question)
+        changes = (rules_lines, *previews.values())
+        confirmation.ask_before(stopping, _question(place, is_new=deployed is None, advice=advice, changes=changes))
         ecr = boto3.client("ecr") if whole else None
+        if whole:
+            make_ecs_role(boto3.client("iam"), deployment.report)
         outputs = deployment.deploy(
             zips,
             overrides,
@@ -255,7 +260,8 @@ def destroy(
         Confirmation(stage, confirm).ask_for_name(f"delete the stage {stage} in {place}")
         storage = deployment.stack(STORAGE)
         deployment.destroy()
-        if kept := [] if storage is None else [outputs_of(storage)[name] for name in KEPT_OUTPUTS]:
+        outputs = {} if storage is None else outputs_of(storage)
+        if kept := [outputs[name] for name in KEPT_OUTPUTS if name in outputs]:
             echo("to deploy the stage again with them:", err=True)
             echo(f"  make deploy STAGE={stage} ADOPT='{' '.join(kept)}'", err=True)
 
@@ -274,11 +280,11 @@ def _what_stops(
     return stopping
 
 
-def _question(place: Place, *, is_new: bool, advice: str, changes: Collection[tuple[str, ...]]) -> str | None:
-    """What to ask before a deployment; None if nothing changes, or a new stage is where its file says."""
+def _question(place: Place, *, is_new: bool, advice: str, changes: Collection[tuple[str, ...]]) -> str:
+    """What to ask before a deployment; empty if nothing changes, or a new stage is where its file says."""
     if is_new:
-        return f"Create a new stage in {place}?" if advice else None
-    return "Deploy these changes?" if any(changes) else None
+        return f"Create a new stage in {place}?" if advice else ""
+    return "Deploy these changes?" if any(changes) else ""
 
 
 def _adopter(deployment: Deployment, place: Place) -> Adopter:
@@ -340,7 +346,7 @@ def _lines(previews: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
 
 def _deployment(prefix: str, stage: str, stacks: tuple[str, ...]) -> Deployment:
     try:
-        cloudformation, s3 = boto3.client("cloudformation"), boto3.client("s3")
+        cloudformation, s3 = boto3.client("cloudformation", config=_PATIENT), boto3.client("s3")
     except ValueError as error:  # boto3 raises it for an endpoint that is not a URL
         raise DeploymentError(f"the AWS settings of the environment are wrong: {error}") from error
     return Deployment(
@@ -355,12 +361,15 @@ def _deployment(prefix: str, stage: str, stacks: tuple[str, ...]) -> Deployment:
 
 @contextmanager
 def _reported_errors() -> Iterator[None]:
-    """Turn an error that the user can fix into a message and exit status 1. Other errors keep their traceback."""
+    """Turn an error that the user can fix into a message and an exit status. Other errors keep their traceback."""
     try:
         yield
     except ParameterError as error:
         echo_error(error)
         raise typer.Exit(2) from error
-    except (DeploymentError, BotoCoreError) as error:
+    except (DeploymentError, ConfigurationError, BotoCoreError) as error:
         echo_error(error)
         raise typer.Exit(1) from error
+    except KeyboardInterrupt as error:
+        echo_error("interrupted. Run the same command again: it waits for what is in progress, and completes the rest")
+        raise typer.Exit(_INTERRUPTED) from error

@@ -22,9 +22,14 @@ class Confirmation:
     yes: bool = False
     """Whether the command line confirms ordinary changes."""
 
-    def ask(self, question: str) -> None:
-        """Ask before an ordinary change. Without a terminal, nothing asks. Raises `typer.Abort`."""
-        if not (self.yes or self.name) and sys.stdin.isatty():
+    def ask_before(self, stopping: Collection[str], question: str) -> None:
+        """Ask for the name of the stage if something stops its stream. Otherwise ask the question, unless it is empty.
+
+        Without a terminal, nothing asks the question. Raises `typer.Abort`, or `ParameterError` as `ask_for_name`.
+        """
+        if stopping:
+            self.ask_for_name(f"stop the stream of the stage {self.stage}")
+        elif question and not (self.yes or self.name) and sys.stdin.isatty():
             typer.confirm(question, abort=True, err=True)
 
     def ask_for_name(self, action: str) -> None:
