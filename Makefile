@@ -197,7 +197,7 @@ deploy: $(RUN) ## Deploy everything to AWS.
 destroy: $(RUN) ## Delete what `make deploy` made, except the tables and the archive.
 ##   STAGE=dev  the stage, whose account and region are in infra/stages
 ##   YES=dev    the name of the stage confirms it; otherwise the command asks
-	@$(VENV)/bin/stockstream destroy --stage '$(STAGE)' $(STAGE_FILE) $(CONFIRMED)
+	@$(VENV)/bin/stockstream destroy --stage '$(STAGE)' $(STAGE_FILE) $(if $(YES),--confirm '$(YES)')
 
 # Measured on 2 cores: pip takes 40 s of CPU for the demo and 15 s more for the tests, and uv 6 s and 3 s. Byte code is
 # compiled only where Python may not keep what it compiles (PYTHONDONTWRITEBYTECODE), because that takes another 40 s.

@@ -141,4 +141,9 @@ def test_stages_other_than_dev_are_protected(named: str | None, held: str | None
 def test_the_guarded_parameters_exist() -> None:
     known = {name for template in ALL.values() for name in template.get("Parameters", {})}
     assert RUNNING.keys() <= known
+    tables = [
+        one["Properties"] for one in ALL["storage"]["Resources"].values() if one["Type"] == "AWS::DynamoDB::Table"
+    ]
+    assert len(tables) == 3
+    assert all(table["DeletionProtectionEnabled"] == {"Fn::If": ["Protected", True, False]} for table in tables)
     assert ALL["storage"]["Parameters"]["DeletionProtection"]["AllowedValues"] == ["true", "false", "once-created"]
