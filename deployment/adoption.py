@@ -32,7 +32,7 @@ from deployment.kept_resources import (
 )
 from deployment.place import Place
 from deployment.stack_events import causes
-from lane_state import ANOTHER_STREAM, move
+from lane_state import ANOTHER_STREAM, move, unpack
 from quotes.lanes import lanes_of_key
 
 _UNDELIVERED = "undelivered/"
@@ -73,14 +73,8 @@ class Adopter:
             else:
                 wrong.append(found)
         wrong += repeated(kept)
-        for table in (one.name for one in kept if one.resource == STATE and lanes is not None):
-            there = {
-                str(count) for item in self._lanes(table) if (count := lanes_of_key(item["lane"]["S"])) is not None
-            }
-            if there and there != {lanes}:
-                wrong.append(
-                    f"{table}: its lanes are of {', '.join(sorted(there))}, but Lanes={lanes}; set Lanes to theirs"
-                )
+        for table in (one.name for one in kept if one.resource == STATE):
+            wrong += [f"{table}: {problem}" for problem in self._problems_of_states(table, lanes)]
         if wrong:
             raise ParameterError("\n".join(f"cannot adopt {line}" for line in wrong))
         if StackClient(self.cloudformation, self.report).find(self.stack) is None:
@@ -136,14 +130,22 @@ class Adopter:
             return f"{name}: the bucket is in the region {found['BucketRegion']}"
         return kept_bucket(name)
 
-    def _lanes(self, table: str) -> Iterator[Mapping[str, Any]]:
-        names = {"#lane": "lane"}
+    def _problems_of_states(self, table: str, lanes: str | None) -> Iterator[str]:
+        counts = set()
+        for item in self._states(table):
+            counts.add(str(lanes_of_key(item["lane"]["S"])))
+            try:
+                unpack(item["state"]["B"])
+            except ValueError as error:
+                yield f"{item['lane']['S']}: {error}"
+        if lanes is not None and counts and counts != {lanes}:
+            yield f"its lanes are of {', '.join(sorted(counts))}, but Lanes={lanes}; set Lanes to theirs"
+
+    def _states(self, table: str) -> Iterator[Mapping[str, Any]]:
+        """The items of the lanes' states. The table also has the published mark of each lane."""
         with aws_errors_about(table):
-            pages = self.dynamodb.get_paginator("scan").paginate(
-                TableName=table, ConsistentRead=True, ProjectionExpression="#lane", ExpressionAttributeNames=names
-            )
-            for page in pages:
-                yield from page["Items"]
+            for page in self.dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
+                yield from (item for item in page["Items"] if "state" in item)
 
     def _forget_positions(self, table: str) -> None:
         """Let each lane begin at the start of the new stream, with everything that it remembers of its symbols.
@@ -151,15 +153,12 @@ class Adopter:
         Nothing orders the sequence numbers of two streams. A lane drops what is not above its position, so with the
         position on the old stream it could drop all of the new one.
         """
-        for lane in self._lanes(table):
-            item = self.dynamodb.get_item(TableName=table, Key=lane, ConsistentRead=True)["Item"]
-            if "state" not in item:
-                continue  # the published mark of a lane
+        for item in self._states(table):
             self.dynamodb.update_item(
                 TableName=table,
-                Key=lane,
+                Key={"lane": item["lane"]},
                 UpdateExpression="SET last_sequence = :start, #state = :moved",
-                ConditionExpression="last_sequence = :read",
+                ConditionExpression="last_sequence = :read",  # which fails if a function still writes
                 ExpressionAttributeNames={"#state": "state"},
                 ExpressionAttributeValues={
                     ":start": {"S": str(ANOTHER_STREAM)},
