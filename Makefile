@@ -40,8 +40,11 @@ PARAMETERS ?=
 RULES ?=
 RESET ?=
 YES ?=
+ADOPT ?=
 IMAGE ?=
 DRY_RUN ?=
+STAGE_FILE = $(if $(wildcard infra/stages/$(STAGE).env),--parameters-file infra/stages/$(STAGE).env)
+CONFIRMED = $(if $(filter 1,$(YES)),--yes,$(if $(YES),--confirm '$(YES)'))
 
 # What `make package` and `make deploy` build for: the interpreter and the CPU of the Lambda function. By default, the
 # CPU is arm64, or that of the deployment.
@@ -50,7 +53,7 @@ PACKAGE_ARCHITECTURE ?=
 
 # What `make deploy` and `make smoke` deploy.
 DEPLOY_OPTIONS = $(if $(PACKAGE_ARCHITECTURE),--architecture $(PACKAGE_ARCHITECTURE)) \
-  $(if $(wildcard infra/stages/$(STAGE).env),--parameters-file infra/stages/$(STAGE).env) \
+  $(STAGE_FILE) $(foreach name,$(ADOPT),--adopt '$(name)') \
   $(foreach parameter,$(PARAMETERS),--parameter '$(parameter)') \
   $(foreach name,$(RESET),--reset '$(name)') $(if $(RULES),--rules '$(RULES)') $(if $(IMAGE),--image '$(IMAGE)')
 
@@ -184,15 +187,18 @@ deploy: $(RUN) ## Deploy everything to AWS.
 ##   PARAMETERS="Source=yahoo Symbols=A,B"    more parameters of the templates
 ##   RULES=my-rules.toml                      a file of alert rules, or default; a stage file may name one too
 ##   RESET="Symbols Lanes"                    parameters that get their defaults again; all others stay as they are
-##   YES=1                                    do not ask before a deployment is changed
+##   YES=1                                    do not ask before an ordinary change
+##   YES=dev                                  the name of the stage confirms a change that stops the stream, too
+##   ADOPT=found                              adopt what a destroyed stage left: found, new, or the names that it printed
 ##   IMAGE=uri                                an image that is built already
 ##   DRY_RUN=1                                show what would change, and change nothing
-	@$(VENV)/bin/stockstream deploy --whole --stage '$(STAGE)' $(DEPLOY_OPTIONS) $(if $(YES),--yes) \
+	@$(VENV)/bin/stockstream deploy --whole --stage '$(STAGE)' $(DEPLOY_OPTIONS) $(CONFIRMED) \
 	  $(if $(DRY_RUN),--dry-run)
 
 destroy: $(RUN) ## Delete what `make deploy` made, except the tables and the archive.
-##   STAGE=dev  the stage
-	@$(VENV)/bin/stockstream destroy --stage '$(STAGE)'
+##   STAGE=dev  the stage, whose account and region are in infra/stages
+##   YES=dev    the name of the stage confirms it; otherwise the command asks
+	@$(VENV)/bin/stockstream destroy --stage '$(STAGE)' $(STAGE_FILE) $(if $(YES),--confirm '$(YES)')
 
 smoke: $(RUN) ## Prove on an account that a stage works: deploy it, test it, remove it (about 50 minutes).
 ##   STAGE=dev  the stage, which must not exist yet; the variables of `make deploy` choose what is deployed

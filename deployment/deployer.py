@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -22,8 +22,10 @@ from deployment.cloudformation import (
     exists,
     outputs_of,
     parameter_changes,
+    parameters_of,
 )
 from deployment.errors import DeploymentError, ParameterError
+from deployment.guards import DELETION_PROTECTION, ONCE_CREATED
 from deployment.parameters import Named, Parameter, declared, mistakes
 from deployment.placeholders import output_names, placeholder
 from deployment.stacks import ALL_STACKS, PIPELINE, TEMPLATES, Outputs
@@ -38,6 +40,9 @@ ARCHITECTURE = "Architecture"
 """The parameter of the templates that names the CPU."""
 IMAGE = "Image"
 """The parameter of the producer's template that names its image."""
+
+LANES = "Lanes"
+"""The parameter of the producer's template that is the number of lanes."""
 
 _EMPTIED_BUCKETS = frozenset({"Code", "Results"})
 """The buckets, by their names in the templates, that are emptied and deleted with their stack."""
@@ -68,6 +73,7 @@ class Deployment:
         *,
         image: MakeImage | None = None,
         reset: Collection[str] = (),
+        before: Mapping[str, Callable[[Outputs], None]] | None = None,
     ) -> Outputs:
         """Create or update the stacks in order, and return all their outputs when they are complete.
 
@@ -75,7 +81,10 @@ class Deployment:
         of its content, so a function changes if and only if its code does. `overrides` are parameters of the templates;
         they take precedence over the outputs of earlier stacks. A parameter of neither keeps the value that its stack
         has, unless `reset` names it, which gives it its default. `image` makes the producer's image, unless the
-        overrides name one. It is safe to run this again, also after a failure. Raises `DeploymentError`.
+        overrides name one. `before` has what is done before a stack is created or updated, with the outputs of the
+        stacks before it. It is safe to run this again, also after a failure. Raises `DeploymentError`.
+
+        If the overrides name DeletionProtection, the termination protection of all stacks follows it.
         """
         values = dict(overrides or {})
         self.check([Named(name, value) for name, value in values.items()], reset)
@@ -87,7 +96,11 @@ class Deployment:
                 known[CODE_KEY] = self._upload(name, _zip_of(name, zips), known)
             if image is not None and IMAGE in needed:
                 known[IMAGE] = image(known)
-            outputs |= self._client.put(self._stack_name(name), self._template(name, known, reset))
+            if before is not None and name in before:
+                before[name](MappingProxyType(known))
+            outputs |= self._put(self._stack_name(name), self._template(name, known, reset))
+        if DELETION_PROTECTION in values:
+            self._protect(protected=values[DELETION_PROTECTION] == "true")
         return MappingProxyType(outputs)
 
     def preview(
@@ -142,7 +155,23 @@ class Deployment:
             resources = self._client.resources(stack)
             for bucket in _EMPTIED_BUCKETS & resources.keys():
                 self._empty(resources[bucket])  # CloudFormation deletes only empty buckets
+            self._client.protect(stack, protected=False)
             self._client.delete(stack)
+
+    def _put(self, stack_name: str, template: Template) -> Outputs:
+        """Put a stack. Tables are protected by an update, since a failed creation has to delete them again."""
+        if template.values.get(DELETION_PROTECTION) == "true":
+            with aws_errors_about(stack_name):
+                is_new = self._client.settle(stack_name) is None
+            if is_new:
+                unprotected = {**template.values, DELETION_PROTECTION: ONCE_CREATED}
+                self._client.put(stack_name, replace(template, values=unprotected))
+        return self._client.put(stack_name, template)
+
+    def _protect(self, *, protected: bool) -> None:
+        for name in self.stacks:
+            if (stack := self.stack(name)) is not None:
+                self._client.protect(stack, protected=protected)
 
     @property
     def _client(self) -> StackClient:
@@ -163,6 +192,27 @@ class Deployment:
         """The stack of a template, as DescribeStacks returns it; None if it does not exist or was never complete."""
         found = self._client.find(self._stack_name(name))
         return found if exists(found) else None
+
+    def is_there(self) -> bool:
+        """Whether any stack of the deployment exists."""
+        return any(self._client.find(self._stack_name(name)) is not None for name in self.stacks)
+
+    def held(self) -> Mapping[str, str]:
+        """The parameters of all stacks that exist. Parameters of the same name have the same value in all of them."""
+        stacks = [self.stack(name) for name in self.stacks]
+        return {key: value for stack in stacks if stack is not None for key, value in parameters_of(stack).items()}
+
+    def value_of(self, name: str, named: Iterable[Named]) -> str | None:
+        """The value that a parameter of a new stack gets; None if no stack of the deployment has it."""
+        for stack in self.stacks:
+            if (parameter := self._parameters(stack).get(name)) is not None:
+                return next((one.value for one in named if one.name == name), parameter.default)
+        return None
+
+    def values(self, overrides: Mapping[str, str], reset: Collection[str]) -> Mapping[str, str]:
+        """The parameters that the user names, or gives their defaults again."""
+        defaults = {key: one.default for name in self.stacks for key, one in self._parameters(name).items()}
+        return {name: default for name in reset if (default := defaults.get(name)) is not None} | dict(overrides)
 
     def _parameters(self, name: str) -> Mapping[str, Parameter]:
         return declared(self._body(name))

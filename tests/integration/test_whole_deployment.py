@@ -16,6 +16,7 @@ import pytest
 from deployment.deployer import Deployment
 from deployment.errors import DeploymentError
 from deployment.functions import ROOT
+from deployment.guards import network_refusal
 from deployment.stacks import ALL_STACKS, Outputs
 from replica.emulator import Emulator
 from tests.support.handler_zips import handler_zip
@@ -149,6 +150,27 @@ def test_a_preview_shows_what_a_deployment_would_change_and_changes_nothing(
     assert outputs["StreamName"] in emulator.client("kinesis").list_streams()["StreamNames"]
     service, _ = task(emulator, outputs)
     assert service["desiredCount"] == 1
+
+
+def test_a_change_of_the_network_is_refused_while_the_task_runs(
+    shared: Deployment, outputs: Outputs, templates: Path, package: Path
+) -> None:
+    assert outputs["ServiceName"]
+    named = QUIET | {"Network": "private"}
+    network = shared.preview({"processor": package}, named)[f"{shared.prefix}-network"]
+    refusal = network_refusal(network, shared.held(), shared.values(named, ()), "prod")
+    assert refusal is not None
+    assert 'make deploy STAGE=prod PARAMETERS="DesiredCount=0 Network=public"' in refusal
+
+    file = templates / "network.yaml"
+    file.write_text(
+        file.read_text().replace("Select [0, !Cidr [!Ref VpcCidr, 4, 6]]", "Select [3, !Cidr [!Ref VpcCidr, 4, 6]]")
+    )
+    network = replace(shared, templates=templates).preview({"processor": package}, QUIET)[f"{shared.prefix}-network"]
+    refusal = network_refusal(network, shared.held(), shared.values(QUIET, ()), "prod")
+    assert refusal is not None
+    assert "PublicSubnetA (AWS::EC2::Subnet)" in refusal
+    assert network_refusal(network, {**shared.held(), "DesiredCount": "0"}, shared.values(QUIET, ()), "prod") is None
 
 
 def test_private_subnets_have_endpoints_and_no_public_address(
