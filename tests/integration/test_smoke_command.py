@@ -39,7 +39,10 @@ def test_ctrl_c_during_the_deployment_removes_the_stage_and_exits_with_130(emula
     assert process.returncode == 130, output
     stacks = emulator.client("cloudformation").describe_stacks()["Stacks"]
     assert not [stack for stack in stacks if stack["StackName"].startswith("stockstream-interrupted")]
-    report = msgspec.json.decode((STATE / "smoke-stockstream-interrupted.json").read_bytes(), type=Report)
+    written = {path.suffix: path for path in STATE.glob("smoke-stockstream-interrupted.*")}
+    report = msgspec.json.decode(written[".json"].read_bytes(), type=Report)
+    for path in written.values():
+        path.unlink()
     assert report.interrupted
     assert isinstance(report.results[0].verdict, Failed)
     assert {type(result.verdict) for result in report.results[1:-1]} == {LeftOut}
