@@ -53,8 +53,7 @@ PACKAGE_ARCHITECTURE ?=
 
 # What `make deploy` and `make smoke` deploy.
 DEPLOY_OPTIONS = $(if $(PACKAGE_ARCHITECTURE),--architecture $(PACKAGE_ARCHITECTURE)) \
-  $(STAGE_FILE) $(foreach name,$(ADOPT),--adopt '$(name)') \
-  $(foreach parameter,$(PARAMETERS),--parameter '$(parameter)') \
+  $(foreach name,$(ADOPT),--adopt '$(name)') $(foreach parameter,$(PARAMETERS),--parameter '$(parameter)') \
   $(foreach name,$(RESET),--reset '$(name)') $(if $(RULES),--rules '$(RULES)') $(if $(IMAGE),--image '$(IMAGE)')
 
 # How many processes run the tests: a number, or `auto` for one on each core.
@@ -192,7 +191,7 @@ deploy: $(RUN) ## Deploy everything to AWS.
 ##   ADOPT=found                              adopt what a destroyed stage left: found, new, or the names that it printed
 ##   IMAGE=uri                                an image that is built already
 ##   DRY_RUN=1                                show what would change, and change nothing
-	@$(VENV)/bin/stockstream deploy --whole --stage '$(STAGE)' $(DEPLOY_OPTIONS) $(CONFIRMED) \
+	@$(VENV)/bin/stockstream deploy --whole --stage '$(STAGE)' $(STAGE_FILE) $(DEPLOY_OPTIONS) $(CONFIRMED) \
 	  $(if $(DRY_RUN),--dry-run)
 
 destroy: $(RUN) ## Delete what `make deploy` made, except the tables and the archive.
@@ -204,7 +203,8 @@ smoke: $(RUN) ## Prove on an account that a stage works: deploy it, test it, rem
 ##   STAGE=dev  the stage, which must not exist yet; the variables of `make deploy` choose what is deployed
 ##   KEEP=1     keep the stage, which may then exist already
 ##   YES=1      do not ask before the test begins
-	@$(VENV)/bin/stockstream smoke --stage '$(STAGE)' $(if $(KEEP),--keep) $(if $(YES),--yes) -- $(DEPLOY_OPTIONS)
+	@$(VENV)/bin/stockstream smoke --stage '$(STAGE)' $(STAGE_FILE) $(if $(KEEP),--keep) $(if $(YES),--yes) -- \
+	  $(DEPLOY_OPTIONS)
 
 # Measured on 2 cores: pip takes 40 s of CPU for the demo and 15 s more for the tests, and uv 6 s and 3 s. Byte code is
 # compiled only where Python may not keep what it compiles (PYTHONDONTWRITEBYTECODE), because that takes another 40 s.

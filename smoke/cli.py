@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -41,6 +42,9 @@ app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 def smoke(  # noqa: PLR0917  (options, by name)
     stage: Annotated[str, typer.Option(help="The second part of the names of the stacks.")],
     prefix: Annotated[str, typer.Option(help="The first part of the names of the stacks.")] = "stockstream",
+    parameters_file: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="The file of the stage, as for `deploy`.")
+    ] = None,
     keep: Annotated[  # noqa: FBT002  (an option, by name)
         bool, typer.Option("--keep", help="Keep the stage. A stage that exists already is only tested with this.")
     ] = False,
@@ -69,8 +73,8 @@ def smoke(  # noqa: PLR0917  (options, by name)
         place = preflight.place(tested.client)
         echo(f"account {place.account}, region {place.region}, as {place.identity}")
         existing = tested.existing_stacks()
-        has_image = any(option.partition("=")[0] == "--image" for option in options)
-        image = None if has_image else ProducerImage("arm64")
+        named = {option.partition("=")[0] for option in options}
+        image = None if "--image" in named else ProducerImage("arm64")
         denied = preflight.denied_calls(tested.client)
         found = preflight.obstacles(existing, stage=stage, keep=keep, image=image)
     if found:
@@ -83,7 +87,12 @@ def smoke(  # noqa: PLR0917  (options, by name)
     if not yes and on_terminal() and not typer.confirm("Begin?"):
         raise typer.Exit(NOT_STARTED)
     commands = ChildProcesses(os.environ)
-    deployer = CommandDeployer(tested, commands, (*options, *(("--yes",) if yes else ())))
+    if not existing and "--adopt" not in named:
+        options += ("--adopt", "new")  # what is left of an earlier stage is not there to be tested
+    if yes or not existing:
+        options += ("--yes",)
+    stage_file = () if parameters_file is None else ("--parameters-file", str(parameters_file))
+    deployer = CommandDeployer(tested, commands, options, stage_file)
     report = run(tested, deployer, commands, place, keep=keep, on_begin=display.begin, on_end=display.end)
     display.show(report)
     _write(report)

@@ -42,12 +42,14 @@ class CommandDeployer:
     commands: Commands
     options: Sequence[str] = ()
     """Further options of `deploy`."""
+    stage_file: Sequence[str] = ()
+    """The option of `deploy` and `destroy` that names the stage file."""
 
     def deploy(self, deadline: Deadline) -> Outputs:
         """See `Deployer`."""
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "outputs")
-            options = ("--whole", "--outputs-file", str(file), *self.options)
+            options = ("--whole", "--outputs-file", str(file), *self.stage_file, *self.options)
             self.commands.run("deployment", "deploy", *self._names, *options, seconds=deadline.seconds_left)
             return read_file(file)
 
@@ -65,7 +67,9 @@ class CommandDeployer:
 
     def destroy(self, deadline: Deadline) -> None:
         """See `Deployer`."""
-        self.commands.run("deployment", "destroy", *self._names, seconds=deadline.seconds_left)
+        # The person confirmed the test, which removes what it deployed.
+        options = ("--confirm", self.stage.name, *self.stage_file)
+        self.commands.run("deployment", "destroy", *self._names, *options, seconds=deadline.seconds_left)
 
     @property
     def _names(self) -> tuple[str, ...]:

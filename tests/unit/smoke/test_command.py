@@ -73,7 +73,9 @@ def invoke(*arguments: str) -> Any:
 def test_a_test_that_passes_exits_with_0_and_writes_its_report(ran: list[dict[str, Any]], tmp_path: Path) -> None:
     result = invoke("--stage", "dev", "--yes")
     assert result.exit_code == 0, result.output
-    assert ran == [{"stage": "stockstream-dev", "keep": False, "options": ("--image", "uri", "--yes")}]
+    assert ran == [
+        {"stage": "stockstream-dev", "keep": False, "options": ("--image", "uri", "--adopt", "new", "--yes")}
+    ]
     assert "account 123456789012, region eu-central-1" in result.output
     assert "smoke test of stockstream-dev passed after 1:00 min: 1 passed" in result.output
     assert msgspec.json.decode((tmp_path / "smoke-stockstream-dev.json").read_bytes(), type=Report) == REPORT
@@ -101,7 +103,8 @@ def test_an_existing_stage_is_refused_unless_it_is_kept(ran: list[dict[str, Any]
     assert refused.exit_code == 2
     assert "the stage old exists already, such as the stack stockstream-old-stream" in refused.output
     assert ran == []
-    kept = invoke("--stage", "old", "--keep", "--yes")
+    kept = invoke("--stage", "old", "--keep")
+    assert ran[0]["options"] == ("--image", "uri")  # the deployment asks before it changes the stage
     assert kept.exit_code == 0
     assert ran[0]["keep"]
     assert "The test disturbs it" in kept.output

@@ -462,7 +462,7 @@ class TestDeployment:
                 file.write_text("StreamName=stream\nQuotesTable=quotes\n")
 
         bench.commands.on_run = write_outputs
-        deployer = CommandDeployer(bench.stage, bench.commands, ("--image", "uri"))
+        deployer = CommandDeployer(bench.stage, bench.commands, ("--image", "uri"), ("--parameters-file", "dev.env"))
         return bench, actions(bench.stage, deployer, bench.commands, bench.clean_ups, keep=keep)["deploy"]
 
     def test_the_stage_is_deployed_with_the_command_and_the_options_and_removed(self) -> None:
@@ -473,7 +473,10 @@ class TestDeployment:
         deployed, destroyed = bench.commands.ran
         assert deployed[:6] == ("deployment", "deploy", "--prefix", "stockstream", "--stage", "dev")
         assert deployed[-2:] == ("--image", "uri")
-        assert destroyed[:2] == ("deployment", "destroy")
+        assert deployed[-4:-2] == ("--parameters-file", "dev.env")
+        names = ("--prefix", "stockstream", "--stage", "dev")
+        confirmed = ("--confirm", "dev", "--parameters-file", "dev.env")
+        assert destroyed == ("deployment", "destroy", *names, *confirmed)
 
     def test_a_deployment_that_fails_is_removed(self) -> None:
         bench, deploy = self.bench([], keep=False)
