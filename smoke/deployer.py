@@ -12,6 +12,7 @@ from typing import Protocol
 from deployment.deployer import Deployment
 from deployment.functions import PROCESSOR
 from deployment.stacks import PIPELINE, Outputs
+from deployment.waiting import Wait
 from operations.outputs import read_file
 from smoke.commands import Commands
 from smoke.deadline import Deadline
@@ -19,6 +20,8 @@ from smoke.stage import Stage
 
 FAILING = 'def handler(event, context):\n    raise RuntimeError("this version fails on purpose, for a smoke test")\n'
 """The module of a version of the function that fails with every batch."""
+_MODE = 0o644
+"""Lambda runs a function as another user than the one that owns its files."""
 
 
 class Deployer(Protocol):
@@ -27,7 +30,7 @@ class Deployer(Protocol):
     def deploy(self, deadline: Deadline) -> Outputs:
         """Create or update all stacks, and return their outputs."""
 
-    def put_function(self, code: Path) -> None:
+    def put_function(self, code: Path, deadline: Deadline) -> None:
         """Deploy another zip of the function."""
 
     def destroy(self, deadline: Deadline) -> None:
@@ -53,7 +56,7 @@ class CommandDeployer:
             self.commands.run("deployment", "deploy", *self._names, *options, seconds=deadline.seconds_left)
             return read_file(file)
 
-    def put_function(self, code: Path) -> None:
+    def put_function(self, code: Path, deadline: Deadline) -> None:
         """See `Deployer`."""
         client = self.stage.client
         deployment = Deployment(
@@ -62,6 +65,7 @@ class CommandDeployer:
             prefix=self.stage.full_name,
             stacks=PIPELINE,
             tags={"application": self.stage.prefix, "stage": self.stage.name},
+            wait=Wait(timeout_seconds=deadline.seconds_left),
         )
         deployment.deploy({PROCESSOR.name: code})
 
@@ -81,6 +85,8 @@ def failing_zip(folder: Path) -> Path:
     path = folder / f"{PROCESSOR.name}-failing.zip"
     module = PROCESSOR.handler.rpartition(".")[0].replace(".", "/") + ".py"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(zipfile.ZipInfo(f"{module.partition('/')[0]}/__init__.py"), "")
-        archive.writestr(zipfile.ZipInfo(module), FAILING)
+        for name, text in ((f"{module.partition('/')[0]}/__init__.py", ""), (module, FAILING)):
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = _MODE << 16
+            archive.writestr(entry, text)
     return path

@@ -31,7 +31,7 @@ class Function:
     stays: bool
     """Whether the stage stays after the test. Then the function must be as before, whatever happens."""
 
-    def rolls_back(self, _deadline: Deadline) -> Verdict:
+    def rolls_back(self, deadline: Deadline) -> Verdict:
         """Deploy a version that fails, and expect CloudFormation to go back."""
         before = self._version()
         if before is None:
@@ -44,7 +44,7 @@ class Function:
         error: str | None = None
         with tempfile.TemporaryDirectory() as folder:
             try:
-                self.deployer.put_function(failing_zip(Path(folder)))
+                self.deployer.put_function(failing_zip(Path(folder)), deadline)
             except DeploymentError as failure:
                 error = str(failure)
         return rolled_back(before, self._version() or "none", self.stage.stack("processor")["StackStatus"], error)

@@ -50,7 +50,7 @@ class CleanUps:
 
 def _small(name: str) -> Step:
     return Step(
-        name=name, title=f"Clean up: {name}", limit_seconds=CLEAN_UP_SECONDS, usual_seconds=1, look_at="the console"
+        name=name, title=f"Clean up: {name}", limit_seconds=CLEAN_UP_SECONDS, usual_seconds=1, look_at="the AWS console"
     )
 
 

@@ -67,7 +67,7 @@ class EmulatedDeployer:
         )
         return outputs
 
-    def put_function(self, code: Path) -> None:
+    def put_function(self, code: Path, _deadline: Deadline) -> None:
         self.deployment.deploy({PROCESSOR.name: code}, QUIET)
 
     def destroy(self, _deadline: Deadline) -> None:

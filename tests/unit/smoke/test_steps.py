@@ -174,7 +174,8 @@ class FakeDeployer:
         self.code = "processor/good.zip"
         return OUTPUTS
 
-    def put_function(self, code: Path) -> None:
+    def put_function(self, code: Path, deadline: Deadline) -> None:
+        assert deadline.seconds_left > 0
         with zipfile.ZipFile(code) as archive:
             assert PROCESSOR.handler.startswith("processor_lambda.app.")
             assert b"raise" in archive.read("processor_lambda/app.py")
@@ -245,6 +246,7 @@ class TestRollback:
         with zipfile.ZipFile(failing_zip(tmp_path)) as archive:
             names: dict[str, Any] = {}
             exec(archive.read("processor_lambda/app.py"), names)
+            assert {entry.external_attr >> 16 for entry in archive.infolist()} == {0o644}  # Lambda can read them
         with pytest.raises(RuntimeError, match="fails on purpose"):
             names["handler"]({}, None)
 
@@ -506,9 +508,10 @@ def test_the_failing_function_is_deployed_as_the_command_deploys(
     made: dict[str, Any] = {}
     monkeypatch.setattr(deployer, "Deployment", partial(FakeDeployment, made))
     code = failing_zip(tmp_path)
-    CommandDeployer(bench.stage, bench.commands).put_function(code)
+    CommandDeployer(bench.stage, bench.commands).put_function(code, bench.deadline)
     assert made["deployed"] == {"processor": code}
     assert (made["prefix"], made["stacks"]) == ("stockstream-dev", PIPELINE)
+    assert made["wait"].timeout_seconds == 60
     assert made["tags"] == {"application": "stockstream", "stage": "dev"}
     assert {field.name for field in fields(Deployment) if "BaseClient" in str(field.type)} <= made.keys()
 
