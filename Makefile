@@ -41,14 +41,23 @@ RULES ?=
 WATCHLIST ?=
 RESET ?=
 YES ?=
+ADOPT ?=
 IMAGE ?=
 DRY_RUN ?=
 WATCH_MINUTES ?=
+STAGE_FILE = $(if $(wildcard infra/stages/$(STAGE).env),--parameters-file infra/stages/$(STAGE).env)
+CONFIRMED = $(if $(filter 1,$(YES)),--yes,$(if $(YES),--confirm '$(YES)'))
 
 # What `make package` and `make deploy` build for: the interpreter and the CPU of the Lambda function. By default, the
 # CPU is arm64, or that of the deployment.
 PACKAGE_PYTHON ?= 3.13
 PACKAGE_ARCHITECTURE ?=
+
+# What `make deploy` and `make smoke` deploy.
+DEPLOY_OPTIONS = $(if $(PACKAGE_ARCHITECTURE),--architecture $(PACKAGE_ARCHITECTURE)) \
+  $(foreach name,$(ADOPT),--adopt '$(name)') $(foreach parameter,$(PARAMETERS),--parameter '$(parameter)') \
+  $(foreach name,$(RESET),--reset '$(name)') $(if $(RULES),--rules '$(RULES)') $(if $(IMAGE),--image '$(IMAGE)') \
+  $(if $(WATCHLIST),--watchlist '$(WATCHLIST)') $(if $(WATCH_MINUTES),--watch-minutes $(WATCH_MINUTES))
 
 # How many processes run the tests: a number, or `auto` for one on each core.
 WORKERS ?= auto
@@ -59,7 +68,7 @@ E2E_TIMEOUT := 900
 UPGRADE ?=
 
 # No target builds a file of its own name.
-.PHONY: help demo sql bill yahoo unit test e2e trials bench check format lock package images deploy destroy clean
+.PHONY: help demo sql bill yahoo unit test e2e trials bench check format lock package images deploy destroy smoke clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list.
@@ -181,22 +190,26 @@ deploy: $(RUN) ## Deploy everything to AWS.
 ##   WATCHLIST=my-watchlist.toml              a file of watch groups; a stage file may name one too (docs/symbols.md)
 ##   RULES=my-rules.toml                      a file of alert rules, or default; a stage file may name one too
 ##   RESET="Calendar LogLevel"                parameters that get their defaults again; all others stay as they are
-##   YES=1                                    do not ask before a deployment is changed
+##   YES=1                                    do not ask before an ordinary change
+##   YES=dev                                  the name of the stage confirms a change that stops the stream, too
+##   ADOPT=found                              adopt what a destroyed stage left: found, new, or the names that it printed
 ##   IMAGE=uri                                an image that is built already
 ##   DRY_RUN=1                                show what would change, and change nothing
 ##   WATCH_MINUTES=10                         how long alarms may roll back a new release of the function
-	@$(VENV)/bin/stockstream deploy --whole --stage '$(STAGE)' \
-	  $(if $(PACKAGE_ARCHITECTURE),--architecture $(PACKAGE_ARCHITECTURE)) \
-	  $(if $(wildcard infra/stages/$(STAGE).env),--parameters-file infra/stages/$(STAGE).env) \
-	  $(foreach parameter,$(PARAMETERS),--parameter '$(parameter)') \
-	  $(foreach name,$(RESET),--reset '$(name)') $(if $(RULES),--rules '$(RULES)') \
-	  $(if $(WATCHLIST),--watchlist '$(WATCHLIST)') $(if $(YES),--yes) \
-	  $(if $(IMAGE),--image '$(IMAGE)') $(if $(DRY_RUN),--dry-run) \
-	  $(if $(WATCH_MINUTES),--watch-minutes $(WATCH_MINUTES))
+	@$(VENV)/bin/stockstream deploy --whole --stage '$(STAGE)' $(STAGE_FILE) $(DEPLOY_OPTIONS) $(CONFIRMED) \
+	  $(if $(DRY_RUN),--dry-run)
 
 destroy: $(RUN) ## Delete what `make deploy` made, except the tables and the archive.
-##   STAGE=dev  the stage
-	@$(VENV)/bin/stockstream destroy --stage '$(STAGE)'
+##   STAGE=dev  the stage, whose account and region are in infra/stages
+##   YES=dev    the name of the stage confirms it; otherwise the command asks
+	@$(VENV)/bin/stockstream destroy --stage '$(STAGE)' $(STAGE_FILE) $(if $(YES),--confirm '$(YES)')
+
+smoke: $(RUN) ## Prove on an account that a stage works: deploy it, test it, remove it (about 50 minutes).
+##   STAGE=dev  the stage, which must not exist yet; the variables of `make deploy` choose what is deployed
+##   KEEP=1     keep the stage, which may then exist already
+##   YES=1      do not ask before the test begins
+	@$(VENV)/bin/stockstream smoke --stage '$(STAGE)' $(STAGE_FILE) $(if $(KEEP),--keep) $(if $(YES),--yes) -- \
+	  $(DEPLOY_OPTIONS)
 
 # Measured on 2 cores: pip takes 40 s of CPU for the demo and 15 s more for the tests, and uv 6 s and 3 s. Byte code is
 # compiled only where Python may not keep what it compiles (PYTHONDONTWRITEBYTECODE), because that takes another 40 s.

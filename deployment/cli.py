@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,13 +15,18 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from configuration import ConfigurationError
+from deployment.adoption import Adopter, choose
 from deployment.alert_rules import RulesChange, choose_rules
 from deployment.cloudformation import outputs_of, parameters_of
-from deployment.deployer import ARCHITECTURE, IMAGE, Deployment
+from deployment.confirmation import Confirmation
+from deployment.deployer import ARCHITECTURE, IMAGE, LANES, BeforeStack, Deployment
 from deployment.errors import DeploymentError, ParameterError, RolledBack
 from deployment.functions import FUNCTIONS, PROCESSOR
+from deployment.guards import DELETION_PROTECTION, network_refusal, protection, stops
 from deployment.image import ProducerImage
+from deployment.kept_resources import KEPT_OUTPUTS, STORAGE
 from deployment.package import Architecture, Target, build
+from deployment.place import Place, read_place
 from deployment.rollout import WATCH_MINUTES
 from deployment.service_roles import make_ecs_role
 from deployment.stacks import ALL_STACKS, PIPELINE
@@ -54,6 +59,23 @@ RulesOption = Annotated[
     typer.Option(
         metavar="FILE|default",
         help="A TOML file of alert rules that replaces the default rules, or the word `default`.",
+    ),
+]
+StageFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--parameters-file",
+        exists=True,
+        dir_okay=False,
+        help="The file of the stage, such as infra/stages/dev.env. Each line is a KEY=VALUE: a parameter, which "
+        "--parameter overrides; RULES=FILE, Symbols=A,B and WATCHLIST=FILE for the alert rules and the symbols; or the "
+        "Account and Region of the stage, which are checked first.",
+    ),
+]
+ConfirmOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="STAGE", help="The name of the stage again. It confirms what deletes the stage or stops its stream."
     ),
 ]
 StageOption = Annotated[str, typer.Option(help="The second part of the names of the stacks.")]
@@ -100,15 +122,7 @@ def deploy(  # noqa: PLR0917  (options, by name)
         list[str] | None,
         typer.Option(metavar="KEY=VALUE", help="A parameter of the templates. Repeat the option for more parameters."),
     ] = None,
-    parameters_file: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True,
-            dir_okay=False,
-            help="A file of parameters, one KEY=VALUE a line, such as infra/stages/dev.env. --parameter overrides it. "
-            "Its lines RULES=FILE, Symbols=A,B and WATCHLIST=FILE name the alert rules and the symbols.",
-        ),
-    ] = None,
+    parameters_file: StageFileOption = None,
     reset: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="A parameter that gets its default again. Repeat the option for more."),
@@ -145,8 +159,22 @@ def deploy(  # noqa: PLR0917  (options, by name)
         ),
     ] = WATCH_MINUTES,
     yes: Annotated[  # noqa: FBT002  (an option, by name)
-        bool, typer.Option("--yes", help="Do not ask before a deployment is changed. Without a terminal, nothing asks.")
+        bool,
+        typer.Option(
+            "--yes",
+            help="Do not ask before an ordinary change. Without a terminal, only a change that stops the stream asks, "
+            "and --confirm answers it.",
+        ),
     ] = False,
+    confirm: ConfirmOption = None,
+    adopt: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|found|new",
+            help="A table or an archive that a destroyed stage left, which the new stage adopts with everything in it. "
+            "Repeat the option for more. `found` stands for all that is left, and `new` adopts nothing.",
+        ),
+    ] = None,
 ) -> None:
     """Create or update the stacks, and print their outputs.
 
@@ -155,9 +183,11 @@ def deploy(  # noqa: PLR0917  (options, by name)
 
     A deployment keeps the parameters, the symbols and the alert rules that it has, unless you name others. `--reset
     NAME` gives a parameter its default again, and `--rules default` the default rules. Before it changes anything, this
-    prints the changes. The templates in infra/cloudformation describe every parameter.
+    prints the changes. A change that stops the stream asks for the name of the stage. The templates in
+    infra/cloudformation describe every parameter.
     """
     with _reported_errors():
+        confirmation = Confirmation(stage, confirm, yes)
         wishes = read_wishes(parameters_file, parameter or [], rules, watchlist)
         resets = frozenset(reset or ())
         deployment = replace(
@@ -166,13 +196,24 @@ def deploy(  # noqa: PLR0917  (options, by name)
             watch_minutes=watch_minutes,
         )
         deployment.check(wishes.parameters, resets)
+        place = _place_of(wishes, stage)
+        advice = place.advice(wishes.place, stage)
+        adopter = _adopter(deployment, place)
+        adopted = choose(
+            adopter,
+            adopt or (),
+            partial(confirmation.ask_to_adopt, dry_run=dry_run),
+            is_there=deployment.stack(STORAGE) is not None,
+            lanes=deployment.value_of(LANES, wishes.parameters),
+        )
+        deployed = deployment.stack(PROCESSOR.name)
+        held = {} if deployed is None else parameters_of(deployed)
         overrides = {one.name: one.value for one in wishes.parameters}
         if image is not None:
             overrides[IMAGE] = image
-        deployed = deployment.stack(PROCESSOR.name)
-        held = {} if deployed is None else parameters_of(deployed)
         cpu = _chosen_cpu(architecture, overrides, {} if ARCHITECTURE in resets else held)
         overrides[ARCHITECTURE] = cpu
+        overrides[DELETION_PROTECTION] = _chosen_protection(deployment, overrides, resets, stage)
         producer = ProducerImage(cpu)
         if whole and IMAGE not in overrides:
             producer.check_sources()
@@ -187,30 +228,36 @@ def deploy(  # noqa: PLR0917  (options, by name)
             zips,
             overrides,
             image=lambda known: producer.uri(known.get("RepositoryUri", "new")),
-            reset=resets - {ARCHITECTURE},
+            reset=resets - {ARCHITECTURE, DELETION_PROTECTION},
             with_new_stacks=dry_run,
         )
-        object_lines = (
+        notes = (
             *(f"alert rules: {line}" for line in alert_rules.lines),
             *(f"watchlist: {line}" for line in watched.lines),
+            *(f"adopts {one.name} as {one.resource}" for one in adopted),
         )
-        for line in (*object_lines, *_lines(previews)):
+        for line in (*notes, *_lines(previews)):
             echo(line, err=not dry_run)
+        stopping = _what_stops(deployment, previews, deployment.values(overrides, resets), stage)
         if dry_run:
             return
-        changed = deployed is not None and (object_lines or any(previews.values()))
-        if changed and not yes and sys.stdin.isatty():
-            typer.confirm("Deploy these changes?", abort=True, err=True)
+        changes = (alert_rules.lines, watched.lines, *previews.values())
+        confirmation.ask_before(stopping, _question(place, is_new=deployed is None, advice=advice, changes=changes))
         ecr = boto3.client("ecr") if whole else None
         if whole:
             make_ecs_role(boto3.client("iam"), deployment.report)
+        before: dict[str, BeforeStack] = {
+            PROCESSOR.name: lambda known: _write(deployment, known["ArchiveBucket"], alert_rules, watched)
+        }
+        if adopted:
+            before[STORAGE] = lambda known: adopter.adopt(adopted, known["StreamName"])
         with _hint_at_replay(prefix, stage):
             outputs = deployment.deploy(
                 zips,
                 overrides,
                 image=lambda known: producer.push(ecr, known["RepositoryUri"], deployment.report),
-                reset=resets - {ARCHITECTURE},
-                before={PROCESSOR.name: lambda known: _write(deployment, known["ArchiveBucket"], alert_rules, watched)},
+                reset=resets - {ARCHITECTURE, DELETION_PROTECTION},
+                before=before,
             )
         lines = [f"{name}={value}" for name, value in outputs.items()]
         if outputs_file is not None:
@@ -220,13 +267,73 @@ def deploy(  # noqa: PLR0917  (options, by name)
 
 
 @app.command()
-def destroy(prefix: PrefixOption = DEFAULT_PREFIX, stage: StageOption = "dev") -> None:
+def destroy(
+    prefix: PrefixOption = DEFAULT_PREFIX,
+    stage: StageOption = "dev",
+    parameters_file: StageFileOption = None,
+    confirm: ConfirmOption = None,
+) -> None:
     """Delete the stacks, except the tables and the archive, and print the names of what is kept.
 
-    Records that the processor has not read yet are lost with the stream.
+    This asks for the name of the stage. Records that the processor has not read yet are lost with the stream.
     """
     with _reported_errors():
-        _deployment(prefix, stage, ALL_STACKS).destroy()
+        wishes = read_wishes(parameters_file)
+        deployment = _deployment(prefix, stage, ALL_STACKS)
+        place = _place_of(wishes, stage)
+        if not deployment.is_there():
+            echo(f"the stage {stage} has no stacks in {place}", err=True)
+            return
+        Confirmation(stage, confirm).ask_for_name(f"delete the stage {stage} in {place}")
+        storage = deployment.stack(STORAGE)
+        deployment.destroy()
+        outputs = {} if storage is None else outputs_of(storage)
+        if kept := [outputs[name] for name in KEPT_OUTPUTS if name in outputs]:
+            echo("to deploy the stage again with them:", err=True)
+            echo(f"  make deploy STAGE={stage} ADOPT='{' '.join(kept)}'", err=True)
+
+
+def _what_stops(
+    deployment: Deployment, previews: Mapping[str, tuple[str, ...]], wanted: Mapping[str, str], stage: str
+) -> tuple[str, ...]:
+    """What stops the stream, which this also prints. Raises `DeploymentError` if a change must not happen now."""
+    held = deployment.held()
+    network = previews.get(f"{deployment.prefix}-network", ())
+    if refusal := network_refusal(network, held, wanted, stage):
+        raise DeploymentError(refusal)
+    stopping = stops(previews, held, wanted)
+    for line in stopping:
+        echo(f"this stops the stream: {line}", err=True)
+    return stopping
+
+
+def _question(place: Place, *, is_new: bool, advice: str, changes: Collection[tuple[str, ...]]) -> str:
+    """What to ask before a deployment; empty if nothing changes, or a new stage is where its file says."""
+    if is_new:
+        return f"Create a new stage in {place}?" if advice else ""
+    return "Deploy these changes?" if any(changes) else ""
+
+
+def _adopter(deployment: Deployment, place: Place) -> Adopter:
+    return Adopter(
+        deployment.cloudformation,
+        boto3.client("dynamodb"),
+        deployment.s3,
+        place,
+        f"{deployment.prefix}-{STORAGE}",
+        deployment.report,
+    )
+
+
+def _place_of(wishes: Wishes, stage: str) -> Place:
+    """The account and region of the environment, which this prints. Raises `ParameterError` if the stage has others."""
+    place = read_place(boto3.client("sts"))
+    if problem := place.problem(wishes.place):
+        raise ParameterError(problem)
+    echo(f"stage {stage}, {place}", err=True)
+    if advice := place.advice(wishes.place, stage):
+        echo(advice, err=True)
+    return place
 
 
 def _chosen_watchlist(deployment: Deployment, wishes: Wishes, overrides: Mapping[str, str]) -> WatchlistChange:
@@ -269,6 +376,13 @@ def _chosen_cpu(option: _Cpu | None, overrides: Mapping[str, str], held: Mapping
         return _cpu(option)
     chosen = named or held.get(ARCHITECTURE, LAMBDA.architecture)
     return "x86_64" if chosen == "x86_64" else "arm64"
+
+
+def _chosen_protection(
+    deployment: Deployment, overrides: Mapping[str, str], resets: Collection[str], stage: str
+) -> str:
+    held = {} if DELETION_PROTECTION in resets else deployment.held()
+    return protection(overrides.get(DELETION_PROTECTION), held.get(DELETION_PROTECTION), stage)
 
 
 def _lines(previews: Mapping[str, tuple[str, ...]]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from uuid import uuid4
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
+from deployment.changes import ResourceChange
 from deployment.errors import DeploymentError
 from deployment.stack_events import causes, kept_resources, validation_errors
 from deployment.stack_reader import Stack, StackReader, reason_of
@@ -145,6 +146,17 @@ class StackClient:
             for line in kept_resources(self.cloudformation, stack_id):
                 self.report(line)
 
+    def protect(self, stack: Stack, *, protected: bool) -> None:
+        """Switch the termination protection of a stack that `find` returned on or off.
+
+        CloudFormation does not delete a stack that has it.
+        """
+        name = stack["StackName"]
+        if bool(stack.get("EnableTerminationProtection")) == protected:
+            return
+        with aws_errors_about(f"the termination protection of {name}"):
+            self.cloudformation.update_termination_protection(StackName=name, EnableTerminationProtection=protected)
+
     def find(self, stack: str) -> Stack | None:
         """The stack with a name or an id, as DescribeStacks returns it; None if it does not exist."""
         with aws_errors_about(stack):
@@ -255,7 +267,7 @@ class StackClient:
             errors = validation_errors(self.cloudformation, **change_set)
             raise DeploymentError("\n".join([f"a change set of {name} failed: {reason}", *errors]))
         pages = self.cloudformation.get_paginator("describe_change_set").paginate(**change_set)
-        return tuple(_change(change["ResourceChange"]) for page in pages for change in page["Changes"])
+        return tuple(ResourceChange.of(change["ResourceChange"]) for page in pages for change in page["Changes"])
 
 
 @contextmanager
@@ -300,15 +312,6 @@ def parameter_changes(stack: Stack, template: Template) -> tuple[str, ...]:
         elif name not in template.keeps:
             lines.append(f"{name}: {old[name] or '(empty)'} → (its default)")
     return tuple(lines)
-
-
-def _change(change: Mapping[str, Any]) -> str:
-    """What CloudFormation would do to one resource, such as `replace Stream (AWS::Kinesis::Stream)`."""
-    action = change["Action"].lower()
-    if change.get("Replacement") in ("True", "Conditional"):
-        action = "replace" if change["Replacement"] == "True" else "modify, or replace,"
-    kept = " and keep what is there" if change.get("PolicyAction") in ("Retain", "ReplaceAndRetain") else ""
-    return f"{action} {change['LogicalResourceId']} ({change['ResourceType']}){kept}"
 
 
 def _succeeded(stack: Stack) -> bool:

@@ -26,6 +26,7 @@ from deployment.cloudformation import (
     parameters_of,
 )
 from deployment.errors import DeploymentError, ParameterError, RolledBack
+from deployment.guards import DELETION_PROTECTION, ONCE_CREATED
 from deployment.parameters import Named, Parameter, declared, mistakes
 from deployment.placeholders import output_names, placeholder
 from deployment.rollout import (
@@ -44,6 +45,8 @@ from deployment.waiting import Wait
 
 MakeImage = Callable[[Outputs], str]
 """Makes the producer's image, given the outputs of earlier stacks, and returns its URI."""
+BeforeStack = Callable[[Outputs], None]
+"""What is done before a stack is created or updated, given the outputs of earlier stacks."""
 
 CODE_KEY = "CodeKey"
 """The parameter of a function's template that names its zip in S3."""
@@ -51,6 +54,9 @@ ARCHITECTURE = "Architecture"
 """The parameter of the templates that names the CPU."""
 IMAGE = "Image"
 """The parameter of the producer's template that names its image."""
+
+LANES = "Lanes"
+"""The parameter of the producer's template that is the number of lanes."""
 
 _EMPTIED_BUCKETS = frozenset({"Code", "Results"})
 """The buckets, by their names in the templates, that are emptied and deleted with their stack."""
@@ -85,7 +91,7 @@ class Deployment:
         *,
         image: MakeImage | None = None,
         reset: Collection[str] = (),
-        before: Mapping[str, Callable[[Outputs], None]] | None = None,
+        before: Mapping[str, BeforeStack] | None = None,
     ) -> Outputs:
         """Create or update the stacks in order, and return all their outputs when they are complete.
 
@@ -96,6 +102,8 @@ class Deployment:
         overrides name one. `before` has what is done before a stack is created or updated, with the outputs of the
         stacks before it. It is safe to run this again, also after a failure. Raises `DeploymentError`, and `RolledBack`
         if a new release of a function was rolled back.
+
+        If the overrides name DeletionProtection, the termination protection of all stacks follows it.
         """
         values = dict(overrides or {})
         self.check([Named(name, value) for name, value in values.items()], reset)
@@ -111,6 +119,8 @@ class Deployment:
             if before is not None and name in before:
                 before[name](MappingProxyType(known))
             outputs |= self._put(name, self._template(name, known, reset))
+        if DELETION_PROTECTION in values:
+            self._protect(protected=values[DELETION_PROTECTION] == "true")
         return MappingProxyType(outputs)
 
     def preview(
@@ -180,14 +190,31 @@ class Deployment:
             resources = self._client.resources(stack)
             for bucket in _EMPTIED_BUCKETS & resources.keys():
                 self._empty(resources[bucket])  # CloudFormation deletes only empty buckets
+            self._client.protect(stack, protected=False)
             self._client.delete(stack)
 
     def _put(self, name: str, template: Template) -> Outputs:
-        """Create or update a stack. The alarms watch the update if it brings a new release of a function."""
+        """Create or update a stack. What has to be is done around it: protected tables, a watched release."""
         stack_name = self._stack_name(name)
-        if RELEASE not in template.values or (stack := self._at_rest(name)) is None:
+        if template.values.get(DELETION_PROTECTION) == "true":
+            self._create_unprotected(stack_name, template)
+        if RELEASE in template.values:
+            return self._release(name, template)
+        return self._client.put(stack_name, template)
+
+    def _create_unprotected(self, stack_name: str, template: Template) -> None:
+        """Create a stack without protection if it is new, because a failed creation has to delete its tables again."""
+        with aws_errors_about(stack_name):
+            is_new = self._client.settle(stack_name) is None
+        if is_new:
+            unprotected = {**template.values, DELETION_PROTECTION: ONCE_CREATED}
+            self._client.put(stack_name, replace(template, values=unprotected))
+
+    def _release(self, name: str, template: Template) -> Outputs:
+        """Put the stack of a function. The alarms watch the update if it brings a new release."""
+        stack_name, release = self._stack_name(name), template.values[RELEASE]
+        if (stack := self._at_rest(name)) is None:
             return self._client.put(stack_name, template)
-        release = template.values[RELEASE]
         if parameters_of(stack).get(RELEASE) == release:
             return self._client.put(stack_name, replace(template, rollback=NO_WATCH))
         was_rolled_back = stack["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
@@ -207,6 +234,11 @@ class Deployment:
         if self.cloudwatch is None or observability is None:
             return []
         return alarms_of(self.cloudwatch, outputs_of(observability))
+
+    def _protect(self, *, protected: bool) -> None:
+        for name in self.stacks:
+            if (stack := self.stack(name)) is not None:
+                self._client.protect(stack, protected=protected)
 
     @property
     def _client(self) -> StackClient:
@@ -239,6 +271,27 @@ class Deployment:
         """As `stack`, after the operation that may be in progress has ended."""
         found = self._client.find_at_rest(self._stack_name(name))
         return found if exists(found) else None
+
+    def is_there(self) -> bool:
+        """Whether any stack of the deployment exists."""
+        return any(self._client.find(self._stack_name(name)) is not None for name in self.stacks)
+
+    def held(self) -> Mapping[str, str]:
+        """The parameters of all stacks that exist. Parameters of the same name have the same value in all of them."""
+        stacks = [self.stack(name) for name in self.stacks]
+        return {key: value for stack in stacks if stack is not None for key, value in parameters_of(stack).items()}
+
+    def value_of(self, name: str, named: Iterable[Named]) -> str | None:
+        """The value that a parameter of a new stack gets; None if no stack of the deployment has it."""
+        for stack in self.stacks:
+            if (parameter := self._parameters(stack).get(name)) is not None:
+                return next((one.value for one in named if one.name == name), parameter.default)
+        return None
+
+    def values(self, overrides: Mapping[str, str], reset: Collection[str]) -> Mapping[str, str]:
+        """The parameters that the user names, or gives their defaults again."""
+        defaults = {key: one.default for name in self.stacks for key, one in self._parameters(name).items()}
+        return {name: default for name in reset if (default := defaults.get(name)) is not None} | dict(overrides)
 
     def _parameters(self, name: str) -> Mapping[str, Parameter]:
         return declared(self._body(name))

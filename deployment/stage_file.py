@@ -1,4 +1,4 @@
-"""Reads the file of a stage, such as infra/stages/dev.env: parameters, and what is polled by which alert rules."""
+"""Reads the file of a stage, such as infra/stages/dev.env: parameters, account and region, symbols and alert rules."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from deployment.errors import ParameterError
 from deployment.parameters import Named
+from deployment.place import ACCOUNT, REGION, malformed
 from quotes.encodings import NotUtf8, decode_text
 
 RULES = "RULES"
@@ -30,6 +31,8 @@ class Wishes:
     parameters: tuple[Named, ...] = ()
     rules: str | None = None
     """A file of alert rules, or `default`. None keeps the rules that are deployed."""
+    place: tuple[Named, ...] = ()
+    """The account and the region, as far as the stage file names them."""
     symbols: str | None = None
     """The symbols of the only watch group, separated by commas. At most one of this and `watchlist` is named."""
     watchlist: str | None = None
@@ -37,14 +40,15 @@ class Wishes:
 
 
 def read_wishes(
-    stage_file: Path | None, options: Iterable[str], rules: str | None, watchlist: str | None = None
+    stage_file: Path | None, options: Iterable[str] = (), rules: str | None = None, watchlist: str | None = None
 ) -> Wishes:
     """The wishes in a stage file, and those of the command line, which win.
 
     Comments and empty lines are left out. A file of rules or watch groups is relative to the stage file. Raises
-    `ParameterError` with every line that is not KEY=VALUE.
+    `ParameterError` with every line that is not KEY=VALUE, and every account or region that is none.
     """
     parameters: dict[str, Named] = {}
+    places: dict[str, Named] = {}
     wrong = []
     in_file = () if stage_file is None else enumerate(_text(stage_file).splitlines(), start=1)
     lines = [(f"{stage_file} line {number}: ", line.strip(), stage_file) for number, line in in_file]
@@ -54,18 +58,21 @@ def read_wishes(
             continue
         if not (name and separator):
             wrong.append(f"{place}{text!r} is not KEY=VALUE")
+        elif name in (ACCOUNT, REGION):
+            places[name] = Named(name, value, place)
         elif name != RULES:
             parameters[name] = Named(name, value, place)
         elif file is None:
             wrong.append(f"{place}{RULES} is no parameter; name the rules with --rules / RULES")
         elif rules is None:
             rules = value if value == DEFAULT_RULES else str(file.parent / value)
+    wrong += [problem for one in places.values() if (problem := malformed(one))]
     if wrong:
         raise ParameterError("\n".join(wrong))
     if watchlist is not None:
         parameters[WATCHLIST] = Named(WATCHLIST, watchlist, _COMMAND_LINE)
     symbols, watchlist = _watched(parameters, stage_file)
-    return Wishes(tuple(parameters.values()), rules, symbols, watchlist)
+    return Wishes(tuple(parameters.values()), rules, tuple(places.values()), symbols, watchlist)
 
 
 def _watched(parameters: dict[str, Named], stage_file: Path | None) -> tuple[str | None, str | None]:

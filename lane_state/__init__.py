@@ -4,8 +4,9 @@ The stream function reads and writes it, with `lane_state.codec` for the bytes a
 by which it changes. Other programs may only read it. They import this package, and nothing of the function.
 """
 
-from lane_state.codec import encode_alert, pack, unpack
+from lane_state.codec import encode_alert, move, pack, unpack
 from lane_state.model import (
+    ANOTHER_STREAM,
     START,
     WHOLE,
     Alert,
@@ -20,6 +21,7 @@ from lane_state.model import (
 )
 
 __all__ = [
+    "ANOTHER_STREAM",
     "START",
     "WHOLE",
     "Alert",
@@ -32,6 +34,7 @@ __all__ = [
     "Split",
     "SymbolState",
     "encode_alert",
+    "move",
     "pack",
     "unpack",
 ]

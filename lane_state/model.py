@@ -34,6 +34,11 @@ class Position(NamedTuple):
 
 START = Position(-1, WHOLE)
 """The position before the first record."""
+ANOTHER_STREAM = Position(0, WHOLE)
+"""The position of a state whose stream is gone: before every record of the next stream.
+
+Unlike `START`, it is that of a state that is stored, so a commit replaces it.
+"""
 
 
 class Bar(msgspec.Struct, frozen=True, kw_only=True, array_like=True):

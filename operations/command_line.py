@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -19,8 +20,10 @@ from operations.aws import client
 from operations.errors import OperationsError, WrongUsage
 from operations.outputs import Outputs
 from operations.rebuild_hints import RebuildHints
+from operations.stage_place import check_place
 from terminal.output import echo, echo_error
 from terminal.program import called
+from workspace.places import ROOT
 
 NOT_DONE = 1
 WRONG_USAGE = 2
@@ -32,6 +35,8 @@ EXIT_CODES = (
 
 DEFAULT_PREFIX = "stockstream"
 DEFAULT_STAGE = "dev"
+STAGE_FILES = ROOT / "infra" / "stages"
+"""The folder of the stages' files. One that names its account or region is checked before its stage is used."""
 StackPrefixOption = Annotated[str, typer.Option("--stack-prefix", help="The first part of the stacks' names.")]
 StageOption = Annotated[
     str,
@@ -73,6 +78,7 @@ def outputs_of(prefix: str, stage: str, file: Path | None) -> Outputs:
         record = demo_stage.running_demo(stage)
         demo_stage.lead_sdk_to(record)
         return record.outputs
+    check_place(STAGE_FILES / f"{stage}.env", partial(client, "sts"))
     return outputs.read_stacks(client("cloudformation"), f"{prefix}-{stage}")
 
 

@@ -54,6 +54,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
             "deployment",
             "Delete the stacks, except the tables and the archive.",
         ),
+        "smoke": Entry("smoke", "Prove on an account that a stage works.", is_whole_program=True),
         "package": Entry("deployment", "Build the zip of a Lambda function, and print its path."),
     },
 }

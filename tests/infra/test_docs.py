@@ -21,6 +21,7 @@ OUTPUTS = {key for template in ALL.values() for key in template.get("Outputs", {
 MAKE = {
     SYMBOLS,
     "WATCHLIST",
+    "ADOPT",
     "ARCHIVE",
     "KEY",
     "STAGE",
@@ -67,10 +68,8 @@ def test_the_deployment_guide_counts_the_alarms() -> None:
 def test_the_files_of_stages_name_only_parameters_that_exist() -> None:
     for path in (ROOT / "infra" / "stages").glob("*.env"):
         lines = path.read_text(encoding="utf-8").splitlines()
-        assert {match[1] for line in lines if (match := re.match(r"#?([A-Z][A-Za-z]+)=", line))} <= PARAMETERS | {
-            "RULES",
-            SYMBOLS,
-        }
+        names = {match[1] for line in lines if (match := re.match(r"#?([A-Z][A-Za-z]+)=", line))}
+        assert names <= PARAMETERS | {"RULES", SYMBOLS, "Account", "Region"}
 
 
 SECTIONS = dict(re.findall(r"^## (\w+)\n(.*?)(?=^#|\Z)", GUIDES["runbook.md"], re.DOTALL | re.MULTILINE))

@@ -3,41 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import select
-import subprocess
-import sys
-import time
 from pathlib import Path
 
-import boto3
 import pytest
-from typer.testing import CliRunner
 
 from configuration import RULES_KEY, WATCHLIST_KEY
-from deployment.cli import app
 from deployment.cloudformation import outputs_of
 from deployment.deployer import Deployment
 from processor_lambda.alerts.rules_file import DEFAULT_FILE
 from replica.emulator import Emulator
+from tests.support import deploy_command
 from watchlist import SYNTHETIC_SYMBOLS, written
-from workspace.places import ROOT
 
-TIMEOUT_SECONDS = 60.0
 OUR_STACKS = "stockstream-again"
 OPTIONS = ["--architecture", "native", "--stage", "again"]
 RULES = "[[rule]]\nkind = 'rsi'\n\n[[rule]]\nkind = 'price_move'\nname = 'big'\npercent = 20\n"
 
 
 def run(emulator: Emulator, *arguments: str, code: int = 0) -> str:
-    """What the command prints before it deploys, and what it reports then. Runs in this process, which is faster."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(boto3, "DEFAULT_SESSION", None)  # it remembers the environment of an earlier test
-        done = CliRunner().invoke(app, ["deploy", *OPTIONS, *arguments], env=emulator.environment())
-        patch.setattr(boto3, "DEFAULT_SESSION", None)
-    assert done.exit_code == code, done.output
-    return done.stderr
+    """What the command prints before it deploys, and what it reports then."""
+    return deploy_command.run(emulator, "deploy", *OPTIONS, *arguments, code=code)
 
 
 def parameters(emulator: Emulator, stack: str) -> dict[str, str]:
@@ -55,29 +40,7 @@ def rules_of(emulator: Emulator) -> bytes:
 
 def on_a_terminal(emulator: Emulator, answer: bytes, *arguments: str) -> tuple[int, str]:
     """The exit code and the output of the command on a terminal on which somebody gives this answer."""
-    parent, child = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "deployment", "deploy", *OPTIONS, *arguments],
-        env=emulator.environment(),
-        cwd=ROOT,
-        stdin=child,
-        stdout=child,
-        stderr=child,
-    )
-    os.close(child)
-    output, answered, deadline = b"", False, time.monotonic() + TIMEOUT_SECONDS
-    while time.monotonic() < deadline:
-        if not select.select([parent], [], [], 1)[0]:
-            continue
-        try:
-            output += os.read(parent, 65536)
-        except OSError:  # the program has closed the terminal
-            break
-        if b"Deploy these changes?" in output and not answered:
-            os.write(parent, answer)
-            answered = True
-    os.close(parent)
-    return process.wait(timeout=TIMEOUT_SECONDS), output.decode()
+    return deploy_command.run_on_a_terminal(emulator, b"Deploy these changes?", answer, "deploy", *OPTIONS, *arguments)
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from configuration import WATCHLIST_KEY
 from deployment.deployer import Deployment
 from deployment.errors import DeploymentError
 from deployment.functions import ROOT
+from deployment.guards import network_refusal
 from deployment.service_roles import ECS_ROLE, make_ecs_role
 from deployment.stacks import ALL_STACKS, Outputs
 from replica.emulator import Emulator
@@ -161,6 +162,27 @@ def test_the_role_of_ecs_is_created_and_then_left_alone(emulator: Emulator) -> N
     assert reports == [f"created the role {ECS_ROLE}"]
     roles = emulator.client("iam").list_roles(PathPrefix="/aws-service-role/ecs.amazonaws.com/")["Roles"]
     assert len(roles) == 1
+
+
+def test_a_change_of_the_network_is_refused_while_the_task_runs(
+    shared: Deployment, outputs: Outputs, templates: Path, package: Path
+) -> None:
+    assert outputs["ServiceName"]
+    named = QUIET | {"Network": "private"}
+    network = shared.preview({"processor": package}, named)[f"{shared.prefix}-network"]
+    refusal = network_refusal(network, shared.held(), shared.values(named, ()), "prod")
+    assert refusal is not None
+    assert 'make deploy STAGE=prod PARAMETERS="DesiredCount=0 Network=public"' in refusal
+
+    file = templates / "network.yaml"
+    file.write_text(
+        file.read_text().replace("Select [0, !Cidr [!Ref VpcCidr, 4, 6]]", "Select [3, !Cidr [!Ref VpcCidr, 4, 6]]")
+    )
+    network = replace(shared, templates=templates).preview({"processor": package}, QUIET)[f"{shared.prefix}-network"]
+    refusal = network_refusal(network, shared.held(), shared.values(QUIET, ()), "prod")
+    assert refusal is not None
+    assert "PublicSubnetA (AWS::EC2::Subnet)" in refusal
+    assert network_refusal(network, {**shared.held(), "DesiredCount": "0"}, shared.values(QUIET, ()), "prod") is None
 
 
 def test_private_subnets_have_endpoints_and_no_public_address(

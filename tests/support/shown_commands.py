@@ -17,6 +17,7 @@ from deployment.cli import app as deployment
 from operations.cli import app as operations
 from producer_service.cli import app as producer_service
 from replica.cli import app as replica
+from smoke.cli import app as smoke
 from stockstream.catalog import COMMANDS
 from workspace.places import ROOT
 
@@ -30,6 +31,7 @@ PROGRAMS: dict[str, Any] = {
         "operations": operations,
         "producer_service": producer_service,
         "replica": replica,
+        "smoke": smoke,
     }.items()
 }
 _PROGRAM = rf"python -m (?:{'|'.join(PROGRAMS)})\b"

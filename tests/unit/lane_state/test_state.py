@@ -13,7 +13,21 @@ import pytest
 from msgspec.structs import replace
 
 from aws_limits import DYNAMODB_ITEM_BYTES, DYNAMODB_WRITE_UNIT_BYTES
-from lane_state import WHOLE, Bar, LaneState, Position, Publication, Session, Split, SymbolState, pack, unpack
+from lane_state import (
+    ANOTHER_STREAM,
+    START,
+    WHOLE,
+    Bar,
+    LaneState,
+    Position,
+    Publication,
+    Session,
+    Split,
+    SymbolState,
+    move,
+    pack,
+    unpack,
+)
 from lane_state.codec import READS
 from processor_lambda.alerts.rules_file import DEFAULT_FILE, read
 from processor_lambda.fold import MAX_PUBLICATIONS, Fold, PositionedLine
@@ -208,3 +222,15 @@ def test_a_state_without_the_newest_fields_of_a_symbol_is_read_with_their_defaul
     older = unpack(zlib.compress(msgspec.msgpack.encode(document)))
     defaults = {field.name: field.default for field in msgspec.structs.fields(SymbolState) if field.name in missing}
     assert {name: replace(symbol, **defaults) for name, symbol in state.symbols.items()} == older.symbols
+
+
+def test_a_state_moves_to_the_start_of_another_stream_and_keeps_the_rest_of_itself() -> None:
+    state = replace(busy_lane(1, 2, keep_lines=True), position=Position(SEQUENCE, 17), published=7)
+    assert unpack(move(pack(state), ANOTHER_STREAM)) == replace(state, position=ANOTHER_STREAM)
+    assert START < ANOTHER_STREAM < Position(1, 1)
+
+
+def test_a_state_moves_in_whichever_version_it_is() -> None:
+    newer = {"version": 3, "last_sequence": str(SEQUENCE), "state": {"fields": "of a newer version"}}
+    moved = msgspec.msgpack.decode(zlib.decompress(move(zlib.compress(msgspec.msgpack.encode(newer)), ANOTHER_STREAM)))
+    assert moved == newer | {"last_sequence": "0"}

@@ -7,6 +7,7 @@ import json
 import random
 from base64 import b64decode
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from string import ascii_letters
 
@@ -17,7 +18,7 @@ from msgspec.structs import replace
 
 from aws_limits import KINESIS_RECORD_BYTES
 from aws_requests import Unavailable
-from lane_state import Alert
+from lane_state import ANOTHER_STREAM, Alert, move
 from processor_lambda.fold import MAX_SYMBOLS
 from processor_lambda.ports import RefusedAlert
 from processor_lambda.processor import Processor
@@ -298,6 +299,60 @@ def test_a_stale_warm_copy_does_not_fail_a_batch_that_is_committed_in_parts(
     make_processor(world).process(shard.records[:3])
     assert stale.process(shard.records[1:]).commit_conflicts == 1
     assert_same_effects(world, one_pass(shard))
+
+
+@pytest.mark.parametrize("adopted", [True, False])
+def test_a_lane_takes_a_new_stream_with_lower_sequence_numbers_once_it_has_forgotten_its_position(
+    world: World, shard: Shard, *, adopted: bool
+) -> None:
+    shard.put_lines([make_quote(second=1, price="100"), make_quote(second=2, price="101")])
+    make_processor(world).process(shard.records)
+    published = world.marks.copy()
+    if adopted:
+        world.states = {lane: move(state, ANOTHER_STREAM) for lane, state in world.states.items()}
+
+    shard.put_lines([make_quote(second=3, price="102")])
+    shard.put_lines(make_heartbeats(60))
+    new = [replace(record, sequence_number=number) for number, record in enumerate(shard.records[1:], start=1)]
+    make_processor(world).process(new)
+
+    assert (("AAPL", "2026-11-23T14:30:03.000Z") in world.rows) is adopted
+    assert [(bar["open"], bar["quotes"]) for bar in world.bar_rows.values()] == ([(100, 3)] if adopted else [])
+    assert all(world.marks.get(lane, 0) >= mark for lane, mark in published.items())
+    before = world.states.copy()
+    make_processor(world).process(new)
+    assert world.states == before, "a batch that comes again is dropped, as on the stream before"
+
+
+@pytest.mark.parametrize("dies_at", [None, "alerts.publish", "states.raise_mark"])
+def test_a_stream_that_is_replaced_at_any_record_has_the_effects_of_one_stream(
+    shard: Shard, dies_at: str | None
+) -> None:
+    for second, price in ((0, "100"), (30, "101"), (60, "120"), (90, "80"), (120, "100")):
+        shard.put_lines([make_quote(symbol, second, price, previous_close="100") for symbol in ("AAPL", "MSFT")])
+        shard.put_lines(make_heartbeats(second))
+    shard.put_lines(make_heartbeats(180))
+    expected = one_pass(shard)
+    assert expected.alerts
+    for cut in range(2, len(shard.records)):
+        world = World()
+        make_processor(world).process(shard.records[: cut - 1])
+
+        def die(call: str) -> None:
+            if call == dies_at:
+                raise TimeoutError
+
+        world.fault = die
+        with suppress(TimeoutError):  # the last invocation before the stage is destroyed
+            make_processor(world).process(shard.records[:cut])
+        world.fault = lambda _: None
+        world.states = {lane: move(state, ANOTHER_STREAM) for lane, state in world.states.items()}
+        # A producer that never saw the last answer sends its packet again.
+        again = shard.records[cut - 1 :]
+        make_processor(world).process([replace(record, sequence_number=9 + at) for at, record in enumerate(again)])
+        assert world.bar_rows == expected.bar_rows
+        assert world.rows == expected.rows
+        assert {alert.id for alert in world.alerts} == {alert.id for alert in expected.alerts}
 
 
 def test_a_conflict_of_a_fresh_read_fails_the_batch_and_publishes_nothing(world: World, shard: Shard) -> None:
