@@ -41,6 +41,8 @@ RULES ?=
 RESET ?=
 YES ?=
 IMAGE ?=
+ZIP ?=
+SERVICE_ROLE ?=
 DRY_RUN ?=
 
 # What `make package` and `make deploy` build for: the interpreter and the CPU of the Lambda function. By default, the
@@ -57,7 +59,7 @@ E2E_TIMEOUT := 900
 UPGRADE ?=
 
 # No target builds a file of its own name.
-.PHONY: help demo sql bill yahoo unit test e2e trials bench check format lock package images deploy destroy clean
+.PHONY: help demo sql bill yahoo unit test e2e trials bench check format lock package images image deploy destroy clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list.
@@ -173,6 +175,13 @@ images: ## Build the images of the producer and of the tools with Docker.
 	@docker compose version >/dev/null 2>&1 || { echo "there is no docker with Compose: install Docker and its Compose plugin"; exit 1; }
 	@docker compose build
 
+image: $(RUN) ## Build the image of the producer with Docker, push it to the registry on AWS, and print its URI.
+##   PACKAGE_ARCHITECTURE=arm64  the CPU: arm64 or x86_64
+##   SERVICE_ROLE=arn            the role with which CloudFormation makes the registry
+	@$(VENV)/bin/stockstream image --stage '$(STAGE)' \
+	  $(if $(PACKAGE_ARCHITECTURE),--architecture $(PACKAGE_ARCHITECTURE)) \
+	  $(if $(SERVICE_ROLE),--service-role '$(SERVICE_ROLE)')
+
 deploy: $(RUN) ## Deploy everything to AWS.
 ##   STAGE=dev                                the stage, whose parameters are in infra/stages
 ##   PARAMETERS="Source=yahoo Symbols=A,B"    more parameters of the templates
@@ -180,13 +189,18 @@ deploy: $(RUN) ## Deploy everything to AWS.
 ##   RESET="Symbols Lanes"                    parameters that get their defaults again; all others stay as they are
 ##   YES=1                                    do not ask before a deployment is changed
 ##   IMAGE=uri                                an image that is built already
+##   ZIP=file                                 a zip of the function that is built already
+##   SERVICE_ROLE=arn                         the role with which CloudFormation changes resources (docs/cicd.md)
 ##   DRY_RUN=1                                show what would change, and change nothing
+##   DRY_RUN=existing                         the same, without the resources of stacks that do not exist yet
 	@$(VENV)/bin/stockstream deploy --whole --stage '$(STAGE)' \
 	  $(if $(PACKAGE_ARCHITECTURE),--architecture $(PACKAGE_ARCHITECTURE)) \
 	  $(if $(wildcard infra/stages/$(STAGE).env),--parameters-file infra/stages/$(STAGE).env) \
 	  $(foreach parameter,$(PARAMETERS),--parameter '$(parameter)') \
 	  $(foreach name,$(RESET),--reset '$(name)') $(if $(RULES),--rules '$(RULES)') $(if $(YES),--yes) \
-	  $(if $(IMAGE),--image '$(IMAGE)') $(if $(DRY_RUN),--dry-run)
+	  $(if $(IMAGE),--image '$(IMAGE)') $(if $(ZIP),--zip '$(ZIP)') \
+	  $(if $(SERVICE_ROLE),--service-role '$(SERVICE_ROLE)') \
+	  $(if $(DRY_RUN),--dry-run $(if $(filter existing,$(DRY_RUN)),--existing-only))
 
 destroy: $(RUN) ## Delete what `make deploy` made, except the tables and the archive.
 ##   STAGE=dev  the stage

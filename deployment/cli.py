@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,12 +15,12 @@ from botocore.exceptions import BotoCoreError
 
 from deployment.alert_rules import RULES, checked_rules, choose_rules
 from deployment.cloudformation import parameters_of
-from deployment.deployer import ARCHITECTURE, IMAGE, Deployment
+from deployment.deployer import ARCHITECTURE, IMAGE, IMAGE_REPOSITORY, Deployment
 from deployment.errors import DeploymentError, ParameterError
 from deployment.functions import FUNCTIONS, PROCESSOR, Function
-from deployment.image import ProducerImage
+from deployment.image import ProducerImage, mark_in_use, repository_arn
 from deployment.package import Architecture, Target, build
-from deployment.stacks import ALL_STACKS, PIPELINE
+from deployment.stacks import ALL_STACKS, PIPELINE, REGISTRY
 from deployment.stage_file import DEFAULT_RULES, read_wishes
 from terminal.output import echo, echo_error
 from terminal.program import called
@@ -112,11 +113,29 @@ def deploy(  # noqa: PLR0917  (options, by name)
         str | None,
         typer.Option(help="The URI of an image of the producer. By default, docker builds and pushes one."),
     ] = None,
+    zip_file: Annotated[
+        Path | None,
+        typer.Option("--zip", exists=True, dir_okay=False, help="The zip of the function, built already by `package`."),
+    ] = None,
+    service_role: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ARN",
+            help="The role with which CloudFormation changes resources. [default: that of the stack, or your own]",
+        ),
+    ] = None,
     whole: Annotated[  # noqa: FBT002  (an option, by name)
         bool, typer.Option("--whole", help="Deploy all stacks: also registry, network, producer, alarms and SQL.")
     ] = False,
     dry_run: Annotated[  # noqa: FBT002  (an option, by name)
         bool, typer.Option("--dry-run", help="Only show what would change, with change sets that are deleted again.")
+    ] = False,
+    existing_only: Annotated[  # noqa: FBT002  (an option, by name)
+        bool,
+        typer.Option(
+            "--existing-only",
+            help="With --dry-run, do not look into new stacks. It then needs no permission to delete a stack.",
+        ),
     ] = False,
     yes: Annotated[  # noqa: FBT002  (an option, by name)
         bool, typer.Option("--yes", help="Do not ask before a deployment is changed. Without a terminal, nothing asks.")
@@ -134,11 +153,10 @@ def deploy(  # noqa: PLR0917  (options, by name)
     with _reported_errors():
         wishes = read_wishes(parameters_file, parameter or [], rules)
         resets = frozenset(reset or ())
-        deployment = _deployment(prefix, stage, ALL_STACKS if whole else PIPELINE)
+        deployment = replace(_deployment(prefix, stage, ALL_STACKS if whole else PIPELINE), service_role=service_role)
         deployment.check(wishes.parameters, resets)
         overrides = {one.name: one.value for one in wishes.parameters}
-        if image is not None:
-            overrides[IMAGE] = image
+        overrides |= _image_parameters(image, overrides, whole=whole)
         deployed = deployment.stack(PROCESSOR.name)
         held = {} if deployed is None else parameters_of(deployed)
         cpu = _chosen_cpu(architecture, overrides, {} if ARCHITECTURE in resets else held)
@@ -152,16 +170,17 @@ def deploy(  # noqa: PLR0917  (options, by name)
             deployment.s3, held, wishes.rules, STATE / f"rules-{prefix}-{stage}.toml"
         )
         zips = {
-            name: _build(FUNCTIONS[name], Target(architecture=cpu), rules_file)
+            name: zip_file or _build(FUNCTIONS[name], Target(architecture=cpu), rules_file)
             for name in deployment.stacks
             if name in FUNCTIONS
         }
+        ecr = boto3.client("ecr") if whole else None
         previews = deployment.preview(
             zips,
             overrides,
-            image=lambda known: producer.uri(known.get("RepositoryUri", "new")),
+            image=lambda known: producer.uri(ecr, known.get("RepositoryUri", "new")),
             reset=resets - {ARCHITECTURE},
-            with_new_stacks=dry_run,
+            with_new_stacks=dry_run and not existing_only,
         )
         for line in (*(f"alert rules: {line}" for line in rules_lines), *_lines(previews)):
             echo(line, err=not dry_run)
@@ -170,18 +189,42 @@ def deploy(  # noqa: PLR0917  (options, by name)
         changed = deployed is not None and (rules_lines or any(previews.values()))
         if changed and not yes and sys.stdin.isatty():
             typer.confirm("Deploy these changes?", abort=True, err=True)
-        ecr = boto3.client("ecr") if whole else None
         outputs = deployment.deploy(
             zips,
             overrides,
             image=lambda known: producer.push(ecr, known["RepositoryUri"], deployment.report),
             reset=resets - {ARCHITECTURE},
         )
+        if whole:
+            repository = outputs["RepositoryUri"]
+            mark_in_use(ecr, repository, overrides.get(IMAGE) or producer.uri(ecr, repository), stage)
         lines = [f"{name}={value}" for name, value in outputs.items()]
         if outputs_file is not None:
             outputs_file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         for line in lines:
             echo(line)
+
+
+@app.command()
+def image(
+    prefix: PrefixOption = "stockstream",
+    stage: StageOption = "dev",
+    architecture: ArchitectureOption = None,
+    service_role: Annotated[
+        str | None, typer.Option(metavar="ARN", help="The role with which CloudFormation changes resources.")
+    ] = None,
+) -> None:
+    """Build the producer's image, push it to the registry, and print its URI with its digest.
+
+    This creates the registry if there is none. Each stage can then deploy the same image: `deploy --image URI`.
+    """
+    with _reported_errors():
+        producer = ProducerImage(_cpu(architecture or LAMBDA.architecture))
+        producer.check_sources()
+        producer.check_docker()
+        deployment = replace(_deployment(prefix, stage, (REGISTRY,)), service_role=service_role)
+        repository = deployment.deploy({})["RepositoryUri"]
+        echo(producer.push(boto3.client("ecr"), repository, deployment.report))
 
 
 @app.command()
@@ -197,6 +240,15 @@ def destroy(prefix: PrefixOption = "stockstream", stage: StageOption = "dev") ->
 def _build(function: Function, target: Target, rules: Path | None, output: Path = STATE) -> Path:
     replaced = {RULES: rules} if rules is not None and function is PROCESSOR else {}
     return build(function, target, output, replaced=replaced)
+
+
+def _image_parameters(option: str | None, overrides: Mapping[str, str], *, whole: bool) -> dict[str, str]:
+    """The parameters that name the image. ECS may pull it from its own private repository, which its URI names."""
+    image = overrides.get(IMAGE) if option is None else option
+    named = {} if image is None else {IMAGE: image}
+    if whole and IMAGE_REPOSITORY not in overrides:
+        named[IMAGE_REPOSITORY] = repository_arn(image or "") or ""
+    return named
 
 
 def _cpu(architecture: _Cpu) -> Architecture:
@@ -234,6 +286,7 @@ def _deployment(prefix: str, stage: str, stacks: tuple[str, ...]) -> Deployment:
         lambda line: echo(line, err=True),
         stacks=stacks,
         tags={"application": prefix, "stage": stage},
+        shared_prefix=prefix,
     )
 
 

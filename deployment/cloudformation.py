@@ -32,6 +32,8 @@ class Template:
     """The tags of the stack and of all its resources that support tags."""
     keeps: frozenset[str] = frozenset()
     """Parameters that keep the value that the stack has. All parameters that are not named have their defaults."""
+    service_role: str | None = None
+    """The ARN of the role with which CloudFormation changes resources. None keeps the role that the stack has."""
 
     def request(self, stack: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The arguments that CreateStack, UpdateStack and CreateChangeSet have in common; `stack` is what exists."""
@@ -42,6 +44,7 @@ class Template:
             + [{"ParameterKey": key, "UsePreviousValue": True} for key in kept],
             "Capabilities": ["CAPABILITY_IAM"],
             "Tags": [{"Key": key, "Value": self.tags[key]} for key in sorted(self.tags)],
+            **({} if self.service_role is None else {"RoleARN": self.service_role}),
         }
 
 

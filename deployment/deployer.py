@@ -26,7 +26,7 @@ from deployment.cloudformation import (
 )
 from deployment.errors import DeploymentError, ParameterError
 from deployment.parameters import Named, Parameter, declared, mistakes
-from deployment.stacks import ALL_STACKS, PIPELINE, TEMPLATES, Outputs
+from deployment.stacks import ALL_STACKS, PIPELINE, REGISTRY, TEMPLATES, Outputs
 
 MakeImage = Callable[[Outputs], str]
 """Makes the producer's image, given the outputs of earlier stacks, and returns its URI."""
@@ -37,6 +37,8 @@ ARCHITECTURE = "Architecture"
 """The parameter of the templates that names the CPU."""
 IMAGE = "Image"
 """The parameter of the producer's template that names its image."""
+IMAGE_REPOSITORY = "ImageRepositoryArn"
+"""The parameter of the producer's template that lets ECS pull the image from another private repository."""
 
 _EMPTIED_BUCKETS = ("CodeBucket", "ResultsBucket")
 """Outputs that name buckets which are emptied and deleted with their stack."""
@@ -57,7 +59,11 @@ class Deployment:
     stacks: tuple[str, ...] = PIPELINE
     """The templates to deploy, in order."""
     tags: Mapping[str, str] = field(default_factory=dict)
-    """Tags for every resource that supports them."""
+    """Tags for every resource that supports them. `stage` is missing on what all stages share."""
+    shared_prefix: str | None = None
+    """The prefix of the registry, which all stages share. None gives this prefix a registry of its own."""
+    service_role: str | None = None
+    """The ARN of the role with which CloudFormation changes resources. None stands for the caller's permissions."""
 
     def deploy(
         self,
@@ -72,20 +78,22 @@ class Deployment:
         `zips` maps the name of a stack to the zip of its function. A zip is uploaded under a key that contains the hash
         of its content, so a function changes if and only if its code does. `overrides` are parameters of the templates;
         they take precedence over the outputs of earlier stacks. A parameter of neither keeps the value that its stack
-        has, unless `reset` names it, which gives it its default. `image` makes the producer's image, unless the
-        overrides name one. It is safe to run this again, also after a failure. Raises `DeploymentError`.
+        has, unless `reset` names it, which gives it its default. `image` makes the producer's image as soon as its
+        registry exists, unless the overrides name one. It is safe to run this again, also after a failure. Raises
+        `DeploymentError`.
         """
         values = dict(overrides or {})
         self.check([Named(name, value) for name, value in values.items()], reset)
         outputs: dict[str, str] = {}
+        made: dict[str, str] = {}
         for name in self.stacks:
             needed = self._parameters(name).keys() - values.keys()
-            known = outputs | values
+            known = outputs | made | values
             if CODE_KEY in needed:
                 known[CODE_KEY] = self._upload(name, _zip_of(name, zips), known)
-            if image is not None and IMAGE in needed:
-                known[IMAGE] = image(known)
             outputs |= self._client.put(self._stack_name(name), self._template(name, known, reset))
+            if name == REGISTRY and image is not None and IMAGE not in values:
+                made[IMAGE] = image(outputs)  # here, so that a build that fails leaves the other stacks as they are
         return MappingProxyType(outputs)
 
     def preview(
@@ -137,10 +145,26 @@ class Deployment:
             stack = self._client.find(self._stack_name(name))
             if stack is None:
                 continue
+            if name == REGISTRY and (others := self._other_stages()):
+                self.report(f"kept {stack['StackName']}, whose images the stages {', '.join(others)} use")
+                continue
             for output in _EMPTIED_BUCKETS:
                 if bucket := outputs_of(stack).get(output):
                     self._empty(bucket)  # CloudFormation deletes only empty buckets
             self._client.delete(stack)
+
+    def _other_stages(self) -> list[str]:
+        """The stages that share the registry with this one. Their stacks have the same tag `application`."""
+        if self.shared_prefix is None:
+            return []
+        found = set()
+        with aws_errors_about("the list of stacks"):
+            for page in self.cloudformation.get_paginator("describe_stacks").paginate():
+                for stack in page["Stacks"]:
+                    tags = {tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])}
+                    if tags.get("application") == self.tags.get("application") and "stage" in tags:
+                        found.add(tags["stage"])
+        return sorted(found - {self.tags.get("stage", "")})
 
     @property
     def _client(self) -> StackClient:
@@ -168,7 +192,8 @@ class Deployment:
     def _template(self, name: str, known: Mapping[str, str], reset: Collection[str]) -> Template:
         names = self._parameters(name).keys()
         values = {key: known[key] for key in names & known.keys()}
-        return Template(self._body(name), values, self.tags, frozenset(names - set(reset)))
+        tags = {key: value for key, value in self.tags.items() if key != "stage" or not self._is_shared(name)}
+        return Template(self._body(name), values, tags, frozenset(names - set(reset)), self.service_role)
 
     def _upload(self, function: str, code: Path, known: Outputs) -> str:
         bucket, key = known["CodeBucket"], _key_of(function, code)
@@ -185,7 +210,10 @@ class Deployment:
                     self.s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
 
     def _stack_name(self, name: str) -> str:
-        return f"{self.prefix}-{name}"
+        return f"{self.shared_prefix if self._is_shared(name) else self.prefix}-{name}"
+
+    def _is_shared(self, name: str) -> bool:
+        return name == REGISTRY and self.shared_prefix is not None
 
     def _body(self, name: str) -> str:
         return (self.templates / f"{name}.yaml").read_text(encoding="utf-8")
