@@ -13,6 +13,7 @@ import boto3
 import typer
 from botocore.exceptions import BotoCoreError
 
+from configuration import ConfigurationError
 from deployment.alert_rules import RULES, checked_rules, choose_rules
 from deployment.cloudformation import parameters_of
 from deployment.deployer import ARCHITECTURE, IMAGE, IMAGE_REPOSITORY, Deployment
@@ -298,6 +299,6 @@ def _reported_errors() -> Iterator[None]:
     except ParameterError as error:
         echo_error(error)
         raise typer.Exit(2) from error
-    except (DeploymentError, BotoCoreError) as error:
+    except (DeploymentError, ConfigurationError, BotoCoreError) as error:
         echo_error(error)
         raise typer.Exit(1) from error
