@@ -160,7 +160,7 @@ class ProducerImage:
             if error.response["Error"]["Code"] in ("ImageNotFoundException", "RepositoryNotFoundException"):
                 return None
             raise ImageError(f"AWS rejected a request to {repository_uri}: {error}") from error
-        return f"{repository_uri}@{found[0]['imageDigest']}"
+        return f"{repository_uri}@{found[0]['imageDigest']}" if found else None
 
     def _files(self) -> Iterator[Path]:
         for source in SOURCES:
