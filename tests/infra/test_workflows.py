@@ -51,6 +51,7 @@ def test_a_pull_request_gets_the_plan_role_and_nothing_else() -> None:
 def test_every_stage_gets_the_same_zip_and_image_and_prod_comes_after_dev() -> None:
     jobs = DEPLOY["jobs"]
     assert set(jobs["prod"]["needs"]) == {"build", "dev"}
+    assert jobs["prod"]["steps"] == jobs["dev"]["steps"]
     for stage in ("dev", "prod"):
         assert (jobs[stage]["environment"], jobs[stage]["env"]["STAGE"]) == (stage, stage)
         assert jobs[stage]["env"]["IMAGE"] == "${{ needs.build.outputs.image }}"
