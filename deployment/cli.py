@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import boto3
 import typer
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from configuration import ConfigurationError
@@ -21,6 +22,7 @@ from deployment.errors import DeploymentError, ParameterError
 from deployment.functions import FUNCTIONS, PROCESSOR, Function
 from deployment.image import ProducerImage, mark_in_use, repository_arn
 from deployment.package import Architecture, Target, build
+from deployment.service_roles import make_ecs_role
 from deployment.stacks import ALL_STACKS, PIPELINE, REGISTRY
 from deployment.stage_file import DEFAULT_RULES, read_wishes
 from terminal.output import echo, echo_error
@@ -31,6 +33,10 @@ from workspace.places import STATE
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
 
 LAMBDA = Target()
+_PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 10})
+"""CloudFormation allows few requests a second, and others in the account may use them up. boto3 then tries again."""
+_INTERRUPTED = 130
+"""The exit status of a program that Ctrl-C has ended."""
 
 _Cpu = Literal["arm64", "x86_64", "native"]
 ArchitectureOption = Annotated[
@@ -190,6 +196,8 @@ def deploy(  # noqa: PLR0917  (options, by name)
         changed = deployed is not None and (rules_lines or any(previews.values()))
         if changed and not yes and sys.stdin.isatty():
             typer.confirm("Deploy these changes?", abort=True, err=True)
+        if whole:
+            make_ecs_role(boto3.client("iam"), deployment.report)
         outputs = deployment.deploy(
             zips,
             overrides,
@@ -277,7 +285,7 @@ def _lines(previews: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
 
 def _deployment(prefix: str, stage: str, stacks: tuple[str, ...]) -> Deployment:
     try:
-        cloudformation, s3 = boto3.client("cloudformation"), boto3.client("s3")
+        cloudformation, s3 = boto3.client("cloudformation", config=_PATIENT), boto3.client("s3")
     except ValueError as error:  # boto3 raises it for an endpoint that is not a URL
         raise DeploymentError(f"the AWS settings of the environment are wrong: {error}") from error
     return Deployment(
@@ -293,7 +301,7 @@ def _deployment(prefix: str, stage: str, stacks: tuple[str, ...]) -> Deployment:
 
 @contextmanager
 def _reported_errors() -> Iterator[None]:
-    """Turn an error that the user can fix into a message and exit status 1. Other errors keep their traceback."""
+    """Turn an error that the user can fix into a message and an exit status. Other errors keep their traceback."""
     try:
         yield
     except ParameterError as error:
@@ -302,3 +310,6 @@ def _reported_errors() -> Iterator[None]:
     except (DeploymentError, ConfigurationError, BotoCoreError) as error:
         echo_error(error)
         raise typer.Exit(1) from error
+    except KeyboardInterrupt as error:
+        echo_error("interrupted. Run the same command again: it waits for what is in progress, and completes the rest")
+        raise typer.Exit(_INTERRUPTED) from error

@@ -7,7 +7,6 @@ matched by name, so no name is written twice.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,10 +25,12 @@ from deployment.cloudformation import (
 )
 from deployment.errors import DeploymentError, ParameterError
 from deployment.parameters import Named, Parameter, declared, mistakes
+from deployment.placeholders import output_names, placeholder
 from deployment.stacks import ALL_STACKS, PIPELINE, REGISTRY, TEMPLATES, Outputs
+from deployment.waiting import Wait
 
 MakeImage = Callable[[Outputs], str]
-"""Makes the producer's image, given the outputs of earlier stacks, and returns its URI."""
+"""Makes the producer's image, given the outputs of the stacks that exist, and returns its URI."""
 
 CODE_KEY = "CodeKey"
 """The parameter of a function's template that names its zip in S3."""
@@ -40,9 +41,8 @@ IMAGE = "Image"
 IMAGE_REPOSITORY = "ImageRepositoryArn"
 """The parameter of the producer's template that lets ECS pull the image from another private repository."""
 
-_EMPTIED_BUCKETS = ("CodeBucket", "ResultsBucket")
-"""Outputs that name buckets which are emptied and deleted with their stack."""
-_UNKNOWN_OUTPUT = "unknown-until-its-stack-exists"
+_EMPTIED_BUCKETS = frozenset({"Code", "Results"})
+"""The buckets, by their names in the templates, that are emptied and deleted with their stack."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,8 @@ class Deployment:
     """The prefix of the registry, which all stages share. None gives this prefix a registry of its own."""
     service_role: str | None = None
     """The ARN of the role with which CloudFormation changes resources. None stands for the caller's permissions."""
+    wait: Wait = field(default_factory=Wait)
+    """How long to wait for each operation of CloudFormation."""
 
     def deploy(
         self,
@@ -115,6 +117,7 @@ class Deployment:
         values = dict(overrides or {})
         self.check([Named(name, value) for name, value in values.items()], reset)
         outputs: dict[str, str] = {}
+        existing: dict[str, str] = {}
         previews: dict[str, tuple[str, ...]] = {}
         for name in self.stacks:
             needed = self._parameters(name).keys() - values.keys()
@@ -122,18 +125,19 @@ class Deployment:
             if CODE_KEY in needed:
                 known[CODE_KEY] = _key_of(name, _zip_of(name, zips))
             if image is not None and IMAGE in needed:
-                known[IMAGE] = image(known)
+                known[IMAGE] = image(existing)  # a repository that is still to be made cannot be asked
             stack_name, template = self._stack_name(name), self._template(name, known, reset)
-            stack = self._client.find(stack_name)
+            stack = self._client.find_at_rest(stack_name)
             if exists(stack):
+                existing |= outputs_of(stack)
                 previews[stack_name] = parameter_changes(stack, template)
             if exists(stack) or with_new_stacks:
                 previews[stack_name] = previews.get(stack_name, ()) + self._client.preview(stack_name, template)
             else:
                 previews[stack_name] = ("a new stack",)
-            outputs |= (
-                dict.fromkeys(_output_names(template.body), _UNKNOWN_OUTPUT) if stack is None else outputs_of(stack)
-            )
+            outputs |= self._placeholders(template.body)
+            if exists(stack):
+                outputs |= outputs_of(stack)
         return previews
 
     def destroy(self) -> None:
@@ -142,15 +146,15 @@ class Deployment:
         Ignores stacks that do not exist. Raises `DeploymentError`.
         """
         for name in reversed(self.stacks):
-            stack = self._client.find(self._stack_name(name))
+            stack = self._client.find_at_rest(self._stack_name(name))
             if stack is None:
                 continue
             if name == REGISTRY and (others := self._other_stages()):
                 self.report(f"kept {stack['StackName']}, whose images the stages {', '.join(others)} use")
                 continue
-            for output in _EMPTIED_BUCKETS:
-                if bucket := outputs_of(stack).get(output):
-                    self._empty(bucket)  # CloudFormation deletes only empty buckets
+            resources = self._client.resources(stack)
+            for bucket in _EMPTIED_BUCKETS & resources.keys():
+                self._empty(resources[bucket])  # CloudFormation deletes only empty buckets
             self._client.delete(stack)
 
     def _other_stages(self) -> list[str]:
@@ -168,7 +172,7 @@ class Deployment:
 
     @property
     def _client(self) -> StackClient:
-        return StackClient(self.cloudformation, self.report)
+        return StackClient(self.cloudformation, self.report, self.wait)
 
     def check(self, named: Iterable[Named], reset: Collection[str] = ()) -> None:
         """Raise `ParameterError` with everything that is wrong with the user's parameters."""
@@ -204,10 +208,18 @@ class Deployment:
 
     def _empty(self, bucket: str) -> None:
         with aws_errors_about(f"emptying {bucket}"):
-            for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-                keys = [{"Key": listed["Key"]} for listed in page.get("Contents", [])]
-                if keys:
-                    self.s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+            try:
+                for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+                    keys = [{"Key": listed["Key"]} for listed in page.get("Contents", [])]
+                    if keys:
+                        self.s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+            except self.s3.exceptions.NoSuchBucket:
+                pass  # an earlier deletion of the stack has deleted it
+
+    def _placeholders(self, template: str) -> Outputs:
+        """Values of the right shape for the outputs of a template, as long as its stack does not have them."""
+        meta = self.cloudformation.meta
+        return {name: placeholder(name, meta.partition, meta.region_name) for name in output_names(template)}
 
     def _stack_name(self, name: str) -> str:
         return f"{self.shared_prefix if self._is_shared(name) else self.prefix}-{name}"
@@ -228,8 +240,3 @@ def _zip_of(stack: str, zips: Mapping[str, Path]) -> Path:
 def _key_of(function: str, code: Path) -> str:
     """The key of a zip in the code bucket, which contains the hash of its content."""
     return f"{function}/{hashlib.sha256(code.read_bytes()).hexdigest()}.zip"
-
-
-def _output_names(template: str) -> list[str]:
-    """The names of a template's outputs, read from its text. CloudFormation lists only the outputs of a stack."""
-    return re.findall(r"^  (\w+):$", template.partition("\nOutputs:\n")[2], re.MULTILINE)
