@@ -43,6 +43,8 @@ RESET ?=
 YES ?=
 ADOPT ?=
 IMAGE ?=
+ZIP ?=
+SERVICE_ROLE ?=
 DRY_RUN ?=
 WATCH_MINUTES ?=
 STAGE_FILE = $(if $(wildcard infra/stages/$(STAGE).env),--parameters-file infra/stages/$(STAGE).env)
@@ -57,7 +59,8 @@ PACKAGE_ARCHITECTURE ?=
 DEPLOY_OPTIONS = $(if $(PACKAGE_ARCHITECTURE),--architecture $(PACKAGE_ARCHITECTURE)) \
   $(foreach name,$(ADOPT),--adopt '$(name)') $(foreach parameter,$(PARAMETERS),--parameter '$(parameter)') \
   $(foreach name,$(RESET),--reset '$(name)') $(if $(RULES),--rules '$(RULES)') $(if $(IMAGE),--image '$(IMAGE)') \
-  $(if $(WATCHLIST),--watchlist '$(WATCHLIST)') $(if $(WATCH_MINUTES),--watch-minutes $(WATCH_MINUTES))
+  $(if $(WATCHLIST),--watchlist '$(WATCHLIST)') $(if $(WATCH_MINUTES),--watch-minutes $(WATCH_MINUTES)) \
+  $(if $(ZIP),--zip '$(ZIP)') $(if $(SERVICE_ROLE),--service-role '$(SERVICE_ROLE)')
 
 # How many processes run the tests: a number, or `auto` for one on each core.
 WORKERS ?= auto
@@ -68,7 +71,7 @@ E2E_TIMEOUT := 900
 UPGRADE ?=
 
 # No target builds a file of its own name.
-.PHONY: help demo sql bill yahoo unit test e2e trials bench check format lock package images deploy destroy smoke clean
+.PHONY: help demo sql bill yahoo unit test e2e trials bench check format lock package images image deploy destroy smoke clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list.
@@ -184,6 +187,13 @@ images: ## Build the images of the producer and of the tools with Docker.
 	@docker compose version >/dev/null 2>&1 || { echo "there is no docker with Compose: install Docker and its Compose plugin"; exit 1; }
 	@docker compose build
 
+image: $(RUN) ## Build the image of the producer with Docker, push it to the registry on AWS, and print its URI.
+##   PACKAGE_ARCHITECTURE=arm64  the CPU: arm64 or x86_64
+##   SERVICE_ROLE=arn            the role with which CloudFormation makes the registry
+	@$(VENV)/bin/stockstream image --stage '$(STAGE)' \
+	  $(if $(PACKAGE_ARCHITECTURE),--architecture $(PACKAGE_ARCHITECTURE)) \
+	  $(if $(SERVICE_ROLE),--service-role '$(SERVICE_ROLE)')
+
 deploy: $(RUN) ## Deploy everything to AWS.
 ##   STAGE=dev                                the stage, whose parameters are in infra/stages
 ##   PARAMETERS="Source=yahoo Symbols=A,B"    more parameters of the templates
@@ -194,10 +204,13 @@ deploy: $(RUN) ## Deploy everything to AWS.
 ##   YES=dev                                  the name of the stage confirms a change that stops the stream, too
 ##   ADOPT=found                              adopt what a destroyed stage left: found, new, or the names that it printed
 ##   IMAGE=uri                                an image that is built already
+##   ZIP=file                                 a zip of the function that is built already
+##   SERVICE_ROLE=arn                         the role with which CloudFormation changes resources (docs/cicd.md)
 ##   DRY_RUN=1                                show what would change, and change nothing
+##   DRY_RUN=existing                         the same, without the resources of stacks that do not exist yet
 ##   WATCH_MINUTES=10                         how long alarms may roll back a new release of the function
 	@$(VENV)/bin/stockstream deploy --whole --stage '$(STAGE)' $(STAGE_FILE) $(DEPLOY_OPTIONS) $(CONFIRMED) \
-	  $(if $(DRY_RUN),--dry-run)
+	  $(if $(DRY_RUN),--dry-run $(if $(filter existing,$(DRY_RUN)),--existing-only))
 
 destroy: $(RUN) ## Delete what `make deploy` made, except the tables and the archive.
 ##   STAGE=dev  the stage, whose account and region are in infra/stages

@@ -51,6 +51,8 @@ class Adopter:
     """The name of the storage stack."""
     report: Callable[[str], None]
     """Called with a line of text for each step."""
+    service_role: str | None = None
+    """The ARN of the role with which CloudFormation changes resources. None stands for the caller's permissions."""
 
     def find(self) -> tuple[str, ...]:
         """The names of tables and buckets that an earlier stack of this name may have left."""
@@ -187,6 +189,7 @@ class Adopter:
                 ChangeSetType="IMPORT",
                 TemplateBody=import_template(kept),
                 ResourcesToImport=identifiers(kept),
+                **({} if self.service_role is None else {"RoleARN": self.service_role}),
             )
             try:
                 self._await_check(change_set)

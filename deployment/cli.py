@@ -19,17 +19,17 @@ from deployment.adoption import Adopter, choose
 from deployment.alert_rules import RulesChange, choose_rules
 from deployment.cloudformation import outputs_of, parameters_of
 from deployment.confirmation import Confirmation
-from deployment.deployer import ARCHITECTURE, IMAGE, LANES, BeforeStack, Deployment
+from deployment.deployer import ARCHITECTURE, IMAGE, IMAGE_REPOSITORY, LANES, BeforeStack, Deployment
 from deployment.errors import DeploymentError, ParameterError, RolledBack
 from deployment.functions import FUNCTIONS, PROCESSOR
 from deployment.guards import DELETION_PROTECTION, network_refusal, protection, stops
-from deployment.image import ProducerImage
+from deployment.image import ProducerImage, mark_in_use, repository_arn
 from deployment.kept_resources import KEPT_OUTPUTS, STORAGE
 from deployment.package import Architecture, Target, build
 from deployment.place import Place, read_place
 from deployment.rollout import WATCH_MINUTES
 from deployment.service_roles import make_ecs_role
-from deployment.stacks import ALL_STACKS, PIPELINE
+from deployment.stacks import ALL_STACKS, PIPELINE, REGISTRY
 from deployment.stage_file import Wishes, read_wishes
 from deployment.watchlist_object import WatchlistChange, choose_watchlist, stored_watchlist
 from terminal.output import echo, echo_error
@@ -143,6 +143,17 @@ def deploy(  # noqa: PLR0917  (options, by name)
         str | None,
         typer.Option(help="The URI of an image of the producer. By default, docker builds and pushes one."),
     ] = None,
+    zip_file: Annotated[
+        Path | None,
+        typer.Option("--zip", exists=True, dir_okay=False, help="The zip of the function, built already by `package`."),
+    ] = None,
+    service_role: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ARN",
+            help="The role with which CloudFormation changes resources. [default: that of the stack, or your own]",
+        ),
+    ] = None,
     whole: Annotated[  # noqa: FBT002  (an option, by name)
         bool, typer.Option("--whole", help="Deploy all stacks: also registry, network, producer, alarms and SQL.")
     ] = False,
@@ -158,6 +169,13 @@ def deploy(  # noqa: PLR0917  (options, by name)
             "release before.",
         ),
     ] = WATCH_MINUTES,
+    existing_only: Annotated[  # noqa: FBT002  (an option, by name)
+        bool,
+        typer.Option(
+            "--existing-only",
+            help="With --dry-run, do not look into new stacks. It then needs no permission to delete a stack.",
+        ),
+    ] = False,
     yes: Annotated[  # noqa: FBT002  (an option, by name)
         bool,
         typer.Option(
@@ -192,6 +210,7 @@ def deploy(  # noqa: PLR0917  (options, by name)
         resets = frozenset(reset or ())
         deployment = replace(
             _deployment(prefix, stage, ALL_STACKS if whole else PIPELINE),
+            service_role=service_role,
             cloudwatch=boto3.client("cloudwatch"),
             watch_minutes=watch_minutes,
         )
@@ -209,8 +228,7 @@ def deploy(  # noqa: PLR0917  (options, by name)
         deployed = deployment.stack(PROCESSOR.name)
         held = {} if deployed is None else parameters_of(deployed)
         overrides = {one.name: one.value for one in wishes.parameters}
-        if image is not None:
-            overrides[IMAGE] = image
+        overrides |= _image_parameters(image, overrides, whole=whole)
         cpu = _chosen_cpu(architecture, overrides, {} if ARCHITECTURE in resets else held)
         overrides[ARCHITECTURE] = cpu
         overrides[DELETION_PROTECTION] = _chosen_protection(deployment, overrides, resets, stage)
@@ -222,14 +240,17 @@ def deploy(  # noqa: PLR0917  (options, by name)
         alert_rules = _chosen_rules(deployment, held, wishes.rules)
         watched = _chosen_watchlist(deployment, wishes, overrides)
         zips = {
-            name: build(FUNCTIONS[name], Target(architecture=cpu)) for name in deployment.stacks if name in FUNCTIONS
+            name: zip_file or build(FUNCTIONS[name], Target(architecture=cpu))
+            for name in deployment.stacks
+            if name in FUNCTIONS
         }
+        ecr = boto3.client("ecr") if whole else None
         previews = deployment.preview(
             zips,
             overrides,
-            image=lambda known: producer.uri(known.get("RepositoryUri", "new")),
+            image=lambda known: producer.uri(ecr, known.get("RepositoryUri", "new")),
             reset=resets - {ARCHITECTURE, DELETION_PROTECTION},
-            with_new_stacks=dry_run,
+            with_new_stacks=dry_run and not existing_only,
         )
         notes = (
             *(f"alert rules: {line}" for line in alert_rules.lines),
@@ -243,7 +264,6 @@ def deploy(  # noqa: PLR0917  (options, by name)
             return
         changes = (alert_rules.lines, watched.lines, *previews.values())
         confirmation.ask_before(stopping, _question(place, is_new=deployed is None, advice=advice, changes=changes))
-        ecr = boto3.client("ecr") if whole else None
         if whole:
             make_ecs_role(boto3.client("iam"), deployment.report)
         before: dict[str, BeforeStack] = {
@@ -259,11 +279,36 @@ def deploy(  # noqa: PLR0917  (options, by name)
                 reset=resets - {ARCHITECTURE, DELETION_PROTECTION},
                 before=before,
             )
+        if whole:
+            repository = outputs["RepositoryUri"]
+            mark_in_use(ecr, repository, overrides.get(IMAGE) or producer.uri(ecr, repository), stage)
         lines = [f"{name}={value}" for name, value in outputs.items()]
         if outputs_file is not None:
             outputs_file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         for line in lines:
             echo(line)
+
+
+@app.command()
+def image(
+    prefix: PrefixOption = DEFAULT_PREFIX,
+    stage: StageOption = "dev",
+    architecture: ArchitectureOption = None,
+    service_role: Annotated[
+        str | None, typer.Option(metavar="ARN", help="The role with which CloudFormation changes resources.")
+    ] = None,
+) -> None:
+    """Build the producer's image, push it to the registry, and print its URI with its digest.
+
+    This creates the registry if there is none. Each stage can then deploy the same image: `deploy --image URI`.
+    """
+    with _reported_errors():
+        producer = ProducerImage(_cpu(architecture or LAMBDA.architecture))
+        producer.check_sources()
+        producer.check_docker()
+        deployment = replace(_deployment(prefix, stage, (REGISTRY,)), service_role=service_role)
+        repository = deployment.deploy({})["RepositoryUri"]
+        echo(producer.push(boto3.client("ecr"), repository, deployment.report))
 
 
 @app.command()
@@ -322,6 +367,7 @@ def _adopter(deployment: Deployment, place: Place) -> Adopter:
         place,
         f"{deployment.prefix}-{STORAGE}",
         deployment.report,
+        deployment.service_role,
     )
 
 
@@ -359,6 +405,15 @@ def _write(deployment: Deployment, bucket: str, *changes: RulesChange | Watchlis
     for change in changes:
         if address := change.write(deployment.s3, bucket):
             deployment.report(f"wrote {address}")
+
+
+def _image_parameters(option: str | None, overrides: Mapping[str, str], *, whole: bool) -> dict[str, str]:
+    """The parameters that name the image. ECS may pull it from its own private repository, which its URI names."""
+    image = overrides.get(IMAGE) if option is None else option
+    named = {} if image is None else {IMAGE: image}
+    if whole and IMAGE_REPOSITORY not in overrides:
+        named[IMAGE_REPOSITORY] = repository_arn(image or "") or ""
+    return named
 
 
 def _cpu(architecture: _Cpu) -> Architecture:
@@ -403,6 +458,7 @@ def _deployment(prefix: str, stage: str, stacks: tuple[str, ...]) -> Deployment:
         lambda line: echo(line, err=True),
         stacks=stacks,
         tags={"application": prefix, "stage": stage},
+        shared_prefix=prefix,
     )
 
 

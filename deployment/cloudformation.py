@@ -45,6 +45,8 @@ class Template:
     """Parameters that keep the value that the stack has. All parameters that are not named have their defaults."""
     rollback: Mapping[str, Any] | None = None
     """The alarms that roll the operation back (`RollbackConfiguration`). None keeps those of the last operation."""
+    service_role: str | None = None
+    """The ARN of the role with which CloudFormation changes resources. None keeps the role that the stack has."""
 
     def request(self, stack: Stack | None = None) -> dict[str, Any]:
         """The arguments that CreateStack, UpdateStack and CreateChangeSet have in common; `stack` is what exists."""
@@ -56,6 +58,7 @@ class Template:
             "Capabilities": ["CAPABILITY_IAM"],
             "Tags": [{"Key": key, "Value": self.tags[key]} for key in sorted(self.tags)],
             **({} if self.rollback is None else {"RollbackConfiguration": self.rollback}),
+            **({} if self.service_role is None else {"RoleARN": self.service_role}),
         }
 
 

@@ -39,12 +39,12 @@ from deployment.rollout import (
     rollback_configuration,
 )
 from deployment.stack_events import rollback_reason
-from deployment.stacks import ALL_STACKS, PIPELINE, TEMPLATES, Outputs
+from deployment.stacks import ALL_STACKS, PIPELINE, REGISTRY, TEMPLATES, Outputs
 from deployment.state_versions import check_zip
 from deployment.waiting import Wait
 
 MakeImage = Callable[[Outputs], str]
-"""Makes the producer's image, given the outputs of earlier stacks, and returns its URI."""
+"""Makes the producer's image, given the outputs of the stacks that exist, and returns its URI."""
 BeforeStack = Callable[[Outputs], None]
 """What is done before a stack is created or updated, given the outputs of earlier stacks."""
 
@@ -54,6 +54,8 @@ ARCHITECTURE = "Architecture"
 """The parameter of the templates that names the CPU."""
 IMAGE = "Image"
 """The parameter of the producer's template that names its image."""
+IMAGE_REPOSITORY = "ImageRepositoryArn"
+"""The parameter of the producer's template that lets ECS pull the image from another private repository."""
 
 LANES = "Lanes"
 """The parameter of the producer's template that is the number of lanes."""
@@ -76,7 +78,11 @@ class Deployment:
     stacks: tuple[str, ...] = PIPELINE
     """The templates to deploy, in order."""
     tags: Mapping[str, str] = field(default_factory=dict)
-    """Tags for every resource that supports them."""
+    """Tags for every resource that supports them. `stage` is missing on what all stages share."""
+    shared_prefix: str | None = None
+    """The prefix of the registry, which all stages share. None gives this prefix a registry of its own."""
+    service_role: str | None = None
+    """The ARN of the role with which CloudFormation changes resources. None stands for the caller's permissions."""
     cloudwatch: BaseClient | None = None
     """Finds the alarms that roll back a new release of the function. Without it, nothing watches a release."""
     watch_minutes: int = WATCH_MINUTES
@@ -98,10 +104,10 @@ class Deployment:
         `zips` maps the name of a stack to the zip of its function. A zip is uploaded under a key that contains the hash
         of its content, so a function changes if and only if its code does. `overrides` are parameters of the templates;
         they take precedence over the outputs of earlier stacks. A parameter of neither keeps the value that its stack
-        has, unless `reset` names it, which gives it its default. `image` makes the producer's image, unless the
-        overrides name one. `before` has what is done before a stack is created or updated, with the outputs of the
-        stacks before it. It is safe to run this again, also after a failure. Raises `DeploymentError`, and `RolledBack`
-        if a new release of a function was rolled back.
+        has, unless `reset` names it, which gives it its default. `image` makes the producer's image as soon as its
+        registry exists, unless the overrides name one. `before` has what is done before a stack is created or updated,
+        with the outputs of the stacks before it. It is safe to run this again, also after a failure. Raises
+        `DeploymentError`, and `RolledBack` if a new release of a function was rolled back.
 
         If the overrides name DeletionProtection, the termination protection of all stacks follows it.
         """
@@ -109,16 +115,17 @@ class Deployment:
         self.check([Named(name, value) for name, value in values.items()], reset)
         self._check_functions(zips)
         outputs: dict[str, str] = {}
+        made: dict[str, str] = {}
         for name in self.stacks:
             needed = self._parameters(name).keys() - values.keys()
-            known = outputs | values
+            known = outputs | made | values
             if CODE_KEY in needed:
                 known[CODE_KEY] = self._upload(name, _zip_of(name, zips), known)
-            if image is not None and IMAGE in needed:
-                known[IMAGE] = image(known)
             if before is not None and name in before:
                 before[name](MappingProxyType(known))
             outputs |= self._put(name, self._template(name, known, reset))
+            if name == REGISTRY and image is not None and IMAGE not in values:
+                made[IMAGE] = image(outputs)  # here, so that a build that fails leaves the other stacks as they are
         if DELETION_PROTECTION in values:
             self._protect(protected=values[DELETION_PROTECTION] == "true")
         return MappingProxyType(outputs)
@@ -143,6 +150,7 @@ class Deployment:
         self.check([Named(name, value) for name, value in values.items()], reset)
         self._check_functions(zips)
         outputs: dict[str, str] = {}
+        existing: dict[str, str] = {}
         unknown: set[str] = set()
         previews: dict[str, tuple[str, ...]] = {}
         for name in self.stacks:
@@ -151,10 +159,11 @@ class Deployment:
             if CODE_KEY in needed:
                 known[CODE_KEY] = _key_of(name, _zip_of(name, zips))
             if image is not None and IMAGE in needed:
-                known[IMAGE] = image(known)
+                known[IMAGE] = image(existing)  # a repository that is still to be made cannot be asked
             stack_name, template = self._stack_name(name), self._template(name, known, reset)
             stack = self._client.find_at_rest(stack_name)
             if exists(stack):
+                existing |= outputs_of(stack)
                 changes = self._preview(stack_name, template, needed & unknown)
                 previews[stack_name] = parameter_changes(stack, template) + changes
             elif with_new_stacks:
@@ -186,6 +195,9 @@ class Deployment:
         for name in reversed(self.stacks):
             stack = self._client.find_at_rest(self._stack_name(name))
             if stack is None:
+                continue
+            if name == REGISTRY and (others := self._other_stages()):
+                self.report(f"kept {stack['StackName']}, whose images the stages {', '.join(others)} use")
                 continue
             resources = self._client.resources(stack)
             for bucket in _EMPTIED_BUCKETS & resources.keys():
@@ -237,8 +249,21 @@ class Deployment:
 
     def _protect(self, *, protected: bool) -> None:
         for name in self.stacks:
-            if (stack := self.stack(name)) is not None:
+            if not self._is_shared(name) and (stack := self.stack(name)) is not None:
                 self._client.protect(stack, protected=protected)
+
+    def _other_stages(self) -> list[str]:
+        """The stages that share the registry with this one. Their stacks have the same tag `application`."""
+        if self.shared_prefix is None:
+            return []
+        found = set()
+        with aws_errors_about("the list of stacks"):
+            for page in self.cloudformation.get_paginator("describe_stacks").paginate():
+                for stack in page["Stacks"]:
+                    tags = {tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])}
+                    if tags.get("application") == self.tags.get("application") and "stage" in tags:
+                        found.add(tags["stage"])
+        return sorted(found - {self.tags.get("stage", "")})
 
     @property
     def _client(self) -> StackClient:
@@ -299,7 +324,8 @@ class Deployment:
     def _template(self, name: str, known: Mapping[str, str], reset: Collection[str]) -> Template:
         names = self._parameters(name).keys()
         values = {key: known[key] for key in names & known.keys()}
-        template = Template(self._body(name), values, self.tags, frozenset(names - set(reset)))
+        tags = {key: value for key, value in self.tags.items() if key != "stage" or not self._is_shared(name)}
+        template = Template(self._body(name), values, tags, frozenset(names - set(reset)), None, self.service_role)
         if RELEASE in names:
             return released(template, self._at_rest(name), uuid4().hex[:6])
         return template
@@ -327,7 +353,10 @@ class Deployment:
         return {name: placeholder(name, meta.partition, meta.region_name) for name in output_names(template)}
 
     def _stack_name(self, name: str) -> str:
-        return f"{self.prefix}-{name}"
+        return f"{self.shared_prefix if self._is_shared(name) else self.prefix}-{name}"
+
+    def _is_shared(self, name: str) -> bool:
+        return name == REGISTRY and self.shared_prefix is not None
 
     def _body(self, name: str) -> str:
         return (self.templates / f"{name}.yaml").read_text(encoding="utf-8")

@@ -12,10 +12,12 @@ from deployment.functions import ROOT
 TEMPLATES = ROOT / "infra" / "cloudformation"
 """The folder of the templates. The stack `stream` is the template `stream.yaml`."""
 
+REGISTRY = "registry"
+"""The stack of the repository of images. All stages of an account and region share it."""
 PIPELINE = ("stream", "storage", "processor")
 """The stacks that quotes flow through. The replica deploys only these, since it runs its own producer."""
 ALL_STACKS = (
-    "registry",
+    REGISTRY,
     *PIPELINE,
     "analytics",
     "views",
@@ -32,6 +34,9 @@ ALL_STACKS = (
 A stack comes after the stacks whose outputs are its parameters. The processor comes before the producer, so it can read
 a new version of the line format before the first such line arrives.
 """
+
+BY_HAND = ("ci", "pipeline")
+"""Templates that no stage deploys. A person creates them once (docs/cicd.md)."""
 
 Outputs = Mapping[str, str]
 """The outputs of stacks, by their names in the templates, such as `StreamName` or `FunctionArn`."""

@@ -50,6 +50,9 @@ SECTIONS: dict[str, dict[str, Entry]] = {
     },
     "Deploy": {
         "deploy": Entry("deployment", "Create or update the stacks, and print their outputs."),
+        "image": Entry(
+            "deployment", "Build the producer's image, push it to the registry, and print its URI with its digest."
+        ),
         "destroy": Entry(
             "deployment",
             "Delete the stacks, except the tables and the archive.",

@@ -7,16 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from deployment.stacks import ALL_STACKS
+from deployment.stacks import ALL_STACKS, BY_HAND, TEMPLATES
 from deployment.stage_file import SYMBOLS
-from tests.support.templates import ALL
+from tests.support.templates import ALL, parsed
 
 ROOT = Path(__file__).parents[2]
 GUIDES = {
     name: (ROOT / "docs" / name).read_text(encoding="utf-8")
-    for name in ("deploy.md", "alerts.md", "security.md", "runbook.md", "operations.md")
+    for name in ("deploy.md", "alerts.md", "security.md", "runbook.md", "operations.md", "cicd.md")
 }
-PARAMETERS = {key for template in ALL.values() for key in template.get("Parameters", {})}
+EVERY = [*ALL.values(), *(parsed(TEMPLATES / f"{name}.yaml") for name in BY_HAND)]
+PARAMETERS = {key for template in EVERY for key in template.get("Parameters", {})}
 OUTPUTS = {key for template in ALL.values() for key in template.get("Outputs", {})}
 MAKE = {
     SYMBOLS,

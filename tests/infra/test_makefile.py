@@ -15,8 +15,12 @@ VARIABLES = set(re.findall(r"\$\((?:value |if )?([A-Z_]+)[),]", MAKEFILE)) | {"A
 """What a target reads, and the two variables that reach a program through the environment."""
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
-STEPS = [step["run"] for job in WORKFLOW["jobs"].values() for step in job["steps"] if "run" in step]
+
+
+def steps(workflow: str) -> list[str]:
+    """The commands of a workflow."""
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / workflow).read_text(encoding="utf-8"))["jobs"]
+    return [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
 
 
 def code_of(markdown: str) -> list[str]:
@@ -55,4 +59,11 @@ def test_help_lists_every_target() -> None:
 def test_ci_and_the_workflow_run_the_same_commands() -> None:
     of_ci = targets_of([line for line in CI.splitlines() if line.startswith("make ")])
     assert of_ci == {"check", "package", "unit", "test", "demo", "e2e"}
-    assert targets_of(STEPS) == of_ci | {"images"}  # which the end-to-end tests of CI build
+    assert targets_of(steps("ci.yml")) == of_ci | {"images"}  # which the end-to-end tests of CI build
+
+
+def test_the_deployment_workflow_runs_targets_with_variables_that_exist() -> None:
+    commands = [command.replace("make --silent", "make") for command in steps("deploy.yml")]
+    assert targets_of(commands) == {"package", "image", "deploy"}
+    of_make = [command for command in commands if not command.startswith("set")]
+    assert variables_of(of_make) <= VARIABLES

@@ -8,7 +8,7 @@ import pytest
 
 from analytics.catalog import TEMPLATES
 from configuration import RULES_KEY, WATCHLIST_KEY
-from tests.support.templates import as_list, grants, properties, resources, statements
+from tests.support.templates import as_list, default, grants, properties, resources, statements
 
 GRANTS = {
     ("processor", "Role"): [
@@ -45,9 +45,12 @@ GRANTS = {
         ("s3:PutObject", "${ArchiveBucketArn}/undelivered/${StreamName}/*"),
     ],
     ("producer", "ExecutionRole"): [
+        ("ecr:BatchCheckLayerAvailability", "ImageRepositoryArn"),
         ("ecr:BatchCheckLayerAvailability", "RepositoryArn"),
+        ("ecr:BatchGetImage", "ImageRepositoryArn"),
         ("ecr:BatchGetImage", "RepositoryArn"),
         ("ecr:GetAuthorizationToken", "*"),
+        ("ecr:GetDownloadUrlForLayer", "ImageRepositoryArn"),
         ("ecr:GetDownloadUrlForLayer", "RepositoryArn"),
         ("logs:CreateLogStream", "LogGroup.Arn"),
         ("logs:PutLogEvents", "LogGroup.Arn"),
@@ -76,10 +79,17 @@ def test_a_role_grants_exactly_the_calls_that_are_made(role: tuple[str, str]) ->
 @pytest.mark.parametrize("role", TRUSTED, ids="-".join)
 def test_a_role_is_for_one_service_and_has_only_inline_policies(role: tuple[str, str]) -> None:
     declared = properties(*role)
-    assert declared.keys() == {"AssumeRolePolicyDocument", "Policies"}
+    assert declared.keys() == {"AssumeRolePolicyDocument", "PermissionsBoundary", "Policies"}
     (statement,) = declared["AssumeRolePolicyDocument"]["Statement"]
     assert statement["Principal"] == {"Service": TRUSTED[role]}
     assert (statement["Effect"], statement["Action"]) == ("Allow", "sts:AssumeRole")
+
+
+def test_a_boundary_that_is_named_limits_every_role() -> None:
+    boundary = {"Fn::If": ["Bounded", {"Ref": "PermissionsBoundary"}, {"Ref": "AWS::NoValue"}]}
+    for template, _, role in resources("AWS::IAM::Role"):
+        assert role["Properties"]["PermissionsBoundary"] == boundary
+        assert default(template, "PermissionsBoundary") == ""
 
 
 @pytest.mark.parametrize("role", POLICIES, ids="-".join)

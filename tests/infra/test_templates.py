@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from deployment.stacks import ALL_STACKS, PIPELINE
+from deployment.stacks import ALL_STACKS, BY_HAND, PIPELINE, TEMPLATES
 from tests.support.templates import ALL, PATHS, default, properties, resources
 
 BUCKETS = [("storage", "Archive"), ("storage", "Code"), ("analytics", "Results")]
@@ -16,7 +16,7 @@ MADE_BY_THE_DEPLOYMENT = {"CodeKey", "Image", "Release"}
 
 
 def test_every_template_is_a_stack_and_the_order_of_the_pipeline_is_the_same() -> None:
-    assert set(ALL_STACKS) == ALL.keys()
+    assert {path.stem for path in TEMPLATES.glob("*.yaml")} == {*ALL_STACKS, *BY_HAND}
     assert [name for name in ALL_STACKS if name in PIPELINE] == list(PIPELINE)
 
 
@@ -263,16 +263,23 @@ def test_only_resources_that_hold_data_outlive_their_stack() -> None:
 
 
 class TestRegistry:
-    def test_scans_what_is_pushed_and_overwrites_no_tag(self) -> None:
+    def test_scans_what_is_pushed_and_overwrites_no_tag_of_a_content(self) -> None:
         declared = properties("registry", "Repository")
         assert declared["ImageScanningConfiguration"] == {"ScanOnPush": True}
-        assert declared["ImageTagMutability"] == "IMMUTABLE"
+        assert declared["ImageTagMutability"] == "IMMUTABLE_WITH_EXCLUSION"
+        (moving,) = declared["ImageTagMutabilityExclusionFilters"]
+        assert moving["ImageTagMutabilityExclusionFilterValue"] == "in-use-*"
 
-    def test_keeps_only_the_newest_images(self) -> None:
+    def test_keeps_the_newest_images_and_those_that_a_stage_runs(self) -> None:
         text = properties("registry", "Repository")["LifecyclePolicy"]["LifecyclePolicyText"]["Fn::Sub"]
-        (rule,) = json.loads(text.replace("${KeptImages}", str(default("registry", "KeptImages"))))["rules"]
-        assert rule["selection"] == {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 10}
-        assert rule["action"] == {"type": "expire"}
+        running, rest = json.loads(text.replace("${KeptImages}", str(default("registry", "KeptImages"))))["rules"]
+        assert (
+            running["rulePriority"] < rest["rulePriority"]
+        )  # a later rule does not expire the images of an earlier one
+        assert running["selection"]["tagPrefixList"] == ["in-use-"]
+        assert running["selection"]["countNumber"] == 1000
+        assert rest["selection"] == {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 10}
+        assert rest["action"] == {"type": "expire"}
 
     def test_is_deployed_before_the_producer_pulls_from_it(self) -> None:
         assert ALL_STACKS.index("registry") < ALL_STACKS.index("producer")

@@ -9,17 +9,20 @@ import pytest
 
 from deployment.errors import ImageError
 from deployment.image import ProducerImage
-from tests.fakes.image_registry import PASSWORD, REPOSITORY_URI, FakeRegistry
+from tests.fakes.image_registry import PASSWORD, REPOSITORY_URI, FakeRegistry, digest_of
 
+BASE_DIGEST = f"sha256:{'1' * 64}"
 DOCKER = """#!/usr/bin/env python3
 import json, pathlib, sys
 here = pathlib.Path(__file__).parent
 with (here / "calls").open("a") as calls:
     given = sys.stdin.read() if "--password-stdin" in sys.argv else ""
     calls.write(json.dumps([sys.argv[1:], given]) + chr(10))
-if sys.argv[1] == (here / "fails").read_text():
+if (here / "fails").read_text() in sys.argv:
     sys.exit("no space left")
-"""
+if "inspect" in sys.argv:
+    print('"DIGEST"')
+""".replace("DIGEST", BASE_DIGEST)
 
 
 @pytest.fixture
@@ -37,17 +40,32 @@ def calls(docker: Path) -> list[tuple[list[str], str]]:
     return [(arguments, given) for arguments, given in map(json.loads, lines)]
 
 
+def image(docker: Path) -> ProducerImage:
+    return ProducerImage("arm64", docker=str(docker))
+
+
 def test_a_missing_image_is_built_for_its_cpu_and_pushed_with_the_password_on_no_command_line(docker: Path) -> None:
-    uri = ProducerImage("arm64", docker=str(docker)).push(FakeRegistry(), REPOSITORY_URI, lambda _: None)
-    (build, _), (login, given), (push, _) = calls(docker)
-    assert build[:5] == ["build", "--platform", "linux/arm64", "--target", "producer"]
-    assert build[build.index("--tag") + 1] == uri
+    built = image(docker)
+    uri = built.push(FakeRegistry(pushes=True), REPOSITORY_URI, lambda _: None)
+    (inspect, _), (login, given), (build, _) = calls(docker)
+    assert inspect[:4] == ["buildx", "imagetools", "inspect", "python:3.13-slim"]
     registry = REPOSITORY_URI.partition("/")[0]
     assert (login, given) == (["login", "--username", "AWS", "--password-stdin", registry], PASSWORD)
-    assert push == ["push", "--quiet", uri]
+    assert build[:6] == ["buildx", "build", "--platform", "linux/arm64", "--target", "producer"]
+    assert build[build.index("--tag") + 1] == f"{REPOSITORY_URI}:{built.tag}"
+    assert uri == f"{REPOSITORY_URI}@{digest_of(built.tag)}"
 
 
-def test_an_error_of_docker_is_reported_in_its_own_words(docker: Path) -> None:
-    docker.with_name("fails").write_text("build")
-    with pytest.raises(ImageError, match="docker build failed:\nno space left"):
-        ProducerImage("arm64", docker=str(docker)).push(FakeRegistry(), REPOSITORY_URI, lambda _: None)
+def test_the_build_gets_the_base_image_by_its_digest_and_pushes_one_entry(docker: Path) -> None:
+    image(docker).push(FakeRegistry(pushes=True), REPOSITORY_URI, lambda _: None)
+    (*_, (build, _)) = calls(docker)
+    assert f"PYTHON_IMAGE=python:3.13-slim@{BASE_DIGEST}" in build
+    assert f"org.opencontainers.image.base.digest={BASE_DIGEST}" in build
+    assert {"--provenance=false", "--push"} <= set(build)
+
+
+@pytest.mark.parametrize("command", ["inspect", "build"])
+def test_an_error_of_docker_is_reported_in_its_own_words(docker: Path, command: str) -> None:
+    docker.with_name("fails").write_text(command)
+    with pytest.raises(ImageError, match="docker buildx failed:\nno space left"):
+        image(docker).push(FakeRegistry(), REPOSITORY_URI, lambda _: None)

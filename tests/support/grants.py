@@ -23,7 +23,15 @@ _SERVICES = {
     "AmazonSQS": "sqs",
     "AmazonAthena": "athena",
     "AWSGlue": "glue",
+    "AmazonEC2ContainerRegistry_V20150921": "ecr",
 }
+_QUERY_SERVICES = {
+    "2010-03-31": "sns",
+    "2010-05-08": "iam",
+    "2010-05-15": "cloudformation",
+    "2011-06-15": "sts",
+}
+"""The versions of the APIs whose requests are forms."""
 # AWS allows these batch operations under the name of the single operation.
 _ACTIONS = {"sqs:SendMessageBatch": "sqs:SendMessage", "sns:PublishBatch": "sns:Publish"}
 _S3 = {"PUT": "s3:PutObject", "GET": "s3:GetObject", "HEAD": "s3:GetObject", "DELETE": "s3:DeleteObject"}
@@ -47,6 +55,10 @@ class Grant(msgspec.Struct, frozen=True, order=True):
         matches = call.resource == ANY or fnmatchcase(call.resource, self.resource)
         return self.action == call.action and matches
 
+    def contains(self, other: Grant) -> bool:
+        """Whether it allows all that another grant allows. Both may have patterns. It ignores conditions."""
+        return fnmatchcase(other.action, self.action) and fnmatchcase(other.resource, self.resource)
+
 
 def calls_of(request: Request) -> Iterator[Call]:
     """The calls of a request: one for each resource that it names."""
@@ -59,10 +71,26 @@ def calls_of(request: Request) -> Iterator[Call]:
             yield Call(action, resource)
     elif b"Action=" in request.body:
         form = parse_qs(request.body.decode())
-        action = f"sns:{form['Action'][0]}"
-        yield Call(_ACTIONS.get(action, action), form["TopicArn"][0])
+        service = _QUERY_SERVICES[form["Version"][0]]
+        action = f"{service}:{form['Action'][0]}"
+        yield Call(_ACTIONS.get(action, action), _resource_of_form(service, form))
+        if "RoleARN" in form:
+            yield Call("iam:PassRole", form["RoleARN"][0])
     else:
         yield _s3(request)
+
+
+def _resource_of_form(service: str, form: Mapping[str, list[str]]) -> str:
+    match service:
+        case "sns":
+            return form["TopicArn"][0]
+        case "cloudformation":
+            stack = form.get("StackName", [ANY])[0]
+            return stack if stack == ANY or stack.startswith("arn:") else _arn("cloudformation", f"stack/{stack}/id")
+        case "iam":
+            role = form.get("RoleName") or [f"aws-service-role/{form['AWSServiceName'][0]}/role"]
+            return f"arn:aws:iam::{ACCOUNT}:role/{role[0]}"
+    return ANY
 
 
 def _resources(service: str, operation: str, body: Mapping[str, Any]) -> list[str]:
@@ -74,8 +102,9 @@ def _resources(service: str, operation: str, body: Mapping[str, Any]) -> list[st
             return [_arn("dynamodb", f"table/{table}") for table in tables]
         case "sqs":
             return [_arn("sqs", body["QueueUrl"].rpartition("/")[2])]
-        case "athena":
-            return [_arn("athena", f"workgroup/{body['WorkGroup']}") if "WorkGroup" in body else ANY]
+        case "athena" | "ecr":
+            key, kind = ("WorkGroup", "workgroup") if service == "athena" else ("repositoryName", "repository")
+            return [_arn(service, f"{kind}/{body[key]}") if key in body else ANY]
         case "glue":
             # AWS also checks the permission on the catalog and on the database of a table.
             database = body["Name" if operation == "GetDatabase" else "DatabaseName"]
@@ -90,6 +119,8 @@ def _resources(service: str, operation: str, body: Mapping[str, Any]) -> list[st
 def _s3(request: Request) -> Call:
     path = urlsplit(request.path)
     bucket, _, key = path.path.lstrip("/").partition("/")
+    if not key and request.method == "POST" and "delete" in path.query:
+        return Call("s3:DeleteObject", f"arn:aws:s3:::{bucket}/any")
     if not key:
         assert request.method == "GET", request
         actions = {"location": "s3:GetBucketLocation", "versions": "s3:ListBucketVersions"}

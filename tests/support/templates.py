@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from deployment.stacks import TEMPLATES
+from deployment.stacks import ALL_STACKS, TEMPLATES
 
 Template = dict[str, Any]
 
@@ -32,8 +33,16 @@ def _intrinsic(loader: _Loader, name: str, node: yaml.Node) -> dict[str, Any]:
 
 _Loader.add_multi_constructor("!", _intrinsic)
 
-PATHS = {path.stem: path for path in sorted(TEMPLATES.glob("*.yaml"))}
-ALL: dict[str, Template] = {name: yaml.load(path.read_text(encoding="utf-8"), _Loader) for name, path in PATHS.items()}
+
+def parsed(path: Path) -> Template:
+    """A template as a dictionary."""
+    template: Template = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    return template
+
+
+PATHS = {name: TEMPLATES / f"{name}.yaml" for name in sorted(ALL_STACKS)}
+ALL = {name: parsed(path) for name, path in PATHS.items()}
+"""The templates of a stage, by name."""
 
 
 def properties(template: str, name: str) -> dict[str, Any]:
@@ -86,7 +95,7 @@ def grants(template: str, role: str) -> list[tuple[str, str]]:
         (action, resource_name(resource))
         for statement in statements(template, role)
         for action in as_list(statement["Action"])
-        for resource in as_list(statement["Resource"])
+        for resource in branches(statement["Resource"])
     )
 
 

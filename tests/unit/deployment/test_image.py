@@ -1,4 +1,4 @@
-"""The producer's image: its tag names its content, and it is built only when the registry does not have it."""
+"""The producer's image: its tag names what it is built from, and only an image that the registry lacks is built."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ import pytest
 
 from deployment.errors import ImageError
 from deployment.functions import ROOT
-from deployment.image import DOCKERFILE, SOURCES, ProducerImage
-from tests.fakes.image_registry import REPOSITORY_URI, FakeRegistry
+from deployment.image import DOCKERFILE, SOURCES, ProducerImage, mark_in_use, repository_arn
+from tests.fakes.image_registry import REPOSITORY_URI, FakeRegistry, digest_of
+
+PINNED = f"python:3.13-slim@sha256:{'1' * 64}"
+OTHER_BASE = f"python:3.13-slim@sha256:{'2' * 64}"
 
 
 @pytest.fixture
@@ -18,6 +21,7 @@ def root(tmp_path: Path) -> Path:
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(name)
+    (tmp_path / DOCKERFILE).write_text(f"ARG PYTHON_IMAGE={PINNED}\nFROM ${{PYTHON_IMAGE}} AS environment\n")
     (tmp_path / "producer_service" / "sources").mkdir(parents=True)
     (tmp_path / "producer_service" / "sources" / "yahoo.py").write_text("1")
     return tmp_path
@@ -32,6 +36,24 @@ def test_a_tag_names_sources_and_cpu(root: Path) -> None:
     assert ProducerImage("arm64", root).tag != tag
 
 
+def test_a_tag_names_the_base_image_too(root: Path) -> None:
+    tag = ProducerImage("arm64", root, "no-such-docker").tag
+    (root / DOCKERFILE).write_text(f"ARG PYTHON_IMAGE={OTHER_BASE}\n")
+    assert ProducerImage("arm64", root, "no-such-docker").tag != tag
+
+
+def test_the_digest_that_the_dockerfile_has_is_used_without_asking_docker(root: Path) -> None:
+    assert ProducerImage("arm64", root, "no-such-docker").base == PINNED
+
+
+def test_the_dockerfile_names_its_base_once_and_every_image_is_built_on_it() -> None:
+    lines = (ROOT / DOCKERFILE).read_text(encoding="utf-8").splitlines()
+    assert len([line for line in lines if line.startswith("ARG PYTHON_IMAGE=")]) == 1
+    bases = {line.split()[1] for line in lines if line.startswith("FROM ")}
+    stages = {line.split()[3] for line in lines if line.startswith("FROM ")}
+    assert bases - stages == {"${PYTHON_IMAGE}"}
+
+
 def test_a_tag_ignores_files_that_are_not_in_the_image(root: Path) -> None:
     tag = ProducerImage("arm64", root).tag
     (root / "README.md").write_text("news")
@@ -41,11 +63,75 @@ def test_a_tag_ignores_files_that_are_not_in_the_image(root: Path) -> None:
     assert ProducerImage("arm64", root).tag == tag
 
 
-def test_an_image_that_the_registry_has_is_not_built(root: Path) -> None:
+def test_an_image_that_the_registry_has_is_named_by_its_digest_and_not_built(root: Path) -> None:
     image = ProducerImage("arm64", root, "no-such-docker")
+    registry = FakeRegistry(image.tag)
     reports: list[str] = []
-    assert image.push(FakeRegistry(image.tag), REPOSITORY_URI, reports.append) == f"{REPOSITORY_URI}:{image.tag}"
+    pushed = f"{REPOSITORY_URI}@{digest_of(image.tag)}"
+    assert image.push(registry, REPOSITORY_URI, reports.append) == pushed
     assert reports == [f"{REPOSITORY_URI}:{image.tag} exists already"]
+    assert image.uri(registry, REPOSITORY_URI) == pushed
+
+
+@pytest.mark.parametrize("repository", [REPOSITORY_URI, "new"])
+def test_an_image_that_is_still_to_be_built_is_named_by_its_tag(root: Path, repository: str) -> None:
+    image = ProducerImage("arm64", root, "no-such-docker")
+    assert image.uri(FakeRegistry(), repository) == f"{repository}:{image.tag}"
+    assert image.uri(FakeRegistry(error="RepositoryNotFoundException"), repository) == f"{repository}:{image.tag}"
+
+
+def test_a_preview_without_docker_says_that_docker_would_name_the_image(root: Path) -> None:
+    (root / DOCKERFILE).write_text("ARG PYTHON_IMAGE=python:3.13-slim\n")
+    uri = ProducerImage("arm64", root, "no-such-docker").uri(FakeRegistry(), REPOSITORY_URI)
+    assert uri == f"{REPOSITORY_URI}:known-when-docker-is-installed"
+
+
+def test_the_image_of_a_stage_is_marked_and_the_mark_moves() -> None:
+    registry = FakeRegistry("one", "two")
+    for tag in ("one", "two", "two"):
+        mark_in_use(registry, REPOSITORY_URI, f"{REPOSITORY_URI}@{digest_of(tag)}", "prod")
+        assert registry.tags["in-use-prod"] == digest_of(tag)
+    mark_in_use(registry, REPOSITORY_URI, f"{REPOSITORY_URI}:one", "dev")
+    assert registry.tags["in-use-dev"] == digest_of("one")
+    assert registry.tags["in-use-prod"] == digest_of("two")
+
+
+def test_an_image_of_another_repository_is_not_marked() -> None:
+    registry = FakeRegistry()
+    for image in ("docker.io/x/y:1", f"{REPOSITORY_URI}-of-others@{digest_of('one')}", f"{REPOSITORY_URI}/more:1"):
+        mark_in_use(registry, REPOSITORY_URI, image, "prod")
+    assert registry.tags == {}
+
+
+def test_an_image_that_is_gone_cannot_be_marked() -> None:
+    with pytest.raises(ImageError, match="the repository does not have"):
+        mark_in_use(FakeRegistry(), REPOSITORY_URI, f"{REPOSITORY_URI}@{digest_of('one')}", "prod")
+
+
+@pytest.mark.parametrize(
+    ("image", "arn"),
+    [
+        (f"{REPOSITORY_URI}:1", "arn:aws:ecr:us-east-1:000000000000:repository/stockstream"),
+        (
+            f"123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app@{digest_of('1')}",
+            "arn:aws:ecr:eu-west-1:123456789012:repository/team/app",
+        ),
+        (
+            "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/app",
+            "arn:aws-cn:ecr:cn-north-1:123456789012:repository/app",
+        ),
+        (
+            "123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com/app:1",
+            "arn:aws-us-gov:ecr:us-gov-west-1:123456789012:repository/app",
+        ),
+        ("123456789012.dkr-ecr.us-east-1.on.aws/app:1", "arn:aws:ecr:us-east-1:123456789012:repository/app"),
+        ("public.ecr.aws/team/app:1", None),
+        ("registry.example.org/123456789012.dkr.ecr.us-east-1.amazonaws.com/app:1", None),
+        ("", None),
+    ],
+)
+def test_the_repository_that_ecs_may_pull_from_follows_from_the_uri(image: str, arn: str | None) -> None:
+    assert repository_arn(image) == arn
 
 
 def test_without_docker_the_error_says_how_to_name_an_image(root: Path) -> None:
