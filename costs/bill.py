@@ -28,7 +28,7 @@ BUSY = 0.7
 """The share of the time that a shard's function may be busy. With less to spare it could not catch up after a pause."""
 COLD_BYTES = 128 * KIB
 """S3 moves no smaller object to a colder storage class."""
-METRICS, ALARMS, DASHBOARDS, CUSTOMER_KEYS = 13, 14, 2, 1
+METRICS, ALARMS, DASHBOARDS, CUSTOMER_KEYS = 13, 16, 2, 1
 """What the templates make. The metrics are those of the function's log lines and of the producer's metric filters."""
 IMAGES_GB = 1.0
 KMS_REQUESTS_A_SHARD, KMS_REQUESTS_OF_TABLES = 3, 3

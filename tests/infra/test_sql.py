@@ -25,7 +25,7 @@ from deployment.stacks import TEMPLATES
 from processor_lambda.rows import quote_row
 from producer_service.sources.synthetic import SyntheticSource
 from quotes import Action, Heartbeat, Line, Quote, encode_line
-from tests.support.templates import ALL
+from tests.support.templates import ALL, resources
 
 CATALOG: Catalog = catalog.read()
 STATEMENTS = [*CATALOG.views, *CATALOG.queries]
@@ -123,6 +123,17 @@ def test_a_view_in_glue_is_the_document_that_athena_reads() -> None:
         assert (document["originalSql"], document["schema"]) == (view.select, "${Database}")
         columns = [column["Name"] for column in table["StorageDescriptor"]["Columns"]]
         assert [column["name"] for column in document["columns"]] == columns
+
+
+def test_every_view_says_that_it_has_no_serde() -> None:
+    """Athena reads the SerDe of every table, of a view too: a view without any fails with HIVE_METASTORE_ERROR."""
+    views = [
+        table["Properties"]["TableInput"]
+        for _, _, table in resources("AWS::Glue::Table")
+        if table["Properties"]["TableInput"]["TableType"] == "VIRTUAL_VIEW"
+    ]
+    assert [view["Name"] for view in views] == [view.name for view in CATALOG.views]
+    assert [view["StorageDescriptor"]["SerdeInfo"] for view in views] == [{}] * len(views)
 
 
 def test_the_table_has_a_column_for_every_field_of_every_kind_of_line() -> None:
