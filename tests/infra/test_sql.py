@@ -230,7 +230,8 @@ def test_p9_every_statement_keeps_all_digits_of_a_price(tmp_path: Path) -> None:
     prices = ["0.0000000012345678901", "741971.39012345678901", "999999999999." + 26 * "9", "0." + 25 * "0" + "1"]
     engine = engine_over(tmp_path, [quote("A", price, prices[0], second=second) for second, price in enumerate(prices)])
     exact = [Decimal(price) for price in prices]
-    for view in ("lines", "quote_lines", "quotes", "recent_quotes"):
+    assert sorted(row[0] for row in engine.run("SELECT price FROM lines").rows) == sorted(prices)
+    for view in ("quote_lines", "quotes", "recent_quotes"):
         assert sorted(row[0] for row in engine.run(f"SELECT price FROM {view}").rows) == sorted(exact)
     ohlc = engine.run(next(each.select for each in CATALOG.queries if each.name == "daily_ohlc"))
     [day] = [dict(zip(ohlc.columns, row, strict=True)) for row in ohlc.rows]
