@@ -12,6 +12,7 @@ import boto3
 import typer
 from botocore.exceptions import BotoCoreError
 
+from deployment import zones
 from deployment.alert_rules import RULES, checked_rules, choose_rules
 from deployment.cloudformation import parameters_of
 from deployment.deployer import ARCHITECTURE, IMAGE, Deployment
@@ -148,6 +149,8 @@ def deploy(  # noqa: PLR0917  (options, by name)
             producer.check_sources()
             if not dry_run:
                 producer.check_docker()
+        if whole and zones.ZONES not in overrides and deployment.stack(zones.NETWORK) is None:
+            overrides[zones.ZONES] = zones.choose(boto3.client("ec2"))
         rules_file, rules_lines = choose_rules(
             deployment.s3, held, wishes.rules, STATE / f"rules-{prefix}-{stage}.toml"
         )

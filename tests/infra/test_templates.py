@@ -293,6 +293,19 @@ class TestNetwork:
         assert len(subnets) == 4
         assert all("MapPublicIpOnLaunch" not in subnet for subnet in subnets)
 
+    def test_every_subnet_is_in_a_zone_that_is_named_by_its_id_and_each_pair_in_both(self) -> None:
+        nothing = {"Ref": "AWS::NoValue"}
+        zones: dict[tuple[str, str], int] = {}
+        for template, name, resource in resources("AWS::EC2::Subnet"):
+            place = int(name.endswith("B"))
+            named = {"Fn::Select": [place, {"Fn::Split": [",", {"Ref": "Zones"}]}]}
+            first = {"Fn::Select": [place, {"Fn::GetAZs": ""}]}  # what a network has that is older than the parameter
+            subnet = resource["Properties"]
+            assert subnet["AvailabilityZoneId"] == {"Fn::If": ["ZonesNamed", named, nothing]}
+            assert subnet["AvailabilityZone"] == {"Fn::If": ["ZonesNamed", nothing, first]}
+            zones[template, name.rstrip("AB")] = zones.get((template, name.rstrip("AB")), 0) + 1
+        assert zones == {("network", "PublicSubnet"): 2, ("network", "PrivateSubnet"): 2}
+
     def test_reaches_s3_and_dynamodb_without_leaving_aws(self) -> None:
         gateways = {
             endpoint["ServiceName"]["Fn::Sub"].rpartition(".")[2]: endpoint["RouteTableIds"]

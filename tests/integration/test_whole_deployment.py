@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from deployment import zones
 from deployment.deployer import Deployment
 from deployment.errors import DeploymentError
 from deployment.functions import ROOT
@@ -154,11 +155,12 @@ def test_a_preview_shows_what_a_deployment_would_change_and_changes_nothing(
 def test_private_subnets_have_endpoints_and_no_public_address(
     emulator: Emulator, deployment: Deployment, idle: Path
 ) -> None:
-    outputs = deployment.deploy({"processor": idle}, QUIET | {"Network": "private"})
     ec2 = emulator.client("ec2")
+    chosen = zones.choose(ec2)
+    outputs = deployment.deploy({"processor": idle}, QUIET | {"Network": "private", "Zones": chosen})
     assert outputs["AssignPublicIp"] == "DISABLED"
     subnets = ec2.describe_subnets(SubnetIds=outputs["SubnetIds"].split(","))["Subnets"]
-    assert len({subnet["AvailabilityZone"] for subnet in subnets}) == 2
+    assert sorted(subnet["AvailabilityZoneId"] for subnet in subnets) == chosen.split(",")
     endpoints = ec2.describe_vpc_endpoints()["VpcEndpoints"]
     here = [endpoint for endpoint in endpoints if endpoint["VpcId"] == subnets[0]["VpcId"]]
     assert {endpoint["ServiceName"].rpartition("us-east-1.")[2] for endpoint in here} == {
