@@ -23,9 +23,10 @@ from deployment.cloudformation import (
     exists,
     outputs_of,
     parameter_changes,
+    parameters_of,
 )
 from deployment.errors import DeploymentError, ParameterError
-from deployment.parameters import Named, Parameter, declared, mistakes
+from deployment.parameters import COLLECTOR, MEMORY, Named, Parameter, collector_problem, declared, mistakes
 from deployment.stacks import ALL_STACKS, PIPELINE, TEMPLATES, Outputs
 
 MakeImage = Callable[[Outputs], str]
@@ -35,6 +36,8 @@ CODE_KEY = "CodeKey"
 """The parameter of a function's template that names its zip in S3."""
 ARCHITECTURE = "Architecture"
 """The parameter of the templates that names the CPU."""
+PRODUCER = "producer"
+"""The stack of the producer."""
 IMAGE = "Image"
 """The parameter of the producer's template that names its image."""
 
@@ -148,10 +151,22 @@ class Deployment:
 
     def check(self, named: Iterable[Named], reset: Collection[str] = ()) -> None:
         """Raise `ParameterError` with everything that is wrong with the user's parameters."""
+        named = list(named)
         other = {name: self._parameters(name) for name in self._other_stacks()}
         found = mistakes(named, reset, {name: self._parameters(name) for name in self.stacks}, other)
+        values = {one.name: one.value for one in named}
+        if PRODUCER in self.stacks and not found and {COLLECTOR, MEMORY} & {*values, *reset}:
+            found += filter(None, [collector_problem(self._values_of(PRODUCER, values, reset))])
         if found:
             raise ParameterError("\n".join(found))
+
+    def _values_of(self, name: str, values: Mapping[str, str], reset: Collection[str]) -> Mapping[str, str | None]:
+        """The values that the parameters of a stack will have: those given here, else those held, else the defaults."""
+        stack = self.stack(name)
+        held = {} if stack is None else parameters_of(stack)
+        kept = {key: value for key, value in held.items() if key not in reset}
+        defaults = {key: parameter.default for key, parameter in self._parameters(name).items()}
+        return {**defaults, **kept, **values}
 
     def _other_stacks(self) -> list[str]:
         present = {path.stem for path in self.templates.glob("*.yaml")}

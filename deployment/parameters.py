@@ -120,6 +120,17 @@ def mistakes(
     return found
 
 
+COLLECTOR, MEMORY = "MetricsCollector", "Memory"
+"""Parameters of the producer that must fit each other."""
+
+
+def collector_problem(values: Mapping[str, str | None]) -> str | None:
+    """What is wrong with the memory of a task with a collector; None if it fits. The template refuses it too."""
+    if values.get(COLLECTOR) == "adot" and values.get(MEMORY) == "512":
+        return f"{COLLECTOR}=adot needs {MEMORY}=1024 or more, because 512 MiB are for the producer alone"
+    return None
+
+
 def _unknown(name: str, known: Collection[str], other: Mapping[str, Mapping[str, Parameter]]) -> str:
     for stack, parameters in other.items():
         if name in parameters:
