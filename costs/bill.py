@@ -28,7 +28,7 @@ BUSY = 0.7
 """The share of the time that a shard's function may be busy. With less to spare it could not catch up after a pause."""
 COLD_BYTES = 128 * KIB
 """S3 moves no smaller object to a colder storage class."""
-METRICS, ALARMS, DASHBOARDS, CUSTOMER_KEYS = 13, 16, 2, 1
+METRICS, ALARMS, DASHBOARDS, CUSTOMER_KEYS = 13, 18, 2, 1
 """What the templates make. The metrics are those of the function's log lines and of the producer's metric filters."""
 BILLED_ROTATIONS = 2
 """The first two yearly rotations of a key cost as much as the key, each, from then on. Later ones cost nothing."""

@@ -36,6 +36,8 @@ CODE_KEY = "CodeKey"
 """The parameter of a function's template that names its zip in S3."""
 ARCHITECTURE = "Architecture"
 """The parameter of the templates that names the CPU."""
+STACK_PREFIX = "StackPrefix"
+"""The parameter of a template that names the first part of the names of the stacks."""
 PRODUCER = "producer"
 """The stack of the producer."""
 IMAGE = "Image"
@@ -182,6 +184,7 @@ class Deployment:
 
     def _template(self, name: str, known: Mapping[str, str], reset: Collection[str]) -> Template:
         names = self._parameters(name).keys()
+        known = {STACK_PREFIX: self.prefix, **known}
         values = {key: known[key] for key in names & known.keys()}
         return Template(self._body(name), values, self.tags, frozenset(names - set(reset)))
 

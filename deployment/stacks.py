@@ -26,6 +26,7 @@ ALL_STACKS = (
     "network",
     "producer",
     "producer-alarms",
+    "drift",
 )
 """All stacks, in the order of deployment.
 

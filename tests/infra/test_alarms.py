@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ministack.services import eventbridge
 
 from processor_lambda import metrics
 from processor_lambda.records import Record
 from processor_lambda.report import Report
 from producer_service.poll_report import PollReport
+from tests.support.event_patterns import matches
 from tests.support.templates import ALL, as_list, default, properties, resources
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +49,7 @@ METRICS: dict[str, tuple[set[str], set[str]]] = {
     "AWS/DynamoDB": ({"WriteThrottleEvents", "ConsumedWriteCapacityUnits"}, {"TableName"}),
     "AWS/SQS": ({"ApproximateNumberOfMessagesVisible"}, {"QueueName"}),
     "AWS/Events": ({"FailedInvocations"}, {"RuleName"}),
+    "AWS/Scheduler": ({"InvocationDroppedCount"}, {"ScheduleGroup"}),
     "AWS/ECS": ({"CPUUtilization", "MemoryUtilization"}, {"ServiceName", "ClusterName"}),
 }
 
@@ -92,7 +93,7 @@ class TestAlarm:
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_a_rule_notifies_operators_with_the_reason_of_ecs(name: str) -> None:
+def test_a_rule_notifies_operators_with_the_reason(name: str) -> None:
     _, rule = RULES[name]
     (target,) = rule["Targets"]
     assert target["Arn"] == {"Ref": "OperatorsTopicArn"}
@@ -110,6 +111,7 @@ def test_every_known_problem_has_an_alarm_or_a_rule() -> None:
         *("QuarantineNotEmpty", "StreamThrottled", "QuotesThrottled", "BarsThrottled", "StateThrottled", "StateLarge"),
         *("ProducerSilent", "NoQuotesAccepted", "ProducerRestarting", "TaskStopped", "DeploymentFailed"),
         *("TaskStoppedUndelivered", "DeploymentFailedUndelivered"),
+        *("StackDrifted", "StackDriftedUndelivered", "DriftUnchecked"),
     }
 
 
@@ -243,15 +245,6 @@ def test_a_stop_is_announced_unless_a_deployment_stopped_the_task(code: str, rea
     assert not matches(pattern, detail | replaced)
     assert not matches(pattern, detail | {"clusterArn": "another"})
     assert not matches(pattern, detail | {"lastStatus": "DEPROVISIONING"})
-
-
-def matches(pattern: dict[str, Any], detail: dict[str, Any]) -> bool:
-    """Whether the emulator's EventBridge would match an event of ECS."""
-    event = {"source": "aws.ecs", "detail-type": "ECS Task State Change", "detail": detail}
-    request = {"Event": json.dumps(event), "EventPattern": json.dumps(pattern)}
-    status, _, body = eventbridge._test_event_pattern(request)
-    assert status == 200, body
-    return bool(json.loads(body)["Result"])
 
 
 class TestOperators:

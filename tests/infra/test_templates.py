@@ -12,7 +12,7 @@ from tests.support.templates import ALL, PATHS, default, properties, resources
 
 BUCKETS = [("storage", "Archive"), ("storage", "Code"), ("analytics", "Results")]
 TABLES = ("Quotes", "Bars", "State")
-MADE_BY_THE_DEPLOYMENT = {"CodeKey", "Image"}
+MADE_BY_THE_DEPLOYMENT = {"CodeKey", "Image", "StackPrefix"}
 
 
 def test_every_template_is_a_stack_and_the_order_of_the_pipeline_is_the_same() -> None:
@@ -65,7 +65,7 @@ def test_cloudformation_names_the_resources() -> None:
         for template, name, resource in resources()
         if given & resource.get("Properties", {}).keys() and resource["Type"] not in refers
     }
-    assert named == {("analytics", "Workgroup")}
+    assert named == {("analytics", "Workgroup"), ("drift", "Group")}
 
 
 def test_topic_key_and_repository_are_encrypted() -> None:
