@@ -259,6 +259,15 @@ class TestOperators:
             assert publishers["Action"] == actions
             assert publishers["Condition"] == here
 
+    def test_what_a_paging_address_does_not_take_is_kept(self) -> None:
+        page = properties("operators", "Https")
+        assert (page["Protocol"], page["Endpoint"]) == ("https", {"Ref": "OperatorsUrl"})
+        assert page["RedrivePolicy"] == {"deadLetterTargetArn": {"Fn::GetAtt": ["Undelivered", "Arn"]}}
+        (statement,) = allowed_to("sns.amazonaws.com", properties("operators", "UndeliveredPolicy")["PolicyDocument"])
+        assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Ref": "Operators"}}}
+        conditions = {ALL["operators"]["Resources"][name]["Condition"] for name in ("Https", "Undelivered")}
+        assert conditions == {"Posting"}
+
     def test_the_budget_notifies_at_80_percent_and_when_the_forecast_exceeds_it(self) -> None:
         budget = properties("operators", "Budget")
         notifications = {

@@ -213,6 +213,7 @@ class TestTopicAndQueue:
         ("storage", "QuarantinePolicy", "sqs:*", {"Fn::GetAtt": ["Quarantine", "Arn"]}),
         ("subscriptions", "QueuePolicy", "sqs:*", {"Fn::GetAtt": ["Queue", "Arn"]}),
         ("subscriptions", "UndeliveredPolicy", "sqs:*", {"Fn::GetAtt": ["Undelivered", "Arn"]}),
+        ("operators", "UndeliveredPolicy", "sqs:*", {"Fn::GetAtt": ["Undelivered", "Arn"]}),
     ],
 )
 def test_requests_without_tls_are_denied(template: str, policy: str, action: str, guarded: object) -> None:
@@ -251,6 +252,7 @@ def test_only_resources_that_hold_data_outlive_their_stack() -> None:
         ("storage", "Code"): ("Delete", "Delete"),
         ("subscriptions", "Queue"): ("Delete", "Retain"),
         ("subscriptions", "Undelivered"): ("Delete", "Retain"),
+        ("operators", "Undelivered"): ("Delete", "Retain"),
         ("analytics", "Results"): ("Delete", "Delete"),
         ("registry", "Repository"): ("Delete", "Retain"),
         ("operators", "Key"): ("Delete", "Delete"),
