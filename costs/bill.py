@@ -30,6 +30,8 @@ COLD_BYTES = 128 * KIB
 """S3 moves no smaller object to a colder storage class."""
 METRICS, ALARMS, DASHBOARDS, CUSTOMER_KEYS = 13, 18, 2, 1
 """What the templates make. The metrics are those of the function's log lines and of the producer's metric filters."""
+SCALING_ALARMS = 4 * 6
+"""Application Auto Scaling makes four alarms for the writes and four for the reads of each provisioned table."""
 BILLED_ROTATIONS = 2
 """The first two yearly rotations of a key cost as much as the key, each, from then on. Later ones cost nothing."""
 IMAGES_GB = 1.0
@@ -169,6 +171,7 @@ def _fixed(setup: Setup, plan: Plan, prices: Prices) -> list[Line]:
         parts.append(("Managed Prometheus", SAMPLES_A_MINUTE * 60 * MONTH_HOURS, "prometheus_sample"))
     if plan.tables == "provisioned":
         parts.append(("DynamoDB read capacity", READ_CAPACITY * MONTH_HOURS, "dynamodb_read_capacity_hour"))
+        parts.append(("Alarms that scale tables", SCALING_ALARMS, "alarm"))
     return [_line("fixed", name, quantity, price, prices) for name, quantity, price in parts]
 
 

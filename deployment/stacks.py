@@ -17,6 +17,7 @@ PIPELINE = ("stream", "storage", "processor")
 ALL_STACKS = (
     "registry",
     *PIPELINE,
+    "capacity",
     "analytics",
     "views",
     "queries",

@@ -28,6 +28,7 @@ def test_the_bill_counts_the_alarms_dashboards_keys_and_metrics_of_the_templates
     assert kinds["AWS::CloudWatch::Alarm"] == bill.ALARMS
     assert kinds["AWS::CloudWatch::Dashboard"] == bill.DASHBOARDS
     assert kinds["AWS::KMS::Key"] == bill.CUSTOMER_KEYS
+    assert 4 * kinds["AWS::ApplicationAutoScaling::ScalingPolicy"] == bill.SCALING_ALARMS
     assert len(named) + kinds["AWS::Logs::MetricFilter"] == bill.METRICS
 
 
@@ -46,6 +47,8 @@ def test_the_defaults_of_the_bill_are_those_of_the_templates() -> None:
     assert (int(plan.task_vcpu * 1024), int(plan.task_gb * 1024)) == tuple(
         int(default("producer", name)) for name in ("Cpu", "Memory")
     )
+    assert plan.tables == "on-demand"
+    assert default("capacity", "CapacityTargetPercent") == 100 * bill.UTILISATION
     reads = sum(default("storage", f"{table}ReadCapacity") for table in ("Quotes", "Bars", "State"))
     assert reads == bill.READ_CAPACITY
 

@@ -46,7 +46,7 @@ def test_a_table_is_restored_under_its_own_name_with_the_settings_of_its_templat
     dynamodb, table = emulator.client("dynamodb"), outputs["QuotesTable"]
     before = dynamodb.describe_table(TableName=table)["Table"]
     dynamodb.put_item(TableName=table, Item=ROW)
-    shell = Shell(emulator.client, **outputs, Time=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
+    shell = Shell(emulator.client, **outputs, time=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
     shell.run(RESTORE)
     dynamodb.put_item(TableName=f"{table}-restored", Item=ROW | {"symbol": {"S": "LATER"}})  # not in the backup
     shell.run(SETTINGS)
@@ -78,12 +78,12 @@ def test_an_object_of_the_archive_gets_an_earlier_version_back(emulator: Emulato
     key = "raw-data/dt=2026-11-23/hour=14/shardId-000000000000-1-1.jsonl.gz"
     right = s3.put_object(Bucket=bucket, Key=key, Body=b"right")["VersionId"]
     s3.delete_object(Bucket=bucket, Key=key)
-    (marker,) = Shell(emulator.client, **outputs, Key=key).run(listing)["DeleteMarkers"]
-    Shell(emulator.client, **outputs, Key=key, Marker=marker["VersionId"]).run(removal)
+    (marker,) = Shell(emulator.client, **outputs, key=key).run(listing)["DeleteMarkers"]
+    Shell(emulator.client, **outputs, key=key, marker=marker["VersionId"]).run(removal)
     assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == b"right"
 
     s3.put_object(Bucket=bucket, Key=key, Body=b"wrong")
-    Shell(emulator.client, **outputs, Key=key, Version=right).run(COPY)
+    Shell(emulator.client, **outputs, key=key, version=right).run(COPY)
     assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == b"right"
     assert len(s3.list_object_versions(Bucket=bucket, Prefix=key)["Versions"]) == 3
     for version in s3.list_object_versions(Bucket=bucket, Prefix=key)["Versions"]:
