@@ -26,7 +26,7 @@ from deployment.cloudformation import (
     parameters_of,
 )
 from deployment.errors import DeploymentError, ParameterError
-from deployment.parameters import COLLECTOR, MEMORY, Named, Parameter, collector_problem, declared, mistakes
+from deployment.parameters import RELATED, Named, Parameter, contradictions, declared, mistakes
 from deployment.stacks import ALL_STACKS, PIPELINE, TEMPLATES, Outputs
 
 MakeImage = Callable[[Outputs], str]
@@ -38,8 +38,6 @@ ARCHITECTURE = "Architecture"
 """The parameter of the templates that names the CPU."""
 STACK_PREFIX = "StackPrefix"
 """The parameter of a template that names the first part of the names of the stacks."""
-PRODUCER = "producer"
-"""The stack of the producer."""
 IMAGE = "Image"
 """The parameter of the producer's template that names its image."""
 
@@ -157,18 +155,24 @@ class Deployment:
         other = {name: self._parameters(name) for name in self._other_stacks()}
         found = mistakes(named, reset, {name: self._parameters(name) for name in self.stacks}, other)
         values = {one.name: one.value for one in named}
-        if PRODUCER in self.stacks and not found and {COLLECTOR, MEMORY} & {*values, *reset}:
-            found += filter(None, [collector_problem(self._values_of(PRODUCER, values, reset))])
+        if not found and RELATED & {*values, *reset}:
+            found = contradictions(self._values_of(RELATED, values, reset))
         if found:
             raise ParameterError("\n".join(found))
 
-    def _values_of(self, name: str, values: Mapping[str, str], reset: Collection[str]) -> Mapping[str, str | None]:
-        """The values that the parameters of a stack will have: those given here, else those held, else the defaults."""
-        stack = self.stack(name)
-        held = {} if stack is None else parameters_of(stack)
-        kept = {key: value for key, value in held.items() if key not in reset}
-        defaults = {key: parameter.default for key, parameter in self._parameters(name).items()}
-        return {**defaults, **kept, **values}
+    def _values_of(
+        self, names: frozenset[str], values: Mapping[str, str], reset: Collection[str]
+    ) -> Mapping[str, str | None]:
+        """The values that parameters will have: those given here, else those of their stacks, else their defaults."""
+        will_be: dict[str, str | None] = {}
+        for stack in self.stacks:
+            parameters = self._parameters(stack)
+            if needed := names & parameters.keys():
+                found = self.stack(stack)
+                held = {} if found is None else parameters_of(found)
+                kept = {name: held[name] for name in needed & held.keys() - set(reset)}
+                will_be |= {name: parameters[name].default for name in needed} | kept
+        return {**will_be, **values}
 
     def _other_stacks(self) -> list[str]:
         present = {path.stem for path in self.templates.glob("*.yaml")}

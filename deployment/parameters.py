@@ -120,15 +120,25 @@ def mistakes(
     return found
 
 
-COLLECTOR, MEMORY = "MetricsCollector", "Memory"
-"""Parameters of the producer that must fit each other."""
+_LEAST = {kind: tuple(f"{table}{kind}Capacity" for table in ("Quotes", "Bars", "State")) for kind in ("Write", "Read")}
+RELATED = frozenset(
+    {"MetricsCollector", "Memory", "MostWriteCapacity", "MostReadCapacity", *_LEAST["Write"], *_LEAST["Read"]}
+)
+"""The parameters that `contradictions` compares with each other."""
 
 
-def collector_problem(values: Mapping[str, str | None]) -> str | None:
-    """What is wrong with the memory of a task with a collector; None if it fits. The template refuses it too."""
-    if values.get(COLLECTOR) == "adot" and values.get(MEMORY) == "512":
-        return f"{COLLECTOR}=adot needs {MEMORY}=1024 or more, because 512 MiB are for the producer alone"
-    return None
+def contradictions(values: Mapping[str, str | None]) -> list[str]:
+    """What is wrong with values that are right by themselves. CloudFormation would refuse them later, or not at all."""
+    found = []
+    if values.get("MetricsCollector") == "adot" and values.get("Memory") == "512":
+        found.append("MetricsCollector=adot needs Memory=1024 or more, because 512 MiB are for the producer alone")
+    for kind, names in _LEAST.items():
+        most = values.get(f"Most{kind}Capacity")
+        for name in names:
+            least = values.get(name)
+            if most is not None and least is not None and Decimal(least) > Decimal(most):
+                found.append(f"{name}={least} is more than Most{kind}Capacity={most}")
+    return found
 
 
 def _unknown(name: str, known: Collection[str], other: Mapping[str, Mapping[str, Parameter]]) -> str:

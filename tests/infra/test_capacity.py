@@ -17,11 +17,11 @@ def test_each_table_scales_from_its_capacity_to_the_most(table: str, kind: str) 
         "ServiceNamespace": "dynamodb",
         "ResourceId": {"Fn::Sub": f"table/${{{table}Table}}"},
         "ScalableDimension": f"dynamodb:table:{kind}CapacityUnits",
-        "MinCapacity": {"Ref": f"{table}{kind}Capacity"},
+        "MinCapacity": {"Ref": f"{table}{kind}Units"},
         "MaxCapacity": {"Ref": f"Most{kind}Capacity"},
     }
-    assert default("capacity", f"{table}{kind}Capacity") == default("storage", f"{table}{kind}Capacity")
-    assert default("capacity", f"Most{kind}Capacity") >= default("capacity", f"{table}{kind}Capacity")
+    assert ALL["storage"]["Outputs"][f"{table}{kind}Units"]["Value"] == {"Ref": f"{table}{kind}Capacity"}
+    assert default("capacity", f"Most{kind}Capacity") >= default("storage", f"{table}{kind}Capacity")
 
 
 @pytest.mark.parametrize("kind", ["Write", "Read"])
@@ -35,6 +35,8 @@ def test_each_table_keeps_the_same_share_of_its_units_in_use(table: str, kind: s
 
 
 def test_tables_on_demand_have_nothing_that_scales() -> None:
+    assert ALL["storage"]["Outputs"]["BillingOfTables"]["Value"] == {"Ref": "TableBilling"}
+    assert ALL["capacity"]["Conditions"] == {"Provisioned": {"Fn::Equals": [{"Ref": "BillingOfTables"}, "PROVISIONED"]}}
     assert {resource["Condition"] for resource in ALL["capacity"]["Resources"].values()} == {"Provisioned"}
 
 
