@@ -50,3 +50,7 @@ https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html"""
 SNS_SUBJECT_LENGTH = 99
 """The longest subject. AWS asks for fewer than 100 characters: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html"""
+
+CLOUDFORMATION_PARAMETER_BYTES = 4096
+"""The longest value of a template's parameter:
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html"""

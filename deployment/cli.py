@@ -10,8 +10,10 @@ from typing import Annotated, Literal
 
 import boto3
 import typer
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
+from configuration import ConfigurationError
 from deployment import zones
 from deployment.alert_rules import RULES, checked_rules, choose_rules
 from deployment.cloudformation import parameters_of
@@ -20,6 +22,7 @@ from deployment.errors import DeploymentError, ParameterError
 from deployment.functions import FUNCTIONS, PROCESSOR, Function
 from deployment.image import ProducerImage
 from deployment.package import Architecture, Target, build
+from deployment.service_roles import make_ecs_role
 from deployment.stacks import ALL_STACKS, PIPELINE
 from deployment.stage_file import DEFAULT_RULES, read_wishes
 from terminal.output import echo, echo_error
@@ -30,6 +33,10 @@ from workspace.places import STATE
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
 
 LAMBDA = Target()
+_PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 10})
+"""CloudFormation allows few requests a second, and others in the account may use them up. boto3 then tries again."""
+_INTERRUPTED = 130
+"""The exit status of a program that Ctrl-C has ended."""
 
 _Cpu = Literal["arm64", "x86_64", "native"]
 ArchitectureOption = Annotated[
@@ -149,8 +156,7 @@ def deploy(  # noqa: PLR0917  (options, by name)
             producer.check_sources()
             if not dry_run:
                 producer.check_docker()
-        if whole and zones.ZONES not in overrides and deployment.stack(zones.NETWORK) is None:
-            overrides[zones.ZONES] = zones.choose(boto3.client("ec2"))
+        overrides |= _zones_of_a_new_network(deployment, overrides)
         rules_file, rules_lines = choose_rules(
             deployment.s3, held, wishes.rules, STATE / f"rules-{prefix}-{stage}.toml"
         )
@@ -174,6 +180,8 @@ def deploy(  # noqa: PLR0917  (options, by name)
         if changed and not yes and sys.stdin.isatty():
             typer.confirm("Deploy these changes?", abort=True, err=True)
         ecr = boto3.client("ecr") if whole else None
+        if whole:
+            make_ecs_role(boto3.client("iam"), deployment.report)
         outputs = deployment.deploy(
             zips,
             overrides,
@@ -202,6 +210,13 @@ def _build(function: Function, target: Target, rules: Path | None, output: Path 
     return build(function, target, output, replaced=replaced)
 
 
+def _zones_of_a_new_network(deployment: Deployment, overrides: Mapping[str, str]) -> Mapping[str, str]:
+    """The parameter that names the zones, unless the user does, or there is a network, which keeps its zones."""
+    if zones.NETWORK not in deployment.stacks or zones.ZONES in overrides or deployment.stack(zones.NETWORK):
+        return {}
+    return {zones.ZONES: zones.choose(boto3.client("ec2"))}
+
+
 def _cpu(architecture: _Cpu) -> Architecture:
     return Target.of_this_interpreter().architecture if architecture == "native" else architecture
 
@@ -227,7 +242,7 @@ def _lines(previews: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
 
 def _deployment(prefix: str, stage: str, stacks: tuple[str, ...]) -> Deployment:
     try:
-        cloudformation, s3 = boto3.client("cloudformation"), boto3.client("s3")
+        cloudformation, s3 = boto3.client("cloudformation", config=_PATIENT), boto3.client("s3")
     except ValueError as error:  # boto3 raises it for an endpoint that is not a URL
         raise DeploymentError(f"the AWS settings of the environment are wrong: {error}") from error
     return Deployment(
@@ -242,12 +257,15 @@ def _deployment(prefix: str, stage: str, stacks: tuple[str, ...]) -> Deployment:
 
 @contextmanager
 def _reported_errors() -> Iterator[None]:
-    """Turn an error that the user can fix into a message and exit status 1. Other errors keep their traceback."""
+    """Turn an error that the user can fix into a message and an exit status. Other errors keep their traceback."""
     try:
         yield
     except ParameterError as error:
         echo_error(error)
         raise typer.Exit(2) from error
-    except (DeploymentError, BotoCoreError) as error:
+    except (DeploymentError, ConfigurationError, BotoCoreError) as error:
         echo_error(error)
         raise typer.Exit(1) from error
+    except KeyboardInterrupt as error:
+        echo_error("interrupted. Run the same command again: it waits for what is in progress, and completes the rest")
+        raise typer.Exit(_INTERRUPTED) from error

@@ -1,4 +1,8 @@
-"""Creates, updates, previews and deletes one CloudFormation stack, and reports which resources failed and why."""
+"""Creates, updates, previews and deletes one CloudFormation stack, and reports which resources failed and why.
+
+Each method brings the stack from any status to the wanted one: `stack_status` has the reaction to each. What an earlier
+run started and did not see end is waited for, so it is always right to run the same command again.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +13,21 @@ from typing import Any, TypeGuard
 from uuid import uuid4
 
 from botocore.client import BaseClient
-from botocore.exceptions import ClientError, WaiterError
+from botocore.exceptions import ClientError
 
 from deployment.errors import DeploymentError
+from deployment.stack_events import causes, kept_resources, validation_errors
+from deployment.stack_reader import Stack, StackReader, reason_of
+from deployment.stack_status import DELETION_FAILED, Reaction, is_live, reaction_to
 from deployment.stacks import Outputs
+from deployment.waiting import Wait, passes_by_itself
 
-_STARTS = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS")
 _MASKED = "****"
 _NO_UPDATE = "No updates are to be performed"
 _NO_CHANGES = (_NO_UPDATE, "didn't contain changes")
+_UNFINISHED = ("CREATE_PENDING", "CREATE_IN_PROGRESS")
+_STEPS = 4
+"""The most rollbacks and continued rollbacks before a stack can be updated. More are somebody else's doing."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +43,7 @@ class Template:
     keeps: frozenset[str] = frozenset()
     """Parameters that keep the value that the stack has. All parameters that are not named have their defaults."""
 
-    def request(self, stack: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def request(self, stack: Stack | None = None) -> dict[str, Any]:
         """The arguments that CreateStack, UpdateStack and CreateChangeSet have in common; `stack` is what exists."""
         kept = sorted((self.keeps & parameters_of(stack).keys()) - self.values.keys()) if stack is not None else []
         return {
@@ -52,154 +62,187 @@ class StackClient:
     cloudformation: BaseClient
     report: Callable[[str], None]
     """Called with a line of text for each step."""
-    poll_seconds: float = 1
-    """The time between two requests for the status of a stack. An emulator is often done before the first one."""
-    timeout_seconds: float = 1800
-    """How long an operation on one stack may take."""
+    wait: Wait = field(default_factory=Wait)
 
     def put(self, name: str, template: Template) -> Outputs:
         """Create the stack, or update it if it differs, and return its outputs when it is complete."""
-        stack = self.find(name)
-        if stack is not None and stack["StackStatus"] == "ROLLBACK_COMPLETE":
-            # The creation failed. Such a stack holds nothing, and CloudFormation can only delete it.
-            self.delete(stack)
-            stack = None
         with aws_errors_about(name):
-            if not exists(stack):
-                self.cloudformation.create_stack(StackName=name, **template.request())
-                self.report(f"creating {name}")
-                return self._completed("create", name)
-            if self._start_update(stack, template):
-                self.report(f"updating {name}")
-                return self._completed("update", name)
-        self.report(f"{name} is up to date")
-        return outputs_of(stack)
+            # AWS may not show yet what another request has started. It then refuses the first tries.
+            seconds = self.wait.settle_seconds
+            return self.wait.until(lambda: self._put(name, template), seconds, _may_succeed_later) or {}
+
+    def settle(self, name: str) -> Stack | None:
+        """Bring a stack to where it can be updated. Returns None where it can be created instead."""
+        stack = self.find_at_rest(name)
+        for _ in range(_STEPS):
+            if stack is None:
+                return None
+            status = stack["StackStatus"]
+            match self._reaction_to(stack):
+                case Reaction.UPDATE:
+                    return stack
+                case Reaction.CREATE:
+                    return None
+                case Reaction.REMOVE:
+                    self.report(f"{name} is {status}, so it is deleted and created again")
+                    self.delete(stack)
+                    return None
+                case Reaction.CONTINUE_ROLLBACK:
+                    self.report(f"{name} is {status}, so its rollback is continued before it is updated")
+                    stack = self._continue_rollback(stack)
+                case Reaction.ROLL_BACK:
+                    self.report(f"{name} is {status}, so it is rolled back before it is updated")
+                    stack = self._roll_back(stack)
+        raise _changed_by_others(name)
 
     def preview(self, name: str, template: Template) -> tuple[str, ...]:
-        """What `put` would change, one line for each resource. Changes nothing: it deletes its change set again."""
-        stack = self.find(name)
-        if stack is not None and stack["StackStatus"] == "ROLLBACK_COMPLETE":
-            return ("its creation failed, so it would be deleted and created again",)
-        is_new = not exists(stack)
+        """What `put` would change, one line for each resource. Changes nothing: it deletes its change set again.
+
+        Raises `DeploymentError` with everything that CloudFormation's validation finds in the template.
+        """
+        stack = self.find_at_rest(name)
+        if stack is not None and stack["StackStatus"] != "REVIEW_IN_PROGRESS":
+            match self._reaction_to(stack):
+                case Reaction.REMOVE:
+                    return (f"it is {stack['StackStatus']}, so it would be deleted and created again",)
+                case Reaction.ROLL_BACK | Reaction.CONTINUE_ROLLBACK:
+                    return (f"it is {stack['StackStatus']}, so it would be rolled back and then updated",)
         change_set = {"StackName": name, "ChangeSetName": f"preview-{uuid4().hex}"}
+        kind = "UPDATE" if exists(stack) else "CREATE"
         with aws_errors_about(f"a change set of {name}"):
-            self.cloudformation.create_change_set(
-                **change_set, ChangeSetType="CREATE" if is_new else "UPDATE", **template.request(stack)
+            made = self.cloudformation.create_change_set(
+                **change_set, ChangeSetType=kind, **template.request(stack if exists(stack) else None)
             )
             try:
                 return self._changes(change_set)
             finally:
                 self.cloudformation.delete_change_set(**change_set)
-                if is_new:
+                if stack is None:
                     # The change set of a new stack leaves an empty stack behind.
-                    self.cloudformation.delete_stack(StackName=name)
+                    self.cloudformation.delete_stack(StackName=made["StackId"])
+                    self.reader.await_end(
+                        {"StackName": name, "StackId": made["StackId"], "StackStatus": "REVIEW_IN_PROGRESS"}
+                    )
 
-    def delete(self, stack: Mapping[str, Any]) -> None:
-        """Delete a stack that `find` returned, and wait until it is gone. Reports the resources that it retains."""
+    def delete(self, stack: Stack) -> None:
+        """Delete a stack that `find` returned, and wait until it is gone. Reports the resources that it retains.
+
+        A deletion that fails raises `DeploymentError`. If an earlier one has failed too, the resources that cannot be
+        deleted are left behind, and reported.
+        """
         name, stack_id = stack["StackName"], stack["StackId"]
         with aws_errors_about(f"the deletion of {name}"):
-            self.cloudformation.delete_stack(StackName=name)
-        self.report(f"deleting {name}")
-        self._wait("delete", stack_id)  # CloudFormation finds a deleted stack only by its id
-        for event in self._events(stack_id):
-            if event["ResourceStatus"] == "DELETE_SKIPPED":
-                self.report(f"kept {event['ResourceType']} {event['PhysicalResourceId']}")
+            self.cloudformation.delete_stack(StackName=stack_id)
+            self.report(f"deleting {name}")
+            ended = self.reader.await_end(stack)
+            if ended["StackStatus"] == "DELETE_FAILED" and stack["StackStatus"] in DELETION_FAILED:
+                self.cloudformation.delete_stack(StackName=stack_id, DeletionMode="FORCE_DELETE_STACK")
+                ended = self.reader.await_end(ended)
+            if ended["StackStatus"] != "DELETE_COMPLETE":
+                raise self._failure(ended, "If a resource cannot be deleted then either, it is left behind and named.")
+            for line in kept_resources(self.cloudformation, stack_id):
+                self.report(line)
 
-    def find(self, stack: str) -> Mapping[str, Any] | None:
+    def find(self, stack: str) -> Stack | None:
         """The stack with a name or an id, as DescribeStacks returns it; None if it does not exist."""
-        try:
-            description: Mapping[str, Any] = self.cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
-        except ClientError as error:
-            if "does not exist" in _reason(error):
-                return None
-            raise DeploymentError(f"AWS rejected {stack}: {_reason(error)}") from error
-        return description
+        with aws_errors_about(stack):
+            return self.reader.find(stack)
 
-    def _start_update(self, stack: Mapping[str, Any], template: Template) -> bool:
-        """Start an update. Returns False if there is nothing to change."""
-        try:
-            self.cloudformation.update_stack(StackName=stack["StackName"], **template.request(stack))
-        except ClientError as error:
-            if _NO_UPDATE in _reason(error):
-                return False
-            raise
-        return True
+    def find_at_rest(self, name: str) -> Stack | None:
+        """The stack with a name, after the operation that may be in progress has ended; None if it does not exist."""
+        with aws_errors_about(name):
+            stack = self.reader.find(name)
+            if stack is not None and reaction_to(stack["StackStatus"]) is Reaction.WAIT:
+                self.report(f"waiting for {name}, which is {stack['StackStatus']}")
+                stack = self.reader.await_end(stack)
+                if stack["StackStatus"].endswith(("_FAILED", "ROLLBACK_COMPLETE")):
+                    for line in (f"{name} ended as {stack['StackStatus']}", *self._causes(stack)):
+                        self.report(line)
+        return None if stack is None or reaction_to(stack["StackStatus"]) is Reaction.CREATE else stack
 
-    def _completed(self, operation: str, name: str) -> Outputs:
-        """Wait for an operation, and return the outputs of its stack."""
-        self._wait(operation, name)
-        stack = self.find(name)
-        if stack is None:
-            raise DeploymentError(f"{name} was deleted during its deployment")
-        return outputs_of(stack)
-
-    def _wait(self, operation: str, stack: str) -> None:
-        """Wait until an operation on a stack has succeeded. Raises `DeploymentError` with each resource that failed."""
-        try:
-            self.cloudformation.get_waiter(f"stack_{operation}_complete").wait(
-                StackName=stack, WaiterConfig=self._waiter_config
-            )
-        except WaiterError as error:
-            raise self._failure(stack, error) from error
-
-    def _failure(self, stack: str, waiter_error: WaiterError) -> DeploymentError:
-        description = self.find(stack)
-        if description is None:
-            return DeploymentError(f"{stack} was deleted during its deployment")
-        name, status = description["StackName"], description["StackStatus"]
-        if "Error" in waiter_error.last_response:
-            return DeploymentError(f"AWS rejected a request for the status of {name}: {waiter_error}")
-        if status.endswith("_IN_PROGRESS"):
-            return DeploymentError(
-                f"{name} is still {status} after {self.timeout_seconds:.0f} s. It may yet succeed: look at it in the "
-                "CloudFormation console, then run this again."
-            )
-        return DeploymentError(f"{name} ended as {status}. Fix the cause and run this again.\n{self._causes(stack)}")
-
-    def _changes(self, change_set: Mapping[str, str]) -> tuple[str, ...]:
-        try:
-            self.cloudformation.get_waiter("change_set_create_complete").wait(
-                **change_set, WaiterConfig=self._waiter_config
-            )
-        except WaiterError as error:
-            reason = error.last_response.get("StatusReason") or str(error)
-            if any(text in reason for text in _NO_CHANGES):
-                return ()
-            raise DeploymentError(f"a change set of {change_set['StackName']} failed: {reason}") from error
-        pages = self.cloudformation.get_paginator("describe_change_set").paginate(**change_set)
-        return tuple(_change(change["ResourceChange"]) for page in pages for change in page["Changes"])
+    def resources(self, stack: Stack) -> Mapping[str, str]:
+        """The physical ids of the resources that a stack holds, by their names in its template."""
+        with aws_errors_about(f"a request for the resources of {stack['StackName']}"):
+            return {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in self.reader.resources(stack)}
 
     @property
-    def _waiter_config(self) -> dict[str, float]:
-        return {"Delay": self.poll_seconds, "MaxAttempts": round(self.timeout_seconds / self.poll_seconds)}
+    def reader(self) -> StackReader:
+        """Reads stacks, and waits for them. It raises the errors of AWS as they are."""
+        return StackReader(self.cloudformation, self.report, self.wait)
 
-    def _causes(self, stack: str) -> str:
-        """One line for each resource that failed, in the order of the failures."""
-        events = [event for event in self._events(stack) if event["ResourceStatus"].endswith("_FAILED")]
-        if any(event.get("DetailedStatus") == "VALIDATION_FAILED" for event in events):
-            return "\n".join(self._validation_errors(stack))
-        failed = [event for event in events if event.get("PhysicalResourceId") != event["StackId"]] or events
-        # CloudFormation cancels other resources after the first failure. These would hide the cause.
-        causes = [event for event in failed if "cancelled" not in event.get("ResourceStatusReason", "")] or failed
-        return "\n".join(_resource_line(event, event.get("ResourceStatusReason")) for event in reversed(causes))
+    def _put(self, name: str, template: Template) -> Outputs:
+        stack = self.settle(name)
+        try:
+            if stack is None:
+                made = self.cloudformation.create_stack(StackName=name, **template.request())
+            else:
+                self.cloudformation.update_stack(StackName=name, **template.request(stack))
+        except ClientError as error:
+            if stack is not None and _NO_UPDATE in reason_of(error):
+                self.report(f"{name} is up to date")
+                return outputs_of(stack)
+            raise
+        self.report(f"{'creating' if stack is None else 'updating'} {name}")
+        before = stack or {"StackName": name, "StackId": made["StackId"], "StackStatus": "DELETE_COMPLETE"}
+        ended = self.reader.await_end(before)
+        if ended["StackStatus"] == "DELETE_COMPLETE":
+            raise DeploymentError(f"{name} was deleted during its deployment")
+        if not _succeeded(ended):
+            raise self._failure(ended)
+        return outputs_of(ended)
 
-    def _validation_errors(self, stack: str) -> Iterator[str]:
-        """One line for each error that CloudFormation found before it created anything."""
-        pages = self.cloudformation.get_paginator("describe_events").paginate(
-            StackName=stack, Filters={"FailedEvents": True}
+    def _continue_rollback(self, stack: Stack) -> Stack:
+        name = stack["StackName"]
+        self.cloudformation.continue_update_rollback(StackName=stack["StackId"])
+        ended = self.reader.await_end(stack)
+        if ended["StackStatus"] != "UPDATE_ROLLBACK_FAILED":
+            return ended
+        failed = [
+            one["LogicalResourceId"] for one in self.reader.resources(ended) if one["ResourceStatus"] == "UPDATE_FAILED"
+        ]
+        raise self._failure(
+            ended,
+            "If you cannot fix it, leave the resources that cannot be rolled back as they are, and run this again:\n"
+            f"  aws cloudformation continue-update-rollback --stack-name {name} --resources-to-skip "
+            f"{' '.join(failed) or '<the resources below>'}",
         )
-        for page in pages:
-            for event in page["OperationEvents"]:
-                if event["EventType"] == "VALIDATION_ERROR":
-                    yield _resource_line(event, event.get("ValidationStatusReason"))
 
-    def _events(self, stack: str) -> Iterator[Mapping[str, Any]]:
-        """The events of the stack's last operation, newest first."""
-        for page in self.cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack):
-            for event in page["StackEvents"]:
-                yield event
-                if event["ResourceStatus"] in _STARTS and event.get("PhysicalResourceId") == event["StackId"]:
-                    return
+    def _roll_back(self, stack: Stack) -> Stack:
+        self.cloudformation.rollback_stack(StackName=stack["StackId"])
+        return self.reader.await_end(stack)
+
+    def _reaction_to(self, stack: Stack) -> Reaction:
+        """The reaction to a stack at rest."""
+        reaction = reaction_to(stack["StackStatus"])
+        if reaction is not Reaction.UNDO_IMPORT:
+            return reaction
+        only_imports = all(one["ResourceStatus"].startswith("IMPORT_") for one in self.reader.resources(stack))
+        return Reaction.REMOVE if only_imports else Reaction.UPDATE
+
+    def _failure(self, stack: Stack, advice: str = "") -> DeploymentError:
+        end = f"{stack['StackName']} ended as {stack['StackStatus']}. Fix the cause and run this again."
+        return DeploymentError("\n".join([end, *filter(None, [advice]), *self._causes(stack)]))
+
+    def _causes(self, stack: Stack) -> tuple[str, ...]:
+        return causes(self.cloudformation, stack["StackId"])
+
+    def _changes(self, change_set: Mapping[str, str]) -> tuple[str, ...]:
+        def made() -> Mapping[str, Any] | None:
+            found: Mapping[str, Any] = self.cloudformation.describe_change_set(**change_set)
+            return None if found["Status"] in _UNFINISHED else found
+
+        name = change_set["StackName"]
+        found = self.wait.until(made)
+        if found is None:
+            raise DeploymentError(f"a change set of {name} is not complete after {self.wait.timeout_seconds:.0f} s")
+        if found["Status"] == "FAILED":
+            reason = found.get("StatusReason", "no reason given")
+            if any(text in reason for text in _NO_CHANGES):
+                return ()
+            errors = validation_errors(self.cloudformation, **change_set)
+            raise DeploymentError("\n".join([f"a change set of {name} failed: {reason}", *errors]))
+        pages = self.cloudformation.get_paginator("describe_change_set").paginate(**change_set)
+        return tuple(_change(change["ResourceChange"]) for page in pages for change in page["Changes"])
 
 
 @contextmanager
@@ -208,25 +251,25 @@ def aws_errors_about(subject: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        raise DeploymentError(f"AWS rejected {subject}: {_reason(error)}") from error
+        raise DeploymentError(f"AWS rejected {subject}: {reason_of(error)}") from error
 
 
-def outputs_of(stack: Mapping[str, Any]) -> Outputs:
+def outputs_of(stack: Stack) -> Outputs:
     """The outputs of a stack that DescribeStacks returned."""
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
 
-def parameters_of(stack: Mapping[str, Any]) -> Mapping[str, str]:
+def parameters_of(stack: Stack) -> Mapping[str, str]:
     """The parameters of a stack that DescribeStacks returned. CloudFormation masks those with `NoEcho` as `****`."""
     return {one["ParameterKey"]: one["ParameterValue"] for one in stack.get("Parameters", [])}
 
 
-def exists(stack: Mapping[str, Any] | None) -> TypeGuard[Mapping[str, Any]]:
-    """Whether a stack that `find` returned has resources that an update can change."""
-    return stack is not None and stack["StackStatus"] not in ("REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE")
+def exists(stack: Stack | None) -> TypeGuard[Stack]:
+    """Whether a stack that `find` returned has resources that an update can change, at least when it is at rest."""
+    return stack is not None and is_live(stack["StackStatus"])
 
 
-def parameter_changes(stack: Mapping[str, Any], template: Template) -> tuple[str, ...]:
+def parameter_changes(stack: Stack, template: Template) -> tuple[str, ...]:
     """What an update changes in the parameters of a stack, one line for each, with the old and the new value."""
     lines = []
     old = parameters_of(stack)
@@ -253,9 +296,19 @@ def _change(change: Mapping[str, Any]) -> str:
     return f"{action} {change['LogicalResourceId']} ({change['ResourceType']}){kept}"
 
 
-def _resource_line(event: Mapping[str, Any], reason: str | None) -> str:
-    return f"  {event.get('LogicalResourceId')} ({event.get('ResourceType')}): {reason or 'no reason given'}"
+def _succeeded(stack: Stack) -> bool:
+    """Whether the last operation on a stack did what it should."""
+    return stack["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
 
 
-def _reason(error: ClientError) -> str:
-    return str(error.response["Error"].get("Message") or error)
+def _may_succeed_later(error: Exception) -> bool:
+    """Whether a request may succeed later: also if AWS refuses it since the stack is no longer as AWS has shown it."""
+    if not isinstance(error, ClientError):
+        return passes_by_itself(error)
+    reason = reason_of(error)
+    outdated = "can not be updated" in reason or (reason.startswith("Stack") and "does not exist" in reason)
+    return outdated or error.response["Error"].get("Code") == "AlreadyExistsException" or passes_by_itself(error)
+
+
+def _changed_by_others(name: str) -> DeploymentError:
+    return DeploymentError(f"{name} is being changed by somebody else. Run this again when that has ended.")

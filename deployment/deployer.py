@@ -7,7 +7,6 @@ matched by name, so no name is written twice.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +26,9 @@ from deployment.cloudformation import (
 )
 from deployment.errors import DeploymentError, ParameterError
 from deployment.parameters import RELATED, Named, Parameter, contradictions, declared, mistakes
+from deployment.placeholders import output_names, placeholder
 from deployment.stacks import ALL_STACKS, PIPELINE, TEMPLATES, Outputs
+from deployment.waiting import Wait
 
 MakeImage = Callable[[Outputs], str]
 """Makes the producer's image, given the outputs of earlier stacks, and returns its URI."""
@@ -41,9 +42,8 @@ STACK_PREFIX = "StackPrefix"
 IMAGE = "Image"
 """The parameter of the producer's template that names its image."""
 
-_EMPTIED_BUCKETS = ("CodeBucket", "ResultsBucket")
-"""Outputs that name buckets which are emptied and deleted with their stack."""
-_UNKNOWN_OUTPUT = "unknown-until-its-stack-exists"
+_EMPTIED_BUCKETS = frozenset({"Code", "Results"})
+"""The buckets, by their names in the templates, that are emptied and deleted with their stack."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,8 @@ class Deployment:
     """The templates to deploy, in order."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Tags for every resource that supports them."""
+    wait: Wait = field(default_factory=Wait)
+    """How long to wait for each operation of CloudFormation."""
 
     def deploy(
         self,
@@ -119,16 +121,16 @@ class Deployment:
             if image is not None and IMAGE in needed:
                 known[IMAGE] = image(known)
             stack_name, template = self._stack_name(name), self._template(name, known, reset)
-            stack = self._client.find(stack_name)
+            stack = self._client.find_at_rest(stack_name)
             if exists(stack):
                 previews[stack_name] = parameter_changes(stack, template)
             if exists(stack) or with_new_stacks:
                 previews[stack_name] = previews.get(stack_name, ()) + self._client.preview(stack_name, template)
             else:
                 previews[stack_name] = ("a new stack",)
-            outputs |= (
-                dict.fromkeys(_output_names(template.body), _UNKNOWN_OUTPUT) if stack is None else outputs_of(stack)
-            )
+            outputs |= self._placeholders(template.body)
+            if exists(stack):
+                outputs |= outputs_of(stack)
         return previews
 
     def destroy(self) -> None:
@@ -137,17 +139,17 @@ class Deployment:
         Ignores stacks that do not exist. Raises `DeploymentError`.
         """
         for name in reversed(self.stacks):
-            stack = self._client.find(self._stack_name(name))
+            stack = self._client.find_at_rest(self._stack_name(name))
             if stack is None:
                 continue
-            for output in _EMPTIED_BUCKETS:
-                if bucket := outputs_of(stack).get(output):
-                    self._empty(bucket)  # CloudFormation deletes only empty buckets
+            resources = self._client.resources(stack)
+            for bucket in _EMPTIED_BUCKETS & resources.keys():
+                self._empty(resources[bucket])  # CloudFormation deletes only empty buckets
             self._client.delete(stack)
 
     @property
     def _client(self) -> StackClient:
-        return StackClient(self.cloudformation, self.report)
+        return StackClient(self.cloudformation, self.report, self.wait)
 
     def check(self, named: Iterable[Named], reset: Collection[str] = ()) -> None:
         """Raise `ParameterError` with everything that is wrong with the user's parameters."""
@@ -201,10 +203,18 @@ class Deployment:
 
     def _empty(self, bucket: str) -> None:
         with aws_errors_about(f"emptying {bucket}"):
-            for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-                keys = [{"Key": listed["Key"]} for listed in page.get("Contents", [])]
-                if keys:
-                    self.s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+            try:
+                for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+                    keys = [{"Key": listed["Key"]} for listed in page.get("Contents", [])]
+                    if keys:
+                        self.s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+            except self.s3.exceptions.NoSuchBucket:
+                pass  # an earlier deletion of the stack has deleted it
+
+    def _placeholders(self, template: str) -> Outputs:
+        """Values of the right shape for the outputs of a template, as long as its stack does not have them."""
+        meta = self.cloudformation.meta
+        return {name: placeholder(name, meta.partition, meta.region_name) for name in output_names(template)}
 
     def _stack_name(self, name: str) -> str:
         return f"{self.prefix}-{name}"
@@ -222,8 +232,3 @@ def _zip_of(stack: str, zips: Mapping[str, Path]) -> Path:
 def _key_of(function: str, code: Path) -> str:
     """The key of a zip in the code bucket, which contains the hash of its content."""
     return f"{function}/{hashlib.sha256(code.read_bytes()).hexdigest()}.zip"
-
-
-def _output_names(template: str) -> list[str]:
-    """The names of a template's outputs, read from its text. CloudFormation lists only the outputs of a stack."""
-    return re.findall(r"^  (\w+):$", template.partition("\nOutputs:\n")[2], re.MULTILINE)

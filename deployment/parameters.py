@@ -8,8 +8,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
+from aws_limits import CLOUDFORMATION_PARAMETER_BYTES
+
 _NAME = re.compile(r"^  (\w+):(.*)$")
 _INLINE = re.compile(r"(\w+): (\"[^\"]*\"|[^,}]+)")
+_SHOWN_LENGTH = 200
 _PROPERTY = re.compile(r"^    (\w+): (.+?)(?: #.*)?$")
 
 
@@ -26,6 +29,8 @@ class Parameter:
 
     def problem(self, value: str) -> str | None:
         """What is wrong with a value; None if CloudFormation would take it."""
+        if (size := len(value.encode())) > CLOUDFORMATION_PARAMETER_BYTES:
+            return f"is {size:,} bytes long; CloudFormation takes at most {CLOUDFORMATION_PARAMETER_BYTES:,}"
         if self.allowed is not None and value not in self.allowed:
             return f"must be one of: {', '.join(self.allowed)}"
         if self.pattern is not None and not re.fullmatch(self.pattern, value):
@@ -108,7 +113,7 @@ def mistakes(
         if one.name not in parameters:
             found.append(f"{one.place}{_unknown(one.name, parameters, other)}")
         elif problem := parameters[one.name].problem(one.value):
-            found.append(f"{one.place}{one.name}={one.value}: {problem}")
+            found.append(f"{one.place}{one.name}={_short(one.value)}: {problem}")
     values = {one.name: one for one in named}
     for name in sorted(reset):
         if name not in parameters:
@@ -139,6 +144,11 @@ def contradictions(values: Mapping[str, str | None]) -> list[str]:
             if most is not None and least is not None and Decimal(least) > Decimal(most):
                 found.append(f"{name}={least} is more than Most{kind}Capacity={most}")
     return found
+
+
+def _short(value: str) -> str:
+    """A value as messages show it."""
+    return value if len(value) <= _SHOWN_LENGTH else f"{value[:_SHOWN_LENGTH]}…"
 
 
 def _unknown(name: str, known: Collection[str], other: Mapping[str, Mapping[str, Parameter]]) -> str:

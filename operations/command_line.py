@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from configuration import ConfigurationError
 from operations import demo_stage, outputs
 from operations.aws import client
 from operations.errors import OperationsError, WrongUsage
@@ -80,7 +81,7 @@ def reported_errors() -> Iterator[None]:
     """End with an exit code and a message for what a person can fix. A bug keeps its traceback."""
     try:
         yield
-    except OperationsError as error:
+    except (OperationsError, ConfigurationError) as error:
         echo_error(error)
         raise typer.Exit(WRONG_USAGE if isinstance(error, WrongUsage) else NOT_DONE) from error
     except KeyboardInterrupt as error:

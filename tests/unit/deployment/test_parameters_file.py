@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from aws_limits import CLOUDFORMATION_PARAMETER_BYTES
 from deployment.errors import ParameterError
-from deployment.parameters import Parameter, declared
+from deployment.parameters import Named, Parameter, declared, mistakes
 from deployment.stage_file import read_wishes
 from tests.support.templates import ALL, PATHS
 
@@ -69,3 +70,14 @@ def test_declarations_are_those_that_a_yaml_parser_finds(name: str) -> None:
             least=None if least is None else Decimal(str(least)),
             most=None if most is None else Decimal(str(most)),
         )
+
+
+@pytest.mark.parametrize("letter", ["A", "€"])
+def test_a_value_that_is_too_long_for_cloudformation_is_refused(letter: str) -> None:
+    size = len(letter.encode())
+    longest = letter * (CLOUDFORMATION_PARAMETER_BYTES // size)
+    symbols = {"producer": {"Symbols": Parameter()}}
+    assert mistakes([Named("Symbols", longest)], (), symbols, {}) == []
+    (refusal,) = mistakes([Named("Symbols", longest + letter, "dev.env line 2: ")], (), symbols, {})
+    assert refusal.startswith(f"dev.env line 2: Symbols={letter * 200}…: is ")
+    assert refusal.endswith(" bytes long; CloudFormation takes at most 4,096")
