@@ -71,7 +71,8 @@ E2E_TIMEOUT := 900
 UPGRADE ?=
 
 # No target builds a file of its own name.
-.PHONY: help demo sql bill yahoo unit test e2e trials bench check format lock package images image deploy destroy smoke clean
+.PHONY: help demo sql bill yahoo unit test e2e trials bench check format lock package images image sbom deploy destroy \
+  smoke clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list.
@@ -169,7 +170,7 @@ lock: $(DEV) ## Write requirements/*.txt from pyproject.toml. Pins that still fi
 	@for group in producer processor dev; do \
 	  $(COMPILE) --constraint requirements/replica.txt --group pyproject.toml:$$group -o requirements/$$group.txt || exit 1; \
 	done
-	@for group in checkov peer; do \
+	@for group in checkov peer sbom; do \
 	  $(COMPILE) --group pyproject.toml:$$group -o requirements/$$group.txt || exit 1; \
 	done
 
@@ -193,6 +194,16 @@ image: $(RUN) ## Build the image of the producer with Docker, push it to the reg
 	@$(VENV)/bin/stockstream image --stage '$(STAGE)' \
 	  $(if $(PACKAGE_ARCHITECTURE),--architecture $(PACKAGE_ARCHITECTURE)) \
 	  $(if $(SERVICE_ROLE),--service-role '$(SERVICE_ROLE)')
+
+# The locks of the image and of the zip.
+SBOM_PARTS := producer processor
+sbom: build/cyclonedx/$(STAMP) ## Write bills of materials of the image and the zip to build/sbom, in CycloneDX's format.
+	@mkdir -p build/sbom
+	@for part in $(SBOM_PARTS); do \
+	  PYTHONWARNINGS=ignore build/cyclonedx/bin/cyclonedx-py requirements requirements/$$part.txt --pyproject pyproject.toml --mc-type application \
+	    --spec-version 1.6 --output-reproducible --output-file build/sbom/$$part.json || exit 1; \
+	done
+	@ls build/sbom/*.json
 
 deploy: $(RUN) ## Deploy everything to AWS.
 ##   STAGE=dev                                the stage, whose parameters are in infra/stages
@@ -239,6 +250,10 @@ build/peer/$(STAMP): requirements/peer.txt
 # checkov pins a boto3 of 2024, so `make check` runs it in an environment of its own.
 build/checkov/$(STAMP): requirements/checkov.txt
 	$(call install,build/checkov,$<)
+
+# Nothing else needs what writes the bills of materials.
+build/cyclonedx/$(STAMP): requirements/sbom.txt
+	$(call install,build/cyclonedx,$<)
 
 # Install the lock file $(2) into the environment $(1). The stamp comes last, so an interrupted installation starts again.
 define install

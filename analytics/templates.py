@@ -82,6 +82,7 @@ def _view(view: Statement, columns: Sequence[Column]) -> str:
         Parameters: {{presto_view: "true", comment: Presto View}}
         PartitionKeys: []
         StorageDescriptor:
+          SerdeInfo: {{}} # Athena refuses a view without it
           Columns:
 {listed}
         ViewExpandedText: /* Presto View */

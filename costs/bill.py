@@ -28,11 +28,23 @@ BUSY = 0.7
 """The share of the time that a shard's function may be busy. With less to spare it could not catch up after a pause."""
 COLD_BYTES = 128 * KIB
 """S3 moves no smaller object to a colder storage class."""
-METRICS, ALARMS, DASHBOARDS, CUSTOMER_KEYS = 15, 17, 2, 1
+METRICS, ALARMS, DASHBOARDS, CUSTOMER_KEYS = 15, 21, 2, 1
 """What the templates make. The metrics are those of the function's log lines and of the producer's metric filters."""
+SCALING_ALARMS = 4 * 6
+"""Application Auto Scaling makes four alarms for the writes and four for the reads of each provisioned table."""
+BILLED_ROTATIONS = 2
+"""The first two yearly rotations of a key cost as much as the key, each, from then on. Later ones cost nothing."""
 IMAGES_GB = 1.0
 WATCHLIST_SECONDS = 20
 """How often the producer asks S3 for another watchlist. A watchlist that has not changed is billed as a request too."""
+BUDGET_NOTICE = 0.8
+"""The share of the budget at which operators are notified."""
+BUDGET_MARGIN, BUDGET_STEP = 1.1, 5
+"""A budget leaves a tenth to spare, and is a round sum."""
+RECENT_DAYS = 7
+"""The days that the view `recent_quotes` reads."""
+LISTED_AT_ONCE = 1_000
+"""The objects that one request lists."""
 KMS_REQUESTS_A_SHARD, KMS_REQUESTS_OF_TABLES = 3, 3
 """KMS requests in five minutes. A shard needs a data key, which its writer and its reader decrypt. The tables need one
 request each."""
@@ -61,6 +73,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     cold_after_days: int = 90
     """When archive objects move to a colder storage class."""
     log_days: int = 30
+    recent_queries: float = 0
+    """How many queries of the last seven days are run in a day. The saved queries read these days."""
+    archive_queries: float = 0
+    """How many queries of the whole archive are run in a month. A query of the view `quotes` is one."""
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +123,7 @@ def bill(setup: Setup, plan: Plan, prices: Prices) -> Bill:
         *_fixed(setup, plan, prices),
         *_requests(setup, plan, usage, prices),
         *_storage(setup, plan, usage, prices),
+        *_queries(plan, usage, prices),
     )
     busy = usage.gb_seconds / (setup.memory_mb / KIB) / _polled_seconds(setup, usage) / setup.shards
     return Bill(
@@ -115,6 +132,11 @@ def bill(setup: Setup, plan: Plan, prices: Prices) -> Bill:
         naive=_naive(setup, plan, usage, prices),
         parallelization=math.ceil(busy / BUSY),
     )
+
+
+def budget_for(usd: float) -> int:
+    """A monthly budget in dollars whose notice a month with this bill does not reach."""
+    return math.ceil(usd * BUDGET_MARGIN / BUDGET_NOTICE / BUDGET_STEP) * BUDGET_STEP
 
 
 def _line(kind: Kind, name: str, quantity: float, price: str, prices: Prices) -> Line:
@@ -143,7 +165,7 @@ def _fixed(setup: Setup, plan: Plan, prices: Prices) -> list[Line]:
         ("CloudWatch metrics", METRICS, "metric"),
         ("CloudWatch alarms", ALARMS, "alarm"),
         ("CloudWatch dashboards", DASHBOARDS, "dashboard"),
-        ("Key of the operators' topic", CUSTOMER_KEYS, "kms_key"),
+        ("Key of the operators' topic", CUSTOMER_KEYS * (1 + BILLED_ROTATIONS), "kms_key"),
         ("KMS requests", kms, "kms_request"),
         ("Watchlist requests", MONTH_HOURS * 3_600 / WATCHLIST_SECONDS, "s3_get"),
         ("Container images", IMAGES_GB, "ecr_gb"),
@@ -152,6 +174,7 @@ def _fixed(setup: Setup, plan: Plan, prices: Prices) -> list[Line]:
         parts.append(("Managed Prometheus", SAMPLES_A_MINUTE * 60 * MONTH_HOURS, "prometheus_sample"))
     if plan.tables == "provisioned":
         parts.append(("DynamoDB read capacity", READ_CAPACITY * MONTH_HOURS, "dynamodb_read_capacity_hour"))
+        parts.append(("Alarms that scale tables", SCALING_ALARMS, "alarm"))
     return [_line("fixed", name, quantity, price, prices) for name, quantity, price in parts]
 
 
@@ -207,6 +230,21 @@ def _storage(setup: Setup, plan: Plan, usage: Usage, prices: Prices) -> list[Lin
         ("S3 colder storage", archive_gb * cold_days / MONTH_DAYS, "s3_cold_storage_gb"),
         ("S3 moves to colder", usage.archive_puts if cold_days else 0, "s3_transition"),
         ("Logs kept", logs_gb, "logs_storage_gb"),
+    ]
+    return [_line("quotes", name, quantity, price, prices) for name, quantity, price in parts]
+
+
+def _queries(plan: Plan, usage: Usage, prices: Prices) -> list[Line]:
+    """What queries cost: a GET for each object, a LIST for each folder of an hour, and the bytes that Athena reads."""
+    days = plan.recent_queries * MONTH_DAYS * min(RECENT_DAYS, plan.archive_days)
+    days += plan.archive_queries * plan.archive_days
+    objects = usage.archive_puts / MONTH_DAYS * days
+    listings = days * 24 * math.ceil(usage.archive_puts / MONTH_HOURS / LISTED_AT_ONCE)
+    terabytes = usage.archive_bytes / MONTH_DAYS * days / GIGABYTE / 1_000
+    parts = [
+        ("Queries: reads of S3", objects, "s3_get"),
+        ("Queries: listings of S3", listings, "s3_put"),
+        ("Queries: Athena", terabytes, "athena_tb"),
     ]
     return [_line("quotes", name, quantity, price, prices) for name, quantity, price in parts]
 

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from aws_limits import KIB
 from costs import prices
-from costs.bill import Bill, Kind, Line, Mode, Plan, bill, total
+from costs.bill import BUDGET_NOTICE, Bill, Kind, Line, Mode, Plan, bill, budget_for, total
 from costs.expected_usage import Hours, Resolution, Setup, lanes_for, shards_for, sizes_of
 from costs.prices import Prices
 from costs.usage import per_million
@@ -73,6 +73,12 @@ def show(  # noqa: PLR0917  (options, by name)
     archive_days: Annotated[
         int, typer.Option(min=1, help="How many days the archive is kept (ArchiveExpireAfterDays).")
     ] = 1095,
+    recent_queries: Annotated[
+        float, typer.Option(min=0, help="Queries of the last seven days in a day, as the saved queries are.")
+    ] = 0,
+    archive_queries: Annotated[
+        float, typer.Option(min=0, help="Queries of the whole archive in a month, as those of the view quotes are.")
+    ] = 0,
     collector: Annotated[  # noqa: FBT002  (an option, by name)
         bool, typer.Option("--collector", help="Include the collection of metrics into Managed Prometheus.")
     ] = False,
@@ -86,7 +92,7 @@ def show(  # noqa: PLR0917  (options, by name)
 
     The naive design sends, stores and archives each quote with a request of its own.
 
-    The list prices are in costs/prices.toml. Network egress, queries and support are not included. Sizes are measured
+    The list prices are in costs/prices.toml. Network egress and support are not included. Sizes are measured
     by running the pipeline's own code, counts follow from the settings, and the durations of the function are assumed.
     Every poll is assumed to bring a new quote of every symbol. Storage is what it costs to keep this month's data until
     they expire. In the long run, that is also the storage that a month is billed for.
@@ -119,6 +125,8 @@ def show(  # noqa: PLR0917  (options, by name)
         row_days=row_days,
         bar_days=bar_days,
         archive_days=archive_days,
+        recent_queries=recent_queries,
+        archive_queries=archive_queries,
     )
     table = prices.read()
     priced = bill(setup, plan, table)
@@ -162,6 +170,10 @@ def _show(setup: Setup, priced: Bill, price_table: Prices) -> None:
             "one batch of a shard at a time is too slow: set ParallelizationFactor to "
             f"{priced.parallelization}, or use more shards"
         )
+    out.print(
+        f"a budget of ${budget_for(priced.usd):,} (MonthlyBudgetUsd) is enough: "
+        f"its notice comes at {BUDGET_NOTICE:.0%}, which this bill does not reach"
+    )
     out.print(
         f"list prices of {price_table.region}, noted on {price_table.read}; {_reliability(priced.lines, price_table)}"
     )

@@ -15,6 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from configuration import ConfigurationError
+from deployment import zones
 from deployment.adoption import Adopter, choose
 from deployment.alert_rules import RulesChange, choose_rules
 from deployment.cloudformation import outputs_of, parameters_of
@@ -237,6 +238,7 @@ def deploy(  # noqa: PLR0917  (options, by name)
             producer.check_sources()
             if not dry_run:
                 producer.check_docker()
+        overrides |= _zones_of_a_new_network(deployment, overrides)
         alert_rules = _chosen_rules(deployment, held, wishes.rules)
         watched = _chosen_watchlist(deployment, wishes, overrides)
         zips = {
@@ -414,6 +416,13 @@ def _image_parameters(option: str | None, overrides: Mapping[str, str], *, whole
     if whole and IMAGE_REPOSITORY not in overrides:
         named[IMAGE_REPOSITORY] = repository_arn(image or "") or ""
     return named
+
+
+def _zones_of_a_new_network(deployment: Deployment, overrides: Mapping[str, str]) -> Mapping[str, str]:
+    """The parameter that names the zones, unless the user does, or there is a network, which keeps its zones."""
+    if zones.NETWORK not in deployment.stacks or zones.ZONES in overrides or deployment.stack(zones.NETWORK):
+        return {}
+    return {zones.ZONES: zones.choose(boto3.client("ec2"))}
 
 
 def _cpu(architecture: _Cpu) -> Architecture:

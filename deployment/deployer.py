@@ -27,7 +27,7 @@ from deployment.cloudformation import (
 )
 from deployment.errors import DeploymentError, ParameterError, RolledBack
 from deployment.guards import DELETION_PROTECTION, ONCE_CREATED
-from deployment.parameters import Named, Parameter, declared, mistakes
+from deployment.parameters import RELATED, Named, Parameter, contradictions, declared, mistakes
 from deployment.placeholders import output_names, placeholder
 from deployment.rollout import (
     NO_WATCH,
@@ -52,6 +52,8 @@ CODE_KEY = "CodeKey"
 """The parameter of a function's template that names its zip in S3."""
 ARCHITECTURE = "Architecture"
 """The parameter of the templates that names the CPU."""
+STACK_PREFIX = "StackPrefix"
+"""The parameter of a template that names the first part of the names of the stacks."""
 IMAGE = "Image"
 """The parameter of the producer's template that names its image."""
 IMAGE_REPOSITORY = "ImageRepositoryArn"
@@ -271,8 +273,12 @@ class Deployment:
 
     def check(self, named: Iterable[Named], reset: Collection[str] = ()) -> None:
         """Raise `ParameterError` with everything that is wrong with the user's parameters."""
+        named = list(named)
         other = {name: self._parameters(name) for name in self._other_stacks()}
         found = mistakes(named, reset, {name: self._parameters(name) for name in self.stacks}, other)
+        values = {one.name: one.value for one in named}
+        if not found and RELATED & {*values, *reset}:
+            found = contradictions(self._values_of(RELATED, values, reset))
         if found:
             raise ParameterError("\n".join(found))
 
@@ -282,6 +288,20 @@ class Deployment:
             stack = self._at_rest(name) if name in zips else None
             if stack is not None:
                 check_zip(self.s3, parameters_of(stack), zips[name], self.report)
+
+    def _values_of(
+        self, names: frozenset[str], values: Mapping[str, str], reset: Collection[str]
+    ) -> Mapping[str, str | None]:
+        """The values that parameters will have: those given here, else those of their stacks, else their defaults."""
+        will_be: dict[str, str | None] = {}
+        for stack in self.stacks:
+            parameters = self._parameters(stack)
+            if needed := names & parameters.keys():
+                found = self.stack(stack)
+                held = {} if found is None else parameters_of(found)
+                kept = {name: held[name] for name in needed & held.keys() - set(reset)}
+                will_be |= {name: parameters[name].default for name in needed} | kept
+        return {**will_be, **values}
 
     def _other_stacks(self) -> list[str]:
         present = {path.stem for path in self.templates.glob("*.yaml")}
@@ -323,6 +343,7 @@ class Deployment:
 
     def _template(self, name: str, known: Mapping[str, str], reset: Collection[str]) -> Template:
         names = self._parameters(name).keys()
+        known = {STACK_PREFIX: self.prefix, **known}
         values = {key: known[key] for key in names & known.keys()}
         tags = {key: value for key, value in self.tags.items() if key != "stage" or not self._is_shared(name)}
         template = Template(self._body(name), values, tags, frozenset(names - set(reset)), None, self.service_role)

@@ -125,6 +125,27 @@ def mistakes(
     return found
 
 
+_LEAST = {kind: tuple(f"{table}{kind}Capacity" for table in ("Quotes", "Bars", "State")) for kind in ("Write", "Read")}
+RELATED = frozenset(
+    {"MetricsCollector", "Memory", "MostWriteCapacity", "MostReadCapacity", *_LEAST["Write"], *_LEAST["Read"]}
+)
+"""The parameters that `contradictions` compares with each other."""
+
+
+def contradictions(values: Mapping[str, str | None]) -> list[str]:
+    """What is wrong with values that are right by themselves. CloudFormation would refuse them later, or not at all."""
+    found = []
+    if values.get("MetricsCollector") == "adot" and values.get("Memory") == "512":
+        found.append("MetricsCollector=adot needs Memory=1024 or more, because 512 MiB are for the producer alone")
+    for kind, names in _LEAST.items():
+        most = values.get(f"Most{kind}Capacity")
+        for name in names:
+            least = values.get(name)
+            if most is not None and least is not None and Decimal(least) > Decimal(most):
+                found.append(f"{name}={least} is more than Most{kind}Capacity={most}")
+    return found
+
+
 def _short(value: str) -> str:
     """A value as messages show it."""
     return value if len(value) <= _SHOWN_LENGTH else f"{value[:_SHOWN_LENGTH]}…"

@@ -35,6 +35,8 @@ _SHAPES = (
     ("VpcId", "vpc-00000000000000001"),
     ("EventSourceMappingId", "00000000-0000-0000-0000-000000000000"),
     ("AssignPublicIp", "ENABLED"),
+    ("BillingOfTables", "PAY_PER_REQUEST"),
+    ("Units", "1"),
 )
 """How the name of an output ends, and the shape of its value. The first match counts."""
 

@@ -19,6 +19,7 @@ PIPELINE = ("stream", "storage", "processor")
 ALL_STACKS = (
     REGISTRY,
     *PIPELINE,
+    "capacity",
     "analytics",
     "views",
     "queries",
@@ -28,6 +29,7 @@ ALL_STACKS = (
     "network",
     "producer",
     "producer-alarms",
+    "drift",
 )
 """All stacks, in the order of deployment.
 

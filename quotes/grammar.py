@@ -4,11 +4,12 @@ Everybody who reads the archive or the tables has to read what the decoder read.
 
 - **DynamoDB**: a number has at most 38 digits and, unless it is zero, a magnitude from 1E-130 to 9.99E+125. `0e1000` is
   refused. A key is not empty, and a sort key has at most 1,024 bytes.
-- **Athena** reads lines as Trino's OpenX JSON SerDe does. It ignores the case of keys, takes the last of repeated keys,
-  ignores what follows the object, and accepts comments, other quotes and `=`. It ends a line at a carriage return,
-  finds nothing in a line with a byte-order mark, rounds a decimal to the places of its column, and makes a number that
-  does not fit null. (https://github.com/trinodb/trino, package `io.trino.hive.formats.line.openxjson`)
-- **Trino's SQL**: a `decimal(38,26)` has 12 digits before the point and 26 after it, and a `bigint` ends at 2**63 - 1.
+- **Athena** reads lines as Hive's JSON SerDe does. It ignores the case of keys, takes the last of repeated keys, and
+  ignores what follows the object. It ends a line at a carriage return. A line that is no object, has a byte-order mark,
+  or has a count that does not fit its column fails every query that reads it. A price column is text: the text of the
+  number. (https://github.com/trinodb/trino, package `io.trino.hive.formats.line.json`)
+- **Trino's SQL**: the views cast prices to `decimal(38,26)`, which has 12 digits before the point and 26 after it. A
+  cast rounds further places, and fails on further digits. A `bigint` ends at 2**63 - 1.
   `from_iso8601_timestamp` accepts many forms of a time, but as texts, times compare only in one form.
 - **DuckDB**: a repeated key or a lower-case letter in a time fails the whole query, and a JSON number becomes a double
   unless it is read from the text of the line, as `analytics.duckdb_engine` does.

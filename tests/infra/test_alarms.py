@@ -16,7 +16,8 @@ from processor_lambda.alerts import Rules, RulesInUse
 from processor_lambda.records import Record
 from processor_lambda.report import Report
 from producer_service.poll_report import PollReport
-from tests.support.templates import ALL, default, properties, resources
+from tests.support.event_patterns import matches
+from tests.support.templates import ALL, as_list, default, properties, resources
 
 ROOT = Path(__file__).parents[2]
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
@@ -50,6 +51,8 @@ METRICS: dict[str, tuple[set[str], set[str]]] = {
     "AWS/Kinesis": ({"IncomingRecords", "IncomingBytes", "WriteProvisionedThroughputExceeded"}, {"StreamName"}),
     "AWS/DynamoDB": ({"WriteThrottleEvents", "ConsumedWriteCapacityUnits"}, {"TableName"}),
     "AWS/SQS": ({"ApproximateNumberOfMessagesVisible"}, {"QueueName"}),
+    "AWS/Events": ({"FailedInvocations"}, {"RuleName"}),
+    "AWS/Scheduler": ({"InvocationDroppedCount"}, {"ScheduleGroup"}),
     "AWS/ECS": ({"CPUUtilization", "MemoryUtilization"}, {"ServiceName", "ClusterName"}),
 }
 
@@ -95,7 +98,7 @@ class TestAlarm:
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_a_rule_notifies_operators_with_the_reason_of_ecs(name: str) -> None:
+def test_a_rule_notifies_operators_with_the_reason(name: str) -> None:
     _, rule = RULES[name]
     (target,) = rule["Targets"]
     assert target["Arn"] == {"Ref": "OperatorsTopicArn"}
@@ -120,7 +123,8 @@ def test_every_known_problem_has_an_alarm_or_a_rule() -> None:
             "StateLarge",
         ),
         *("ProducerSilent", "NoQuotesAccepted", "ProducerRestarting", "TaskStopped", "DeploymentFailed"),
-        "WatchlistUnusable",
+        *("TaskStoppedUndelivered", "DeploymentFailedUndelivered", "WatchlistUnusable"),
+        *("StackDrifted", "StackDriftedUndelivered", "DriftUnchecked"),
     }
 
 
@@ -208,9 +212,92 @@ class TestDashboard:
         assert max(x for x, _ in cells) < 24
 
 
+def allowed_to(service: str, document: dict[str, Any]) -> list[dict[str, Any]]:
+    """The statements of a policy that allow something to a service."""
+    return [
+        statement
+        for statement in document["Statement"]
+        if statement["Effect"] == "Allow"
+        and isinstance(statement["Principal"], dict)
+        and service in as_list(statement["Principal"].get("Service", []))
+    ]
+
+
+def condition_keys(statement: dict[str, Any]) -> set[str]:
+    return {key for keys in statement.get("Condition", {}).values() for key in keys}
+
+
+class TestEventBridge:
+    """EventBridge publishes to an encrypted topic without aws:SourceAccount and aws:SourceArn.
+
+    https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html: "Adding the aws:SourceAccount and aws:SourceArn
+    to a AWS KMS policy is not supported for EventBridge-to-encrypted topics."
+    """
+
+    def test_no_key_policy_asks_eventbridge_for_a_key_of_conditions_that_it_does_not_send(self) -> None:
+        sent = {"kms:EncryptionContext:aws:sns:topicArn"}
+        statements = [
+            statement
+            for _, _, key in resources("AWS::KMS::Key")
+            for statement in allowed_to("events.amazonaws.com", key["Properties"]["KeyPolicy"])
+        ]
+        assert statements
+        for statement in statements:
+            assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+            assert condition_keys(statement) == sent
+
+    def test_no_topic_policy_asks_eventbridge_for_anything(self) -> None:
+        statements = [
+            statement
+            for _, _, policy in resources("AWS::SNS::TopicPolicy")
+            for statement in allowed_to("events.amazonaws.com", policy["Properties"]["PolicyDocument"])
+        ]
+        assert statements
+        assert [statement for statement in statements if "Condition" in statement] == []
+
+    def test_its_statement_on_the_key_is_for_topics_of_this_stack(self) -> None:
+        (statement,) = allowed_to("events.amazonaws.com", properties("operators", "Key")["KeyPolicy"])
+        (pattern,) = statement["Condition"]["ArnLike"].values()
+        # CloudFormation names a topic after its stack and its logical id.
+        assert pattern == {"Fn::Sub": "arn:${AWS::Partition}:sns:${AWS::Region}:${AWS::AccountId}:${AWS::StackName}-*"}
+
+    def test_a_notice_that_it_cannot_deliver_raises_an_alarm(self) -> None:
+        watched = {
+            alarm["Dimensions"][0]["Value"]["Ref"]
+            for _, alarm in ALARMS.values()
+            if alarm["MetricName"] == "FailedInvocations"
+        }
+        assert watched == RULES.keys()
+
+
+STOPPED_BY_A_DEPLOYMENT = "Scaling activity initiated by (deployment ecs-svc/1234567890123456789)"
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("EssentialContainerExited", "Essential container in task exited"),
+        ("TaskFailedToStart", "CannotPullContainerError: not found"),
+        ("SpotInterruption", "Your Spot Task was interrupted."),
+        ("TerminationNotice", "ECS is performing maintenance"),
+        ("UserInitiated", "Task stopped by user"),
+        ("ServiceSchedulerInitiated", "Task failed container health checks"),
+    ],
+)
+def test_a_stop_is_announced_unless_a_deployment_stopped_the_task(code: str, reason: str) -> None:
+    pattern = json.loads(json.dumps(properties("producer-alarms", "TaskStopped")["EventPattern"]))
+    pattern["detail"]["clusterArn"] = ["arn"]
+    detail = {"clusterArn": "arn", "lastStatus": "STOPPED", "stopCode": code, "stoppedReason": reason}
+    replaced = {"stopCode": "ServiceSchedulerInitiated", "stoppedReason": STOPPED_BY_A_DEPLOYMENT}
+    assert matches(pattern, detail)
+    assert not matches(pattern, detail | replaced)
+    assert not matches(pattern, detail | {"clusterArn": "another"})
+    assert not matches(pattern, detail | {"lastStatus": "DEPROVISIONING"})
+
+
 class TestOperators:
-    def test_only_alarms_rules_and_budgets_of_this_account_may_use_the_topic_and_its_key(self) -> None:
-        services = ["cloudwatch.amazonaws.com", "events.amazonaws.com", "budgets.amazonaws.com"]
+    def test_only_alarms_and_budgets_of_this_account_may_use_the_topic_and_its_key(self) -> None:
+        services = ["cloudwatch.amazonaws.com", "budgets.amazonaws.com"]
         here = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
         key = properties("operators", "Key")["KeyPolicy"]["Statement"]
         topic = properties("operators", "OperatorsPolicy")["PolicyDocument"]["Statement"]
@@ -219,6 +306,15 @@ class TestOperators:
             assert publishers["Principal"] == {"Service": services}
             assert publishers["Action"] == actions
             assert publishers["Condition"] == here
+
+    def test_what_a_paging_address_does_not_take_is_kept(self) -> None:
+        page = properties("operators", "Https")
+        assert (page["Protocol"], page["Endpoint"]) == ("https", {"Ref": "OperatorsUrl"})
+        assert page["RedrivePolicy"] == {"deadLetterTargetArn": {"Fn::GetAtt": ["Undelivered", "Arn"]}}
+        (statement,) = allowed_to("sns.amazonaws.com", properties("operators", "UndeliveredPolicy")["PolicyDocument"])
+        assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Ref": "Operators"}}}
+        conditions = {ALL["operators"]["Resources"][name]["Condition"] for name in ("Https", "Undelivered")}
+        assert conditions == {"Posting"}
 
     def test_the_budget_notifies_at_80_percent_and_when_the_forecast_exceeds_it(self) -> None:
         budget = properties("operators", "Budget")

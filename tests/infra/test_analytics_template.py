@@ -8,10 +8,12 @@ from typing import Any
 
 import msgspec
 
+from analytics import catalog
+from analytics.relations import PRICES
 from processor_lambda import archive
 from processor_lambda.records import ParsedRecord, Record
 from quotes import Action, Heartbeat, Quote
-from tests.support.templates import ALL, default, properties, statements
+from tests.support.templates import ALL, default, properties, resources, statements
 
 TABLE: dict[str, Any] = properties("analytics", "Lines")["TableInput"]
 COLUMNS = {column["Name"]: column["Type"] for column in TABLE["StorageDescriptor"]["Columns"]}
@@ -20,7 +22,7 @@ TYPES = {
     "str": "string",
     "Literal['split', 'dividend']": "string",
     "int": "bigint",
-    "Decimal": "decimal(38,26)",
+    "Decimal": "string",
     "bytes": "string",
     "datetime": "string",
 }
@@ -39,11 +41,40 @@ def test_every_field_of_every_kind_of_line_is_a_column() -> None:
     assert columns_of(Quote, Heartbeat, Action, archive._Refused) == COLUMNS
 
 
-def test_every_valid_price_fits_into_its_column() -> None:
+def test_the_table_is_read_by_the_serde_that_neither_adds_nor_loses_rows() -> None:
+    """https://docs.aws.amazon.com/athena/latest/ug/openx-json-serde.html recommends Hive's for exact results."""
+    tables = [
+        table["Properties"]["TableInput"]
+        for _, _, table in resources("AWS::Glue::Table")
+        if table["Properties"]["TableInput"]["TableType"] == "EXTERNAL_TABLE"
+    ]
+    assert tables == [TABLE]
+    assert TABLE["StorageDescriptor"]["SerdeInfo"] == {
+        "SerializationLibrary": "org.apache.hive.hcatalog.data.JsonSerDe"
+    }
+
+
+def test_a_price_is_text_so_that_it_does_not_depend_on_the_decimals_of_the_serde() -> None:
+    prices = {
+        name
+        for kind in (Quote, Action)
+        for name, annotation in kind.__annotations__.items()
+        if annotation.removesuffix(" | None") == "Decimal"
+    }
+    assert prices == PRICES
+    assert {COLUMNS[name] for name in prices} == {"string"}
+    assert [name for name, kind in COLUMNS.items() if kind not in {"string", "bigint", "int"}] == []
+
+
+def test_every_valid_price_fits_into_the_type_that_the_views_cast_it_to() -> None:
     from quotes.model import MAX_PRICE, PRICE_PLACES  # noqa: PLC0415  (the limits, of this test alone)
 
     digits_before = len(f"{MAX_PRICE - 1:f}")
-    assert COLUMNS["price"] == f"decimal({digits_before + PRICE_PLACES},{PRICE_PLACES})"
+    kind = f"decimal({digits_before + PRICE_PLACES},{PRICE_PLACES})"
+    views = {view.name: view for view in catalog.read().views}
+    for name in PRICES - {"amount"}:
+        assert f"CAST({name} AS {kind}) AS {name}" in views["quote_lines"].select
+    assert f"CAST(amount AS {kind}) AS amount" in views["corporate_actions"].select
 
 
 def test_the_projected_partitions_match_the_keys_that_the_processor_writes() -> None:

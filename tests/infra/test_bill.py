@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime
 
-from costs import bill
+from costs import bill, prices
 from costs.expected_usage import Setup
 from processor_lambda import metrics
 from processor_lambda.alerts import Rules, RulesInUse
 from processor_lambda.records import Record
 from processor_lambda.report import Report
-from producer_service.settings import VARIABLES
-from tests.support.templates import default, resources
+from producer_service.settings import VARIABLES, Settings
+from tests.support.templates import default, properties, resources
+from watchlist import SYNTHETIC_SYMBOLS
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 RECORD = Record(stream="s", shard="0", sequence_number=1, partition_key="k", arrival=NOW, data=b"")
@@ -29,6 +30,7 @@ def test_the_bill_counts_the_alarms_dashboards_keys_and_metrics_of_the_templates
     assert kinds["AWS::CloudWatch::Alarm"] == bill.ALARMS
     assert kinds["AWS::CloudWatch::Dashboard"] == bill.DASHBOARDS
     assert kinds["AWS::KMS::Key"] == bill.CUSTOMER_KEYS
+    assert 4 * kinds["AWS::ApplicationAutoScaling::ScalingPolicy"] == bill.SCALING_ALARMS
     assert len(named) + kinds["AWS::Logs::MetricFilter"] == bill.METRICS
 
 
@@ -48,5 +50,20 @@ def test_the_defaults_of_the_bill_are_those_of_the_templates() -> None:
         int(default("producer", name)) for name in ("Cpu", "Memory")
     )
     assert float(VARIABLES["PRODUCER_WATCHLIST_SECONDS"][0]) == bill.WATCHLIST_SECONDS
+    assert plan.tables == "on-demand"
+    assert default("capacity", "CapacityTargetPercent") == 100 * bill.UTILISATION
     reads = sum(default("storage", f"{table}ReadCapacity") for table in ("Quotes", "Bars", "State"))
     assert reads == bill.READ_CAPACITY
+
+
+def test_a_deployment_with_defaults_does_not_reach_the_notice_of_its_budget() -> None:
+    setup = Setup(
+        symbols=len(SYNTHETIC_SYMBOLS),
+        interval_seconds=Settings.model_fields["poll_interval_seconds"].default,
+        lanes=Settings.model_fields["lanes"].default,
+        shards=default("stream", "ShardCount"),
+    )
+    enough = bill.budget_for(bill.bill(setup, bill.Plan(hours="always"), prices.read()).usd)
+    assert enough <= default("operators", "MonthlyBudgetUsd") <= 1.3 * enough
+    notices = [entry["Notification"] for entry in properties("operators", "Budget")["NotificationsWithSubscribers"]]
+    assert min(notice["Threshold"] for notice in notices) == 100 * bill.BUDGET_NOTICE

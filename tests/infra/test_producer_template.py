@@ -79,16 +79,23 @@ class TestConfinement:
 
 
 class TestLife:
-    def test_has_the_health_check_of_the_image(self) -> None:
-        found = re.search(
-            r"HEALTHCHECK --interval=(\d+)s --timeout=(\d+)s --start-period=(\d+)s --retries=(\d+) \\\n  CMD (\[.*\])",
-            DOCKERFILE,
-        )
+    def test_has_the_health_check_of_the_image_at_a_longer_interval(self) -> None:
+        found = re.search(r"HEALTHCHECK --interval=(\d+)s --timeout=(\d+)s .* \\\n  CMD (\[.*\])", DOCKERFILE)
         assert found is not None
-        *numbers, command = found.groups()
+        interval, timeout, command = found.groups()
         check = PRODUCER["HealthCheck"]
         assert check["Command"] == ["CMD", *json.loads(command)]
-        assert [check[key] for key in ("Interval", "Timeout", "StartPeriod", "Retries")] == [int(n) for n in numbers]
+        assert check["Timeout"] == int(timeout)
+        assert check["Interval"] == 30 > int(interval)  # each probe starts a Python, on a quarter of a CPU
+        assert check["Interval"] * check["Retries"] <= 120
+
+    def test_a_collector_needs_more_memory_than_the_least(self) -> None:
+        rule = ALL["producer"]["Rules"]["Collector"]
+        assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "MetricsCollector"}, "adot"]}
+        (assertion,) = rule["Assertions"]
+        least = ALL["producer"]["Parameters"]["Memory"]["AllowedValues"][0]
+        assert assertion["Assert"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "Memory"}, least]}]}
+        assert default("producer", "Memory") == least
 
     def test_a_stop_waits_longer_than_the_longest_drain(self) -> None:
         from producer_service.settings import Settings  # noqa: PLC0415  (one limit of it)

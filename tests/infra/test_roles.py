@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from importlib.resources import files
 
 import pytest
 
@@ -61,7 +63,9 @@ TRUSTED = {
     ("producer", "TaskRole"): "ecs-tasks.amazonaws.com",
     ("producer", "ExecutionRole"): "ecs-tasks.amazonaws.com",
     ("analytics", "CrawlerRole"): "glue.amazonaws.com",
+    ("drift", "Role"): "scheduler.amazonaws.com",
 }
+AUTHORIZATION = json.loads((files("cfnlint") / "data" / "AdditionalSpecs" / "Policies.json").read_text())
 POLICIES = [*TRUSTED, ("analytics", "QueryPolicy")]
 
 
@@ -97,8 +101,29 @@ def test_a_grant_names_its_actions_its_resource_and_its_purpose(role: tuple[str,
     for statement in statements(*role):
         assert statement["Effect"] == "Allow"
         assert statement["Sid"]
+        if statement["Sid"] == "ReadConfigurations":
+            continue  # tests/infra/test_drift.py
         assert not any("*" in action for action in as_list(statement["Action"]))
-        assert as_list(statement["Resource"]) != ["*"] or statement["Action"] == "ecr:GetAuthorizationToken"
+        if as_list(statement["Resource"]) == ["*"]:
+            assert [action for action in as_list(statement["Action"]) if resource_types(action)] == []
+
+
+def resource_types(action: str) -> list[str]:
+    """The types of resources that IAM lets a grant of an action name, by the service authorization reference of AWS."""
+    service, _, name = action.partition(":")
+    found: list[str] = AUTHORIZATION[service]["Actions"][name.lower()].get("Resources", [])
+    return found
+
+
+def test_who_queries_may_do_what_the_console_does() -> None:
+    """https://docs.aws.amazon.com/athena/latest/ug/managed-policies.html, and what the query editor calls."""
+    console = {
+        *("athena:ListWorkGroups", "athena:ListDataCatalogs", "athena:ListEngineVersions", "athena:GetDataCatalog"),
+        *("athena:ListDatabases", "athena:GetDatabase", "athena:ListTableMetadata", "athena:GetTableMetadata"),
+        *("athena:ListQueryExecutions", "athena:BatchGetQueryExecution", "athena:GetQueryResultsStream"),
+        *("athena:ListNamedQueries", "athena:BatchGetNamedQuery", "glue:GetDatabases", "glue:GetTables"),
+    }
+    assert console - {action for action, _ in grants("analytics", "QueryPolicy")} == set()
 
 
 LISTED = {

@@ -25,7 +25,7 @@ from deployment.stacks import TEMPLATES
 from processor_lambda.rows import quote_row
 from producer_service.sources.synthetic import SyntheticSource
 from quotes import Action, Heartbeat, Line, Quote, encode_line
-from tests.support.templates import ALL
+from tests.support.templates import ALL, resources
 
 CATALOG: Catalog = catalog.read()
 STATEMENTS = [*CATALOG.views, *CATALOG.queries]
@@ -125,6 +125,17 @@ def test_a_view_in_glue_is_the_document_that_athena_reads() -> None:
         assert [column["name"] for column in document["columns"]] == columns
 
 
+def test_every_view_says_that_it_has_no_serde() -> None:
+    """Athena reads the SerDe of every table, of a view too: a view without any fails with HIVE_METASTORE_ERROR."""
+    views = [
+        table["Properties"]["TableInput"]
+        for _, _, table in resources("AWS::Glue::Table")
+        if table["Properties"]["TableInput"]["TableType"] == "VIRTUAL_VIEW"
+    ]
+    assert [view["Name"] for view in views] == [view.name for view in CATALOG.views]
+    assert [view["StorageDescriptor"]["SerdeInfo"] for view in views] == [{}] * len(views)
+
+
 def test_the_table_has_a_column_for_every_field_of_every_kind_of_line() -> None:
     fields = {field for of in LINE_FIELDS.values() for field in of.split()}
     assert {column.name for column in CATALOG.table.columns} == fields
@@ -219,7 +230,8 @@ def test_p9_every_statement_keeps_all_digits_of_a_price(tmp_path: Path) -> None:
     prices = ["0.0000000012345678901", "741971.39012345678901", "999999999999." + 26 * "9", "0." + 25 * "0" + "1"]
     engine = engine_over(tmp_path, [quote("A", price, prices[0], second=second) for second, price in enumerate(prices)])
     exact = [Decimal(price) for price in prices]
-    for view in ("lines", "quote_lines", "quotes", "recent_quotes"):
+    assert sorted(row[0] for row in engine.run("SELECT price FROM lines").rows) == sorted(prices)
+    for view in ("quote_lines", "quotes", "recent_quotes"):
         assert sorted(row[0] for row in engine.run(f"SELECT price FROM {view}").rows) == sorted(exact)
     ohlc = engine.run(next(each.select for each in CATALOG.queries if each.name == "daily_ohlc"))
     [day] = [dict(zip(ohlc.columns, row, strict=True)) for row in ohlc.rows]

@@ -12,7 +12,7 @@ from tests.support.templates import ALL, PATHS, default, properties, resources
 
 BUCKETS = [("storage", "Archive"), ("storage", "Code"), ("analytics", "Results")]
 TABLES = ("Quotes", "Bars", "State")
-MADE_BY_THE_DEPLOYMENT = {"CodeKey", "Image", "Release"}
+MADE_BY_THE_DEPLOYMENT = {"CodeKey", "Image", "Release", "StackPrefix"}
 
 
 def test_every_template_is_a_stack_and_the_order_of_the_pipeline_is_the_same() -> None:
@@ -66,7 +66,7 @@ def test_cloudformation_names_the_resources() -> None:
         for template, name, resource in resources()
         if given & resource.get("Properties", {}).keys() and resource["Type"] not in refers
     }
-    assert named == {("analytics", "Workgroup")}
+    assert named == {("analytics", "Workgroup"), ("drift", "Group")}
 
 
 def test_topic_key_and_repository_are_encrypted() -> None:
@@ -214,6 +214,7 @@ class TestTopicAndQueue:
         ("storage", "QuarantinePolicy", "sqs:*", {"Fn::GetAtt": ["Quarantine", "Arn"]}),
         ("subscriptions", "QueuePolicy", "sqs:*", {"Fn::GetAtt": ["Queue", "Arn"]}),
         ("subscriptions", "UndeliveredPolicy", "sqs:*", {"Fn::GetAtt": ["Undelivered", "Arn"]}),
+        ("operators", "UndeliveredPolicy", "sqs:*", {"Fn::GetAtt": ["Undelivered", "Arn"]}),
     ],
 )
 def test_requests_without_tls_are_denied(template: str, policy: str, action: str, guarded: object) -> None:
@@ -252,6 +253,7 @@ def test_only_resources_that_hold_data_outlive_their_stack() -> None:
         ("storage", "Code"): ("Delete", "Delete"),
         ("subscriptions", "Queue"): ("Delete", "Retain"),
         ("subscriptions", "Undelivered"): ("Delete", "Retain"),
+        ("operators", "Undelivered"): ("Delete", "Retain"),
         ("analytics", "Results"): ("Delete", "Delete"),
         ("registry", "Repository"): ("Delete", "Retain"),
         ("operators", "Key"): ("Delete", "Delete"),
@@ -301,6 +303,19 @@ class TestNetwork:
         subnets = [resource["Properties"] for _, _, resource in resources("AWS::EC2::Subnet")]
         assert len(subnets) == 4
         assert all("MapPublicIpOnLaunch" not in subnet for subnet in subnets)
+
+    def test_every_subnet_is_in_a_zone_that_is_named_by_its_id_and_each_pair_in_both(self) -> None:
+        nothing = {"Ref": "AWS::NoValue"}
+        zones: dict[tuple[str, str], int] = {}
+        for template, name, resource in resources("AWS::EC2::Subnet"):
+            place = int(name.endswith("B"))
+            named = {"Fn::Select": [place, {"Fn::Split": [",", {"Ref": "Zones"}]}]}
+            first = {"Fn::Select": [place, {"Fn::GetAZs": ""}]}  # what a network has that is older than the parameter
+            subnet = resource["Properties"]
+            assert subnet["AvailabilityZoneId"] == {"Fn::If": ["ZonesNamed", named, nothing]}
+            assert subnet["AvailabilityZone"] == {"Fn::If": ["ZonesNamed", nothing, first]}
+            zones[template, name.rstrip("AB")] = zones.get((template, name.rstrip("AB")), 0) + 1
+        assert zones == {("network", "PublicSubnet"): 2, ("network", "PrivateSubnet"): 2}
 
     def test_reaches_s3_and_dynamodb_without_leaving_aws(self) -> None:
         gateways = {

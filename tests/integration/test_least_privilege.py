@@ -29,7 +29,7 @@ from replica.event_source.aws import connect
 from replica.producer_process import ProducerProcess
 from replica.producer_process import environment as producer_environment
 from tests.fakes.fault_proxy import FaultProxy, Request
-from tests.support.grants import Call, Grant, calls_of, grants_of
+from tests.support.grants import ACCOUNT, Call, Grant, calls_of, grants_of
 from tests.support.handler_process import Batch, HandlerProcess, event_record
 from tests.support.whole_deployment import QUIET, templates_for_ministack, whole_deployment
 from watchlist import written
@@ -40,6 +40,7 @@ PREFIX = "least"
 BY_LAMBDA = "Lambda needs it to create a mapping and to start its poller. The replica's poller does not."
 LOG_OF_LAMBDA = "Lambda writes the log with this role. The emulator does not use it."
 DESTINATION_OF_LAMBDA = "Lambda's documentation requires it beside PutObject for a destination in S3."
+NOT_EMULATED = "The console or a driver calls it. The emulator's Athena does not know it."
 RESULTS_OF_ATHENA = "Athena writes results with the caller's permissions. The emulator's Athena does not."
 UNUSED_HERE: dict[str, dict[tuple[str, str], str]] = {
     "producer": {},
@@ -55,6 +56,8 @@ UNUSED_HERE: dict[str, dict[tuple[str, str], str]] = {
         ("s3:AbortMultipartUpload", "results/*"): RESULTS_OF_ATHENA,
         ("s3:ListMultipartUploadParts", "results/*"): RESULTS_OF_ATHENA,
         ("s3:ListBucketMultipartUploads", "results"): RESULTS_OF_ATHENA,
+        ("athena:GetQueryResultsStream", "workgroup"): NOT_EMULATED,
+        ("athena:ListEngineVersions", "*"): NOT_EMULATED,
     },
 }
 # The emulator checks some calls by other names or resources than AWS. A batch of messages is an action of its own, and
@@ -66,7 +69,9 @@ EMULATOR_ACTIONS = {
             "Effect": "Allow",
             "Action": [
                 *("athena:GetQueryExecution", "athena:GetQueryResults", "athena:StopQueryExecution"),
-                *("athena:GetNamedQuery", "athena:BatchGetNamedQuery", "glue:GetDatabase", "glue:GetTable"),
+                *("athena:GetNamedQuery", "athena:BatchGetNamedQuery", "athena:BatchGetQueryExecution"),
+                *("athena:GetDataCatalog", "athena:GetDatabase", "athena:ListDatabases", "athena:GetTableMetadata"),
+                *("athena:ListTableMetadata", "glue:GetDatabase", "glue:GetDatabases", "glue:GetTable"),
                 *("sqs:SendMessageBatch", "sns:PublishBatch"),
             ],
             "Resource": "*",
@@ -248,6 +253,7 @@ def test_queries(strict: Emulator, outputs: Outputs) -> None:
     )["NamedQueryId"]
     with recorded(strict, principal) as proxy:
         ask_athena(principal.client(proxy, "athena"), outputs["Workgroup"], saved)
+        open_console(principal.client(proxy, "athena"), outputs)
         look_up_tables(principal.client(proxy, "glue"), outputs["Database"], outputs["LinesTable"])
         s3 = principal.client(proxy, "s3")
         s3.get_object(Bucket=archive, Key=key)
@@ -258,7 +264,9 @@ def test_queries(strict: Emulator, outputs: Outputs) -> None:
         with pytest.raises(ClientError, match="AccessDenied"):
             s3.list_objects_v2(Bucket=archive, Prefix="undelivered/")
     bucket = f"arn:aws:s3:::{results}"
-    assert_least(principal, explained("queries", {"results": bucket, "results/*": f"{bucket}/*"}))
+    workgroup = f"arn:aws:athena:{REGION}:{ACCOUNT}:workgroup/{outputs['Workgroup']}"
+    places = {"results": bucket, "results/*": f"{bucket}/*", "workgroup": workgroup, "*": "*"}
+    assert_least(principal, explained("queries", places))
 
 
 def ask_athena(athena: Any, workgroup: str, saved: str) -> None:
@@ -274,8 +282,23 @@ def ask_athena(athena: Any, workgroup: str, saved: str) -> None:
     athena.batch_get_named_query(NamedQueryIds=[saved])
 
 
+def open_console(athena: Any, outputs: Outputs) -> None:
+    """Show the lists of the console's query editor: workgroups, catalogs, databases, tables, and recent queries."""
+    catalog, database = "AwsDataCatalog", outputs["Database"]
+    athena.list_work_groups()
+    athena.list_data_catalogs()
+    athena.get_data_catalog(Name=catalog)
+    athena.list_databases(CatalogName=catalog)
+    athena.get_database(CatalogName=catalog, DatabaseName=database)
+    athena.list_table_metadata(CatalogName=catalog, DatabaseName=database)
+    athena.get_table_metadata(CatalogName=catalog, DatabaseName=database, TableName=outputs["LinesTable"])
+    recent = athena.list_query_executions(WorkGroup=outputs["Workgroup"])["QueryExecutionIds"]
+    athena.batch_get_query_execution(QueryExecutionIds=recent)
+
+
 def look_up_tables(glue: Any, database: str, table: str) -> None:
     """Read the catalog, as Athena and its drivers do with the caller's permissions."""
+    glue.get_databases()
     glue.get_database(Name=database)
     glue.get_tables(DatabaseName=database)
     glue.get_table(DatabaseName=database, Name=table)

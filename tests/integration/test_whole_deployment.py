@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from configuration import WATCHLIST_KEY
+from deployment import zones
 from deployment.deployer import Deployment
 from deployment.errors import DeploymentError
 from deployment.functions import ROOT
@@ -188,11 +189,12 @@ def test_a_change_of_the_network_is_refused_while_the_task_runs(
 def test_private_subnets_have_endpoints_and_no_public_address(
     emulator: Emulator, deployment: Deployment, idle: Path
 ) -> None:
-    outputs = deployment.deploy({"processor": idle}, QUIET | {"Network": "private"})
     ec2 = emulator.client("ec2")
+    chosen = zones.choose(ec2)
+    outputs = deployment.deploy({"processor": idle}, QUIET | {"Network": "private", "Zones": chosen})
     assert outputs["AssignPublicIp"] == "DISABLED"
     subnets = ec2.describe_subnets(SubnetIds=outputs["SubnetIds"].split(","))["Subnets"]
-    assert len({subnet["AvailabilityZone"] for subnet in subnets}) == 2
+    assert sorted(subnet["AvailabilityZoneId"] for subnet in subnets) == chosen.split(",")
     endpoints = ec2.describe_vpc_endpoints()["VpcEndpoints"]
     here = [endpoint for endpoint in endpoints if endpoint["VpcId"] == subnets[0]["VpcId"]]
     assert {endpoint["ServiceName"].rpartition("us-east-1.")[2] for endpoint in here} == {
@@ -234,10 +236,9 @@ def test_tables_that_were_on_demand_can_be_given_capacities(
     emulator: Emulator, deployment: Deployment, idle: Path
 ) -> None:
     outputs = deployment.deploy({"processor": idle}, QUIET)
-    assert (
-        deployment.deploy({"processor": idle}, QUIET | {"TableBilling": "PROVISIONED", "QuotesWriteCapacity": "400"})
-        == outputs
-    )
+    provisioned = {"TableBilling": "PROVISIONED", "QuotesWriteCapacity": "400"}
+    changed = deployment.deploy({"processor": idle}, QUIET | provisioned)
+    assert changed == {**outputs, "BillingOfTables": "PROVISIONED", "QuotesWriteUnits": "400"}
     table = emulator.client("dynamodb").describe_table(TableName=outputs["QuotesTable"])["Table"]
     assert int(table["ProvisionedThroughput"]["WriteCapacityUnits"]) == 400
 

@@ -102,18 +102,31 @@ def _resources(service: str, operation: str, body: Mapping[str, Any]) -> list[st
             return [_arn("dynamodb", f"table/{table}") for table in tables]
         case "sqs":
             return [_arn("sqs", body["QueueUrl"].rpartition("/")[2])]
-        case "athena" | "ecr":
-            key, kind = ("WorkGroup", "workgroup") if service == "athena" else ("repositoryName", "repository")
-            return [_arn(service, f"{kind}/{body[key]}") if key in body else ANY]
+        case "ecr":
+            return [_arn(service, f"repository/{body['repositoryName']}") if "repositoryName" in body else ANY]
+        case "athena":
+            return [_of_athena(operation, body)]
         case "glue":
-            # AWS also checks the permission on the catalog and on the database of a table.
-            database = body["Name" if operation == "GetDatabase" else "DatabaseName"]
-            parents = [_arn("glue", "catalog"), _arn("glue", f"database/{database}")]
-            if operation == "GetDatabase":
-                return parents
-            table = body.get("TableName", body.get("Name", "all-of-them"))
-            return [*parents, _arn("glue", f"table/{database}/{table}")]
+            return _of_glue(operation, body)
     raise AssertionError(f"this test does not know the resources of {service}:{operation}")
+
+
+def _of_athena(operation: str, body: Mapping[str, Any]) -> str:
+    if "CatalogName" in body or operation == "GetDataCatalog":
+        return _arn("athena", f"datacatalog/{body.get('CatalogName') or body['Name']}")
+    return _arn("athena", f"workgroup/{body['WorkGroup']}") if "WorkGroup" in body else ANY
+
+
+def _of_glue(operation: str, body: Mapping[str, Any]) -> list[str]:
+    """AWS also checks the permission on the catalog, and on the database of a table."""
+    if operation == "GetDatabases":
+        return [_arn("glue", "catalog"), _arn("glue", "database/any-of-them")]
+    database = body["Name" if operation == "GetDatabase" else "DatabaseName"]
+    parents = [_arn("glue", "catalog"), _arn("glue", f"database/{database}")]
+    if operation == "GetDatabase":
+        return parents
+    table = body.get("TableName", body.get("Name", "all-of-them"))
+    return [*parents, _arn("glue", f"table/{database}/{table}")]
 
 
 def _s3(request: Request) -> Call:

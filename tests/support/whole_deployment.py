@@ -15,6 +15,8 @@ UNSUPPORTED_TYPES = (
     "AWS::EC2::NatGateway",
     "AWS::EC2::EIP",
     "AWS::APS::Workspace",
+    "AWS::ApplicationAutoScaling::ScalableTarget",
+    "AWS::ApplicationAutoScaling::ScalingPolicy",
 )
 WITHOUT_UNSUPPORTED_TYPES = {"MonthlyBudgetUsd": "0", "NatGateway": "false", "MetricsCollector": "none"}
 IMAGE = "registry.example.org/producer:1"

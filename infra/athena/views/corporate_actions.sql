@@ -5,7 +5,7 @@ SELECT
   CAST(from_iso8601_timestamp(event_time) AS timestamp) AS event_time,
   numerator,
   denominator,
-  amount,
+  CAST(amount AS decimal(38,26)) AS amount,
   currency,
   source,
   CAST(from_iso8601_timestamp(ingest_time) AS timestamp) AS ingest_time,

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from costs import prices
-from costs.bill import Bill, Plan, bill, total
+from costs.bill import Bill, Plan, bill, budget_for, total
 from costs.cli import app
 from costs.expected_usage import Setup, expected_usage, lanes_for, shards_for, sizes_of, usage_of_month
 from costs.item_size import decoded_size, item_size
@@ -87,6 +87,26 @@ class TestBill:
     def test_the_bill_says_when_one_batch_at_a_time_is_too_slow(self) -> None:
         assert bill(setup(100), Plan(hours="always"), PRICES).parallelization == 1
         assert bill(setup(10_000, window_seconds=5), HIGH_RATE, PRICES).parallelization > 1
+
+    def test_a_query_reads_every_object_of_its_days(self) -> None:
+        plan = Plan(hours="always", archive_days=1000, recent_queries=2, archive_queries=3)
+        small = setup(24, interval_seconds=10)
+        priced = {line.name: line.quantity for line in bill(small, plan, PRICES).lines}
+        a_day = usage_of_month(small, "always").archive_puts / (365 / 12)
+        days = 2 * 7 * 365 / 12 + 3 * 1000
+        assert priced["Queries: reads of S3"] == pytest.approx(a_day * days)
+        assert priced["Queries: listings of S3"] == pytest.approx(24 * days)
+        without = bill(small, Plan(hours="always"), PRICES)
+        assert sum(line.usd for line in without.lines if line.name.startswith("Queries")) == 0
+
+    def test_a_key_costs_its_first_two_rotations_too(self) -> None:
+        priced = {line.name: line for line in bill(setup(24), Plan(hours="always"), PRICES).lines}
+        assert priced["Key of the operators' topic"].usd == pytest.approx(3)
+
+    @pytest.mark.parametrize(("usd", "budget"), [(49, 70), (50.9, 70), (51, 75), (300, 415)])
+    def test_a_bill_does_not_reach_the_notice_of_its_budget(self, usd: float, budget: int) -> None:
+        assert budget_for(usd) == budget
+        assert usd < 0.8 * budget
 
     def test_usage_is_priced(self) -> None:
         usage = usage_of_month(setup(100), "always")
