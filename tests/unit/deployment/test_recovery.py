@@ -17,6 +17,7 @@ from deployment.deployer import Deployment
 from deployment.errors import DeploymentError
 from deployment.stack_status import REACTIONS, is_live
 from deployment.waiting import Wait
+from tests.fakes.filled_bucket import FilledBucket
 from tests.fakes.scripted_cloudformation import END_OF_INTERRUPTED, GOOD_ENDS, Killed, ScriptedCloudFormation
 from tests.support.sizes import sized
 
@@ -221,6 +222,27 @@ class TestDeletion:
         deployment(aws, folder, reports).deploy({})
         assert f"kept AWS::Test::Resource Plain of {aws.stacks[0].id}" in reports
         assert_deployed(aws)
+
+    def test_empties_the_bucket_of_a_stack_whose_deletion_failed_for_it(self, tmp_path: Path) -> None:
+        # Such a stack has no outputs that could name the bucket.
+        body = "Description: 1\nResources:\n  Code:\n    Type: AWS::S3::Bucket\nOutputs:\n  CodeBucket:\n    Value: 1\n"
+        (tmp_path / "storage.yaml").write_text(body)
+        aws = ScriptedCloudFormation()
+        stack = aws.given("stage-storage", "DELETE_FAILED", body=body)
+        aws.undeletable = {"Code"}
+        bucket = FilledBucket(f"Code of {stack.id}", on_empty=aws.undeletable.clear)
+        reports: list[str] = []
+        Deployment(
+            cast(Any, aws),
+            cast(Any, bucket),
+            "stage",
+            reports.append,
+            tmp_path,
+            ("storage",),
+            wait=Wait(pause=aws.pause, clock=aws.clock),
+        ).destroy()
+        assert aws.stack("stage-storage") is None
+        assert reports == ["deleting stage-storage"]
 
 
 class TestFailedRollback:
