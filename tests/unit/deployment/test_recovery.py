@@ -182,13 +182,25 @@ class TestWaiting:
             deployment(aws, folder, reports).deploy({})
         assert reports == [
             "creating stage-first",
-            "stage-first is still CREATE_IN_PROGRESS, and CloudFormation goes on with it",
+            "CloudFormation goes on with stage-first, which is CREATE_IN_PROGRESS",
         ]
         aws.on_pause = lambda: None
         reports.clear()
         deployment(aws, folder, reports).deploy({})
         assert reports[:2] == ["waiting for stage-first, which is CREATE_IN_PROGRESS", "stage-first is up to date"]
         assert_deployed(aws)
+
+    def test_says_what_was_started_when_it_is_interrupted_before_aws_shows_it(self, folder: Path) -> None:
+        aws = ScriptedCloudFormation(lag_seconds=5)
+        reports: list[str] = []
+
+        def interrupt() -> None:
+            raise KeyboardInterrupt
+
+        aws.on_pause = interrupt
+        with pytest.raises(KeyboardInterrupt):
+            deployment(aws, folder, reports).deploy({})
+        assert reports == ["creating stage-first", "CloudFormation goes on with stage-first"]
 
     def test_says_why_what_it_waited_for_failed(self, folder: Path) -> None:
         aws = with_stacks(ScriptedCloudFormation(), ("ROLLBACK_IN_PROGRESS", None, None))
