@@ -71,7 +71,8 @@ class StackReader:
                 self.wait.until(started, self.wait.settle_seconds)
             end = self.wait.until(ended) if is_busy(seen) else seen
         except KeyboardInterrupt:
-            self.report(f"{name} is still {seen['StackStatus']}, and CloudFormation goes on with it")
+            status = f", which is {seen['StackStatus']}" if is_busy(seen) else ""
+            self.report(f"CloudFormation goes on with {name}{status}")
             raise
         except ClientError as error:
             raise DeploymentError(

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import boto3
 import pytest
-from typer.testing import CliRunner
 
-from deployment.cli import app
 from deployment.deployer import Deployment
 from deployment.errors import DeploymentError
 from deployment.stacks import ALL_STACKS, PIPELINE
 from replica.emulator import Emulator
+from tests.fakes.scripted_cloudformation import Killed
 from tests.support.handler_zips import handler_zip
 from tests.support.whole_deployment import QUIET, templates_for_ministack, whole_deployment
-from workspace.places import ROOT
 
-TIMEOUT_SECONDS = 60.0
 PREFIX = "interrupted"
-
-
-class Killed(BaseException):
-    """The process ends here. What it has asked CloudFormation for goes on."""
 
 
 @pytest.fixture
@@ -97,25 +86,3 @@ def test_an_update_that_fails_is_rolled_back_and_the_next_one_succeeds(
     template.write_text(right, encoding="utf-8")
     assert deployment.deploy(zips, quiet | {"BatchSize": "7"}) == before
     assert statuses(emulator)["processor"] == "UPDATE_COMPLETE"
-
-
-def test_ctrl_c_says_that_the_same_command_completes_the_rest(
-    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    deploy = ["deploy", "--architecture", "native", "--stage", PREFIX]
-    destroy = ["destroy", "--stage", PREFIX]
-    environment = emulator.environment()
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it remembers the environment of an earlier test
-    command = [sys.executable, "-m", "deployment", *deploy]
-    process = subprocess.Popen(command, env=environment, cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line.startswith("creating"):
-            process.send_signal(signal.SIGINT)
-            break
-    said = process.communicate(timeout=TIMEOUT_SECONDS)[1]
-    assert process.returncode == 130
-    assert said.splitlines()[-1].startswith("error: interrupted. Run the same command again: ")
-    for arguments in (deploy, destroy):
-        done = CliRunner().invoke(app, arguments, env=environment)
-        assert done.exit_code == 0, done.output

@@ -17,6 +17,7 @@ from deployment.deployer import Deployment
 from deployment.errors import DeploymentError
 from deployment.stack_status import REACTIONS, is_live
 from deployment.waiting import Wait
+from tests.fakes.filled_bucket import FilledBucket
 from tests.fakes.scripted_cloudformation import END_OF_INTERRUPTED, GOOD_ENDS, Killed, ScriptedCloudFormation
 from tests.support.sizes import sized
 
@@ -181,13 +182,25 @@ class TestWaiting:
             deployment(aws, folder, reports).deploy({})
         assert reports == [
             "creating stage-first",
-            "stage-first is still CREATE_IN_PROGRESS, and CloudFormation goes on with it",
+            "CloudFormation goes on with stage-first, which is CREATE_IN_PROGRESS",
         ]
         aws.on_pause = lambda: None
         reports.clear()
         deployment(aws, folder, reports).deploy({})
         assert reports[:2] == ["waiting for stage-first, which is CREATE_IN_PROGRESS", "stage-first is up to date"]
         assert_deployed(aws)
+
+    def test_says_what_was_started_when_it_is_interrupted_before_aws_shows_it(self, folder: Path) -> None:
+        aws = ScriptedCloudFormation(lag_seconds=5)
+        reports: list[str] = []
+
+        def interrupt() -> None:
+            raise KeyboardInterrupt
+
+        aws.on_pause = interrupt
+        with pytest.raises(KeyboardInterrupt):
+            deployment(aws, folder, reports).deploy({})
+        assert reports == ["creating stage-first", "CloudFormation goes on with stage-first"]
 
     def test_says_why_what_it_waited_for_failed(self, folder: Path) -> None:
         aws = with_stacks(ScriptedCloudFormation(), ("ROLLBACK_IN_PROGRESS", None, None))
@@ -221,6 +234,27 @@ class TestDeletion:
         deployment(aws, folder, reports).deploy({})
         assert f"kept AWS::Test::Resource Plain of {aws.stacks[0].id}" in reports
         assert_deployed(aws)
+
+    def test_empties_the_bucket_of_a_stack_whose_deletion_failed_for_it(self, tmp_path: Path) -> None:
+        # Such a stack has no outputs that could name the bucket.
+        body = "Description: 1\nResources:\n  Code:\n    Type: AWS::S3::Bucket\nOutputs:\n  CodeBucket:\n    Value: 1\n"
+        (tmp_path / "storage.yaml").write_text(body)
+        aws = ScriptedCloudFormation()
+        stack = aws.given("stage-storage", "DELETE_FAILED", body=body)
+        aws.undeletable = {"Code"}
+        bucket = FilledBucket(f"Code of {stack.id}", on_empty=aws.undeletable.clear)
+        reports: list[str] = []
+        Deployment(
+            cast(Any, aws),
+            cast(Any, bucket),
+            "stage",
+            reports.append,
+            tmp_path,
+            ("storage",),
+            wait=Wait(pause=aws.pause, clock=aws.clock),
+        ).destroy()
+        assert aws.stack("stage-storage") is None
+        assert reports == ["deleting stage-storage"]
 
 
 class TestFailedRollback:
