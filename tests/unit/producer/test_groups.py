@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -17,6 +18,7 @@ from tests.fakes.changing_groups import ChangingGroups
 from tests.fakes.producer_bench import LANES, FakeSource, group
 from tests.fakes.pushed_source import OPEN_END, FakePushedSource
 from tests.support.quotes import OPEN, make_quote
+from tests.support.sizes import sized
 from tests.support.waiting import wait_until
 
 IN_0, ALSO_IN_0 = [f"S{number}" for number in range(20) if lane_of(f"S{number}", LANES) == 0][:2]
@@ -196,3 +198,39 @@ def test_a_symbol_that_was_removed_for_want_of_a_price_is_asked_for_when_it_is_b
     assert inactive.inactive(["DEAD"]) == ("DEAD",)
     inactive.forget(["DEAD"])
     assert inactive.to_request(["DEAD"], OPEN) == ("DEAD",)
+
+
+def test_whatever_changes_a_lane_claims_no_more_than_was_polled_and_is_held_back_by_nothing_else(
+    market: Market, tmp_path: Path
+) -> None:
+    """Random watchlists and polls. A lane is complete to what it was when a symbol came, or to the symbol's polls."""
+    chance = random.Random(9)
+    names, pool = "abc", [f"S{number}" for number in range(10)]
+    for run in range(sized(3, 300)):
+        changing = ChangingGroups({"yahoo": market}, tmp_path / str(run))
+        claimed: dict[int, float] = dict.fromkeys(range(LANES), 0.0)
+        known: dict[str, float] = {}  # up to which second each watched symbol is complete
+        for _ in range(40):
+            if chance.random() < 0.3:
+                symbols = chance.sample(pool, chance.randint(1, len(pool)))
+                parts = [(name, symbols[number :: len(names)]) for number, name in enumerate(names)]
+                changing.watch(*(group(name, part) for name, part in parts if part))
+                known = {symbol: known.get(symbol, claimed[lane_of(symbol, LANES)]) for symbol in symbols}
+            market.fails, market.asked = chance.random() < 0.2, []
+            changing.poll(*chance.sample(names, chance.randint(1, len(names))))
+            second = (changing.now - OPEN).total_seconds()
+            if not market.fails:
+                known |= {symbol: second for asked in market.asked for symbol in asked}
+            for lane, to in changing.complete_to().items():
+                own = [known[symbol] for symbol in known if lane_of(symbol, LANES) == lane]
+                if to is not None:  # a lane without symbols follows all groups
+                    assert not own or to <= max(claimed[lane], min(own)) + 0.05
+                    assert to >= claimed[lane]
+                    claimed[lane] = to
+        market.fails = False
+        changing.poll()
+        if changing.groups.states:
+            ends = changing.complete_to()
+            assert min(to for to in ends.values() if to is not None) >= (changing.now - OPEN).total_seconds() - 1
+            assert None not in ends.values()
+        changing.close()
