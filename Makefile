@@ -71,8 +71,8 @@ E2E_TIMEOUT := 900
 UPGRADE ?=
 
 # No target builds a file of its own name.
-.PHONY: help demo sql bill yahoo unit test e2e trials bench check format lock package images image sbom deploy destroy \
-  smoke clean
+.PHONY: help demo sql bill yahoo unit test e2e trials bench check format lock clean
+.PHONY: package images image sbom deploy destroy smoke
 .DEFAULT_GOAL := help
 
 help: ## Show this list.

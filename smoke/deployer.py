@@ -65,6 +65,7 @@ class CommandDeployer:
             prefix=self.stage.full_name,
             stacks=PIPELINE,
             tags={"application": self.stage.prefix, "stage": self.stage.name},
+            cloudwatch=client("cloudwatch"),
             wait=Wait(timeout_seconds=deadline.seconds_left),
         )
         deployment.deploy({PROCESSOR.name: code})

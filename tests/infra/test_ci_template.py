@@ -25,6 +25,7 @@ UNUSED = {
     "aps:*LoggingConfiguration": "the workspace has no log",
     "aps:*QueryLoggingConfiguration": "the workspace has no log",
     "billing:GetBillingViewData": "the budget has no billing view",
+    "codedeploy:*": "an alias moves at once, without CodeDeploy",
     "ec2:AcceptAddressTransfer": "no address comes from another account",
     "ec2:A*PrivateNatGatewayAddress": "the NAT gateway has one address",
     "ec2:*NatGatewayAddress": "the NAT gateway has one address",
