@@ -31,6 +31,7 @@ _NETWORK_PARAMETERS = (
     "Network",
     "NatGateway",
     "VpcCidr",
+    "Zones",
     "ExistingVpcId",
     "ExistingSubnetIds",
     "ExistingAssignPublicIp",

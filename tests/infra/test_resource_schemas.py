@@ -27,7 +27,9 @@ def values(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]
     wait = Wait(pause=aws.pause, clock=aws.clock)
     deployment = Deployment(cast(Any, aws), cast(Any, None), "stockstream-test", stacks=ALL_STACKS, wait=wait)
     named = {"PermissionsBoundary": "arn:aws:iam::000000000000:policy/boundary", "Zones": "use1-az1,use1-az2"}
-    deployment.preview(dict.fromkeys(ALL_STACKS, code), named, image=lambda known: f"{known.get('RepositoryUri', 'new')}:tag")
+    deployment.preview(
+        dict.fromkeys(ALL_STACKS, code), named, image=lambda known: f"{known.get('RepositoryUri', 'new')}:tag"
+    )
     return {
         name.removeprefix("stockstream-test-"): {
             one["ParameterKey"]: one["ParameterValue"] for one in request["Parameters"]

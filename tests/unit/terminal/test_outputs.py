@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -29,8 +29,12 @@ from analytics.result import Result
 from analytics.session import Session
 from costs.usage import Usage
 from deployment import cli as deployment_cli
+from deployment.alert_rules import RulesChange
 from deployment.errors import DeploymentError
 from deployment.functions import ROOT
+from deployment.place import Place
+from deployment.stage_objects import StageObjects
+from deployment.watchlist_object import WatchlistChange
 from operations import cli as operations_cli
 from operations import quarantine_cli
 from operations.aws import translated_errors
@@ -159,8 +163,8 @@ def test_keys_of_objects_and_errors_of_aws(
 @pytest.mark.parametrize("text", TEXTS, ids=itertools.count())
 def test_a_deployment(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     class Refused:
+        prefix = "stockstream-dev"
         stacks = ()
-        s3 = None
 
         def check(self, *_: Any) -> None:
             """Every parameter is right."""
@@ -168,13 +172,31 @@ def test_a_deployment(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
         def stack(self, _name: str) -> None:
             """There is none yet."""
 
+        def value_of(self, *_: Any) -> None:
+            """No parameter has a value."""
+
+        def held(self) -> Mapping[str, str]:
+            return {}
+
+        def values(self, *_: Any) -> Mapping[str, str]:
+            return {}
+
         def preview(self, *_: Any, **__: Any) -> dict[str, tuple[str, ...]]:
             return {text: (text,)}
 
         def deploy(self, *_: Any, **__: Any) -> None:
             raise DeploymentError(text)
 
-    monkeypatch.setattr(deployment_cli, "_deployment", lambda *_: Refused())
+    objects = StageObjects(cast(Any, None), RulesChange(), WatchlistChange(notes=(text,)))
+    for name, stand_in in {
+        "_deployment": Refused(),
+        "_place_of": Place("000000000000", "eu-west-1"),
+        "_adopter": None,
+        "choose": (),
+        "choose_objects": objects,
+    }.items():
+        monkeypatch.setattr(deployment_cli, name, lambda *_, made=stand_in, **__: made)
+    assert shows(run(deployment_cli.app, "deploy", "--dry-run").stderr, text)
     assert shows(run(deployment_cli.app, "deploy", "--dry-run").stdout, text)
     assert shows(run(deployment_cli.app, "deploy", code=1).stderr, *text.split("\n"))
 

@@ -1,0 +1,72 @@
+"""The parameters of a deployment: those that the user names, and those that follow from what is deployed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Literal, cast
+
+import boto3
+
+from deployment import zones
+from deployment.deployer import ARCHITECTURE, IMAGE, IMAGE_REPOSITORY, Deployment
+from deployment.errors import ParameterError
+from deployment.guards import DELETION_PROTECTION, protection
+from deployment.image import repository_arn
+from deployment.package import Architecture, Target
+from deployment.parameters import Named
+from deployment.stacks import REGISTRY
+
+Cpu = Literal["arm64", "x86_64", "native"]
+"""What a user can name as the CPU. `native` is that of this machine."""
+CHOSEN = frozenset({ARCHITECTURE, DELETION_PROTECTION})
+"""The parameters that always have a value here. To reset one is to choose it as in a new stage."""
+
+
+def choose_parameters(
+    deployment: Deployment,
+    named: Collection[Named],
+    reset: Collection[str],
+    *,
+    stage: str,
+    cpu: Cpu | None,
+    image: str | None,
+) -> dict[str, str]:
+    """The parameters to deploy with. `cpu` and `image` are options of the command line. Raises `ParameterError`."""
+    values = {one.name: one.value for one in named}
+    held = deployment.held()
+    values[ARCHITECTURE] = _chosen_cpu(cpu, values.get(ARCHITECTURE), _kept(ARCHITECTURE, held, reset))
+    kept = _kept(DELETION_PROTECTION, held, reset)
+    values[DELETION_PROTECTION] = protection(values.get(DELETION_PROTECTION), kept, stage)
+    if REGISTRY in deployment.stacks:
+        values |= _image_parameters(image or values.get(IMAGE), values)
+    if zones.NETWORK in deployment.stacks and zones.ZONES not in values and not deployment.stack(zones.NETWORK):
+        values[zones.ZONES] = zones.choose(boto3.client("ec2"))  # a network that exists keeps its zones
+    return values
+
+
+def architecture_of(cpu: Cpu) -> Architecture:
+    """The CPU that a word of the user stands for."""
+    return Target.of_this_interpreter().architecture if cpu == "native" else cpu
+
+
+def _kept(name: str, held: Mapping[str, str], reset: Collection[str]) -> str | None:
+    return None if name in reset else held.get(name)
+
+
+def _chosen_cpu(option: Cpu | None, named: str | None, held: str | None) -> Architecture:
+    """The CPU that the user names as an option or a parameter; else the one that is deployed; else the default."""
+    if option is None:
+        return cast(Architecture, named or held or Target().architecture)
+    if named not in (None, architecture_of(option)):
+        raise ParameterError(
+            f"--architecture / PACKAGE_ARCHITECTURE is {option}, but the parameter {ARCHITECTURE} is {named}"
+        )
+    return architecture_of(option)
+
+
+def _image_parameters(image: str | None, named: Mapping[str, str]) -> dict[str, str]:
+    """The parameters that name the image. ECS may pull it from its own private repository, which its URI names."""
+    found = {} if image is None else {IMAGE: image}
+    if IMAGE_REPOSITORY not in named:
+        found[IMAGE_REPOSITORY] = repository_arn(image or "") or ""
+    return found
