@@ -256,20 +256,6 @@ def test_a_second_demo_has_a_stage_of_its_own_and_a_killed_one_is_said_to_be_gon
     assert [record.stage for record in demo_record.remove_stale(demo.records)] == ["demo-2"]
 
 
-def test_a_demo_that_has_ended_is_known_by_its_archive(demo: Demo) -> None:
-    assert demo.end(signal.SIGINT) == 0, demo.output
-    ended = demo_record.last_ended(demo.records)
-    assert ended is not None
-    archive = demo.directory / "state" / "demo-archive"
-    assert (ended.stage, ended.archive) == ("demo", str(archive))
-    assert list(archive.glob("raw-data/dt=*/hour=*/*.jsonl.gz"))
-    assert f"The archive is in {archive}." in demo.output
-    refused = operations(demo, "quarantine", "list", "--stage", "demo")
-    assert refused.exit_code == 2
-    assert "no demo runs as stage demo: start one with `make demo`" in refused.stderr
-    assert not list(demo.directory.glob("stockstream-*"))
-
-
 def test_alert_rules_are_shown_checked_and_changed_while_the_demo_runs(demo: Demo, tmp_path: Path) -> None:
     shown = operations(demo, "rules", "show", "--stage", "demo")
     assert shown.stdout.encode() == DEFAULT_FILE.read_bytes()
@@ -301,3 +287,17 @@ def test_alert_rules_are_shown_checked_and_changed_while_the_demo_runs(demo: Dem
         return str(json.loads(events["events"][-1]["message"])["rules"])
 
     wait_until(lambda: newest_rules() == digest, "the function uses the rules", seconds=60)
+
+
+def test_a_demo_that_has_ended_is_known_by_its_archive(demo: Demo) -> None:
+    assert demo.end(signal.SIGINT) == 0, demo.output
+    ended = demo_record.last_ended(demo.records)
+    assert ended is not None
+    archive = demo.directory / "state" / "demo-archive"
+    assert (ended.stage, ended.archive) == ("demo", str(archive))
+    assert list(archive.glob("raw-data/dt=*/hour=*/*.jsonl.gz"))
+    assert f"The archive is in {archive}." in demo.output
+    refused = operations(demo, "quarantine", "list", "--stage", "demo")
+    assert refused.exit_code == 2
+    assert "no demo runs as stage demo: start one with `make demo`" in refused.stderr
+    assert not list(demo.directory.glob("stockstream-*"))

@@ -36,7 +36,7 @@ LEFT_OUT = {
     "task stop": "no container runs in the task here",
     "symbol": "this stage has no configuration/watchlist.toml",
     "accepted": "has no polls: nothing writes it here",
-    "rollback": "has no alias live",
+    "rollback": "does not know rollback triggers",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -157,6 +158,9 @@ def test_a_preview_shows_what_a_deployment_would_change_and_changes_nothing(
 
 
 def test_the_role_of_ecs_is_created_and_then_left_alone(emulator: Emulator) -> None:
+    # Another test of this emulator may have created it already.
+    with contextlib.suppress(emulator.client("iam").exceptions.NoSuchEntityException):
+        emulator.client("iam").delete_role(RoleName=ECS_ROLE)
     reports: list[str] = []
     make_ecs_role(emulator.client("iam"), reports.append)
     make_ecs_role(emulator.client("iam"), reports.append)

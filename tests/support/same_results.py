@@ -109,7 +109,8 @@ def assert_same(client: Client, function: str, outputs: Mapping[str, str]) -> No
     dynamodb = client("dynamodb")
     assert _rows(dynamodb, outputs["QuotesTable"], "timestamp") == world.rows
     assert _rows(dynamodb, outputs["BarsTable"], "minute") == world.bar_rows
-    quarantined = _quarantined(world, outputs["ArchiveBucket"])
+    variables = client("lambda").get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+    quarantined = _quarantined(world, outputs["ArchiveBucket"], variables["RELEASE"])
     queue = outputs["QuarantineQueueUrl"]
     assert take(sqs, queue, lambda line: line.get("stream") == STREAM, len(quarantined)) == quarantined
     objects = _objects(client("s3"), outputs["ArchiveBucket"])
@@ -151,9 +152,10 @@ def _alerts(world: World) -> dict[str, Message]:
     }
 
 
-def _quarantined(world: World, bucket: str) -> dict[str, Message]:
+def _quarantined(world: World, bucket: str, release: str) -> dict[str, Message]:
     """The messages that the queue should hold, by id. In memory, the bucket of overflow objects is named `memory`."""
-    bodies = {message.id: msgspec.json.encode(message).decode() for message in world.messages}
+    messages = [msgspec.structs.replace(message, release=release) for message in world.messages]
+    bodies = {message.id: msgspec.json.encode(message).decode() for message in messages}
     return {name: Message(body.replace("s3://memory/", f"s3://{bucket}/"), {}) for name, body in bodies.items()}
 
 

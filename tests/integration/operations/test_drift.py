@@ -25,22 +25,17 @@ def compared(cloudformation: Any) -> str:
         assert time.monotonic() < deadline
 
 
-def test_a_change_by_hand_is_drift_and_a_protection_that_is_switched_on_later_is_none(emulator: Emulator) -> None:
+def test_a_change_by_hand_is_drift_and_the_protection_of_the_tables_is_none(emulator: Emulator) -> None:
     cloudformation = emulator.client("cloudformation")
     deployment = Deployment(cloudformation, emulator.client("s3"), "drifting", stacks=("storage",))
-    outputs = deployment.deploy({})
+    outputs = deployment.deploy({}, {"DeletionProtection": "true"})
     try:
         assert compared(cloudformation) == "IN_SYNC"
-        protect(emulator, outputs["QuotesTable"], protected=True)
+        deployment.deploy({}, {"DeletionProtection": "false"})
         assert compared(cloudformation) == "IN_SYNC"
         emulator.client("sqs").set_queue_attributes(
             QueueUrl=outputs["QuarantineQueueUrl"], Attributes={"MessageRetentionPeriod": "60"}
         )
         assert compared(cloudformation) == "DRIFTED"
     finally:
-        protect(emulator, outputs["QuotesTable"], protected=False)
         deployment.destroy()
-
-
-def protect(emulator: Emulator, table: str, *, protected: bool) -> None:
-    emulator.client("dynamodb").update_table(TableName=table, DeletionProtectionEnabled=protected)
