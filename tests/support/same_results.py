@@ -15,13 +15,14 @@ from random import Random
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from lane_state import encode_alert
 from processor_lambda.quarantine import MAX_LINE_BYTES, MAX_LINES
 from processor_lambda.records import Record, records_of
 from processor_lambda.rows import Row
 from quotes import Heartbeat, Quote, encode, lane_of, partition_key
-from tests.fakes.pipeline import OPEN, make_processor
+from tests.fakes.pipeline import OPEN, SETTINGS, make_processor
 from tests.fakes.processor_ports import World
 from tests.support.queues import Message, subscribed, take
 
@@ -96,7 +97,8 @@ def _quote(symbol: str, minute: int, second: int, price: float, previous_close: 
 def assert_same(client: Client, function: str, outputs: Mapping[str, str]) -> None:
     """Invoke a deployed function with the scenario, and compare its results with those of the processor in memory."""
     world = World()
-    processor = make_processor(world)
+    variables = client("lambda").get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+    processor = make_processor(world, settings=replace(SETTINGS, release=variables["RELEASE"]))
     sqs, invoke = client("sqs"), client("lambda").invoke
     with subscribed(client, outputs["AlertsTopicArn"]) as inbox:
         for event in events():
@@ -109,8 +111,7 @@ def assert_same(client: Client, function: str, outputs: Mapping[str, str]) -> No
     dynamodb = client("dynamodb")
     assert _rows(dynamodb, outputs["QuotesTable"], "timestamp") == world.rows
     assert _rows(dynamodb, outputs["BarsTable"], "minute") == world.bar_rows
-    variables = client("lambda").get_function_configuration(FunctionName=function)["Environment"]["Variables"]
-    quarantined = _quarantined(world, outputs["ArchiveBucket"], variables["RELEASE"])
+    quarantined = _quarantined(world, outputs["ArchiveBucket"])
     queue = outputs["QuarantineQueueUrl"]
     assert take(sqs, queue, lambda line: line.get("stream") == STREAM, len(quarantined)) == quarantined
     objects = _objects(client("s3"), outputs["ArchiveBucket"])
@@ -152,10 +153,9 @@ def _alerts(world: World) -> dict[str, Message]:
     }
 
 
-def _quarantined(world: World, bucket: str, release: str) -> dict[str, Message]:
+def _quarantined(world: World, bucket: str) -> dict[str, Message]:
     """The messages that the queue should hold, by id. In memory, the bucket of overflow objects is named `memory`."""
-    messages = [msgspec.structs.replace(message, release=release) for message in world.messages]
-    bodies = {message.id: msgspec.json.encode(message).decode() for message in messages}
+    bodies = {message.id: msgspec.json.encode(message).decode() for message in world.messages}
     return {name: Message(body.replace("s3://memory/", f"s3://{bucket}/"), {}) for name, body in bodies.items()}
 
 
