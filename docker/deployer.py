@@ -17,6 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from docker import pages
+from operations.command_line import WRONG_USAGE
 from terminal.output import echo
 
 STATE = Path("/tmp/state")  # noqa: S108  (the container is the only one that uses this /tmp)
@@ -69,12 +70,17 @@ class RulesFile:
         self._seen = self._content()
 
     def follow(self) -> None:
-        """Write the rules if the file has changed. If they are wrong, say why, and wait for the next change."""
+        """Write the rules if the file has changed.
+
+        If they are wrong, the command says why, and the next change is waited for. If it fails otherwise, it is tried
+        again at the next look.
+        """
         content = self._content()
         if content != self._seen:
-            self._seen = content
             command = ["rules", "put", str(self._path), "--outputs-file", str(SHARED / "outputs")]
-            subprocess.run([sys.executable, "-m", "operations", *command], check=False)  # noqa: S603  (as above)
+            done = subprocess.run([sys.executable, "-m", "operations", *command], check=False)  # noqa: S603  (as above)
+            if done.returncode in (0, WRONG_USAGE):
+                self._seen = content
 
     def _content(self) -> bytes:
         try:

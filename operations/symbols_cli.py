@@ -71,8 +71,12 @@ def list_(
     with _reported():
         place = _place(file, stack_prefix, stage, outputs_file)
         current = _required(place)
+        if toml and sys.stdout.isatty():
+            echo(current.content.decode(errors="replace"))
+            return
         if toml:
             sys.stdout.buffer.write(current.content)
+            sys.stdout.flush()
             return
         for group in _parsed(current.content, place.address):
             echo(f"{group.name} ({len(group.symbols)}): {', '.join(group.symbols)}")
@@ -232,9 +236,12 @@ def _change(
         mistakes = "".join(f"\n  {mistake}" for mistake in error.mistakes)
         problem = f"the watchlist {place.address} has mistakes, so the producer does not use it:{mistakes}"
         if not may_be_broken:
-            raise WrongUsage(
-                f"{problem}\nSave it with `symbols list --toml`, correct it, and write it with `symbols replace`"
-            ) from error
+            advice = (
+                "Correct it in an editor"
+                if isinstance(place, FilePlace)
+                else "Save it with `symbols list --toml`, correct it, and write it with `symbols replace`"
+            )
+            raise WrongUsage(f"{problem}\n{advice}") from error
         say(problem)
     content = edit(b"" if current is None else current.content)
     after = parse(content)

@@ -316,10 +316,12 @@ class _Loops:
 
     def end(self, loop: Poller | Listener) -> None:
         """See `Loops.end`."""
-        name = listen_loop(loop.name) if isinstance(loop, Listener) else poll_loop(loop.state.group.name)
-        self._health.release(name)
         if (job := self._jobs.pop(loop, None)) is not None:
             self._schedule.end(job)
+
+    def release(self, loop: Poller | Listener) -> None:
+        """See `Loops.release`."""
+        self._health.release(listen_loop(loop.name) if isinstance(loop, Listener) else poll_loop(loop.state.group.name))
 
     def _begun(self, loop: Poller | Listener) -> str | None:
         if isinstance(loop, Listener):

@@ -38,7 +38,10 @@ class Loops(Protocol):
         """Run it from now on."""
 
     def end(self, loop: Poller | Listener) -> None:
-        """Begin no more runs of it, and expect none."""
+        """Begin no more runs of it. One that is under way is still expected to advance."""
+
+    def release(self, loop: Poller | Listener) -> None:
+        """Expect nothing of it any more, because its last run is over."""
 
 
 class NoLoops:
@@ -49,6 +52,9 @@ class NoLoops:
 
     def end(self, loop: Poller | Listener) -> None:
         """See `Loops.end`."""
+
+    def release(self, loop: Poller | Listener) -> None:
+        """See `Loops.release`."""
 
 
 class Groups:
@@ -124,15 +130,20 @@ class Groups:
 
     def close(self) -> None:
         """End the fetches under way, start no more, and stop listening."""
-        for closeable in [*(source.close for source in self._shared.values()), *(each.stop for each in self.listeners)]:
+        sources = list(self._shared.values())  # a copy, since a change may be under way
+        for closeable in [*(source.close for source in sources), *(each.stop for each in self.listeners)]:
             with self._supervisor.step("closing the sources"):
                 closeable()
 
     def _end(self, leaving: Sequence[Poller | Listener], loops: Loops) -> None:
         for loop in leaving:
             loops.end(loop)
-        for loop in leaving:
-            loop.retire()
+        waiting = list(leaving)
+        while waiting and not self._stopping.is_set():
+            # In turns: one that is idle is released at once, and one whose poll hangs fails the health check.
+            for loop in [each for each in waiting if each.retire()]:
+                loops.release(loop)
+                waiting.remove(loop)
 
     def _state(self, group: WatchGroup, plan: Plan, before: GroupState | None) -> GroupState:
         state = self._make_state(group, plan)

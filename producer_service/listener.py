@@ -80,10 +80,11 @@ class Listener:
         if self._thread is not None:
             self._thread.join(STOP_SECONDS)
 
-    def retire(self) -> None:
-        """Stop listening while the producer goes on. `on_end` of `start` is not called."""
+    def retire(self) -> bool:
+        """Stop listening while the producer goes on. `on_end` of `start` is not called. Returns True, as it is over."""
         self._is_retired = True
         self.stop()
+        return True
 
     @property
     def _is_leaving(self) -> bool:

@@ -132,16 +132,16 @@ class Poller:
             pass
         return report
 
-    def retire(self) -> None:
-        """Begin no more polls, and wait until a poll under way has been accepted, or the producer stops.
+    def retire(self) -> bool:
+        """Begin no more polls, and wait a moment for a poll under way. Returns whether none is under way any more.
 
-        So a quote of this poll comes before those of the polls that replace it.
+        Only then a poller may replace this one, so that a quote of this poll comes before those of the other's polls.
         """
         self._is_retired = True
-        while not self._polling.acquire(timeout=WAIT_SECONDS):
-            if self._stopping.is_set():
-                return
-        self._polling.release()
+        is_idle = self._polling.acquire(timeout=WAIT_SECONDS)
+        if is_idle:
+            self._polling.release()
+        return is_idle
 
     def poll(self) -> PollReport | None:
         """Poll once, as soon as the outbox has room. None if stopped: then it accepts nothing."""

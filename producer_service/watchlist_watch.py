@@ -93,8 +93,8 @@ class WatchlistWatch:
         try:
             found = self._store.read(self._seen)
         except WatchlistUnavailable as error:
-            self._tell("unavailable", (str(error),))
             self._fall_back(loops)
+            self._tell("unavailable", (str(error),))
             return
         if found is None:
             self._tell("invalid", self.report.mistakes)
@@ -103,8 +103,8 @@ class WatchlistWatch:
             plan = self._replan(found.content, self._plan)
         except ConfigurationError as error:
             self._seen = found.version
-            self._tell("invalid", tuple(error.mistakes))
             self._fall_back(loops)
+            self._tell("invalid", tuple(error.mistakes))
             return
         self._work_by(plan, loops, found.version)
         self._seen = found.version

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from configuration import WATCHLIST_KEY
 from costs.expected_usage import EVENT_LOG_BYTES
 from replica import producer_status
 from replica.errors import ReplicaError
@@ -149,8 +150,12 @@ class ProducerProcess:
             self._url = entry["url"]
             self._started.set()
         if entry.get("level") in ("warning", "error", "critical"):
-            detail = entry.get("detail") or entry.get("reason") or ""
+            mistakes = entry.get("mistakes") or [""]
+            mistake = mistakes[0].rpartition(f"{WATCHLIST_KEY}: ")[2]  # the long address would push it off the window
+            detail = entry.get("detail") or mistake or entry.get("reason") or ""
             self.warning = f"{entry.get('event')} {detail}".strip()
+        elif entry.get("event") == "watchlist_usable" and self.warning.startswith("watchlist_unusable"):
+            self.warning = ""
 
 
 def _import_path(others: str | None) -> str:

@@ -18,7 +18,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from msgspec.structs import replace
@@ -33,6 +33,7 @@ from quotes.encodings import decode_text
 DEFAULT_FILE = Path(__file__).with_name("default_rules.toml")
 MAX_BYTES = 4 * MAX_TOML
 """The most bytes of a file: a character has at most four."""
+_KINDS = sorted(str(kind.__struct_config__.tag) for kind in get_args(Rule))
 MAX_RULES = 50
 """The most rules in a file. The state of each rule and symbol is part of the lane's item, which is limited in size."""
 
@@ -109,5 +110,6 @@ def _no_symbols(symbols: object) -> list[str]:
 
 
 def _plain(error: msgspec.ValidationError) -> str:
-    """The message of msgspec, with the field's name in place of a JSON path."""
-    return re.sub(r" - at `\$\.?([^`]*)`$", r", in \1", str(error)).removesuffix(", in ")
+    """The message of msgspec, with the field's name in place of a JSON path. For a wrong kind, it names all kinds."""
+    message = re.sub(r" - at `\$\.?([^`]*)`$", r", in \1", str(error)).removesuffix(", in ")
+    return f"{message}; the kinds are {', '.join(_KINDS)}" if message.endswith(", in kind") else message

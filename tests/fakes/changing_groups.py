@@ -31,16 +31,21 @@ from watchlist import WatchGroup
 
 
 class RecordedLoops:
-    """See `Loops`. It keeps what would run, by the names of groups and sources."""
+    """See `Loops`. It keeps what would run, by the names of groups and sources, and of what a run is expected."""
 
     def __init__(self) -> None:
         self.running: dict[str, Poller | Listener] = {}
+        self.expected: set[str] = set()
 
     def begin(self, loop: Poller | Listener) -> None:
         self.running[self._name(loop)] = loop
+        self.expected.add(self._name(loop))
 
     def end(self, loop: Poller | Listener) -> None:
         assert self.running.pop(self._name(loop)) is loop
+
+    def release(self, loop: Poller | Listener) -> None:
+        self.expected.remove(self._name(loop))
 
     def _name(self, loop: Poller | Listener) -> str:
         return loop.name if isinstance(loop, Listener) else loop.state.group.name

@@ -10,21 +10,25 @@ import pytest
 from docker.deployer import SHARED, RulesFile
 
 
-@pytest.fixture
-def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The commands that were run. Each of them fails, as for wrong rules."""
-    run: list[list[str]] = []
+class Commands(list[list[str]]):
+    """The commands that were run. Each of them ends with `code`, at first that of wrong rules."""
 
-    def fail(command: list[str], *, check: bool) -> subprocess.CompletedProcess[bytes]:
+    code = 2
+
+    def run(self, command: list[str], *, check: bool) -> subprocess.CompletedProcess[bytes]:
         assert not check
-        run.append(command[3:])
-        return subprocess.CompletedProcess(command, 2)
-
-    monkeypatch.setattr(subprocess, "run", fail)
-    return run
+        self.append(command[3:])
+        return subprocess.CompletedProcess(command, self.code)
 
 
-def test_a_changed_file_is_written_once(tmp_path: Path, commands: list[list[str]]) -> None:
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> Commands:
+    made = Commands()
+    monkeypatch.setattr(subprocess, "run", made.run)
+    return made
+
+
+def test_a_changed_file_is_written_once(tmp_path: Path, commands: Commands) -> None:
     file = tmp_path / "rules.toml"
     file.write_text("first")
     rules = RulesFile(["--architecture", "native", "--rules", str(file)])
@@ -40,3 +44,18 @@ def test_a_changed_file_is_written_once(tmp_path: Path, commands: list[list[str]
     file.unlink()
     rules.follow()
     assert commands == [put, put]
+
+
+def test_rules_that_the_emulator_did_not_take_are_written_at_the_next_look(tmp_path: Path, commands: Commands) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text("first")
+    rules = RulesFile(["--rules", str(file)])
+    rules.note()
+    file.write_text("second")
+    commands.code = 1
+    rules.follow()
+    rules.follow()
+    commands.code = 0
+    rules.follow()
+    rules.follow()
+    assert len(commands) == 3

@@ -13,6 +13,8 @@ from processor_lambda.alerts.kinds import BarRule, SilenceRule, SplitRule
 from processor_lambda.alerts.rules_file import DEFAULT_FILE, read
 from processor_lambda.errors import SettingsError
 
+KINDS = "bollinger_breakout, macd_crossover, price_move, rsi, sma_crossover, split, stale_feed, volume_spike, z_score"
+
 
 def rules_of(tmp_path: Path, text: str) -> Rules:
     path = tmp_path / "rules.toml"
@@ -92,7 +94,7 @@ def test_every_mistake_in_a_file_is_reported_with_its_rule(tmp_path: Path) -> No
         "colour: unknown key; a rules file has [groups] and [[rule]]",
         "group odd: 'A B' is not a symbol",
         "rule 1 (rsi): Expected `float` > 50.0, in above",
-        "rule 2 (unheard_of): Invalid value 'unheard_of', in kind",
+        f"rule 2 (unheard_of): Invalid value 'unheard_of', in kind; the kinds are {KINDS}",
         "rule 3 (no kind): Object missing required field `kind`",
         "rule 4 (z_score): Object contains unknown field `treshold`",
         "rule 5 (macd_crossover): '' is not a symbol",

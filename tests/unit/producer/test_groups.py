@@ -125,8 +125,9 @@ def test_a_symbol_that_returns_is_not_stored_twice(changing: ChangingGroups) -> 
 
 
 def test_a_symbol_that_moves_keeps_its_order_though_a_poll_is_under_way(
-    changing: ChangingGroups, market: Market
+    changing: ChangingGroups, market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(polling, "WAIT_SECONDS", 0.01)
     fetching, go_on = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -141,6 +142,7 @@ def test_a_symbol_that_moves_keeps_its_order_though_a_poll_is_under_way(
     move = threading.Thread(target=changing.watch, args=(group("a", [IN_1]), group("b", [ALSO_IN_0, IN_0])))
     move.start()
     wait_until(lambda: not changing.loops.running, "both groups have ended")
+    wait_until(lambda: changing.loops.expected == {"a"}, "the idle group is released, and the poll must advance")
     assert move.is_alive()  # it waits for the poll
     go_on.set()
     poll.join(10)
@@ -149,6 +151,7 @@ def test_a_symbol_that_moves_keeps_its_order_though_a_poll_is_under_way(
     quotes = [line for line in changing.sent() if isinstance(line, Quote) and line.symbol == IN_0]
     assert [quote.event_time for quote in quotes] == sorted(quote.event_time for quote in quotes)
     assert len(quotes) == 2
+    assert changing.loops.expected == {"a", "b"}
 
 
 def test_a_change_does_not_wait_for_ever_when_the_producer_stops(

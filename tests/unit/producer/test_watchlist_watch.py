@@ -174,7 +174,11 @@ def test_a_start_falls_back_to_the_last_good_one(content: bytes | None, tmp_path
     first.changing.close()
     store = Store(content)
     second = Watching(store, tmp_path, copy)
-    assert "watchlist_copy_used" in second.look()
+    with structlog.testing.capture_logs() as logs:
+        second.watch.look(second.changing.loops)
+    [told] = [line for line in logs if line["event"] == "watchlist_unusable"]
+    assert "watchlist_copy_used" in [line["event"] for line in logs]
+    assert told["action"] == "the groups stay as they are"  # not that nothing is polled
     assert (second.symbols, second.is_ready) == (["AAPL", "MSFT"], True)
     store.content = MORE
     second.look()
