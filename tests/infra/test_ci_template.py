@@ -142,6 +142,14 @@ def test_the_boundary_covers_what_the_roles_of_the_stage_may_call() -> None:
         assert [action for action, _ in grants(template, role) if not matches(action, patterns)] == [], (template, role)
 
 
+def test_the_boundary_lets_roles_use_the_keys_of_aws_through_their_services() -> None:
+    """The policy of such a key allows everybody in the account. AWS does not say whether a boundary limits that."""
+    statements = {one["Sid"]: one for one in CI["Boundary"]["Properties"]["PolicyDocument"]["Statement"]}
+    keys = statements["KeysOfServices"]
+    assert {"kms:Decrypt", "kms:GenerateDataKey*"} <= set(keys["Action"])
+    assert keys["Condition"] == {"StringLike": {"kms:ViaService": {"Fn::Sub": "*.${AWS::Region}.*"}}}
+
+
 def test_the_boundary_lets_no_role_give_permissions_or_change_another_stage() -> None:
     reading = ["*:BatchDescribe*", "*:Describe*", "*:Detect*", "*:Get*", "*:List*", "*:View*"]
     pulling = ["ecr:Batch*", "ecr:Get*"]
