@@ -40,6 +40,7 @@ UNUSED_HERE: dict[str, dict[str, str]] = {
         "cloudformation:DescribeEvents": OTHER_STATE,
         "cloudformation:DescribeStackEvents": OTHER_STATE,
         "cloudformation:DescribeStackResources": KEPT_DATA,
+        "cloudformation:ListStackResources": OTHER_STATE,
         "cloudformation:ListStacks": "AWS demands it for the list of all stacks. The emulator does not.",
         "dynamodb:DescribeTable": KEPT_DATA,
         "dynamodb:ListTables": KEPT_DATA,
