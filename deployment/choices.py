@@ -19,8 +19,8 @@ from deployment.stacks import REGISTRY
 
 Cpu = Literal["arm64", "x86_64", "native"]
 """What a user can name as the CPU. `native` is that of this machine."""
-CHOSEN = frozenset({ARCHITECTURE, DELETION_PROTECTION, IMAGE_REPOSITORY})
-"""The parameters that always have a value here. To reset one is to choose it as in a new stage."""
+CHOSEN = frozenset({ARCHITECTURE, DELETION_PROTECTION, IMAGE_REPOSITORY, zones.ZONES})
+"""The parameters that are chosen here. To reset one is to choose it as in a new stage."""
 
 
 def choose_parameters(
@@ -40,8 +40,8 @@ def choose_parameters(
     values[DELETION_PROTECTION] = protection(values.get(DELETION_PROTECTION), kept, stage)
     if REGISTRY in deployment.stacks:
         values |= _image_parameters(image or values.get(IMAGE), values)
-    if zones.NETWORK in deployment.stacks and zones.ZONES not in values and not deployment.stack(zones.NETWORK):
-        values[zones.ZONES] = zones.choose(boto3.client("ec2"))  # a network that exists keeps its zones
+    if zones.ZONES not in values and _chooses_zones(deployment, reset):
+        values[zones.ZONES] = zones.choose(boto3.client("ec2"))
     return values
 
 
@@ -72,6 +72,13 @@ def _carried_over(deployment: Deployment, without: Collection[str]) -> dict[str,
     held = {name: parameters_of(stack) for name, stack in stacks.items() if stack is not None}
     texts = {name: (deployment.templates / f"{name}.yaml").read_text(encoding="utf-8") for name in deployment.stacks}
     return carried_over({name: declared(text) for name, text in texts.items()}, held, without)
+
+
+def _chooses_zones(deployment: Deployment, reset: Collection[str]) -> bool:
+    """Whether the network is new, or its zones are reset. Otherwise, it keeps its zones."""
+    if zones.NETWORK not in deployment.stacks:
+        return False
+    return zones.ZONES in reset or deployment.stack(zones.NETWORK) is None
 
 
 def _kept(name: str, held: Mapping[str, str], reset: Collection[str]) -> str | None:

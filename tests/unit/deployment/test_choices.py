@@ -1,9 +1,16 @@
-"""A parameter that is new in a stack gets the value that the stage has already."""
+"""A deployment chooses some parameters itself, and carries others over to the stacks in which they are new."""
 
 from __future__ import annotations
 
-from deployment.choices import carried_over
-from deployment.parameters import Parameter
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from deployment.choices import CHOSEN, carried_over, choose_parameters
+from deployment.deployer import Deployment
+from deployment.parameters import Named, Parameter
+from tests.fakes.scripted_cloudformation import ScriptedCloudFormation
 
 TEMPLATES = {
     "processor": {"QuotesTable": Parameter(), "PermissionsBoundary": Parameter("")},
@@ -29,3 +36,31 @@ def test_a_stack_that_has_its_own_value_keeps_it() -> None:
 
 def test_a_parameter_that_is_reset_or_chosen_otherwise_is_left_out() -> None:
     assert carried_over(TEMPLATES, HELD, {"PermissionsBoundary"}) == {}
+
+
+ZONES = "use1-az1,use1-az2"
+
+
+@pytest.mark.parametrize(
+    ("held", "named", "reset", "chosen"),
+    [
+        (None, None, (), ZONES),
+        ({"Zones": ""}, None, (), None),
+        ({"Zones": ""}, None, ("Zones",), ZONES),
+        ({"Zones": ""}, "use1-az4,use1-az6", (), "use1-az4,use1-az6"),
+        (None, "use1-az4,use1-az6", (), "use1-az4,use1-az6"),
+    ],
+)
+def test_only_a_new_network_and_one_whose_zones_are_reset_get_zones_with_fargate(
+    monkeypatch: pytest.MonkeyPatch, held: dict[str, str] | None, named: str | None, reset: tuple[str, ...], chosen: str
+) -> None:
+    monkeypatch.setattr("deployment.choices.boto3", SimpleNamespace(client=lambda _: None))
+    monkeypatch.setattr("deployment.zones.choose", lambda _: ZONES)
+    aws = ScriptedCloudFormation()
+    if held is not None:
+        aws.given("x-network", "CREATE_COMPLETE", values=held)
+    deployment = Deployment(cast(Any, aws), cast(Any, None), "x", stacks=("network",))
+    given = [] if named is None else [Named("Zones", named)]
+    parameters = choose_parameters(deployment, given, reset, stage="dev", cpu=None, image=None)
+    assert parameters.get("Zones") == chosen
+    assert "Zones" in CHOSEN
