@@ -17,6 +17,7 @@ import pytest
 from botocore.exceptions import ClientError
 from prometheus_client import CollectorRegistry
 
+from configuration import RULES_KEY
 from deployment.adoption import Adopter
 from deployment.deployer import Deployment
 from deployment.errors import ParameterError
@@ -76,7 +77,7 @@ class Stage:
     def process(self, *records: dict[str, Any]) -> None:
         """Give a new instance of the function a batch."""
         variables = {variable: self.outputs()[output] for variable, output in VARIABLES.items()}
-        function = HandlerProcess(self.emulator.environment() | variables)
+        function = HandlerProcess(self.emulator.environment() | variables | {"RULES_KEY": RULES_KEY})
         try:
             assert function.invoke({"Records": records}) == []
         finally:
