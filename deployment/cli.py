@@ -218,7 +218,7 @@ def deploy(  # noqa: PLR0917  (options, by name)
             producer.check_sources()
             if not dry_run:
                 producer.check_docker()
-        objects = choose_objects(deployment, wishes, parameters)
+        objects = choose_objects(deployment, wishes, parameters, adopted)
         zips = {name: zip_file or build(FUNCTIONS[name], target) for name in deployment.stacks if name in FUNCTIONS}
         ecr = boto3.client("ecr") if whole else None
         previews = deployment.preview(

@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 
 from deployment.changes import ResourceChange
 from deployment.errors import DeploymentError
+from deployment.parameters import declared
 from deployment.stack_events import causes, kept_resources, validation_errors
 from deployment.stack_reader import Stack, StackReader, reason_of
 from deployment.stack_status import DELETION_FAILED, Reaction, is_live, reaction_to
@@ -313,7 +314,8 @@ def parameter_changes(stack: Stack, template: Template) -> tuple[str, ...]:
             elif before != after:
                 lines.append(f"{name}: {before or '(empty)'} → {after or '(empty)'}")
         elif name not in template.keeps:
-            lines.append(f"{name}: {old[name] or '(empty)'} → (its default)")
+            after = "(its default)" if name in declared(template.body) else "(no parameter of this version)"
+            lines.append(f"{name}: {old[name] or '(empty)'} → {after}")
     return tuple(lines)
 
 

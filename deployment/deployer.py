@@ -277,7 +277,7 @@ class Deployment:
         other = {name: self._parameters(name) for name in self._other_stacks()}
         found = mistakes(named, reset, {name: self._parameters(name) for name in self.stacks}, other)
         values = {one.name: one.value for one in named}
-        if not found and RELATED & {*values, *reset}:
+        if not found:  # also what is deployed may contradict a default of this version
             found = contradictions(self._values_of(RELATED, values, reset))
         if found:
             raise ParameterError("\n".join(found))

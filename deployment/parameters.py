@@ -127,7 +127,15 @@ def mistakes(
 
 _LEAST = {kind: tuple(f"{table}{kind}Capacity" for table in ("Quotes", "Bars", "State")) for kind in ("Write", "Read")}
 RELATED = frozenset(
-    {"MetricsCollector", "Memory", "MostWriteCapacity", "MostReadCapacity", *_LEAST["Write"], *_LEAST["Read"]}
+    {
+        "MetricsCollector",
+        "Memory",
+        "TableBilling",
+        "MostWriteCapacity",
+        "MostReadCapacity",
+        *_LEAST["Write"],
+        *_LEAST["Read"],
+    }
 )
 """The parameters that `contradictions` compares with each other."""
 
@@ -137,7 +145,7 @@ def contradictions(values: Mapping[str, str | None]) -> list[str]:
     found = []
     if values.get("MetricsCollector") == "adot" and values.get("Memory") == "512":
         found.append("MetricsCollector=adot needs Memory=1024 or more, because 512 MiB are for the producer alone")
-    for kind, names in _LEAST.items():
+    for kind, names in _LEAST.items() if values.get("TableBilling") == "PROVISIONED" else ():
         most = values.get(f"Most{kind}Capacity")
         for name in names:
             least = values.get(name)

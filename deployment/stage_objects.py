@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from deployment.alert_rules import RulesChange, choose_rules
-from deployment.cloudformation import outputs_of, parameters_of
+from deployment.cloudformation import aws_errors_about, outputs_of, parameters_of
 from deployment.deployer import Deployment
 from deployment.functions import PROCESSOR
-from deployment.kept_resources import STORAGE
+from deployment.kept_resources import ARCHIVE, STORAGE, Kept
 from deployment.stacks import Outputs
 from deployment.stage_file import Wishes
 from deployment.watchlist_object import WatchlistChange, choose_watchlist, stored_watchlist
@@ -43,14 +43,29 @@ class StageObjects:
                 self.deployment.report(f"wrote {address}")
 
 
-def choose_objects(deployment: Deployment, wishes: Wishes, parameters: Mapping[str, str]) -> StageObjects:
-    """What to write. `parameters` are those of the deployment. Raises `ParameterError` with all mistakes."""
-    storage = deployment.stack(STORAGE)
-    bucket = None if storage is None else outputs_of(storage).get("ArchiveBucket")
+def choose_objects(
+    deployment: Deployment, wishes: Wishes, parameters: Mapping[str, str], adopted: Collection[Kept] = ()
+) -> StageObjects:
+    """What to write. `parameters` are those of the deployment, and `adopted` what it adopts.
+
+    Raises `ParameterError` with all mistakes.
+    """
+    bucket = next((one.name for one in adopted if one.resource == ARCHIVE), None) or _archive(deployment)
     rules = choose_rules(deployment.s3, bucket, _held(deployment, PROCESSOR.name), wishes.rules)
     stored = stored_watchlist(deployment.s3, bucket)
     watchlist = choose_watchlist(stored, wishes, parameters, _held(deployment, "producer"))
     return StageObjects(deployment, rules, watchlist)
+
+
+def _archive(deployment: Deployment) -> str | None:
+    """The archive's bucket, if the stage has one."""
+    stack = deployment.stack(STORAGE)
+    if stack is None or "ArchiveBucket" in outputs_of(stack):
+        return None if stack is None else outputs_of(stack)["ArchiveBucket"]
+    # An import makes no outputs. An adoption that was interrupted after it has only the resources.
+    with aws_errors_about(stack["StackName"]):
+        found = deployment.cloudformation.describe_stack_resources(StackName=stack["StackName"])["StackResources"]
+    return next((one.get("PhysicalResourceId") for one in found if one["LogicalResourceId"] == ARCHIVE), None)
 
 
 def _held(deployment: Deployment, name: str) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ publishes of what CloudFormation calls. No emulator shows these calls.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from importlib.resources import files
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from deployment.functions import ROOT
 from deployment.stacks import TEMPLATES
 from tests.support.templates import as_list, grants, parsed, resources
 
@@ -53,6 +55,7 @@ UNUSED = {
 WITHOUT_RESOURCE = {
     *(
         "aps:CreateWorkspace",
+        "ecs:CreateCluster",  # the examples in the guide of ECS say so; the reference names the cluster
         "ecs:DeregisterTaskDefinition",
         "ecs:DescribeTaskDefinition",
         "ecs:RegisterTaskDefinition",
@@ -137,6 +140,14 @@ def test_the_boundary_covers_what_the_roles_of_the_stage_may_call() -> None:
     patterns = [action for statement in boundary for action in as_list(statement["Action"])]
     for template, role, _ in resources("AWS::IAM::Role"):
         assert [action for action, _ in grants(template, role) if not matches(action, patterns)] == [], (template, role)
+
+
+def test_the_boundary_lets_roles_use_the_keys_of_aws_through_their_services() -> None:
+    """The policy of such a key allows everybody in the account. AWS does not say whether a boundary limits that."""
+    statements = {one["Sid"]: one for one in CI["Boundary"]["Properties"]["PolicyDocument"]["Statement"]}
+    keys = statements["KeysOfServices"]
+    assert {"kms:Decrypt", "kms:GenerateDataKey*"} <= set(keys["Action"])
+    assert keys["Condition"] == {"StringLike": {"kms:ViaService": {"Fn::Sub": "*.${AWS::Region}.*"}}}
 
 
 def test_the_boundary_lets_no_role_give_permissions_or_change_another_stage() -> None:
@@ -231,3 +242,42 @@ def test_the_policies_fit_into_the_limits_of_iam(name: str) -> None:
 def test_every_grant_has_a_purpose(role: str) -> None:
     assert all(statement["Effect"] == "Allow" and statement["Sid"] for statement in statements(role))
     assert len({statement["Sid"] for statement in statements(role)}) == len(list(statements(role)))
+
+
+CALL = re.compile(
+    r"\b(cloudformation|cloudwatch|dynamodb|ec2|ecr|iam|s3)\.(?:get_(?:paginator|waiter)\(\"(\w+)\"|(\w+))"
+)
+"""A method of a client of boto3 in the code of the deployment."""
+UNDER_ANOTHER_NAME = {
+    "cloudformation:change_set_create_complete": "cloudformation:DescribeChangeSet",
+    "s3:copy_object": "s3:PutObject",
+    "s3:delete_objects": "s3:DeleteObject",
+    "s3:head_bucket": "s3:ListBucket",
+    "s3:list_buckets": "s3:ListAllMyBuckets",
+    "s3:list_objects_v2": "s3:ListBucket",
+}
+NO_CALL = {"exceptions", "meta"}
+
+
+def test_the_deploy_role_may_call_all_that_the_deployment_calls() -> None:
+    """Also what only an adoption or a failed stack makes it call, which no test runs with this role."""
+    found = set()
+    for path in (ROOT / "deployment").glob("*.py"):
+        for service, listed, called in CALL.findall(path.read_text(encoding="utf-8")):
+            if (method := listed or called) not in NO_CALL:
+                name = "".join(word.capitalize() for word in method.split("_"))
+                found.add(UNDER_ANOTHER_NAME.get(f"{service}:{method}", f"{service}:{name}"))
+    assert {"cloudformation:RollbackStack", "s3:DeleteBucketPolicy"} <= found
+    assert sorted(action for action in found if not matches(action, allowed("DeployPolicy"))) == []
+
+
+def test_the_deploy_role_can_move_what_an_earlier_stage_did_not_deliver() -> None:
+    place = "s3:::${Prefix}-${Stage}-storage-archive-*/undelivered/*"
+    (statement,) = [one for one in statements("DeployPolicy") if place in str(one["Resource"])]
+    assert set(statement["Action"]) == {"s3:DeleteObject", "s3:GetObject", "s3:PutObject"}
+
+
+@pytest.mark.parametrize("role", ["PlanRole", "DeployPolicy"])
+def test_an_object_that_does_not_exist_is_told_from_one_that_may_not_be_read(role: str) -> None:
+    """S3 answers AccessDenied for a missing object, such as a first watchlist, to whoever may not list its bucket."""
+    assert "s3:ListBucket" in allowed(role)

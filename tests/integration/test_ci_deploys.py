@@ -40,11 +40,13 @@ UNUSED_HERE: dict[str, dict[str, str]] = {
         "cloudformation:DescribeEvents": OTHER_STATE,
         "cloudformation:DescribeStackEvents": OTHER_STATE,
         "cloudformation:DescribeStackResources": KEPT_DATA,
+        "cloudformation:ListStackResources": OTHER_STATE,
         "cloudformation:ListStacks": "AWS demands it for the list of all stacks. The emulator does not.",
         "dynamodb:DescribeTable": KEPT_DATA,
         "dynamodb:ListTables": KEPT_DATA,
         "ec2:DescribeAvailabilityZones": ZONES,
         "s3:ListAllMyBuckets": KEPT_DATA,
+        "s3:ListBucket": "AWS demands it to say that an object does not exist. The emulator does not.",
     },
     "DeployRoleArn": {
         "cloudformation:ContinueUpdateRollback": OTHER_STATE,
@@ -52,6 +54,7 @@ UNUSED_HERE: dict[str, dict[str, str]] = {
         "cloudformation:DescribeStackResources": KEPT_DATA,
         "cloudformation:ExecuteChangeSet": KEPT_DATA,
         "cloudformation:ListStacks": "AWS demands it for the list of all stacks. The emulator does not.",
+        "cloudformation:RollbackStack": OTHER_STATE,
         "cloudformation:TagResource": OF_STACKS,
         "cloudformation:UntagResource": OF_STACKS,
         "cloudformation:UpdateTerminationProtection": "The command needs it for a stage that is protected.",
@@ -71,6 +74,7 @@ UNUSED_HERE: dict[str, dict[str, str]] = {
         "ecr:UploadLayerPart": PUSHED_BY_DOCKER,
         "iam:CreateServiceLinkedRole": OF_ECS,
         "iam:GetRole": OF_ECS,
+        "s3:DeleteBucketPolicy": KEPT_DATA,
         "s3:ListAllMyBuckets": KEPT_DATA,
     },
 }
@@ -223,7 +227,7 @@ def test_a_stage_is_planned_deployed_changed_and_destroyed_with_these_roles_alon
         assert image_of(strict) == image
         assert_boundary_covers_the_roles_of_the_stage(strict, roles)
 
-        removed = deploying.run("destroy")
+        removed = deploying.run("destroy", "--confirm", STAGE)
         assert removed.returncode == 0, removed.stderr
     left = {stack["StackName"] for stack in cloudformation.describe_stacks()["Stacks"]}
     assert left == {f"{PREFIX}-ci-{STAGE}"}
@@ -254,6 +258,6 @@ def test_the_plan_role_can_neither_deploy_nor_destroy(
 ) -> None:
     planning = Job(strict, checkout, docker, roles["PlanRoleArn"], f"repo:{REPOSITORY}:pull_request")
     with planning.started(strict):
-        denied = planning.run("deploy", "--zip", str(package))
+        denied = planning.run("deploy", "--adopt", "new", "--zip", str(package))
     assert denied.returncode == 1
     assert "AccessDenied" in denied.stderr or "not authorized" in denied.stderr

@@ -30,6 +30,7 @@ _QUERY_SERVICES = {
     "2010-05-08": "iam",
     "2010-05-15": "cloudformation",
     "2011-06-15": "sts",
+    "2016-11-15": "ec2",
 }
 """The versions of the APIs whose requests are forms."""
 # AWS allows these batch operations under the name of the single operation.
@@ -98,8 +99,8 @@ def _resources(service: str, operation: str, body: Mapping[str, Any]) -> list[st
         case "kinesis":
             return [body.get("StreamARN") or _arn("kinesis", f"stream/{body['StreamName']}")]
         case "dynamodb":
-            tables = body.get("RequestItems") or {body["TableName"]: None}
-            return [_arn("dynamodb", f"table/{table}") for table in tables]
+            tables = body.get("RequestItems") or [body.get("TableName")]
+            return [ANY if table is None else _arn("dynamodb", f"table/{table}") for table in tables]
         case "sqs":
             return [_arn("sqs", body["QueueUrl"].rpartition("/")[2])]
         case "ecr":
@@ -132,6 +133,8 @@ def _of_glue(operation: str, body: Mapping[str, Any]) -> list[str]:
 def _s3(request: Request) -> Call:
     path = urlsplit(request.path)
     bucket, _, key = path.path.lstrip("/").partition("/")
+    if not bucket:
+        return Call("s3:ListAllMyBuckets", ANY)
     if not key and request.method == "POST" and "delete" in path.query:
         return Call("s3:DeleteObject", f"arn:aws:s3:::{bucket}/any")
     if not key:

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from deployment.cloudformation import StackClient, Template
+from deployment.cloudformation import StackClient, Template, parameter_changes
 from deployment.errors import DeploymentError
 from deployment.waiting import Wait
 from tests.fakes.scripted_cloudformation import ScriptedCloudFormation
@@ -280,3 +280,13 @@ class TestPreview:
         describe(stubber, "DELETE_IN_PROGRESS")
         describe(stubber, "DELETE_COMPLETE")
         assert stacks.preview(NAME, TEMPLATE) == ()
+
+
+def test_a_parameter_that_a_version_no_longer_has_is_not_said_to_get_its_default() -> None:
+    held = {"ShardCount": "2", "Symbols": "AAPL", "Mode": "fast"}
+    stack = {"Parameters": [{"ParameterKey": name, "ParameterValue": value} for name, value in held.items()]}
+    template = Template("\nParameters:\n  ShardCount: {Type: Number}\n  Mode: {Type: String}\n", {"ShardCount": "2"})
+    assert parameter_changes(stack, template) == (
+        "Mode: fast → (its default)",
+        "Symbols: AAPL → (no parameter of this version)",
+    )

@@ -36,6 +36,7 @@ def check(named: dict[str, str], held: dict[str, str] | None, *reset: str) -> No
         deployment.check([Named(name, value) for name, value in named.items()], reset)
 
 
+PROVISIONED = {"TableBilling": "PROVISIONED"}
 COLLECTOR = "MetricsCollector=adot needs Memory=1024 or more"
 
 
@@ -46,16 +47,23 @@ COLLECTOR = "MetricsCollector=adot needs Memory=1024 or more"
         ({"MetricsCollector": "adot"}, {"Memory": "512"}, (), COLLECTOR),
         ({"Memory": "512"}, {"MetricsCollector": "adot", "Memory": "1024"}, (), COLLECTOR),
         ({}, {"MetricsCollector": "adot", "Memory": "1024"}, ("Memory",), COLLECTOR),
-        ({"QuotesWriteCapacity": "2000"}, None, (), "QuotesWriteCapacity=2000 is more than MostWriteCapacity=1000"),
+        (
+            {"QuotesWriteCapacity": "2000"} | PROVISIONED,
+            None,
+            (),
+            "QuotesWriteCapacity=2000 is more than MostWriteCapacity=1000",
+        ),
+        # An earlier version had no greatest capacity.
+        ({}, {"QuotesWriteCapacity": "2000"} | PROVISIONED, (), "QuotesWriteCapacity=2000 is more than"),
         (
             {"MostReadCapacity": "9"},
-            {"BarsReadCapacity": "10"},
+            {"BarsReadCapacity": "10"} | PROVISIONED,
             (),
             "BarsReadCapacity=10 is more than MostReadCapacity=9",
         ),
         (
             {},
-            {"MostWriteCapacity": "5000", "StateWriteCapacity": "2000"},
+            {"MostWriteCapacity": "5000", "StateWriteCapacity": "2000"} | PROVISIONED,
             ("MostWriteCapacity",),
             "StateWriteCapacity=2000",
         ),
@@ -74,7 +82,8 @@ def test_values_that_contradict_each_other_are_refused(
         ({"MetricsCollector": "adot", "Memory": "1024"}, None),
         ({"MetricsCollector": "adot"}, {"Memory": "2048"}),
         ({"MetricsCollector": "none", "Memory": "512"}, {"MetricsCollector": "adot", "Memory": "1024"}),
-        ({"QuotesWriteCapacity": "2000"}, {"MostWriteCapacity": "2000"}),
+        ({"QuotesWriteCapacity": "2000"}, {"MostWriteCapacity": "2000"} | PROVISIONED),
+        ({}, {"QuotesWriteCapacity": "2000"}),  # tables on demand have no capacity
     ],
 )
 def test_values_that_fit_each_other_are_not(named: dict[str, str], held: dict[str, str] | None) -> None:
