@@ -17,7 +17,7 @@ from deployment.confirmation import Confirmation
 from deployment.deployer import ARCHITECTURE, IMAGE, LANES, BeforeStack, Deployment
 from deployment.errors import DeploymentError, ParameterError
 from deployment.functions import FUNCTIONS, PROCESSOR
-from deployment.image import ProducerImage, mark_in_use
+from deployment.image import ProducerImage, mark_in_use, mark_unused
 from deployment.kept_resources import KEPT_OUTPUTS, STORAGE
 from deployment.package import Target, build
 from deployment.place import Place, read_place
@@ -304,6 +304,8 @@ def destroy(
         Confirmation(stage, confirm).ask_for_name(f"delete the stage {stage} in {place}")
         storage = deployment.stack(STORAGE)
         deployment.destroy()
+        if (registry := deployment.stack(REGISTRY)) is not None:  # other stages use it
+            mark_unused(boto3.client("ecr"), outputs_of(registry)["RepositoryUri"], stage)
         outputs = {} if storage is None else outputs_of(storage)
         if kept := [outputs[name] for name in KEPT_OUTPUTS if name in outputs]:
             echo("to deploy the stage again with them:", err=True)

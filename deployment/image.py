@@ -206,3 +206,10 @@ def mark_in_use(ecr: BaseClient, repository_uri: str, image: str, stage: str) ->
             )
         except ecr.exceptions.ImageAlreadyExistsException:
             return  # the image has the tag already
+
+
+def mark_unused(ecr: BaseClient, repository_uri: str, stage: str) -> None:
+    """Remove the tag of a stage that is gone. Its image has other tags, so it stays until newer ones take its place."""
+    with aws_errors_about(f"the removal of the tag {_IN_USE}{stage}"):
+        tag = {"imageTag": f"{_IN_USE}{stage}"}
+        ecr.batch_delete_image(repositoryName=repository_uri.partition("/")[2], imageIds=[tag])

@@ -52,6 +52,11 @@ class FakeRegistry:
         image = {"imageManifest": "{}", "imageManifestMediaType": "type", "imageId": {"imageDigest": digest}}
         return {"images": [image] if digest in self.tags.values() else []}
 
+    def batch_delete_image(self, *, repositoryName: str, imageIds: list[dict[str, str]]) -> None:  # noqa: N803  (boto3's)
+        assert repositoryName == "stockstream"
+        for one in imageIds:
+            self.tags.pop(one["imageTag"], None)
+
     def put_image(self, *, imageTag: str, imageDigest: str, **_: str) -> None:  # noqa: N803  (boto3's)
         if self.tags.get(imageTag) == imageDigest:
             raise AlreadyThere

@@ -68,6 +68,7 @@ UNUSED_HERE: dict[str, dict[str, str]] = {
         "dynamodb:UpdateItem": KEPT_DATA,
         "ec2:DescribeAvailabilityZones": ZONES,
         "ecr:BatchCheckLayerAvailability": PUSHED_BY_DOCKER,
+        "ecr:BatchDeleteImage": "The command needs it for a stage that is not the last one.",
         "ecr:CompleteLayerUpload": PUSHED_BY_DOCKER,
         "ecr:GetDownloadUrlForLayer": PUSHED_BY_DOCKER,
         "ecr:InitiateLayerUpload": PUSHED_BY_DOCKER,

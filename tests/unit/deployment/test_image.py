@@ -8,7 +8,7 @@ import pytest
 
 from deployment.errors import ImageError
 from deployment.functions import ROOT
-from deployment.image import DOCKERFILE, SOURCES, ProducerImage, mark_in_use, repository_arn
+from deployment.image import DOCKERFILE, SOURCES, ProducerImage, mark_in_use, mark_unused, repository_arn
 from tests.fakes.image_registry import REPOSITORY_URI, FakeRegistry, digest_of
 
 PINNED = f"python:3.13-slim@sha256:{'1' * 64}"
@@ -94,6 +94,15 @@ def test_the_image_of_a_stage_is_marked_and_the_mark_moves() -> None:
     mark_in_use(registry, REPOSITORY_URI, f"{REPOSITORY_URI}:one", "dev")
     assert registry.tags["in-use-dev"] == digest_of("one")
     assert registry.tags["in-use-prod"] == digest_of("two")
+
+
+def test_the_mark_of_a_stage_that_is_gone_is_removed_and_its_image_stays() -> None:
+    registry = FakeRegistry("one")
+    for stage in ("dev", "prod"):
+        mark_in_use(registry, REPOSITORY_URI, f"{REPOSITORY_URI}:one", stage)
+    for _ in range(2):
+        mark_unused(registry, REPOSITORY_URI, "dev")
+    assert registry.tags.keys() == {"one", "in-use-prod"}
 
 
 def test_an_image_of_another_repository_is_not_marked() -> None:
