@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Generator, Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -33,8 +34,11 @@ UNIT = tuple(TESTS / name for name in ("unit", "model", "contract", "infra"))
 def pytest_configure() -> None:
     """Let the guard see what happens in this process. Hypothesis gets time, and fewer examples by default.
 
-    Tests that run beside each other slow each other down, so an example that takes long tells nothing.
+    Tests that run beside each other slow each other down, so an example that takes long tells nothing. A shell that runs
+    pytest in the background lets it ignore Ctrl-C, and with it each program of a test.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     GUARD.install()
     settings.register_profile("stockstream", deadline=None, max_examples=sized(12, 100))
     settings.load_profile("stockstream")

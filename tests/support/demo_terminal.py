@@ -24,6 +24,8 @@ class Demo:
         self._terminal: int | None
         self._terminal, terminal = pty.openpty()
         command = " ".join([python, "-m", "replica", "demo", *options])
+        # A shell that ignores the end of its terminal, as under nohup, would not pass it on to the demo.
+        before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
         self._shell = subprocess.Popen(
             ["setsid", "--ctty", "sh", "-c", f"trap 'echo trapped' INT; {command}; echo status $?; exit 0"],
             cwd=ROOT,
@@ -32,6 +34,7 @@ class Demo:
             stdout=terminal,
             stderr=terminal,
         )
+        signal.signal(signal.SIGHUP, before)
         os.close(terminal)
         os.set_blocking(self._terminal, False)
         self.output = ""
