@@ -34,8 +34,8 @@ UNIT = tuple(TESTS / name for name in ("unit", "model", "contract", "infra"))
 def pytest_configure() -> None:
     """Let the guard see what happens in this process. Hypothesis gets time, and fewer examples by default.
 
-    Tests that run beside each other slow each other down, so an example that takes long tells nothing. A shell that runs
-    pytest in the background lets it ignore Ctrl-C, and with it each program of a test.
+    Tests that run beside each other slow each other down, so an example that takes long tells nothing. A shell that
+    runs pytest in the background lets it ignore Ctrl-C, and with it each program of a test.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -203,7 +203,7 @@ def damaged(draw: st.DrawFn) -> bytes:
     return DEFAULTS_CONTENT[:start] + middle + DEFAULTS_CONTENT[end:]
 
 
-@settings(max_examples=sized(30, 2_000), deadline=None)
+@settings(max_examples=sized(30, 400), deadline=None)
 @given(damaged())
 def test_whatever_somebody_writes_an_instance_goes_on_with_right_rules(content: bytes) -> None:
     store = Store(SPLIT)
