@@ -122,13 +122,13 @@ yahoo: $(DEV) ## Run a local Yahoo with generated prices until Ctrl-C, and show 
 # pytest rewrites the assertions of every test file. It keeps the result as byte code, if Python may write any.
 unit test: export PYTHONDONTWRITEBYTECODE =
 
-unit: $(DEV) ## Run the tests that start no process and no server (1 minute).
+unit: $(DEV) ## Run the tests that start no process and no server (1.5 minutes).
 ##   PYTEST_ARGS="-k fold -n 0"  more arguments for pytest; `-n 0` runs all tests in one process
 ##   WORKERS=4                   the number of processes, which is the number of cores by default
 	@$(VENV)/bin/python -m pytest -n $(WORKERS) \
 	  tests/unit tests/model tests/contract tests/infra $(PYTEST_ARGS)
 
-test: $(DEV) ## Run every test that needs no container engine (about 10 minutes on 2 cores).
+test: $(DEV) ## Run every test that needs no container engine (about 15 minutes on 2 cores).
 ##   STOCKSTREAM_FULL=1 make test  run the longest tests at full size, as CI does
 	@$(VENV)/bin/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
 
