@@ -6,7 +6,6 @@ import io
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,10 @@ from configuration import RULES_KEY, ConfigurationObject, Stored
 from deployment.errors import DeploymentError
 from deployment.stage_file import DEFAULT_RULES
 from processor_lambda.alerts import Rules, differences
-from processor_lambda.alerts.rules_file import DEFAULT_FILE, parse
+from processor_lambda.alerts.rules_file import DEFAULT_FILE, UNKNOWN_PERCENT, parse
 from processor_lambda.errors import SettingsError
 
 _ADVICE = f"name the rules to deploy: --rules / RULES, which takes a file or the word {DEFAULT_RULES}"
-_NO_PERCENT = Decimal(-1)
-"""Stands for the parameter AnomalyPercent when rules are compared. No rules file can have this percentage."""
 _IN_ZIP = "processor_lambda/alerts/default_rules.toml"
 _REPLACED = b"replaced"
 """Earlier versions had the user's rules in the function's zip, under this comment."""
@@ -93,7 +90,7 @@ def _differences(before: bytes, after: Rules) -> tuple[str, ...]:
 
 def _parsed(content: bytes, place: str) -> Rules:
     try:
-        return parse(content, place, _NO_PERCENT)
+        return parse(content, place, UNKNOWN_PERCENT)
     except SettingsError as error:
         raise DeploymentError(str(error)) from error
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
@@ -26,14 +25,12 @@ from operations.command_line import (
 from operations.errors import WrongUsage
 from operations.outputs import required
 from processor_lambda.alerts import Rules, differences
-from processor_lambda.alerts.rules_file import DEFAULT_FILE, parse
+from processor_lambda.alerts.rules_file import DEFAULT_FILE, UNKNOWN_PERCENT, parse
 from processor_lambda.errors import SettingsError
 from terminal.output import echo
 
 DEFAULT = "default"
 """The word that stands for the default rules."""
-_NO_PERCENT = Decimal(-1)
-"""Stands for the parameter AnomalyPercent when rules are compared. No rules file can have this percentage."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -75,7 +72,7 @@ def show(
             sys.stdout.flush()
         say(f"this is version {stored.version} of {target.address}")
         try:
-            parse(stored.content, target.address, _NO_PERCENT)
+            parse(stored.content, target.address, UNKNOWN_PERCENT)
         except SettingsError as error:
             say(f"the function does not use these rules, and keeps the last ones that were right:\n{error}")
 
@@ -114,7 +111,7 @@ def put(
 
 def _changes(stored: bytes, after: Rules) -> tuple[str, ...]:
     try:
-        before = parse(stored, "the stored rules", _NO_PERCENT)
+        before = parse(stored, "the stored rules", UNKNOWN_PERCENT)
     except SettingsError as error:
         say(f"the stored rules have mistakes, so the function does not use them:\n{error}")
         before = Rules(())
@@ -130,7 +127,7 @@ def _content(file: Path) -> bytes:
 
 def _parsed(content: bytes, place: str) -> Rules:
     try:
-        return parse(content, place, _NO_PERCENT)
+        return parse(content, place, UNKNOWN_PERCENT)
     except SettingsError as error:
         raise WrongUsage(str(error)) from error
 

@@ -31,6 +31,8 @@ from quotes.bounds import MAX_TOML, OutOfBounds, read_toml
 from quotes.encodings import decode_text
 
 DEFAULT_FILE = Path(__file__).with_name("default_rules.toml")
+UNKNOWN_PERCENT = Decimal(-1)
+"""Stands for the parameter AnomalyPercent where rules are only compared. No rules file can have this percentage."""
 MAX_BYTES = 4 * MAX_TOML
 """The most bytes of a file: a character has at most four."""
 _KINDS = sorted(str(kind.__struct_config__.tag) for kind in get_args(Rule))
