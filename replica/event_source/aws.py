@@ -60,7 +60,7 @@ def connect(client: ClientFactory, uuid: str, **options: Unpack[RunnerOptions]) 
     )
     return EventSourceRunner(
         mapping,
-        KinesisStream(client("kinesis", config=Config(max_pool_connections=100)), mapping.event_source_arn),
+        KinesisStream(client("kinesis", config=Config(max_pool_connections=100)), mapping.stream_arn),
         LambdaFunction(client("lambda", config=invoking), mapping.function_arn),
         on_failure_destination(client, mapping.on_failure_destination),
         invoke_identity_arn=function["Role"],

@@ -8,6 +8,9 @@ from replica.event_source import EventSourceMapping, UnsupportedMapping
 from replica.event_source.mapping import UNLIMITED
 from tests.support.event_source import make_mapping
 
+_STREAM = "arn:aws:kinesis:eu-west-1:123456789012:stream/quotes"
+_CONSUMER = f"{_STREAM}/consumer/processor:1764320000"
+
 
 def test_absent_and_null_properties_take_the_defaults_of_aws() -> None:
     mapping = make_mapping(BatchSize=None, FunctionResponseTypes=None, State="Disabled", TumblingWindowInSeconds=0)
@@ -41,6 +44,14 @@ def test_reads_what_a_deployed_mapping_says() -> None:
     assert mapping.on_failure_destination == "arn:aws:s3:::failures"
 
 
+def test_a_mapping_reads_the_stream_itself_or_through_a_consumer_of_it() -> None:
+    shared, fan_out = make_mapping(EventSourceArn=_STREAM), make_mapping(EventSourceArn=_CONSUMER)
+
+    assert (shared.stream_arn, shared.consumer_arn) == (_STREAM, None)
+    assert (fan_out.stream_arn, fan_out.consumer_arn) == (_STREAM, _CONSUMER)
+    assert fan_out.region == "eu-west-1"
+
+
 @pytest.mark.parametrize(
     ("properties", "problem"),
     [
@@ -54,6 +65,7 @@ def test_reads_what_a_deployed_mapping_says() -> None:
             "has FilterCriteria, which the replica does not support",
         ),
         ({"EventSourceArn": "arn:aws:sqs:eu-west-1:123456789012:queue"}, "not the ARN of a Kinesis data stream"),
+        ({"EventSourceArn": f"{_STREAM}/consumer/"}, "or of a consumer of one"),
         ({"StartingPosition": "AT_TIMESTAMP"}, "StartingPositionTimestamp"),
     ],
 )
