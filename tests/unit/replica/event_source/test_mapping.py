@@ -6,10 +6,7 @@ import pytest
 
 from replica.event_source import EventSourceMapping, UnsupportedMapping
 from replica.event_source.mapping import UNLIMITED
-from tests.support.event_source import make_mapping
-
-_STREAM = "arn:aws:kinesis:eu-west-1:123456789012:stream/quotes"
-_CONSUMER = f"{_STREAM}/consumer/processor:1764320000"
+from tests.support.event_source import CONSUMER, STREAM, make_mapping
 
 
 def test_absent_and_null_properties_take_the_defaults_of_aws() -> None:
@@ -45,10 +42,10 @@ def test_reads_what_a_deployed_mapping_says() -> None:
 
 
 def test_a_mapping_reads_the_stream_itself_or_through_a_consumer_of_it() -> None:
-    shared, fan_out = make_mapping(EventSourceArn=_STREAM), make_mapping(EventSourceArn=_CONSUMER)
+    shared, fan_out = make_mapping(EventSourceArn=STREAM), make_mapping(EventSourceArn=CONSUMER)
 
-    assert (shared.stream_arn, shared.consumer_arn) == (_STREAM, None)
-    assert (fan_out.stream_arn, fan_out.consumer_arn) == (_STREAM, _CONSUMER)
+    assert (shared.stream_arn, shared.consumer_arn) == (STREAM, None)
+    assert (fan_out.stream_arn, fan_out.consumer_arn) == (STREAM, CONSUMER)
     assert fan_out.region == "eu-west-1"
 
 
@@ -65,7 +62,7 @@ def test_a_mapping_reads_the_stream_itself_or_through_a_consumer_of_it() -> None
             "has FilterCriteria, which the replica does not support",
         ),
         ({"EventSourceArn": "arn:aws:sqs:eu-west-1:123456789012:queue"}, "not the ARN of a Kinesis data stream"),
-        ({"EventSourceArn": f"{_STREAM}/consumer/"}, "or of a consumer of one"),
+        ({"EventSourceArn": f"{STREAM}/consumer/"}, "or of a consumer of one"),
         ({"StartingPosition": "AT_TIMESTAMP"}, "StartingPositionTimestamp"),
     ],
 )
