@@ -35,8 +35,6 @@ from workspace import demo_record
 from workspace.demo_record import Claim, DemoRecord
 
 STEP_SECONDS = 0.5
-FAST_SETTINGS = {"LINGER_SECONDS": "0.005"}
-"""Settings of the producer in fast mode. A quote waits less for others, so packets are smaller."""
 STALLED_SECONDS = 120.0
 """The demo fails if the stream still has records and nothing has been stored for this long."""
 
@@ -99,8 +97,7 @@ def run_demo(view: View, steps: Steps, interrupts: Interrupts, wanted: Parameter
                 )
             )
             base = pipeline.emulator.environment(os.environ)
-            settings = {**FAST_SETTINGS, **wanted.settings}
-            of_producer = environment(base, scratch.path, pipeline.outputs["StreamName"], settings)
+            of_producer = environment(base, scratch.path, pipeline.outputs["StreamName"], wanted.settings)
             bucket = pipeline.outputs["ArchiveBucket"]
             of_producer = with_watchlist(of_producer, pipeline.emulator.client("s3"), bucket)
             steps("starting the producer")

@@ -1,4 +1,4 @@
-"""Reading by subscriptions: when one ends, breaks, is refused or taken over, nothing is lost and nothing comes twice."""
+"""When a subscription ends, breaks, is refused or taken over, nothing is lost and nothing comes twice."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from replica.event_source import Position, Record, ShardGone, StreamUnavailable, Subscription
+from replica.event_source import Position, Record, ShardGone, StreamUnavailable
 from replica.event_source.fan_out import ShardSubscriber
 from replica.event_source.invoker import Clock
 from replica.event_source.shards import TRIM_HORIZON, ShardRead
-from tests.fakes.event_source import SUBSCRIPTION_SECONDS, FakeStream
+from tests.fakes.event_source import SUBSCRIPTION_SECONDS, FakeStream, FakeSubscription
 from tests.support.event_source import CONSUMER
 
 _SHARD = "shardId-000000000000"
@@ -145,13 +145,13 @@ def test_a_closed_shard_ends_with_its_last_record(stream: FakeStream, time: Time
 
 def test_a_shard_that_is_gone_has_ended(time: Time) -> None:
     class WithoutShard(FakeStream):
-        def subscribe(self, consumer_arn: str, shard_id: str, position: Position) -> Subscription:  # type: ignore[override]
-            raise ShardGone
+        def subscribe(self, consumer_arn: str, shard_id: str, position: Position) -> FakeSubscription:
+            raise ShardGone(consumer_arn, shard_id, position)
 
     assert _subscriber(WithoutShard(), time).read() == ShardRead(ended=True)
 
 
-def test_latest_skips_nothing_if_the_subscription_breaks_before_its_first_event(stream: FakeStream, time: Time) -> None:
+def test_latest_skips_nothing_if_it_breaks_before_the_first_event(stream: FakeStream, time: Time) -> None:
     stream.put("key", b"before", arrival=_NOW - timedelta(seconds=1))
     subscriber = _subscriber(stream, time, Position(type="LATEST"))
     subscriber.open()
@@ -179,7 +179,7 @@ def test_latest_goes_on_after_an_event_without_records(stream: FakeStream, time:
 
 def test_a_subscription_that_ends_without_an_event_makes_the_caller_wait(time: Time) -> None:
     class Silent(FakeStream):
-        def subscribe(self, consumer_arn: str, shard_id: str, position: Position) -> Subscription:  # type: ignore[override]
+        def subscribe(self, consumer_arn: str, shard_id: str, position: Position) -> FakeSubscription:
             subscription = super().subscribe(consumer_arn, shard_id, position)
             subscription.started_at -= SUBSCRIPTION_SECONDS
             return subscription
