@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter, deque
@@ -110,9 +111,9 @@ def price_of(quote: Quote) -> Price:
     )
 
 
-def percentile(milliseconds: Counter[int], percent: int) -> float | None:
+def percentile(milliseconds: Counter[int], percent: float) -> float | None:
     """The nearest-rank percentile of counted milliseconds, in seconds; None if the counter is empty."""
-    rank = -(-milliseconds.total() * percent // 100)
+    rank = math.ceil(round(milliseconds.total() * percent / 100, 6))  # without the error of a float such as 99.9
     for value in sorted(milliseconds):
         rank -= milliseconds[value]
         if rank <= 0:
