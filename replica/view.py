@@ -145,8 +145,8 @@ class View:
         ):
             style = ("bold red" if value else "bold green") if must_be_zero else ""
             table.add_row(name, Text(f"{value:,}", style=style), meaning)
-        table.add_row("latency p50", layout.seconds_text(snapshot.p50), "from received to stored")
-        table.add_row("latency p99", layout.seconds_text(snapshot.p99), "")
+        table.add_row("latency p50", layout.seconds_text(snapshot.p50), _latency_in_words(snapshot))
+        table.add_row("latency p99", layout.seconds_text(snapshot.p99), f"p99.9: {layout.seconds_text(snapshot.p99_9)}")
         self._console.print(table)
         if not findings.quotes_stored:
             self.report("No quote was stored." + ("" if notes else " The source delivered none."))
@@ -175,3 +175,14 @@ class View:
 
     def _print(self, text: str) -> None:
         self._console.print(Text(text), soft_wrap=True)
+
+
+def _latency_in_words(snapshot: Snapshot) -> str:
+    """What the latency is, and the median of each part of it."""
+    parts = snapshot.breakdown
+    if parts is None:
+        return "from received to stored"
+    return (
+        f"from received to stored: producer {layout.seconds_text(parts.producer)}, "
+        f"event source {layout.seconds_text(parts.event_source)}, function {layout.seconds_text(parts.function)}"
+    )
