@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
@@ -121,7 +121,5 @@ def stored_rate(found: Sequence[Journey], since: datetime, until: datetime) -> f
     Quotes are stored in batches, so counting from any other instant would count a part of a batch too much.
     """
     ends = [each.stored_at for each in found if since <= each.stored_at <= until]
-    if not ends:
-        return 0.0
-    first, last = min(ends), max(ends)
-    return sum(end > first for end in ends) / ((last - first) or timedelta.max).total_seconds()
+    first, last = min(ends, default=since), max(ends, default=since)
+    return sum(end > first for end in ends) / (last - first).total_seconds() if last > first else 0.0

@@ -52,8 +52,8 @@ examples:
   python -m benchmarks.pipeline --page docs/latency.md           also write the table into the page
 
 Latencies depend on what else the machine does, so keep it quiet. Progress goes to stderr. Each run starts with an empty
-emulator and warms up for {WARM_UP_SECONDS:.0f} s that are not measured. At its end it waits at most
-{CATCH_UP_SECONDS:.0f} s for what is not stored yet.
+emulator, so its first seconds are not measured: the function starts cold, and reads the stored bars of new symbols.
+At its end, a run waits at most {CATCH_UP_SECONDS:.0f} s for what is not stored yet.
 The load is bounded: --rates times --seconds quotes, which take about 2 kB of memory each.
 Exit codes: 0 if nothing was lost, 1 if a quote was lost or a part failed, 2 if an option is wrong, 130 after Ctrl-C.
 """
@@ -63,6 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run what the command line asks for. Returns the exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    if options.page is not None and (problem := pipeline_page.problem_of(options.page)):
+        parser.error(problem)
     recordings = _recordings(parser, options.quotes)
     cases = [
         Case(mode=mode, quotes=quotes, rate=rate)
@@ -75,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"--quotes recorded needs {RECORDINGS}, the directory of the recorded market data")
     results = []
     try:
-        for result in _results(cases, options.seconds, recordings):
+        for result in _results(cases, options, recordings):
             results.append(result)
             if options.json:
                 sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
@@ -92,12 +94,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(any(result.lost for result in results))
 
 
-def _results(cases: Sequence[Case], seconds: float, recordings: Path | None) -> Iterator[Result]:
+def _results(cases: Sequence[Case], options: argparse.Namespace, recordings: Path | None) -> Iterator[Result]:
     for number, case in enumerate(cases, start=1):
         rate = "as fast as it goes" if case.rate is None else f"{case.rate:,.0f} quotes/s"
         name = f"[{number}/{len(cases)}] {case.mode}, {case.quotes} quotes, {rate}"
         echo(name, err=True)
-        yield Run(case, seconds=seconds, recordings=recordings)()
+        run = Run(case, seconds=options.seconds, warm_up_seconds=options.warm_up, recordings=recordings)
+        yield run()
 
 
 def _recordings(parser: argparse.ArgumentParser, quotes: Sequence[Quotes]) -> Path | None:
@@ -127,6 +130,13 @@ def _parser() -> argparse.ArgumentParser:
         default=10.0,
         metavar="N",
         help="how long each rate is measured, after the warm-up [10]",
+    )
+    parser.add_argument(
+        "--warm-up",
+        type=_seconds,
+        default=WARM_UP_SECONDS,
+        metavar="N",
+        help=f"how long each rate is offered before it is measured [{WARM_UP_SECONDS:.0f}]",
     )
     parser.add_argument(
         "--rates",

@@ -9,7 +9,17 @@ from pathlib import Path
 from benchmarks.pipeline_run import Result
 from benchmarks.pipeline_table import table
 
-BLOCK = re.compile(r"(<!-- python -m benchmarks.pipeline -->\n```text\n).*?(```\n)", re.DOTALL)
+MARK = "<!-- python -m benchmarks.pipeline -->"
+BLOCK = re.compile(rf"({re.escape(MARK)}\n```text\n).*?(```\n)", re.DOTALL)
+
+
+def problem_of(page: Path) -> str | None:
+    """Why no table can be written to a page. None if it can."""
+    try:
+        has_block = BLOCK.search(page.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        return f"{page} cannot be read: {error}"
+    return None if has_block else f"{page} has no block for the table: the line {MARK}, and then a block of text"
 
 
 def with_table(page: str, results: Sequence[Result]) -> str:

@@ -29,15 +29,14 @@ Mode = Literal["cheap", "fast"]
 Quotes = Literal["synthetic", "recorded"]
 
 WARM_UP_SECONDS = 5.0
-"""The quotes of this time are not measured: the function starts cold, and reads the stored bars of each new symbol."""
+"""How long quotes are not measured by default: the function starts cold, and reads the stored bars of new symbols."""
 CATCH_UP_SECONDS = 60.0
 """How long a run waits at its end for quotes that are not stored yet. A pipeline that is further behind is cut off."""
 MOST_SYMBOLS = 250
 QUOTES_A_SECOND_AT_ONCE = 4_000
 """How many quotes are offered at once, for each second that a run may take."""
-BEHIND_SECONDS = 2.5
-"""A pipeline that has more than the quotes of this time before it does not keep up. No mode needs as long as that."""
-KEPT_RATE = 0.95
+BEHIND_SECONDS = 2.0
+"""A pipeline does not keep up if the quotes of more than this time wait at the end. One poll waits for a second."""
 _SETTINGS: Mapping[Mode, Mapping[str, str]] = {"cheap": {"LINGER_SECONDS": "0.05"}, "fast": {"LINGER_SECONDS": "0.005"}}
 
 
@@ -119,12 +118,13 @@ class _Mark(msgspec.Struct, frozen=True, kw_only=True):
 class Run:
     """Runs a case once."""
 
-    def __init__(self, case: Case, *, seconds: float, recordings: Path | None) -> None:
+    def __init__(self, case: Case, *, seconds: float, warm_up_seconds: float, recordings: Path | None) -> None:
         self._case = case
         self._seconds = seconds
+        self._warm_up_seconds = warm_up_seconds
         rate = case.rate
         self._load = OfferedLoad(
-            quotes=int(seconds * QUOTES_A_SECOND_AT_ONCE if rate is None else (WARM_UP_SECONDS + seconds) * rate),
+            quotes=int(seconds * QUOTES_A_SECOND_AT_ONCE if rate is None else (warm_up_seconds + seconds) * rate),
             rate=rate,
             symbols=int(min(MOST_SYMBOLS, max(1, rate or MOST_SYMBOLS))),
             recordings=str(recordings) if case.quotes == "recorded" else None,
@@ -172,9 +172,9 @@ class Run:
         if self._case.rate is None:
             return self._mark(), None
         started = time.monotonic()
-        time.sleep(WARM_UP_SECONDS)
+        time.sleep(self._warm_up_seconds)
         begin = self._mark()
-        time.sleep(max(0.0, started + WARM_UP_SECONDS + self._seconds - time.monotonic()))
+        time.sleep(max(0.0, started + self._warm_up_seconds + self._seconds - time.monotonic()))
         return begin, self._mark()
 
     def _catch_up(self, puts: Path) -> bool:
@@ -229,11 +229,11 @@ class Run:
         if rate is None:
             since, until = first, max(each.stored_at for each in found)
         else:
-            since = first + timedelta(seconds=WARM_UP_SECONDS)
+            since = first + timedelta(seconds=self._warm_up_seconds)
             until = since + timedelta(seconds=self._seconds)
         stored = stored_rate(found, since, until)
         backlog = 0 if rate is None else len(found) - sum(each.stored_at <= until for each in found)
-        keeps_up = None if rate is None else stored >= KEPT_RATE * rate and backlog <= BEHIND_SECONDS * rate
+        keeps_up = None if rate is None else backlog <= BEHIND_SECONDS * rate
         measured = [each for each in found if keeps_up and since <= each.received_at < until]
         in_time = sum(since <= each.stored_at <= until for each in found)
         usage = _difference(last.usage, begin.usage)
