@@ -50,7 +50,7 @@ def show(  # noqa: PLR0917  (options, by name)
     window: Annotated[
         float,
         typer.Option(min=0, max=300, help="Seconds that a batch may wait for more records (BatchingWindowSeconds)."),
-    ] = 1,
+    ] = 0,
     batch_size: Annotated[int, typer.Option(min=1, max=10_000, help="The most records in a batch (BatchSize).")] = 160,
     tables: Annotated[
         Mode, typer.Option("--tables", "--capacity", help="The billing mode of the tables.")

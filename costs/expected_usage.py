@@ -75,7 +75,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     shards: int
     resolution: Resolution = "every"
     """Whether every quote becomes a row, or the last one of each symbol and minute."""
-    window_seconds: float = 1
+    window_seconds: float = 0
     """The batching window of the event source mapping."""
     batch_size: int = 160
     """The largest number of records in a batch."""

@@ -132,7 +132,7 @@ def test_the_mapping_carries_every_property_of_failure(emulator: Emulator, deplo
     expected = {
         "StartingPosition": "TRIM_HORIZON",
         "BatchSize": 160,
-        "MaximumBatchingWindowInSeconds": 1,
+        "MaximumBatchingWindowInSeconds": 0,
         "ParallelizationFactor": 1,
         "BisectBatchOnFunctionError": True,
         "MaximumRetryAttempts": -1,
