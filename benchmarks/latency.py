@@ -116,10 +116,11 @@ def percentiles(seconds: Iterable[float]) -> Percentiles | None:
 
 
 def stored_rate(found: Sequence[Journey], since: datetime, until: datetime) -> float:
-    """Quotes a second that were stored in a time: from the end of its first invocation to the end of its last.
+    """Quotes a second that were stored in a time, from the end of one invocation to the end of another.
 
     Quotes are stored in batches, so counting from any other instant would count a part of a batch too much.
     """
-    ends = [each.stored_at for each in found if since <= each.stored_at <= until]
-    first, last = min(ends, default=since), max(ends, default=since)
+    ends = [each.stored_at for each in found if each.stored_at <= until]
+    last = max(ends, default=since)
+    first = max((end for end in ends if end <= since), default=min(ends, default=since))
     return sum(end > first for end in ends) / (last - first).total_seconds() if last > first else 0.0

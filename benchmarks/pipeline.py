@@ -23,15 +23,16 @@ from typing import TypeVar, get_args
 import msgspec
 
 from benchmarks import pipeline_page
-from benchmarks.pipeline_run import CATCH_UP_SECONDS, MOST_SYMBOLS, WARM_UP_SECONDS, Case, Mode, Quotes, Result, Run
+from benchmarks.pipeline_run import CATCH_UP_SECONDS, MOST_SYMBOLS, WARM_UP_SECONDS, Case, Quotes, Result, Run
 from benchmarks.pipeline_table import table
 from deployment.errors import DeploymentError
 from replica.errors import ReplicaError
+from replica.pipeline import LatencyMode
 from terminal.output import echo, echo_error
 
 RECORDINGS = "STOCKSTREAM_RECORDINGS"
 RECORDED_BARS = Path("minute") / "eqker"
-MODES: tuple[Mode, ...] = get_args(Mode)
+MODES: tuple[LatencyMode, ...] = get_args(LatencyMode)
 KINDS: tuple[Quotes, ...] = get_args(Quotes)
 T = TypeVar("T", bound=str)
 AS_FAST_AS_IT_GOES = "max"

@@ -21,11 +21,10 @@ from producer_service import accepted_log
 from replica.audit import audit
 from replica.event_source import InvocationReport
 from replica.monitor import Monitor
-from replica.pipeline import Pipeline
+from replica.pipeline import LatencyMode, Pipeline
 from replica.producer_process import ProducerProcess, environment
 from replica.scratch import Scratch
 
-Mode = Literal["cheap", "fast"]
 Quotes = Literal["synthetic", "recorded"]
 
 WARM_UP_SECONDS = 5.0
@@ -37,13 +36,16 @@ QUOTES_A_SECOND_AT_ONCE = 4_000
 """How many quotes are offered at once, for each second that a run may take."""
 BEHIND_SECONDS = 2.0
 """A pipeline does not keep up if the quotes of more than this time wait at the end. One poll waits for a second."""
-_SETTINGS: Mapping[Mode, Mapping[str, str]] = {"cheap": {"LINGER_SECONDS": "0.05"}, "fast": {"LINGER_SECONDS": "0.005"}}
+_SETTINGS: Mapping[LatencyMode, Mapping[str, str]] = {
+    "cheap": {"LINGER_SECONDS": "0.05"},
+    "fast": {"LINGER_SECONDS": "0.005"},
+}
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
     """What is run."""
 
-    mode: Mode
+    mode: LatencyMode
     quotes: Quotes
     rate: float | None
     """Quotes a second. None: as fast as it goes."""
@@ -64,7 +66,7 @@ CPU_PARTS = PartCosts.__struct_fields__
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of one run."""
 
-    mode: Mode
+    mode: LatencyMode
     quotes: Quotes
     asked_rate: float | None
     """Quotes a second that were offered. None: as fast as it goes."""
@@ -136,7 +138,9 @@ class Run:
         """Run it. Raises `ReplicaError` or `DeploymentError`."""
         with ExitStack() as stack:
             scratch = stack.enter_context(Scratch("benchmark"))
-            self._pipeline = Pipeline(lambda _: None, parameters={"BatchingWindowSeconds": "0"})
+            self._pipeline = Pipeline(
+                lambda _: None, latency=self._case.mode, parameters={"BatchingWindowSeconds": "0"}
+            )
             self._pipeline.monitor = self._recorder
             stack.enter_context(self._pipeline)
             puts = scratch.path / "puts.jsonl"

@@ -104,5 +104,6 @@ def test_the_percentiles_are_those_of_all_measured_quotes() -> None:
 def test_the_rate_is_that_of_whole_batches() -> None:
     found = [journey(0, 1.0)] * 7 + [journey(0, 2.0)] * 10 + [journey(0, 3.0)] * 10 + [journey(0, 4.0)] * 3
     assert stored_rate(found, at(0.5), at(3.5)) == 10
-    assert stored_rate(found, at(0.5), at(1.5)) == 0  # one batch says nothing about a rate
+    assert stored_rate(found, at(1.5), at(2.5)) == 10  # one batch, since the one before
+    assert stored_rate(found, at(0.5), at(1.5)) == 0  # one batch alone says nothing about a rate
     assert stored_rate([], at(0), at(9)) == 0
