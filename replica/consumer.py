@@ -22,8 +22,9 @@ class ConsumerNotActive(ReplicaError):
 def register(kinesis: Any, stream_arn: str, name: str) -> str:
     """Register a consumer of a stream, wait until it is active, and return its ARN.
 
-    "After you register a consumer, it takes a few seconds before its status is ACTIVE", and only then it can subscribe
-    (RegisterStreamConsumer). `kinesis` is a boto3 client. Raises `ConsumerNotActive`.
+    "A consumer can't read data while in the CREATING or DELETING states"
+    (docs.aws.amazon.com/kinesis/latest/APIReference/API_Consumer.html). `kinesis` is a boto3 client. Raises
+    `ConsumerNotActive`.
     """
     consumer = kinesis.register_stream_consumer(StreamARN=stream_arn, ConsumerName=name)["Consumer"]
     arn: str = consumer["ConsumerARN"]

@@ -3,11 +3,11 @@
 `metering_proxy` installs it in the emulator's process. MiniStack has no settings for this, so lines of its source are
 replaced. It is pinned to one version. If another one lacks a line, the emulator does not start. The differences:
 
-- It looks for new records every 0.2 s. With Kinesis, a record reaches a consumer after "typically an average of 70 ms"
-  (docs.aws.amazon.com/streams/latest/dev/building-consumers.html).
+- It looks for new records every 0.2 s. With Kinesis, a record takes about 70 ms on average from its put to a consumer
+  (docs.aws.amazon.com/streams/latest/dev/enhanced-consumers.html).
 - One event has all records that are there. botocore refuses an event of more than 24 MB, so a consumer that fell
   behind would never get on. AWS does not say how large its events are, but it pushes "up to 2 MB of data per second per
-  shard" (docs.aws.amazon.com/streams/latest/dev/enhanced-consumers.html). Here, an event has at most 2 MB.
+  shard" (as above). Here, an event has at most 2 MB.
 - `MillisBehindLatest` is always 0. Here, it is 0 only if no record is left.
 """
 
@@ -18,8 +18,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-LOOK_SECONDS = 0.12
-"""How often a subscription looks for new records. A record waits half of it on average; with its put, that is 70 ms."""
+LOOK_SECONDS = 0.1
+"""How often a subscription looks for new records. A record waits half of it on average. With its put, that is 70 ms."""
 
 EVENT_BYTES = 2_000_000
 """The most data in one event, as base64. A larger record has an event of its own."""

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,7 +16,7 @@ from costs.usage import Usage
 from replica import layout
 from replica.audit import Findings
 from replica.layout import Frame
-from replica.monitor import NOTHING, Snapshot
+from replica.monitor import NOTHING, Breakdown, Snapshot
 from replica.screen import can_draw, drawing
 from terminal import printable
 from terminal.text import MAX_CHARACTERS
@@ -126,9 +127,13 @@ class View:
         usd_per_million: float | None,
         *,
         prices: str,
+        mode: str,
         notes: tuple[str, ...] = (),
     ) -> None:
-        """Print the findings of the audit, why prices were missing, and what AWS would bill for the run."""
+        """Print the findings of the audit, why prices were missing, and what AWS would bill for the run.
+
+        `mode` says how the function read the stream: cheap or fast.
+        """
         table = Table(title=f"{prices}, read back and compared with the log of accepted quotes", show_header=False)
         for justify in ("left", "right", "left"):
             table.add_column(justify=justify)
@@ -145,8 +150,10 @@ class View:
         ):
             style = ("bold red" if value else "bold green") if must_be_zero else ""
             table.add_row(name, Text(f"{value:,}", style=style), meaning)
-        table.add_row("latency p50", layout.seconds_text(snapshot.p50), _latency_in_words(snapshot))
+        table.add_row("latency p50", layout.seconds_text(snapshot.p50), f"from received to stored, in {mode} mode")
         table.add_row("latency p99", layout.seconds_text(snapshot.p99), f"p99.9: {layout.seconds_text(snapshot.p99_9)}")
+        if snapshot.breakdown is not None:
+            table.add_row("its parts", "", _parts_in_words(snapshot.breakdown))
         self._console.print(table)
         if not findings.quotes_stored:
             self.report("No quote was stored." + ("" if notes else " The source delivered none."))
@@ -177,12 +184,7 @@ class View:
         self._console.print(Text(text), soft_wrap=True)
 
 
-def _latency_in_words(snapshot: Snapshot) -> str:
-    """What the latency is, and the median of each part of it."""
-    parts = snapshot.breakdown
-    if parts is None:
-        return "from received to stored"
-    return (
-        f"from received to stored: producer {layout.seconds_text(parts.producer)}, "
-        f"event source {layout.seconds_text(parts.event_source)}, function {layout.seconds_text(parts.function)}"
-    )
+def _parts_in_words(breakdown: Breakdown) -> str:
+    """The median of each part of the latency."""
+    seconds = {part.replace("_", " "): value for part, value in msgspec.structs.asdict(breakdown).items()}
+    return "p50 of " + ", ".join(f"{part} {layout.seconds_text(value)}" for part, value in seconds.items())

@@ -30,7 +30,6 @@ def values(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]
         "PermissionsBoundary": "arn:aws:iam::000000000000:policy/boundary",
         "Zones": "use1-az1,use1-az2",
         "Latency": "fast",
-        "ConsumerArn": "arn:aws:kinesis:eu-west-1:000000000000:stream/quotes/consumer/processor:1700000000",
     }
     deployment.preview(
         dict.fromkeys(ALL_STACKS, code), named, image=lambda known: f"{known.get('RepositoryUri', 'new')}:tag"
