@@ -16,7 +16,7 @@ from benchmarks import cpu
 from benchmarks.latency import HandledBatch, Journey, Percentiles, journeys, latency, parts, stored_rate
 from benchmarks.offered_load import OfferedLoad, SentPacket
 from costs import prices
-from costs.usage import Usage, items, per_million
+from costs.usage import GIGABYTE, Usage, items, per_million
 from producer_service import accepted_log
 from replica.audit import audit
 from replica.event_source import InvocationReport
@@ -241,7 +241,7 @@ class Run:
         measured = [each for each in found if keeps_up and since <= each.received_at < until]
         in_time = sum(since <= each.stored_at <= until for each in found)
         usage = _difference(last.usage, begin.usage)
-        usd = sum(item.usd for item in items(usage, prices.read()))
+        usd = _dollars(usage, self._case.mode)
         calls = last.calls - begin.calls + usage.invocations
         return Result(
             mode=self._case.mode,
@@ -265,6 +265,13 @@ class Run:
 
 def _sent(puts: Path) -> list[SentPacket]:
     return msgspec.json.Decoder(SentPacket).decode_lines(puts.read_bytes())
+
+
+def _dollars(usage: Usage, mode: LatencyMode) -> float:
+    """The list price of the calls, with what a consumer retrieves in fast mode."""
+    listed = prices.read()
+    retrieved = usage.stream_bytes / GIGABYTE * listed.usd("kinesis_consumer_gb") if mode == "fast" else 0.0
+    return sum(item.usd for item in items(usage, listed)) + retrieved
 
 
 def _difference(after: Usage, before: Usage) -> Usage:
