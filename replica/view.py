@@ -153,7 +153,7 @@ class View:
         table.add_row("latency p50", layout.seconds_text(snapshot.p50), f"from received to stored, in {mode} mode")
         table.add_row("latency p99", layout.seconds_text(snapshot.p99), f"p99.9: {layout.seconds_text(snapshot.p99_9)}")
         if snapshot.breakdown is not None:
-            table.add_row("its parts", "", _parts_in_words(snapshot.breakdown))
+            table.add_row("p50 of parts", "", _parts_in_words(snapshot.breakdown))
         self._console.print(table)
         if not findings.quotes_stored:
             self.report("No quote was stored." + ("" if notes else " The source delivered none."))
@@ -185,6 +185,6 @@ class View:
 
 
 def _parts_in_words(breakdown: Breakdown) -> str:
-    """The median of each part of the latency."""
-    seconds = {part.replace("_", " "): value for part, value in msgspec.structs.asdict(breakdown).items()}
-    return "p50 of " + ", ".join(f"{part} {layout.seconds_text(value)}" for part, value in seconds.items())
+    """The median of each part of the latency, in seconds."""
+    seconds = msgspec.structs.asdict(breakdown).items()
+    return ", ".join(f"{part.replace('_', ' ')} {value:.2f}" for part, value in seconds) + " s"

@@ -63,7 +63,7 @@ def test_the_summary_says_where_the_time_goes() -> None:
     text = "\n".join(printed(to))
     assert "0.13 s │ from received to stored, in fast mode" in text
     assert "0.21 s │ p99.9: 0.40 s" in text
-    assert "p50 of producer 0.01 s, event source 0.07 s, function 0.05 s" in text
+    assert "producer 0.01, event source 0.07, function 0.05 s" in text
 
 
 def test_only_a_terminal_is_drawn_on() -> None:
