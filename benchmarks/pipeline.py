@@ -23,7 +23,16 @@ from typing import TypeVar, get_args
 import msgspec
 
 from benchmarks import pipeline_page
-from benchmarks.pipeline_run import CATCH_UP_SECONDS, MOST_SYMBOLS, WARM_UP_SECONDS, Case, Quotes, Result, Run
+from benchmarks.pipeline_run import (
+    CATCH_UP_SECONDS,
+    MOST_SYMBOLS,
+    WARM_UP_SECONDS,
+    Case,
+    Quotes,
+    Result,
+    Run,
+    quotes_of,
+)
 from benchmarks.pipeline_table import table
 from deployment.errors import DeploymentError
 from replica.errors import ReplicaError
@@ -39,6 +48,8 @@ AS_FAST_AS_IT_GOES = "max"
 RATES = (AS_FAST_AS_IT_GOES, "10", "100", "1000", "5000")
 MOST_QUOTES_A_SECOND = 20_000
 MIN_SECONDS, MAX_SECONDS = 1.0, 600.0
+MOST_QUOTES = 300_000
+"""The most quotes of one run. The emulator, the producer and this process keep them in memory."""
 EPILOG = f"""\
 quotes:
   synthetic  generated quotes with the present time, of at most {MOST_SYMBOLS} symbols that take turns
@@ -55,7 +66,7 @@ examples:
 Latencies depend on what else the machine does, so keep it quiet. Progress goes to stderr. Each run starts with an empty
 emulator, so its first seconds are not measured: the function starts cold, and reads the stored bars of new symbols.
 At its end, a run waits at most {CATCH_UP_SECONDS:.0f} s for what is not stored yet.
-The load is bounded: --rates times --seconds quotes, which take about 2 kB of memory each.
+A run has at most {MOST_QUOTES:,} quotes, since they are kept in memory.
 Exit codes: 0 if nothing was lost, 1 if a quote was lost or a part failed, 2 if an option is wrong, 130 after Ctrl-C.
 """
 
@@ -64,18 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run what the command line asks for. Returns the exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    if options.page is not None and (problem := pipeline_page.problem_of(options.page)):
-        parser.error(problem)
+    _check(parser, options)
     recordings = _recordings(parser, options.quotes)
-    cases = [
-        Case(mode=mode, quotes=quotes, rate=rate)
-        for mode in options.mode
-        for quotes in options.quotes
-        if quotes != "recorded" or recordings is not None
-        for rate in options.rates
-    ]
-    if not cases:
-        parser.error(f"--quotes recorded needs {RECORDINGS}, the directory of the recorded market data")
+    cases = _cases(options, recordings)
     results = []
     try:
         for result in _results(cases, options, recordings):
@@ -83,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if options.json:
                 sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
                 sys.stdout.flush()
-    except (ReplicaError, DeploymentError) as error:
+    except (ReplicaError, DeploymentError, TimeoutError) as error:
         echo_error(error)
         return 1
     finally:
@@ -93,6 +95,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.page is not None:
         pipeline_page.write(options.page, results)
     return int(any(result.lost for result in results))
+
+
+def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Exit with what is wrong with options that are right each by itself."""
+    if options.page is not None and (problem := pipeline_page.problem_of(options.page)):
+        parser.error(problem)
+    for rate in options.rates:
+        if (quotes := quotes_of(rate, options.seconds, options.warm_up)) > MOST_QUOTES:
+            parser.error(
+                f"a run of {quotes:,} quotes is too long: at most {MOST_QUOTES:,}, so lower --seconds or --rates"
+            )
+
+
+def _cases(options: argparse.Namespace, recordings: Path | None) -> list[Case]:
+    return [
+        Case(mode=mode, quotes=quotes, rate=rate)
+        for mode in options.mode
+        for quotes in options.quotes
+        if quotes != "recorded" or recordings is not None
+        for rate in options.rates
+    ]
 
 
 def _results(cases: Sequence[Case], options: argparse.Namespace, recordings: Path | None) -> Iterator[Result]:
@@ -105,17 +128,19 @@ def _results(cases: Sequence[Case], options: argparse.Namespace, recordings: Pat
 
 
 def _recordings(parser: argparse.ArgumentParser, quotes: Sequence[Quotes]) -> Path | None:
-    """The directory of recorded bars; None if there is none, which is said if it was wanted."""
+    """The directory of recorded bars; None if there is none, which is said if they were wanted beside others."""
     folder = os.environ.get(RECORDINGS)
     if "recorded" not in quotes:
         return None
-    if not folder:
-        echo(f"{RECORDINGS} is not set, so no recorded quotes are replayed, and only synthetic ones are.", err=True)
-        return None
-    recordings = Path(folder) / RECORDED_BARS
-    if not recordings.is_dir():
-        parser.error(f"{RECORDINGS} is {folder}, which has no directory {RECORDED_BARS}")
-    return recordings
+    if folder:
+        recordings = Path(folder) / RECORDED_BARS
+        if not recordings.is_dir():
+            parser.error(f"{RECORDINGS} is {folder}, which has no directory {RECORDED_BARS}")
+        return recordings
+    if len(quotes) == 1:
+        parser.error(f"--quotes recorded needs {RECORDINGS}, the directory of the recorded market data")
+    echo(f"{RECORDINGS} is not set, so no recorded quotes are replayed, and only synthetic ones are.", err=True)
+    return None
 
 
 def _parser() -> argparse.ArgumentParser:

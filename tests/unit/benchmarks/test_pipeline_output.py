@@ -74,6 +74,8 @@ def test_the_table_of_a_page_is_replaced_and_nothing_else() -> None:
         (["--rates", "0"], "'0' is neither max nor a rate"),
         (["--rates", "nan"], "'nan' is neither max nor a rate"),
         (["--seconds", "0"], "'0' is not a number from 1 to 600"),
+        (["--rates", "5000", "--seconds", "100"], "a run of 525,000 quotes is too long: at most 300,000"),
+        (["--rates", "max", "--seconds", "200"], "a run of 400,000 quotes is too long: at most 300,000"),
         (["--mode", "slow"], "'slow' is neither cheap, fast nor both"),
         (["--quotes", "real"], "'real' is neither synthetic, recorded nor both"),
         (["--quotes", "recorded"], "--quotes recorded needs STOCKSTREAM_RECORDINGS"),
