@@ -53,13 +53,7 @@ class ShardSubscriber:
 
     def open(self) -> None:
         """Subscribe. With LATEST, the subscriber reads what is put from now on. Raises `StreamUnavailable`."""
-        now, started_at = self._clock.now(), self._clock.monotonic()
-        subscription = self._stream.subscribe(self._consumer_arn, self._shard_id, self._position)
-        if self._position.type == "LATEST":
-            # If the subscription ended before its first event, a new one at LATEST would skip records.
-            self._position = Position(type="AT_TIMESTAMP", timestamp=now)
-        with self._lock:
-            self._subscription, self._subscribed_at, self._has_answered = subscription, started_at, False
+        self._subscribe()
 
     def read(self) -> ShardRead:
         """The records of the next event. Raises `StreamUnavailable`.
@@ -74,8 +68,6 @@ class ShardSubscriber:
         if event is None:
             return ShardRead()
         self._position = Position(type="AFTER_SEQUENCE_NUMBER", sequence_number=event.continuation)
-        if event.ended:
-            self._drop()
         return ShardRead(
             records=event.records,
             complete_to=self._subscribed_at if event.at_tip else None,
@@ -89,12 +81,16 @@ class ShardSubscriber:
             if self._subscription is not None:
                 self._subscription.interrupt()
 
+    def close(self) -> None:
+        """End the subscription."""
+        self._drop()
+
     def _next_event(self) -> PushedEvent | None:
         """The next event, or None if there is none because the subscription expired or was interrupted."""
-        if self._subscription is None and not self._interrupted:
-            self.open()
+        event = None
         try:
-            event = None if self._interrupted else self._wait()
+            if not self._interrupted:
+                event = (self._subscription or self._subscribe()).next_event()
         except StreamUnavailable:
             if not self._drop():
                 raise
@@ -105,10 +101,17 @@ class ShardSubscriber:
             raise StreamUnavailable("the subscription ended before its first event")  # so the caller waits
         return event
 
-    def _wait(self) -> PushedEvent | None:
-        if self._subscription is None:
-            raise RuntimeError("there is no subscription")
-        return self._subscription.next_event()
+    def _subscribe(self) -> Subscription:
+        now, started_at = self._clock.now(), self._clock.monotonic()
+        subscription = self._stream.subscribe(self._consumer_arn, self._shard_id, self._position)
+        if self._position.type == "LATEST":
+            # If the subscription ended before its first event, a new one at LATEST would skip records.
+            self._position = Position(type="AT_TIMESTAMP", timestamp=now)
+        with self._lock:
+            self._subscription, self._subscribed_at, self._has_answered = subscription, started_at, False
+            if self._interrupted:
+                subscription.interrupt()
+        return subscription
 
     def _drop(self) -> bool:
         """Close the subscription, and return whether it was interrupted."""

@@ -157,6 +157,7 @@ class ShardPoller:
                 self._closed = read.ended
                 self._changed.notify_all()
             self._notify()
+        self._reader.close()
 
     def _await_room(self) -> None:
         """Wait while a backlog holds a whole batch. Reading more records would only fill the memory."""

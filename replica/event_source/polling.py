@@ -67,3 +67,6 @@ class ShardCursor:
 
     def interrupt(self) -> None:
         """Do nothing. `pause` ends by itself when the runner stops."""
+
+    def close(self) -> None:
+        """Do nothing. An iterator needs no end."""

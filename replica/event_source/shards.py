@@ -117,6 +117,9 @@ class ShardReader(Protocol):
     def interrupt(self) -> None:
         """End a read that waits, now or when it begins. The next read asks Kinesis anew."""
 
+    def close(self) -> None:
+        """Read no more."""
+
 
 def shards_to_start(shards: Iterable[Shard], started: Collection[str], ended: Collection[str]) -> tuple[Shard, ...]:
     """The listed shards whose reading can start now. A child starts only after its parents are processed to their end.

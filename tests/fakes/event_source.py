@@ -39,6 +39,7 @@ class FakeStream:
         page_size: int = 10_000,
         clock: Callable[[], float] = time.monotonic,
         takeover_seconds: float = 0.0,
+        subscription: type[FakeSubscription] | None = None,
     ) -> None:
         self.faults: list[Exception] = []
         """The errors that the next reads raise, one each: calls of `get_records`, or waits for an event."""
@@ -49,6 +50,7 @@ class FakeStream:
         self._page_size = page_size
         self._clock = clock
         self._takeover_seconds = takeover_seconds
+        self._subscription = subscription or FakeSubscription
         self._live: dict[tuple[str, str], FakeSubscription] = {}
         self._lock = threading.Condition()
         self._shards = {shard_id: Shard(shard_id=shard_id) for shard_id in shard_ids or ("shardId-000000000000",)}
@@ -122,7 +124,7 @@ class FakeStream:
             if earlier is not None and now - earlier.started_at < self._takeover_seconds:
                 raise StreamUnavailable("ResourceInUseException")
             self.subscriptions.append((now, position))
-            self._live[key] = FakeSubscription(self, key, self._index(shard_id, position), now)
+            self._live[key] = self._subscription(self, key, self._index(shard_id, position), now)
             self._lock.notify_all()
             return self._live[key]
 

@@ -195,7 +195,8 @@ def test_a_second_subscriber_is_refused_for_five_seconds_and_then_takes_over(emu
         time.sleep(0.2)
     with pytest.raises(StreamUnavailable, match="ResourceInUseException"):
         _read_on(first)
-    second.interrupt()
+    for subscriber in (first, second):
+        subscriber.close()
 
     assert refused > 0
     assert reads[0].complete_to is not None
@@ -212,8 +213,7 @@ def test_a_subscription_that_begins_far_behind_gets_on_in_small_events(replica_p
         reads = [subscriber.read()]
         while reads[-1].complete_to is None:
             reads.append(subscriber.read())
-        subscriber.interrupt()
-        subscriber.read()  # it closes the connection
+        subscriber.close()
 
     assert [len(read.records) for read in reads] == [1] * 20
 

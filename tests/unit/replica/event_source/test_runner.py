@@ -16,11 +16,19 @@ from replica.event_source import (
     EventSourceRunner,
     InvocationReport,
     Page,
+    Position,
+    PushedEvent,
     RunnerFailed,
     StreamUnavailable,
     full_jitter,
 )
-from tests.fakes.event_source import FakeDestination, FakeFunction, FakeStream
+from tests.fakes.event_source import (
+    SUBSCRIPTION_SECONDS,
+    FakeDestination,
+    FakeFunction,
+    FakeStream,
+    FakeSubscription,
+)
 from tests.support.event_source import CONSUMER, STREAM, make_mapping
 
 _TIMEOUT_SECONDS = 20.0
@@ -349,6 +357,56 @@ def test_waiting_does_not_trust_a_read_from_before_the_call() -> None:
         stream.gate.set()
         assert runner.wait_until_caught_up(_TIMEOUT_SECONDS)
         assert runner.checkpoints == {put.shard_id: put.sequence_number}
+
+
+def test_waiting_does_not_trust_an_event_that_was_made_before_the_call() -> None:
+    held, called, renew = threading.Event(), threading.Event(), threading.Event()
+
+    class Delayed(FakeSubscription):
+        def next_event(self) -> PushedEvent | None:
+            event = super().next_event()
+            if event is not None and event.records and not called.is_set():
+                held.set()
+                assert called.wait(_TIMEOUT_SECONDS)
+            return event
+
+        def interrupt(self) -> None:
+            called.set()
+            super().interrupt()
+
+    class Stream(FakeStream):
+        def subscribe(self, consumer_arn: str, shard_id: str, position: Position) -> FakeSubscription:
+            assert not self.subscriptions or renew.wait(_TIMEOUT_SECONDS)
+            return super().subscribe(consumer_arn, shard_id, position)
+
+    stream = Stream(subscription=Delayed)
+    with _runner(make_mapping(EventSourceArn=CONSUMER), stream, lambda _: None) as runner:
+        stream.put("key")
+        assert held.wait(_TIMEOUT_SECONDS)
+        put = stream.put("key")
+        assert not runner.wait_until_caught_up(0.05)
+        renew.set()
+        assert runner.wait_until_caught_up(_TIMEOUT_SECONDS)
+        assert runner.checkpoints == {put.shard_id: put.sequence_number}
+
+
+def test_a_subscription_is_renewed_while_the_runner_runs() -> None:
+    now = 0.0
+    numbers: list[int] = []
+    stream = FakeStream(clock=lambda: now, takeover_seconds=5.0)
+    with _runner(
+        make_mapping(EventSourceArn=CONSUMER), stream, lambda event: numbers.extend(_numbers(event))
+    ) as runner:
+        put = [stream.put("key")]
+        for _ in range(3):
+            now += SUBSCRIPTION_SECONDS
+            stream.tick()
+            put.append(stream.put("key"))
+        now += SUBSCRIPTION_SECONDS
+        assert runner.wait_until_caught_up(_TIMEOUT_SECONDS)
+
+    assert numbers == [record.position for record in put]
+    assert len(stream.subscriptions) > 1
 
 
 def test_a_thread_that_dies_stops_the_runner_and_its_error_is_raised(source: str) -> None:
