@@ -46,7 +46,7 @@ class MonotonicZone(tzinfo):
         return (_EPOCH + timedelta(seconds=self._monotonic())).replace(tzinfo=self)
 
     def utcoffset(self, _time: datetime | None, /) -> timedelta:
-        """Zero, so that these times compare with those in UTC that triggers compute from them."""
+        """Zero, so that these times compare with times in UTC."""
         return timedelta()
 
     def dst(self, _time: datetime | None, /) -> timedelta:
@@ -56,6 +56,24 @@ class MonotonicZone(tzinfo):
     def tzname(self, _time: datetime | None, /) -> str:
         """The name."""
         return "monotonic"
+
+
+class _Interval(IntervalTrigger):  # type: ignore[misc] # APScheduler has no types
+    """An interval whose runs are due at times of the monotonic zone.
+
+    The trigger itself computes in UTC, because it makes datetimes of numbers, which the zone would take for the current
+    time. The scheduler converts the time of the next run to its zone, and a time of another zone would become the
+    current time: the scheduler would never wait.
+    """
+
+    def __init__(self, seconds: float, zone: MonotonicZone) -> None:
+        super().__init__(seconds=seconds, jitter=seconds * JITTER_SHARE, timezone=UTC)
+        self._zone = zone
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:
+        """The next run, as APScheduler's triggers state it."""
+        found: datetime | None = super().get_next_fire_time(previous_fire_time, now)
+        return found and found.replace(tzinfo=self._zone)
 
 
 class Schedule:
@@ -115,12 +133,11 @@ class Schedule:
     ) -> str:
         self._scheduler.add_job(
             job,
-            # In UTC, because the trigger makes datetimes of numbers, which the zone would take for the current time.
-            IntervalTrigger(seconds=seconds, jitter=seconds * JITTER_SHARE, timezone=UTC),
+            _Interval(seconds, self._zone),
             id=name,
             name=name,
             executor=executor,
-            next_run_time=(self._now() + timedelta(seconds=first_after_seconds)).astimezone(UTC),
+            next_run_time=self._now() + timedelta(seconds=first_after_seconds),
         )
         return name
 

@@ -22,7 +22,7 @@ from replica.audit import Findings, audit
 from replica.emulator import REGION
 from replica.errors import ReplicaError
 from replica.interrupts import Interrupts
-from replica.monitor import Snapshot
+from replica.monitor import Breakdown, Snapshot
 from replica.parameters import Parameters
 from replica.pipeline import LatencyMode, Pipeline
 from replica.producer_process import ProducerProcess, environment
@@ -51,6 +51,9 @@ class Latency(msgspec.Struct, frozen=True):
 
     p50: float | None
     p99: float | None
+    p99_9: float | None
+    breakdown: Breakdown | None
+    """The median of each part: producer, event source and function."""
 
 
 class Summary(Findings, frozen=True, kw_only=True):
@@ -216,7 +219,9 @@ def _summary(
         groups=producer.status.groups,
         batches=snapshot.batches,
         mode=mode,
-        latency_seconds=Latency(_rounded(snapshot.p50), _rounded(snapshot.p99)),
+        latency_seconds=Latency(
+            _rounded(snapshot.p50), _rounded(snapshot.p99), _rounded(snapshot.p99_9), snapshot.breakdown
+        ),
         seconds=round(took, 1),
         usage=usage,
         usd_per_million_quotes=_rounded(per_million(usd, usage.quotes)),

@@ -90,6 +90,12 @@ class Emulator:
         return f"{'https' if self._policies_enforced else 'http'}://{HOST}:{self._port}"
 
     @property
+    def pid(self) -> int:
+        """The process of the emulator. It leads the session of the functions' workers."""
+        assert self._process is not None  # noqa: S101  (the block is entered)
+        return self._process.pid
+
+    @property
     def log(self) -> Path:
         """The log file of the emulator. It is deleted when the block ends."""
         return self._scratch.path / "ministack.log"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter, deque
@@ -28,6 +29,20 @@ class Price(msgspec.Struct, frozen=True):
     """The change from the previous close, such as `+1.20 %`. Empty if it is unknown."""
 
 
+class Breakdown(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the time from receipt to row goes: the median of each part, in seconds.
+
+    Medians of parts do not add up to the median of the whole.
+    """
+
+    producer: float
+    """From the receipt of a quote to its arrival in the stream."""
+    event_source: float
+    """From there to the invocation of the function."""
+    function: float
+    """From there to the end of the invocation."""
+
+
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of the pipeline at one instant."""
 
@@ -39,6 +54,10 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The median latency in seconds: from the producer's receipt of a quote to the end of its storing invocation."""
     p99: float | None
     """The 99th percentile of the latency, in seconds."""
+    p99_9: float | None = None
+    """The 99.9th percentile of the latency, in seconds."""
+    breakdown: Breakdown | None = None
+    """The median of each part of the latency."""
     prices: tuple[Price, ...] = ()
     """The last prices, sorted by symbol."""
     delay_minutes: int = 0
@@ -55,7 +74,9 @@ class Monitor:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._stored = 0
-        self._latencies: Counter[int] = Counter()  # by whole milliseconds, so its size does not grow with the run
+        # By whole milliseconds, so that their size does not grow with the run.
+        self._latencies: Counter[int] = Counter()
+        self._parts: dict[str, Counter[int]] = {part: Counter() for part in Breakdown.__struct_fields__}
         self._batches = 0
         self._failed = 0
         self._recent: deque[tuple[float, int]] = deque()
@@ -64,18 +85,22 @@ class Monitor:
     def on_batch(self, report: InvocationReport) -> None:
         """Note the result of an invocation. The records that it finished are stored."""
         quotes = [
-            good.line
+            (record.approximate_arrival_timestamp, good.line)
             for record in report.records[: report.finished]
             for good in decode(record.data).good
             if isinstance(good.line, Quote)
         ]
+        function = (report.finished_at - report.started_at) // MILLISECOND
         with self._lock:
             self._batches += 1
             self._failed += report.result != "success"
             self._recent.append((time.monotonic(), len(quotes)))
-            for quote in quotes:
+            for arrived_at, quote in quotes:
                 self._stored += 1
                 self._latencies[(report.finished_at - quote.ingest_time) // MILLISECOND] += 1
+                self._parts["producer"][(arrived_at - quote.ingest_time) // MILLISECOND] += 1
+                self._parts["event_source"][(report.started_at - arrived_at) // MILLISECOND] += 1
+                self._parts["function"][function] += 1
                 self._last[quote.symbol] = quote
 
     def snapshot(self) -> Snapshot:
@@ -91,6 +116,8 @@ class Monitor:
                 quotes_per_second=sum(count for _, count in self._recent) / RATE_SECONDS,
                 p50=percentile(self._latencies, 50),
                 p99=percentile(self._latencies, 99),
+                p99_9=percentile(self._latencies, 99.9),
+                breakdown=self._breakdown(),
             )
             last = sorted(self._last.items())
         return replace(
@@ -98,6 +125,11 @@ class Monitor:
             prices=tuple(price_of(quote) for _, quote in last),
             delay_minutes=max((quote.delay_minutes or 0 for _, quote in last), default=0),
         )
+
+    def _breakdown(self) -> Breakdown | None:
+        medians = {part: percentile(counted, 50) for part, counted in self._parts.items()}
+        known = {part: median for part, median in medians.items() if median is not None}
+        return Breakdown(**known) if len(known) == len(medians) else None
 
 
 def price_of(quote: Quote) -> Price:
@@ -110,9 +142,9 @@ def price_of(quote: Quote) -> Price:
     )
 
 
-def percentile(milliseconds: Counter[int], percent: int) -> float | None:
+def percentile(milliseconds: Counter[int], percent: float) -> float | None:
     """The nearest-rank percentile of counted milliseconds, in seconds; None if the counter is empty."""
-    rank = -(-milliseconds.total() * percent // 100)
+    rank = math.ceil(round(milliseconds.total() * percent / 100, 6))  # without the error of a float such as 99.9
     for value in sorted(milliseconds):
         rank -= milliseconds[value]
         if rank <= 0:

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -21,6 +21,7 @@ from replica.errors import ReplicaError
 from replica.producer_status import ProducerStatus
 from workspace.places import ROOT
 
+RUN = ("producer_service", "run")
 START_SECONDS = 60.0
 STOP_SECONDS = 130.0
 STATUS_SECONDS = 1.0
@@ -35,13 +36,20 @@ class ProducerProcess:
     """Runs `python -m producer_service run` with an environment, until it is stopped or its source ends.
 
     It has a session of its own, so Ctrl-C in a terminal does not reach it, and the demo decides when it drains.
-    `on_start` is called with its process id. Entering waits until the producer runs, and raises `ProducerFailed` if it
-    does not.
+    `on_start` is called with its process id. `command` is another module that runs the producer, and its arguments.
+    Entering waits until the producer runs, and raises `ProducerFailed` if it does not.
     """
 
-    def __init__(self, environment: Mapping[str, str], on_start: Callable[[int], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        on_start: Callable[[int], None] = lambda _: None,
+        *,
+        command: Sequence[str] = RUN,
+    ) -> None:
         self._environment = environment
         self._on_start = on_start
+        self._command = command
         self._started = threading.Event()
         self._url = ""
         self._status_read_at = -STATUS_SECONDS
@@ -54,10 +62,10 @@ class ProducerProcess:
         """The size of the log so far, with the bytes that CloudWatch adds to each line."""
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603  (no shell)
             # It runs where the user is, so that relative paths in the settings mean the same to both. -P keeps the
             # user's directory off the import path.
-            [sys.executable, "-P", "-m", "producer_service", "run"],
+            [sys.executable, "-P", "-m", *self._command],
             env={**self._environment, "PYTHONPATH": _import_path(self._environment.get("PYTHONPATH"))},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

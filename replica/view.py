@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,7 +16,7 @@ from costs.usage import Usage
 from replica import layout
 from replica.audit import Findings
 from replica.layout import Frame
-from replica.monitor import NOTHING, Snapshot
+from replica.monitor import NOTHING, Breakdown, Snapshot
 from replica.screen import can_draw, drawing
 from terminal import printable
 from terminal.text import MAX_CHARACTERS
@@ -150,7 +151,9 @@ class View:
             style = ("bold red" if value else "bold green") if must_be_zero else ""
             table.add_row(name, Text(f"{value:,}", style=style), meaning)
         table.add_row("latency p50", layout.seconds_text(snapshot.p50), f"from received to stored, in {mode} mode")
-        table.add_row("latency p99", layout.seconds_text(snapshot.p99), "")
+        table.add_row("latency p99", layout.seconds_text(snapshot.p99), f"p99.9: {layout.seconds_text(snapshot.p99_9)}")
+        if snapshot.breakdown is not None:
+            table.add_row("p50 of parts", "", _parts_in_words(snapshot.breakdown))
         self._console.print(table)
         if not findings.quotes_stored:
             self.report("No quote was stored." + ("" if notes else " The source delivered none."))
@@ -179,3 +182,9 @@ class View:
 
     def _print(self, text: str) -> None:
         self._console.print(Text(text), soft_wrap=True)
+
+
+def _parts_in_words(breakdown: Breakdown) -> str:
+    """The median of each part of the latency, in seconds."""
+    seconds = msgspec.structs.asdict(breakdown).items()
+    return ", ".join(f"{part.replace('_', ' ')} {value:.2f}" for part, value in seconds) + " s"

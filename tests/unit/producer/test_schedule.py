@@ -103,6 +103,29 @@ def test_a_run_that_waits_for_a_thread_for_longer_than_its_interval_still_runs(
     assert ran.wait(PATIENCE_SECONDS)
 
 
+def test_the_schedule_waits_between_the_runs_of_its_jobs(registry: CollectorRegistry) -> None:
+    looks, runs, done = list[float](), list[int](), threading.Event()
+
+    def monotonic() -> float:
+        looks.append(time.monotonic())
+        return looks[-1]
+
+    def poll() -> None:
+        runs.append(len(looks))
+        if len(runs) == 5:
+            done.set()
+
+    schedule = Schedule(Metrics(registry), threads=1, monotonic=monotonic)
+    schedule.every(3600, "heartbeat", lambda: None)
+    schedule.poll(0.05, "poll", poll)
+    schedule.start()
+    try:
+        assert done.wait(PATIENCE_SECONDS)
+        assert runs[4] - runs[0] < 4 * 20  # it looks at the clock a few times for each run
+    finally:
+        schedule.stop()
+
+
 class SteppedClock(datetime):
     """A clock of the host that is set to other times while jobs run."""
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from costs.usage import Usage
 from replica.audit import Findings
-from replica.monitor import NOTHING, Price
+from replica.monitor import NOTHING, Breakdown, Price
 from replica.screen import can_draw
 from replica.view import View
 
@@ -52,6 +52,18 @@ def test_the_summary_says_what_the_prices_are_and_why_some_are_missing() -> None
     text = "\n".join(printed(to))
     assert "Yahoo's prices, read back and compared" in text
     assert f"No quote was stored.\nnote: {CLOSED}" in text
+
+
+def test_the_summary_says_where_the_time_goes() -> None:
+    to = console()
+    nothing = Findings(**dict.fromkeys(Findings.__struct_fields__, 0))
+    breakdown = Breakdown(producer=0.011, event_source=0.07, function=0.052)
+    snapshot = replace(NOTHING, p50=0.13, p99=0.21, p99_9=0.4, breakdown=breakdown)
+    View(to).summarize(nothing, snapshot, Usage(), None, prices="simulated prices", mode="fast")
+    text = "\n".join(printed(to))
+    assert "0.13 s │ from received to stored, in fast mode" in text
+    assert "0.21 s │ p99.9: 0.40 s" in text
+    assert "producer 0.01, event source 0.07, function 0.05 s" in text
 
 
 def test_only_a_terminal_is_drawn_on() -> None:
