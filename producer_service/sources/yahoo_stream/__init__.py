@@ -1,0 +1,1 @@
+"""Yahoo's stream of prices as a source, with polls beside it."""
