@@ -43,6 +43,8 @@ class Merged(msgspec.Struct, frozen=True, kw_only=True):
     """The quotes of a poll that are newer than everything that was streamed of their symbols."""
     corrected: int = 0
     """The quotes of a poll that replace what was streamed."""
+    trades: tuple[Trade, ...] = ()
+    """The trades that became quotes."""
     needs_poll: bool = False
     """Whether a trade was left to a poll."""
 
@@ -90,6 +92,7 @@ class Merge:
     def streamed(self, trades: Iterable[Trade]) -> Merged:
         """What to deliver of some trades, in the order in which they were received."""
         delivered: list[Quote] = []
+        taken: list[Trade] = []
         needs_poll = False
         for trade in trades:
             name = self._names.get(trade.symbol.upper())
@@ -106,7 +109,8 @@ class Merge:
                 earlier = before.prices if second == before.quote.event_time else frozenset[Decimal]()
                 self._latest[name] = _Latest(quote, trade.time, earlier | {quote.price})
                 delivered.append(quote)
-        return Merged(quotes=tuple(delivered), needs_poll=needs_poll)
+                taken.append(trade)
+        return Merged(quotes=tuple(delivered), trades=tuple(taken), needs_poll=needs_poll)
 
     def _continues(self, quote: Quote, trade: Trade) -> bool:
         """Whether a later trade is surely of the same session as a quote."""

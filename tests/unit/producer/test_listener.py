@@ -47,6 +47,7 @@ class Listening:
             source,
             bench.states,
             bench.intake,
+            bench.metrics,
             now=lambda: bench.now,
             stopping=bench.stopping,
             beat=bench.beat,
@@ -223,7 +224,7 @@ def test_results_are_logged_together(listen: Listen) -> None:
 class TestFirstResult:
     def test_is_the_first_of_several(self) -> None:
         source = FakePushedSource([result(1), result(2), OPEN_END])
-        assert first_result(source, PATIENCE_SECONDS) == result(1)
+        assert first_result(source, source.symbols, lambda: OPEN, PATIENCE_SECONDS) == result(1)
         assert source.is_closed
 
     @pytest.mark.parametrize(
@@ -235,5 +236,6 @@ class TestFirstResult:
         ],
     )
     def test_is_a_failure_if_none_comes(self, steps: list[Step], seconds: float, reason: str) -> None:
-        [failure] = first_result(FakePushedSource(steps), seconds).failures
+        source = FakePushedSource(steps)
+        [failure] = first_result(source, source.symbols, lambda: OPEN, seconds).failures
         assert failure.reason == reason

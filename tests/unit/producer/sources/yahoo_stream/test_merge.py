@@ -72,7 +72,7 @@ def test_a_streamed_trade_is_a_quote_at_the_second_of_its_time() -> None:
     (quote,) = merge.streamed([trade(12.345, "101.5", 1_100)]).quotes
 
     assert (quote.event_time, quote.price, quote.volume) == (OPEN + timedelta(seconds=12), Decimal("101.5"), 1_100)
-    assert (quote.exchange, quote.previous_close, quote.source_time) == ("NYQ", 99, None)
+    assert (quote.exchange, quote.previous_close, quote.source_time) == ("NYQ", Decimal(99), None)
 
 
 def test_a_streamed_quote_is_what_a_poll_says_so_deduplication_drops_the_poll_after_a_restart() -> None:
@@ -216,7 +216,10 @@ def test_the_high_and_the_low_follow_the_trades_and_the_polls() -> None:
     merge.polled([polled(11, "100", 1_050, high=Decimal(105), low=Decimal(90))])
     second = merge.streamed([trade(13, "101", 1_200)]).quotes[0]
 
-    assert [(quote.high, quote.low) for quote in (first, second)] == [(106, 95), (106, 90)]
+    assert [(quote.high, quote.low) for quote in (first, second)] == [
+        (Decimal(106), Decimal(95)),
+        (Decimal(106), Decimal(90)),
+    ]
 
 
 class Market(msgspec.Struct, frozen=True):
