@@ -277,11 +277,12 @@ class Run:
         self.late += found.late
 
 
-@settings(max_examples=sized(150, 3_000), deadline=None)
+@settings(max_examples=sized(50, 3_000), deadline=None)
 @given(market=markets(), data=st.data())
 def test_nothing_of_the_polls_is_lost_and_no_revision_is_false(market: Market, data: st.DataObject) -> None:
     run = Run(market, has_volume=True)
     on_the_way: list[int] = []
+    polled_to = 0
     for number, (second, exact, volume) in enumerate(market.trades):
         copies = data.draw(st.integers(0, 2), "copies")  # dropped, sent once, or twice
         on_the_way += [number] * copies
@@ -292,15 +293,15 @@ def test_nothing_of_the_polls_is_lost_and_no_revision_is_false(market: Market, d
             run.stream(each)
         match data.draw(st.sampled_from(["nothing", "nothing", "poll", "stale poll", "restart"]), "then"):
             case "poll":
-                run.poll(number)
+                run.poll(polled_to := number)
                 newest = run.accepted[-1].quote
                 assert newest.event_time == OPEN + timedelta(seconds=int(second))
                 assert (newest.price, newest.volume) == (Decimal(exact), volume)
             case "stale poll":
-                run.poll(data.draw(st.integers(0, number), "of"))
+                run.poll(polled_to := data.draw(st.integers(polled_to, number), "of"))
             case "restart":
                 run.restart()
-                run.poll(number)
+                run.poll(polled_to := number)
 
     assert run.late == 0
     before: Quote | None = None
@@ -316,7 +317,7 @@ def test_nothing_of_the_polls_is_lost_and_no_revision_is_false(market: Market, d
         before = quote
 
 
-@settings(max_examples=sized(100, 2_000), deadline=None)
+@settings(max_examples=sized(30, 2_000), deadline=None)
 @given(market=markets(), data=st.data())
 def test_without_volumes_the_polls_are_the_truth(market: Market, data: st.DataObject) -> None:
     run = Run(market, has_volume=False)
