@@ -61,6 +61,7 @@ class Reconciler:
         """How far before its beginning the last complete poll was complete."""
         self._delivered_at = started
         self._poll_began: float | None = None
+        self._has_polled = False
         self._is_poll_wanted = True
 
     @property
@@ -80,6 +81,7 @@ class Reconciler:
 
     def polled(self, began: Moment, result: FetchResult, now: Moment) -> FetchResult:
         """A poll that began at a moment brought a result."""
+        self._has_polled = True
         merged = self._merge.polled(result.quotes)
         if result.complete_to is not None:
             self._allowance = began.at - result.complete_to
@@ -123,8 +125,14 @@ class Reconciler:
         return self._lose(self._continuity.after_stall(), failure, now)
 
     def quiet(self, now: Moment) -> FetchResult | None:
-        """A result that says how far the source is complete, if none was delivered for a while."""
-        return self._push(now, (), complete_at=now.at) if now.uptime - self._delivered_at >= QUIET_SECONDS else None
+        """A result that says how far the source is complete, if none was delivered for a while.
+
+        None before the first poll ends, whose result is the first one.
+        """
+        is_first_under_way = self._poll_began is not None and not self._has_polled
+        if is_first_under_way or now.uptime - self._delivered_at < QUIET_SECONDS:
+            return None
+        return self._push(now, (), complete_at=now.at)
 
     def _lose(self, continuity: Continuity, failure: Failure, now: Moment) -> FetchResult:
         before, self._continuity = self._continuity, continuity
