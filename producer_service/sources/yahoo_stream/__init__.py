@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from producer_service.sources import PushedSource
 from producer_service.sources.definition import SourceDefinition, SourceSettings
+from producer_service.sources.yahoo import YahooSettings
 
 MIN_RECONCILE_SECONDS, MAX_RECONCILE_SECONDS = 5, 3_600
 
 
 class YahooStreamSettings(SourceSettings):
-    """How to listen to Yahoo, and how to poll it beside."""
+    """How to poll Yahoo beside the stream. The settings of the source yahoo hold for both."""
 
     model_config = SettingsConfigDict(env_prefix="PRODUCER_YAHOO_STREAM_")
 
@@ -24,12 +23,6 @@ class YahooStreamSettings(SourceSettings):
         le=MAX_RECONCILE_SECONDS,
         description="seconds from one poll beside the stream to the next; polls also fill each gap at once",
     )
-    cache_dir: Path | None = Field(
-        None, description="writable directory for yfinance's caches; if unset, a temporary one"
-    )
-    extended_hours: bool = Field(
-        default=False, description="also take prices before and after the regular session, and poll at those hours"
-    )
 
 
 def _open(settings: YahooStreamSettings, symbols: tuple[str, ...]) -> PushedSource:
@@ -37,12 +30,12 @@ def _open(settings: YahooStreamSettings, symbols: tuple[str, ...]) -> PushedSour
     from producer_service.sources.yahoo.source import YahooSource  # noqa: PLC0415
     from producer_service.sources.yahoo_stream.source import YahooStreamSource  # noqa: PLC0415
 
-    poller = YahooSource(cache_directory=settings.cache_dir, extended_hours=settings.extended_hours)
+    both = YahooSettings()
     return YahooStreamSource(
         symbols,
-        poller,
+        YahooSource(cache_directory=both.cache_dir, extended_hours=both.extended_hours),
         reconcile_seconds=settings.reconcile_seconds,
-        extended_hours=settings.extended_hours,
+        extended_hours=both.extended_hours,
     )
 
 

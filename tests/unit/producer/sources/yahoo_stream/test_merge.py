@@ -277,7 +277,7 @@ class Run:
         self.late += found.late
 
 
-@settings(max_examples=sized(50, 3_000), deadline=None)
+@settings(max_examples=sized(50, 1_500), deadline=None)
 @given(market=markets(), data=st.data())
 def test_nothing_of_the_polls_is_lost_and_no_revision_is_false(market: Market, data: st.DataObject) -> None:
     run = Run(market, has_volume=True)
@@ -317,7 +317,7 @@ def test_nothing_of_the_polls_is_lost_and_no_revision_is_false(market: Market, d
         before = quote
 
 
-@settings(max_examples=sized(30, 2_000), deadline=None)
+@settings(max_examples=sized(30, 1_000), deadline=None)
 @given(market=markets(), data=st.data())
 def test_without_volumes_the_polls_are_the_truth(market: Market, data: st.DataObject) -> None:
     run = Run(market, has_volume=False)
@@ -329,7 +329,9 @@ def test_without_volumes_the_polls_are_the_truth(market: Market, data: st.DataOb
             newest = run.accepted[-1].quote.event_time
             assert newest == OPEN + timedelta(seconds=int(second))
             # A price that returns within a second repeats what is known, as it does for a source that is only polled.
-            assert Decimal(exact) in {each.quote.price for each in run.accepted if each.quote.event_time == newest}
+            delivered = [each.quote.price for each in run.accepted if each.quote.event_time == newest]
+            assert any(is_same(Decimal(exact), price) for price in delivered)
+            assert Decimal(exact) in delivered or len(delivered) > 1
     assert run.late == 0
     for before, after in zip(run.accepted, run.accepted[1:], strict=False):
         assert before.quote.event_time < after.quote.event_time or before.quote.price != after.quote.price
