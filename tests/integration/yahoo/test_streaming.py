@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +18,7 @@ from producer_service.deduplication import Accepted, SymbolHistory, deduplicate
 from producer_service.sources import FetchResult
 from producer_service.sources.yahoo_stream.single_precision import is_same
 from producer_service.sources.yahoo_stream.source import YahooStreamSource
+from replica.producer_process import ProducerProcess, environment
 from tests.fakes.yahoo.local_yahoo import LocalYahoo
 from tests.support.waiting import wait_until
 from tests.support.yahoo_sources import OPEN, MakeSource
@@ -231,3 +236,61 @@ def test_an_endpoint_that_never_answers_is_tried_again(listen: Listen, yahoo: Lo
 
     assert [failure.reason for result in listening.results for failure in result.failures] == ["timeout"]
     listening.check()
+
+
+WATCHLIST = """
+[[group]]
+name = "coins"
+symbols = {symbols}
+calendar = "always"
+source = "yahoo_stream"
+"""
+NO_STREAM = {
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+}
+"""Prices that nobody takes stay in the journal, so no emulator is needed."""
+
+
+def test_a_producer_streams_declares_a_gap_and_follows_the_watchlist(yahoo: LocalYahoo, tmp_path: Path) -> None:
+    yahoo.reset()
+    yahoo.set_clock(None)
+    watchlist = tmp_path / "watchlist.toml"
+    watchlist.write_text(WATCHLIST.format(symbols=["BTC-USD"]))
+    settings = {"WATCHLIST": str(watchlist), "WATCHLIST_SECONDS": "1", "DRAIN_SECONDS": "1"}
+    base = {**os.environ, **NO_STREAM, **yahoo.environment}
+
+    with ProducerProcess(environment(base, tmp_path, "quotes", settings)) as producer:
+
+        def page() -> dict[str, Any]:
+            with urllib.request.urlopen(f"{producer.url}/status", timeout=10) as response:
+                group: dict[str, Any] = json.load(response)["groups"][0]
+                return group
+
+        def is_connected() -> bool:
+            connection = page()["connection"]
+            return connection is not None and bool(connection["connected_since"]) and connection["gap_since"] is None
+
+        def count(name: str) -> float:
+            with urllib.request.urlopen(f"{producer.url}/metrics", timeout=10) as response:
+                lines = response.read().decode().splitlines()
+            return float(next(line.split()[-1] for line in lines if line.startswith(f"stockstream_{name} ")))
+
+        wait_until(is_connected, "a connection", seconds=30)
+        wait_until(lambda: count("pushed_lag_seconds_count") > 1, "streamed quotes", seconds=30)
+        first = page()["complete_to"]
+        wait_until(lambda: page()["complete_to"] > first, "the stream advances how far it is complete")
+
+        yahoo.disconnect_streams()
+        wait_until(lambda: count('pushed_gaps_total{reason="disconnected"}') == 1, "a gap")
+        wait_until(is_connected, "the end of the gap", seconds=30)
+
+        watchlist.write_text(WATCHLIST.format(symbols=["BTC-USD", "ETH-USD"]))
+        wait_until(lambda: page()["symbols"] == 2, "the new symbol", seconds=30)
+        wait_until(is_connected, "another connection", seconds=30)
+        before = count("pushed_lag_seconds_count")
+        wait_until(lambda: count("pushed_lag_seconds_count") >= before + 2, "streamed quotes", seconds=30)
+        assert page()["last_failure"]["reason"] == "connection", "the change is no failure"
+        producer.stop()  # raises if it ends late, or with a failure
