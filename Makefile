@@ -86,7 +86,7 @@ help: ## Show this list.
 
 demo: $(RUN) ## Run the whole pipeline on this machine, without AWS and Docker, until Ctrl-C.
 ##   SECONDS=20         stop by itself
-##   SOURCE=synthetic   where quotes come from: synthetic, replay or yahoo
+##   SOURCE=synthetic   where quotes come from: synthetic, replay, yahoo or yahoo_stream
 ##   SYMBOLS=A,B        the symbols to poll
 ##   INTERVAL=1         seconds from one poll to the next
 ##   LATENCY=fast       how the function reads the stream: fast (pushed) or cheap (polled once a second)

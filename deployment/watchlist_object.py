@@ -115,8 +115,8 @@ def _first(values: Mapping[str, str]) -> bytes:
         return written(_split(values["Symbols"]))
     if values.get("Watchlist"):
         raise ParameterError(f"the producer has its watchlist in its image, and now reads it from S3: {_ADVICE}")
-    if values.get(SOURCE) == "yahoo":
-        raise ParameterError(f"Source=yahoo needs symbols: {_ADVICE}")
+    if (source := values.get(SOURCE, "")).startswith("yahoo"):
+        raise ParameterError(f"Source={source} needs symbols: {_ADVICE}")
     return written(SYNTHETIC_SYMBOLS)
 
 

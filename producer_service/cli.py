@@ -287,7 +287,7 @@ def _interruptible(plan: Plan) -> Iterator[None]:
 def _sample(source: Source, symbols: tuple[str, ...], now: datetime) -> FetchResult:
     """One result of a source, which is closed afterwards."""
     if isinstance(source, PushedSource):
-        return first_result(source, ONCE_SECONDS)
+        return first_result(source, symbols, lambda: now, ONCE_SECONDS)
     try:
         return source.fetch(symbols, now)
     except Exception as error:  # noqa: BLE001  (whatever a client library raises)

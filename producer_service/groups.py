@@ -165,6 +165,7 @@ class Groups:
             source,
             states,
             self._intake,
+            self._metrics,
             now=self._now,
             stopping=self._stopping,
             beat=partial(self._health.beat, listen_loop(name)),

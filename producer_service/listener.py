@@ -15,9 +15,10 @@ import structlog
 from producer_service.backoff import pause
 from producer_service.group_state import GroupState
 from producer_service.intake import WAIT_SECONDS, Intake
+from producer_service.metrics import Metrics
 from producer_service.poll_report import PollReport, total
 from producer_service.polling import failure_of, log_poll
-from producer_service.sources import Failure, FetchResult, PushedSource
+from producer_service.sources import Failure, FetchResult, Market, PushedSource
 from producer_service.supervisor import Supervisor
 
 FIRST_PAUSE_SECONDS = 1.0
@@ -28,6 +29,38 @@ SUMMARY_SECONDS = 10.0
 STOP_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
+
+
+class GroupMarket:
+    """See `Market`: the hours of some groups."""
+
+    def __init__(self, states: Sequence[GroupState], now: Callable[[], datetime]) -> None:
+        self._states = states
+        self.now = now
+
+    def due(self) -> tuple[str, ...]:
+        """See `Market`."""
+        now = self.now()
+        return tuple(symbol for state in self._states if state.is_due(now) for symbol in state.group.symbols)
+
+    def trading(self) -> tuple[str, ...]:
+        """See `Market`."""
+        now = self.now()
+        return tuple(symbol for state in self._states if state.is_trading(now) for symbol in state.group.symbols)
+
+
+class OpenMarket:
+    """See `Market`: some symbols that are always due, for a source that is asked once."""
+
+    def __init__(self, symbols: Sequence[str], now: Callable[[], datetime]) -> None:
+        self._symbols = tuple(symbols)
+        self.now = now
+
+    def due(self) -> tuple[str, ...]:
+        """See `Market`."""
+        return self._symbols
+
+    trading = due
 
 
 class Listener:
@@ -44,6 +77,7 @@ class Listener:
         source: PushedSource,
         states: Sequence[GroupState],
         intake: Intake,
+        metrics: Metrics,
         *,
         now: Callable[[], datetime],
         stopping: threading.Event,
@@ -55,6 +89,7 @@ class Listener:
         self.states = states
         self._source = source
         self._intake = intake
+        self._metrics = metrics
         self._now = now
         self._stopping = stopping
         self._beat = beat
@@ -120,7 +155,7 @@ class Listener:
         self._beat()
         self._has_reported_failure = False
         try:
-            self._source.listen(self._deliver)
+            self._source.listen(self._deliver, GroupMarket(self.states, self._now))
         except BaseException as error:
             if not isinstance(error, OSError):  # not the network's trouble, so the stack trace is needed
                 log.exception("listener_crashed", source=self.name)
@@ -144,6 +179,8 @@ class Listener:
 
     def _accept(self, result: FetchResult) -> None:
         received_at = self._now()
+        if result.connection is not None:
+            self._metrics.pushed.count(result.connection)
         for state in self.states:
             name = state.group.name
             report = self._intake.accept(state, received_at, result.for_symbols(self._symbols[name]), self._beat)
@@ -160,7 +197,9 @@ class Listener:
         self._summarized_at = time.monotonic()
 
 
-def first_result(source: PushedSource, seconds: float) -> FetchResult:
+def first_result(
+    source: PushedSource, symbols: Sequence[str], now: Callable[[], datetime], seconds: float
+) -> FetchResult:
     """The first result of a source, or a failure if it raises, returns or delivers nothing in time. Then closes it."""
     results: list[FetchResult] = []
 
@@ -168,11 +207,13 @@ def first_result(source: PushedSource, seconds: float) -> FetchResult:
         results.append(result)
         return True
 
-    listen_until(take, source, seconds)
+    listen_until(take, source, OpenMarket(symbols, now), seconds)
     return results[0]
 
 
-def listen_until(is_enough: Callable[[FetchResult], bool], source: PushedSource, seconds: float) -> None:
+def listen_until(
+    is_enough: Callable[[FetchResult], bool], source: PushedSource, market: Market, seconds: float
+) -> None:
     """Hand each result of a source to `is_enough`, until that says so or the time is over. Then close the source.
 
     The last result is a failure if the source raises or returns before, and the only one if it delivers nothing.
@@ -181,7 +222,7 @@ def listen_until(is_enough: Callable[[FetchResult], bool], source: PushedSource,
 
     def listen() -> None:
         try:
-            source.listen(lambda result: deliveries.put((result, False)))
+            source.listen(lambda result: deliveries.put((result, False)), market)
             failure = Failure("connection", "the source ended its connection", source.symbols)
         except BaseException as error:  # noqa: BLE001  (whatever a client library raises)
             failure = failure_of(error, source.symbols)

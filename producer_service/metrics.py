@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from producer_service.freshness import Freshness
 from producer_service.outbox_collector import CountingOutbox, OutboxCollector
+from producer_service.pushed_metrics import PushedMetrics
 from producer_service.sources import FailureReason
 from producer_service.stream import PutFailure
 
@@ -34,6 +35,8 @@ class GroupSummary(msgspec.Struct, frozen=True, kw_only=True):
     inactive: int
     is_paused: bool
     """Whether the breaker of any source is open."""
+    has_gap: bool = False
+    """Whether pushed quotes of any group may be missing."""
 
 
 class Metrics:
@@ -80,6 +83,7 @@ class Metrics:
             "with too many places. The quotes are stored without them. A rise means that the source sends bad values.",
             registry=registry,
         )
+        self.pushed = PushedMetrics(registry)
         self.missing = Gauge(
             "stockstream_missing_symbols",
             "The number of symbols without a price in the last poll. A rise means delisted or misspelled symbols, or a "
@@ -252,3 +256,4 @@ class Metrics:
         self.missing.set_function(lambda: summary().missing)
         self.inactive.set_function(lambda: summary().inactive)
         self.breaker_open.set_function(lambda: float(summary().is_paused))
+        self.pushed.gap_open.set_function(lambda: float(summary().has_gap))

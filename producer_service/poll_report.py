@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from producer_service.deduplication import Deduplicated
-from producer_service.sources import Failure, FetchResult
+from producer_service.sources import ConnectionReport, Failure, FetchResult
 
 Outcome = Literal["complete", "partial", "failed", "paused"]
 
@@ -57,17 +57,22 @@ class PollStatus(msgspec.Struct, frozen=True, kw_only=True):
     """When the last poll with a failure began."""
     failure: Failure | None = None
     """The last failure, however long ago."""
+    connection: ConnectionReport | None = None
+    """The connection of a pushed source, as it was at the last result."""
 
     def after(self, asked_at: datetime, result: FetchResult, report: PollReport) -> PollStatus:
-        """The status after another poll. A paused poll says nothing about missing symbols, so they stay."""
-        status = replace(
-            self,
-            polled_at=asked_at,
-            report=report,
-            missing=self.missing if report.paused else result.missing,
-            inactive=result.inactive,
-            paused_until=result.paused_until,
-        )
+        """The status after another poll. A paused poll says nothing about missing symbols, so they stay.
+
+        What was pushed says nothing about any other symbol, or about polls.
+        """
+        status = replace(self, polled_at=asked_at, report=report, connection=result.connection)
+        if not result.is_push:
+            status = replace(
+                status,
+                missing=self.missing if report.paused else result.missing,
+                inactive=result.inactive,
+                paused_until=result.paused_until,
+            )
         return replace(status, failed_at=asked_at, failure=result.failures[-1]) if result.failures else status
 
     def with_symbols(self, symbols: Collection[str]) -> PollStatus:

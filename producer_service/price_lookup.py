@@ -8,7 +8,7 @@ from datetime import datetime
 
 import msgspec
 
-from producer_service.listener import listen_until
+from producer_service.listener import OpenMarket, listen_until
 from producer_service.polling import failure_of
 from producer_service.sources import FetchResult, PolledSource, PushedSource, Source
 from quotes import Quote
@@ -35,7 +35,7 @@ def look_up(
     """Ask a source for some symbols, and close it. The answers are in the order of the symbols."""
     lookup = Lookup(symbols)
     if isinstance(source, PushedSource):
-        listen_until(lookup.add, source, seconds)
+        listen_until(lookup.add, source, OpenMarket(symbols, now), seconds)
     else:
         _poll(lookup, source, symbols, now, seconds)
     return list(lookup.answers(source, seconds))

@@ -55,6 +55,7 @@ class Status:
             missing=len(_symbols(groups, "missing")),
             inactive=len(_symbols(groups, "inactive")),
             is_paused=any(_is_paused(state, now) for state in groups),
+            has_gap=any(_has_gap(state) for state in groups),
         )
 
     def page(self) -> bytes:
@@ -104,7 +105,7 @@ def stalest(symbols: Iterable[str], histories: Mapping[str, SymbolHistory], now:
 
 def _group(state: GroupState, now: datetime) -> dict[str, Any]:
     group, phase, status = state.group, state.phase(now), state.poll_status
-    failure = status.failure
+    failure, connection = status.failure, status.connection
     return {
         "name": group.name,
         "source": group.source,
@@ -120,6 +121,8 @@ def _group(state: GroupState, now: datetime) -> dict[str, Any]:
         "complete_to": _iso(state.progress.complete_to),
         "polled_at": _iso(status.polled_at),
         "last_poll": None if status.report is None else msgspec.structs.asdict(status.report),
+        "connection": connection
+        and {"connected_since": _iso(connection.connected_since), "gap_since": _iso(connection.gap_since)},
         "last_failure": failure
         and {
             "at": _iso(status.failed_at),
@@ -142,6 +145,11 @@ def _paused_sources(groups: Iterable[GroupState], now: datetime) -> dict[str, st
 def _is_paused(state: GroupState, now: datetime) -> bool:
     until = state.poll_status.paused_until
     return until is not None and until > now
+
+
+def _has_gap(state: GroupState) -> bool:
+    connection = state.poll_status.connection
+    return connection is not None and connection.gap_since is not None
 
 
 def _listed(symbols: Iterable[str]) -> dict[str, Any]:

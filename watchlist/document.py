@@ -26,7 +26,7 @@ from watchlist.groups import AUTO, DEFAULT_GROUP, MAX_INTERVAL_SECONDS, MIN_INTE
 from watchlist.suggestions import did_you_mean
 from watchlist.symbol_names import refused
 
-SOURCES = ("yahoo", "replay", "synthetic")
+SOURCES = ("yahoo", "yahoo_stream", "replay", "synthetic")
 """The names of the sources that the producer knows."""
 SYNTHETIC_SYMBOLS = (
     *("AAPL", "AMD", "AMZN", "BAC", "BRK-B", "CSCO", "DIS", "GOOG", "INTC", "JNJ", "JPM", "KO"),

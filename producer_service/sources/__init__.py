@@ -20,6 +20,10 @@ from watchlist.groups import ALWAYS
 FailureReason = Literal["rate_limited", "unauthorized", "server_error", "malformed", "timeout", "connection", "stopped"]
 """Why a request brought nothing. `stopped` means that the source was closed meanwhile, which is not its fault."""
 
+GapReason = Literal["disconnected", "refused", "stalled"]
+"""Why pushed quotes may be missing: the connection ended or could not be opened, the source refused it, or it was open
+and brought nothing while it should have."""
+
 MAX_SILENCE = timedelta(seconds=60)
 """The longest that a pushed source may take from one result to the next."""
 
@@ -38,6 +42,29 @@ class Failure(msgspec.Struct, frozen=True):
     detail: str
     symbols: tuple[str, ...]
     """The symbols that the request was for."""
+
+
+class ConnectionReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened to the connection of a pushed source since its last result."""
+
+    connected_since: datetime | None
+    """When the connection was opened (aware UTC). None while there is none."""
+    gap_since: datetime | None
+    """Since when quotes may be missing, because the connection was lost. None if nothing is missing."""
+    messages: int = 0
+    """The messages that were received, garbage included."""
+    garbage: int = 0
+    """The messages that no quote can be made of."""
+    lags: tuple[float, ...] = ()
+    """The seconds from the exchange's time of each trade to its receipt."""
+    gaps: tuple[GapReason, ...] = ()
+    """The gaps that began."""
+    reconnects: int = 0
+    """The connections that were opened after the first one."""
+    missed: int = 0
+    """The quotes of polls that are newer than everything that was pushed of their symbols."""
+    corrected: int = 0
+    """The quotes of polls that replace what was pushed."""
 
 
 class FetchResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +96,10 @@ class FetchResult(msgspec.Struct, frozen=True, kw_only=True):
     """The source has more quotes that are due now, so it should be fetched again without waiting for the next poll."""
     ended: bool = False
     """The source has no quotes left and never will have, like a replay at its end."""
+    is_push: bool = False
+    """The quotes were pushed, so the result says nothing about symbols that it does not name."""
+    connection: ConnectionReport | None = None
+    """The connection of a pushed source, if it reports one."""
 
     def for_symbols(self, symbols: Collection[str]) -> FetchResult:
         """The part of this result that concerns some symbols."""
@@ -153,6 +184,19 @@ class ForgettingSource(Protocol):
         """Forget some symbols, so that they begin anew if they are asked for again. Not during a fetch."""
 
 
+class Market(Protocol):
+    """What a pushed source may know of the producer: the time, and the hours of its symbols. Thread-safe."""
+
+    def now(self) -> datetime:
+        """The time, aware UTC in whole milliseconds."""
+
+    def due(self) -> tuple[str, ...]:
+        """The symbols for which a poll is worth it now."""
+
+    def trading(self) -> tuple[str, ...]:
+        """The symbols of groups of which an exchange is in its session. They are due, too."""
+
+
 @runtime_checkable
 class PushedSource(Protocol):
     """A source that delivers quotes when they come, for example over a WebSocket."""
@@ -165,7 +209,7 @@ class PushedSource(Protocol):
     def symbols(self) -> tuple[str, ...]:
         """The symbols it serves if the user names none. Empty if it cannot know them."""
 
-    def listen(self, deliver: Callable[[FetchResult], None]) -> None:
+    def listen(self, deliver: Callable[[FetchResult], None], market: Market) -> None:
         """Connect, and call `deliver` with each result until the source is closed or the connection ends.
 
         It delivers one result at a time, and at least one every `MAX_SILENCE`. If there are no quotes, the result

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from producer_service.sources import replay, synthetic, yahoo
+from producer_service.sources import replay, synthetic, yahoo, yahoo_stream
 from producer_service.sources.definition import SourceDefinition
 
 SOURCES: Mapping[str, SourceDefinition[Any]] = {
-    definition.name: definition for definition in (yahoo.DEFINITION, replay.DEFINITION, synthetic.DEFINITION)
+    definition.name: definition
+    for definition in (yahoo.DEFINITION, yahoo_stream.DEFINITION, replay.DEFINITION, synthetic.DEFINITION)
 }
 DEFAULT_SOURCE = yahoo.DEFINITION.name

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from producer_service.sources import FetchResult, SourceTraits
+from producer_service.sources import FetchResult, Market, SourceTraits
 
 OPEN_END: Final = "open end"
 """The last step of a connection that stays open until the source is closed."""
@@ -33,7 +33,8 @@ class FakePushedSource:
     def is_closed(self) -> bool:
         return self._closed.is_set()
 
-    def listen(self, deliver: Callable[[FetchResult], None]) -> None:
+    def listen(self, deliver: Callable[[FetchResult], None], market: Market) -> None:
+        del market
         self.opened += 1
         for step in next(self._connections):
             match step:

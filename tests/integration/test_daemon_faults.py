@@ -26,7 +26,7 @@ from producer_service.journal import Journal
 from producer_service.outbox import Outbox
 from producer_service.plan import make_plan
 from producer_service.settings import Configuration, Settings
-from producer_service.sources import FetchResult, Source
+from producer_service.sources import FetchResult, Market, Source
 from producer_service.sources.definition import SourceDefinition, SourceSettings
 from producer_service.wiring import Producer
 from quotes import Quote
@@ -88,7 +88,7 @@ class Pushing:
         self._seconds = itertools.count(FIRST)
         self._closed = threading.Event()
 
-    def listen(self, deliver: Callable[[FetchResult], None]) -> None:
+    def listen(self, deliver: Callable[[FetchResult], None], _market: Market) -> None:
         while not self._closed.wait(0.01):
             deliver(Ticking._at(next(self._seconds)))
 

@@ -25,7 +25,7 @@ class YahooSettings(SourceSettings):
     model_config = SettingsConfigDict(env_prefix="PRODUCER_YAHOO_")
 
     cache_dir: Path | None = Field(
-        None, description="writable directory for yfinance's caches; if unset, a temporary one"
+        default=None, description="writable directory for yfinance's caches; if unset, a temporary one"
     )
     extended_hours: bool = Field(
         default=False, description="also take prices before and after the regular session, and poll at those hours"

@@ -11,7 +11,7 @@ from tests.fakes.yahoo.corporate_actions import Events
 from tests.fakes.yahoo.faults import Fault, Faults, RequestLog
 from tests.fakes.yahoo.messages import TEXT, Request, Response, json
 from tests.fakes.yahoo.site import Site
-from tests.fakes.yahoo.streaming import Streams
+from tests.fakes.yahoo.streaming import StreamFaults, Streams
 
 HELP = """\
 GET  /control/requests        the requests since the last reset, oldest first
@@ -27,6 +27,8 @@ POST /control/faults          {"path": "finance/quote", "status": 429, "body": "
                               {"path": "^fc", "connect": "refuse"} fails new connections ("garble": no TLS);
                               "times": -1 is always
 POST /control/disconnect      {"code": 1001} ends all streaming connections, {"code": null} without a close frame
+POST /control/stream          {"stall": true} sends no prices, {"deaf": true} ignores clients, {"garbage": true},
+                              {"duplicate": true} and {"reorder": true} disturb the messages; {} ends all that
 """
 
 
@@ -83,6 +85,7 @@ class Control:
                 self._site.cookies.crumb_text = None
                 self._site.actions.clear()
                 self._site.quotes.forget()
+                self._streams.faults = StreamFaults()
             case "POST", "/control/expire-crumbs":
                 self._site.cookies.expire_crumbs()
             case "POST", "/control/actions":
@@ -96,10 +99,16 @@ class Control:
                 self._clock.set(setting.now, setting.speed)
             case "POST", "/control/faults":
                 self._faults.add(msgspec.json.decode(request.body, type=Fault))
-            case "POST", "/control/disconnect":
-                self._streams.disconnect(msgspec.json.decode(request.body, type=Disconnection).code)
+            case "POST", "/control/disconnect" | "/control/stream":
+                self._disturb(request)
             case "GET", "/":
                 return Response(200, HELP.encode(), TEXT)
             case _:
                 return Response(404, HELP.encode(), TEXT)
         return json({})
+
+    def _disturb(self, request: Request) -> None:
+        if request.path == "/control/stream":
+            self._streams.faults = msgspec.json.decode(request.body, type=StreamFaults)
+        else:
+            self._streams.disconnect(msgspec.json.decode(request.body, type=Disconnection).code)

@@ -46,7 +46,7 @@ class LocalYahoo:
         """The environment in which a process reaches it. Empty if that is arranged elsewhere."""
 
     def reset(self) -> None:
-        """Forget requests, faults, the text of crumbs, and corporate actions."""
+        """Forget requests, faults, those of streams too, the text of crumbs, and corporate actions."""
         self._post("reset")
 
     def expire_crumbs(self) -> None:
@@ -72,6 +72,10 @@ class LocalYahoo:
     def disconnect_streams(self, code: int | None = None) -> None:
         """End all streaming connections: with a close frame of this code, or without any."""
         self._post("disconnect", {"code": code})
+
+    def disturb_streams(self, **faults: bool) -> None:
+        """Have the streaming connections go wrong: see `StreamFaults`. Without faults, they are right again."""
+        self._post("stream", faults)
 
     def requests(self, path: str = "") -> list[LoggedRequest]:
         """The requests since the last reset whose path starts so, oldest first."""

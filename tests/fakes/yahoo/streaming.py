@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -26,6 +26,24 @@ class Subscription(msgspec.Struct):
     unsubscribe: list[str] = []
 
 
+class StreamFaults(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What goes wrong on all streaming connections, until it is set anew."""
+
+    stall: bool = False
+    """No prices are sent."""
+    deaf: bool = False
+    """What clients send is ignored, pings included, as if the network had forgotten the connection."""
+    garbage: bool = False
+    """Before each price comes a frame that is none."""
+    duplicate: bool = False
+    """Each price is sent twice."""
+    reorder: bool = False
+    """Each price is held back until the next one has been sent."""
+
+
+_GARBAGE = ("", "{", '{"type":"pricing","message":"!"}', '{"type":"pricing","message":"CgdCVEMt"}')
+
+
 class Streams:
     """All open connections. Each gets the price of a subscribed symbol at once, and then whenever it changes.
 
@@ -37,10 +55,11 @@ class Streams:
         self._clock = clock
         self._interval_seconds = interval_seconds
         self._open: set[Stream] = set()
+        self.faults = StreamFaults()
 
     async def serve(self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection, from its opening request to its end."""
-        stream = Stream(reader, writer)
+        stream = Stream(reader, writer, lambda: self.faults.deaf)
         self._open.add(stream)
         sending = asyncio.create_task(self._send_prices(stream))
         try:
@@ -58,7 +77,11 @@ class Streams:
 
     async def _send_prices(self, stream: Stream) -> None:
         sent: dict[str, tuple[Any, Any]] = {}
+        held: list[str] = []
         while True:
+            if self.faults.stall:
+                await stream.wait_for_subscription(self._interval_seconds)
+                continue
             for symbol in stream.symbols - sent.keys():
                 sent[symbol] = (None, None)
             for symbol in sent.keys() - stream.symbols:
@@ -70,16 +93,26 @@ class Streams:
                 values = pricing(quote)
                 if (values["time"], values["price"]) != before:
                     sent[symbol] = (values["time"], values["price"])
-                    await stream.send(message(quote))
+                    for text in self._disturbed(message(quote), held):
+                        await stream.send(text)
             await stream.wait_for_subscription(self._interval_seconds)
+
+    def _disturbed(self, text: str, held: list[str]) -> list[str]:
+        """What is sent instead of a message. `held` keeps what is held back for later."""
+        faults = self.faults
+        texts = [_GARBAGE[len(text) % len(_GARBAGE)]] * faults.garbage + [text] * (1 + faults.duplicate)
+        if faults.reorder:
+            texts, held[:] = ([], texts) if not held else (texts + held, [])
+        return texts
 
 
 class Stream:
-    """One WebSocket connection."""
+    """One WebSocket connection. While it `is_deaf`, it ignores what the client sends."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_deaf: Callable[[], bool]) -> None:
         self._reader = reader
         self._writer = writer
+        self._is_deaf = is_deaf
         self._protocol = ServerProtocol()
         self._subscribed = asyncio.Event()
         self.symbols: set[str] = set()
@@ -95,7 +128,8 @@ class Stream:
             data = await self._reader.read(65_536)
             if not data:
                 return
-            self._protocol.receive_data(data)
+            if not self._is_deaf():
+                self._protocol.receive_data(data)
 
     async def send(self, text: str) -> None:
         """Send a text frame, if the connection is open."""

@@ -58,7 +58,10 @@ def test_quote_names_a_mistake_in_the_words_of_the_user(run: Run) -> None:
         "  '{}' is not a symbol",
     ]
     done = run("quote", "AAPL", code=2, PRODUCER_SOURCE="bloomberg")
-    assert "PRODUCER_SOURCE: 'bloomberg': is not a source; the sources are yahoo, replay, synthetic" in done.stderr
+    assert (
+        "PRODUCER_SOURCE: 'bloomberg': is not a source; the sources are yahoo, yahoo_stream, replay, synthetic"
+        in done.stderr
+    )
 
 
 def test_quote_needs_symbols_for_a_source_without_its_own(run: Run) -> None:

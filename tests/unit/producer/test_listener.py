@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -11,12 +12,14 @@ from typing import Any
 
 import pytest
 import structlog.testing
+from msgspec.structs import replace
 
 from producer_service.errors import JournalError
 from producer_service.journal import Journal
-from producer_service.listener import Listener, first_result
+from producer_service.listener import GroupMarket, Listener, first_result
+from producer_service.market_hours import OPEN_ALWAYS
 from producer_service.packing import Row
-from producer_service.sources import Failure, FetchResult, Rejected
+from producer_service.sources import ConnectionReport, Failure, FetchResult, Rejected
 from quotes import Quote
 from tests.fakes.producer_bench import LANES, Bench, FakeSource, group
 from tests.fakes.pushed_source import OPEN_END, FakePushedSource, Step
@@ -47,6 +50,7 @@ class Listening:
             source,
             bench.states,
             bench.intake,
+            bench.metrics,
             now=lambda: bench.now,
             stopping=bench.stopping,
             beat=bench.beat,
@@ -220,10 +224,76 @@ def test_results_are_logged_together(listen: Listen) -> None:
     assert (line["group"], line["fetched"], line["accepted"]) == ("us", 49, 49)
 
 
+def test_what_happened_to_a_connection_is_counted_once_for_all_groups(listen: Listen) -> None:
+    report = ConnectionReport(
+        connected_since=OPEN,
+        gap_since=OPEN,
+        messages=5,
+        garbage=2,
+        lags=(0.2, 3.0),
+        gaps=("stalled",),
+        reconnects=1,
+        missed=3,
+        corrected=1,
+    )
+    bench, source, _ = listen([FetchResult(is_push=True, connection=report), OPEN_END], groups=("us", "more"))
+    wait_for(source.is_quiet)
+
+    assert bench.count("pushed_messages_total", outcome="read") == 3
+    assert bench.count("pushed_messages_total", outcome="garbage") == 2
+    assert bench.count("pushed_gaps_total", reason="stalled") == 1
+    assert bench.count("pushed_reconnects_total") == 1
+    assert bench.count("pushed_differences_total", kind="missed") == 3
+    assert bench.count("pushed_differences_total", kind="corrected") == 1
+    assert (bench.count("pushed_lag_seconds_count"), bench.count("pushed_lag_seconds_sum")) == (2, 3.2)
+
+
+def test_the_status_shows_the_connection_and_its_gap(listen: Listen) -> None:
+    report = ConnectionReport(connected_since=None, gap_since=OPEN)
+    bench, source, _ = listen([FetchResult(is_push=True, connection=report), OPEN_END])
+    wait_for(source.is_quiet)
+
+    page = json.loads(bench.status.page())
+    assert page["groups"][0]["connection"] == {"connected_since": None, "gap_since": "2026-11-23T14:30:00.000Z"}
+    assert bench.count("pushed_gap_open") == 1
+
+
+def test_what_is_pushed_says_nothing_about_missing_symbols_and_pauses(listen: Listen) -> None:
+    until = OPEN + timedelta(minutes=1)
+    polled = FetchResult(missing=("MSFT",), inactive=("MSFT",), paused_until=until)
+    pushed = FetchResult(quotes=(make_quote("AAPL", 1),), is_push=True)
+    bench, source, _ = listen([polled, pushed, OPEN_END])
+    wait_for(source.is_quiet)
+
+    status = bench.states[0].poll_status
+    assert (status.missing, status.inactive, status.paused_until) == (("MSFT",), ("MSFT",), until)
+
+
+def test_a_market_names_the_symbols_whose_groups_are_due_and_trade(tmp_path: Path) -> None:
+    closed = replace(OPEN_ALWAYS, name="closed", sessions=(), zone="UTC")
+    bench = Bench(
+        FakeSource(),
+        tmp_path,
+        group("us", ("AAPL",)),
+        group("x", ("MSFT",), calendar="closed"),
+        calendars={"closed": closed},
+    )
+    market = GroupMarket(bench.states, lambda: bench.now)
+    try:
+        assert (market.due(), market.trading()) == (("AAPL", "MSFT"), ("AAPL",))
+        complete = FetchResult(complete_to=OPEN)
+        for state in bench.states:
+            bench.intake.accept(state, OPEN, complete)
+        assert market.due() == ("AAPL",), "the last poll of a closed exchange is over"
+        assert market.now() == OPEN
+    finally:
+        bench.close()
+
+
 class TestFirstResult:
     def test_is_the_first_of_several(self) -> None:
         source = FakePushedSource([result(1), result(2), OPEN_END])
-        assert first_result(source, PATIENCE_SECONDS) == result(1)
+        assert first_result(source, source.symbols, lambda: OPEN, PATIENCE_SECONDS) == result(1)
         assert source.is_closed
 
     @pytest.mark.parametrize(
@@ -235,5 +305,6 @@ class TestFirstResult:
         ],
     )
     def test_is_a_failure_if_none_comes(self, steps: list[Step], seconds: float, reason: str) -> None:
-        [failure] = first_result(FakePushedSource(steps), seconds).failures
+        source = FakePushedSource(steps)
+        [failure] = first_result(source, source.symbols, lambda: OPEN, seconds).failures
         assert failure.reason == reason

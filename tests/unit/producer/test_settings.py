@@ -68,7 +68,7 @@ def test_every_mistake_is_listed_at_once(monkeypatch: pytest.MonkeyPatch) -> Non
     expected = (
         "PRODUCER_POLL_INTERVALL_SECONDS: unknown; did you mean PRODUCER_POLL_INTERVAL_SECONDS?",
         "PRODUCER_STREAM_NAME: missing; the Kinesis stream",
-        "PRODUCER_SOURCE: 'bloomberg': is not a source; the sources are yahoo, replay, synthetic",
+        "PRODUCER_SOURCE: 'bloomberg': is not a source; the sources are yahoo, yahoo_stream, replay, synthetic",
         "PRODUCER_SYMBOLS: 'AAPL,B AD,{}': not a symbol: 'B AD', '{}'",
         "PRODUCER_LANES: '0': input should be greater than or equal to 1",
         "PRODUCER_HTTP_PORT: '70000': input should be less than or equal to 65535",

@@ -83,7 +83,7 @@ name = "not of a group"
         "group 2 (us): name: group 1 (us) has the same name",
         "group 2 (us): symbols: MSFT is in group 1 (us) already",
         "group 2 (us): interval_seconds: 0: expected `float` >= 0.1",
-        "group 2 (us): source: 'bloomberg': is not a source; the sources are yahoo, replay, synthetic",
+        "group 2 (us): source: 'bloomberg': is not a source; the sources are yahoo, yahoo_stream, replay, synthetic",
         "group 3: name: missing",
         "group 3: symbols: missing",
     ]
