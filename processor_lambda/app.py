@@ -13,7 +13,7 @@ import msgspec
 
 from aws_requests import Service, Unavailable, credentials_of, endpoint_of, region_of
 from processor_lambda import metrics
-from processor_lambda.adapters.dynamodb import DynamoBarTable, DynamoStateTable, DynamoTable
+from processor_lambda.adapters.dynamodb import DynamoBarTable, DynamoQuoteTable, DynamoStateTable
 from processor_lambda.adapters.rules import S3Rules
 from processor_lambda.adapters.s3 import S3Archive, url_of_bucket
 from processor_lambda.adapters.sns import SnsTopic
@@ -44,8 +44,8 @@ def wire(settings: Settings, environment: Mapping[str, str]) -> tuple[Processor,
     )
     processor = Processor(
         archive=S3Archive(s3, settings.archive_bucket),
-        quotes=DynamoTable(dynamodb, settings.quotes_table, ("symbol", "timestamp")),
-        bars=DynamoBarTable(dynamodb, settings.bars_table, ("symbol", "minute")),
+        quotes=DynamoQuoteTable(dynamodb, settings.quotes_table),
+        bars=DynamoBarTable(dynamodb, settings.bars_table),
         states=DynamoStateTable(dynamodb, settings.state_table),
         alerts=SnsTopic(service("sns"), settings.alerts_topic_arn),
         quarantine=SqsQuarantine(service("sqs"), settings.quarantine_queue_url),

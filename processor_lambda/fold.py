@@ -197,7 +197,6 @@ class _LaneFold:
             self._symbols[symbol] = replace(state, alert_states=kept)
 
     def _take_quote(self, quote: Quote, content: bytes) -> None:
-        minute = quote.event_time.replace(second=0, microsecond=0)
         before = self._symbols.get(quote.symbol)
         if before is not None and (quote.event_time, quote.revision) <= (before.event_time, before.revision):
             self.late += 1
@@ -208,6 +207,7 @@ class _LaneFold:
         if before is not None and has_other_currency and quote.event_time - before.event_time <= CURRENCY_PATIENCE:
             self.late += 1
             return
+        minute = symbol_state.minute_of(before, quote)
         if self._complete_to is not None and minute + MINUTE <= self._complete_to:
             self.late += 1
             if before is not None:
@@ -234,10 +234,12 @@ class _LaneFold:
         """The symbol's alert states after the rules for quotes were evaluated."""
         states = before.alert_states
         for rule in self._rules.for_symbol(quote.symbol).quote:
+            state = states.get(rule.id)
+            if state is None and rule.is_calm(quote):
+                continue
             signal = rule.signal(quote)
             if signal is None:
                 continue
-            state = states.get(rule.id)
             if state is not None and is_new_day(before, quote):
                 state = AlertState(0, 0, state.raised_at)  # on a new day, the same move is announced again
             state, is_raised = evaluate(state, signal, quote.event_time, rule.cooldown)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import NamedTuple, Protocol
 
 import msgspec
 
 from lane_state import Alert, LaneState
 from processor_lambda.rows import Row
+from quotes import Quote
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -85,15 +87,18 @@ class Archive(Protocol):
         """Write or replace an object. Returns its `s3://` address."""
 
 
-class Table(Protocol):
-    """A table of rows."""
+class QuoteTable(Protocol):
+    """The table of quotes."""
+
+    def put(self, quotes: Sequence[Quote], anomaly_percent: Decimal, ttl_days: int) -> None:
+        """Write or replace the rows of quotes (`rows.quote_row`). Of quotes with the same key, the last is stored."""
+
+
+class BarTable(Protocol):
+    """The table of bars."""
 
     def put(self, rows: Sequence[Row]) -> None:
         """Write or replace rows. If several rows have the same key, the last one is stored."""
-
-
-class BarTable(Table, Protocol):
-    """The table of bars."""
 
     def before(self, symbol: str, minute: datetime, count: int) -> list[Row]:
         """The last rows of a symbol before a minute, at most `count`, oldest first."""

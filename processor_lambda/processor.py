@@ -13,17 +13,26 @@ from datetime import datetime
 import msgspec
 
 from aws_requests import Unavailable
-from lane_state import WHOLE, Bar, LaneState, Position, Publication
+from lane_state import WHOLE, LaneState, Position, Publication
 from processor_lambda import archive
 from processor_lambda.alerts import Rules
 from processor_lambda.errors import CommitConflict
 from processor_lambda.fold import Fold, PositionedLine, without_future
 from processor_lambda.indicators import Indicators
-from processor_lambda.ports import Archive, BarTable, Quarantine, QuarantineMessage, StateTable, Stored, Table, Topic
+from processor_lambda.ports import (
+    Archive,
+    BarTable,
+    Quarantine,
+    QuarantineMessage,
+    QuoteTable,
+    StateTable,
+    Stored,
+    Topic,
+)
 from processor_lambda.quarantine import Overflow, message_of_alert, messages_of
 from processor_lambda.records import ParsedRecord, Record, parse_record
 from processor_lambda.report import Report
-from processor_lambda.rows import Row, bar_row, quote_row
+from processor_lambda.rows import bar_row
 from processor_lambda.settings import Settings
 from processor_lambda.warmup import BARS_NEEDED, first_minutes, warmed_up
 from quotes import Quote, decode, lanes_of_key
@@ -36,7 +45,7 @@ class Processor:
         self,
         *,
         archive: Archive,
-        quotes: Table,
+        quotes: QuoteTable,
         bars: BarTable,
         states: StateTable,
         alerts: Topic,
@@ -121,7 +130,7 @@ class Processor:
         quotes = [line for parsed in batch for line in parsed.lines if isinstance(line, Quote)]
         counts["quotes"] += len(quotes)
         if not self._rows_by_minute:
-            self._quotes.put([self._quote_row(quote) for quote in quotes])
+            self._put_rows(quotes)
         messages: list[QuarantineMessage] = []
         for parsed in batch:
             refused = messages_of(parsed, self._settings.release)
@@ -187,7 +196,7 @@ class Processor:
             for lane, state in states.items()
         }
         bars = [item.bar for items in unpublished.values() for item in items if item.bar]
-        self._quotes.put([row for bar in bars if bar.line for row in self._minute_row(bar)])
+        self._put_rows([quote for bar in bars if bar.line for quote in _quotes_in(bar.line)])
         self._bars.put([bar_row(bar, self._settings.bar_ttl_days) for bar in bars])
         counts["bars"] += len(bars)
         for lane, items in unpublished.items():
@@ -202,12 +211,13 @@ class Processor:
                 # Before the next lane's alerts: if the function dies first, this lane's are published again.
                 self._states.raise_mark(lane, items[-1].number)
 
-    def _minute_row(self, bar: Bar) -> list[Row]:
-        """The row of a minute's last quote, from the line that its bar kept."""
-        return [self._quote_row(good.line) for good in decode(bar.line).good if isinstance(good.line, Quote)]
+    def _put_rows(self, quotes: Sequence[Quote]) -> None:
+        self._quotes.put(quotes, self._settings.anomaly_percent, self._settings.quote_ttl_days)
 
-    def _quote_row(self, quote: Quote) -> Row:
-        return quote_row(quote, self._settings.anomaly_percent, self._settings.quote_ttl_days)
+
+def _quotes_in(line: bytes) -> list[Quote]:
+    """The quote in the line that a bar kept."""
+    return [good.line for good in decode(line).good if isinstance(good.line, Quote)]
 
 
 def _beyond(state: LaneState, records: Sequence[ParsedRecord]) -> list[ParsedRecord]:

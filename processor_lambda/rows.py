@@ -5,8 +5,12 @@ A quote's row depends only on the quote. So rows can be written twice and in any
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
+from functools import lru_cache
+
+import msgspec
 
 from lane_state import Bar
 from quotes import Quote, to_iso
@@ -19,13 +23,27 @@ _DAY_SECONDS = 86_400
 _LEAST = 1e-30
 PERCENT_PLACES = 6
 _PERCENT_QUANTUM = Decimal(1).scaleb(-PERCENT_PLACES)
-_HUNDRED = Decimal(100)
-_FOUR = Decimal(4)
 _MOST_DIGITS = 38 - PERCENT_PLACES - 1
 """The most digits before the point of a percentage that has all its places. One is left for rounding up."""
 _CONTEXT = Context(prec=38, rounding=ROUND_HALF_EVEN)
 """DynamoDB's precision of 38 digits, to which computed columns are rounded. A price has up to 38 digits, so the sum of
 four may have 39, and Python's default of 28 would round most of them."""
+
+
+class StoredAttribute(msgspec.Struct, frozen=True):
+    """An attribute in DynamoDB's JSON: a text or a number."""
+
+    S: str | None = None
+    N: Decimal | None = None
+
+
+_decode_item = msgspec.json.Decoder(dict[str, StoredAttribute]).decode
+
+
+def row_of(item: Mapping[str, StoredAttribute]) -> Row:
+    """The row in an item."""
+    values = {name: value.N if value.S is None else value.S for name, value in item.items()}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def timestamp_of(quote: Quote) -> str:
@@ -42,59 +60,86 @@ def change_percent_of(quote: Quote) -> Decimal | None:
     """
     if not quote.previous_close:
         return None
-    change = _CONTEXT.multiply(_CONTEXT.subtract(quote.price, quote.previous_close), _HUNDRED)
-    percent = _CONTEXT.divide(change, quote.previous_close.copy_abs())
-    return percent if percent.adjusted() >= _MOST_DIGITS else percent.quantize(_PERCENT_QUANTUM, context=_CONTEXT)
+    with localcontext(_CONTEXT):
+        return _percent(quote.price - quote.previous_close, quote.previous_close)
 
 
-def quote_row(quote: Quote, anomaly_percent: Decimal, ttl_days: int) -> Row:  # noqa: C901, PLR0912  (a loop takes a fifth longer)
-    """The row of a quote. `moving_average` is (open + high + low + price) / 4, as in the tutorial this grew from.
+def _percent(change: Decimal, previous_close: Decimal) -> Decimal:
+    percent = change * 100 / abs(previous_close)
+    return percent if percent.adjusted() >= _MOST_DIGITS else percent.quantize(_PERCENT_QUANTUM)
 
-    Prices are exact. The computed columns (`moving_average`, `change`, `change_percent`) are rounded to 38 digits.
+
+def quote_items(quotes: Iterable[Quote], anomaly_percent: Decimal, ttl_days: int) -> list[str]:
+    """The rows of quotes, each as the JSON of a DynamoDB item. If several have the same key, only the last is there.
+
+    `moving_average` is (open + high + low + price) / 4, as in the tutorial this grew from. Prices are exact. The
+    computed columns (`moving_average`, `change`, `change_percent`) are rounded to 38 digits.
     """
-    row: Row = {
-        "symbol": quote.symbol,
-        "timestamp": timestamp_of(quote),
-        "price": quote.price,
-        "source": quote.source,
-        "ingest_time": to_iso(quote.ingest_time),
-    }
-    if quote.open is not None:
-        row["open"] = quote.open
-    if quote.high is not None:
-        row["high"] = quote.high
-    if quote.low is not None:
-        row["low"] = quote.low
-    if quote.open is not None and quote.high is not None and quote.low is not None:
-        total = _CONTEXT.add(_CONTEXT.add(quote.open, quote.high), _CONTEXT.add(quote.low, quote.price))
-        row["moving_average"] = _CONTEXT.divide(total, _FOUR)
-    if quote.previous_close is not None:
-        row["previous_close"] = quote.previous_close
-        row["change"] = _CONTEXT.subtract(quote.price, quote.previous_close)
-        change_percent = change_percent_of(quote)
-        if change_percent is not None:
-            row["change_percent"] = change_percent
-            row["anomaly"] = "Yes" if abs(change_percent) > anomaly_percent else "No"
+    items: dict[tuple[str, str], str] = {}
+    with localcontext(_CONTEXT):  # operators take a third of the time of the context's methods
+        for quote in quotes:
+            timestamp = timestamp_of(quote)
+            items[quote.symbol, timestamp] = _item(quote, timestamp, anomaly_percent, ttl_days)
+    return list(items.values())
+
+
+def quote_row(quote: Quote, anomaly_percent: Decimal, ttl_days: int) -> Row:
+    """The row of a quote, as `quote_items` writes it."""
+    [item] = quote_items([quote], anomaly_percent, ttl_days)
+    return row_of(_decode_item(item))
+
+
+def _item(quote: Quote, timestamp: str, anomaly_percent: Decimal, ttl_days: int) -> str:
+    """The item of a quote. Written as a text, it takes a third of the time of a dictionary that is encoded then."""
+    price, day_open, high, low, close = quote.price, quote.open, quote.high, quote.low, quote.previous_close
+    item = (
+        f'{{"symbol":{{"S":"{quote.symbol}"}},"timestamp":{{"S":"{timestamp}"}},"price":{{"N":"{price!s}"}},'
+        f'"ingest_time":{{"S":"{to_iso(quote.ingest_time)}"}}'
+    )
+    if day_open is not None:
+        item += f',"open":{{"N":"{day_open!s}"}}'
+    if high is not None:
+        item += f',"high":{{"N":"{high!s}"}}'
+    if low is not None:
+        item += f',"low":{{"N":"{low!s}"}}'
+    if day_open is not None and high is not None and low is not None:
+        item += f',"moving_average":{{"N":"{(day_open + high + (low + price)) / 4!s}"}}'
+    if close is not None:
+        change = price - close
+        item += f',"previous_close":{{"N":"{close!s}"}},"change":{{"N":"{change!s}"}}'
+        if close:
+            percent = _percent(change, close)
+            anomaly = "Yes" if abs(percent) > anomaly_percent else "No"
+            item += f',"change_percent":{{"N":"{percent!s}"}},"anomaly":{{"S":"{anomaly}"}}'
     if quote.volume is not None:
-        row["volume"] = quote.volume
-    if quote.currency is not None:
-        row["currency"] = quote.currency
-    if quote.exchange is not None:
-        row["exchange"] = quote.exchange
-    if quote.market_state is not None:
-        row["market_state"] = quote.market_state
-    if quote.delay_minutes is not None:
-        row["delay_minutes"] = quote.delay_minutes
+        item += f',"volume":{{"N":"{quote.volume}"}}'
     if quote.source_time is not None:
-        row["source_time"] = to_iso(quote.source_time)
-    if quote.volume_period is not None:
-        row["volume_period"] = quote.volume_period
-    if quote.provenance is not None:
-        row["provenance"] = quote.provenance
-    expires_at = _expiry(quote.ingest_time, ttl_days)
-    if expires_at is not None:
-        row["expires_at"] = expires_at
-    return row
+        item += f',"source_time":{{"S":"{to_iso(quote.source_time)}"}}'
+    if ttl_days:
+        item += f',"expires_at":{{"N":"{_expiry(quote.ingest_time, ttl_days)}"}}'
+    labels = _labels(
+        quote.source,
+        quote.currency,
+        quote.exchange,
+        quote.market_state,
+        quote.delay_minutes,
+        quote.volume_period,
+        quote.provenance,
+    )
+    return f"{item},{labels}}}"
+
+
+# The texts of a symbol are the same all day.
+@lru_cache(maxsize=4_096)
+def _labels(*values: str | int | None) -> str:
+    """The members of an item whose values seldom change."""
+    names = ("source", "currency", "exchange", "market_state", "delay_minutes", "volume_period", "provenance")
+    attributes = {
+        name: {"S": value} if isinstance(value, str) else {"N": str(value)}
+        for name, value in zip(names, values, strict=True)
+        if value is not None
+    }
+    return msgspec.json.encode(attributes).decode()[1:-1]
 
 
 def bar_row(bar: Bar, ttl_days: int) -> Row:

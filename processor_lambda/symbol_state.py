@@ -40,6 +40,13 @@ def new(quote: Quote, warm: Indicators | None, split: Split | None) -> SymbolSta
     )
 
 
+def minute_of(before: SymbolState | None, quote: Quote) -> datetime:
+    """The start of the minute of a quote. It is nearly always that of the current bar, and `replace` is slow."""
+    if before is not None and before.bar is not None and timedelta() <= quote.event_time - before.bar.minute < MINUTE:
+        return before.bar.minute
+    return quote.event_time.replace(second=0, microsecond=0)
+
+
 def after(
     before: SymbolState, quote: Quote, bar: Bar, count: Count, alert_states: dict[str, AlertState]
 ) -> SymbolState:

@@ -15,8 +15,8 @@ from aws_requests import ATTEMPTS, Refused, Service, Unavailable, attempts
 from lane_state import START, LaneState, pack, unpack
 from processor_lambda.errors import CommitConflict, PermanentFailure
 from processor_lambda.ports import Stored
-from processor_lambda.rows import Row
-from quotes import to_iso
+from processor_lambda.rows import Row, StoredAttribute, quote_items, row_of
+from quotes import Quote, to_iso
 
 MARK_SUFFIX = "#published"
 """The key of a lane's published mark is the lane's key with this suffix."""
@@ -76,37 +76,26 @@ class _BatchGetResponse(msgspec.Struct, frozen=True):
     UnprocessedKeys: dict[str, _Keys] = {}
 
 
-class _StoredAttribute(msgspec.Struct, frozen=True):
-    S: str | None = None
-    N: Decimal | None = None
-
-
 class _QueryResponse(msgspec.Struct, frozen=True):
-    Items: list[dict[str, _StoredAttribute]]
+    Items: list[dict[str, StoredAttribute]]
 
 
 class _PutResponse(msgspec.Struct, frozen=True):
     """The response to PutItem. Its content is not needed."""
 
 
-class DynamoTable:
-    """A table of rows with a hash and a range key."""
+class _Table:
+    """A table of rows."""
 
-    def __init__(
-        self, service: Service, name: str, key: tuple[str, str], sleep: Callable[[float], None] = time.sleep
-    ) -> None:
-        self._service, self._name, self._key, self._sleep = service, name, key, sleep
-
-    def put(self, rows: Sequence[Row]) -> None:
-        """See `ports.Table`."""
-        # A packet may have been sent twice, and DynamoDB refuses a batch with the same key twice.
-        first, second = self._key
-        unique = list({(row[first], row[second]): row for row in rows}.values())
-        for start in range(0, len(unique), DYNAMODB_BATCH_WRITE_ITEMS):
-            batch = unique[start : start + DYNAMODB_BATCH_WRITE_ITEMS]
-            self._write([_WriteRequest(_PutRequest(_item(row))) for row in batch])
+    def __init__(self, service: Service, name: str, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._service, self._name, self._sleep = service, name, sleep
 
     def _write(self, requests: Sequence[_WriteRequest | msgspec.Raw]) -> None:
+        """Send requests for the rows of different keys."""
+        for start in range(0, len(requests), DYNAMODB_BATCH_WRITE_ITEMS):
+            self._write_batch(requests[start : start + DYNAMODB_BATCH_WRITE_ITEMS])
+
+    def _write_batch(self, requests: Sequence[_WriteRequest | msgspec.Raw]) -> None:
         for _ in attempts(self._sleep):
             request = {"RequestItems": {self._name: requests}}
             response = _call(self._service, "BatchWriteItem", request, _BatchWriteResponse)
@@ -116,8 +105,23 @@ class DynamoTable:
         raise Unavailable(f"{self._name}: {len(requests)} rows are still unprocessed after {ATTEMPTS} attempts")
 
 
-class DynamoBarTable(DynamoTable):
+class DynamoQuoteTable(_Table):
+    """The table of quotes."""
+
+    def put(self, quotes: Sequence[Quote], anomaly_percent: Decimal, ttl_days: int) -> None:
+        """See `ports.QuoteTable`."""
+        items = quote_items(quotes, anomaly_percent, ttl_days)
+        self._write([msgspec.Raw(f'{{"PutRequest":{{"Item":{item}}}}}') for item in items])
+
+
+class DynamoBarTable(_Table):
     """The table of bars."""
+
+    def put(self, rows: Sequence[Row]) -> None:
+        """See `ports.BarTable`."""
+        # The bars of a batch may have a key twice, and DynamoDB refuses a request with the same key twice.
+        unique = {(row["symbol"], row["minute"]): row for row in rows}
+        self._write([_WriteRequest(_PutRequest(_item(row))) for row in unique.values()])
 
     def before(self, symbol: str, minute: datetime, count: int) -> list[Row]:
         """See `ports.BarTable`."""
@@ -130,7 +134,7 @@ class DynamoBarTable(DynamoTable):
             "Limit": count,
         }
         response = _call(self._service, "Query", request, _QueryResponse)
-        return [_row(item) for item in reversed(response.Items)]
+        return [row_of(item) for item in reversed(response.Items)]
 
 
 class DynamoStateTable:
@@ -221,9 +225,3 @@ def _item(row: Row) -> dict[str, _Text | _Number | _Exact]:
         name: _Text(value) if type(value) is str else _Exact(value) if type(value) is Decimal else _Number(str(value))
         for name, value in row.items()
     }
-
-
-def _row(item: dict[str, _StoredAttribute]) -> Row:
-    """The row that an item was written from. Rows have two types of attributes, texts and numbers."""
-    values = {name: value.N if value.S is None else value.S for name, value in item.items()}
-    return {name: value for name, value in values.items() if value is not None}

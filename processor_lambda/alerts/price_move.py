@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from functools import lru_cache
 from typing import Self
 
 from msgspec.structs import replace
@@ -32,6 +34,13 @@ class PriceMove(AlertRule, frozen=True, kw_only=True, tag="price_move"):
         change = float(quote.price - quote.previous_close) * 100 / abs(float(quote.previous_close))
         return Signal(round(change, PERCENT_PLACES), symmetric(self.percent or 0.0, self.rearm))
 
+    def is_calm(self, quote: Quote) -> bool:
+        """Whether the price is so near to the previous close that the signal is certainly off, if it was off before."""
+        if quote.previous_close is None or self.percent is None:
+            return False
+        lowest, highest = _calm_prices(quote.previous_close, self.percent)
+        return lowest < quote.price < highest
+
     def alert(self, quote: Quote, signal: Signal) -> Alert:
         """The alert about a quote."""
         price = short_price(quote.price, quote.open, quote.high, quote.low, quote.previous_close)
@@ -45,3 +54,10 @@ class PriceMove(AlertRule, frozen=True, kw_only=True, tag="price_move"):
                 "threshold": significant(self.percent or 0.0),
             },
         )
+
+
+@lru_cache(maxsize=4_096)
+def _calm_prices(previous_close: Decimal, percent: float) -> tuple[Decimal, Decimal]:
+    """The prices between which no signal is beyond `percent`, however it is rounded."""
+    margin = abs(previous_close) * Decimal(max(percent * 0.999 - 10**-PERCENT_PLACES, 0)) / 100
+    return previous_close - margin, previous_close + margin

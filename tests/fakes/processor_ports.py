@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from decimal import Decimal
 from functools import lru_cache
 
 from lane_state import Alert, LaneState, pack, unpack
 from processor_lambda.errors import CommitConflict
 from processor_lambda.ports import QuarantineMessage, RefusedAlert, Stored
-from processor_lambda.rows import Row
-from quotes import to_iso
+from processor_lambda.rows import Row, quote_row
+from quotes import Quote, to_iso
 
 
 def _no_fault(call: str) -> None:
@@ -34,7 +35,7 @@ class World:
         self.alerts: list[Alert] = []
         self.messages: list[QuarantineMessage] = []
         self.archive = MemoryArchive(self)
-        self.quotes = MemoryTable(self, "rows", self.rows, ("symbol", "timestamp"))
+        self.quotes = MemoryQuoteTable(self)
         self.bars = MemoryBarTable(self, "bars", self.bar_rows, ("symbol", "minute"))
         self.state_table = MemoryStateTable(self)
         self.topic = MemoryTopic(self)
@@ -56,17 +57,28 @@ class MemoryArchive:
 
 
 class MemoryTable:
-    """See `ports.Table`."""
+    """A table of rows."""
 
     def __init__(self, world: World, name: str, rows: dict[tuple[str, ...], Row], key: tuple[str, str]) -> None:
         self._world, self._name, self._rows, self._key = world, name, rows, key
 
     def put(self, rows: Sequence[Row]) -> None:
-        """See `ports.Table`. A fault may happen between any two rows."""
+        """Write rows. A fault may happen between any two rows."""
         for row in rows:
             self._world.fault(f"{self._name}.put")
             self._rows[tuple(str(row[name]) for name in self._key)] = row
             self._world.fault(f"{self._name}.put done")
+
+
+class MemoryQuoteTable:
+    """See `ports.QuoteTable`."""
+
+    def __init__(self, world: World) -> None:
+        self._table = MemoryTable(world, "rows", world.rows, ("symbol", "timestamp"))
+
+    def put(self, quotes: Sequence[Quote], anomaly_percent: Decimal, ttl_days: int) -> None:
+        """See `ports.QuoteTable`. A fault may happen between any two rows."""
+        self._table.put([quote_row(quote, anomaly_percent, ttl_days) for quote in quotes])
 
 
 class MemoryBarTable(MemoryTable):

@@ -12,7 +12,7 @@ from aws_requests import Unavailable
 from lane_state import Alert, LaneState, unpack
 from processor_lambda.errors import CommitConflict
 from processor_lambda.ports import QuarantineMessage, RefusedAlert, Stored
-from processor_lambda.rows import Row, bar_row, quote_row
+from processor_lambda.rows import Row, bar_row
 from quotes import Quote, decode
 from tests.fakes.pipeline import SETTINGS
 from tests.fakes.processor_ports import MemoryArchive, MemoryQuarantine, MemoryStateTable, MemoryTable
@@ -163,8 +163,7 @@ class MinuteRowsBeforeCommit(TornStateTable):
         for item in state.pending:
             for good in decode(item.bar.line).good if item.bar is not None and item.bar.line else ():
                 if isinstance(good.line, Quote):
-                    row = quote_row(good.line, SETTINGS.anomaly_percent, SETTINGS.quote_ttl_days)
-                    self._world.quotes.put([row])
+                    self._world.quotes.put([good.line], SETTINGS.anomaly_percent, SETTINGS.quote_ttl_days)
         return super().commit(lane, state, read)
 
 

@@ -23,12 +23,13 @@ from processor_lambda.alerts import (
 from processor_lambda.ports import QuarantineMessage, RefusedAlert, Stored
 from processor_lambda.processor import Processor
 from processor_lambda.rows import Row, bar_row
+from quotes import Quote
 from tests.fakes.pipeline import OPEN, SETTINGS, make_processor
 from tests.fakes.processor_ports import (
     MemoryBarTable,
     MemoryQuarantine,
+    MemoryQuoteTable,
     MemoryStateTable,
-    MemoryTable,
     MemoryTopic,
     World,
 )
@@ -122,7 +123,7 @@ class Cloud(World):
         self.settings = SETTINGS
         self.reads_marks_first = False
         self.stored_rules = StoredRules()
-        self.quotes = PartialTable(self, "rows", self.rows, ("symbol", "timestamp"))
+        self.quotes = PartialQuoteTable(self)
         self.bars = PartialBarTable(self, "bars", self.bar_rows, ("symbol", "minute"))
         self.state_table: MemoryStateTable = TornStateTable(self)
         self.topic: MemoryTopic = RefusingTopic(self)
@@ -163,16 +164,21 @@ def processor_of(cloud: Cloud) -> Processor:
     return make_processor(cloud, settings=cloud.settings, rules=InstanceRules(cloud.stored_rules))
 
 
-class PartialTable(MemoryTable):
+class PartialQuoteTable(MemoryQuoteTable):
     """BatchWriteItem may leave out any of the rows."""
 
-    def put(self, rows: Sequence[Row]) -> None:
-        """See `ports.Table`."""
-        process_in_part(super().put, rows)
+    def put(self, quotes: Sequence[Quote], anomaly_percent: Decimal, ttl_days: int) -> None:
+        """See `ports.QuoteTable`."""
+        put = super().put
+        process_in_part(lambda quote: put(quote, anomaly_percent, ttl_days), quotes)
 
 
-class PartialBarTable(PartialTable, MemoryBarTable):
+class PartialBarTable(MemoryBarTable):
     """BatchWriteItem may leave out any of the bars."""
+
+    def put(self, rows: Sequence[Row]) -> None:
+        """See `ports.BarTable`."""
+        process_in_part(super().put, rows)
 
 
 class PartialQuarantine(MemoryQuarantine):

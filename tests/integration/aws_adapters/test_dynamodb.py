@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from aws_requests import ATTEMPTS, Service, Unavailable
 from lane_state import LaneState, Position, pack
-from processor_lambda.adapters.dynamodb import DynamoBarTable, DynamoStateTable, DynamoTable
+from processor_lambda.adapters.dynamodb import DynamoBarTable, DynamoQuoteTable, DynamoStateTable
 from processor_lambda.errors import CommitConflict, PermanentFailure
+from tests.fakes.pipeline import make_quote
 from tests.fakes.scripted_server import ScriptedServer, response
 from tests.support.aws_adapters import DONE, ROWS, STATE, Clock, error
 
@@ -20,23 +22,23 @@ from tests.support.aws_adapters import DONE, ROWS, STATE, Clock, error
 def written(server: ScriptedServer) -> list[list[str]]:
     """The symbols of each BatchWriteItem."""
     return [
-        [entry["PutRequest"]["Item"]["symbol"]["S"] for entry in json.loads(request.body)["RequestItems"]["quotes"]]
+        [entry["PutRequest"]["Item"]["symbol"]["S"] for entry in json.loads(request.body)["RequestItems"]["bars"]]
         for request in server.requests
     ]
 
 
 def unprocessed(*numbers: int) -> bytes:
-    items = [{"PutRequest": {"Item": {"symbol": {"S": f"S{number}"}, "timestamp": {"S": "t"}}}} for number in numbers]
-    return response(200, json.dumps({"UnprocessedItems": {"quotes": items} if items else {}}).encode())
+    items = [{"PutRequest": {"Item": {"symbol": {"S": f"S{number}"}, "minute": {"S": "t"}}}} for number in numbers]
+    return response(200, json.dumps({"UnprocessedItems": {"bars": items} if items else {}}).encode())
 
 
 @pytest.fixture
-def table(dynamodb: Service, clock: Clock) -> DynamoTable:
-    return DynamoTable(dynamodb, "quotes", ("symbol", "timestamp"), sleep=clock.sleep)
+def table(dynamodb: Service, clock: Clock) -> DynamoBarTable:
+    return DynamoBarTable(dynamodb, "bars", sleep=clock.sleep)
 
 
 def test_rows_are_sent_in_batches_and_unprocessed_ones_again(
-    server: ScriptedServer, table: DynamoTable, clock: Clock
+    server: ScriptedServer, table: DynamoBarTable, clock: Clock
 ) -> None:
     server.play(unprocessed(), unprocessed(26, 49), unprocessed(49), unprocessed(), unprocessed())
     table.put(ROWS)
@@ -46,45 +48,57 @@ def test_rows_are_sent_in_batches_and_unprocessed_ones_again(
     assert {request.headers["x-amz-target"] for request in server.requests} == {"DynamoDB_20120810.BatchWriteItem"}
 
 
-def test_rows_that_remain_unprocessed_fail_the_batch(server: ScriptedServer, table: DynamoTable) -> None:
+def test_rows_that_remain_unprocessed_fail_the_batch(server: ScriptedServer, table: DynamoBarTable) -> None:
     server.play(*[unprocessed(3)] * ATTEMPTS)
-    with pytest.raises(Unavailable, match="quotes: 1 rows are still unprocessed after 6 attempts"):
+    with pytest.raises(Unavailable, match="bars: 1 rows are still unprocessed after 6 attempts"):
         table.put(ROWS[:5])
 
 
-@pytest.mark.parametrize(
-    "body", [b"{}", b"", b"[]", b'{"UnprocessedItems":null}', b'{"UnprocessedItems":{"quotes":7}}']
-)
+@pytest.mark.parametrize("body", [b"{}", b"", b"[]", b'{"UnprocessedItems":null}', b'{"UnprocessedItems":{"bars":7}}'])
 def test_a_response_without_unprocessed_items_fails_the_batch(
-    server: ScriptedServer, table: DynamoTable, body: bytes
+    server: ScriptedServer, table: DynamoBarTable, body: bytes
 ) -> None:
     server.play(response(200, body))
     with pytest.raises(Unavailable, match="dynamodb BatchWriteItem: invalid response"):
         table.put(ROWS[:5])
 
 
-def test_the_last_of_several_rows_with_the_same_key_is_written(server: ScriptedServer, table: DynamoTable) -> None:
+def test_the_last_of_several_rows_with_the_same_key_is_written(server: ScriptedServer, table: DynamoBarTable) -> None:
     server.play(unprocessed())
-    table.put([*ROWS[:2], {**ROWS[0], "price": Decimal(7)}])
-    entries = json.loads(server.requests[0].body)["RequestItems"]["quotes"]
-    assert [entry["PutRequest"]["Item"]["price"]["N"] for entry in entries] == ["7", "1"]
+    table.put([*ROWS[:2], {**ROWS[0], "close": Decimal(7)}])
+    entries = json.loads(server.requests[0].body)["RequestItems"]["bars"]
+    assert [entry["PutRequest"]["Item"]["close"]["N"] for entry in entries] == ["7", "1"]
 
 
-def test_attributes_are_exact(server: ScriptedServer, table: DynamoTable) -> None:
+def test_attributes_are_exact(server: ScriptedServer, table: DynamoBarTable) -> None:
     server.play(unprocessed())
-    table.put([{"symbol": '"Ä', "timestamp": "t", "a": Decimal("-0.10"), "b": 2**62, "c": Decimal("1E-8")}])
-    [entry] = json.loads(server.requests[0].body)["RequestItems"]["quotes"]
+    table.put([{"symbol": '"Ä', "minute": "t", "a": Decimal("-0.10"), "b": 2**62, "c": Decimal("1E-8")}])
+    [entry] = json.loads(server.requests[0].body)["RequestItems"]["bars"]
     item = entry["PutRequest"]["Item"]
     assert (item["symbol"], item["a"], item["b"]) == ({"S": '"Ä'}, {"N": "-0.10"}, {"N": str(2**62)})
     assert Decimal(item["c"]["N"]) == Decimal("0.00000001")
 
 
-def test_no_rows_are_no_request(server: ScriptedServer, table: DynamoTable) -> None:
+def test_the_last_of_several_quotes_with_the_same_key_is_written(server: ScriptedServer, dynamodb: Service) -> None:
+    server.play(response(200, b'{"UnprocessedItems":{}}'))
+    quote = replace(make_quote(), source='a "source"\\')
+    quotes = [quote, replace(quote, revision=1), replace(quote, price=Decimal(7))]
+    DynamoQuoteTable(dynamodb, "quotes").put(quotes, Decimal(5), 30)
+    entries = json.loads(server.requests[0].body)["RequestItems"]["quotes"]
+    items = [entry["PutRequest"]["Item"] for entry in entries]
+    assert [item["price"]["N"] for item in items] == ["7", "100"]
+    assert [item["timestamp"]["S"][24:] for item in items] == ["", "#1"]
+    assert items[0]["source"] == {"S": quote.source}
+
+
+def test_no_rows_are_no_request(server: ScriptedServer, table: DynamoBarTable) -> None:
     table.put([])
     assert server.requests == []
 
 
-def test_an_item_that_dynamodb_never_accepts_is_a_permanent_failure(server: ScriptedServer, table: DynamoTable) -> None:
+def test_an_item_that_dynamodb_never_accepts_is_a_permanent_failure(
+    server: ScriptedServer, table: DynamoBarTable
+) -> None:
     server.play(error("ValidationException", message="Item size has exceeded the maximum allowed size"))
     with pytest.raises(PermanentFailure, match="Item size") as raised:
         table.put(ROWS[:5])
@@ -155,7 +169,7 @@ def test_a_higher_mark_is_not_lowered(server: ScriptedServer, states: DynamoStat
 def test_bars_before_a_minute_are_returned_oldest_first(server: ScriptedServer, dynamodb: Service) -> None:
     items = [{"symbol": {"S": "A"}, "minute": {"S": minute}, "close": {"N": "1.50"}} for minute in ("2", "1")]
     server.play(response(200, json.dumps({"Items": items, "Count": 2, "ScannedCount": 2}).encode()))
-    bars = DynamoBarTable(dynamodb, "bars", ("symbol", "minute"))
+    bars = DynamoBarTable(dynamodb, "bars")
     assert bars.before("A", datetime(2026, 11, 23, 14, 30, tzinfo=UTC), 9) == [
         {"symbol": "A", "minute": "1", "close": Decimal("1.50")},
         {"symbol": "A", "minute": "2", "close": Decimal("1.50")},

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from aws_requests import Service
 from aws_requests.credentials import credentials_of
-from processor_lambda.adapters.dynamodb import DynamoTable
+from processor_lambda.adapters.dynamodb import DynamoQuoteTable
 from processor_lambda.rows import quote_row
 from quotes import Quote, decode
 from replica.emulator import REGION, Emulator
@@ -31,7 +31,7 @@ def line(number: str, at: int) -> bytes:
 
 
 @pytest.fixture
-def table(emulator: Emulator) -> Iterator[DynamoTable]:
+def table(emulator: Emulator) -> Iterator[DynamoQuoteTable]:
     emulator.client("dynamodb").create_table(
         TableName=TABLE,
         AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in KEYS],
@@ -39,7 +39,7 @@ def table(emulator: Emulator) -> Iterator[DynamoTable]:
         BillingMode="PAY_PER_REQUEST",
     )
     service = Service("dynamodb", emulator.endpoint_url, REGION, credentials_of(emulator.environment({})))
-    yield DynamoTable(service, TABLE, KEYS)
+    yield DynamoQuoteTable(service, TABLE)
     service.close()
 
 
@@ -49,11 +49,11 @@ def table(emulator: Emulator) -> Iterator[DynamoTable]:
 @given(st.lists(edge_lines(), max_size=100))
 @example([line(number, at) for at, number in enumerate(EDGES)])
 def test_the_row_of_every_good_line_is_stored_exactly(
-    emulator: Emulator, table: DynamoTable, contents: list[bytes]
+    emulator: Emulator, table: DynamoQuoteTable, contents: list[bytes]
 ) -> None:
     quotes = [good.line for content in contents for good in decode(content).good if isinstance(good.line, Quote)]
     rows = {(row["symbol"], row["timestamp"]): row for row in (quote_row(quote, Decimal(5), 0) for quote in quotes)}
-    table.put(list(rows.values()))
+    table.put(quotes, Decimal(5), 0)
     client = emulator.client("dynamodb")
     for key, row in rows.items():
         item = client.get_item(

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from aws_requests import Refused, Service
 from lane_state import LaneState
-from processor_lambda.adapters.dynamodb import DynamoBarTable, DynamoStateTable, DynamoTable
+from processor_lambda.adapters.dynamodb import DynamoBarTable, DynamoStateTable
 from processor_lambda.adapters.s3 import S3Archive, url_of_bucket
 from processor_lambda.adapters.sns import SnsTopic
 from processor_lambda.adapters.sqs import SqsQuarantine
@@ -40,7 +40,7 @@ def test_the_requests_of_every_adapter_are_accepted(strict: Emulator, connect: C
     S3Archive(service("s3", url_of_bucket("a-bucket", strict.endpoint_url)), "a-bucket").put("raw-data/dt=1/ä", b"x")
     assert s3.get_object(Bucket="a-bucket", Key="raw-data/dt=1/ä")["Body"].read() == b"x"
 
-    for name, keys in (("rows", ("symbol", "timestamp")), ("bars", ("symbol", "minute")), ("state", ("lane",))):
+    for name, keys in (("rows", ("symbol", "minute")), ("bars", ("symbol", "minute")), ("state", ("lane",))):
         dynamodb.create_table(
             TableName=name,
             AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
@@ -49,9 +49,9 @@ def test_the_requests_of_every_adapter_are_accepted(strict: Emulator, connect: C
             ],
             BillingMode="PAY_PER_REQUEST",
         )
-    DynamoTable(service("dynamodb"), "rows", ("symbol", "timestamp")).put(ROWS)
+    DynamoBarTable(service("dynamodb"), "rows").put(ROWS)
     assert dynamodb.scan(TableName="rows")["Count"] == len(ROWS)
-    bars = DynamoBarTable(service("dynamodb"), "bars", ("symbol", "minute"))
+    bars = DynamoBarTable(service("dynamodb"), "bars")
     stored: list[Row] = [
         {"symbol": "A", "minute": f"2026-11-23T14:{minute}:00.000Z", "close": Decimal("1E-8")}
         for minute in (28, 29, 30)
@@ -102,4 +102,4 @@ def test_requests_with_wrong_keys_are_refused(strict: Emulator, connect: Connect
     environment = strict.environment({}) | {"AWS_ACCESS_KEY_ID": "AKIDNOBODY", "AWS_SECRET_ACCESS_KEY": "wrong"}
     service = connect("dynamodb", strict.endpoint_url, environment, environment["AWS_CA_BUNDLE"])
     with pytest.raises(Refused):
-        DynamoTable(service, "rows", ("symbol", "timestamp")).put(ROWS[:1])
+        DynamoBarTable(service, "rows").put(ROWS[:1])

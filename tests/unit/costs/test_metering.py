@@ -21,12 +21,12 @@ from processor_lambda.alerts import Rules
 from processor_lambda.ports import Stored
 from processor_lambda.processor import Processor
 from processor_lambda.records import Record
-from processor_lambda.rows import Row
+from processor_lambda.rows import Row, quote_row
 from processor_lambda.settings import Settings
 from producer_service import packing
 from producer_service.sources.synthetic import SyntheticSource
-from quotes import Heartbeat, encode_line, lane_of, partition_key, to_iso
-from tests.fakes.processor_ports import MemoryTable, World
+from quotes import Heartbeat, Quote, encode_line, lane_of, partition_key, to_iso
+from tests.fakes.processor_ports import MemoryBarTable, World
 from tests.support.sizes import FULL
 
 START = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
@@ -49,10 +49,20 @@ def write_units(row: Row) -> int:
     return math.ceil(item_bytes(row) / DYNAMODB_WRITE_UNIT_BYTES)
 
 
-class CountingTable:
+class CountingQuoteTable:
+    """Counts the write units of the rows of quotes."""
+
+    def __init__(self) -> None:
+        self.units = 0
+
+    def put(self, quotes: Sequence[Quote], anomaly_percent: Decimal, ttl_days: int) -> None:
+        self.units += sum(write_units(quote_row(quote, anomaly_percent, ttl_days)) for quote in quotes)
+
+
+class CountingBarTable:
     """Counts the write units of what is put into a table."""
 
-    def __init__(self, table: MemoryTable) -> None:
+    def __init__(self, table: MemoryBarTable) -> None:
         self._table = table
         self.units = 0
 
@@ -124,7 +134,7 @@ def test_the_expected_counts_are_those_of_the_pipelines_own_code(symbols: int, l
     """Polls are a second apart. A window of one second makes batches of two seconds."""
     setup = Setup(symbols=symbols, interval_seconds=1, lanes=lanes, shards=1, window_seconds=1)
     world = World()
-    quotes, bars, states = CountingTable(world.quotes), CountingTable(world.bars), CountingStates()
+    quotes, bars, states = CountingQuoteTable(), CountingBarTable(world.bars), CountingStates()
     processor = Processor(
         archive=world.archive,
         quotes=quotes,

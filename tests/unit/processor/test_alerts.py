@@ -9,7 +9,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aws_limits import SNS_SUBJECT_LENGTH
@@ -254,3 +254,20 @@ def test_a_price_move_has_the_percentage_of_its_row(price: Decimal, previous_clo
     assert signal.value == pytest.approx(float(change), rel=1e-12, abs=1e-6)
     if change in (5, -5):
         assert abs(signal.value) == 5
+
+
+@given(
+    st.decimals(-1_000, 1_000, places=4),
+    st.decimals("-0.2", "0.2", places=8),
+    st.sampled_from([1e-7, 1e-6, 0.01, 5.0, 1e9]),
+)
+@example(Decimal(100), Decimal("0.05"), 5.0)
+@example(Decimal(100), Decimal("0.05000001"), 5.0)
+def test_a_calm_price_raises_no_alert(previous_close: Decimal, change: Decimal, percent: float) -> None:
+    quote = make_quote(price=f"{previous_close * (1 + change):f}", previous_close=f"{previous_close:f}")
+    rule = PriceMove(percent=percent)
+    signal = rule.signal(quote)
+    if signal is not None and rule.is_calm(quote):
+        assert evaluate(None, signal, quote.event_time, rule.cooldown) == (None, False)
+    if abs(change) * 100 < percent * 0.99 - 1e-6:
+        assert rule.is_calm(quote) == (previous_close != 0)
