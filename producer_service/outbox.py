@@ -12,6 +12,7 @@ import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
+from itertools import islice
 
 from producer_service.backoff import pause
 from producer_service.deduplication import Accepted, Deduplicated, SymbolHistory, merge_histories
@@ -73,6 +74,8 @@ class Outbox:
         self._quotes = 0
         self._totals: Counter[str] = Counter()
         self._is_draining = False
+        self._next_look = float("inf")
+        """When a waiting sender looks at the lanes again by itself (monotonic seconds); infinity if none waits."""
         lock = threading.Lock()
         # Two conditions with one lock: polls and the drain wait for `_changed`, and senders for `_work`, which wakes
         # one of them at a time.
@@ -191,14 +194,16 @@ class Outbox:
         with self._changed:
             while True:
                 now = self._monotonic()
-                packets, next_at = self._ready(now)
+                packets, due_at = self._ready(now)
+                for packet in packets:
+                    self._lanes[packet.lane].in_flight = True
                 if packets or now >= deadline:
-                    for packet in packets:
-                        self._lanes[packet.lane].in_flight = True
-                    if packets:
-                        self._work.notify()  # another sender now waits for the lanes that are not ready yet
+                    self._wake_sender(due_at)
                     return packets
-                self._work.wait(max(0.0, min(next_at, deadline) - now))
+                look_at = min(due_at, deadline)
+                self._next_look = min(look_at, self._next_look)
+                self._work.wait(max(0.0, look_at - now))
+                self._next_look = float("inf")
 
     def settle(self, packets: Sequence[Packet], acknowledged: Sequence[bool]) -> None:
         """Record for each packet that `take` returned whether Kinesis acknowledged it. If not, it is sent again."""
@@ -223,7 +228,7 @@ class Outbox:
                     )
                     lane.failures += 1
             self._changed.notify_all()
-            self._work.notify()
+            self._wake_sender(min(self._due_at(self._lanes[packet.lane]) for packet in packets))
 
     def age_of(self, packet: Packet) -> float:
         """For how many seconds the oldest line of a packet has been accepted."""
@@ -303,7 +308,7 @@ class Outbox:
         for number, of_lane in changed.items():
             self._lanes[number].histories = of_lane
         self.histories.update(histories)
-        self._work.notify()
+        self._wake_sender(min((self._due_at(self._lanes[row.lane]) for row in rows), default=float("inf")))
 
     def _age(self, row: Row) -> float:
         # The clock of the process that left a row in the journal may have been fast.
@@ -329,29 +334,41 @@ class Outbox:
         self._quotes += row.quotes
 
     def _ready(self, now: float) -> tuple[tuple[Packet, ...], float]:
-        """The packets that may be sent now, and when to look again if there are none."""
+        """The packets that may be sent now, and when the next of the other lanes is due."""
         packets: list[Packet] = []
         size = 0
         next_at = float("inf")
         for offset in range(self.lane_count):
             number = (self._next_lane + offset) % self.lane_count
             lane = self._lanes[number]
-            if lane.in_flight or not lane.rows:
+            due_at = self._due_at(lane)
+            if due_at > now:
+                next_at = min(next_at, due_at)
                 continue
-            count = packet_length(lane.rows)
-            may_linger = not (lane.failures or self._is_draining or count < len(lane.rows))
-            if lane.not_before > now and (lane.failures or may_linger):
-                next_at = min(next_at, lane.not_before)
-                continue
-            rows = tuple(lane.rows[index] for index in range(count))
+            rows = tuple(islice(lane.rows, packet_length(lane.rows)))
             packet = Packet(number, partition_key(number, self.lane_count), rows)
             if not fits(packets, size, packet):
+                next_at = due_at
                 break
             packets.append(packet)
             size += packet.size
         if packets:
             self._next_lane = (packets[-1].lane + 1) % self.lane_count
         return tuple(packets), next_at
+
+    def _due_at(self, lane: _Lane) -> float:
+        """From when on the lane may send (monotonic seconds); infinity while it has nothing to send."""
+        if lane.in_flight or not lane.rows:
+            return float("inf")
+        if lane.failures:
+            return lane.not_before
+        lingers = not self._is_draining and packet_length(lane.rows) == len(lane.rows)
+        return lane.not_before if lingers else 0.0
+
+    def _wake_sender(self, due_at: float) -> None:
+        """Wake a sender if lanes are due before one looks by itself. A wake-up costs as much CPU as several quotes."""
+        if due_at < self._next_look:
+            self._work.notify()
 
 
 def _available_at(accepted: Iterable[Accepted]) -> tuple[float, ...]:
