@@ -31,7 +31,8 @@ LONGEST_PAUSE_SECONDS = 10.0
 class _Lane:
     def __init__(self) -> None:
         self.rows: deque[Row] = deque()
-        self.histories: dict[str, SymbolHistory] = {}
+        self.symbols: set[str] = set()
+        """The symbols with a history."""
         self.in_flight = False
         self.failures = 0
         self.not_before = 0.0
@@ -82,7 +83,7 @@ class Outbox:
         self._changed = threading.Condition(lock)
         self._work = threading.Condition(lock)
         for number, histories in journal.histories().items():
-            self._lanes[number].histories = histories
+            self._lanes[number].symbols = set(histories)
             self.histories.update(histories)
         for row in journal.rows():
             self._add(row)
@@ -153,7 +154,14 @@ class Outbox:
                 symbol: merge_histories(self.histories[symbol], history) if symbol in self.histories else history
                 for symbol, history in state.histories.items()
             }
-            self._append(state.rows, histories, restored=key)
+            # The rows do not say how two producers' histories became one, so the journal writes those of their lanes.
+            of_lanes: dict[int, dict[str, SymbolHistory]] = {}
+            for symbol, history in histories.items():
+                lane = self._lane_of(symbol)
+                if lane not in of_lanes:
+                    of_lanes[lane] = self._histories_of(lane)
+                of_lanes[lane][symbol] = history
+            self._append(state.rows, histories, restored=key, of_lanes=of_lanes)
             self._totals["recovered"] += state.quotes
             return state.quotes
 
@@ -161,13 +169,14 @@ class Outbox:
         """Everything pending, and the histories. Nothing may be in flight any more."""
         with self._changed:
             rows = tuple(row for lane in self._lanes for row in lane.rows)
-            return UndeliveredState(self.lane_count, rows, dict(self.histories))
+            histories = {symbol: history.digested for symbol, history in self.histories.items()}
+            return UndeliveredState(self.lane_count, rows, histories)
 
     def forget(self, state: UndeliveredState) -> None:
         """Remove the rows of a state that `undelivered` returned, because another place holds them now."""
         with self._changed:
             self._totals["handed_over"] += state.quotes
-            self._journal.remove(state.rows)
+            self._journal.remove(state.rows, self._histories_of)
             for lane in self._lanes:
                 lane.rows.clear()
             self._bytes = self._quotes = 0
@@ -198,7 +207,8 @@ class Outbox:
                 for packet in packets:
                     self._lanes[packet.lane].in_flight = True
                 if packets or now >= deadline:
-                    self._wake_sender(due_at)
+                    if due_at < self._next_look:
+                        self._work.notify()  # another sender now waits for the lanes that are not ready yet
                     return packets
                 look_at = min(due_at, deadline)
                 self._next_look = min(look_at, self._next_look)
@@ -210,7 +220,7 @@ class Outbox:
         done = [packet for packet, is_done in zip(packets, acknowledged, strict=True) if is_done]
         with self._changed:
             if done:
-                self._journal.remove(row for packet in done for row in packet.rows)
+                self._journal.remove((row for packet in done for row in packet.rows), self._histories_of)
             now = self._monotonic()
             for packet, is_done in zip(packets, acknowledged, strict=True):
                 lane = self._lanes[packet.lane]
@@ -228,7 +238,7 @@ class Outbox:
                     )
                     lane.failures += 1
             self._changed.notify_all()
-            self._wake_sender(min(self._due_at(self._lanes[packet.lane]) for packet in packets))
+            self._wake_sender(packet.lane for packet in packets)
 
     def age_of(self, packet: Packet) -> float:
         """For how many seconds the oldest line of a packet has been accepted."""
@@ -289,26 +299,24 @@ class Outbox:
         histories: Mapping[str, SymbolHistory],
         *,
         restored: str | None = None,
+        of_lanes: Mapping[int, Mapping[str, SymbolHistory]] | None = None,
         log_entries: bytes = b"",
     ) -> None:
-        if not (rows or histories or restored):
+        if not (rows or restored):
             return
-        changed: dict[int, dict[str, SymbolHistory]] = {}
-        for symbol, history in histories.items():
-            number = self._lane_of(symbol)
-            if number not in changed:
-                changed[number] = dict(self._lanes[number].histories)
-            changed[number][symbol] = history
         linger_until = self._monotonic() + self._linger_seconds
-        for row in self._commit(rows, changed, restored, log_entries):
+        for row in self._commit(rows, of_lanes or {}, restored, log_entries):
             lane = self._lanes[row.lane]
             if not lane.rows and not lane.failures:
                 lane.not_before = linger_until
             self._add(row)
-        for number, of_lane in changed.items():
-            self._lanes[number].histories = of_lane
+        for symbol in histories.keys() - self.histories.keys():
+            self._lanes[self._lane_of(symbol)].symbols.add(symbol)
         self.histories.update(histories)
-        self._wake_sender(min((self._due_at(self._lanes[row.lane]) for row in rows), default=float("inf")))
+        self._wake_sender(row.lane for row in rows)
+
+    def _histories_of(self, lane: int) -> dict[str, SymbolHistory]:
+        return {symbol: self.histories[symbol] for symbol in self._lanes[lane].symbols}
 
     def _age(self, row: Row) -> float:
         # The clock of the process that left a row in the journal may have been fast.
@@ -365,9 +373,9 @@ class Outbox:
         lingers = not self._is_draining and packet_length(lane.rows) == len(lane.rows)
         return lane.not_before if lingers else 0.0
 
-    def _wake_sender(self, due_at: float) -> None:
-        """Wake a sender if lanes are due before one looks by itself. A wake-up costs as much CPU as several quotes."""
-        if due_at < self._next_look:
+    def _wake_sender(self, lanes: Iterable[int]) -> None:
+        """Wake a sender if a lane is due before one looks by itself. A wake-up costs as much CPU as several quotes."""
+        if min((self._due_at(self._lanes[lane]) for lane in lanes), default=float("inf")) < self._next_look:
             self._work.notify()
 
 
