@@ -17,7 +17,7 @@ import tempfile
 import time
 from base64 import b64encode
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import blake2b, sha256
 from pathlib import Path
@@ -74,10 +74,10 @@ class TimedJournal(Journal):
         with self.clock.time("journal_in_outbox"):
             return super().append(rows, histories, restored=restored, log_entries=log_entries)
 
-    def remove(self, rows: Iterable[Row]) -> None:
+    def remove(self, rows: Iterable[Row], histories_of: Callable[[int], Mapping[str, SymbolHistory]]) -> None:
         """See `Journal.remove`."""
         with self.clock.time("journal_in_outbox"):
-            super().remove(rows)
+            super().remove(rows, histories_of)
 
 
 def measure(stream: KinesisStream, directory: Path) -> dict[str, float]:

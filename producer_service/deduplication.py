@@ -14,7 +14,7 @@ import msgspec
 from quotes import MAX_CLOCK_SKEW, Identity, Quote, encode_content, encode_receipt
 
 DIGEST_BYTES = 8
-MAX_DIGESTS = 64
+MAX_CONTENTS = 64
 """The most contents that are remembered of one event time. After more, the oldest content counts as a new revision."""
 
 
@@ -24,8 +24,27 @@ class SymbolHistory(msgspec.Struct, frozen=True, array_like=True, gc=False):
     event_time: datetime
     revision: int
     """The last revision at that time."""
-    digests: tuple[bytes, ...]
-    """The digests of the contents accepted at that time, oldest first, at most `MAX_DIGESTS`."""
+    contents: tuple[bytes, ...]
+    """The contents accepted at that time with their sessions (`Quote.session`), oldest first, at most `MAX_CONTENTS`.
+
+    Each is a digest, except that the newest may be whole: most contents are never compared with another one, so the
+    digest of the newest is computed when it is needed.
+    """
+
+    @property
+    def digested(self) -> SymbolHistory:
+        """The history with digests alone, as it is stored."""
+        if not self.contents or len(self.contents[-1]) == DIGEST_BYTES:
+            return self
+        return SymbolHistory(self.event_time, self.revision, (*self.contents[:-1], _digest(self.contents[-1])))
+
+    def knows(self, content: bytes) -> bool:
+        """Whether a whole content was accepted at that time."""
+        return content in self.contents or _digest(content) in self.digested.contents
+
+    def revised(self, revision: int, content: bytes) -> SymbolHistory:
+        """The history after another content was accepted at that time."""
+        return SymbolHistory(self.event_time, revision, (*self.digested.contents[1 - MAX_CONTENTS :], content))
 
 
 class Accepted(msgspec.Struct, frozen=True, gc=False):
@@ -63,8 +82,17 @@ def merge_histories(one: SymbolHistory, other: SymbolHistory) -> SymbolHistory:
     """
     if one.event_time != other.event_time:
         return max(one, other, key=lambda history: history.event_time)
-    digests = (*one.digests, *(digest for digest in other.digests if digest not in one.digests))
-    return SymbolHistory(one.event_time, max(one.revision, other.revision), digests[-MAX_DIGESTS:])
+    contents = dict.fromkeys((*one.digested.contents, *other.digested.contents))
+    return SymbolHistory(one.event_time, max(one.revision, other.revision), tuple(contents)[-MAX_CONTENTS:])
+
+
+def remember(histories: dict[str, SymbolHistory], quote: Quote, content: bytes) -> None:
+    """Add an accepted quote to the histories of its symbols. `content` is what `encode_content` wrote of it."""
+    known, whole = histories.get(quote.symbol), quote.session.encode() + content
+    if known is not None and known.event_time == quote.event_time and quote.revision:
+        histories[quote.symbol] = known.revised(quote.revision, whole)
+    else:
+        histories[quote.symbol] = SymbolHistory(quote.event_time, quote.revision, (whole,))
 
 
 def deduplicate(histories: Mapping[str, SymbolHistory], quotes: Iterable[Quote]) -> Deduplicated:
@@ -76,8 +104,9 @@ def deduplicate(histories: Mapping[str, SymbolHistory], quotes: Iterable[Quote])
     accepted: list[Accepted] = []
     changed: dict[str, SymbolHistory] = {}
     suppressed = late = 0
-    # Quotes of one poll mostly share their ingest time, so its encoding is kept from one quote to the next.
-    encoded_time, receipt = None, b""
+    # Quotes of one poll mostly share their ingest time and market state, so what depends on them is computed once.
+    ingest_time = market_state = None
+    receipt = session = b""
     for quote in quotes:
         symbol, event_time = quote.symbol, quote.event_time
         history = changed.get(symbol) or histories.get(symbol)
@@ -86,20 +115,24 @@ def deduplicate(histories: Mapping[str, SymbolHistory], quotes: Iterable[Quote])
                 late += 1
                 continue
             history = None
+        if quote.ingest_time != ingest_time or quote.market_state != market_state:
+            ingest_time, market_state = quote.ingest_time, quote.market_state
+            receipt, session = encode_receipt(quote.ingest_time, 0), quote.session.encode()
         content = encode_content(quote)
-        digest = blake2b(content, digest_size=DIGEST_BYTES, salt=quote.session.encode()).digest()
+        whole = session + content
         if history is None or event_time > history.event_time:
-            revision = 0
-            changed[symbol] = SymbolHistory(event_time, 0, (digest,))
-        elif digest in history.digests:
+            changed[symbol] = SymbolHistory(event_time, 0, (whole,))
+            accepted.append(Accepted(quote, 0, content + receipt))
+        elif history.knows(whole):
             suppressed += 1
-            continue
         else:
             revision = history.revision + 1
-            changed[symbol] = SymbolHistory(event_time, revision, (*history.digests[1 - MAX_DIGESTS :], digest))
-        ingest_time = quote.ingest_time
-        if ingest_time != encoded_time:
-            encoded_time, receipt = ingest_time, encode_receipt(ingest_time, 0)
-        line = content + (encode_receipt(ingest_time, revision) if revision else receipt)
-        accepted.append(Accepted(quote, revision, line))
+            changed[symbol] = history.revised(revision, whole)
+            accepted.append(Accepted(quote, revision, content + encode_receipt(quote.ingest_time, revision)))
     return Deduplicated(tuple(accepted), suppressed, late, changed)
+
+
+def _digest(content: bytes) -> bytes:
+    """The digest of a whole content, whose session, if it has one, is before its brace."""
+    start = content.index(b"{")
+    return blake2b(content[start:], digest_size=DIGEST_BYTES, salt=content[:start]).digest()

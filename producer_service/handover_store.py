@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 from aws_limits import KINESIS_RECORD_BYTES
-from producer_service.deduplication import DIGEST_BYTES, MAX_DIGESTS, SymbolHistory
+from producer_service.deduplication import DIGEST_BYTES, MAX_CONTENTS, SymbolHistory
 from producer_service.packing import Row
 from quotes import MAX_LINES, Heartbeat, Quote, decode, is_symbol, lane_of, partition_key
 
@@ -71,8 +71,8 @@ def problem_of(state: UndeliveredState) -> str | None:
         if (
             history.event_time.tzinfo is None
             or not 0 <= history.revision < _MAX_REVISION
-            or len(history.digests) > MAX_DIGESTS
-            or any(len(digest) != DIGEST_BYTES for digest in history.digests)
+            or len(history.contents) > MAX_CONTENTS
+            or any(len(digest) != DIGEST_BYTES for digest in history.contents)
         ):
             return f"the history of {symbol}: its time, revision or digests are not possible"
     return None

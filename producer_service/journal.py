@@ -1,15 +1,20 @@
 """The journal: accepted rows until Kinesis acknowledges them, and the history of each symbol, in one SQLite file.
 
-A row, the histories that it changes and its entries of the accepted log are committed in one transaction. In WAL mode
-with `synchronous=NORMAL`, a commit writes and does not sync. So a crash of the process loses nothing. A power cut loses
-what was committed since the last `sync`, which the daemon calls every `PRODUCER_JOURNAL_SYNC_SECONDS`. Neither corrupts
-the file.
+A row and its entries of the accepted log are committed in one transaction. The rows of a lane are also the log of its
+histories: acknowledged rows stay until the lane has `LOG_BYTES` of them. Then one transaction writes all histories of
+the lane and deletes these rows. Whoever opens the journal reads the written histories and adds the rows that came after
+them. So a commit costs what it adds, and not what is known of each symbol.
+
+In WAL mode with `synchronous=NORMAL`, a commit writes and does not sync. So a crash of the process loses nothing. A
+power cut loses what was committed since the last `sync`, which the daemon calls every `PRODUCER_JOURNAL_SYNC_SECONDS`.
+Neither corrupts the file.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,14 +22,18 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from producer_service.deduplication import SymbolHistory
+from producer_service.deduplication import SymbolHistory, remember
 from producer_service.errors import JournalDamaged, JournalError, JournalUnavailable, may_pass
 from producer_service.packing import Row
 from producer_service.private_files import make_directory, make_file
+from quotes import Quote, content_of, decode
 
 APPLICATION_ID = 0x73746B73
 """`stks` in the file's header. A file with another id belongs to another program, and is not overwritten."""
-VERSION = 2
+VERSION = 3
+"""Version 2 wrote the histories with each row. It is read and becomes version 3."""
+LOG_BYTES = 2**18
+"""How many bytes of acknowledged rows a lane keeps. With more, the disk holds more and a start takes longer."""
 FILE = "journal.sqlite3"
 
 log = structlog.get_logger(__name__)
@@ -38,7 +47,7 @@ _LOG_TABLE = "CREATE TABLE IF NOT EXISTS log_entries (id INTEGER PRIMARY KEY AUT
 _SCHEMA = f"""
 CREATE TABLE lanes (count INTEGER NOT NULL);
 CREATE TABLE rows (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    id INTEGER PRIMARY KEY,
     lane INTEGER NOT NULL,
     lines BLOB NOT NULL,
     quotes INTEGER NOT NULL,
@@ -47,7 +56,16 @@ CREATE TABLE rows (
 CREATE TABLE restored (key TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE histories (lane INTEGER PRIMARY KEY, packed BLOB NOT NULL);
 PRAGMA application_id = {APPLICATION_ID};
+"""
+_VERSION_3 = f"""
+ALTER TABLE histories ADD COLUMN last_row INTEGER NOT NULL DEFAULT 0;
+UPDATE histories SET last_row = (SELECT coalesce(max(id), 0) FROM rows);
+CREATE TABLE acknowledged (lane INTEGER PRIMARY KEY, last_row INTEGER NOT NULL);
 PRAGMA user_version = {VERSION};
+"""  # noqa: S608  (a constant)
+"""`last_row` is the last row that the histories of a lane include, or that Kinesis has acknowledged."""
+_LAST_ROW = """
+SELECT max(id) FROM (SELECT id FROM rows UNION SELECT last_row FROM histories UNION SELECT last_row FROM acknowledged)
 """
 
 
@@ -63,6 +81,7 @@ class Journal:
         self.durable = directory is not None
         self._directory = directory
         self._exported = 0  # the last log entries that are in the accepted log
+        self._acknowledged: defaultdict[int, _AcknowledgedRows] = defaultdict(_AcknowledgedRows)
         self._path = "in memory" if directory is None else str(directory / FILE)
         try:
             self._db = self._opened(lanes)
@@ -75,17 +94,39 @@ class Journal:
                 action="a new journal is created; keep the old file, it may hold undelivered quotes",
             )
             self._db = self._opened(lanes)
+        with _reported_errors(self._path):
+            self._last_row: int = self._db.execute(_LAST_ROW).fetchone()[0] or 0
+            found = self._db.execute(
+                "SELECT lane, id, length(lines) FROM rows JOIN acknowledged USING (lane) WHERE id <= last_row"
+            )
+            for lane, row_id, size in found:
+                self._acknowledged[lane].add(row_id, size)
 
     def rows(self) -> list[Row]:
         """The rows that are not acknowledged, oldest first."""
         with _reported_errors(self._path):
-            found = self._db.execute("SELECT id, lane, lines, quotes, accepted_at FROM rows ORDER BY id")
+            found = self._db.execute(
+                "SELECT id, lane, lines, quotes, accepted_at FROM rows LEFT JOIN acknowledged USING (lane) "
+                "WHERE id > coalesce(last_row, 0) ORDER BY id"
+            )
             return [Row(*row) for row in found]
 
     def histories(self) -> dict[int, dict[str, SymbolHistory]]:
         """The histories of each lane's symbols."""
         with _reported_errors(self._path):
-            return {lane: _DECODER.decode(packed) for lane, packed in self._db.execute("SELECT * FROM histories")}
+            found = {
+                lane: _DECODER.decode(packed) for lane, packed in self._db.execute("SELECT lane, packed FROM histories")
+            }
+            later = self._db.execute(
+                "SELECT lane, lines FROM rows LEFT JOIN histories USING (lane) "
+                "WHERE id > coalesce(last_row, 0) ORDER BY id"
+            )
+            for lane, lines in later:
+                of_lane = found.setdefault(lane, {})
+                for good in decode(lines).good:
+                    if isinstance(good.line, Quote):
+                        remember(of_lane, good.line, content_of(good.content))
+            return found
 
     def append(
         self,
@@ -95,29 +136,30 @@ class Journal:
         restored: str | None = None,
         log_entries: bytes = b"",
     ) -> list[Row]:
-        """Commit rows, and all histories of some lanes, in one transaction. Returns the rows with their new ids.
+        """Commit rows in one transaction. Returns the rows with their new ids.
 
-        `restored` is the key of the undelivered state that the rows come from. The journal remembers it. The histories
-        of a lane are one blob, because a table row for each symbol costs more than the quotes themselves. `log_entries`
-        are kept until `export` has handed them over.
+        `restored` is the key of the undelivered state that the rows come from. The journal remembers it. `histories`
+        holds all histories of the lanes in which more has changed than these rows say. `log_entries` are kept until
+        `export` has handed them over.
         """
-        stored: list[Row] = []
+        stored = [
+            Row(number, row.lane, row.lines, row.quotes, row.accepted_at, row.available_at)
+            for number, row in enumerate(rows, start=self._last_row + 1)
+        ]
+        last_row = self._last_row + len(stored)
         with _reported_errors(self._path), self._transaction():
             if restored is not None:
                 self._db.execute("INSERT INTO restored VALUES (?)", (restored,))
-            for row in rows:
-                row_id = self._db.execute(
-                    "INSERT INTO rows (lane, lines, quotes, accepted_at) VALUES (?, ?, ?, ?)",
-                    (row.lane, row.lines, row.quotes, row.accepted_at),
-                ).lastrowid
-                stored.append(Row(row_id or 0, row.lane, row.lines, row.quotes, row.accepted_at, row.available_at))
             self._db.executemany(
-                "INSERT OR REPLACE INTO histories VALUES (?, ?)",
-                ((lane, _ENCODER.encode(of_lane)) for lane, of_lane in histories.items()),
+                "INSERT INTO rows VALUES (?, ?, ?, ?, ?)",
+                [(row.id, row.lane, row.lines, row.quotes, row.accepted_at) for row in stored],
             )
+            for lane, of_lane in histories.items():
+                self._write_histories(lane, of_lane, last_row)
             if log_entries:
                 self._db.execute("DELETE FROM log_entries WHERE id <= ?", (self._exported,))
                 self._db.execute("INSERT INTO log_entries (entries) VALUES (?)", (log_entries,))
+        self._last_row = last_row
         return stored
 
     def export(self, write: Callable[[bytes], None]) -> None:
@@ -133,10 +175,32 @@ class Journal:
         with _reported_errors(self._path):
             return self._db.execute("SELECT 1 FROM restored WHERE key = ?", (key,)).fetchone() is not None
 
-    def remove(self, rows: Iterable[Row]) -> None:
-        """Remove rows in one transaction."""
+    def remove(self, rows: Iterable[Row], histories_of: Callable[[int], Mapping[str, SymbolHistory]]) -> None:
+        """Remove rows in one transaction: the first of the rows of their lanes, in their order.
+
+        `histories_of` returns all histories of a lane, up to the last row that was committed.
+        """
+        removed: defaultdict[int, list[Row]] = defaultdict(list)
+        for row in rows:
+            removed[row.lane].append(row)
         with _reported_errors(self._path), self._transaction():
-            self._db.executemany("DELETE FROM rows WHERE id = ?", ((row.id,) for row in rows))
+            self._db.executemany(
+                "INSERT OR REPLACE INTO acknowledged VALUES (?, ?)",
+                [(lane, of_lane[-1].id) for lane, of_lane in removed.items()],
+            )
+            written = [lane for lane in removed if self._acknowledged[lane].size > LOG_BYTES]
+            for lane in written:
+                self._write_histories(lane, histories_of(lane), self._last_row)
+                self._db.executemany("DELETE FROM rows WHERE id = ?", [(row,) for row in self._acknowledged[lane].ids])
+        for lane in written:
+            del self._acknowledged[lane]
+        for lane, of_lane in removed.items():
+            for row in of_lane:
+                self._acknowledged[lane].add(row.id, len(row.lines))
+
+    def _write_histories(self, lane: int, histories: Mapping[str, SymbolHistory], last_row: int) -> None:
+        packed = _ENCODER.encode({symbol: history.digested for symbol, history in histories.items()})
+        self._db.execute("INSERT OR REPLACE INTO histories VALUES (?, ?, ?)", (lane, packed, last_row))
 
     def close(self) -> None:
         """Close the file."""
@@ -211,11 +275,12 @@ class Journal:
         # Debian's SQLite overwrites deleted content with zeros, which makes a removal five times as expensive.
         db.execute("PRAGMA secure_delete = OFF")
         if not tables:
-            db.executescript(f"BEGIN; {_SCHEMA} {_LOG_TABLE}; INSERT INTO lanes VALUES ({lanes:d}); COMMIT;")  # noqa: S608  (%d)
+            insert = f"INSERT INTO lanes VALUES ({lanes:d});"  # noqa: S608  (%d)
+            db.executescript(f"BEGIN; {_SCHEMA} {_VERSION_3} {_LOG_TABLE}; {insert} COMMIT;")
             return
-        if version != VERSION:
+        if version not in (2, VERSION):
             raise JournalError(
-                f"journal {self._path}: has version {version}, and this program reads version {VERSION}; "
+                f"journal {self._path}: has version {version}, and this program reads versions 2 and {VERSION}; "
                 "drain it with the program that wrote it, or set another PRODUCER_JOURNAL_DIR"
             )
         (found,) = db.execute("SELECT count FROM lanes").fetchone()
@@ -225,9 +290,23 @@ class Journal:
                 f"for a stream, so set PRODUCER_LANES={found}, or another PRODUCER_JOURNAL_DIR for another stream"
             )
         db.execute(_LOG_TABLE)
+        if version < VERSION:
+            db.executescript(f"BEGIN; {_VERSION_3} COMMIT;")
 
     def _transaction(self) -> _Transaction:
         return _Transaction(self._db)
+
+
+class _AcknowledgedRows:
+    """The acknowledged rows of a lane that the journal keeps."""
+
+    def __init__(self) -> None:
+        self.ids: list[int] = []
+        self.size = 0
+
+    def add(self, row_id: int, size: int) -> None:
+        self.ids.append(row_id)
+        self.size += size
 
 
 class _UnusableFile(Exception):

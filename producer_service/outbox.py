@@ -12,6 +12,7 @@ import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
+from itertools import islice
 
 from producer_service.backoff import pause
 from producer_service.deduplication import Accepted, Deduplicated, SymbolHistory, merge_histories
@@ -30,7 +31,8 @@ LONGEST_PAUSE_SECONDS = 10.0
 class _Lane:
     def __init__(self) -> None:
         self.rows: deque[Row] = deque()
-        self.histories: dict[str, SymbolHistory] = {}
+        self.symbols: set[str] = set()
+        """The symbols with a history."""
         self.in_flight = False
         self.failures = 0
         self.not_before = 0.0
@@ -73,13 +75,15 @@ class Outbox:
         self._quotes = 0
         self._totals: Counter[str] = Counter()
         self._is_draining = False
+        self._next_look = float("inf")
+        """When a waiting sender looks at the lanes again by itself (monotonic seconds); infinity if none waits."""
         lock = threading.Lock()
         # Two conditions with one lock: polls and the drain wait for `_changed`, and senders for `_work`, which wakes
         # one of them at a time.
         self._changed = threading.Condition(lock)
         self._work = threading.Condition(lock)
         for number, histories in journal.histories().items():
-            self._lanes[number].histories = histories
+            self._lanes[number].symbols = set(histories)
             self.histories.update(histories)
         for row in journal.rows():
             self._add(row)
@@ -150,7 +154,14 @@ class Outbox:
                 symbol: merge_histories(self.histories[symbol], history) if symbol in self.histories else history
                 for symbol, history in state.histories.items()
             }
-            self._append(state.rows, histories, restored=key)
+            # The rows do not say how two producers' histories became one, so the journal writes those of their lanes.
+            of_lanes: dict[int, dict[str, SymbolHistory]] = {}
+            for symbol, history in histories.items():
+                lane = self._lane_of(symbol)
+                if lane not in of_lanes:
+                    of_lanes[lane] = self._histories_of(lane)
+                of_lanes[lane][symbol] = history
+            self._append(state.rows, histories, restored=key, of_lanes=of_lanes)
             self._totals["recovered"] += state.quotes
             return state.quotes
 
@@ -158,13 +169,14 @@ class Outbox:
         """Everything pending, and the histories. Nothing may be in flight any more."""
         with self._changed:
             rows = tuple(row for lane in self._lanes for row in lane.rows)
-            return UndeliveredState(self.lane_count, rows, dict(self.histories))
+            histories = {symbol: history.digested for symbol, history in self.histories.items()}
+            return UndeliveredState(self.lane_count, rows, histories)
 
     def forget(self, state: UndeliveredState) -> None:
         """Remove the rows of a state that `undelivered` returned, because another place holds them now."""
         with self._changed:
             self._totals["handed_over"] += state.quotes
-            self._journal.remove(state.rows)
+            self._journal.remove(state.rows, self._histories_of)
             for lane in self._lanes:
                 lane.rows.clear()
             self._bytes = self._quotes = 0
@@ -191,21 +203,24 @@ class Outbox:
         with self._changed:
             while True:
                 now = self._monotonic()
-                packets, next_at = self._ready(now)
+                packets, due_at = self._ready(now)
+                for packet in packets:
+                    self._lanes[packet.lane].in_flight = True
                 if packets or now >= deadline:
-                    for packet in packets:
-                        self._lanes[packet.lane].in_flight = True
-                    if packets:
+                    if due_at < self._next_look:
                         self._work.notify()  # another sender now waits for the lanes that are not ready yet
                     return packets
-                self._work.wait(max(0.0, min(next_at, deadline) - now))
+                look_at = min(due_at, deadline)
+                self._next_look = min(look_at, self._next_look)
+                self._work.wait(max(0.0, look_at - now))
+                self._next_look = float("inf")
 
     def settle(self, packets: Sequence[Packet], acknowledged: Sequence[bool]) -> None:
         """Record for each packet that `take` returned whether Kinesis acknowledged it. If not, it is sent again."""
         done = [packet for packet, is_done in zip(packets, acknowledged, strict=True) if is_done]
         with self._changed:
             if done:
-                self._journal.remove(row for packet in done for row in packet.rows)
+                self._journal.remove((row for packet in done for row in packet.rows), self._histories_of)
             now = self._monotonic()
             for packet, is_done in zip(packets, acknowledged, strict=True):
                 lane = self._lanes[packet.lane]
@@ -223,7 +238,7 @@ class Outbox:
                     )
                     lane.failures += 1
             self._changed.notify_all()
-            self._work.notify()
+            self._wake_sender(packet.lane for packet in packets)
 
     def age_of(self, packet: Packet) -> float:
         """For how many seconds the oldest line of a packet has been accepted."""
@@ -284,26 +299,24 @@ class Outbox:
         histories: Mapping[str, SymbolHistory],
         *,
         restored: str | None = None,
+        of_lanes: Mapping[int, Mapping[str, SymbolHistory]] | None = None,
         log_entries: bytes = b"",
     ) -> None:
-        if not (rows or histories or restored):
+        if not (rows or restored):
             return
-        changed: dict[int, dict[str, SymbolHistory]] = {}
-        for symbol, history in histories.items():
-            number = self._lane_of(symbol)
-            if number not in changed:
-                changed[number] = dict(self._lanes[number].histories)
-            changed[number][symbol] = history
         linger_until = self._monotonic() + self._linger_seconds
-        for row in self._commit(rows, changed, restored, log_entries):
+        for row in self._commit(rows, of_lanes or {}, restored, log_entries):
             lane = self._lanes[row.lane]
             if not lane.rows and not lane.failures:
                 lane.not_before = linger_until
             self._add(row)
-        for number, of_lane in changed.items():
-            self._lanes[number].histories = of_lane
+        for symbol in histories.keys() - self.histories.keys():
+            self._lanes[self._lane_of(symbol)].symbols.add(symbol)
         self.histories.update(histories)
-        self._work.notify()
+        self._wake_sender(row.lane for row in rows)
+
+    def _histories_of(self, lane: int) -> dict[str, SymbolHistory]:
+        return {symbol: self.histories[symbol] for symbol in self._lanes[lane].symbols}
 
     def _age(self, row: Row) -> float:
         # The clock of the process that left a row in the journal may have been fast.
@@ -329,29 +342,41 @@ class Outbox:
         self._quotes += row.quotes
 
     def _ready(self, now: float) -> tuple[tuple[Packet, ...], float]:
-        """The packets that may be sent now, and when to look again if there are none."""
+        """The packets that may be sent now, and when the next of the other lanes is due."""
         packets: list[Packet] = []
         size = 0
         next_at = float("inf")
         for offset in range(self.lane_count):
             number = (self._next_lane + offset) % self.lane_count
             lane = self._lanes[number]
-            if lane.in_flight or not lane.rows:
+            due_at = self._due_at(lane)
+            if due_at > now:
+                next_at = min(next_at, due_at)
                 continue
-            count = packet_length(lane.rows)
-            may_linger = not (lane.failures or self._is_draining or count < len(lane.rows))
-            if lane.not_before > now and (lane.failures or may_linger):
-                next_at = min(next_at, lane.not_before)
-                continue
-            rows = tuple(lane.rows[index] for index in range(count))
+            rows = tuple(islice(lane.rows, packet_length(lane.rows)))
             packet = Packet(number, partition_key(number, self.lane_count), rows)
             if not fits(packets, size, packet):
+                next_at = due_at
                 break
             packets.append(packet)
             size += packet.size
         if packets:
             self._next_lane = (packets[-1].lane + 1) % self.lane_count
         return tuple(packets), next_at
+
+    def _due_at(self, lane: _Lane) -> float:
+        """From when on the lane may send (monotonic seconds); infinity while it has nothing to send."""
+        if lane.in_flight or not lane.rows:
+            return float("inf")
+        if lane.failures:
+            return lane.not_before
+        lingers = not self._is_draining and packet_length(lane.rows) == len(lane.rows)
+        return lane.not_before if lingers else 0.0
+
+    def _wake_sender(self, lanes: Iterable[int]) -> None:
+        """Wake a sender if a lane is due before one looks by itself. A wake-up costs as much CPU as several quotes."""
+        if min((self._due_at(self._lanes[lane]) for lane in lanes), default=float("inf")) < self._next_look:
+            self._work.notify()
 
 
 def _available_at(accepted: Iterable[Accepted]) -> tuple[float, ...]:

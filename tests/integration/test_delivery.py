@@ -254,11 +254,11 @@ class FullOnce(Journal):
 
     was_full = False
 
-    def remove(self, rows: Iterable[Row]) -> None:
+    def remove(self, rows: Iterable[Row], *arguments: Any) -> None:
         if not self.was_full:
             self.was_full = True
             raise JournalError("database or disk is full")
-        super().remove(rows)
+        super().remove(rows, *arguments)
 
 
 def test_a_disk_that_is_full_for_a_moment_blocks_no_lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from producer_service.deduplication import MAX_DIGESTS, SymbolHistory, deduplicate
+from producer_service.deduplication import MAX_CONTENTS, SymbolHistory, deduplicate
 from quotes import Quote, decode
 from tests.support.quotes import make_quote
 
@@ -63,7 +63,7 @@ def test_a_quote_older_than_its_symbols_newest_is_late_and_not_accepted() -> Non
 def test_the_history_of_one_time_is_bounded() -> None:
     deduplicated = deduplicate({}, [make_quote(price=str(price)) for price in range(1, 200)])
     assert deduplicated.histories["AAPL"].revision == 198
-    assert len(deduplicated.histories["AAPL"].digests) == MAX_DIGESTS
+    assert len(deduplicated.histories["AAPL"].contents) == MAX_CONTENTS
 
 
 @given(

@@ -118,7 +118,7 @@ def test_two_histories_merge_into_one_that_forgets_nothing_of_the_newest_time(
     assert both.event_time == max(one.event_time, other.event_time)
     for history in (one, other):
         if history.event_time == both.event_time:
-            assert set(history.digests) <= set(both.digests)
+            assert set(history.contents) <= set(both.contents)
             assert history.revision <= both.revision
 
 
@@ -229,8 +229,8 @@ UNUSABLE_HISTORIES = {
     "a time without a zone": {"AAPL": replace(HISTORY, event_time=OPEN.replace(tzinfo=None))},
     "a negative revision": {"AAPL": replace(HISTORY, revision=-1)},
     "a huge revision": {"AAPL": replace(HISTORY, revision=2**63)},
-    "a short digest": {"AAPL": replace(HISTORY, digests=(b"1",))},
-    "too many digests": {"AAPL": replace(HISTORY, digests=(b"12345678",) * 65)},
+    "a short digest": {"AAPL": replace(HISTORY, contents=(b"1",))},
+    "too many digests": {"AAPL": replace(HISTORY, contents=(b"12345678",) * 65)},
 }
 UNUSABLE = {
     **{name: UndeliveredState(4, (GOOD, row), {"AAPL": HISTORY}) for name, row in UNUSABLE_ROWS.items()},

@@ -389,5 +389,5 @@ def test_damage_of_an_open_file_is_told_from_other_failures(tmp_path: Path) -> N
         pages.seek(4_096)
         pages.write(b"\xff" * (file.stat().st_size - 4_096))
     with pytest.raises(JournalDamaged, match="malformed"):
-        journal.remove(rows)
+        journal.remove(rows, lambda _: {})
     journal.close()
