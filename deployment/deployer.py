@@ -40,7 +40,7 @@ from deployment.rollout import (
 )
 from deployment.stack_events import rollback_reason
 from deployment.stacks import ALL_STACKS, PIPELINE, REGISTRY, TEMPLATES, Outputs
-from deployment.state_versions import check_zip
+from deployment.state_versions import STATE_VERSION, Report, choose_for_zip
 from deployment.waiting import Wait
 
 MakeImage = Callable[[Outputs], str]
@@ -115,7 +115,7 @@ class Deployment:
         """
         values = dict(overrides or {})
         self.check([Named(name, value) for name, value in values.items()], reset)
-        self._check_functions(zips)
+        values |= self._state_version(zips, values, lambda _: None)
         outputs: dict[str, str] = {}
         made: dict[str, str] = {}
         for name in self.stacks:
@@ -150,7 +150,7 @@ class Deployment:
         """
         values = dict(overrides or {})
         self.check([Named(name, value) for name, value in values.items()], reset)
-        self._check_functions(zips)
+        values |= self._state_version(zips, values, self.report)
         outputs: dict[str, str] = {}
         existing: dict[str, str] = {}
         unknown: set[str] = set()
@@ -282,12 +282,15 @@ class Deployment:
         if found:
             raise ParameterError("\n".join(found))
 
-    def _check_functions(self, zips: Mapping[str, Path]) -> None:
-        """Raise `DeploymentError` if a deployed function and its new code do not read each other's lane states."""
-        for name in self.stacks:
-            stack = self._at_rest(name) if name in zips else None
-            if stack is not None:
-                check_zip(self.s3, parameters_of(stack), zips[name], self.report)
+    def _state_version(self, zips: Mapping[str, Path], named: Outputs, report: Report) -> dict[str, str]:
+        """The parameter that is the version of lane states to write. Raises `DeploymentError`."""
+        chosen = {}
+        for name in (name for name in self.stacks if name in zips):
+            held = {} if (stack := self._at_rest(name)) is None else parameters_of(stack)
+            version = choose_for_zip(self.s3, held, zips[name], named.get(STATE_VERSION), report)
+            if version is not None and STATE_VERSION in self._parameters(name):
+                chosen[STATE_VERSION] = str(version)
+        return chosen
 
     def _values_of(
         self, names: frozenset[str], values: Mapping[str, str], reset: Collection[str]
