@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from costs import prices
-from costs.bill import Bill, Plan, bill, budget_for, total
+from costs.bill import LEAST_WRITE_CAPACITY, Bill, Plan, bill, budget_for, total
 from costs.cli import app
 from costs.expected_usage import Setup, expected_usage, lanes_for, shards_for, sizes_of, usage_of_month
 from costs.item_size import decoded_size, item_size
@@ -37,10 +37,10 @@ class TestTargets:
         assert priced.per_million is not None
         assert priced.per_million <= target
 
-    def test_with_bars_kept_for_a_year_storage_costs_more_than_anything_else(self) -> None:
+    def test_with_bars_kept_for_a_year_recovery_and_storage_of_bars_cost_most(self) -> None:
         priced = bill(setup(10_000, resolution="minute", window_seconds=5, batch_size=200), HIGH_RATE, PRICES)
-        first, second = sorted(priced.lines, key=lambda line: -line.usd)[:2]
-        assert {first.name, second.name} == {"DynamoDB storage", "DynamoDB recovery"}
+        names = [line.name for line in sorted(priced.lines, key=lambda line: -line.usd) if "states" not in line.name]
+        assert names[:2] == ["DynamoDB recovery", "DynamoDB storage of bars"]
 
     def test_with_a_row_of_every_quote_the_rows_cost_most_and_miss_the_target(self) -> None:
         every = bill(setup(10_000, window_seconds=5), HIGH_RATE, PRICES)
@@ -70,8 +70,19 @@ class TestBill:
         assert naive["S3 requests"].usd == pytest.approx(1314)
 
     def test_provisioned_tables_are_billed_for_every_hour_for_what_polled_hours_need(self) -> None:
-        rows = {line.name: line for line in bill(setup(100), HIGH_RATE, PRICES).lines}["DynamoDB rows"]
-        assert rows.quantity == math.ceil(100 / 0.7) * 730
+        lines = {line.name: line for line in bill(setup(100), HIGH_RATE, PRICES).lines}
+        assert lines["DynamoDB rows"].quantity == math.ceil(100 / 0.7) * 730
+        assert lines["DynamoDB bars"].quantity == LEAST_WRITE_CAPACITY * 730
+
+    @pytest.mark.parametrize(("symbols", "days"), [(24, 365), (100, 365), (10_000, 365), (10_000, 30)])
+    def test_bars_cost_less_in_the_class_for_infrequent_access(self, symbols: int, days: int) -> None:
+        standard = {
+            name: PRICES.prices[name.replace("_ia_", "_")] for name in PRICES.prices if name.startswith("dynamodb_ia_")
+        }
+        everywhere = msgspec.structs.replace(PRICES, prices=PRICES.prices | standard)
+        plan = msgspec.structs.replace(HIGH_RATE, bar_days=days)
+        chosen = setup(symbols, resolution="minute", window_seconds=5, batch_size=200)
+        assert bill(chosen, plan, PRICES).usd < bill(chosen, plan, everywhere).usd
 
     def test_large_archive_objects_move_to_colder_storage_and_small_ones_do_not(self) -> None:
         small, big = (cold(bill(setup(symbols, window_seconds=5), HIGH_RATE, PRICES)) for symbols in (100, 10_000))
