@@ -85,11 +85,17 @@ def pack_checkpoint(checkpoint: Checkpoint) -> bytes:
     return zlib.compress(_ENCODER.encode(envelope), _COMPRESSION_LEVEL)
 
 
-def unpack_checkpoint(packed: bytes) -> Checkpoint:
-    """Decode what `pack_checkpoint` wrote. Raises ValueError if a newer version of this package wrote it."""
-    envelope = _CHECKPOINT_ENVELOPE_DECODER.decode(zlib.decompress(packed))
-    _check(envelope.version, "checkpoint")
-    return _CHECKPOINT_DECODER.decode(envelope.checkpoint)
+def unpack_checkpoint(packed: bytes) -> Checkpoint | None:
+    """Decode what `pack_checkpoint` wrote. None if the bytes are damaged.
+
+    Raises ValueError if a newer version of this package wrote it.
+    """
+    try:
+        envelope = _CHECKPOINT_ENVELOPE_DECODER.decode(zlib.decompress(packed))
+        _check(envelope.version, "checkpoint")
+        return _CHECKPOINT_DECODER.decode(envelope.checkpoint)
+    except (zlib.error, msgspec.DecodeError):
+        return None
 
 
 def move(packed: bytes, position: Position) -> bytes:

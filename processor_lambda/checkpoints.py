@@ -26,11 +26,14 @@ SYMBOL_BYTES = 300
 
 
 class Carried(msgspec.Struct, frozen=True):
-    """What an instance knows of the commits since the last checkpoint of a lane."""
+    """What the log of a lane has cost since its checkpoint, as far as this instance knows."""
 
     commits: int = 0
+    """How many commits there were, with or without a log."""
     units: int = 0
     """The write units that the log took in them."""
+    expected: int = 0
+    """The write units that the log will take until the next minute closes."""
 
 
 def restored(state: LaneState, checkpoint: Checkpoint | None) -> LaneState | None:
@@ -69,31 +72,32 @@ def checkpointed(state: LaneState) -> LaneState:
     return replace(state, checkpoint=state.last_entry, log=())
 
 
-def after_commit(carried: Carried, state: LaneState, item_bytes: int) -> Carried:
-    """What is known after another commit, whose item has `item_bytes`."""
-    return Carried(carried.commits + 1, carried.units + _units_of_log(state, item_bytes))
+def after_commit(carried: Carried, read: LaneState, state: LaneState, item_bytes: int) -> Carried:
+    """What is known after another commit. It replaced the state `read`, and its item has `item_bytes`."""
+    commits, units = carried.commits + 1, _units_of_log(state, item_bytes)
+    if state.last_entry > read.last_entry:
+        expected = units * commits // _minutes(state)
+    else:
+        expected = max(0, carried.expected - units)
+    return Carried(commits, carried.units + units, expected)
 
 
-def is_due(carried: Carried, state: LaneState, item_bytes: int, *, has_grown: bool) -> bool:
-    """Whether to write the checkpoint after a commit, which `carried` includes. `has_grown`: it closed a minute.
+def is_due(carried: Carried, state: LaneState, version: int) -> bool:
+    """Whether to write the checkpoint of a committed state. `carried` includes its commit. Version 1 has none.
 
-    DynamoDB bills write units of 1 KiB. A checkpoint costs C units, and each commit that carries the log costs some
-    units more. With n commits and l units of new entries a minute, a checkpoint every k minutes costs
+    DynamoDB bills write units of 1 KiB. A checkpoint costs C units, and the log makes each commit cost more. With n
+    commits and l units of new entries a minute, a checkpoint every k minutes costs
 
-        C / k + n * l * (k - 1) / 2
+        C / k + n * l * (1 + 2 + ... + (k - 1)) / k
 
-    units a minute. This is least for the smallest k with n * l * (1 + 2 + ... + k) >= C. So a checkpoint is due once
-    the log has cost as much as the checkpoint will, counting the minute that begins. After that minute's closing, the
-    log must really have cost it: no closing may follow, as in a market that is closed for the night.
+    units a minute, if it is written as soon as a minute has closed. The least is at the smallest k for which
+    n * l * (1 + 2 + ... + k) >= C. So a checkpoint is due once the log has cost as much as a checkpoint does, counting
+    the minute that begins. If no minute closes any more, as at night, the log comes to cost that much as well.
 
-    An item without a log carries the indicators in the same way. A lane whose item is one unit anyway never needs a
-    checkpoint.
+    An item that holds the indicators costs more by them, in each commit. A lane whose item takes one unit anyway never
+    needs a checkpoint.
     """
-    size = len(state.indicators) * SYMBOL_BYTES
-    units = carried.units
-    if has_grown:
-        units += _units_of_log(state, item_bytes) * carried.commits // _minutes(state)
-    return 0 < units >= math.ceil(size / DYNAMODB_WRITE_UNIT_BYTES)
+    return version > 1 and 0 < carried.units + carried.expected >= _units(len(state.indicators) * SYMBOL_BYTES)
 
 
 def _units_of_log(state: LaneState, item_bytes: int) -> int:
