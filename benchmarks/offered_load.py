@@ -23,7 +23,7 @@ from msgspec.structs import replace
 from producer_service.cli import run_until_stopped
 from producer_service.kinesis import KinesisStream
 from producer_service.packing import Packet
-from producer_service.sources import FetchResult, SourceTraits
+from producer_service.sources import FetchResult, Market, SourceTraits
 from producer_service.sources.definition import SourceDefinition, SourceSettings
 from producer_service.sources.registry import SOURCES
 from producer_service.sources.replay.source import ReplaySource
@@ -75,7 +75,7 @@ class OfferedSource:
         self.traits = SourceTraits(is_live=self._recording is None)
         self._closed = threading.Event()
 
-    def listen(self, deliver: Callable[[FetchResult], None]) -> None:
+    def listen(self, deliver: Callable[[FetchResult], None], _market: Market) -> None:
         """See `PushedSource`."""
         begin, started = datetime.now(UTC), time.monotonic()
         quotes = self._quotes(begin)

@@ -22,14 +22,19 @@ SHARD_RECORDS = 1_000
 """The number of records that a shard takes in a second."""
 UTILISATION = 0.7
 """The share of the provisioned write units that is used on average. The rest takes bursts and retries."""
-READ_CAPACITY = 35
-"""The read units that the template provisions for the three tables together."""
+LEAST_WRITE_CAPACITY = LEAST_READ_CAPACITY = 5
+"""The units that each provisioned table has at least. Reads are taken not to need more."""
 BUSY = 0.7
 """The share of the time that a shard's function may be busy. With less to spare it could not catch up after a pause."""
 COLD_BYTES = 128 * KIB
 """S3 moves no smaller object to a colder storage class."""
-METRICS, ALARMS, DASHBOARDS, CUSTOMER_KEYS = 15, 21, 2, 1
+METRICS, ALARMS, DASHBOARDS, CUSTOMER_KEYS = 6, 21, 1, 1
 """What the templates make. The metrics are those of the function's log lines and of the producer's metric filters."""
+RARE_METRICS = frozenset({"BatchesFailed", "Quarantined", "Repeated", "RulesRefused", "Starts", "WatchlistUnusable"})
+"""The metrics that are not among `METRICS`, because they are sent only when something goes wrong.
+
+AWS bills a metric by the hour, for the hours in which it is sent: https://aws.amazon.com/cloudwatch/pricing/
+"""
 SCALING_ALARMS = 4 * 6
 """Application Auto Scaling makes four alarms for the writes and four for the reads of each provisioned table."""
 BILLED_ROTATIONS = 2
@@ -175,7 +180,9 @@ def _fixed(setup: Setup, plan: Plan, prices: Prices) -> list[Line]:
     if plan.collector:
         parts.append(("Managed Prometheus", SAMPLES_A_MINUTE * 60 * MONTH_HOURS, "prometheus_sample"))
     if plan.tables == "provisioned":
-        parts.append(("DynamoDB read capacity", READ_CAPACITY * MONTH_HOURS, "dynamodb_read_capacity_hour"))
+        least = LEAST_READ_CAPACITY * MONTH_HOURS
+        parts.append(("DynamoDB reads of rows and states", 2 * least, "dynamodb_read_capacity_hour"))
+        parts.append(("DynamoDB reads of bars", least, "dynamodb_ia_read_capacity_hour"))
         parts.append(("Alarms that scale tables", SCALING_ALARMS, "alarm"))
     return [_line("fixed", name, quantity, price, prices) for name, quantity, price in parts]
 
@@ -202,20 +209,13 @@ def _requests(setup: Setup, plan: Plan, usage: Usage, prices: Prices) -> list[Li
         )
     if plan.tables == "provisioned":
         seconds = _polled_seconds(setup, usage)
-        lines += [
-            _line(
-                "quotes",
-                name,
-                math.ceil(units / seconds / UTILISATION) * MONTH_HOURS,
-                "dynamodb_write_capacity_hour",
-                prices,
-            )
-            for name, units in (
-                ("DynamoDB rows", usage.row_writes),
-                ("DynamoDB bars", usage.bar_writes),
-                ("DynamoDB states and marks", usage.state_writes),
-            )
-        ]
+        for name, units, price in (
+            ("DynamoDB rows", usage.row_writes, "dynamodb_write_capacity_hour"),
+            ("DynamoDB bars", usage.bar_writes, "dynamodb_ia_write_capacity_hour"),
+            ("DynamoDB states and marks", usage.state_writes, "dynamodb_write_capacity_hour"),
+        ):
+            capacity = max(LEAST_WRITE_CAPACITY, math.ceil(units / seconds / UTILISATION))
+            lines.append(_line("quotes", name, capacity * MONTH_HOURS, price, prices))
     return lines
 
 
@@ -226,15 +226,16 @@ def _storage(setup: Setup, plan: Plan, usage: Usage, prices: Prices) -> list[Lin
     bars = usage.bar_writes / math.ceil(sizes.bar / DYNAMODB_WRITE_UNIT_BYTES)
     row_byte_days = rows * (sizes.row + ITEM_OVERHEAD_BYTES) * plan.row_days
     bar_byte_days = bars * (sizes.bar + ITEM_OVERHEAD_BYTES) * plan.bar_days
-    table_gb = (row_byte_days + bar_byte_days) / MONTH_DAYS / GIGABYTE
+    rows_gb, bars_gb = (byte_days / MONTH_DAYS / GIGABYTE for byte_days in (row_byte_days, bar_byte_days))
     archive_gb = usage.archive_bytes / GIGABYTE
     is_moved = usage.archive_bytes / usage.archive_puts >= COLD_BYTES
     warm_days = min(plan.archive_days, plan.cold_after_days) if is_moved else plan.archive_days
     cold_days = plan.archive_days - warm_days
     logs_gb = usage.log_bytes / GIGABYTE * COMPRESSION_OF_LOGS * plan.log_days / MONTH_DAYS
     parts = [
-        ("DynamoDB storage", table_gb, "dynamodb_storage_gb"),
-        ("DynamoDB recovery", table_gb, "dynamodb_recovery_gb"),
+        ("DynamoDB storage of rows", rows_gb, "dynamodb_storage_gb"),
+        ("DynamoDB storage of bars", bars_gb, "dynamodb_ia_storage_gb"),
+        ("DynamoDB recovery", rows_gb + bars_gb, "dynamodb_recovery_gb"),
         ("S3 storage", archive_gb * warm_days / MONTH_DAYS, "s3_storage_gb"),
         ("S3 colder storage", archive_gb * cold_days / MONTH_DAYS, "s3_cold_storage_gb"),
         ("S3 moves to colder", usage.archive_puts if cold_days else 0, "s3_transition"),

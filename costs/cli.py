@@ -174,7 +174,8 @@ def _show(setup: Setup, priced: Bill, price_table: Prices) -> None:
     out.print(
         f"{setup.lanes} lanes, {setup.shards} shard{'s' if setup.shards > 1 else ''}; a quote takes "
         f"{sizes.line:.0f} bytes on the stream, {sizes.archived_line:.0f} in the archive and {sizes.row:.0f} as a row; "
-        f"a lane's state takes {sizes.state / KIB:.1f} KB"
+        f"a lane takes {sizes.state * setup.symbols_of_lane / KIB:.1f} KB in its item and "
+        f"{sizes.checkpoint * setup.symbols_of_lane / KIB:.1f} KB in its checkpoint"
     )
     if priced.parallelization > 1:
         out.print(

@@ -1,8 +1,8 @@
 """The usage that is expected of a pipeline, from its settings. Pure.
 
 The counts follow from the code. Each poll makes a packet of each lane for every 25 KB. Each shard makes a batch for
-every batching window. Each batch makes an archive object and a state item for each of its lanes. Each minute makes a
-bar of each symbol. Only durations are assumed, in `CALL_MS` and `CPU_US`.
+every batching window. Each batch makes an archive object and writes the item of each of its lanes. Each minute makes a
+bar of each symbol, and now and then a checkpoint of each lane. Only durations are assumed, in `CALL_MS` and `CPU_US`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from aws_limits import (
     LAMBDA_PAYLOAD_BYTES,
 )
 from costs.sizes import Sizes, measure_sizes, symbol_name
+from costs.state_writes import state_writes
 from costs.usage import Usage
 from processor_lambda.fold import MAX_PUBLICATIONS
 from processor_lambda.settings import RULES_REFRESH_SECONDS
@@ -148,9 +149,6 @@ def expected_usage(
     idle_commits = idle_minutes * 60 / HEARTBEAT_SECONDS * setup.lanes
     bars = min(setup.symbols * minutes, quotes)
     closing_commits = min(minutes, polls) * setup.busy_lanes * _closing_commits(setup)
-    bars_of_closing = bars / closing_commits if closing_commits else 0
-    plain_units = _state_units(setup, sizes.state)
-    closing_units = _state_units(setup, sizes.state + bars_of_closing * sizes.pending_bar)
     rows = quotes if setup.resolution == "every" else bars
     usage = Usage(
         quotes=quotes,
@@ -159,11 +157,12 @@ def expected_usage(
         invocations=batches + idle_batches,
         row_writes=rows * math.ceil(sizes.row / DYNAMODB_WRITE_UNIT_BYTES),
         bar_writes=bars * math.ceil(sizes.bar / DYNAMODB_WRITE_UNIT_BYTES),
-        # A commit that closes a minute also raises the published mark, which is one unit.
-        state_writes=max(0, commits - closing_commits) * plain_units
-        + closing_commits * (closing_units + 1)
-        + idle_commits * plain_units,
-        read_units=cold_starts * setup.lanes * (math.ceil(sizes.state / DYNAMODB_READ_UNIT_BYTES) + 1),
+        state_writes=_state_writes(setup, sizes, commits, min(minutes, polls))
+        + idle_commits * _units(setup, sizes.state, DYNAMODB_WRITE_UNIT_BYTES),
+        # A lane's item, its checkpoint and its published mark.
+        read_units=cold_starts
+        * setup.lanes
+        * (sum(_units(setup, size, DYNAMODB_READ_UNIT_BYTES) for size in (sizes.state, sizes.checkpoint)) + 1),
         archive_puts=batches + idle_batches,
         # Each shard has an instance, which looks for other alert rules before a batch, but not before every one.
         configuration_gets=min(
@@ -225,12 +224,24 @@ def _closing_commits(setup: Setup) -> int:
     return (1 if setup.share_of_new_quotes == 1 else 2) * math.ceil(setup.symbols_of_lane / MAX_PUBLICATIONS)
 
 
-def _state_units(setup: Setup, size: float) -> float:
-    """The average write units of a state item. `size` is that of an average lane, and others are in proportion."""
-    counts = _symbols_by_lane(setup.symbols, setup.lanes)
-    return sum(math.ceil(size * count / setup.symbols_of_lane / DYNAMODB_WRITE_UNIT_BYTES) for count in counts) / len(
-        counts
-    )
+def _state_writes(setup: Setup, sizes: Sizes, commits: float, minutes: float) -> float:
+    """The write units of all lanes' items, marks and checkpoints in `minutes` that have new bars."""
+    lanes, closing = _symbols_by_lane(setup.symbols, setup.lanes), _closing_commits(setup)
+    if not minutes:
+        return 0
+    of_lane = commits / minutes / len(lanes)
+    units = 0.0
+    for symbols in lanes:
+        writes = state_writes(sizes, symbols, round(of_lane), closing)
+        # A commit that closes a minute also raises the published mark, which is one unit.
+        units += max(0, of_lane - closing) * writes.plain + closing * (writes.closing + 1) + writes.checkpoints
+    return units * minutes
+
+
+def _units(setup: Setup, bytes_of_symbol: float, unit: int) -> float:
+    """The average units of an item that each lane has, from what a symbol takes in it."""
+    lanes = _symbols_by_lane(setup.symbols, setup.lanes)
+    return sum(math.ceil(bytes_of_symbol * symbols / unit) for symbols in lanes) / len(lanes)
 
 
 def _records_of_full_batch(setup: Setup, packets_of_poll: float) -> int:

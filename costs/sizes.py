@@ -14,12 +14,14 @@ from functools import lru_cache
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from costs.item_size import item_size
-from lane_state import WHOLE, LaneState, Position, pack
+from lane_state import WHOLE, LaneState, Position, pack, pack_checkpoint
 from processor_lambda import archive
 from processor_lambda.alerts import Rules, RulesInUse
 from processor_lambda.alerts.rules_file import DEFAULT_FILE, read
+from processor_lambda.checkpoints import checkpoint_of, checkpointed
 from processor_lambda.fold import Fold, PositionedLine
 from processor_lambda.indicators import Indicators
 from processor_lambda.metrics import processed
@@ -34,13 +36,13 @@ TTL_DAYS = 30
 ITEM_OVERHEAD_BYTES = 100
 """What DynamoDB bills for the index of each stored item: https://aws.amazon.com/dynamodb/pricing"""
 STATE_ATTRIBUTES_BYTES = 100
-"""The size of a state item without the state itself: the keys `lane` and `last_sequence`, and the attributes' names."""
+"""The size of a lane's item or checkpoint without what is packed: its key, its position, and the attributes' names."""
 RULES_IN_USE = RulesInUse(Rules(()), "2c26b46b68ff", "3HL4kqtJvjVBH40Nrjfkd_rDc4CpWkQx")
 """As long as what a log line says of the alert rules."""
 _MAX_BATCH_SYMBOLS = 500
 """How many symbols of a batch are measured. A larger batch hardly compresses better."""
-_MAX_STATE_SYMBOLS = 50
-"""How many symbols of a state are measured. What the state holds of one symbol hardly compresses with another's."""
+_MAX_WARM_SYMBOLS = 50
+"""How many symbols with indicators are measured. The indicators of one symbol hardly compress with another's."""
 _START = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
 
 
@@ -58,9 +60,13 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     bar: float
     """A bar's row."""
     state: float
-    """A lane's state item without pending publications."""
+    """What a symbol takes in its lane's item, without the log and pending publications."""
     pending_bar: float
-    """What each pending bar adds to the state item. Every symbol brings one bar a minute."""
+    """What each pending bar adds to the lane's item. Every symbol brings one bar a minute."""
+    log_entry: float
+    """What each entry of the log adds to the lane's item. Every bar brings one."""
+    checkpoint: float
+    """What a symbol takes in its lane's checkpoint."""
     batch_log: float
     """The line that the function logs for a batch."""
 
@@ -80,41 +86,49 @@ def measure_sizes(
         arrival=_START + timedelta(seconds=polls_of_batch),
         data=b"".join(map(encode_line, batch)),
     )
-    measured = min(symbols_of_lane, _MAX_STATE_SYMBOLS)
-    without_pending, with_pending = _states(measured, record, keep_lines=resolution == "minute")
-    bars = [item.bar for item in with_pending.pending if item.bar is not None]
+    keep_lines = resolution == "minute"
+    whole_lane, _ = _states(symbols_of_lane, record, {}, keep_lines=keep_lines)
+    warm = {
+        symbol_name(number): _warm(symbol_name(number)) for number in range(min(symbols_of_lane, _MAX_WARM_SYMBOLS))
+    }
+    before, after = _states(len(warm), record, warm, keep_lines=keep_lines)
+    bars = [item.bar for item in after.pending if item.bar is not None]
+    with_pending = len(pack(replace(after, log=())))
     heartbeat = Heartbeat(lane=record.partition_key, clock=_START, complete_to=_START)
     report = Report(records=polls_of_batch, quotes=len(batch), bars=len(bars), oldest_ingest_time=_START)
-    state = len(pack(without_pending))
     return Sizes(
         line=len(record.data) / len(batch),
         heartbeat=len(encode([heartbeat])),
         archived_line=len(archive.body_of([parse_record(record)])) / len(batch),
         row=_mean([item_bytes(quote_row(quote, ANOMALY_PERCENT, TTL_DAYS)) for quote in batch]),
         bar=_mean([item_bytes(bar_row(bar, TTL_DAYS)) for bar in bars]),
-        state=state * symbols_of_lane / measured + STATE_ATTRIBUTES_BYTES,
-        pending_bar=(len(pack(with_pending)) - state) / len(bars),
+        state=(len(pack(whole_lane)) + STATE_ATTRIBUTES_BYTES) / symbols_of_lane,
+        pending_bar=(with_pending - len(pack(before))) / len(bars),
+        log_entry=(len(pack(after)) - with_pending) / len(bars),
+        checkpoint=len(pack_checkpoint(checkpoint_of(after))) / len(warm) + STATE_ATTRIBUTES_BYTES / symbols_of_lane,
         batch_log=len(msgspec.json.encode(processed(report, record, RULES_IN_USE, seconds=0.1234, now=record.arrival))),
     )
 
 
-def _states(symbols: int, record: Record, *, keep_lines: bool) -> tuple[LaneState, LaneState]:
-    """A lane's state within a minute, and after the next minute has closed its bars. All indicators are known."""
+def _states(
+    symbols: int, record: Record, warm: Mapping[str, Indicators], *, keep_lines: bool
+) -> tuple[LaneState, LaneState]:
+    """A lane's state within a minute, after a checkpoint, and the state after the next minute has closed its bars."""
     names = [symbol_name(number) for number in range(symbols)]
     fold = Fold(read(DEFAULT_FILE, ANOMALY_PERCENT), keep_lines=keep_lines)
-    state, warm = LaneState(), {name: _warm(name) for name in names}
-    states = []
+    state, states = LaneState(), []
     for number, seconds in enumerate((0, 50, 60)):
         lines = [
             PositionedLine(Position(record.sequence_number + number, index), encode_line(quote).rstrip(), quote)
             for index, quote in enumerate(_quotes(names, _START + timedelta(seconds=seconds)), start=1)
         ]
-        state = fold(state, lines, Position(record.sequence_number + number, WHOLE), warm).state
-        states.append(state)
-    return states[1], states[2]
+        position = Position(record.sequence_number + number, WHOLE)
+        states.append(fold(state, lines, position, warm).state)
+        state = checkpointed(states[-1])
+    return checkpointed(states[1]), states[2]
 
 
-@lru_cache(maxsize=_MAX_STATE_SYMBOLS)
+@lru_cache(maxsize=_MAX_WARM_SYMBOLS)
 def _warm(name: str) -> Indicators:
     """A symbol's indicators after the minutes before the start."""
     indicators = Indicators()

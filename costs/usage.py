@@ -64,7 +64,7 @@ def items(usage: Usage, prices: Prices, architecture: str = "arm64") -> tuple[It
         item("Lambda requests", usage.invocations, "lambda_request"),
         item("Lambda time", usage.gb_seconds, f"lambda_gb_second_{architecture}"),
         item("DynamoDB rows", usage.row_writes, "dynamodb_write_on_demand"),
-        item("DynamoDB bars", usage.bar_writes, "dynamodb_write_on_demand"),
+        item("DynamoDB bars", usage.bar_writes, "dynamodb_ia_write_on_demand"),
         item("DynamoDB states and marks", usage.state_writes, "dynamodb_write_on_demand"),
         item("DynamoDB reads", usage.read_units, "dynamodb_read_on_demand"),
         item("S3 archive requests", usage.archive_puts, "s3_put"),

@@ -43,7 +43,7 @@ from deployment.rollout import (
 )
 from deployment.stack_events import rollback_reason
 from deployment.stacks import ALL_STACKS, PIPELINE, REGISTRY, TEMPLATES, Outputs
-from deployment.state_versions import check_zip
+from deployment.state_versions import STATE_VERSION, Report, choose_for_zip
 from deployment.waiting import Wait
 
 MakeImage = Callable[[Outputs], str]
@@ -116,7 +116,7 @@ class Deployment:
 
         If the overrides name DeletionProtection, the termination protection of all stacks follows it.
         """
-        values = self._checked(zips, overrides or {}, reset)
+        values = self._checked(zips, overrides or {}, reset, lambda _: None)
         outputs: dict[str, str] = {}
         made: dict[str, str] = {}
         for name in in_order(self.stacks, values.get(LATENCY, CHEAP)):
@@ -149,7 +149,7 @@ class Deployment:
         Here `image` only names the image. The outputs of a stack that does not exist yet are unknown, so changes that
         depend on them alone are missing. Raises `DeploymentError`.
         """
-        values = self._checked(zips, overrides or {}, reset)
+        values = self._checked(zips, overrides or {}, reset, self.report)
         outputs: dict[str, str] = {}
         existing: dict[str, str] = {}
         unknown: set[str] = set()
@@ -283,24 +283,29 @@ class Deployment:
             raise ParameterError("\n".join(found))
 
     def _checked(
-        self, zips: Mapping[str, Path], overrides: Mapping[str, str], reset: Collection[str]
+        self, zips: Mapping[str, Path], overrides: Mapping[str, str], reset: Collection[str], report: Report
     ) -> dict[str, str]:
-        """The parameters to deploy with, among them the mode. Raises `DeploymentError` if something is wrong."""
+        """The parameters to deploy with, among them the mode and the version of lane states to write.
+
+        Raises `DeploymentError` if something is wrong.
+        """
         values = dict(overrides)
         self.check([Named(name, value) for name, value in values.items()], reset)
-        self._check_functions(zips)
         if CONSUMER in self.stacks:
             # An interrupted deployment may have left another mode in other stacks than the function's.
             stack = None if LATENCY in reset else self.stack(PROCESSOR.name)
             values |= mode_of(values, {} if stack is None else parameters_of(stack))
-        return values
+        return values | self._state_version(zips, values, report)
 
-    def _check_functions(self, zips: Mapping[str, Path]) -> None:
-        """Raise `DeploymentError` if a deployed function and its new code do not read each other's lane states."""
-        for name in self.stacks:
-            stack = self._at_rest(name) if name in zips else None
-            if stack is not None:
-                check_zip(self.s3, parameters_of(stack), zips[name], self.report)
+    def _state_version(self, zips: Mapping[str, Path], named: Outputs, report: Report) -> dict[str, str]:
+        """The parameter that is the version of lane states to write. Raises `DeploymentError`."""
+        chosen = {}
+        for name in (name for name in self.stacks if name in zips):
+            held = {} if (stack := self._at_rest(name)) is None else parameters_of(stack)
+            version = choose_for_zip(self.s3, held, zips[name], named.get(STATE_VERSION), report)
+            if version is not None and STATE_VERSION in self._parameters(name):
+                chosen[STATE_VERSION] = str(version)
+        return chosen
 
     def _values_of(
         self, names: frozenset[str], values: Mapping[str, str], reset: Collection[str]

@@ -54,6 +54,8 @@ def kept_table(table: Mapping[str, Any], time_to_live: Mapping[str, Any], backup
         "BillingMode": billing,
         "DeletionProtectionEnabled": table.get("DeletionProtectionEnabled", False),
     }
+    if "TableClassSummary" in table:
+        properties["TableClass"] = table["TableClassSummary"]["TableClass"]
     if billing == "PROVISIONED":
         names = ("ReadCapacityUnits", "WriteCapacityUnits")
         properties["ProvisionedThroughput"] = {name: table["ProvisionedThroughput"][name] for name in names}

@@ -26,6 +26,7 @@ _SHAPES = (
     ("ServiceArn", "arn:{partition}:ecs:{region}:{account}:service/{name}/{name}"),
     ("KeyArn", "arn:{partition}:kms:{region}:{account}:key/00000000-0000-0000-0000-000000000000"),
     ("LogGroupArn", "arn:{partition}:logs:{region}:{account}:log-group:{name}"),
+    ("AlarmArns", "arn:{partition}:cloudwatch:{region}:{account}:alarm:{name}"),
     ("Arn", "arn:{partition}:cloudformation:{region}:{account}:stack/{name}"),
     ("QueueUrl", "https://sqs.{region}.amazonaws.com/{account}/{name}"),
     ("RepositoryUri", "{account}.dkr.ecr.{region}.amazonaws.com/{name}"),

@@ -4,7 +4,7 @@ The stream function reads and writes it, with `lane_state.codec` for the bytes a
 by which it changes. Other programs may only read it. They import this package, and nothing of the function.
 """
 
-from lane_state.codec import encode_alert, move, pack, unpack
+from lane_state.codec import encode_alert, move, pack, pack_checkpoint, unpack, unpack_checkpoint, version_of
 from lane_state.model import (
     ANOTHER_STREAM,
     START,
@@ -12,7 +12,9 @@ from lane_state.model import (
     Alert,
     AlertState,
     Bar,
+    Checkpoint,
     LaneState,
+    LogEntry,
     Position,
     Publication,
     Session,
@@ -27,7 +29,9 @@ __all__ = [
     "Alert",
     "AlertState",
     "Bar",
+    "Checkpoint",
     "LaneState",
+    "LogEntry",
     "Position",
     "Publication",
     "Session",
@@ -36,5 +40,8 @@ __all__ = [
     "encode_alert",
     "move",
     "pack",
+    "pack_checkpoint",
     "unpack",
+    "unpack_checkpoint",
+    "version_of",
 ]

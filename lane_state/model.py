@@ -145,7 +145,7 @@ class SymbolState(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     bar: Bar | None
     """The current minute."""
     indicators: bytes = b""
-    """The packed indicators of the closed minutes. They are packed apart, because most batches close no minute."""
+    """The packed indicators in bytes of version 1. They are empty in memory, see `LaneState.indicators`."""
     alert_states: dict[str, AlertState] = {}
     """The states of the rules that are not at rest, by rule name."""
     open_since: datetime | None = None
@@ -174,8 +174,31 @@ class SymbolState(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
         return self.open_since
 
 
+class LogEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A minute that closed. It advances the indicators of its symbol."""
+
+    symbol: str
+    minute: datetime
+    """The start of the minute."""
+    close: float
+    volume: int | None
+
+
+class Checkpoint(msgspec.Struct, frozen=True):
+    """The indicators of a lane as of an entry of its log. It is an item of its own, and may be older than the state."""
+
+    number: int
+    """The number of the entry. Numbers rise for the life of the lane."""
+    indicators: dict[str, bytes]
+    """The packed indicators of each symbol."""
+
+
 class LaneState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is remembered of a lane. `processor_lambda.fold` changes it."""
+    """What is remembered of a lane. `processor_lambda.fold` changes it.
+
+    Indicators are most of a lane's bytes, and change once a minute. So they are in a checkpoint, which is written
+    rarely, and the lane's item has the log of what closed since. `processor_lambda.checkpoints` has the rules.
+    """
 
     position: Position = START
     """The position of the last line that was folded in."""
@@ -190,6 +213,21 @@ class LaneState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The number of the last publication before the pending ones."""
     pending: tuple[Publication, ...] = ()
     """What this commit decided. The lane's published mark, an item of its own, says how much of it is published."""
+    indicators: dict[str, bytes] = {}
+    """The packed indicators of each symbol that has a closed minute."""
+    checkpoint: int = 0
+    """The number of the checkpoint that is known to be stored. 0 if there is none."""
+    log: tuple[LogEntry, ...] | None = None
+    """The minutes that closed since the checkpoint, oldest first. The first has the number after the checkpoint's.
+
+    None if they and the checkpoint do not give `indicators`, as in a new lane or after a split. Then the lane's item
+    holds the indicators.
+    """
+
+    @property
+    def last_entry(self) -> int:
+        """The number of the last entry of the log. A state without a log counts as one entry."""
+        return self.checkpoint + (1 if self.log is None else len(self.log))
 
     @property
     def last_number(self) -> int:

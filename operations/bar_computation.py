@@ -40,14 +40,15 @@ def compute_bars(
     """
     first = next((quote.line.event_time for quote in quotes if isinstance(quote.line, Quote)), end)
     known = {
-        name: replace(state, bar=None, indicators=indicators.pack(warm))
+        name: replace(state, bar=None)
         for name, state in before.symbols.items()
         if first - state.event_time <= FORGET_AFTER  # otherwise the processor had forgotten the symbol by then
     }
     closing = Heartbeat(lane=_LANE, clock=end, complete_to=end)
     lines = [_positioned(quote) for quote in quotes] + [PositionedLine(_POSITION, b"", closing)]
     fold = Fold(Rules(()), keep_lines=keep_lines)
-    return _folded(fold, LaneState(symbols=known, splits=before.splits), lines, {symbol: warm})[1]
+    packed = dict.fromkeys(known, indicators.pack(warm))
+    return _folded(fold, LaneState(symbols=known, splits=before.splits, indicators=packed), lines, {symbol: warm})[1]
 
 
 def _folded(

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from lane_state import Alert, AlertState, Bar, LaneState, Position, Publication, Split, SymbolState
+from lane_state import Alert, AlertState, Bar, LaneState, LogEntry, Position, Publication, Split, SymbolState
 from processor_lambda import indicators, splits, symbol_state, volume_counter
 from processor_lambda.alerts import Rules, SilenceRule
 from processor_lambda.alerts.signals import evaluate, is_cooling
@@ -111,7 +111,8 @@ def without_future(state: LaneState, arrival: datetime) -> LaneState:
     if not future and (clock, complete_to) == (state.clock, state.complete_to):  # nearly always
         return state
     symbols = {symbol: known for symbol, known in state.symbols.items() if symbol not in future}
-    return replace(state, clock=clock, complete_to=complete_to, symbols=symbols)
+    packed = {symbol: known for symbol, known in state.indicators.items() if symbol not in future}
+    return replace(state, clock=clock, complete_to=complete_to, symbols=symbols, indicators=packed, log=None)
 
 
 class _LaneFold:
@@ -128,6 +129,9 @@ class _LaneFold:
         self._symbols = dict(state.symbols)
         self._splits = dict(state.splits)
         self._published = state.last_number
+        self._indicators = dict(state.indicators)
+        self._checkpoint, self._log = state.checkpoint, state.log
+        self._closed: list[LogEntry] = []
 
     def state(self, position: Position) -> LaneState:
         """The state after the lines that were taken."""
@@ -142,6 +146,9 @@ class _LaneFold:
                 Publication(number, bar=item) if isinstance(item, Bar) else Publication(number, alert=item)
                 for number, item in enumerate(self.decided, start=self._published + 1)
             ),
+            indicators=self._indicators,
+            checkpoint=self._checkpoint,
+            log=None if self._log is None else (*self._log, *self._closed),
         )
 
     def take(self, positioned: PositionedLine) -> None:
@@ -173,6 +180,7 @@ class _LaneFold:
         forgotten = [symbol for symbol, state in self._symbols.items() if complete_to - state.event_time > FORGET_AFTER]
         self.has_forgotten = bool(forgotten)
         for symbol in forgotten:
+            self._set_indicators(symbol, Indicators())
             split = self._symbols.pop(symbol).split
             if split is not None:
                 self._splits[symbol] = split
@@ -218,11 +226,13 @@ class _LaneFold:
             if len(self._symbols) >= MAX_SYMBOLS:
                 self.late += 1
                 return
-            before = symbol_state.new(quote, self._warm.get(quote.symbol), self._splits.pop(quote.symbol, None))
+            before = symbol_state.new(quote, self._splits.pop(quote.symbol, None))
+            self._set_indicators(quote.symbol, self._warm.get(quote.symbol, Indicators()))
         elif before.bar is not None and before.bar.minute < minute:
             before = self._close_bar(before, before.bar)
         if has_other_currency:
             before = symbol_state.with_new_series(before)
+            self._set_indicators(quote.symbol, Indicators())
         before = self._rescale(before, quote)
         alert_states = self._evaluate_quote(before, quote)
         line = symbol_state.stored_line(quote, content) if self._keep_lines else b""
@@ -250,8 +260,11 @@ class _LaneFold:
 
     def _close_bar(self, state: SymbolState, bar: Bar) -> SymbolState:
         """Close a symbol's minute: advance its indicators, publish the bar, and evaluate the rules for bars."""
-        before = symbol_state.unpacked(state.indicators)
-        after = before.advanced(bar.minute, float(bar.close), bar.volume)
+        before = symbol_state.unpacked(self._indicators.get(bar.symbol, b""))
+        closed = LogEntry(bar.symbol, bar.minute, float(bar.close), bar.volume)
+        after = before.advanced(closed.minute, closed.close, closed.volume)
+        self._indicators[bar.symbol] = indicators.pack(after)
+        self._closed.append(closed)
         bar = replace(bar, indicators=after.values())
         self.decided.append(bar)
         gap_ms = 0 if before.minute is None else (bar.minute - before.minute - MINUTE) // MILLISECOND
@@ -264,7 +277,15 @@ class _LaneFold:
             alert_states = _with_state(alert_states, rule.id, alert_state)
             if is_raised:
                 self.decided.append(rule.alert(bar, signal))
-        return replace(state, bar=None, indicators=indicators.pack(after), alert_states=alert_states)
+        return replace(state, bar=None, alert_states=alert_states)
+
+    def _set_indicators(self, symbol: str, after: Indicators) -> None:
+        """Change a symbol's indicators in a way that the log cannot tell, because it knows only closed minutes."""
+        before = self._indicators.pop(symbol, None)
+        if after != Indicators():
+            self._indicators[symbol] = indicators.pack(after)
+        if self._indicators.get(symbol) != before:
+            self._log = None
 
     def _take_action(self, action: Action) -> None:
         """Fold a corporate action. Of those, only splits change the state."""
@@ -308,10 +329,11 @@ class _LaneFold:
         if found.is_news and found.ratio is not None:
             rules = self._rules.for_symbol(symbol).split
             self.decided += [rule.alert(symbol, timestamp, found.ratio, prices) for rule in rules]
-        before = symbol_state.unpacked(state.indicators)
+        before = symbol_state.unpacked(self._indicators.get(symbol, b""))
         after = splits.rescaled(before, found, prices["price"])
-        packed = state.indicators if after is before else indicators.pack(after)
-        return replace(state, split=found.split, indicators=packed)
+        if after is not before:
+            self._set_indicators(symbol, after)
+        return replace(state, split=found.split)
 
     def _stale_alerts(self, heartbeat: Heartbeat) -> Iterator[Alert]:
         """One alert for each rule by which symbols have become stale, unless the lane is still in its cooldown.

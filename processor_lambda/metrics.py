@@ -23,8 +23,11 @@ def processed(
 ) -> dict[str, Any]:
     """The line of a processed batch. `last` is its last record, and `now` is when the processing ended.
 
+    Only what an alarm or the dashboard needs is a metric, and only if it is not zero: AWS bills a metric for each hour
+    in which it is sent. The other fields are for people who read the log.
+
     `Late` counts the quotes that changed no bar, including those of packets that arrived twice. `Repeated` counts
-    records. `EndToEndSeconds` is the time since the producer received the oldest quote, and `IteratorAgeSeconds` the
+    records. `EndToEndSeconds` is the time since the producer received the oldest quote, and `iterator_age_seconds` the
     time since Kinesis received the last record. `RulesRefused` is there if the alert rules in use are not the newest.
     """
     values: dict[str, float] = {
@@ -32,18 +35,21 @@ def processed(
         "Late": report.late,
         "Repeated": report.repeated_records,
         "Quarantined": report.quarantined,
-        "Bars": report.bars,
         "Alerts": report.alerts,
         "LargestStateBytes": report.largest_state_bytes,
-        "BatchSeconds": round(seconds, 4),
-        "IteratorAgeSeconds": round((now - last.arrival).total_seconds(), 3),
     }
     if report.oldest_ingest_time is not None:
         values["EndToEndSeconds"] = round((now - report.oldest_ingest_time).total_seconds(), 3)
     if rules is not None and rules.problem:
         values["RulesRefused"] = 1
-    counts = {"records": report.records, "commit_conflicts": report.commit_conflicts}
-    return _line("INFO", "batch_processed", last, values, now) | counts | _of_rules(rules)
+    logged = {
+        "records": report.records,
+        "bars": report.bars,
+        "commit_conflicts": report.commit_conflicts,
+        "batch_seconds": round(seconds, 4),
+        "iterator_age_seconds": round((now - last.arrival).total_seconds(), 3),
+    }
+    return _line("INFO", "batch_processed", last, values, now) | logged | _of_rules(rules)
 
 
 def failed(reason: str, last: Record, rules: RulesInUse | None, *, records: int, now: datetime) -> dict[str, Any]:
@@ -73,7 +79,7 @@ def _of_rules(rules: RulesInUse | None) -> dict[str, Any]:
 
 
 def _line(level: str, event: str, last: Record, values: dict[str, float], now: datetime) -> dict[str, Any]:
-    metrics = [{"Name": name, "Unit": _unit(name)} for name in values]
+    metrics = [{"Name": name, "Unit": _unit(name)} for name, value in values.items() if value]
     directive = {"Namespace": NAMESPACE, "Dimensions": [[DIMENSION]], "Metrics": metrics}
     return {
         "_aws": {"Timestamp": int(now.timestamp() * 1000), "CloudWatchMetrics": [directive]},

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from lane_state import Alert, LaneState
+from lane_state import Alert, Checkpoint, LaneState
 from processor_lambda.rows import Row
 from quotes import Quote
 
@@ -24,6 +24,8 @@ class Stored(msgspec.Struct, frozen=True):
     state: LaneState
     published: int
     """The lane's published mark: publications up to this number have been published."""
+    checkpoint: Checkpoint | None = None
+    """The checkpoint that was stored when it was read, which need not be when the state was."""
 
 
 class QuarantineMessage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -105,15 +107,24 @@ class BarTable(Protocol):
 
 
 class StateTable(Protocol):
-    """The table of the lanes' states and published marks."""
+    """The table of the lanes' states, published marks and checkpoints."""
 
     def read(self, lanes: Collection[str]) -> dict[str, Stored]:
-        """Read lanes with strong consistency. A lane that was never committed has the empty state."""
+        """Read lanes with strong consistency. A lane that was never committed has the empty state.
+
+        The items of a lane may be read at different times.
+        """
 
     def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
         """Store a lane's state if the stored position is still that of `read`. Raises `CommitConflict` otherwise.
 
         Returns the size of the stored state in bytes.
+        """
+
+    def write_checkpoint(self, lane: str, checkpoint: Checkpoint, replaced: int) -> int:
+        """Store a lane's checkpoint if the stored one has the number `replaced` (0: if there is none).
+
+        Raises `CommitConflict` otherwise. Returns the size of the checkpoint in bytes.
         """
 
     def raise_mark(self, lane: str, published: int) -> None:

@@ -1,4 +1,4 @@
-"""The processing of a batch: archive, read, drop, write, fold, commit, publish, mark.
+"""The processing of a batch: archive, read, drop, write, fold, commit, publish, mark, checkpoint.
 
 What a batch decides is committed first and published from what was committed. Each step prevents a failure that some
 interleaving of crashes, retries and racing invocations causes without it. ARCHITECTURE.md lists them.
@@ -14,8 +14,9 @@ import msgspec
 
 from aws_requests import Unavailable
 from lane_state import WHOLE, LaneState, Position, Publication
-from processor_lambda import archive
+from processor_lambda import archive, checkpoints
 from processor_lambda.alerts import Rules
+from processor_lambda.checkpoints import Carried
 from processor_lambda.errors import CommitConflict
 from processor_lambda.fold import Fold, PositionedLine, without_future
 from processor_lambda.indicators import Indicators
@@ -36,6 +37,9 @@ from processor_lambda.rows import bar_row
 from processor_lambda.settings import Settings
 from processor_lambda.warmup import BARS_NEEDED, first_minutes, warmed_up
 from quotes import Quote, decode, lanes_of_key
+
+READ_ATTEMPTS = 3
+"""How often a lane is read until its state and its checkpoint fit. They do, unless another invocation writes them."""
 
 
 class Processor:
@@ -67,6 +71,8 @@ class Processor:
         """That of the current batch."""
         self._warm: dict[str, Stored] = {}
         """Lanes as this instance last committed and published them. A copy may be stale: then its commit conflicts."""
+        self._carried: dict[str, Carried] = {}
+        """What their logs have cost since their checkpoints."""
 
     def process(self, records: Sequence[Record]) -> Report:
         """Apply a batch exactly once, however often it comes. Raises `Unavailable` if it must come again.
@@ -106,6 +112,9 @@ class Processor:
             self._warm.update((lane, Stored(state, state.last_number)) for lane, state in committed.items())
             beyond = {lane: _beyond(state, remaining[lane]) for lane, state in committed.items()}
             remaining = {lane: of_lane for lane, of_lane in beyond.items() if of_lane}
+        for lane in lanes:
+            if lane in self._warm:
+                self._write_checkpoint(lane, counts)
         if conflicted:
             raise Unavailable(f"another invocation is processing {', '.join(sorted(conflicted))}")
         return Report(**counts, oldest_ingest_time=oldest)
@@ -115,12 +124,29 @@ class Processor:
         lanes = list(lanes)
         if not lanes:
             return {}
-        read = self._states.read(lanes)
+        read = self._read(lanes)
         unpublished = {
             lane: stored.state for lane, stored in read.items() if stored.state.last_number > stored.published
         }
         self._publish(unpublished, cause, counts, marks={lane: stored.published for lane, stored in read.items()})
         return read
+
+    def _read(self, lanes: Sequence[str]) -> dict[str, Stored]:
+        """Read lanes, each until its state and its checkpoint fit."""
+        read: dict[str, Stored] = {}
+        for _ in range(READ_ATTEMPTS):
+            for lane, stored in self._states.read([lane for lane in lanes if lane not in read]).items():
+                state = checkpoints.restored(stored.state, stored.checkpoint)
+                if state is not None:
+                    read[lane] = Stored(state, stored.published)
+            if len(read) == len(lanes):
+                return read
+        lane = next(lane for lane in lanes if lane not in read)
+        raise Unavailable(
+            f"the items {lane} and {lane}#indicators of the state table do not fit. If this lasts, somebody has changed"
+            " one of them: restore both as they were at one time, or delete both. Without them, the lane's symbols"
+            " start from their stored bars; rebuild the bars of the day afterwards"
+        )
 
     def _write(self, batch: Sequence[ParsedRecord], counts: Counter[str]) -> datetime | None:
         """Write rows and quarantined lines. They do not depend on the state, and writing them twice is harmless.
@@ -154,10 +180,26 @@ class Processor:
         end = Position(records[-1].record.sequence_number, WHOLE)
         recovered = without_future(state, records[0].record.arrival)
         folded = self._fold(recovered, lines, end, self._warm_up(recovered, lines))
-        size = self._states.commit(lane, folded.state, state)
+        committed = checkpoints.committable(folded.state, self._settings.state_version)
+        size = self._states.commit(lane, committed, state)
+        self._carried[lane] = checkpoints.after_commit(self._carried.get(lane, Carried()), state, committed, size)
         counts["late"] += folded.late
         counts["largest_state_bytes"] = max(counts["largest_state_bytes"], size)
-        return folded.state
+        return committed
+
+    def _write_checkpoint(self, lane: str, counts: Counter[str]) -> None:
+        """Write the checkpoint of a lane that this instance has committed and published, if it is due."""
+        state = self._warm[lane].state
+        if not checkpoints.is_due(self._carried.get(lane, Carried()), state, self._settings.state_version):
+            return
+        try:
+            size = self._states.write_checkpoint(lane, checkpoints.checkpoint_of(state), replaced=state.checkpoint)
+        except CommitConflict:
+            del self._warm[lane]  # another checkpoint is stored than the one that this copy knows
+            return
+        self._warm[lane] = Stored(checkpoints.checkpointed(state), state.last_number)
+        self._carried[lane] = Carried()
+        counts["largest_state_bytes"] = max(counts["largest_state_bytes"], size)
 
     def _warm_up(self, state: LaneState, lines: Sequence[PositionedLine]) -> Mapping[str, Indicators]:
         """The indicators of the symbols that the state does not know, from the bars stored before their first quote."""

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
+from lane_state.codec import WRITES
 from processor_lambda.errors import SettingsError
 
 MAX_DAYS = 36_500
@@ -49,6 +50,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Rows expire this many days after their quote was received. 0 keeps them forever."""
     bar_ttl_days: int = 365
     """Bars expire this many days after their last quote was received. 0 keeps them forever."""
+    state_version: int = WRITES
+    """The latest version of the lanes' states that is written. Before a function that reads 2 replaces one that reads
+    only 1, it writes 1, so that it can be rolled back."""
 
 
 def from_environment(environment: Mapping[str, str]) -> Settings:
@@ -59,6 +63,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         ("ANOMALY_PERCENT", _positive, "a positive number"),
         ("QUOTE_TTL_DAYS", _count, f"a number of days from 0 to {MAX_DAYS}"),
         ("BAR_TTL_DAYS", _count, f"a number of days from 0 to {MAX_DAYS}"),
+        ("STATE_VERSION", _version, f"a version of the lanes' states from 1 to {WRITES}"),
     ):
         text = environment.get(name)
         if not text:
@@ -92,3 +97,8 @@ def _positive(text: str) -> Decimal | None:
 def _count(text: str) -> int | None:
     number = int(text)
     return number if 0 <= number <= MAX_DAYS else None
+
+
+def _version(text: str) -> int | None:
+    number = int(text)
+    return number if 1 <= number <= WRITES else None

@@ -24,7 +24,7 @@ REMEMBERED_MS = 30 * 3_600_000
 """How long a symbol's longest interval is remembered: 30 hours of open market, a week of sessions."""
 
 
-def new(quote: Quote, warm: Indicators | None, split: Split | None) -> SymbolState:
+def new(quote: Quote, split: Split | None) -> SymbolState:
     """The state of a symbol before its first quote. `split` is the last one that was declared by then."""
     return SymbolState(
         event_time=quote.event_time,
@@ -35,7 +35,6 @@ def new(quote: Quote, warm: Indicators | None, split: Split | None) -> SymbolSta
         is_open=False,
         delay_minutes=0,
         bar=None,
-        indicators=b"" if warm is None else indicators.pack(warm),
         split=split,
     )
 
@@ -61,7 +60,6 @@ def after(
         delay_minutes=quote.delay_minutes or 0,
         open_since=_open_since(before, quote),
         bar=bar,
-        indicators=before.indicators,
         alert_states=alert_states,
         interval_ms=_interval_ms(before, quote),
         currency=before.currency if quote.currency is None else quote.currency,
@@ -87,7 +85,7 @@ def with_market_state(before: SymbolState, quote: Quote) -> SymbolState:
 
 def with_new_series(before: SymbolState) -> SymbolState:
     """The state before the first quote in another currency. Only what does not depend on prices stays."""
-    return replace(before, price=None, previous_close=None, indicators=b"", alert_states={})
+    return replace(before, price=None, previous_close=None, alert_states={})
 
 
 def bar_after(before: SymbolState, quote: Quote, minute: datetime, traded: int | None, line: bytes) -> Bar:
@@ -116,7 +114,7 @@ def stored_line(quote: Quote, content: bytes) -> bytes:
 
 
 def unpacked(packed: bytes) -> Indicators:
-    """The indicators of a symbol's state."""
+    """Indicators, whose bytes may be empty before the first closed minute."""
     return indicators.unpack(packed) if packed else Indicators()
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from aws_limits import DYNAMODB_BATCH_GET_KEYS, DYNAMODB_BATCH_WRITE_ITEMS
 from aws_requests import ATTEMPTS, Refused, Service, Unavailable, attempts
-from lane_state import START, LaneState, pack, unpack
+from lane_state import START, Checkpoint, LaneState, pack, pack_checkpoint, unpack, unpack_checkpoint
 from processor_lambda.errors import CommitConflict, PermanentFailure
 from processor_lambda.ports import Stored
 from processor_lambda.rows import Row, StoredAttribute, quote_items, row_of
@@ -20,6 +20,8 @@ from quotes import Quote, to_iso
 
 MARK_SUFFIX = "#published"
 """The key of a lane's published mark is the lane's key with this suffix."""
+CHECKPOINT_SUFFIX = "#indicators"
+"""The key of a lane's checkpoint is the lane's key with this suffix."""
 
 T = TypeVar("T")
 
@@ -59,11 +61,12 @@ class _BatchWriteResponse(msgspec.Struct, frozen=True):
 
 
 class _StateItem(msgspec.Struct, frozen=True):
-    """An item of the state table: a lane's state, or its published mark."""
+    """An item of the state table: a lane's state, its published mark, or its checkpoint."""
 
     lane: _Text
     state: _Bytes | None = None
     published: _Number | None = None
+    indicators: _Bytes | None = None
 
 
 class _Keys(msgspec.Struct, frozen=True):
@@ -138,24 +141,25 @@ class DynamoBarTable(_Table):
 
 
 class DynamoStateTable:
-    """The table of the lanes' states. A lane has two items, its state and its published mark."""
+    """The table of the lanes' states. A lane has three items: its state, its published mark and its checkpoint."""
 
     def __init__(self, service: Service, name: str, sleep: Callable[[float], None] = time.sleep) -> None:
         self._service, self._name, self._sleep = service, name, sleep
 
     def read(self, lanes: Collection[str]) -> dict[str, Stored]:
         """See `ports.StateTable`."""
-        keys = [key for lane in lanes for key in (lane, lane + MARK_SUFFIX)]
-        states: dict[str, bytes] = {}
-        marks: dict[str, int] = {}
-        for start in range(0, len(keys), DYNAMODB_BATCH_GET_KEYS):
-            for item in self._read(keys[start : start + DYNAMODB_BATCH_GET_KEYS]):
-                if item.state is not None:
-                    states[item.lane.S] = item.state.B
-                if item.published is not None:
-                    marks[item.lane.S] = int(item.published.N)
+        keys = [lane + suffix for lane in lanes for suffix in ("", MARK_SUFFIX, CHECKPOINT_SUFFIX)]
+        items = {
+            item.lane.S: item
+            for start in range(0, len(keys), DYNAMODB_BATCH_GET_KEYS)
+            for item in self._read(keys[start : start + DYNAMODB_BATCH_GET_KEYS])
+        }
         return {
-            lane: Stored(unpack(states[lane]) if lane in states else LaneState(), marks.get(lane + MARK_SUFFIX, 0))
+            lane: Stored(
+                _state_in(items.get(lane)),
+                _mark_in(items.get(lane + MARK_SUFFIX)),
+                _checkpoint_in(items.get(lane + CHECKPOINT_SUFFIX)),
+            )
             for lane in lanes
         }
 
@@ -171,6 +175,22 @@ class DynamoStateTable:
             is_stored = self._put(item, "attribute_not_exists(lane)")
         else:
             is_stored = self._put(item, "last_sequence = :read", {":read": _Text(str(read.position))})
+        if not is_stored:
+            raise CommitConflict(lane)
+        return len(packed)
+
+    def write_checkpoint(self, lane: str, checkpoint: Checkpoint, replaced: int) -> int:
+        """See `ports.StateTable`."""
+        packed = pack_checkpoint(checkpoint)
+        item: _Item = {
+            "lane": _Text(lane + CHECKPOINT_SUFFIX),
+            "checkpoint": _Number(str(checkpoint.number)),
+            "indicators": _Bytes(packed),
+        }
+        if replaced == 0:
+            is_stored = self._put(item, "attribute_not_exists(lane)")
+        else:
+            is_stored = self._put(item, "checkpoint = :replaced", {":replaced": _Number(str(replaced))})
         if not is_stored:
             raise CommitConflict(lane)
         return len(packed)
@@ -218,6 +238,18 @@ def _call(service: Service, operation: str, request: dict[str, Any], kind: type[
         if error.code == "ValidationException":
             raise PermanentFailure(str(error)) from error
         raise
+
+
+def _state_in(item: _StateItem | None) -> LaneState:
+    return LaneState() if item is None or item.state is None else unpack(item.state.B)
+
+
+def _mark_in(item: _StateItem | None) -> int:
+    return 0 if item is None or item.published is None else int(item.published.N)
+
+
+def _checkpoint_in(item: _StateItem | None) -> Checkpoint | None:
+    return None if item is None or item.indicators is None else unpack_checkpoint(item.indicators.B)
 
 
 def _item(row: Row) -> dict[str, _Text | _Number | _Exact]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 
-from lane_state import Alert, LaneState, pack, unpack
+from lane_state import Alert, Checkpoint, LaneState, pack, pack_checkpoint, unpack, unpack_checkpoint
 from processor_lambda.errors import CommitConflict
 from processor_lambda.ports import QuarantineMessage, RefusedAlert, Stored
 from processor_lambda.rows import Row, quote_row
@@ -32,6 +32,7 @@ class World:
         self.bar_rows: dict[tuple[str, ...], Row] = {}
         self.states: dict[str, bytes] = {}
         self.marks: dict[str, int] = {}
+        self.checkpoints: dict[str, bytes] = {}
         self.alerts: list[Alert] = []
         self.messages: list[QuarantineMessage] = []
         self.archive = MemoryArchive(self)
@@ -101,7 +102,9 @@ class MemoryStateTable:
     def read(self, lanes: Collection[str]) -> dict[str, Stored]:
         """See `ports.StateTable`."""
         self._world.fault("states.read")
-        return {lane: Stored(self._state(lane), self._world.marks.get(lane, 0)) for lane in lanes}
+        return {
+            lane: Stored(self._state(lane), self._world.marks.get(lane, 0), self._checkpoint(lane)) for lane in lanes
+        }
 
     def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
         """See `ports.StateTable`."""
@@ -112,6 +115,16 @@ class MemoryStateTable:
         self._world.fault("states.commit done")
         return len(self._world.states[lane])
 
+    def write_checkpoint(self, lane: str, checkpoint: Checkpoint, replaced: int) -> int:
+        """See `ports.StateTable`."""
+        self._world.fault("states.write_checkpoint")
+        stored = self._checkpoint(lane)
+        if (0 if stored is None else stored.number) != replaced:
+            raise CommitConflict(lane)
+        self._world.checkpoints[lane] = pack_checkpoint(checkpoint)
+        self._world.fault("states.write_checkpoint done")
+        return len(self._world.checkpoints[lane])
+
     def raise_mark(self, lane: str, published: int) -> None:
         """See `ports.StateTable`."""
         self._world.fault("states.raise_mark")
@@ -121,6 +134,10 @@ class MemoryStateTable:
     def _state(self, lane: str) -> LaneState:
         packed = self._world.states.get(lane)
         return LaneState() if packed is None else unpack_state(packed)
+
+    def _checkpoint(self, lane: str) -> Checkpoint | None:
+        packed = self._world.checkpoints.get(lane)
+        return None if packed is None else unpack_checkpoint(packed)
 
 
 @lru_cache(maxsize=64)

@@ -14,16 +14,15 @@ from deployment.rollout import WATCH_MINUTES, WATCHED
 from processor_lambda import metrics
 from processor_lambda.alerts import Rules, RulesInUse
 from processor_lambda.records import Record
-from processor_lambda.report import Report
 from producer_service.poll_report import PollReport
 from tests.support.event_patterns import matches
+from tests.support.reports import busiest
 from tests.support.templates import ALL, as_list, default, properties, resources
 
 ROOT = Path(__file__).parents[2]
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
 ALARMS = {name: (template, alarm["Properties"]) for template, name, alarm in resources("AWS::CloudWatch::Alarm")}
 RULES = {name: (template, rule["Properties"]) for template, name, rule in resources("AWS::Events::Rule")}
-DASHBOARDS = {template: dashboard["Properties"] for template, _, dashboard in resources("AWS::CloudWatch::Dashboard")}
 MUTED_BY_A_PAUSE = {"ProducerSilent", "ProcessorIdle", "NoQuotesAccepted", "ProducerRestarting"}
 
 
@@ -35,7 +34,7 @@ def emitted() -> set[str]:
     )
     refused = RulesInUse(Rules(()), "", "", problem="wrong")
     lines = (
-        metrics.processed(Report(oldest_ingest_time=now), record, refused, seconds=1, now=now),
+        metrics.processed(busiest(now), record, refused, seconds=1, now=now),
         metrics.failed("throttled", record, refused, records=1, now=now),
     )
     return {one["Name"] for line in lines for one in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
@@ -47,7 +46,7 @@ METRICS: dict[str, tuple[set[str], set[str]]] = {
     metrics.NAMESPACE: (emitted(), {metrics.DIMENSION}),
     # From metric filters of the producer's log.
     "Stockstream/${AWS::StackName}": ({"Accepted", "Starts", "WatchlistUnusable"}, set()),
-    "AWS/Lambda": ({"Invocations", "Errors", "Throttles", "IteratorAge"}, {"FunctionName"}),
+    "AWS/Lambda": ({"Invocations", "Errors", "Throttles", "IteratorAge", "Duration"}, {"FunctionName"}),
     "AWS/Kinesis": ({"IncomingRecords", "IncomingBytes", "WriteProvisionedThroughputExceeded"}, {"StreamName"}),
     "AWS/DynamoDB": ({"WriteThrottleEvents", "ConsumedWriteCapacityUnits"}, {"TableName"}),
     "AWS/SQS": ({"ApproximateNumberOfMessagesVisible"}, {"QueueName"}),
@@ -181,30 +180,44 @@ def test_the_log_filters_match_what_the_producer_logs() -> None:
     assert re.search(r'log\.warning\(\s*"watchlist_unusable"', logged)
 
 
-@pytest.mark.parametrize("template", DASHBOARDS)
 class TestDashboard:
-    def widgets(self, template: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = json.loads(DASHBOARDS[template]["DashboardBody"]["Fn::Sub"])["widgets"]
+    @pytest.fixture
+    def widgets(self) -> list[dict[str, Any]]:
+        """The widgets of the only dashboard, with the alarms of the stack observability in it."""
+        ((_, _, dashboard),) = resources("AWS::CloudWatch::Dashboard")
+        separator, arns = ALL["observability"]["Outputs"]["AlarmArns"]["Value"]["Fn::Join"]
+        alarms = separator.join(f"${{{'.'.join(arn['Fn::GetAtt'])}}}" for arn in arns)
+        body = dashboard["Properties"]["DashboardBody"]["Fn::Sub"].replace("${AlarmArns}", alarms)
+        found: list[dict[str, Any]] = json.loads(body)["widgets"]
         return found
 
-    def test_shows_metrics_that_exist(self, template: str) -> None:
-        shown = [row for widget in self.widgets(template) for row in widget["properties"].get("metrics", [])]
-        assert shown
-        for namespace, metric, *rest in shown:
+    def metrics_of(self, widgets: list[dict[str, Any]]) -> list[list[Any]]:
+        return [row for widget in widgets for row in widget["properties"].get("metrics", [])]
+
+    def test_shows_metrics_that_exist(self, widgets: list[dict[str, Any]]) -> None:
+        for namespace, metric, *rest in self.metrics_of(widgets):
             known, dimensions = METRICS[namespace]
             names = {name for name in rest if isinstance(name, str)}
             assert metric in known
             assert {name for name in names if not name.startswith("${")} == dimensions
 
-    def test_shows_every_alarm_of_its_template(self, template: str) -> None:
-        (widget,) = [widget for widget in self.widgets(template) if widget["type"] == "alarm"]
-        alarms = {name for name, (where, _) in ALARMS.items() if where == template}
-        assert set(widget["properties"]["alarms"]) == {f"${{{name}.Arn}}" for name in alarms}
+    def test_every_metric_that_costs_money_is_shown_or_raises_an_alarm(self, widgets: list[dict[str, Any]]) -> None:
+        seen = {(namespace, metric) for namespace, metric, *_ in self.metrics_of(widgets)}
+        seen |= {(text_of(alarm["Namespace"]), alarm["MetricName"]) for _, alarm in ALARMS.values()}
+        ours = {
+            (namespace, name) for namespace, (names, _) in METRICS.items() for name in names if "AWS/" not in namespace
+        }
+        assert ours <= seen
 
-    def test_has_no_two_widgets_in_one_place(self, template: str) -> None:
+    def test_shows_every_alarm_of_the_stage(self, widgets: list[dict[str, Any]]) -> None:
+        (widget,) = [widget for widget in widgets if widget["type"] == "alarm"]
+        alarms = [name for name, (where, _) in ALARMS.items() if where in ("observability", "producer-alarms")]
+        assert sorted(widget["properties"]["alarms"]) == sorted(f"${{{name}.Arn}}" for name in alarms)
+
+    def test_has_no_two_widgets_in_one_place(self, widgets: list[dict[str, Any]]) -> None:
         cells = [
             (x, y)
-            for widget in self.widgets(template)
+            for widget in widgets
             for x in range(widget["x"], widget["x"] + widget["width"])
             for y in range(widget["y"], widget["y"] + widget["height"])
         ]

@@ -10,8 +10,8 @@ from costs.expected_usage import Setup
 from processor_lambda import metrics
 from processor_lambda.alerts import Rules, RulesInUse
 from processor_lambda.records import Record
-from processor_lambda.report import Report
 from producer_service.settings import VARIABLES, Settings
+from tests.support.reports import busiest
 from tests.support.templates import default, properties, resources
 from watchlist import SYNTHETIC_SYMBOLS
 
@@ -23,7 +23,7 @@ REFUSED = RulesInUse(Rules(()), "", "", problem="wrong")
 def test_the_bill_counts_the_alarms_dashboards_keys_and_metrics_of_the_templates() -> None:
     kinds = Counter(resource["Type"] for _, _, resource in resources())
     lines = (
-        metrics.processed(Report(oldest_ingest_time=NOW), RECORD, REFUSED, seconds=1, now=NOW),
+        metrics.processed(busiest(NOW), RECORD, REFUSED, seconds=1, now=NOW),
         metrics.failed("", RECORD, REFUSED, records=1, now=NOW),
     )
     named = {each["Name"] for line in lines for of in line["_aws"]["CloudWatchMetrics"] for each in of["Metrics"]}
@@ -31,7 +31,13 @@ def test_the_bill_counts_the_alarms_dashboards_keys_and_metrics_of_the_templates
     assert kinds["AWS::CloudWatch::Dashboard"] == bill.DASHBOARDS
     assert kinds["AWS::KMS::Key"] == bill.CUSTOMER_KEYS
     assert 4 * kinds["AWS::ApplicationAutoScaling::ScalingPolicy"] == bill.SCALING_ALARMS
-    assert len(named) + kinds["AWS::Logs::MetricFilter"] == bill.METRICS
+    filters = {
+        each["MetricName"]
+        for _, _, resource in resources("AWS::Logs::MetricFilter")
+        for each in resource["Properties"]["MetricTransformations"]
+    }
+    assert named | filters > bill.RARE_METRICS
+    assert len((named | filters) - bill.RARE_METRICS) == bill.METRICS
 
 
 def test_the_defaults_of_the_bill_are_those_of_the_templates() -> None:
@@ -52,8 +58,8 @@ def test_the_defaults_of_the_bill_are_those_of_the_templates() -> None:
     assert float(VARIABLES["PRODUCER_WATCHLIST_SECONDS"][0]) == bill.WATCHLIST_SECONDS
     assert plan.tables == "on-demand"
     assert default("capacity", "CapacityTargetPercent") == 100 * bill.UTILISATION
-    reads = sum(default("storage", f"{table}ReadCapacity") for table in ("Quotes", "Bars", "State"))
-    assert reads == bill.READ_CAPACITY
+    for kind, least in (("Read", bill.LEAST_READ_CAPACITY), ("Write", bill.LEAST_WRITE_CAPACITY)):
+        assert {default("storage", f"{table}{kind}Capacity") for table in ("Quotes", "Bars", "State")} == {least}
 
 
 def test_a_deployment_with_defaults_does_not_reach_the_notice_of_its_budget() -> None:

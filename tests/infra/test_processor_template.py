@@ -75,6 +75,7 @@ class TestFunction:
             "ROW_RESOLUTION": {"Ref": "RowResolution"},
             "QUOTE_TTL_DAYS": {"Ref": "QuoteTtlDays"},
             "BAR_TTL_DAYS": {"Ref": "BarTtlDays"},
+            "STATE_VERSION": {"Ref": "StateVersion"},
         }
 
     def test_has_reserved_concurrency_only_on_request(self) -> None:

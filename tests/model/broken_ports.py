@@ -100,14 +100,14 @@ class AllMarkedPublished(TornStateTable):
     """Reads a mark as if everything in the state were published."""
 
     def read(self, lanes: Collection[str]) -> dict[str, Stored]:
-        return {lane: Stored(read.state, read.state.last_number) for lane, read in super().read(lanes).items()}
+        return {lane: replace(read, published=read.state.last_number) for lane, read in super().read(lanes).items()}
 
 
 class NothingMarkedPublished(TornStateTable):
     """Reads a mark as if nothing in the state were published."""
 
     def read(self, lanes: Collection[str]) -> dict[str, Stored]:
-        return {lane: Stored(read.state, 0) for lane, read in super().read(lanes).items()}
+        return {lane: replace(read, published=0) for lane, read in super().read(lanes).items()}
 
 
 class OnlyAlertsOfCurrentRules(TornStateTable):
@@ -146,7 +146,7 @@ class StaleReads(TornStateTable):
         super().raise_mark(lane, published)
 
     def _remember(self, lane: str) -> None:
-        self._before[lane] = Stored(self._state(lane), self._world.marks.get(lane, 0))
+        self._before[lane] = Stored(self._state(lane), self._world.marks.get(lane, 0), self._checkpoint(lane))
 
 
 class UnconditionalCommits(TornStateTable):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
-from typing import TypeVar
+from itertools import repeat
+from typing import Literal, TypeVar
 from zlib import crc32
 
+from msgspec.structs import replace
+
 from aws_requests import Unavailable
-from lane_state import Alert, Bar
+from lane_state import Alert, Bar, LaneState
+from lane_state.codec import WRITES
 from processor_lambda.alerts import (
     BollingerBreakout,
     MacdCrossover,
@@ -87,6 +91,10 @@ BATCHED = ("rows.put", "bars.put", "alerts.publish", "quarantine.put")
 """The calls of which AWS may process only a part, and any part."""
 
 
+ItemKind = Literal["state", "mark", "checkpoint"]
+"""The items of a lane."""
+
+
 class PartialFailure(Unavailable):
     """AWS does not process this item of a batch, and none of the next items whose bits are set in `left_out`."""
 
@@ -121,7 +129,10 @@ class Cloud(World):
         super().__init__()
         self.bar_rows |= _OLD_BARS
         self.settings = SETTINGS
-        self.reads_marks_first = False
+        self.read_order: Sequence[ItemKind] = ("state", "mark", "checkpoint")
+        """The order in which a read reads the items of the lanes."""
+        self.versions: Iterator[int] = repeat(WRITES)
+        """The latest version of the states that each new instance writes."""
         self.stored_rules = StoredRules()
         self.quotes = PartialQuoteTable(self)
         self.bars = PartialBarTable(self, "bars", self.bar_rows, ("symbol", "minute"))
@@ -161,7 +172,8 @@ class InstanceRules:
 
 def processor_of(cloud: Cloud) -> Processor:
     """A processor over a world, with rules that raise many alerts."""
-    return make_processor(cloud, settings=cloud.settings, rules=InstanceRules(cloud.stored_rules))
+    settings = replace(cloud.settings, state_version=next(cloud.versions))
+    return make_processor(cloud, settings=settings, rules=InstanceRules(cloud.stored_rules))
 
 
 class PartialQuoteTable(MemoryQuoteTable):
@@ -190,7 +202,7 @@ class PartialQuarantine(MemoryQuarantine):
 
 
 class TornStateTable(MemoryStateTable):
-    """BatchGetItem reads a state and its mark at two different times. Other invocations may write in between."""
+    """BatchGetItem reads the items of a lane at different times. Other invocations may write in between."""
 
     def __init__(self, cloud: Cloud) -> None:
         super().__init__(cloud)
@@ -198,17 +210,18 @@ class TornStateTable(MemoryStateTable):
 
     def read(self, lanes: Collection[str]) -> dict[str, Stored]:
         """See `ports.StateTable`."""
-        if self._cloud.reads_marks_first:
-            marks = self._marks(lanes)
-            read = super().read(lanes)
-        else:
-            read = super().read(lanes)
-            marks = self._marks(lanes)
-        return {lane: Stored(read[lane].state, marks[lane]) for lane in lanes}
-
-    def _marks(self, lanes: Collection[str]) -> dict[str, int]:
-        self._world.fault("states.read")
-        return {lane: self._world.marks.get(lane, 0) for lane in lanes}
+        read = {lane: Stored(LaneState(), 0) for lane in lanes}
+        for kind in self._cloud.read_order:
+            now = super().read(lanes)
+            for lane in lanes:
+                match kind:
+                    case "state":
+                        read[lane] = replace(read[lane], state=now[lane].state)
+                    case "mark":
+                        read[lane] = replace(read[lane], published=now[lane].published)
+                    case "checkpoint":
+                        read[lane] = replace(read[lane], checkpoint=now[lane].checkpoint)
+        return read
 
 
 class RefusingTopic(MemoryTopic):

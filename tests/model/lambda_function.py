@@ -21,7 +21,8 @@ from tests.model.history import History
 
 MAX_INVOCATIONS = 300
 """A run with more invocations than this never ends."""
-COMMITTED = "states.commit done"
+CONDITIONAL = ("states.commit done", "states.write_checkpoint done")
+"""The calls with a condition, when they have taken effect."""
 
 
 class Killed(BaseException):
@@ -33,7 +34,7 @@ class TooManyInvocations(Exception):
 
 
 FaultKind = Literal["killed", "failed", "abandoned", "response lost", "partial"]
-CALLS: dict[FaultKind, Sequence[str]] = {"response lost": (COMMITTED,), "partial": BATCHED}
+CALLS: dict[FaultKind, Sequence[str]] = {"response lost": CONDITIONAL, "partial": BATCHED}
 """The calls that a kind of fault affects. The other kinds affect any call."""
 
 
@@ -41,9 +42,9 @@ class Fault(NamedTuple):
     """What happens to an invocation at one of its points. The points are before and after each of its calls.
 
     `killed` ends the instance. `failed` makes the call fail. `abandoned` makes Lambda give up waiting, and the
-    invocation continues later. With `response lost`, the next commit takes effect, but its response is lost, and the
-    retry reports a conflict. With `partial`, AWS processes a part of the next batch of rows, alerts or messages, and
-    the call fails.
+    invocation continues later. With `response lost`, the next commit or checkpoint takes effect, but its response is
+    lost, and the retry reports a conflict. With `partial`, AWS processes a part of the next batch of rows, alerts or
+    messages, and the call fails.
     """
 
     point: int

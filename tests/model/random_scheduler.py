@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from itertools import count
 from typing import get_args
 from unittest.mock import patch
 
 from aws_limits import MESSAGE_BATCH
 from processor_lambda.records import Record
 from replica.event_source.mapping import UNLIMITED, EventSourceMapping
+from tests.model.cloud import ItemKind
 from tests.model.lambda_function import CALLS, Fault, FaultKind, Instance, Invocation
 from tests.model.runs import REAL, Build, Run, play
 from tests.model.scenarios import random_scenario
@@ -19,9 +21,10 @@ ALL_KINDS: tuple[FaultKind, ...] = (*get_args(FaultKind), "abandoned", "partial"
 FATAL: tuple[FaultKind, ...] = ("killed", "failed")
 TARGETS: dict[FaultKind, Sequence[str | None]] = {
     "abandoned": (None,),
-    **dict.fromkeys(FATAL, (None, "states.raise_mark")),
+    **dict.fromkeys(FATAL, (None, None, "states.raise_mark", "states.write_checkpoint")),
 }
-"""The calls that a fault waits for. Half of the fatal faults wait for a mark, because a batch raises few marks."""
+"""The calls that a fault waits for. Half of the fatal faults wait for a mark or a checkpoint, because a batch writes
+few of them."""
 
 
 class RandomScheduler:
@@ -101,7 +104,13 @@ def mapping_of(*, bisect: bool, retries: int, factor: int = 1, max_age_seconds: 
 
 SCENARIOS = 100
 """How many different scenarios the seeds share. The effects without a fault are computed once for each."""
+CHECKPOINTS = "processor_lambda.checkpoints"
 MAX_PUBLICATIONS = "processor_lambda.fold.MAX_PUBLICATIONS"
+
+
+COSTS = ((1, 4_000), (40, 4_000), (40, 3))
+"""What the indicators of a symbol take, and how long a log may become. A unit is one byte. So checkpoints are due after
+each minute or after some commits, and some logs are too long."""
 
 
 def play_seed(seed: int, build: Build = REAL) -> Run:
@@ -113,13 +122,20 @@ def play_seed(seed: int, build: Build = REAL) -> Run:
         factor=rng.choice((1, 1, 2)),
         max_age_seconds=rng.choice((UNLIMITED, UNLIMITED, 60)),
     )
-    with patch(MAX_PUBLICATIONS, rng.choice((1, 3, 250))):
+    of_states = random.Random(f"states {seed}")
+    read_order: list[ItemKind] = [*get_args(ItemKind)]
+    of_states.shuffle(read_order)
+    versions = (1, 2) if of_states.random() < 0.3 else (2,)
+    symbol_bytes, log = of_states.choice(COSTS)
+    costs = patch.multiple(CHECKPOINTS, DYNAMODB_WRITE_UNIT_BYTES=1, SYMBOL_BYTES=symbol_bytes, MAX_LOG_ENTRIES=log)
+    with patch(MAX_PUBLICATIONS, rng.choice((1, 3, 250))), costs:
         return play(
             random_scenario(rng.randrange(SCENARIOS)),
             RandomScheduler(rng, random.Random(f"rules {seed}")),
             mapping,
             build,
             kill_at_end=rng.random() < 0.5,
-            reads_marks_first=rng.random() < 0.5,
+            read_order=read_order,
+            versions=(of_states.choice(versions) for _ in count()),
             row_resolution=rng.choice(("every", "every", "minute")),
         )

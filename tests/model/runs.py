@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import NamedTuple
@@ -12,8 +12,9 @@ from unittest.mock import patch
 
 from msgspec.structs import replace
 
-from lane_state import START, WHOLE, Alert, LaneState, Position
+from lane_state import START, WHOLE, Alert, LaneState, Position, unpack_checkpoint
 from processor_lambda.alerts import Rules
+from processor_lambda.checkpoints import restored
 from processor_lambda.fold import Fold, Folded, PositionedLine
 from processor_lambda.indicators import Indicators
 from processor_lambda.ports import QuarantineMessage
@@ -25,7 +26,7 @@ from replica.event_source.mapping import EventSourceMapping
 from replica.event_source.records import Record as KinesisRecord
 from tests.fakes.pipeline import SETTINGS
 from tests.fakes.processor_ports import unpack_state
-from tests.model.cloud import RULES, Cloud, processor_of
+from tests.model.cloud import RULES, Cloud, ItemKind, processor_of
 from tests.model.event_source import EventSource, Source
 from tests.model.history import History
 from tests.model.lambda_function import BatchProcessor, Function, Invocation, Scheduler, TooManyInvocations
@@ -48,8 +49,8 @@ class Effects(NamedTuple):
     """The last message with each id."""
     archived: frozenset[bytes]
     """The lines of the archive."""
-    states: dict[str, LaneState]
-    """The states, without what depends on how the records were cut into batches."""
+    states: dict[str, LaneState | None]
+    """The states, without what depends on how the records were cut into batches. None if one cannot be read."""
 
 
 def effects_of(cloud: Cloud) -> Effects:
@@ -61,12 +62,17 @@ def effects_of(cloud: Cloud) -> Effects:
         alerts={alert.id: alert for alert in cloud.alerts},
         messages={message.id: message for message in cloud.messages},
         archived=frozenset(line for body in objects for line in body.splitlines()),
-        states={lane: _comparable(unpack_state(packed)) for lane, packed in cloud.states.items()},
+        states={lane: _comparable(cloud, lane) for lane in cloud.states},
     )
 
 
-def _comparable(state: LaneState) -> LaneState:
-    return replace(state, position=START, published=state.last_number, pending=())
+def _comparable(cloud: Cloud, lane: str) -> LaneState | None:
+    packed = cloud.checkpoints.get(lane)
+    checkpoint = None if packed is None else unpack_checkpoint(packed)
+    state = restored(unpack_state(cloud.states[lane]), checkpoint)
+    if state is None:
+        return None
+    return replace(state, position=START, published=state.last_number, pending=(), checkpoint=0, log=None)
 
 
 def is_about_alert(message: QuarantineMessage) -> bool:
@@ -114,13 +120,15 @@ def play(
     *,
     end_seconds: Sequence[float] = END_SECONDS,
     kill_at_end: bool = False,
-    reads_marks_first: bool = False,
+    read_order: Sequence[ItemKind] = ("state", "mark", "checkpoint"),
+    versions: Iterator[int] | None = None,
     row_resolution: Resolution = "every",
     source_of: Callable[[Stream, EventSourceMapping, Function, Scheduler], Source] = EventSource,
 ) -> Run:
     """Deliver a scenario, redrive discarded records until there are none, and end each lane with heartbeats."""
     cloud = build.cloud()
-    cloud.reads_marks_first = reads_marks_first
+    cloud.read_order = read_order
+    cloud.versions = versions or cloud.versions
     cloud.settings = replace(SETTINGS, row_resolution=row_resolution)
     stream = scenario.stream()
     function = Function(

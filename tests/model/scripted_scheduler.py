@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from unittest.mock import patch
 
 from processor_lambda.records import Record
 from replica.event_source.mapping import EventSourceMapping
@@ -82,5 +83,6 @@ class ScriptedScheduler:
 
 
 def play_script(scheduler: ScriptedScheduler, mapping: EventSourceMapping) -> Run:
-    """Play the short scenario. It ends with one heartbeat for each lane."""
-    return play(SHORT_SCENARIO, scheduler, mapping, REAL, end_seconds=END_SECONDS[:1])
+    """Play the short scenario. It ends with one heartbeat for each lane. A checkpoint is written after each minute."""
+    with patch.multiple("processor_lambda.checkpoints", DYNAMODB_WRITE_UNIT_BYTES=1, SYMBOL_BYTES=1):
+        return play(SHORT_SCENARIO, scheduler, mapping, REAL, end_seconds=END_SECONDS[:1])

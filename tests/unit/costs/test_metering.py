@@ -16,7 +16,7 @@ from costs.expected_usage import Setup, expected_usage, lanes_for
 from costs.item_size import item_size
 from costs.metering import Call, Tables, calls_of, metered
 from costs.sizes import item_bytes, symbol_name
-from lane_state import LaneState, pack
+from lane_state import Checkpoint, LaneState, pack, pack_checkpoint
 from processor_lambda.alerts import Rules
 from processor_lambda.ports import Stored
 from processor_lambda.processor import Processor
@@ -85,23 +85,32 @@ class CountingBarTable:
 
 
 class CountingStates:
-    """Keeps the states, and counts the write units of states and marks."""
+    """Keeps the states, and counts the write units of states, marks and checkpoints."""
 
     def __init__(self) -> None:
         self._states: dict[str, LaneState] = {}
         self._marks: dict[str, int] = {}
-        self.units = 0
+        self._checkpoints: dict[str, int] = {}
+        self.units = self.checkpoints = 0
 
     def read(self, lanes: Collection[str]) -> dict[str, Stored]:
         return {lane: Stored(self._states.get(lane, LaneState()), self._marks.get(lane, 0)) for lane in lanes}
 
     def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
         assert self._states.get(lane, LaneState()).position == read.position
-        packed = len(pack(state))
-        item = {"lane": {"S": lane}, "last_sequence": {"S": str(state.position)}}
-        self.units += math.ceil((item_size(item) + len("state") + packed) / DYNAMODB_WRITE_UNIT_BYTES)
         self._states[lane] = state
-        return packed
+        return self._write({"lane": {"S": lane}, "last_sequence": {"S": str(state.position)}}, "state", pack(state))
+
+    def write_checkpoint(self, lane: str, checkpoint: Checkpoint, replaced: int) -> int:
+        assert self._checkpoints.get(lane, 0) == replaced
+        self._checkpoints[lane] = checkpoint.number
+        self.checkpoints += 1
+        key = {"lane": {"S": f"{lane}#indicators"}, "checkpoint": {"N": str(checkpoint.number)}}
+        return self._write(key, "indicators", pack_checkpoint(checkpoint))
+
+    def _write(self, item: dict[str, dict[str, str]], name: str, packed: bytes) -> int:
+        self.units += math.ceil((item_size(item) + len(name) + len(packed)) / DYNAMODB_WRITE_UNIT_BYTES)
+        return len(packed)
 
     def raise_mark(self, lane: str, published: int) -> None:
         self.units += 1
@@ -172,9 +181,11 @@ def test_the_expected_counts_are_those_of_the_pipelines_own_code(symbols: int, l
     assert usage.row_writes == pytest.approx(quotes.units)
     assert usage.bar_writes == bars.units == symbols * MINUTES
     assert usage.archive_puts == usage.invocations == pytest.approx(len(world.objects), rel=0.02)
-    # By chance, a lane's poll of about 25 KB is one packet or two, and a state of about 7 KB is seven units or eight.
+    # By chance, a lane's poll of about 25 KB is one packet or two, and an item of about 1 KB one unit or two. The lanes
+    # are new, so their first items hold indicators, until the first checkpoint.
     assert usage.payload_units == pytest.approx(units, rel=0.05)
     assert usage.state_writes == pytest.approx(states.units, rel=0.15)
+    assert states.checkpoints >= lanes
     # The quotes with which sizes are measured are more random than the simulated market.
     assert usage.archive_bytes == pytest.approx(sum(map(len, world.objects.values())), rel=0.3)
 

@@ -44,7 +44,12 @@ OFF: tuple[dict[str, Any], dict[str, Any]] = ({"TimeToLiveStatus": "DISABLED"}, 
 
 @pytest.mark.parametrize("name", TABLES.values())
 def test_a_table_is_known_by_its_key_and_imported_as_it_is(name: str) -> None:
-    protected = described(name, DeletionProtectionEnabled=True, SSEDescription={"Status": "ENABLED"})
+    protected = described(
+        name,
+        DeletionProtectionEnabled=True,
+        SSEDescription={"Status": "ENABLED"},
+        TableClassSummary={"TableClass": "STANDARD"},
+    )
     backups = {"PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "ENABLED"}}
     kept = kept_table(protected, {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires_at"}, backups)
     assert kept is not None
@@ -53,6 +58,7 @@ def test_a_table_is_known_by_its_key_and_imported_as_it_is(name: str) -> None:
     same = ("AttributeDefinitions", "KeySchema", "PointInTimeRecoverySpecification", "SSESpecification")
     assert {key: kept.properties[key] for key in same} == {key: declared[key] for key in same}
     assert kept.properties["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    assert kept.properties["TableClass"] == "STANDARD"
     assert (kept.properties["BillingMode"], kept.properties["DeletionProtectionEnabled"]) == ("PAY_PER_REQUEST", True)
 
 

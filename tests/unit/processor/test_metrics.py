@@ -29,19 +29,23 @@ def test_every_metric_of_the_directive_is_a_number_in_the_line() -> None:
     assert {name: line[name] for name in units} == {
         "Quotes": 3,
         "Late": 1,
-        "Repeated": 0,
-        "Quarantined": 0,
-        "Bars": 0,
-        "Alerts": 0,
         "LargestStateBytes": 700,
-        "BatchSeconds": 0.25,
-        "IteratorAgeSeconds": 2.5,
         "EndToEndSeconds": 1.5,
     }
-    assert units["BatchSeconds"] == "Seconds"
+    assert (line["Quarantined"], line["batch_seconds"], line["iterator_age_seconds"]) == (0, 0.25, 2.5)
+    assert units["EndToEndSeconds"] == "Seconds"
     assert units["LargestStateBytes"] == "Bytes"
     assert line["_aws"]["Timestamp"] == int(NOW.timestamp() * 1000)
     assert msgspec.json.encode(line)
+
+
+def test_what_went_wrong_is_a_metric_only_if_it_did() -> None:
+    def sent(report: Report) -> set[str]:
+        line = metrics.processed(report, RECORD, RULES, seconds=0.25, now=NOW)
+        return {metric["Name"] for metric in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
+
+    assert sent(Report(quotes=3, largest_state_bytes=700)) == {"Quotes", "LargestStateBytes"}
+    assert sent(Report(quarantined=1, repeated_records=2)) == {"Quarantined", "Repeated"}
 
 
 def test_a_batch_without_quotes_has_no_latency() -> None:
