@@ -252,11 +252,11 @@ class Run:
         else:
             since = first + timedelta(seconds=self._warm_up_seconds)
             until = since + timedelta(seconds=self._seconds)
-        stored = stored_rate(found, since, until)
         backlog = 0 if rate is None else accepted - sum(each.stored_at <= until for each in found)
         keeps_up = None if rate is None else backlog <= BEHIND_SECONDS * rate
         measured = [each for each in found if keeps_up and since <= each.received_at < until]
-        in_time = sum(since <= each.stored_at <= until for each in found)
+        # One batch of a pipeline that is behind may take longer than the run, so the rest counts too.
+        counted_until = until if keeps_up else max((each.stored_at for each in found), default=until)
         usage = _difference(last.usage, begin.usage)
         usd = _dollars(usage, self._case.mode)
         calls = last.calls - begin.calls + usage.invocations
@@ -264,13 +264,13 @@ class Run:
             mode=self._case.mode,
             quotes=self._case.quotes,
             asked_rate=rate,
-            rate=round(stored, 1),
+            rate=round(stored_rate(found, since, counted_until), 1),
             keeps_up=keeps_up,
             backlog=backlog,
             measured=len(measured),
             latency_seconds=latency(measured),
             part_seconds=parts(measured),
-            cpu_microseconds=_divided(begin.cpu, end.cpu, in_time / 1e6),
+            cpu_microseconds=_divided(begin.cpu, last.cpu, usage.row_writes / 1e6),
             cpu_cores=_divided(begin.cpu, end.cpu, end.seconds - begin.seconds),
             quotes_a_batch=round(usage.row_writes / max(1, usage.invocations), 1),
             calls_per_million=per_million(calls, usage.row_writes),
