@@ -164,7 +164,8 @@ def test_complete_to_advances_with_the_stream(bench: Bench) -> None:
 
 def test_complete_to_stands_still_in_a_gap_unless_a_poll_advances_it(bench: Bench) -> None:
     bench.lose(20)
-    assert complete_to(bench.reconciler.quiet(moment(31))) is None
+    assert bench.reconciler.quiet(moment(31)) is None, "polls deliver instead"
+    assert complete_to(bench.reconciler.quiet(moment(31, is_due=False))) is None
     assert complete_to(bench.poll(31)) == 31 - 10
     assert complete_to(bench.poll(32, FAILED)) is None
 
