@@ -89,7 +89,7 @@ class Reconciler:
             began.uptime, is_complete=result.complete_to is not None, has_news=merged.missed > 0
         )
         self._count(missed=merged.missed, corrected=merged.corrected)
-        return self._deliver(replace(result, quotes=merged.quotes), now)
+        return self._deliver(replace(result, quotes=merged.quotes, asked_at=began.at), now)
 
     def opened(self, now: Moment) -> None:
         """The connection was opened."""
