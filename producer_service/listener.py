@@ -178,12 +178,12 @@ class Listener:
         self._accept(result)
 
     def _accept(self, result: FetchResult) -> None:
-        received_at = self._now()
+        asked_at = result.asked_at or self._now()
         if result.connection is not None:
             self._metrics.pushed.count(result.connection)
         for state in self.states:
             name = state.group.name
-            report = self._intake.accept(state, received_at, result.for_symbols(self._symbols[name]), self._beat)
+            report = self._intake.accept(state, asked_at, result.for_symbols(self._symbols[name]), self._beat)
             if report is not None:
                 self._reports[name].append(report)
         if time.monotonic() - self._summarized_at >= SUMMARY_SECONDS:

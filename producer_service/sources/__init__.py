@@ -98,6 +98,8 @@ class FetchResult(msgspec.Struct, frozen=True, kw_only=True):
     """The source has no quotes left and never will have, like a replay at its end."""
     is_push: bool = False
     """The quotes were pushed, so the result says nothing about symbols that it does not name."""
+    asked_at: datetime | None = None
+    """When a pushed source that also polls began the poll of this result. None for all other results."""
     connection: ConnectionReport | None = None
     """The connection of a pushed source, if it reports one."""
 

@@ -87,17 +87,13 @@ class Connection:
         self._ping_seconds = ping_seconds
         self._subscribe_seconds = subscribe_seconds
         self._open_seconds = open_seconds
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = asyncio.Event()
         self._renewed = asyncio.Event()
 
     def run(self) -> None:
         """Keep the connection until `close`. Call it once."""
-        asyncio.set_event_loop(self._loop)
-        try:
-            self._loop.run_until_complete(self._run())
-        finally:
-            self._loop.close()
+        asyncio.run(self._run())
 
     def close(self) -> None:
         """Make `run` return within about a second."""
@@ -108,20 +104,24 @@ class Connection:
         self._call(self._renewed.set)
 
     def _call(self, action: Callable[[], None]) -> None:
+        if self._loop is None:  # `run` has not begun
+            action()
+            return
         with suppress(RuntimeError):  # the loop has ended already
             self._loop.call_soon_threadsafe(action)
 
     async def _run(self) -> None:
+        loop = self._loop = asyncio.get_running_loop()
         failures = 0
         while not self._closed.is_set():
-            started = self._loop.time()
+            started = loop.time()
             self._renewed.clear()
             lost = await self._until_closed(self._connect())
             if self._closed.is_set():
                 return
             if lost is not None:
                 self._events.put(lost)
-            if self._loop.time() - started > STEADY_SECONDS:
+            if loop.time() - started > STEADY_SECONDS:
                 failures = 0
             seconds = pause(failures, self._jitter(), first=FIRST_PAUSE_SECONDS, longest=LONGEST_PAUSE_SECONDS)
             if lost is not None and lost.is_refused:

@@ -89,7 +89,7 @@ class Reconciler:
             began.uptime, is_complete=result.complete_to is not None, has_news=merged.missed > 0
         )
         self._count(missed=merged.missed, corrected=merged.corrected)
-        return self._deliver(replace(result, quotes=merged.quotes), now)
+        return self._deliver(replace(result, quotes=merged.quotes, asked_at=began.at), now)
 
     def opened(self, now: Moment) -> None:
         """The connection was opened."""
@@ -127,10 +127,11 @@ class Reconciler:
     def quiet(self, now: Moment) -> FetchResult | None:
         """A result that says how far the source is complete, if none was delivered for a while.
 
-        None before the first poll ends, whose result is the first one.
+        None before the first poll ends, whose result is the first one, and in a gap, in which polls deliver often.
         """
         is_first_under_way = self._poll_began is not None and not self._has_polled
-        if is_first_under_way or now.uptime - self._delivered_at < QUIET_SECONDS:
+        is_polled_often = self.gap is not None and now.is_due
+        if is_first_under_way or is_polled_often or now.uptime - self._delivered_at < QUIET_SECONDS:
             return None
         return self._push(now, (), complete_at=now.at)
 

@@ -169,7 +169,7 @@ class _Listening:
             uptime=self._monotonic(),
             is_due=bool(due),
             is_trading=bool(trading),
-            all_trade=set(due) <= set(trading),
+            all_trade=len(due) == len(trading),
         )
 
     def _results(self, events: list[Event], now: Moment) -> Iterator[FetchResult]:

@@ -269,6 +269,14 @@ def test_what_is_pushed_says_nothing_about_missing_symbols_and_pauses(listen: Li
     assert (status.missing, status.inactive, status.paused_until) == (("MSFT",), ("MSFT",), until)
 
 
+def test_a_poll_beside_a_stream_counts_from_its_beginning(listen: Listen) -> None:
+    began = OPEN - timedelta(seconds=3)
+    bench, source, _ = listen([FetchResult(complete_to=OPEN - timedelta(seconds=13), asked_at=began), OPEN_END])
+    wait_for(source.is_quiet)
+
+    assert bench.states[0].progress.completed_at == began
+
+
 def test_a_market_names_the_symbols_whose_groups_are_due_and_trade(tmp_path: Path) -> None:
     closed = replace(OPEN_ALWAYS, name="closed", sessions=(), zone="UTC")
     bench = Bench(

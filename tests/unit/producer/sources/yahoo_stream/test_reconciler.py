@@ -129,6 +129,12 @@ def test_a_gap_is_filled_by_a_complete_poll_after_the_connection_is_back(bench: 
     assert report(bench.reconciler.quiet(moment(60))).reconnects == 0, "counted with the first result after it"
 
 
+def test_the_result_of_a_poll_says_when_it_began(bench: Bench) -> None:
+    assert bench.poll(20).asked_at == moment(20).at
+    assert (pushed := bench.reconciler.quiet(moment(50))) is not None
+    assert pushed.asked_at is None
+
+
 def test_reconnects_are_counted_without_the_first_connection(bench: Bench) -> None:
     bench.lose(20)
     bench.reconciler.opened(moment(21))
@@ -164,7 +170,8 @@ def test_complete_to_advances_with_the_stream(bench: Bench) -> None:
 
 def test_complete_to_stands_still_in_a_gap_unless_a_poll_advances_it(bench: Bench) -> None:
     bench.lose(20)
-    assert complete_to(bench.reconciler.quiet(moment(31))) is None
+    assert bench.reconciler.quiet(moment(31)) is None, "polls deliver instead"
+    assert complete_to(bench.reconciler.quiet(moment(31, is_due=False))) is None
     assert complete_to(bench.poll(31)) == 31 - 10
     assert complete_to(bench.poll(32, FAILED)) is None
 
