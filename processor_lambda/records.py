@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -61,7 +60,7 @@ def records_of(event: Mapping[str, Any]) -> tuple[Record, ...]:
             sequence_number=int(entry["kinesis"]["sequenceNumber"]),
             partition_key=entry["kinesis"]["partitionKey"],
             arrival=datetime.fromtimestamp(entry["kinesis"]["approximateArrivalTimestamp"], UTC),
-            data=b64decode(entry["kinesis"]["data"]),
+            data=msgspec.convert(entry["kinesis"]["data"], bytes),  # base64, in a third of the time of `b64decode`
         )
         for entry in event["Records"]
     )
