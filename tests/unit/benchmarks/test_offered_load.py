@@ -12,6 +12,19 @@ from quotes import Quote
 SLOW_SECONDS = 0.03
 
 
+class AnyMarket:
+    """A market of which the load needs to know nothing."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def due(self) -> tuple[str, ...]:
+        return ()
+
+    def trading(self) -> tuple[str, ...]:
+        return ()
+
+
 def offered(load: OfferedLoad, *, slow: bool = False) -> list[list[Quote]]:
     """Every delivery of a load, with a producer that is slow to take the first one."""
     source, deliveries = OfferedSource(load), list[list[Quote]]()
@@ -24,7 +37,7 @@ def offered(load: OfferedLoad, *, slow: bool = False) -> list[list[Quote]]:
         if sum(map(len, deliveries)) == load.quotes:
             source.close()
 
-    source.listen(deliver)
+    source.listen(deliver, AnyMarket())
     return deliveries
 
 
