@@ -176,7 +176,7 @@ def test_a_corporate_action_is_examined_too() -> None:
         assert reason in reason_of(content)
 
 
-@settings(max_examples=sized(300, 2_000), deadline=None)
+@settings(max_examples=sized(300, 1_000), deadline=None)
 @given(edge_lines().map(lambda line: [line]))
 @example([line(price="999999999999." + 26 * "9"), line(price="0." + 25 * "0" + "1"), line(price="-0.0"), GOOD])
 def test_what_is_accepted_has_one_meaning_and_one_canonical_form(contents: list[bytes]) -> None:
@@ -228,7 +228,7 @@ def assert_dynamodb_stores(quote: Quote) -> None:
             assert -130 <= digits.exponent + len(digits.digits) - 1 <= 125
 
 
-@settings(max_examples=sized(3, 50), deadline=None)
+@settings(max_examples=sized(3, 20), deadline=None)
 @given(st.lists(edge_lines(), max_size=100))
 @example([line(price=number) for number in ("0." + 25 * "0" + "1", "741971.39", "999999999999." + 26 * "9", "-0.0")])
 @example([line(**{name: "0.12345678901234567891234567"}) for name in PRICES])

@@ -34,7 +34,7 @@ SEEDS_OF_A_MUTANT = 2_000
 Rules that matter only if an invocation finishes between two others take some hundreds."""
 STEP = sized(10, 1)
 """A fault is tried at every tenth point by default. Which points these are differs between the parametrized tests."""
-RESUME_STEP = sized(40, 1)
+RESUME_STEP = sized(40, 2)
 """By default, an abandoned invocation continues at every 40th call of others. Which calls these are differs too."""
 
 

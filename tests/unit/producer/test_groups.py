@@ -209,7 +209,7 @@ def test_whatever_changes_a_lane_claims_no_more_than_was_polled_and_is_held_back
     """Random watchlists and polls. A lane is complete to what it was when a symbol came, or to the symbol's polls."""
     chance = random.Random(9)
     names, pool = "abc", [f"S{number}" for number in range(10)]
-    for run in range(sized(3, 60)):
+    for run in range(sized(3, 25)):
         changing = ChangingGroups({"yahoo": market}, tmp_path / str(run))
         claimed: dict[int, float] = dict.fromkeys(range(LANES), 0.0)
         known: dict[str, float] = {}  # up to which second each watched symbol is complete

@@ -65,7 +65,7 @@ def test_a_closed_exchange_holds_no_lane_back_and_no_quote_comes_after_complete_
     new_york: Calendar, tmp_path: Path
 ) -> None:
     assert lane_of(SHARE, LANES) == lane_of(COIN, LANES)  # otherwise neither could hold the other back
-    polls_per_hour = sized(2, 12)
+    polls_per_hour = sized(2, 4)
     step = timedelta(hours=1) / polls_per_hour
 
     def answer(symbols: Sequence[str], now: datetime) -> FetchResult:

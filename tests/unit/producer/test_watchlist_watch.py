@@ -220,7 +220,7 @@ def test_a_broken_watchlist_changes_nothing_and_says_why(watching: Watching, sto
     watching.look()
     chance = random.Random(15)
     refused = 0
-    for _ in range(sized(300, 4_000)):
+    for _ in range(sized(300, 1_500)):
         store.content = broken(chance)
         try:
             expected = [symbol for group in parse(store.content) for symbol in group.symbols]

@@ -43,7 +43,7 @@ def drawn(frame: Frame, width: int = 80, height: int = 24, elapsed: float = 0) -
     st.sampled_from(["S{:04}", "AAPL240621C{:021}", "{}"]),
     st.sampled_from([{}, {"ascii_only": True}]),
 )
-@settings(max_examples=sized(40, 1_000))
+@settings(max_examples=sized(40, 400))
 def test_it_fills_a_window_of_any_size_exactly(  # noqa: PLR0917  (drawn by Hypothesis)
     width: int, height: int, count: int, elapsed: float, texts: tuple[str, ...], symbol: str, options: dict[str, bool]
 ) -> None:
