@@ -39,6 +39,9 @@ def mode_of(values: Mapping[str, str], held: Mapping[str, str]) -> dict[str, str
 
 
 def is_switched(held: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
-    """Whether a deployment changes the mode of a stage. A stage of a version without modes is in cheap mode."""
+    """Whether a deployment changes the mode of a stage that exists. One of a version without modes is in cheap mode.
+
+    `held` are the parameters that are deployed, and `wanted` those that differ by the user's wish.
+    """
     deployed = held.get(LATENCY, CHEAP)
-    return wanted.get(LATENCY, deployed) != deployed
+    return bool(held) and wanted.get(LATENCY, deployed) != deployed

@@ -1,4 +1,4 @@
-"""Nothing is lost and nothing is published twice while two mappings deliver one stream, as when a stage changes its mode."""
+"""Nothing is lost and nothing is published twice while two mappings deliver one stream, as in a change of the mode."""
 
 from __future__ import annotations
 

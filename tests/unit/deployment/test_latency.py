@@ -159,7 +159,11 @@ def test_the_consumer_comes_before_the_function_in_fast_mode_and_after_it_in_che
 
 
 def test_a_stage_of_a_version_without_modes_is_in_cheap_mode() -> None:
-    assert is_switched({}, {"Latency": "fast"})
+    assert is_switched({"ShardCount": "1"}, {"Latency": "fast"})
     assert is_switched({"Latency": "fast"}, {"Latency": "cheap"})
-    assert not is_switched({}, {"Latency": "cheap"})
+    assert not is_switched({"ShardCount": "1"}, {"Latency": "cheap"})
     assert not is_switched({"Latency": "fast"}, {})
+
+
+def test_a_new_stage_changes_no_mode() -> None:
+    assert not is_switched({}, {"Latency": "fast"})
