@@ -46,8 +46,9 @@ class Emulator:
     It runs in a session of its own. So Ctrl-C in a terminal does not end it, and a producer can still drain into it.
     With `policies_enforced` it checks signatures and IAM policies, including those of the functions' roles. It then
     speaks TLS, because policies that demand TLS would deny every other call. With `metered` it records the calls that
-    AWS would bill (`metering_proxy`). `python` is an interpreter that has MiniStack. Entering waits until it answers,
-    and raises `EmulatorError` if it does not. Meanwhile it calls `meanwhile` with the temporary directory.
+    AWS would bill (`metering_proxy`), and pushes records as Kinesis does (`emulator_push`). `python` is an interpreter
+    that has MiniStack. Entering waits until it answers, and raises `EmulatorError` if it does not. Meanwhile it calls
+    `meanwhile` with the temporary directory.
     """
 
     def __init__(
