@@ -90,7 +90,7 @@ def quote_row(quote: Quote, anomaly_percent: Decimal, ttl_days: int) -> Row:
 
 
 def _item(quote: Quote, timestamp: str, anomaly_percent: Decimal, ttl_days: int) -> str:
-    """The item of a quote. Written as a text, it takes a third of the time of a dictionary that is encoded then."""
+    """The item of a quote. Written as a text, it takes half the time of a dictionary that is then encoded."""
     price, day_open, high, low, close = quote.price, quote.open, quote.high, quote.low, quote.previous_close
     item = (
         f'{{"symbol":{{"S":"{quote.symbol}"}},"timestamp":{{"S":"{timestamp}"}},"price":{{"N":"{price!s}"}},'
