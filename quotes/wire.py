@@ -102,7 +102,10 @@ def encode_content(quote: Quote) -> bytes:
         quote.volume_period,
         quote.provenance,
     )
-    prices = f'{quote.price!s},"source":{source},"open":{day_open!s},"high":{high!s},"low":{low!s},"previous_close":{close!s},'
+    prices = (
+        f'{quote.price!s},"source":{source},"open":{day_open!s},"high":{high!s},"low":{low!s},'
+        f'"previous_close":{close!s},'
+    )
     if "0," in prices or "E" in prices or quote.source_time is not None:
         return _any_content(quote)  # a price may have trailing zeros, an exponent or a negative zero
     return (
