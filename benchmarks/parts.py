@@ -19,7 +19,7 @@ from base64 import b64encode
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from hashlib import blake2b, sha256
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -28,7 +28,7 @@ from benchmarks.contenders import LANES, SYMBOLS
 from benchmarks.delivery import Line
 from benchmarks.kinesis_standin.process import STREAM, running
 from benchmarks.load import QuoteLoad
-from producer_service.deduplication import DIGEST_BYTES, SymbolHistory, deduplicate
+from producer_service.deduplication import SymbolHistory, deduplicate
 from producer_service.journal import Journal
 from producer_service.kinesis import KinesisStream
 from producer_service.outbox import Outbox
@@ -99,10 +99,8 @@ def measure(stream: KinesisStream, directory: Path) -> dict[str, float]:
     for number, first in enumerate(range(0, QUOTES, SYMBOLS), start=1):
         poll = quotes[first : first + SYMBOLS]
         with clock.time("encode_in_deduplicate"):
-            contents = [encode_content(quote) for quote in poll]
-        with clock.time("digest_in_deduplicate"):
-            for content in contents:
-                blake2b(content, digest_size=DIGEST_BYTES).digest()
+            for quote in poll:
+                encode_content(quote)
         with clock.time("deduplicate"):
             deduplicated = deduplicate(outbox.histories, poll)
         with clock.time("outbox"):

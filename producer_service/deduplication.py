@@ -40,7 +40,7 @@ class SymbolHistory(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def knows(self, content: bytes) -> bool:
         """Whether a whole content was accepted at that time."""
-        return content in self.contents or _digest(content) in self.digested.contents
+        return content in self.contents or (len(self.contents[0]) == DIGEST_BYTES and _digest(content) in self.contents)
 
     def revised(self, revision: int, content: bytes) -> SymbolHistory:
         """The history after another content was accepted at that time."""

@@ -71,7 +71,7 @@ def problem_of(state: UndeliveredState) -> str | None:
         if (
             history.event_time.tzinfo is None
             or not 0 <= history.revision < _MAX_REVISION
-            or len(history.contents) > MAX_CONTENTS
+            or not 0 < len(history.contents) <= MAX_CONTENTS
             or any(len(digest) != DIGEST_BYTES for digest in history.contents)
         ):
             return f"the history of {symbol}: its time, revision or digests are not possible"

@@ -310,8 +310,9 @@ class Outbox:
             if not lane.rows and not lane.failures:
                 lane.not_before = linger_until
             self._add(row)
-        for symbol in histories.keys() - self.histories.keys():
-            self._lanes[self._lane_of(symbol)].symbols.add(symbol)
+        for symbol in histories:
+            if symbol not in self.histories:
+                self._lanes[self._lane_of(symbol)].symbols.add(symbol)
         self.histories.update(histories)
         self._wake_sender(row.lane for row in rows)
 
@@ -381,5 +382,11 @@ class Outbox:
 
 def _available_at(accepted: Iterable[Accepted]) -> tuple[float, ...]:
     """See `Row.available_at`."""
-    quotes = [each.quote for each in accepted]
-    return tuple([quote.event_time.timestamp() + 60.0 * (quote.delay_minutes or 0) for quote in quotes])
+    times: list[float] = []
+    # Quotes of one poll often share their time, and its conversion takes longer than the rest.
+    event_time, seconds = None, 0.0
+    for quote in [each.quote for each in accepted]:
+        if quote.event_time != event_time:
+            event_time, seconds = quote.event_time, quote.event_time.timestamp()
+        times.append(seconds + 60.0 * quote.delay_minutes if quote.delay_minutes else seconds)
+    return tuple(times)
