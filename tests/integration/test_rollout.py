@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import shlex
 import time
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import boto3
+import msgspec
 import pytest
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
 import operations.cli
@@ -21,13 +27,19 @@ from deployment.deployer import Deployment
 from deployment.package import Target
 from deployment.stacks import PIPELINE
 from docker.deployer import go_live
+from lane_state import WHOLE, LaneState, Position, Publication
 from operations import sqs
-from quotes import encode
+from processor_lambda.alerts.rules_file import DEFAULT_FILE
+from processor_lambda.alerts.rules_file import read as read_rules
+from processor_lambda.fold import Fold, PositionedLine
+from processor_lambda.rows import bar_row
+from quotes import Quote, encode, encode_line
 from replica.emulator import Emulator
 from replica.event_source.aws import connect
 from tests.fakes.rollback_triggers import RollbackTriggers
 from tests.support.handler_zips import changed_zip
 from tests.support.operator import PATIENCE, lane_key, make_quote
+from tests.support.queues import bodies, subscribed
 
 REFUSES_ALL = """
 
@@ -39,7 +51,23 @@ def parse_record(record: Record) -> ParsedRecord:
     return ParsedRecord(record, (), tuple(BadLine(line.number, line.content, "a bug") for line in parsed.good))
 """
 RAISES = "\n\ndef handler(event, context):\n    raise RuntimeError('a bug')\n"
+FAILS_ON = "XBUG"
+RAISES_SOMETIMES = f"""
+
+import base64
+
+_handle = handler
+
+
+def handler(event, context):
+    if any(b"{FAILS_ON}" in base64.b64decode(record["kinesis"]["data"]) for record in event["Records"]):
+        raise RuntimeError("a bug")
+    return _handle(event, context)
+"""
 SYMBOL = "ROLL"
+LANE = "UPGRADE"
+LANE_SYMBOLS = [name for name in (f"{LANE}{number}" for number in range(200)) if lane_key(name) == lane_key(LANE)][:20]
+"""Symbols of one lane. A lane with fewer symbols takes one write unit anyway, and never needs a checkpoint."""
 
 
 class Stage:
@@ -90,12 +118,20 @@ class Stage:
         return done.output
 
     def put(self, second: int) -> None:
-        data = encode([make_quote(SYMBOL, second)])
+        self.put_quotes([make_quote(SYMBOL, second)])
+
+    def put_quotes(self, quotes: Sequence[Quote]) -> None:
+        """Put quotes of one lane on the stream, in one record."""
         self.client("kinesis").put_record(
-            StreamName=self.outputs["StreamName"], Data=data, PartitionKey=lane_key(SYMBOL)
+            StreamName=self.outputs["StreamName"], Data=encode(quotes), PartitionKey=lane_key(quotes[0].symbol)
         )
 
     def process(self) -> None:
+        """Let the live version process what is on the stream, and publish its metrics."""
+        self.invoke()
+        self._publish_metrics()
+
+    def invoke(self) -> None:
         """Let the live version process what is on the stream, until it has caught up or an invocation fails."""
         failed: list[object] = []
 
@@ -108,7 +144,6 @@ class Stage:
             deadline = time.monotonic() + PATIENCE
             while not failed and not runner.wait_until_caught_up(0.1):
                 assert time.monotonic() < deadline
-        self._publish_metrics()
 
     def _publish_metrics(self) -> None:
         """Publish the metrics in the function's log, as CloudWatch does and MiniStack does not."""
@@ -224,14 +259,121 @@ def test_a_release_that_cannot_read_the_lane_states_is_refused_before_anything_c
 ) -> None:
     before = stage.release()
     earlier = changed_zip(
-        stage.package, "lane_state/codec.py", lambda text: text.replace("READS = 1", "READS = 0"), tmp_path
+        stage.package, "lane_state/codec.py", lambda text: text.replace("READS = 2", "READS = 1"), tmp_path
     )
     said = stage.deploy(earlier, "--parameter", "RetentionHours=48", code=1)
     assert "error: nothing was deployed:\n" in said
-    assert "writes lane states of version 1, but this one reads only up to 0" in said
+    assert "writes lane states of version 2, but this one reads only up to 1" in said
     stack = stage.client("cloudformation").describe_stacks(StackName="stockstream-rollout-stream")["Stacks"][0]
     assert {"ParameterKey": "RetentionHours", "ParameterValue": "24"} in stack["Parameters"]
     assert stage.release() == before
+
+
+def only_version_1(codec: str) -> str:
+    """A function from before version 2, which knows nothing of checkpoints."""
+    assert "READS = 2\n" in codec
+    old = codec.replace("READS = 2\n", "READS = 1\n").replace("WRITES = 2\n", "WRITES = 1\n")
+    return old + "\n\ndef unpack_checkpoint(packed):\n    return None\n"
+
+
+class Market:
+    """Quotes of the symbols of one lane, minute by minute, and what a function that nobody replaces makes of them."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage, self.minutes = stage, 0
+        self._state, self._fold = LaneState(), Fold(read_rules(DEFAULT_FILE, Decimal(5)))
+        self.decided: list[Publication] = []
+
+    def trade(self, exchange: str | None = None) -> None:
+        """Let the live version process the quotes of another minute."""
+        chance = random.Random(self.minutes)
+        quotes = [
+            replace(
+                make_quote(name, 60 * self.minutes, chance.randint(90, 110)),
+                previous_close=Decimal(100),
+                exchange=exchange,
+            )
+            for name in LANE_SYMBOLS
+        ]
+        self.stage.put_quotes(quotes)
+        self.stage.invoke()
+        self.minutes += 1
+        position = Position(self.minutes, WHOLE)
+        lines = [PositionedLine(position, encode_line(quote), quote) for quote in quotes]
+        self._state = self._fold(self._state, lines, position, {}).state
+        self.decided += self._state.pending
+
+    def trade_until_version_2(self) -> None:
+        """Trade until the lane's item is of version 2, which its first checkpoint makes it."""
+        for _ in range(8):
+            self.trade()
+            if self.version() == 2:
+                return
+        raise AssertionError("the lane has no checkpoint")
+
+    def bars(self) -> list[dict[str, object]]:
+        """The bars that are stored."""
+        rows = []
+        for name in LANE_SYMBOLS:
+            answer = self.stage.client("dynamodb").query(
+                TableName=self.stage.outputs["BarsTable"],
+                KeyConditionExpression="symbol = :symbol",
+                ExpressionAttributeValues={":symbol": {"S": name}},
+            )
+            rows += [
+                {key: value.get("S") or Decimal(value["N"]) for key, value in item.items()} for item in answer["Items"]
+            ]
+        return rows
+
+    def version(self) -> int:
+        """The version of the lane's item."""
+        table = self.stage.outputs["StateTable"]
+        item = self.stage.client("dynamodb").get_item(TableName=table, Key={"lane": {"S": lane_key(LANE)}})["Item"]
+        return int(msgspec.msgpack.decode(zlib.decompress(item["state"]["B"]))["version"])
+
+
+def test_a_lane_goes_through_both_versions_of_its_state_and_loses_and_repeats_nothing(
+    stage: Stage, tmp_path: Path
+) -> None:
+    market = Market(stage)
+    old = changed_zip(stage.package, "lane_state/codec.py", only_version_1, tmp_path / "old")
+    bad = changed_zip(stage.package, "processor_lambda/app.py", lambda text: text + RAISES_SOMETIMES, tmp_path)
+
+    def meanwhile() -> None:
+        market.trade_until_version_2()
+        market.trade(exchange=FAILS_ON)
+        stage.client("cloudwatch").put_metric_data(Namespace="any", MetricData=[{"MetricName": "any", "Value": 1}])
+
+    with subscribed(stage.client, stage.outputs["AlertsTopicArn"]) as queue:
+        market.trade_until_version_2()
+        stage.deploy(stage.package, "--parameter", "StateVersion=1")
+        market.trade()
+        assert market.version() == 1
+        stage.deploy(old)
+        market.trade()
+
+        assert "this deployment writes lane states of version 1, " in stage.deploy(stage.package)
+        market.trade()
+        assert market.version() == 1
+
+        stage.triggers.meanwhile = meanwhile
+        assert "was rolled back" in stage.deploy(bad, code=1)
+        stage.triggers.meanwhile = lambda: None
+        market.trade()
+        assert market.version() == 1
+
+        stage.deploy(stage.package)
+        market.trade_until_version_2()
+        assert "First deploy the commit that is deployed now with StateVersion=1" in stage.deploy(old, code=1)
+        published = bodies(stage.client("sqs"), queue)
+
+    bars = [bar_row(one.bar, 365) for one in market.decided if one.bar is not None]
+    assert len(bars) == (market.minutes - 1) * len(LANE_SYMBOLS)
+    by_key = itemgetter("symbol", "minute")
+    assert sorted(market.bars(), key=by_key) == sorted(bars, key=by_key)
+    alerts = sorted(one.alert.id for one in market.decided if one.alert is not None)
+    assert alerts
+    assert sorted(alert["id"] for alert in published) == alerts
 
 
 def test_compose_makes_live_what_its_cloudformation_changed_in_the_function_alone(stage: Stage) -> None:

@@ -20,6 +20,7 @@ def handler_zip(folder: Path, code: str = IDLE) -> Path:
 
 def changed_zip(package: Path, module: str, change: Callable[[str], str], folder: Path) -> Path:
     """The zip of a function with a change of one module, such as `processor_lambda/app.py`."""
+    folder.mkdir(exist_ok=True)
     path = folder / f"changed-{package.name}"
     byte_code = module.rpartition("/")[0] + "/__pycache__/" + Path(module).stem + "."
     with zipfile.ZipFile(package) as old, zipfile.ZipFile(path, "w") as new:

@@ -67,3 +67,13 @@ def take(sqs: Any, url: str, is_ours: Callable[[dict[str, Any]], bool], count: i
     for handle in others:
         sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=0)
     return found
+
+
+def bodies(sqs: Any, url: str) -> list[dict[str, Any]]:
+    """The bodies of all messages in a queue, which this empties. A message that was sent twice is there twice."""
+    found: list[dict[str, Any]] = []
+    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", []):
+        found += [json.loads(message["Body"]) for message in messages]
+        for message in messages:
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return found
