@@ -14,6 +14,7 @@ SECONDS ?=
 SOURCE ?=
 SYMBOLS ?=
 INTERVAL ?=
+LATENCY ?=
 REPLAY_PATH ?=
 REPLAY_SPEED ?=
 REPLAY_TIMEZONE ?=
@@ -22,7 +23,7 @@ RULES ?=
 SUMMARY ?=
 KEEP ?=
 DEMO_VARIABLES := \
-  SECONDS SOURCE SYMBOLS INTERVAL REPLAY_PATH REPLAY_SPEED REPLAY_TIMEZONE REPLAY_STAMP RULES SUMMARY KEEP AUTH
+  SECONDS SOURCE SYMBOLS INTERVAL LATENCY REPLAY_PATH REPLAY_SPEED REPLAY_TIMEZONE REPLAY_STAMP RULES SUMMARY KEEP AUTH
 # Another variable would have no effect. Those of the producer reach it through the environment.
 ifeq ($(MAKECMDGOALS),demo)
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
@@ -88,6 +89,7 @@ demo: $(RUN) ## Run the whole pipeline on this machine, without AWS and Docker, 
 ##   SOURCE=synthetic   where quotes come from: synthetic, replay or yahoo
 ##   SYMBOLS=A,B        the symbols to poll
 ##   INTERVAL=1         seconds from one poll to the next
+##   LATENCY=fast       how the function reads the stream: fast (pushed) or cheap (polled once a second)
 ##   REPLAY_PATH=dir    the recordings to replay, with REPLAY_SPEED=60 for an hour in a minute
 ##   REPLAY_TIMEZONE=UTC  the clock of their bars, with REPLAY_STAMP=start or end (docs/replay.md)
 ##   RULES=file.toml    alert by the rules of a file (docs/alerts.md)
@@ -96,7 +98,8 @@ demo: $(RUN) ## Run the whole pipeline on this machine, without AWS and Docker, 
 ##   KEEP=dir           keep the archive in another directory than build/demo-archive
 	@$(VENV)/bin/stockstream demo \
 	  $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(SOURCE),--source '$(SOURCE)') $(if $(SYMBOLS),--symbols '$(SYMBOLS)') \
-	  $(if $(INTERVAL),--interval '$(INTERVAL)') $(if $(REPLAY_PATH),--replay-path '$(REPLAY_PATH)') \
+	  $(if $(INTERVAL),--interval '$(INTERVAL)') $(if $(LATENCY),--latency '$(LATENCY)') \
+	  $(if $(REPLAY_PATH),--replay-path '$(REPLAY_PATH)') \
 	  $(if $(REPLAY_SPEED),--replay-speed '$(REPLAY_SPEED)') $(if $(REPLAY_TIMEZONE),--replay-timezone '$(REPLAY_TIMEZONE)') \
 	  $(if $(REPLAY_STAMP),--replay-stamp '$(REPLAY_STAMP)') $(if $(RULES),--rules '$(RULES)') \
 	  $(if $(SUMMARY),--summary '$(SUMMARY)') $(if $(KEEP),--keep '$(KEEP)')

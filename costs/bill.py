@@ -175,6 +175,8 @@ def _fixed(setup: Setup, plan: Plan, prices: Prices) -> list[Line]:
         ("Watchlist requests", MONTH_HOURS * 3_600 / WATCHLIST_SECONDS, "s3_get"),
         ("Container images", IMAGES_GB, "ecr_gb"),
     ]
+    if setup.latency == "fast" and plan.stream == "provisioned":
+        parts.append(("Kinesis fan-out", setup.shards * MONTH_HOURS, "kinesis_consumer_shard_hour"))
     if plan.collector:
         parts.append(("Managed Prometheus", SAMPLES_A_MINUTE * 60 * MONTH_HOURS, "prometheus_sample"))
     if plan.tables == "provisioned":
@@ -197,7 +199,14 @@ def _requests(setup: Setup, plan: Plan, usage: Usage, prices: Prices) -> list[Li
         # Each record is rounded up to 1 KB when it is put.
         in_gb = max(usage.stream_bytes, usage.payload_units * KIB) / GIGABYTE
         lines.append(_line("quotes", "Kinesis in", in_gb, "kinesis_on_demand_in_gb", prices))
-        lines.append(_line("quotes", "Kinesis out", usage.stream_bytes / GIGABYTE, "kinesis_on_demand_out_gb", prices))
+        out = "fan_out" if setup.latency == "fast" else "out"
+        lines.append(
+            _line("quotes", "Kinesis out", usage.stream_bytes / GIGABYTE, f"kinesis_on_demand_{out}_gb", prices)
+        )
+    elif setup.latency == "fast":
+        lines.append(
+            _line("quotes", "Kinesis fan-out data", usage.stream_bytes / GIGABYTE, "kinesis_consumer_gb", prices)
+        )
     if plan.tables == "provisioned":
         seconds = _polled_seconds(setup, usage)
         for name, units, price in (

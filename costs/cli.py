@@ -13,7 +13,7 @@ from rich.table import Table
 from aws_limits import KIB
 from costs import prices
 from costs.bill import BUDGET_NOTICE, Bill, Kind, Line, Mode, Plan, bill, budget_for, total
-from costs.expected_usage import Hours, Resolution, Setup, lanes_for, shards_for, sizes_of
+from costs.expected_usage import Hours, Latency, Resolution, Setup, lanes_for, shards_for, sizes_of
 from costs.prices import Prices
 from costs.usage import per_million
 from quotes import MAX_SYMBOLS_PER_LANE
@@ -47,10 +47,18 @@ def show(  # noqa: PLR0917  (options, by name)
         Resolution,
         typer.Option(help="What becomes a row. every: every quote. minute: the last quote of each symbol and minute."),
     ] = "every",
+    latency: Annotated[
+        Latency,
+        typer.Option(help="How Lambda reads the stream. cheap: it polls. fast: Kinesis pushes records to a consumer."),
+    ] = "cheap",
     window: Annotated[
         float,
-        typer.Option(min=0, max=300, help="Seconds that a batch may wait for more records (BatchingWindowSeconds)."),
-    ] = 1,
+        typer.Option(
+            min=0,
+            max=300,
+            help="Seconds that a batch may wait for more records (BatchingWindowSeconds), in cheap mode.",
+        ),
+    ] = 0,
     batch_size: Annotated[int, typer.Option(min=1, max=10_000, help="The most records in a batch (BatchSize).")] = 160,
     tables: Annotated[
         Mode, typer.Option("--tables", "--capacity", help="The billing mode of the tables.")
@@ -97,14 +105,17 @@ def show(  # noqa: PLR0917  (options, by name)
     Every poll is assumed to bring a new quote of every symbol. Storage is what it costs to keep this month's data until
     they expire. In the long run, that is also the storage that a month is billed for.
 
-    Names in parentheses are parameters of the templates or settings of the producer.
+    Names in parentheses are parameters of the templates or settings of the producer. --latency is Latency.
     """
+    if latency == "fast" and window:
+        raise typer.BadParameter("a window has no effect with --latency fast", param_hint="--window")
     setup = Setup(
         symbols=symbols,
         interval_seconds=interval,
         lanes=lanes or lanes_for(symbols),
         shards=shards or shards_for(symbols, interval),
         resolution=resolution,
+        latency=latency,
         window_seconds=window,
         batch_size=batch_size,
         memory_mb=function_memory,

@@ -31,6 +31,7 @@ from quotes import lane_of
 
 Hours = Literal["market", "always"]
 Resolution = Literal["every", "minute"]
+Latency = Literal["cheap", "fast"]
 
 MONTH_HOURS = 730
 MARKET_HOURS = 21 * (6.5 + 10 / 60)
@@ -76,14 +77,21 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     shards: int
     resolution: Resolution = "every"
     """Whether every quote becomes a row, or the last one of each symbol and minute."""
-    window_seconds: float = 1
-    """The batching window of the event source mapping."""
+    latency: Latency = "cheap"
+    """Whether Lambda polls the stream, or Kinesis pushes records to a consumer."""
+    window_seconds: float = 0
+    """The batching window of the event source mapping. Fast mode has none."""
     batch_size: int = 160
     """The largest number of records in a batch."""
     memory_mb: int = 512
     """The memory of the function."""
     share_of_new_quotes: float = 1.0
     """The share of a poll's quotes that are new. Repeated quotes are not delivered."""
+
+    @property
+    def look_seconds(self) -> float:
+        """The time from one look of Lambda for records in a shard to the next; 0 in fast mode, which pushes them."""
+        return LAMBDA_POLL_SECONDS if self.latency == "cheap" else 0
 
     @property
     def busy_lanes(self) -> int:
@@ -202,7 +210,7 @@ def _batches(setup: Setup, packets_of_poll: float, polls: float, minutes: float)
         / _records_of_full_batch(setup, packets_of_poll),
     )
     # A heartbeat that arrives between two windows is a batch by itself.
-    alone = max(0.0, 1 - (setup.window_seconds + LAMBDA_POLL_SECONDS) / _arrival_seconds(setup))
+    alone = max(0.0, 1 - (setup.window_seconds + setup.look_seconds) / _arrival_seconds(setup))
     lone_heartbeats = minutes * 60 / HEARTBEAT_SECONDS * alone
     of_shard = polls * setup.interval_seconds / seconds * full_batches + lone_heartbeats
     return of_shard * min(setup.shards, setup.busy_lanes)
@@ -247,7 +255,7 @@ def _batch_seconds(setup: Setup) -> float:
     """The time from one batch of a shard to the next.
 
     A window opens with a record, and the next one opens after the invocation has ended. Records arrive after each
-    poll, and Lambda sees them once a second.
+    poll, and Lambda sees them once a second, or at once in fast mode.
     """
     step = _arrival_seconds(setup)
     quotes = (
@@ -259,7 +267,7 @@ def _batch_seconds(setup: Setup) -> float:
 
 def _arrival_seconds(setup: Setup) -> float:
     """The time from one arrival of records to the next, as Lambda sees it."""
-    return max(LAMBDA_POLL_SECONDS, setup.interval_seconds)
+    return max(setup.look_seconds, setup.interval_seconds)
 
 
 def _batch_milliseconds(setup: Setup, quotes: float, lanes: float) -> float:

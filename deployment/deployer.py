@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from botocore.client import BaseClient
 
+from deployment.buckets import empty
 from deployment.cloudformation import (
     StackClient,
     Template,
@@ -26,7 +27,9 @@ from deployment.cloudformation import (
     parameters_of,
 )
 from deployment.errors import DeploymentError, ParameterError, RolledBack
+from deployment.functions import PROCESSOR
 from deployment.guards import DELETION_PROTECTION, ONCE_CREATED
+from deployment.latency import CHEAP, CONSUMER, CONSUMER_ARN, LATENCY, in_order, mode_of
 from deployment.parameters import RELATED, Named, Parameter, contradictions, declared, mistakes
 from deployment.placeholders import output_names, placeholder
 from deployment.rollout import (
@@ -113,12 +116,10 @@ class Deployment:
 
         If the overrides name DeletionProtection, the termination protection of all stacks follows it.
         """
-        values = dict(overrides or {})
-        self.check([Named(name, value) for name, value in values.items()], reset)
-        values |= self._state_version(zips, values, lambda _: None)
+        values = self._checked(zips, overrides or {}, reset, lambda _: None)
         outputs: dict[str, str] = {}
         made: dict[str, str] = {}
-        for name in self.stacks:
+        for name in in_order(self.stacks, values.get(LATENCY, CHEAP)):
             needed = self._parameters(name).keys() - values.keys()
             known = outputs | made | values
             if CODE_KEY in needed:
@@ -148,14 +149,12 @@ class Deployment:
         Here `image` only names the image. The outputs of a stack that does not exist yet are unknown, so changes that
         depend on them alone are missing. Raises `DeploymentError`.
         """
-        values = dict(overrides or {})
-        self.check([Named(name, value) for name, value in values.items()], reset)
-        values |= self._state_version(zips, values, self.report)
+        values = self._checked(zips, overrides or {}, reset, self.report)
         outputs: dict[str, str] = {}
         existing: dict[str, str] = {}
         unknown: set[str] = set()
         previews: dict[str, tuple[str, ...]] = {}
-        for name in self.stacks:
+        for name in in_order(self.stacks, values.get(LATENCY, CHEAP)):
             needed = self._parameters(name).keys() - values.keys()
             known = outputs | values
             if CODE_KEY in needed:
@@ -203,7 +202,7 @@ class Deployment:
                 continue
             resources = self._client.resources(stack)
             for bucket in _EMPTIED_BUCKETS & resources.keys():
-                self._empty(resources[bucket])  # CloudFormation deletes only empty buckets
+                empty(self.s3, resources[bucket])  # CloudFormation deletes only empty buckets
             self._client.protect(stack, protected=False)
             self._client.delete(stack)
 
@@ -278,19 +277,27 @@ class Deployment:
         found = mistakes(named, reset, {name: self._parameters(name) for name in self.stacks}, other)
         values = {one.name: one.value for one in named}
         if not found:  # also what is deployed may contradict a default of this version
-            found = contradictions(self._values_of(RELATED, values, reset))
+            related = RELATED - {LATENCY, CONSUMER_ARN} if CONSUMER in self.stacks else RELATED
+            found = contradictions(self._values_of(related, values, reset))
         if found:
             raise ParameterError("\n".join(found))
 
-    def _state_version(self, zips: Mapping[str, Path], named: Outputs, report: Report) -> dict[str, str]:
-        """The parameter that is the version of lane states to write. Raises `DeploymentError`."""
-        chosen = {}
+    def _checked(
+        self, zips: Mapping[str, Path], overrides: Outputs, reset: Collection[str], report: Report
+    ) -> dict[str, str]:
+        """The parameters to deploy with, also the mode and the version of lane states. Raises `DeploymentError`."""
+        values = dict(overrides)
+        self.check([Named(name, value) for name, value in values.items()], reset)
+        if CONSUMER in self.stacks:
+            # An interrupted deployment may have left another mode in other stacks than the function's.
+            stack = None if LATENCY in reset else self.stack(PROCESSOR.name)
+            values |= mode_of(values, {} if stack is None else parameters_of(stack))
         for name in (name for name in self.stacks if name in zips):
             held = {} if (stack := self._at_rest(name)) is None else parameters_of(stack)
-            version = choose_for_zip(self.s3, held, zips[name], named.get(STATE_VERSION), report)
+            version = choose_for_zip(self.s3, held, zips[name], values.get(STATE_VERSION), report)
             if version is not None and STATE_VERSION in self._parameters(name):
-                chosen[STATE_VERSION] = str(version)
-        return chosen
+                values[STATE_VERSION] = str(version)
+        return values
 
     def _values_of(
         self, names: frozenset[str], values: Mapping[str, str], reset: Collection[str]
@@ -360,16 +367,6 @@ class Deployment:
             self.s3.put_object(Bucket=bucket, Key=key, Body=code.read_bytes())
         self.report(f"uploaded {code.name}")
         return key
-
-    def _empty(self, bucket: str) -> None:
-        with aws_errors_about(f"emptying {bucket}"):
-            try:
-                for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-                    keys = [{"Key": listed["Key"]} for listed in page.get("Contents", [])]
-                    if keys:
-                        self.s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
-            except self.s3.exceptions.NoSuchBucket:
-                pass  # an earlier deletion of the stack has deleted it
 
     def _placeholders(self, template: str) -> Outputs:
         """Values of the right shape for the outputs of a template, as long as its stack does not have them."""

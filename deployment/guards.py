@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from deployment.changes import ResourceChange
+from deployment.latency import is_switched
 
 DELETION_PROTECTION = "DeletionProtection"
 """The parameter of storage.yaml that protects the tables. With it, the deployer protects all stacks of the stage."""
@@ -17,11 +18,12 @@ ONCE_CREATED = "once-created"
 UNPROTECTED_STAGE = "dev"
 """The stage that is not protected unless the user asks for it."""
 
+_MAPPING = "AWS::Lambda::EventSourceMapping"
 _STREAM_PARTS = {
     "AWS::Kinesis::Stream": "records that are not processed yet never are",
     "AWS::DynamoDB::Table": "the new table is empty",
     "AWS::S3::Bucket": "the new bucket is empty",
-    "AWS::Lambda::EventSourceMapping": "the function stops reading, and may begin elsewhere",
+    _MAPPING: "the function stops reading, and may begin elsewhere",
 }
 """The types that the stream flows through, and what happens if a resource of them goes."""
 _ARCHIVE = "Archive"
@@ -43,13 +45,15 @@ def stops(previews: Mapping[str, Iterable[str]], held: Mapping[str, str], wanted
     """What a deployment does that stops the stream, one line for each; empty if nothing does.
 
     `previews` has the lines of each stack, `held` the parameters that are deployed, and `wanted` those that differ by
-    the user's wish. A new mode of the stream, more shards, or another billing of the tables do not stop anything.
+    the user's wish. A new mode of the stream, more shards, or another billing of the tables do not stop anything. With
+    another `Latency`, a new mapping begins with the oldest record before the old one ends.
     """
+    parts = _STREAM_PARTS.keys() - ({_MAPPING} if is_switched(held, wanted) else set())
     lines = [
         f"{stack}: {change}: {_STREAM_PARTS[change.kind]}"
         for stack, changes in previews.items()
         for change in changes
-        if isinstance(change, ResourceChange) and change.kind in _STREAM_PARTS and _stops(change)
+        if isinstance(change, ResourceChange) and change.kind in parts and _stops(change)
     ]
     for name, (value, effect) in _STOPPING_VALUES.items():
         if name in held and wanted.get(name) == value != held[name]:

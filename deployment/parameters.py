@@ -128,6 +128,8 @@ def mistakes(
 _LEAST = {kind: tuple(f"{table}{kind}Capacity" for table in ("Quotes", "Bars", "State")) for kind in ("Write", "Read")}
 RELATED = frozenset(
     {
+        "Latency",
+        "ConsumerArn",
         "MetricsCollector",
         "Memory",
         "TableBilling",
@@ -143,6 +145,11 @@ RELATED = frozenset(
 def contradictions(values: Mapping[str, str | None]) -> list[str]:
     """What is wrong with values that are right by themselves. CloudFormation would refuse them later, or not at all."""
     found = []
+    if values.get("Latency") == "fast" and values.get("ConsumerArn") == "":
+        found.append(
+            "Latency=fast needs a registered consumer of the stream. --whole registers one. Without --whole, register "
+            "one yourself (aws kinesis register-stream-consumer), and name its ARN as ConsumerArn"
+        )
     if values.get("MetricsCollector") == "adot" and values.get("Memory") == "512":
         found.append("MetricsCollector=adot needs Memory=1024 or more, because 512 MiB are for the producer alone")
     for kind, names in _LEAST.items() if values.get("TableBilling") == "PROVISIONED" else ():

@@ -13,6 +13,7 @@ _NAME = "not-created-yet"
 _SHAPES = (
     ("RoleArn", "arn:{partition}:iam::{account}:role/{name}"),
     ("PolicyArn", "arn:{partition}:iam::{account}:policy/{name}"),
+    ("ConsumerArn", "arn:{partition}:kinesis:{region}:{account}:stream/{name}/consumer/{name}:1"),
     ("StreamArn", "arn:{partition}:kinesis:{region}:{account}:stream/{name}"),
     ("TableArn", "arn:{partition}:dynamodb:{region}:{account}:table/{name}"),
     ("BucketArn", "arn:{partition}:s3:::{name}"),

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from deployment.deployer import Deployment
 from deployment.errors import DeploymentError
 from deployment.guards import network_refusal, stops
+from deployment.latency import LATENCY, is_switched
 from deployment.place import Place
 from terminal.output import echo
 
@@ -19,6 +20,12 @@ def what_stops(
     network = previews.get(f"{deployment.prefix}-network", ())
     if refusal := network_refusal(network, held, wanted, stage):
         raise DeploymentError(refusal)
+    if is_switched(held, wanted):
+        echo(
+            f"Latency={wanted[LATENCY]} replaces the event source mapping. The new one begins with the stream's oldest "
+            "record, and the function drops what it has processed (docs/deploy.md, Latency)",
+            err=True,
+        )
     stopping = stops(previews, held, wanted)
     for line in stopping:
         echo(f"this stops the stream: {line}", err=True)

@@ -22,6 +22,8 @@ RELEASE = "Release"
 """The parameter of a function's template that publishes a new version when it changes."""
 MAPPING_PARAMETERS = frozenset(
     {
+        "Latency",
+        "ConsumerArn",
         "MappingState",
         "BatchSize",
         "BatchingWindowSeconds",

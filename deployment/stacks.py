@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from deployment.functions import ROOT
+from deployment.latency import CONSUMER
 
 TEMPLATES = ROOT / "infra" / "cloudformation"
 """The folder of the templates. The stack `stream` is the template `stream.yaml`."""
@@ -18,7 +19,10 @@ PIPELINE = ("stream", "storage", "processor")
 """The stacks that quotes flow through. The replica deploys only these, since it runs its own producer."""
 ALL_STACKS = (
     REGISTRY,
-    *PIPELINE,
+    "stream",
+    "storage",
+    CONSUMER,  # in cheap mode, `latency.in_order` moves it after the processor
+    "processor",
     "capacity",
     "analytics",
     "views",

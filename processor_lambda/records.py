@@ -56,7 +56,7 @@ def records_of(event: Mapping[str, Any]) -> tuple[Record, ...]:
     """The records of a Kinesis event, in the order of the event."""
     return tuple(
         Record(
-            stream=entry["eventSourceARN"].rpartition("/")[2],
+            stream=entry["eventSourceARN"].split("/")[1],  # a consumer's ARN goes on after the stream's name
             shard=entry["eventID"].rpartition(":")[0],
             sequence_number=int(entry["kinesis"]["sequenceNumber"]),
             partition_key=entry["kinesis"]["partitionKey"],

@@ -69,6 +69,15 @@ def demo(  # noqa: PLR0917  (options, by name)
     interval: Annotated[
         str | None, typer.Option(metavar="SECONDS", help="From one poll to the next.", show_default="1")
     ] = None,
+    latency: Annotated[
+        str | None,
+        typer.Option(
+            metavar="|".join(parameters.MODES),
+            help="How the function reads the stream. fast: through a consumer to which Kinesis pushes records. cheap: "
+            "once a second, as AWS polls without one.",
+            show_default=parameters.DEFAULT_MODE,
+        ),
+    ] = None,
     replay_path: Annotated[
         str | None,
         typer.Option(
@@ -129,6 +138,7 @@ def demo(  # noqa: PLR0917  (options, by name)
         source=source,
         symbols=symbols,
         interval=interval,
+        latency=latency,
         replay_path=replay_path,
         replay_speed=replay_speed,
         replay_timezone=replay_timezone,

@@ -24,7 +24,7 @@ from replica.errors import ReplicaError
 from replica.interrupts import Interrupts
 from replica.monitor import Snapshot
 from replica.parameters import Parameters
-from replica.pipeline import Pipeline
+from replica.pipeline import LatencyMode, Pipeline
 from replica.producer_process import ProducerProcess, environment
 from replica.producer_status import Group, prices_in_words
 from replica.scratch import Scratch, remove_leftovers
@@ -61,6 +61,8 @@ class Summary(Findings, frozen=True, kw_only=True):
     groups: tuple[Group, ...]
     """The watch groups, and why they had no new prices at the end. Empty if the producer ended before it said so."""
     batches: int
+    mode: LatencyMode
+    """How the function read the stream."""
     latency_seconds: Latency
     seconds: float
     """The time from the producer's start to the last stored quote."""
@@ -86,7 +88,13 @@ def run_demo(view: View, steps: Steps, interrupts: Interrupts, wanted: Parameter
         scratch = stack.enter_context(Scratch("demo"))
         with steps:
             pipeline = stack.enter_context(
-                Pipeline(steps, stage=claim.stage, policies_enforced=wanted.policies_enforced, rules=wanted.rules)
+                Pipeline(
+                    steps,
+                    stage=claim.stage,
+                    policies_enforced=wanted.policies_enforced,
+                    latency=wanted.latency,
+                    rules=wanted.rules,
+                )
             )
             base = pipeline.emulator.environment(os.environ)
             of_producer = environment(base, scratch.path, pipeline.outputs["StreamName"], wanted.settings)
@@ -101,7 +109,7 @@ def run_demo(view: View, steps: Steps, interrupts: Interrupts, wanted: Parameter
         _introduce(view, claim, record)
         with view.live():
             with interrupts.draining():
-                view.report(f"running: stage {claim.stage}, {_prices(source)}")
+                view.report(f"running: stage {claim.stage}, {_prices(source)}, {wanted.latency} mode")
                 while not (interrupts.asked_to_drain or producer.has_ended() or _is_over(started_at, wanted.seconds)):
                     _update(view, pipeline, producer, "running")
                     time.sleep(STEP_SECONDS)
@@ -113,9 +121,17 @@ def run_demo(view: View, steps: Steps, interrupts: Interrupts, wanted: Parameter
         usage = pipeline.usage(snapshot.stored, producer.log_bytes)
         view.report("reading back the stream, the tables, the archive and the queues")
         findings = audit(list(accepted_log.read(scratch.path / "accepted_log.jsonl")), pipeline.reader.read())
-        summary = _summary(findings, snapshot, took, usage, producer)
+        summary = _summary(findings, snapshot, took, usage, producer, mode=wanted.latency)
         notes = producer.status.notes()
-        view.summarize(findings, snapshot, usage, summary.usd_per_million_quotes, prices=summary.prices, notes=notes)
+        view.summarize(
+            findings,
+            snapshot,
+            usage,
+            summary.usd_per_million_quotes,
+            prices=summary.prices,
+            mode=wanted.latency,
+            notes=notes,
+        )
         if wanted.summary is not None:
             _write(wanted.summary, summary)
         _keep(pipeline, archive)
@@ -190,13 +206,16 @@ def _prices(source: str) -> str:
     return f"{SOURCES[source].prices} (source {source})"
 
 
-def _summary(findings: Findings, snapshot: Snapshot, took: float, usage: Usage, producer: ProducerProcess) -> Summary:
+def _summary(
+    findings: Findings, snapshot: Snapshot, took: float, usage: Usage, producer: ProducerProcess, *, mode: LatencyMode
+) -> Summary:
     usd = sum(item.usd for item in items(usage, prices.read()))
     return Summary(
         **msgspec.structs.asdict(findings),
         prices=_prices_now(snapshot, producer),
         groups=producer.status.groups,
         batches=snapshot.batches,
+        mode=mode,
         latency_seconds=Latency(_rounded(snapshot.p50), _rounded(snapshot.p99)),
         seconds=round(took, 1),
         usage=usage,

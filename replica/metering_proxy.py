@@ -1,4 +1,4 @@
-"""Runs MiniStack behind a proxy that records the calls that AWS would bill.
+"""Runs MiniStack behind a proxy that records the calls that AWS would bill, with a push like that of Kinesis.
 
 It runs as a file, in an environment that has MiniStack, and imports no package of this project. Each call that AWS
 bills by size or by number becomes a JSON line of the file STOCKSTREAM_CALLS: the action, what it acts on, and the bytes
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import ministack.app
+import ministack.services.kinesis
 
 Scope = dict[str, Any]
 Message = dict[str, Any]
@@ -45,6 +46,7 @@ class MeteringProxy:
             await self._application(scope, receive, send)
             return
         body, answer, status = bytearray(), bytearray(), 0
+        keeps_answer = _target(scope).startswith("DynamoDB")  # an answer of SubscribeToShard goes on for minutes
 
         async def recording_receive() -> Message:
             message = await receive()
@@ -55,7 +57,8 @@ class MeteringProxy:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-            answer.extend(message.get("body", b""))
+            if keeps_answer:
+                answer.extend(message.get("body", b""))
             await send(message)
 
         await self._application(scope, recording_receive, recording_send)
@@ -64,9 +67,18 @@ class MeteringProxy:
                 self._calls.write(json.dumps({"action": action, "place": place, "sizes": sizes}) + "\n")
 
 
+def _headers(scope: Scope) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def _target(scope: Scope) -> str:
+    """The service and the operation of a request in AWS's JSON protocols."""
+    return _headers(scope).get("x-amz-target", "")
+
+
 def _billed_calls(scope: Scope, body: bytes, answer: bytes) -> Iterator[BilledCall]:
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-    service, _, operation = headers.get("x-amz-target", "").partition(".")
+    headers = _headers(scope)
+    service, _, operation = _target(scope).partition(".")
     if service.startswith("Kinesis") and operation == "PutRecords":
         request = json.loads(body)
         yield "kinesis:PutRecords", request.get("StreamName") or request["StreamARN"], _record_sizes(request)
@@ -108,5 +120,6 @@ def _dynamodb_calls(operation: str, request: Any, answer: Any) -> Iterator[Bille
 
 
 if __name__ == "__main__":
+    runpy.run_path(str(Path(__file__).with_name("emulator_push.py")))["install"](ministack.services.kinesis)
     ministack.app.app = MeteringProxy(ministack.app.app, Path(os.environ["STOCKSTREAM_CALLS"]))
     ministack.app.main()

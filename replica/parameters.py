@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 
@@ -28,6 +29,7 @@ from producer_service.sources.replay.recordings import BARS_SUFFIX
 from quotes import is_symbol
 from replica import kept_archive
 from replica.errors import ReplicaError
+from replica.pipeline import LatencyMode
 from workspace import demo_record
 
 MIN_SECONDS = 1
@@ -42,8 +44,12 @@ _SETTINGS = {
     "replay_stamp": "REPLAY_STAMP",
 }
 """The settings of the producer that parameters stand for, without their prefix."""
+MODES: tuple[LatencyMode, ...] = get_args(LatencyMode)
+DEFAULT_MODE: LatencyMode = "fast"
 _DEFAULTS = {"SOURCE": synthetic.DEFINITION.name, "POLL_INTERVAL_SECONDS": "1", "DRAIN_SECONDS": "110"}
 """The settings of the producer that have other defaults in a demo."""
+_FAST_DEFAULTS = {"LINGER_SECONDS": "0.005"}
+"""Those in fast mode, as in infra/cloudformation/producer.yaml."""
 _OWN_SETTINGS = ("STREAM_NAME", "JOURNAL_DIR", "ACCEPTED_LOG_PATH", "HTTP_PORT")
 """The settings of the producer that the demo decides."""
 _QUIET_LEVELS = ("warning", "error")
@@ -64,6 +70,7 @@ class Typed(msgspec.Struct, frozen=True, kw_only=True):
     source: str | None = None
     symbols: str | None = None
     interval: str | None = None
+    latency: str | None = None
     replay_path: str | None = None
     replay_speed: str | None = None
     replay_timezone: str | None = None
@@ -81,6 +88,8 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of the producer, without their prefix."""
     seconds: float | None = None
     """How long it runs. None: until Ctrl-C or the end of a replay."""
+    latency: LatencyMode = DEFAULT_MODE
+    """How the function reads the stream."""
     rules: Path | None = None
     """The alert rules. None: the default ones."""
     summary: Path | None = None
@@ -102,7 +111,8 @@ def checked(typed: Typed, environment: Mapping[str, str], now: datetime) -> Para
     """
     mistakes: list[str] = []
     environment = dict(environment)
-    settings = _settings(typed, environment)
+    latency = _latency(typed.latency, mistakes)
+    settings = _settings(typed, environment, latency)
     seconds = _seconds(typed.seconds, mistakes)
     mistakes += _overlaps(typed, environment)
     mistakes += _symbol_mistakes(typed, settings.get("SOURCE") or environment[PREFIX + "SOURCE"])
@@ -126,6 +136,7 @@ def checked(typed: Typed, environment: Mapping[str, str], now: datetime) -> Para
     return Parameters(
         settings=settings,
         seconds=seconds,
+        latency=latency,
         rules=rules,
         summary=summary,
         archive=archive,
@@ -138,12 +149,21 @@ def _path(text: str | None) -> Path | None:
     return Path(text).expanduser().absolute() if text else None
 
 
-def _settings(typed: Typed, environment: Mapping[str, str]) -> dict[str, str]:
+def _latency(text: str | None, mistakes: list[str]) -> LatencyMode:
+    for mode in MODES:
+        if mode == (text or DEFAULT_MODE):
+            return mode
+    mistakes.append(f"{name_of('latency')}: {text!r:.80}: must be {' or '.join(MODES)}")
+    return DEFAULT_MODE
+
+
+def _settings(typed: Typed, environment: Mapping[str, str], latency: LatencyMode) -> dict[str, str]:
     """The producer's settings. What was not typed and is not in the environment has the default of the demo."""
     given = {name: getattr(typed, parameter) for parameter, name in _SETTINGS.items() if getattr(typed, parameter)}
     if typed.replay_path:
         given["REPLAY_PATH"] = str(_path(typed.replay_path))
-    return {name: value for name, value in _DEFAULTS.items() if not environment.get(PREFIX + name)} | given
+    defaults = _DEFAULTS | (_FAST_DEFAULTS if latency == "fast" else {})
+    return {name: value for name, value in defaults.items() if not environment.get(PREFIX + name)} | given
 
 
 def _seconds(text: str | None, mistakes: list[str]) -> float | None:

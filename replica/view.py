@@ -126,9 +126,13 @@ class View:
         usd_per_million: float | None,
         *,
         prices: str,
+        mode: str,
         notes: tuple[str, ...] = (),
     ) -> None:
-        """Print the findings of the audit, why prices were missing, and what AWS would bill for the run."""
+        """Print the findings of the audit, why prices were missing, and what AWS would bill for the run.
+
+        `mode` says how the function read the stream: cheap or fast.
+        """
         table = Table(title=f"{prices}, read back and compared with the log of accepted quotes", show_header=False)
         for justify in ("left", "right", "left"):
             table.add_column(justify=justify)
@@ -145,7 +149,7 @@ class View:
         ):
             style = ("bold red" if value else "bold green") if must_be_zero else ""
             table.add_row(name, Text(f"{value:,}", style=style), meaning)
-        table.add_row("latency p50", layout.seconds_text(snapshot.p50), "from received to stored")
+        table.add_row("latency p50", layout.seconds_text(snapshot.p50), f"from received to stored, in {mode} mode")
         table.add_row("latency p99", layout.seconds_text(snapshot.p99), "")
         self._console.print(table)
         if not findings.quotes_stored:

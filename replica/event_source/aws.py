@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol, TypeAlias, TypedDict, Unpack
 
 from botocore.config import Config
+from botocore.eventstream import ParserError
 from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
 
 from aws_limits import KINESIS_GET_RECORDS
 from replica.event_source.delivery import Discarded
@@ -16,7 +19,15 @@ from replica.event_source.invoker import InvocationReport
 from replica.event_source.mapping import EventSourceMapping, UnsupportedMapping
 from replica.event_source.records import Record
 from replica.event_source.runner import EventSourceRunner
-from replica.event_source.shards import IteratorExpired, Page, Position, Shard, StreamUnavailable
+from replica.event_source.shards import (
+    IteratorExpired,
+    Page,
+    Position,
+    PushedEvent,
+    Shard,
+    ShardGone,
+    StreamUnavailable,
+)
 
 Client: TypeAlias = Any
 """A boto3 client. boto3 creates its methods at run time, so no type checker knows them."""
@@ -25,6 +36,14 @@ _FATAL = frozenset(
     {"AccessDeniedException", "InvalidArgumentException", "ResourceNotFoundException", "ValidationException"}
 )
 """Errors that a retry does not fix. They are raised unchanged, and end the runner."""
+
+SILENCE_SECONDS = 30.0
+"""A subscription without an event for this long counts as broken.
+
+Kinesis sends events without records too ("even when no data is written to the shard", API_SubscribeToShardEvent.html),
+but AWS does not say how often; MiniStack does every 5 seconds. Flink's consumer gives up after 30 seconds
+(github.com/awslabs/amazon-kinesis-connector-flink/pull/3), and the Kinesis Client Library after 35.
+"""
 
 
 class ClientFactory(Protocol):
@@ -58,9 +77,10 @@ def connect(client: ClientFactory, uuid: str, **options: Unpack[RunnerOptions]) 
         retries={"total_max_attempts": 1},
         max_pool_connections=100,
     )
+    reading = Config(read_timeout=SILENCE_SECONDS, max_pool_connections=100)
     return EventSourceRunner(
         mapping,
-        KinesisStream(client("kinesis", config=Config(max_pool_connections=100)), mapping.event_source_arn),
+        KinesisStream(client("kinesis", config=reading), mapping.stream_arn),
         LambdaFunction(client("lambda", config=invoking), mapping.function_arn),
         on_failure_destination(client, mapping.on_failure_destination),
         invoke_identity_arn=function["Role"],
@@ -125,19 +145,70 @@ class KinesisStream:
             ):  # its records have expired, or the emulator dropped the shard
                 return Page(next_iterator=None)
             raise _stream_error(error) from error
-        records = tuple(
-            Record(
-                shard_id=shard_id,
-                sequence_number=record["SequenceNumber"],
-                partition_key=record["PartitionKey"],
-                data=record["Data"],
-                approximate_arrival_timestamp=record["ApproximateArrivalTimestamp"],
-            )
-            for record in response["Records"]
-        )
+        records = _records(shard_id, response["Records"])
         # After a full page, records of the same millisecond may be left.
         at_tip = response.get("MillisBehindLatest", 0) == 0 and len(records) < KINESIS_GET_RECORDS
         return Page(records=records, next_iterator=response.get("NextShardIterator"), at_tip=at_tip)
+
+    def subscribe(self, consumer_arn: str, shard_id: str, position: Position) -> KinesisSubscription:
+        """SubscribeToShard."""
+        start: dict[str, object] = {"Type": position.type}
+        if position.timestamp is not None:
+            start["Timestamp"] = position.timestamp
+        if position.sequence_number is not None:
+            start["SequenceNumber"] = position.sequence_number
+        try:
+            response = self._kinesis.subscribe_to_shard(
+                ConsumerARN=consumer_arn, ShardId=shard_id, StartingPosition=start
+            )
+        except (ClientError, BotoCoreError) as error:
+            if _code(error) == "ResourceNotFoundException" and shard_id not in {
+                shard.shard_id for shard in self.list_shards()
+            }:
+                raise ShardGone from error
+            raise _stream_error(error) from error
+        return KinesisSubscription(response["EventStream"], shard_id)
+
+
+class KinesisSubscription:
+    """A `Subscription` to a shard, the event stream of SubscribeToShard's answer."""
+
+    def __init__(self, event_stream: Any, shard_id: str) -> None:
+        self._event_stream = event_stream
+        self._events = iter(event_stream)
+        self._shard_id = shard_id
+
+    def next_event(self) -> PushedEvent | None:
+        """Wait for the next event. None at the end of the stream.
+
+        Every error of the stream breaks the subscription: one that Kinesis sends as an event, such as
+        InternalFailureException, a reset connection, garbled bytes. Whether a retry can fix it, the next
+        SubscribeToShard says.
+        """
+        try:
+            answer = next(self._events, None)
+        except (ClientError, BotoCoreError) as error:
+            raise StreamUnavailable(_code(error) or str(error)) from error
+        except (HTTPError, ParserError, OSError, ValueError) as error:  # botocore lets the connection's errors through
+            raise StreamUnavailable(str(error)) from error
+        if answer is None:
+            return None
+        event = answer["SubscribeToShardEvent"]
+        return PushedEvent(
+            records=_records(self._shard_id, event["Records"]),
+            continuation=event["ContinuationSequenceNumber"],
+            at_tip=event["MillisBehindLatest"] == 0,
+            ended=bool(event.get("ChildShards")),
+        )
+
+    def interrupt(self) -> None:
+        """Shut the socket for reading. Closing it would not end the wait of another thread."""
+        with suppress(OSError, ValueError, RuntimeError):  # the connection is already closed
+            self._event_stream._raw_stream.shutdown()  # noqa: SLF001  (botocore has no public way to the connection)
+
+    def close(self) -> None:
+        """Close the connection. Its bytes may be anywhere in an event, so nobody can use it again."""
+        self._event_stream.close()
 
 
 class LambdaFunction:
@@ -227,6 +298,19 @@ def _send(call: Callable[[], object]) -> None:
         call()
     except (ClientError, BotoCoreError) as error:
         raise DestinationUnavailable(_code(error) or str(error)) from error
+
+
+def _records(shard_id: str, records: list[Any]) -> tuple[Record, ...]:
+    return tuple(
+        Record(
+            shard_id=shard_id,
+            sequence_number=record["SequenceNumber"],
+            partition_key=record["PartitionKey"],
+            data=record["Data"],
+            approximate_arrival_timestamp=record["ApproximateArrivalTimestamp"],
+        )
+        for record in records
+    )
 
 
 def _stream_error(error: ClientError | BotoCoreError) -> Exception:

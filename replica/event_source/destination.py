@@ -65,7 +65,7 @@ def invocation_record(
             "approximateArrivalOfFirstRecord": _timestamp(first.approximate_arrival_timestamp),
             "approximateArrivalOfLastRecord": _timestamp(last.approximate_arrival_timestamp),
             "batchSize": len(discarded.records),
-            "streamArn": mapping.event_source_arn,
+            "streamArn": mapping.stream_arn,
         },
     }
     if payload is not None:

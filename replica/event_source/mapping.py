@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Literal
@@ -12,6 +13,9 @@ from replica.errors import ReplicaError
 
 UNLIMITED = -1
 """The value of MaximumRetryAttempts and MaximumRecordAgeInSeconds for "until the record expires in the stream"."""
+
+_SOURCE_ARN = re.compile(r"arn:[^:]+:kinesis:[^:]*:[^:]*:stream/[\w.-]+(/consumer/[\w.-]+:\d+)?")
+"""The ARN of a stream, or of a consumer with the second of its creation, as RegisterStreamConsumer gives it."""
 
 _UNSUPPORTED = ("FilterCriteria", "TumblingWindowInSeconds")
 
@@ -34,7 +38,7 @@ class DestinationConfig(msgspec.Struct, frozen=True, kw_only=True, rename="pasca
 
 
 class EventSourceMapping(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """An event source mapping whose source is a Kinesis data stream.
+    """An event source mapping whose source is a Kinesis data stream, or a registered consumer of one.
 
     The names, ranges and defaults are those of "Lambda parameters for Amazon Kinesis Data Streams event source
     mappings" (docs.aws.amazon.com/lambda/latest/dg/services-kinesis-parameters.html).
@@ -42,6 +46,7 @@ class EventSourceMapping(msgspec.Struct, frozen=True, kw_only=True, rename="pasc
 
     uuid: str = msgspec.field(name="UUID")
     event_source_arn: str
+    """"The ARN of the data stream or a stream consumer" (CreateEventSourceMapping)."""
     function_arn: str
     starting_position: Literal["TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"]
     starting_position_timestamp: datetime | None = None
@@ -68,13 +73,25 @@ class EventSourceMapping(msgspec.Struct, frozen=True, kw_only=True, rename="pasc
             mapping = msgspec.convert({name: value for name, value in response.items() if value is not None}, cls)
         except msgspec.ValidationError as error:
             raise UnsupportedMapping(str(error)) from error
-        if ":kinesis:" not in mapping.event_source_arn or ":stream/" not in mapping.event_source_arn:
-            raise UnsupportedMapping(f"{mapping.event_source_arn} is not the ARN of a Kinesis data stream")
+        if not _SOURCE_ARN.fullmatch(mapping.event_source_arn):
+            raise UnsupportedMapping(
+                f"{mapping.event_source_arn} is not the ARN of a Kinesis data stream or of a consumer of one"
+            )
         if (mapping.starting_position == "AT_TIMESTAMP") != (mapping.starting_position_timestamp is not None):
             raise UnsupportedMapping(
                 "StartingPositionTimestamp is required with StartingPosition AT_TIMESTAMP, and allowed only with it"
             )
         return mapping
+
+    @property
+    def stream_arn(self) -> str:
+        """The ARN of the stream, without the consumer."""
+        return self.event_source_arn.partition("/consumer/")[0]
+
+    @property
+    def consumer_arn(self) -> str | None:
+        """The ARN of the registered consumer through which to read (enhanced fan-out); None for shared polling."""
+        return self.event_source_arn if "/consumer/" in self.event_source_arn else None
 
     @property
     def region(self) -> str:

@@ -14,14 +14,14 @@ from replica.event_source.invoker import Clock, Invoker
 from replica.event_source.mapping import EventSourceMapping
 from replica.event_source.progress import Progress
 from replica.event_source.records import EventFormat, Record
-from replica.event_source.shards import ShardCursor, StreamUnavailable
+from replica.event_source.shards import ShardReader, StreamUnavailable
 
 
 class _TipRead(NamedTuple):
     """A read that reached the tip of the shard."""
 
-    started_at: float
-    """Monotonic seconds."""
+    complete_to: float
+    """Every record that was put before this time, in monotonic seconds, had been read."""
     read_count: int
     """The number of records read from the shard so far, including this read's."""
 
@@ -46,7 +46,7 @@ class _Backlog:
 
 
 class ShardPoller:
-    """Processes one shard, from its cursor's position to the end of the shard or until `stop` is set.
+    """Processes one shard, from its reader's position to the end of the shard or until `stop` is set.
 
     All records of a partition key go to the same batcher, which has one batch in progress at a time: "If you increase
     the number of concurrent batches per shard, Lambda still ensures in-order processing at the partition-key level"
@@ -57,7 +57,7 @@ class ShardPoller:
     def __init__(
         self,
         shard_id: str,
-        cursor: ShardCursor,
+        reader: ShardReader,
         mapping: EventSourceMapping,
         event_format: EventFormat,
         invoker: Invoker,
@@ -65,20 +65,18 @@ class ShardPoller:
         stop: threading.Event,
         pause: Callable[[float], bool],
         backoff: Callable[[int], float],
-        poll_interval_seconds: float,
         clock: Clock,
         on_progress: Callable[[], None],
         on_end: Callable[[], None],
     ) -> None:
         self.shard_id = shard_id
-        self._cursor = cursor
+        self._reader = reader
         self._mapping = mapping
         self._format = event_format
         self._invoker = invoker
         self._stop = stop
         self._pause = pause
         self._backoff = backoff
-        self._poll_interval_seconds = poll_interval_seconds
         self._clock = clock
         self._on_progress = on_progress
         self._on_end = on_end
@@ -96,6 +94,11 @@ class ShardPoller:
         """Wake the waiting threads, so that they see that `stop` is set."""
         with self._changed:
             self._changed.notify_all()
+        self._reader.interrupt()
+
+    def look_for_tip(self) -> None:
+        """Make the reader find out anew whether it has reached the tip, for `read_count_since`."""
+        self._reader.interrupt()
 
     @property
     def ended(self) -> bool:
@@ -116,15 +119,15 @@ class ShardPoller:
             return self._progress.finished_count
 
     def read_count_since(self, time: float) -> int | None:
-        """The number of records read when a read that started after `time` reached the tip; None before such a read.
+        """The number of records read when every record put before `time`, in monotonic seconds, was among them.
 
-        Every record that was put before `time`, in monotonic seconds, is among them.
+        None before this is known.
         """
         with self._changed:
             if self._closed:
                 return self._progress.read_count
             tip_read = self._tip_read
-            return tip_read.read_count if tip_read is not None and tip_read.started_at >= time else None
+            return tip_read.read_count if tip_read is not None and tip_read.complete_to >= time else None
 
     def idle(self) -> bool:
         """Whether the last read reached the tip, and every record that was read is processed or discarded."""
@@ -137,26 +140,24 @@ class ShardPoller:
         failures = 0
         while not self._stop.is_set() and not self._closed:
             self._await_room()
-            started_at = self._clock.monotonic()
             try:
-                page = self._cursor.read(self._clock.now())
+                read = self._reader.read()
             except StreamUnavailable:
                 failures += 1
                 self._pause(self._backoff(failures))
                 continue
             failures = 0
-            records = [SizedRecord(record, self._format.size(record)) for record in page.records]
+            records = [SizedRecord(record, self._format.size(record)) for record in read.records]
             with self._changed:
                 for sized in records:
                     self._progress.read(sized.record)
                     self._backlog_of(sized.record).append(sized)
-                if page.at_tip:
-                    self._tip_read = _TipRead(started_at, self._progress.read_count)
-                self._closed = page.next_iterator is None
+                if read.complete_to is not None:
+                    self._tip_read = _TipRead(read.complete_to, self._progress.read_count)
+                self._closed = read.ended
                 self._changed.notify_all()
             self._notify()
-            if page.at_tip:
-                self._pause(self._poll_interval_seconds)
+        self._reader.close()
 
     def _await_room(self) -> None:
         """Wait while a backlog holds a whole batch. Reading more records would only fill the memory."""

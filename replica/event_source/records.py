@@ -51,7 +51,8 @@ class EventFormat:
     """Writes the event of an invocation, in the form of the example under "Using Lambda with Kinesis".
 
     Source: docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html. Arrival times are seconds since the epoch, with
-    milliseconds.
+    milliseconds. `eventSourceARN` is the mapping's EventSourceArn. AWS's example has a stream's ARN, and AWS does not
+    say what it is if the mapping names a consumer, so a function should accept the ARNs of both.
     """
 
     def __init__(self, mapping: EventSourceMapping, invoke_identity_arn: str) -> None:

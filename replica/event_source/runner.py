@@ -13,15 +13,17 @@ from typing import Self
 from replica.errors import ReplicaError
 from replica.event_source.delivery import Discarded
 from replica.event_source.destination import Destination
+from replica.event_source.fan_out import ShardSubscriber
 from replica.event_source.function import Function
 from replica.event_source.invoker import Clock, InvocationReport, Invoker
 from replica.event_source.mapping import EventSourceMapping
 from replica.event_source.poller import ShardPoller
+from replica.event_source.polling import ShardCursor
 from replica.event_source.records import EventFormat
 from replica.event_source.shards import (
     TRIM_HORIZON,
     Position,
-    ShardCursor,
+    ShardReader,
     StreamReader,
     StreamUnavailable,
     shards_to_start,
@@ -78,6 +80,7 @@ class EventSourceRunner:
     ) -> None:
         self.mapping = mapping
         self._stream = stream
+        self._poll_interval_seconds = poll_interval_seconds
         self._discovery_interval_seconds = discovery_interval_seconds
         self._backoff = backoff
         self._clock = clock or Clock()
@@ -110,7 +113,6 @@ class EventSourceRunner:
             stop=self._stop,
             pause=self._stop.wait,
             backoff=backoff,
-            poll_interval_seconds=poll_interval_seconds,
             clock=self._clock,
             on_progress=self._on_progress,
             on_end=self._discover_now.set,
@@ -125,10 +127,10 @@ class EventSourceRunner:
             raise RuntimeError("a runner starts once")
         position = Position(type=self.mapping.starting_position, timestamp=self.mapping.starting_position_timestamp)
         shards = self._stream.list_shards()
-        cursors = {shard.shard_id: ShardCursor(self._stream, shard.shard_id, position) for shard in shards}
-        for cursor in cursors.values():
-            cursor.open(self._clock.now())
-        self._spawn("discovery", partial(self._discover, cursors))
+        readers = {shard.shard_id: self._reader(shard.shard_id, position) for shard in shards}
+        for reader in readers.values():
+            reader.open()
+        self._spawn("discovery", partial(self._discover, readers))
 
     def stop(self, timeout: float = 30.0) -> None:
         """Stop reading and retrying, and wait for the invocations in progress. Unfinished records stay unfinished.
@@ -184,7 +186,7 @@ class EventSourceRunner:
         `RunnerFailed`.
         """
         called_at = self._clock.monotonic()
-        targets: dict[str, int] = {}
+        targets: dict[str, int | None] = {}
         self._discover_now.set()
         with self._progressed:
             caught_up = self._progressed.wait_for(
@@ -193,20 +195,32 @@ class EventSourceRunner:
         self._raise_failure()
         return caught_up
 
-    def _has_caught_up(self, since: float, targets: dict[str, int]) -> bool:
+    def _has_caught_up(self, since: float, targets: dict[str, int | None]) -> bool:
         if self._listed_at is None or self._listed_at < since or self._waiting_shards:
             return False
         caught_up = True
         for poller in self._pollers.values():
+            if poller.shard_id not in targets:
+                poller.look_for_tip()
             count = targets.get(poller.shard_id)
             if count is None:
-                count = poller.read_count_since(since)
-                if count is not None:
-                    targets[poller.shard_id] = count
+                count = targets[poller.shard_id] = poller.read_count_since(since)
             caught_up &= count is not None and poller.finished_count >= count
         return caught_up
 
-    def _discover(self, cursors: dict[str, ShardCursor]) -> None:
+    def _reader(self, shard_id: str, position: Position) -> ShardReader:
+        if self.mapping.consumer_arn is not None:
+            return ShardSubscriber(self._stream, self.mapping.consumer_arn, shard_id, position, clock=self._clock)
+        return ShardCursor(
+            self._stream,
+            shard_id,
+            position,
+            clock=self._clock,
+            pause=self._stop.wait,
+            interval_seconds=self._poll_interval_seconds,
+        )
+
+    def _discover(self, readers: dict[str, ShardReader]) -> None:
         """Start a poller for each shard, children after their parents. New shards are read whole."""
         failures = 0
         while not self._stop.is_set():
@@ -221,8 +235,8 @@ class EventSourceRunner:
             failures = 0
             ended = {poller.shard_id for poller in self._pollers.values() if poller.ended}
             for shard in shards_to_start(shards, self._pollers, ended):
-                cursor = cursors.pop(shard.shard_id, None) or ShardCursor(self._stream, shard.shard_id, TRIM_HORIZON)
-                poller = self._poller(shard.shard_id, cursor)
+                reader = readers.pop(shard.shard_id, None) or self._reader(shard.shard_id, TRIM_HORIZON)
+                poller = self._poller(shard.shard_id, reader)
                 with self._progressed:
                     self._pollers[shard.shard_id] = poller
                 for loop in poller.loops():

@@ -1,4 +1,7 @@
-"""The shards of a stream: the port that reads them, a cursor over one shard, and the order in which shards start."""
+"""The shards of a stream: the port that reads them, and the order in which they start.
+
+A `ShardReader` reads one shard. `polling` has the one of shared polling, `fan_out` the one of enhanced fan-out.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,10 @@ class IteratorExpired(Exception):
     """The shard iterator is older than five minutes. The caller gets a new one for the same position."""
 
 
+class ShardGone(Exception):
+    """The stream no longer has the shard, because its records have expired or the emulator dropped it."""
+
+
 class Shard(msgspec.Struct, frozen=True, kw_only=True):
     """A shard, and the shards that it was split or merged from."""
 
@@ -27,7 +34,7 @@ class Shard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):
-    """Where to start reading a shard, as GetShardIterator takes it."""
+    """Where to start reading a shard, as GetShardIterator and SubscribeToShard take it."""
 
     type: Literal["TRIM_HORIZON", "LATEST", "AT_TIMESTAMP", "AFTER_SEQUENCE_NUMBER"]
     timestamp: datetime | None = None
@@ -47,6 +54,31 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the read reached the tip of the shard, so that no record was left (`MillisBehindLatest` is 0)."""
 
 
+class PushedEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One event of a subscription, a `SubscribeToShardEvent`."""
+
+    records: tuple[Record, ...] = ()
+    continuation: str
+    """The sequence number after which the next subscription goes on (`ContinuationSequenceNumber`)."""
+    at_tip: bool = True
+    """Whether no record was left when Kinesis made the event (`MillisBehindLatest` is 0)."""
+    ended: bool = False
+    """Whether the shard is closed and read to its end (the event has `ChildShards`)."""
+
+
+class Subscription(Protocol):
+    """A subscription to one shard, for one thread. Another thread may call `interrupt`."""
+
+    def next_event(self) -> PushedEvent | None:
+        """Wait for the next event. None if the subscription has expired. Raises `StreamUnavailable` if it broke."""
+
+    def interrupt(self) -> None:
+        """End the wait of `next_event` in another thread, now or when it begins. The subscription is then useless."""
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
 class StreamReader(Protocol):
     """Reads one stream. Called from several threads at once. Every method may raise `StreamUnavailable`."""
 
@@ -59,36 +91,34 @@ class StreamReader(Protocol):
     def get_records(self, shard_id: str, iterator: str) -> Page:
         """The next records, in order. May also raise `IteratorExpired`."""
 
+    def subscribe(self, consumer_arn: str, shard_id: str, position: Position) -> Subscription:
+        """A new subscription that starts at a position. May also raise `ShardGone`."""
 
-class ShardCursor:
-    """Reads a shard in order, each record once, also when an iterator expires. For one thread at a time."""
 
-    def __init__(self, stream: StreamReader, shard_id: str, position: Position) -> None:
-        self._stream = stream
-        self._shard_id = shard_id
-        self._position = position
-        self._iterator: str | None = None
+class ShardRead(msgspec.Struct, frozen=True, kw_only=True):
+    """What one read of a shard gave."""
 
-    def open(self, now: datetime) -> None:
-        """Fix the position. With LATEST, the cursor reads what is put from now on. Raises `StreamUnavailable`."""
-        self._iterator = self._stream.shard_iterator(self._shard_id, self._position)
-        if self._position.type == "LATEST":
-            # If this iterator expired before it returned a record, a new one at LATEST would skip records.
-            self._position = Position(type="AT_TIMESTAMP", timestamp=now)
+    records: tuple[Record, ...] = ()
+    complete_to: float | None = None
+    """Every record that was put before this time, in monotonic seconds, has been read. None if some may be left."""
+    ended: bool = False
+    """Whether the shard is closed and read to its end."""
 
-    def read(self, now: datetime) -> Page:
-        """The next records. Raises `StreamUnavailable`; the next read then continues at the same position."""
-        if self._iterator is None:
-            self.open(now)
-        try:
-            page = self._stream.get_records(self._shard_id, self._iterator or "")
-        except IteratorExpired:
-            self._iterator = None
-            return Page(next_iterator="", at_tip=False)
-        self._iterator = page.next_iterator
-        if page.records:
-            self._position = Position(type="AFTER_SEQUENCE_NUMBER", sequence_number=page.records[-1].sequence_number)
-        return page
+
+class ShardReader(Protocol):
+    """Reads a shard in order, each record once. For one thread, except for `interrupt`."""
+
+    def open(self) -> None:
+        """Fix the position. With LATEST, the reader reads what is put from now on. Raises `StreamUnavailable`."""
+
+    def read(self) -> ShardRead:
+        """The next records; waits for them. Raises `StreamUnavailable`; the next read goes on at the same position."""
+
+    def interrupt(self) -> None:
+        """End a read that waits, now or when it begins. The next read asks Kinesis anew."""
+
+    def close(self) -> None:
+        """Read no more."""
 
 
 def shards_to_start(shards: Iterable[Shard], started: Collection[str], ended: Collection[str]) -> tuple[Shard, ...]:

@@ -42,7 +42,7 @@ class Stack:
         self.files = [ROOT / "docker-compose.yml", HERE / "compose.yaml"]
         self.project = project
         self._scratch = scratch
-        prefixes = ("PRODUCER_", "COMPOSE_", "STOCKSTREAM_VERSION", "WATCHLIST", "RULES")
+        prefixes = ("PRODUCER_", "COMPOSE_", "STOCKSTREAM_VERSION", "WATCHLIST", "RULES", "LATENCY")
         self._forgotten = 0
         self._environment = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)} | PORTS
 

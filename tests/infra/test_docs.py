@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from costs.expected_usage import Setup, sizes_of
 from deployment.stacks import ALL_STACKS, BY_HAND, TEMPLATES
 from deployment.stage_file import SYMBOLS
 from tests.support.templates import ALL, parsed
@@ -81,6 +82,29 @@ def test_the_deployment_guide_and_the_readme_have_the_dollars_of_the_bill() -> N
     assert f"The fixed costs are about ${float(fixed):.0f} a month." in GUIDES["deploy.md"]
     assert f"about ${float(month):.0f} (" in GUIDES["deploy.md"]
     assert f"(about ${float(fixed):.0f} a\n  month fixed)" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_has_the_dollars_that_fast_mode_adds() -> None:
+    page = (ROOT / "docs" / "cost.md").read_text(encoding="utf-8")
+    cheap, fast = (float(usd) for usd in re.findall(r"--latency \w+ --brief\n.*; \$([\d.]+) a month", page))
+    assert f"| ${fast - cheap:.2f} a month (" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("rate", "hours", "words"),
+    [(2.4, 24, "33 seconds"), (100, 6.5 + 1 / 6, "6 minutes"), (100, 24, "23 minutes"), (1_000, 24, "4.5 hours")],
+)
+def test_the_deployment_guide_says_how_long_a_new_mapping_needs_to_catch_up(
+    rate: float, hours: float, words: str
+) -> None:
+    """It reads 2 MB a second from a shard, to which what is polled meanwhile is added."""
+    line = sizes_of(Setup(symbols=100, interval_seconds=1, lanes=4, shards=1)).line
+    arriving = rate * line if hours == 24 else 0
+    seconds = hours * 3600 * rate * line / (2e6 - arriving)
+    number, unit = words.split()
+    assert float(number) == pytest.approx(seconds / {"seconds": 1, "minutes": 60, "hours": 3600}[unit], rel=0.06)
+    row = rf"^  \| {rate:,g}\b.* \| {'always' if hours == 24 else 'New York.s hours'} \| {words} \|$"
+    assert re.search(row, GUIDES["deploy.md"], re.MULTILINE)
 
 
 def test_the_files_of_stages_name_only_parameters_that_exist() -> None:

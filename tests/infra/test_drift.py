@@ -54,16 +54,21 @@ def test_every_stack_is_compared_once_a_day() -> None:
 def test_a_stack_that_may_be_empty_is_compared_only_if_it_is_not() -> None:
     """AWS does not say what a detection answers for a stack without resources."""
     may_be_empty = {name for name in ALL_STACKS if all("Condition" in one for one in ALL[name]["Resources"].values())}
-    assert may_be_empty == {"capacity", "subscriptions"}
+    assert may_be_empty == {"capacity", "consumer", "subscriptions"}
     schedules = {
         inputs(one["Properties"])[0]["StackName"]: one
         for one in ALL["drift"]["Resources"].values()
         if one["Type"] == "AWS::Scheduler::Schedule"
     }
     conditions = {name: schedules[f"${{StackPrefix}}-{name}"]["Condition"] for name in may_be_empty}
-    assert conditions == {"capacity": "LookingAtCapacity", "subscriptions": "LookingAtSubscriptions"}
+    assert conditions == {
+        "capacity": "LookingAtCapacity",
+        "consumer": "LookingAtConsumer",
+        "subscriptions": "LookingAtSubscriptions",
+    }
     declared = ALL["drift"]["Conditions"]
     assert declared["LookingAtCapacity"]["Fn::And"][1] == {"Condition": "Provisioned"}
+    assert declared["LookingAtConsumer"]["Fn::And"][1] == {"Fn::Equals": [{"Ref": "Latency"}, "fast"]}
     assert declared["LookingAtSubscriptions"]["Fn::And"][1] == {"Fn::Equals": [{"Ref": "AlertsSubscribed"}, "true"]}
 
 

@@ -9,12 +9,12 @@ from tests.support.templates import ALL, default, properties
 class TestMapping:
     def test_sets_every_property_about_failures(self) -> None:
         assert properties("processor", "EventSourceMapping") == {
-            "EventSourceArn": {"Ref": "StreamArn"},
+            "EventSourceArn": {"Fn::If": ["Fast", {"Ref": "ConsumerArn"}, {"Ref": "StreamArn"}]},
             "FunctionName": {"Ref": "Live"},
             "Enabled": {"Fn::If": ["MappingEnabled", True, False]},
             "StartingPosition": "TRIM_HORIZON",
             "BatchSize": {"Ref": "BatchSize"},
-            "MaximumBatchingWindowInSeconds": {"Ref": "BatchingWindowSeconds"},
+            "MaximumBatchingWindowInSeconds": {"Fn::If": ["Fast", 0, {"Ref": "BatchingWindowSeconds"}]},
             "ParallelizationFactor": {"Ref": "ParallelizationFactor"},
             "BisectBatchOnFunctionError": {"Fn::If": ["Bisecting", True, False]},
             "MaximumRetryAttempts": {"Ref": "MaximumRetryAttempts"},

@@ -28,6 +28,7 @@ BY_THE_DEPLOYMENT = {
     "PRODUCER_HANDOVER_BUCKET": {"Ref": "ArchiveBucket"},
     "PRODUCER_WATCHLIST": {"Fn::Sub": f"s3://${{ArchiveBucket}}/{WATCHLIST_KEY}"},
 }
+LINGER = "PRODUCER_LINGER_SECONDS"
 BY_THE_IMAGE = {"PRODUCER_HTTP_HOST", "PRODUCER_HTTP_PORT", "PRODUCER_JOURNAL_DIR", "PRODUCER_YAHOO_CACHE_DIR"}
 IN_THE_WATCHLIST = {"PRODUCER_SYMBOLS"}
 OF_TESTS_AND_REPLAYS = {"PRODUCER_ACCEPTED_LOG_PATH", *(name for name in VARIABLES if "_REPLAY_" in name)}
@@ -134,9 +135,21 @@ class TestSettings:
     def test_every_setting_for_users_is_a_parameter_of_the_same_name(self) -> None:
         users = VARIABLES.keys() - BY_THE_DEPLOYMENT.keys() - BY_THE_IMAGE - OF_TESTS_AND_REPLAYS - IN_THE_WATCHLIST
         parameters = {name: value for name, value in ENVIRONMENT.items() if name in users}
-        assert parameters == {
+        expected = {
             name: {"Ref": "".join(part.capitalize() for part in name.removeprefix(PREFIX).split("_"))} for name in users
         }
+        assert parameters == expected | {
+            LINGER: {"Fn::If": ["LingersBriefly", "0.005", {"Ref": "LingerSeconds"}]},
+        }
+
+    def test_fast_mode_lingers_briefly_unless_the_user_names_another_time(self) -> None:
+        assert ALL["producer"]["Conditions"]["LingersBriefly"] == {
+            "Fn::And": [
+                {"Fn::Equals": [{"Ref": "Latency"}, "fast"]},
+                {"Fn::Equals": [{"Ref": "LingerSeconds"}, ""]},
+            ]
+        }
+        assert float("0.005") < float(VARIABLES[LINGER][0])
 
     def test_the_deployment_and_the_image_set_the_others(self) -> None:
         rest = {name: value for name, value in ENVIRONMENT.items() if name in BY_THE_DEPLOYMENT}

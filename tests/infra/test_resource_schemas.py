@@ -26,7 +26,11 @@ def values(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]
     aws = ScriptedCloudFormation()
     wait = Wait(pause=aws.pause, clock=aws.clock)
     deployment = Deployment(cast(Any, aws), cast(Any, None), "stockstream-test", stacks=ALL_STACKS, wait=wait)
-    named = {"PermissionsBoundary": "arn:aws:iam::000000000000:policy/boundary", "Zones": "use1-az1,use1-az2"}
+    named = {
+        "PermissionsBoundary": "arn:aws:iam::000000000000:policy/boundary",
+        "Zones": "use1-az1,use1-az2",
+        "Latency": "fast",
+    }
     deployment.preview(
         dict.fromkeys(ALL_STACKS, code), named, image=lambda known: f"{known.get('RepositoryUri', 'new')}:tag"
     )

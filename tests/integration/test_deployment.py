@@ -13,8 +13,9 @@ from botocore.exceptions import ClientError
 
 from configuration import RULES_KEY
 from deployment.deployer import Deployment
-from deployment.errors import DeploymentError
+from deployment.errors import DeploymentError, ParameterError
 from deployment.stacks import TEMPLATES, Outputs
+from replica.consumer import register
 from replica.emulator import Emulator
 from tests.support.handler_zips import handler_zip
 
@@ -132,7 +133,7 @@ def test_the_mapping_carries_every_property_of_failure(emulator: Emulator, deplo
     expected = {
         "StartingPosition": "TRIM_HORIZON",
         "BatchSize": 160,
-        "MaximumBatchingWindowInSeconds": 1,
+        "MaximumBatchingWindowInSeconds": 0,
         "ParallelizationFactor": 1,
         "BisectBatchOnFunctionError": True,
         "MaximumRetryAttempts": -1,
@@ -171,6 +172,21 @@ def test_a_changed_parameter_updates_its_stack_alone(
     assert [line for line in reports if line.startswith("updating")] == [f"updating {deployment.prefix}-processor"]
     found = mapping(emulator, outputs)
     assert (found["BatchSize"], found["BisectBatchOnFunctionError"]) == (7, False)
+
+
+def test_the_mode_decides_what_the_mapping_reads(emulator: Emulator, deployment: Deployment, idle: Path) -> None:
+    outputs = deployment.deploy({"processor": idle}, {"MappingState": "Disabled", "BatchingWindowSeconds": "5"})
+    stream = outputs["StreamArn"]
+    consumer = register(emulator.client("kinesis"), stream, "processor")
+    for mode, source, window in (("fast", consumer, 0), ("cheap", stream, 5)):
+        changed = deployment.deploy({"processor": idle}, {"Latency": mode, "ConsumerArn": consumer})
+        found = mapping(emulator, changed)
+        assert (found["EventSourceArn"], found["MaximumBatchingWindowInSeconds"]) == (source, window)
+        assert found["StartingPosition"] == "TRIM_HORIZON"
+        of_function = emulator.client("lambda").list_event_source_mappings(FunctionName=changed["LiveAliasArn"])
+        assert [one["UUID"] for one in of_function["EventSourceMappings"]] == [changed["EventSourceMappingId"]]
+    with pytest.raises(ParameterError, match="Latency=fast needs a registered consumer"):
+        deployment.deploy({"processor": idle}, {"Latency": "fast", "ConsumerArn": ""})
 
 
 def test_new_code_reaches_the_function(emulator: Emulator, deployment: Deployment, idle: Path, tmp_path: Path) -> None:

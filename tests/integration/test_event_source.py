@@ -1,12 +1,13 @@
-"""The event-source runner with a stream, a function and a destination of the emulator."""
+"""The event-source runner with a stream, a function and a destination of the emulator, in both ways of reading."""
 
 from __future__ import annotations
 
 import base64
 import io
 import json
+import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -14,12 +15,17 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from replica import consumer
 from replica.emulator import Emulator
-from replica.event_source import InvocationReport
-from replica.event_source.aws import ClientFactory, connect
+from replica.event_source import Clock, InvocationReport, StreamUnavailable
+from replica.event_source.aws import ClientFactory, KinesisStream, connect
+from replica.event_source.fan_out import ShardSubscriber
+from replica.event_source.shards import TRIM_HORIZON, ShardRead
 
 _TIMEOUT_SECONDS = 60.0
 _SHARDS = 2
+_STOP_SECONDS = 3.0
+"""The emulator sends an event every 5 seconds. A stop in less time does not wait for it."""
 
 # The function raises at a record with the data `raise`, and reports one with the data `report` as failed.
 _HANDLER = """
@@ -37,7 +43,7 @@ def handler(event, context):
 
 
 class Resources:
-    """A stream, a function, a bucket and a queue. Each test creates a disabled mapping of its own."""
+    """A stream with a consumer, a function, a bucket and a queue. Each test creates a disabled mapping of its own."""
 
     def __init__(self, client: ClientFactory, name: str) -> None:
         self.client = client
@@ -50,6 +56,7 @@ class Resources:
         self._stream_arn = self._kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"][
             "StreamARN"
         ]
+        self.consumer_arn = consumer.register(self._kinesis, self._stream_arn, "processor")
         self._lambda.create_function(
             FunctionName=name,
             Runtime="python3.13",
@@ -65,18 +72,26 @@ class Resources:
             "Attributes"
         ]["QueueArn"]
 
-    def map(self, destination: str, **properties: object) -> str:
-        """Create a disabled mapping from the stream to the function. Returns its UUID."""
-        response = self._lambda.create_event_source_mapping(
-            EventSourceArn=self._stream_arn,
-            FunctionName=self.name,
-            StartingPosition="LATEST",
-            Enabled=False,
-            FunctionResponseTypes=["ReportBatchItemFailures"],
-            DestinationConfig={"OnFailure": {"Destination": destination}},
+    def map(self, destination: str, *, pushes: bool, **properties: object) -> str:
+        """Create a disabled mapping from the stream or its consumer to the function. Returns its UUID.
+
+        A stack creates it, because the emulator's CreateEventSourceMapping refuses a consumer.
+        """
+        mapping = {
+            "EventSourceArn": self.consumer_arn if pushes else self._stream_arn,
+            "FunctionName": self.name,
+            "StartingPosition": "LATEST",
+            "Enabled": False,
+            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+            "DestinationConfig": {"OnFailure": {"Destination": destination}},
             **properties,
-        )
-        return str(response["UUID"])
+        }
+        resource = {"Type": "AWS::Lambda::EventSourceMapping", "Properties": mapping}
+        cloudformation = self.client("cloudformation", config=Config())
+        cloudformation.create_stack(StackName=self.name, TemplateBody=json.dumps({"Resources": {"Mapping": resource}}))
+        cloudformation.get_waiter("stack_create_complete").wait(StackName=self.name, WaiterConfig={"Delay": 1})
+        created = cloudformation.describe_stack_resources(StackName=self.name)["StackResources"]
+        return str(created[0]["PhysicalResourceId"])
 
     def put(self, *data: bytes, key: str = "key") -> None:
         response = self._kinesis.put_records(
@@ -96,6 +111,7 @@ class Resources:
         return [json.loads(message["Body"]) for message in response.get("Messages", [])]
 
     def delete(self) -> None:
+        self.client("cloudformation", config=Config()).delete_stack(StackName=self.name)
         self._lambda.delete_function(FunctionName=self.name)
         self._kinesis.delete_stream(StreamName=self.name)
 
@@ -116,10 +132,12 @@ def resources(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[R
     resources.delete()
 
 
-def test_delivers_every_record_and_keeps_the_bad_ones_with_their_bytes(resources: Resources) -> None:
+@pytest.mark.parametrize("pushes", [False, True], ids=["polling", "fan_out"])
+def test_delivers_every_record_and_keeps_the_bad_ones_with_their_bytes(resources: Resources, *, pushes: bool) -> None:
     reports: list[InvocationReport] = []
     uuid = resources.map(
         resources.bucket_arn,
+        pushes=pushes,
         BatchSize=10,
         ParallelizationFactor=2,
         BisectBatchOnFunctionError=True,
@@ -146,7 +164,7 @@ def test_delivers_every_record_and_keeps_the_bad_ones_with_their_bytes(resources
 
 
 def test_a_queue_receives_metadata_only(resources: Resources) -> None:
-    uuid = resources.map(resources.queue_arn, MaximumRetryAttempts=0)
+    uuid = resources.map(resources.queue_arn, pushes=False, MaximumRetryAttempts=0)
 
     with connect(resources.client, uuid, poll_interval_seconds=0.05) as runner:
         resources.put(b"raise", b"well")
@@ -155,6 +173,74 @@ def test_a_queue_receives_metadata_only(resources: Resources) -> None:
     (message,) = resources.messages()
     assert message["KinesisBatchInfo"]["batchSize"] == 2
     assert "payload" not in message
+
+
+def test_a_runner_stops_while_its_subscriptions_wait(resources: Resources) -> None:
+    runner = connect(resources.client, resources.map(resources.queue_arn, pushes=True))
+    runner.start()
+    resources.put(b"well")
+    assert runner.wait_until_caught_up(_TIMEOUT_SECONDS)
+
+    runner.stop(timeout=_STOP_SECONDS)
+
+
+def test_a_second_subscriber_is_refused_for_five_seconds_and_then_takes_over(emulator: Emulator) -> None:
+    stream, consumer_arn = _stream_with_consumer(emulator, f"takeover-{uuid4().hex[:8]}")
+    first, second = (_subscriber(stream, consumer_arn) for _ in range(2))
+    first.read()
+
+    refused = 0
+    while not (reads := _attempt(second.read)):
+        refused += 1
+        time.sleep(0.2)
+    with pytest.raises(StreamUnavailable, match="ResourceInUseException"):
+        _read_on(first)
+    for subscriber in (first, second):
+        subscriber.close()
+
+    assert refused > 0
+    assert reads[0].complete_to is not None
+
+
+def test_a_subscription_that_begins_far_behind_gets_on_in_small_events(replica_python: str) -> None:
+    """The proxy passes events on at once, and the emulator makes none that botocore refuses for its size."""
+    with Emulator(python=replica_python, metered=True) as emulator:
+        stream, consumer_arn = _stream_with_consumer(emulator, "quotes")
+        for _ in range(20):
+            emulator.client("kinesis").put_record(StreamName="quotes", PartitionKey="key", Data=bytes(1_000_000))
+        subscriber = _subscriber(stream, consumer_arn)
+
+        reads = [subscriber.read()]
+        while reads[-1].complete_to is None:
+            reads.append(subscriber.read())
+        subscriber.close()
+
+    assert [len(read.records) for read in reads] == [1] * 20
+
+
+def _stream_with_consumer(emulator: Emulator, name: str) -> tuple[KinesisStream, str]:
+    kinesis = emulator.client("kinesis")
+    kinesis.create_stream(StreamName=name, ShardCount=1)
+    arn = kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]["StreamARN"]
+    return KinesisStream(kinesis, arn), consumer.register(kinesis, arn, "processor")
+
+
+def _subscriber(stream: KinesisStream, consumer_arn: str) -> ShardSubscriber:
+    (shard,) = stream.list_shards()
+    return ShardSubscriber(stream, consumer_arn, shard.shard_id, TRIM_HORIZON, clock=Clock())
+
+
+def _attempt(read: Callable[[], ShardRead]) -> list[ShardRead]:
+    """What a read gives, or an empty list if Kinesis refuses the subscription."""
+    try:
+        return [read()]
+    except StreamUnavailable:
+        return []
+
+
+def _read_on(subscriber: ShardSubscriber) -> None:
+    while True:
+        subscriber.read()
 
 
 def _payload(document: dict[str, Any]) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ from botocore.exceptions import ClientError
 from configuration import RULES_KEY, WATCHLIST_KEY
 from deployment.deployer import Deployment
 from deployment.stacks import Outputs
+from replica import consumer
 from replica.emulator import REGION, Emulator
 from replica.event_source.aws import connect
 from replica.producer_process import ProducerProcess
@@ -241,6 +242,22 @@ def discard_a_batch(strict: Emulator, principal: Principal, proxy: FaultProxy, f
     discarded = f"arn:aws:s3:::{outputs['ArchiveBucket']}/aws/lambda/"
     with connect(client, outputs["EventSourceMappingId"], poll_interval_seconds=0.1):
         wait_until(lambda: any(call.resource.startswith(discarded) for call in principal.calls))
+
+
+def test_only_in_fast_mode_the_mapping_may_read_through_the_consumer(
+    strict: Emulator, outputs: Outputs, package: Path
+) -> None:
+    """The emulator looks for these actions on another resource than AWS, so only the deployed grants are compared."""
+    arn = consumer.register(strict.client("kinesis"), outputs["StreamArn"], "processor")
+    deployment = Deployment(strict.client("cloudformation"), strict.client("s3"), PREFIX)
+    granted: dict[str, set[Grant]] = {}
+    for mode in ("fast", "cheap"):
+        deployment.deploy({"processor": package}, {"MappingState": "Disabled", "Latency": mode, "ConsumerArn": arn})
+        granted[mode] = set(grants_of(role_documents(strict, "processor", "Role")))
+    assert granted["cheap"] < granted["fast"]
+    assert granted["fast"] - granted["cheap"] == {
+        Grant(f"kinesis:{name}", arn) for name in ("DescribeStreamConsumer", "SubscribeToShard")
+    }
 
 
 def test_queries(strict: Emulator, outputs: Outputs) -> None:

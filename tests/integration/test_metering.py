@@ -30,7 +30,7 @@ POLLS = sized(7, 14)
 
 def test_metered_usage_is_what_can_be_read_back_and_what_was_expected(replica_python: str, tmp_path: Path) -> None:
     parameters = {"BatchingWindowSeconds": str(WINDOW_SECONDS)}
-    with Pipeline(lambda _: None, python=replica_python, parameters=parameters) as pipeline:
+    with Pipeline(lambda _: None, python=replica_python, latency="cheap", parameters=parameters) as pipeline:
         base = pipeline.emulator.environment(os.environ)
         settings = {"SOURCE": "synthetic", "SYMBOLS": ",".join(SYMBOLS), "POLL_INTERVAL_SECONDS": "1"}
         began = time.time()

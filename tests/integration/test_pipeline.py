@@ -26,10 +26,13 @@ from producer_service.sources import synthetic
 from quotes import Quote, encode_line, lane_of, partition_key, whole_milliseconds
 from replica import kept_archive
 from replica.audit import audit
+from replica.event_source import InvocationReport
+from replica.event_source.aws import connect
 from replica.pipeline import Pipeline
 from replica.producer_process import ProducerProcess
 from replica.producer_process import environment as producer_environment
-from tests.support import demos, same_results
+from tests.support import demos, same_results, two_readers
+from tests.support.queues import subscribed
 from tests.support.recorded_bars import PRICES, copy_days, recorded_bars
 from tests.support.sizes import sized
 from tests.support.sql_command import query_rows
@@ -334,6 +337,36 @@ def test_make_refuses_a_variable_that_the_demo_does_not_have() -> None:
     assert run.returncode == 2
     assert "make demo has no variable SYMBOL. Its variables are SECONDS SOURCE SYMBOLS " in run.stderr
     assert run.stdout == ""
+
+
+def test_nothing_is_lost_or_published_twice_while_a_new_mapping_takes_over(pipeline: Pipeline) -> None:
+    """The new one begins with the oldest record of the stream beside the old one, as when a stage changes its mode."""
+    client, outputs = pipeline.emulator.client, pipeline.outputs
+    lambda_, kinesis = client("lambda"), client("kinesis")
+    scenario = list(two_readers.packets())
+    before, after = scenario[: len(scenario) // 3], scenario[len(scenario) // 3 :]
+    with subscribed(client, outputs["AlertsTopicArn"]) as inbox:
+        records = two_readers.put(kinesis, outputs["StreamName"], before)
+        assert pipeline.runner.wait_until_caught_up(PATIENCE)
+        deployed = lambda_.get_event_source_mapping(UUID=outputs["EventSourceMappingId"])
+        assert "/consumer/" in deployed["EventSourceArn"]
+        mapping = lambda_.create_event_source_mapping(
+            EventSourceArn=outputs["StreamArn"],
+            FunctionName=outputs["LiveAliasArn"],
+            Enabled=False,
+            StartingPosition=deployed["StartingPosition"],
+            BatchSize=deployed["BatchSize"],
+            FunctionResponseTypes=deployed["FunctionResponseTypes"],
+        )["UUID"]
+        batches: list[InvocationReport] = []
+        with connect(client, mapping, on_batch=batches.append, poll_interval_seconds=0.05) as new:
+            records += two_readers.put(kinesis, outputs["StreamName"], after)
+            assert pipeline.runner.wait_until_caught_up(PATIENCE)
+            assert new.wait_until_caught_up(PATIENCE)
+        lambda_.delete_event_source_mapping(UUID=mapping)
+        numbers = {int(record.sequence_number) for batch in batches for record in batch.records[: batch.finished]}
+        assert {record.sequence_number for record in records} <= numbers
+        two_readers.assert_processed_once(client, outputs, inbox, records)
 
 
 def test_the_packaged_function_does_what_the_processor_in_memory_does(pipeline: Pipeline) -> None:

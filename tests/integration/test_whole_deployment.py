@@ -20,6 +20,7 @@ from deployment.deployer import Deployment
 from deployment.errors import DeploymentError
 from deployment.functions import ROOT
 from deployment.guards import network_refusal
+from deployment.latency import CHEAP, in_order
 from deployment.service_roles import ECS_ROLE, make_ecs_role
 from deployment.stacks import ALL_STACKS, Outputs
 from replica.emulator import Emulator
@@ -85,7 +86,7 @@ def test_all_stacks_are_created_left_alone_updated_and_deleted(
     emulator: Emulator, deployment: Deployment, reports: list[str], idle: Path
 ) -> None:
     outputs = deployment.deploy({"processor": idle}, QUIET)
-    names = [f"{deployment.prefix}-{name}" for name in ALL_STACKS]
+    names = [f"{deployment.prefix}-{name}" for name in in_order(ALL_STACKS, CHEAP)]
     assert [line for line in reports if line.startswith("creating")] == [f"creating {name}" for name in names]
 
     reports.clear()
@@ -133,7 +134,7 @@ def test_a_preview_names_every_resource_and_leaves_nothing_behind(
     emulator: Emulator, deployment: Deployment, reports: list[str], idle: Path
 ) -> None:
     previews = deployment.preview({"processor": idle}, QUIET)
-    assert list(previews) == [f"{deployment.prefix}-{name}" for name in ALL_STACKS]
+    assert list(previews) == [f"{deployment.prefix}-{name}" for name in in_order(ALL_STACKS, CHEAP)]
     assert "add Stream (AWS::Kinesis::Stream)" in previews[f"{deployment.prefix}-stream"]
     assert all(line.startswith("add ") for lines in previews.values() for line in lines)
     assert stacks(emulator, deployment.prefix) == []

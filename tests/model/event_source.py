@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 from zlib import crc32
 
 from replica.event_source.delivery import Attempt, Decision, decide, expire
@@ -20,6 +21,15 @@ Batcher = tuple[str, int]
 """A shard, and one of its parallel readers."""
 
 
+class Source(Protocol):
+    """What delivers a stream to a function: a mapping, or two at once."""
+
+    discarded: list[KinesisRecord]
+
+    def drain(self) -> None:
+        """Deliver everything that is in the stream."""
+
+
 class EventSource:
     """Delivers a stream to a function, batch by batch."""
 
@@ -34,25 +44,28 @@ class EventSource:
 
     def drain(self) -> None:
         """Deliver everything that is in the stream."""
-        while True:
-            self._started += [
-                shard.shard_id for shard in shards_to_start(self._stream.shards, set(self._started), set(self._ended))
-            ]
-            batchers = [
-                (shard, number)
-                for shard in self._started
-                if shard not in self._ended
-                for number in range(self._mapping.parallelization_factor)
-            ]
-            waiting = [batcher for batcher in batchers if self._attempts.get(batcher) or self._undelivered(batcher)]
-            if waiting:
-                self._deliver_batch(self._scheduler.shard(waiting))
-            ended = {shard for shard, _ in batchers if shard in self._stream.closed} - {
-                batcher[0] for batcher in batchers if self._attempts.get(batcher) or self._undelivered(batcher)
-            }
-            self._ended += sorted(ended)
-            if not waiting and not ended:
-                return
+        while self.deliver():
+            pass
+
+    def deliver(self) -> bool:
+        """Deliver one batch. Returns False if there is nothing to deliver."""
+        self._started += [
+            shard.shard_id for shard in shards_to_start(self._stream.shards, set(self._started), set(self._ended))
+        ]
+        batchers = [
+            (shard, number)
+            for shard in self._started
+            if shard not in self._ended
+            for number in range(self._mapping.parallelization_factor)
+        ]
+        waiting = [batcher for batcher in batchers if self._attempts.get(batcher) or self._undelivered(batcher)]
+        if waiting:
+            self._deliver_batch(self._scheduler.shard(waiting))
+        ended = {shard for shard, _ in batchers if shard in self._stream.closed} - {
+            batcher[0] for batcher in batchers if self._attempts.get(batcher) or self._undelivered(batcher)
+        }
+        self._ended += sorted(ended)
+        return bool(waiting or ended)
 
     def _undelivered(self, batcher: Batcher) -> Sequence[KinesisRecord]:
         shard, number = batcher

@@ -27,7 +27,7 @@ from replica.event_source.records import Record as KinesisRecord
 from tests.fakes.pipeline import SETTINGS
 from tests.fakes.processor_ports import unpack_state
 from tests.model.cloud import RULES, Cloud, ItemKind, processor_of
-from tests.model.event_source import EventSource
+from tests.model.event_source import EventSource, Source
 from tests.model.history import History
 from tests.model.lambda_function import BatchProcessor, Function, Invocation, Scheduler, TooManyInvocations
 from tests.model.scenarios import Scenario, heartbeat
@@ -123,6 +123,7 @@ def play(
     read_order: Sequence[ItemKind] = ("state", "mark", "checkpoint"),
     versions: Iterator[int] | None = None,
     row_resolution: Resolution = "every",
+    source_of: Callable[[Stream, EventSourceMapping, Function, Scheduler], Source] = EventSource,
 ) -> Run:
     """Deliver a scenario, redrive discarded records until there are none, and end each lane with heartbeats."""
     cloud = build.cloud()
@@ -133,7 +134,7 @@ def play(
     function = Function(
         cloud, scheduler, new_processor=build.processor, reported=build.reported, record_of=build.record_of
     )
-    source = EventSource(stream, mapping, function, scheduler)
+    source = source_of(stream, mapping, function, scheduler)
     redriven = _Redriven()
     never_ended = False
     with build.patched():
@@ -172,7 +173,7 @@ class _Redriven:
         self.numbers: set[int] = set()
         self.effects_before: Effects | None = None
 
-    def drain(self, source: EventSource, stream: Stream, cloud: Cloud) -> None:
+    def drain(self, source: Source, stream: Stream, cloud: Cloud) -> None:
         source.drain()
         while source.discarded:
             self.effects_before = self.effects_before or effects_of(cloud)

@@ -6,9 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 from replica.event_source import EventSourceMapping, Record
 
+STREAM = "arn:aws:kinesis:eu-west-1:123456789012:stream/quotes"
+CONSUMER = f"{STREAM}/consumer/processor:1764320000"
+
 _RESPONSE = {
     "UUID": "11111111-2222-3333-4444-555555555555",
-    "EventSourceArn": "arn:aws:kinesis:eu-west-1:123456789012:stream/quotes",
+    "EventSourceArn": STREAM,
     "FunctionArn": "arn:aws:lambda:eu-west-1:123456789012:function:processor",
     "StartingPosition": "TRIM_HORIZON",
 }

@@ -10,6 +10,7 @@ from deployment.stacks import ALL_STACKS, TEMPLATES
 from replica.emulator import Emulator
 
 UNSUPPORTED_TYPES = (
+    "AWS::Kinesis::StreamConsumer",
     "AWS::Athena::NamedQuery",
     "AWS::Budgets::Budget",
     "AWS::EC2::NatGateway",
@@ -18,7 +19,12 @@ UNSUPPORTED_TYPES = (
     "AWS::ApplicationAutoScaling::ScalableTarget",
     "AWS::ApplicationAutoScaling::ScalingPolicy",
 )
-WITHOUT_UNSUPPORTED_TYPES = {"MonthlyBudgetUsd": "0", "NatGateway": "false", "MetricsCollector": "none"}
+WITHOUT_UNSUPPORTED_TYPES = {
+    "MonthlyBudgetUsd": "0",
+    "NatGateway": "false",
+    "MetricsCollector": "none",
+    "Latency": "cheap",
+}
 IMAGE = "registry.example.org/producer:1"
 QUIET = {"MappingState": "Disabled", "Image": IMAGE, **WITHOUT_UNSUPPORTED_TYPES}
 """Parameters of a deployment in which nothing reads the stream and no image is built."""

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from costs import prices
-from costs.bill import LEAST_WRITE_CAPACITY, Bill, Plan, bill, budget_for, total
+from costs.bill import LEAST_WRITE_CAPACITY, Bill, Mode, Plan, bill, budget_for, total
 from costs.cli import app
 from costs.expected_usage import Setup, expected_usage, lanes_for, shards_for, sizes_of, usage_of_month
 from costs.item_size import decoded_size, item_size
@@ -26,6 +26,48 @@ HIGH_RATE = Plan(hours="always", tables="provisioned")
 def setup(symbols: int, **changes: object) -> Setup:
     made = Setup(symbols=symbols, interval_seconds=1, lanes=lanes_for(symbols), shards=shards_for(symbols, 1))
     return msgspec.structs.replace(made, **changes)
+
+
+class TestFastMode:
+    @pytest.mark.parametrize(
+        ("stream", "added"),
+        [
+            ("provisioned", {"Kinesis fan-out": 4 * 730 * 0.015, "Kinesis fan-out data": 0.013}),
+            ("on-demand", {"Kinesis out": 0.05 - 0.04}),
+        ],
+    )
+    def test_adds_the_consumer_to_the_bill(self, stream: Mode, added: dict[str, float]) -> None:
+        plan = Plan(hours="always", stream=stream)
+        cheap, fast = (bill(setup(10_000, latency=latency), plan, PRICES) for latency in ("cheap", "fast"))
+        gigabytes = usage_of_month(setup(10_000, latency="fast"), "always").stream_bytes / 1e9
+        expected = {name: usd * (1 if name == "Kinesis fan-out" else gigabytes) for name, usd in added.items()}
+        before = {line.name: line.usd for line in cheap.lines}
+        differences = {line.name: line.usd - before.get(line.name, 0) for line in fast.lines}
+        of_consumer = {name: usd for name, usd in differences.items() if name.startswith("Kinesis") and usd}
+        assert of_consumer == pytest.approx(expected)
+
+    def test_makes_a_batch_of_each_poll(self) -> None:
+        """Lambda looks once a second at a shard that it polls, so it collects the records of faster polls."""
+
+        def archived(latency: str, interval_seconds: float) -> float:
+            made = setup(100, latency=latency, interval_seconds=interval_seconds)
+            return expected_usage(made, polls=600 / interval_seconds, minutes=10).archive_puts
+
+        of_heartbeats = 10
+        assert (archived("cheap", 1), archived("fast", 1)) == (600, 600 + of_heartbeats)
+        assert (archived("cheap", 0.5), archived("fast", 0.5)) == (600, 1200 + of_heartbeats)
+
+    def test_a_heartbeat_between_two_polls_is_a_batch_by_itself(self) -> None:
+        cheap, fast = (
+            expected_usage(setup(24, latency=latency, interval_seconds=10), polls=60, minutes=10).invocations
+            for latency in ("cheap", "fast")
+        )
+        assert (cheap, fast) == pytest.approx((60 + 10 * 0.9, 60 + 10))
+
+    def test_has_no_window(self) -> None:
+        result = CliRunner().invoke(app, ["--latency", "fast", "--window", "5"])
+        assert result.exit_code == 2
+        assert "a window has no effect with --latency fast" in result.output
 
 
 class TestTargets:

@@ -131,7 +131,7 @@ def packets_of(symbols: int, lanes: int) -> Iterator[tuple[datetime, int, list[t
 )
 def test_the_expected_counts_are_those_of_the_pipelines_own_code(symbols: int, lanes: int) -> None:
     """Polls are a second apart. A window of one second makes batches of two seconds."""
-    setup = Setup(symbols=symbols, interval_seconds=1, lanes=lanes, shards=1)
+    setup = Setup(symbols=symbols, interval_seconds=1, lanes=lanes, shards=1, window_seconds=1)
     world = World()
     quotes, bars, states = CountingTable(world.quotes), CountingTable(world.bars), CountingStates()
     processor = Processor(

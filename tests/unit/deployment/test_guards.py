@@ -74,6 +74,17 @@ def test_other_changes_do_not_stop_the_stream(made: ResourceChange) -> None:
     assert stops({"prod-x": ("MappingState: Enabled → Disabled", made)}, RUNNING, {}) == ()
 
 
+def test_another_mode_replaces_the_mapping_and_stops_nothing_else() -> None:
+    replaced = modify("Mapping", "AWS::Lambda::EventSourceMapping", "True")
+    previews = {"prod-processor": (replaced, modify("State", "AWS::DynamoDB::Table", "True"))}
+    for held, wanted in (({}, "fast"), ({"Latency": "fast"}, "cheap")):
+        (line,) = stops(previews, RUNNING | held, {"Latency": wanted})
+        assert "State" in line
+        assert len(stops(previews, RUNNING | held, dict(held))) == len(previews["prod-processor"])
+    removed = {"prod-processor": (change("Remove", "Mapping", "AWS::Lambda::EventSourceMapping"),)}
+    assert len(stops(removed, RUNNING, {})) == 1
+
+
 @pytest.mark.parametrize("value", [{"DesiredCount": "0"}, {"MappingState": "Disabled"}])
 def test_a_parameter_that_stops_a_program_stops_the_stream_once(value: dict[str, str]) -> None:
     ((name, wanted),) = value.items()

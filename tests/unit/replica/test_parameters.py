@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from deployment.functions import ROOT
 from quotes import encode
 from replica.parameters import Parameters, Typed, WrongParameters, checked
 from tests.fakes.pipeline import make_quote
@@ -38,7 +39,13 @@ def bars(tmp_path: Path) -> Path:
 
 def test_without_options_the_demo_simulates_a_market_until_it_is_stopped() -> None:
     assert check() == Parameters(
-        settings={"SOURCE": "synthetic", "POLL_INTERVAL_SECONDS": "1", "DRAIN_SECONDS": "110"},
+        settings={
+            "SOURCE": "synthetic",
+            "POLL_INTERVAL_SECONDS": "1",
+            "DRAIN_SECONDS": "110",
+            "LINGER_SECONDS": "0.005",
+        },
+        latency="fast",
     )
 
 
@@ -60,10 +67,23 @@ def test_options_become_settings_of_the_producer_and_paths_become_absolute(bars:
         "REPLAY_PATH": str(bars),
         "REPLAY_SPEED": "60",
         "DRAIN_SECONDS": "110",
+        "LINGER_SECONDS": "0.005",
     }
     assert (wanted.seconds, wanted.summary, wanted.archive) == (20, tmp_path / "out.json", tmp_path / "kept")
     assert not (tmp_path / "out.json").exists()
     assert not (tmp_path / "kept").exists()
+
+
+def test_only_fast_mode_has_a_shorter_linger_and_only_if_the_person_sets_none() -> None:
+    assert (check(latency="cheap").latency, check(latency="fast").latency) == ("cheap", "fast")
+    assert "LINGER_SECONDS" not in check(latency="cheap").settings
+    assert "LINGER_SECONDS" not in check({"PRODUCER_LINGER_SECONDS": "0.2"}, latency="fast").settings
+    template = (ROOT / "infra" / "cloudformation" / "producer.yaml").read_text(encoding="utf-8")
+    assert f'"{check().settings["LINGER_SECONDS"]}", !Ref LingerSeconds]' in template
+
+
+def test_the_mode_is_fast_or_cheap() -> None:
+    assert mistakes(latency="quick") == ["--latency / LATENCY: 'quick': must be cheap or fast"]
 
 
 def test_every_mistake_is_found_at_once() -> None:
@@ -181,6 +201,7 @@ def test_settings_in_the_environment_keep_their_names_and_their_effect() -> None
     assert check({"PRODUCER_SYMBOLS": "A,B", "PRODUCER_POLL_INTERVAL_SECONDS": "3"}).settings == {
         "SOURCE": "synthetic",
         "DRAIN_SECONDS": "110",
+        "LINGER_SECONDS": "0.005",
     }
     assert mistakes({"PRODUCER_SYMBOLS": "A B"})[0].startswith("PRODUCER_SYMBOLS: 'A B': not a symbol")
     assert mistakes({"PRODUCER_SOURCE": "synthetic"}, source="synthetic") == [

@@ -48,7 +48,7 @@ def test_plain_lines_say_what_the_prices_are_and_each_reason_once() -> None:
 def test_the_summary_says_what_the_prices_are_and_why_some_are_missing() -> None:
     to = console()
     nothing = Findings(**dict.fromkeys(Findings.__struct_fields__, 0))
-    View(to).summarize(nothing, NOTHING, Usage(), None, prices="Yahoo's prices", notes=(CLOSED,))
+    View(to).summarize(nothing, NOTHING, Usage(), None, prices="Yahoo's prices", mode="fast", notes=(CLOSED,))
     text = "\n".join(printed(to))
     assert "Yahoo's prices, read back and compared" in text
     assert f"No quote was stored.\nnote: {CLOSED}" in text

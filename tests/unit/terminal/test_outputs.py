@@ -235,7 +235,9 @@ def test_the_demo(text: str) -> None:
 
     def summary(console: Console) -> None:
         findings = Findings(**dict.fromkeys(Findings.__struct_fields__, 0))
-        View(console).summarize(findings, snapshot, Usage(), None, prices="simulated prices", notes=(text,))
+        View(console).summarize(
+            findings, snapshot, Usage(), None, prices="simulated prices", mode="fast", notes=(text,)
+        )
 
     assert shows(drawn(plain), text, f"alert: {text}", f"note: {text}", f"({text})")
     assert shows(drawn(window), text, f"producer: {text}")

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
@@ -8,9 +8,11 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.eventstream import ChecksumMismatch
+from botocore.exceptions import ClientError, EventStreamError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
+from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
 from replica.event_source import (
     DestinationUnavailable,
@@ -19,12 +21,21 @@ from replica.event_source import (
     NotInvoked,
     Page,
     Position,
+    PushedEvent,
     Record,
     Shard,
+    ShardGone,
     StreamUnavailable,
     UnsupportedMapping,
 )
-from replica.event_source.aws import KinesisStream, LambdaFunction, SnsDestination, on_failure_destination
+from replica.event_source.aws import (
+    KinesisStream,
+    KinesisSubscription,
+    LambdaFunction,
+    SnsDestination,
+    on_failure_destination,
+)
+from tests.support.event_source import CONSUMER
 
 _STREAM = "arn:aws:kinesis:eu-west-1:123456789012:stream/quotes"
 _FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:processor"
@@ -120,6 +131,121 @@ def test_asks_for_the_position_after_a_record(stubbed: Stubbed) -> None:
     position = Position(type="AFTER_SEQUENCE_NUMBER", sequence_number="8")
 
     assert KinesisStream(client, _STREAM).shard_iterator(_SHARD, position) == "iterator"
+
+
+class EventStream:
+    """The event stream of an answer of SubscribeToShard: events, and then the end or an error."""
+
+    def __init__(self, *events: dict[str, Any], error: Exception | None = None) -> None:
+        self._events = iter(events)
+        self._error = error
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        yield from self._events
+        if self._error is not None:
+            raise self._error
+
+
+class Subscribed:
+    """A client that answers SubscribeToShard with an event stream, which a stubber cannot."""
+
+    def __init__(self, event_stream: EventStream) -> None:
+        self.request: dict[str, object] = {}
+        self._event_stream = event_stream
+
+    def subscribe_to_shard(self, **request: object) -> dict[str, EventStream]:
+        self.request = request
+        return {"EventStream": self._event_stream}
+
+
+def _subscribe(client: Any, position: Position) -> KinesisSubscription:
+    return KinesisStream(client, _STREAM).subscribe(CONSUMER, _SHARD, position)
+
+
+def test_subscribes_after_a_record_and_reads_events_to_the_end() -> None:
+    arrival = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
+    raw = {"SequenceNumber": "9", "ApproximateArrivalTimestamp": arrival, "Data": b"data", "PartitionKey": "key"}
+    events = [
+        {"Records": [raw], "ContinuationSequenceNumber": "9", "MillisBehindLatest": 5},
+        {"Records": [], "ContinuationSequenceNumber": "11", "MillisBehindLatest": 0},
+        {
+            "Records": [],
+            "ContinuationSequenceNumber": "12",
+            "MillisBehindLatest": 0,
+            "ChildShards": [{"ShardId": "left", "ParentShards": [_SHARD], "HashKeyRange": {}}],
+        },
+    ]
+    client = Subscribed(EventStream(*({"SubscribeToShardEvent": event} for event in events)))
+
+    subscription = _subscribe(client, Position(type="AFTER_SEQUENCE_NUMBER", sequence_number="8"))
+
+    record = Record(
+        shard_id=_SHARD, sequence_number="9", partition_key="key", data=b"data", approximate_arrival_timestamp=arrival
+    )
+    assert subscription.next_event() == PushedEvent(records=(record,), continuation="9", at_tip=False)
+    assert subscription.next_event() == PushedEvent(continuation="11")
+    assert subscription.next_event() == PushedEvent(continuation="12", ended=True)
+    assert subscription.next_event() is None
+    assert client.request == {
+        "ConsumerARN": CONSUMER,
+        "ShardId": _SHARD,
+        "StartingPosition": {"Type": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": "8"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (EventStreamError({"Error": {"Code": "ResourceNotFoundException"}}, ""), "ResourceNotFoundException"),
+        (EventStreamError({"Error": {"Code": "InternalFailureException"}}, ""), "InternalFailureException"),
+        (EventStreamError({"Error": {"Code": "ResourceInUseException"}}, ""), "ResourceInUseException"),
+        (EventStreamError({"Error": {"Code": "KMSThrottlingException"}}, ""), "KMSThrottlingException"),
+        (ProtocolError("Connection broken"), "Connection broken"),
+        (ReadTimeoutError(None, "", "Read timed out."), "Read timed out"),  # type: ignore[arg-type]
+        (ConnectionResetError("Connection reset by peer"), "reset"),
+        (ChecksumMismatch(1, 2), "mismatch"),
+    ],
+)
+def test_every_error_of_the_event_stream_breaks_the_subscription(error: Exception, reason: str) -> None:
+    subscription = _subscribe(Subscribed(EventStream(error=error)), Position(type="TRIM_HORIZON"))
+
+    with pytest.raises(StreamUnavailable, match=reason):
+        subscription.next_event()
+
+
+@pytest.mark.parametrize(
+    ("code", "raised"),
+    [
+        ("ResourceInUseException", StreamUnavailable),  # within five seconds of the last call
+        ("LimitExceededException", StreamUnavailable),
+        ("InternalFailureException", StreamUnavailable),
+        ("AccessDeniedException", ClientError),  # a retry does not fix it
+        ("InvalidArgumentException", ClientError),
+    ],
+)
+def test_a_refused_subscription_is_distinguished(stubbed: Stubbed, code: str, raised: type[Exception]) -> None:
+    client, stubber = stubbed("kinesis")
+    stubber.add_client_error("subscribe_to_shard", code)
+
+    with pytest.raises(raised, match=code):
+        _subscribe(client, Position(type="TRIM_HORIZON"))
+
+
+@pytest.mark.parametrize(("listed", "raised"), [("other", ShardGone), (_SHARD, ClientError)])
+def test_a_shard_that_is_gone_is_not_a_consumer_that_is_gone(
+    stubbed: Stubbed, listed: str, raised: type[Exception]
+) -> None:
+    client, stubber = stubbed("kinesis")
+    shard = {
+        "ShardId": listed,
+        "HashKeyRange": {"StartingHashKey": "0", "EndingHashKey": "1"},
+        "SequenceNumberRange": {"StartingSequenceNumber": "1"},
+    }
+    stubber.add_client_error("subscribe_to_shard", "ResourceNotFoundException")
+    stubber.add_response("list_shards", {"Shards": [shard]})
+
+    with pytest.raises(raised):
+        _subscribe(client, Position(type="TRIM_HORIZON"))
 
 
 def test_a_function_error_is_an_answer(stubbed: Stubbed) -> None:

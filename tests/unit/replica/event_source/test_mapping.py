@@ -6,7 +6,7 @@ import pytest
 
 from replica.event_source import EventSourceMapping, UnsupportedMapping
 from replica.event_source.mapping import UNLIMITED
-from tests.support.event_source import make_mapping
+from tests.support.event_source import CONSUMER, STREAM, make_mapping
 
 
 def test_absent_and_null_properties_take_the_defaults_of_aws() -> None:
@@ -41,6 +41,14 @@ def test_reads_what_a_deployed_mapping_says() -> None:
     assert mapping.on_failure_destination == "arn:aws:s3:::failures"
 
 
+def test_a_mapping_reads_the_stream_itself_or_through_a_consumer_of_it() -> None:
+    shared, fan_out = make_mapping(EventSourceArn=STREAM), make_mapping(EventSourceArn=CONSUMER)
+
+    assert (shared.stream_arn, shared.consumer_arn) == (STREAM, None)
+    assert (fan_out.stream_arn, fan_out.consumer_arn) == (STREAM, CONSUMER)
+    assert fan_out.region == "eu-west-1"
+
+
 @pytest.mark.parametrize(
     ("properties", "problem"),
     [
@@ -54,6 +62,7 @@ def test_reads_what_a_deployed_mapping_says() -> None:
             "has FilterCriteria, which the replica does not support",
         ),
         ({"EventSourceArn": "arn:aws:sqs:eu-west-1:123456789012:queue"}, "not the ARN of a Kinesis data stream"),
+        ({"EventSourceArn": f"{STREAM}/consumer/"}, "or of a consumer of one"),
         ({"StartingPosition": "AT_TIMESTAMP"}, "StartingPositionTimestamp"),
     ],
 )

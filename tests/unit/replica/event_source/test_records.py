@@ -3,9 +3,10 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
+from processor_lambda.records import records_of
 from replica.event_source import Record
 from replica.event_source.records import EventFormat
-from tests.support.event_source import make_mapping, make_records
+from tests.support.event_source import CONSUMER, make_mapping, make_records
 
 _ROLE = "arn:aws:iam::123456789012:role/processor"
 
@@ -49,3 +50,10 @@ def test_sizes_add_up_to_the_payload() -> None:
     records = make_records(5)
 
     assert len(event_format.payload(records)) == len(b'{"Records":[]}') - 1 + sum(map(event_format.size, records))
+
+
+def test_the_function_finds_the_name_of_the_stream_also_in_the_arn_of_a_consumer() -> None:
+    event = json.loads(EventFormat(make_mapping(EventSourceArn=CONSUMER), _ROLE).payload(make_records(1)))
+
+    assert event["Records"][0]["eventSourceARN"] == CONSUMER
+    assert [record.stream for record in records_of(event)] == ["quotes"]

@@ -16,16 +16,29 @@ from replica.event_source import (
     EventSourceRunner,
     InvocationReport,
     Page,
-    Record,
+    Position,
+    PushedEvent,
     RunnerFailed,
     StreamUnavailable,
     full_jitter,
 )
-from tests.fakes.event_source import FakeDestination, FakeFunction, FakeStream
-from tests.support.event_source import make_mapping
+from tests.fakes.event_source import (
+    SUBSCRIPTION_SECONDS,
+    FakeDestination,
+    FakeFunction,
+    FakeStream,
+    FakeSubscription,
+)
+from tests.support.event_source import CONSUMER, STREAM, make_mapping
 
 _TIMEOUT_SECONDS = 20.0
 """The longest wait. Every wait should be over in milliseconds."""
+
+
+@pytest.fixture(params=[STREAM, CONSUMER], ids=["polling", "fan_out"])
+def source(request: pytest.FixtureRequest) -> str:
+    """The EventSourceArn of a mapping that polls, and of one to which records are pushed."""
+    return str(request.param)
 
 
 def _runner(
@@ -97,6 +110,7 @@ class Recorder:
     retries=st.integers(0, 3),
     bisects=st.booleans(),
     reports=st.booleans(),
+    source=st.sampled_from([STREAM, CONSUMER]),
 )
 def test_every_record_is_delivered_in_the_order_of_its_key_or_discarded_once(
     *,
@@ -106,8 +120,10 @@ def test_every_record_is_delivered_in_the_order_of_its_key_or_discarded_once(
     retries: int,
     bisects: bool,
     reports: bool,
+    source: str,
 ) -> None:
     mapping = make_mapping(
+        EventSourceArn=source,
         ParallelizationFactor=factor,
         BatchSize=batch_size,
         MaximumRetryAttempts=retries,
@@ -154,7 +170,7 @@ def test_only_the_bad_record_is_discarded() -> None:
     assert len({number for _, number in function.succeeded}) == 99
 
 
-def test_a_blocked_partition_key_does_not_hold_up_the_other_batchers() -> None:
+def test_a_blocked_partition_key_does_not_hold_up_the_other_batchers(source: str) -> None:
     release, others = threading.Event(), threading.Event()
 
     def handler(event: dict[str, Any]) -> None:
@@ -166,7 +182,7 @@ def test_a_blocked_partition_key_does_not_hold_up_the_other_batchers() -> None:
     stream = FakeStream()
     blocked = stream.put("a")
     stream.put("d")  # this key goes to the other batcher
-    with _runner(make_mapping(ParallelizationFactor=2), stream, handler) as runner:
+    with _runner(make_mapping(EventSourceArn=source, ParallelizationFactor=2), stream, handler) as runner:
         assert others.wait(_TIMEOUT_SECONDS)
         assert runner.checkpoints == {}
         assert not runner.caught_up()
@@ -175,13 +191,13 @@ def test_a_blocked_partition_key_does_not_hold_up_the_other_batchers() -> None:
         assert set(runner.checkpoints) == {blocked.shard_id}
 
 
-def test_children_are_processed_after_their_parent() -> None:
+def test_children_are_processed_after_their_parent(source: str) -> None:
     numbers: list[int] = []
     stream = FakeStream()
     before = [stream.put("key") for _ in range(20)]
     stream.split("shardId-000000000000", "left", "right")
     after = [stream.put("key", shard_id="left") for _ in range(20)]
-    mapping = make_mapping(BatchSize=3, MaximumBatchingWindowInSeconds=0)
+    mapping = make_mapping(EventSourceArn=source, BatchSize=3, MaximumBatchingWindowInSeconds=0)
 
     with _runner(mapping, stream, lambda event: numbers.extend(_numbers(event))) as runner:
         assert runner.wait_until_caught_up(_TIMEOUT_SECONDS)
@@ -189,12 +205,14 @@ def test_children_are_processed_after_their_parent() -> None:
     assert numbers == [record.position for record in (*before, *after)]
 
 
-def test_a_shard_that_is_split_while_it_is_read_is_followed_by_its_children_from_their_beginning() -> None:
+def test_a_shard_that_is_split_while_it_is_read_is_followed_by_its_children_from_their_beginning(source: str) -> None:
     numbers: list[int] = []
     stream = FakeStream()
     stream.put("key", b"before the start")
     with _runner(
-        make_mapping(StartingPosition="LATEST"), stream, lambda event: numbers.extend(_numbers(event))
+        make_mapping(EventSourceArn=source, StartingPosition="LATEST"),
+        stream,
+        lambda event: numbers.extend(_numbers(event)),
     ) as runner:
         before = stream.put("key")
         assert runner.wait_until_caught_up(_TIMEOUT_SECONDS)
@@ -205,11 +223,15 @@ def test_a_shard_that_is_split_while_it_is_read_is_followed_by_its_children_from
     assert numbers == [before.position, after.position]
 
 
-def test_latest_delivers_what_is_put_once_start_has_returned() -> None:
+def test_latest_delivers_what_is_put_once_start_has_returned(source: str) -> None:
     numbers: list[int] = []
     stream = FakeStream()
     stream.put("key")
-    runner = _runner(make_mapping(StartingPosition="LATEST"), stream, lambda event: numbers.extend(_numbers(event)))
+    runner = _runner(
+        make_mapping(EventSourceArn=source, StartingPosition="LATEST"),
+        stream,
+        lambda event: numbers.extend(_numbers(event)),
+    )
     runner.start()
     put = stream.put("key")
     assert runner.wait_until_caught_up(_TIMEOUT_SECONDS)
@@ -218,24 +240,24 @@ def test_latest_delivers_what_is_put_once_start_has_returned() -> None:
     assert numbers == [put.position]
 
 
-def test_throttled_reads_lose_nothing() -> None:
+def test_throttled_reads_lose_nothing(source: str) -> None:
     numbers: list[int] = []
     stream = FakeStream(page_size=3)
     put = [stream.put("key") for _ in range(10)]
     stream.faults += [StreamUnavailable("ProvisionedThroughputExceededException")] * 5
 
-    with _runner(make_mapping(), stream, lambda event: numbers.extend(_numbers(event))) as runner:
+    with _runner(make_mapping(EventSourceArn=source), stream, lambda event: numbers.extend(_numbers(event))) as runner:
         assert runner.wait_until_caught_up(_TIMEOUT_SECONDS)
 
     assert numbers == [record.position for record in put]
 
 
-def test_records_wait_for_the_window_and_the_end_of_the_shard_ends_it() -> None:
+def test_records_wait_for_the_window_and_the_end_of_the_shard_ends_it(source: str) -> None:
     reports: list[InvocationReport] = []
     stream = FakeStream(page_size=1)
     put = [stream.put("key") for _ in range(5)]
     stream.split("shardId-000000000000")
-    mapping = make_mapping(MaximumBatchingWindowInSeconds=300)
+    mapping = make_mapping(EventSourceArn=source, MaximumBatchingWindowInSeconds=300)
 
     with _runner(mapping, stream, lambda _: None, on_batch=reports.append) as runner:
         assert runner.wait_until_caught_up(_TIMEOUT_SECONDS)
@@ -257,7 +279,7 @@ def test_a_report_says_what_was_sent_and_when() -> None:
     assert report.started_monotonic <= report.finished_monotonic
 
 
-def test_stop_ends_retries_without_a_limit_and_windows_that_are_open() -> None:
+def test_stop_ends_retries_without_a_limit_and_windows_that_are_open(source: str) -> None:
     failing = threading.Event()
 
     def handler(_: dict[str, Any]) -> None:
@@ -269,7 +291,7 @@ def test_stop_ends_retries_without_a_limit_and_windows_that_are_open() -> None:
     stream.put("key", shard_id="shardId-000000000000")
     stream.put("key", shard_id="shardId-000000000001")
     # The batch of the second shard waits for its window.
-    mapping = make_mapping(BatchSize=2, MaximumBatchingWindowInSeconds=300)
+    mapping = make_mapping(EventSourceArn=source, BatchSize=2, MaximumBatchingWindowInSeconds=300)
     runner = _runner(mapping, stream, handler)
     runner.start()
     assert failing.wait(_TIMEOUT_SECONDS)
@@ -281,7 +303,7 @@ def test_stop_ends_retries_without_a_limit_and_windows_that_are_open() -> None:
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("event-source")]
 
 
-def test_ctrl_c_does_not_wait_for_an_invocation_in_progress() -> None:
+def test_ctrl_c_does_not_wait_for_an_invocation_in_progress(source: str) -> None:
     entered, release = threading.Event(), threading.Event()
 
     def handler(_: dict[str, Any]) -> None:
@@ -290,7 +312,7 @@ def test_ctrl_c_does_not_wait_for_an_invocation_in_progress() -> None:
 
     stream = FakeStream()
     stream.put("key")
-    runner = _runner(make_mapping(), stream, handler)
+    runner = _runner(make_mapping(EventSourceArn=source), stream, handler)
     runner.start()
     assert entered.wait(_TIMEOUT_SECONDS)
     runner.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
@@ -299,11 +321,13 @@ def test_ctrl_c_does_not_wait_for_an_invocation_in_progress() -> None:
     runner.stop(timeout=_TIMEOUT_SECONDS)
 
 
-def test_waiting_gives_up_in_time_while_a_batch_is_blocked() -> None:
+def test_waiting_gives_up_in_time_while_a_batch_is_blocked(source: str) -> None:
     release = threading.Event()
     stream = FakeStream()
     stream.put("key")
-    with _runner(make_mapping(), stream, lambda _: release.wait(_TIMEOUT_SECONDS) and None) as runner:
+    with _runner(
+        make_mapping(EventSourceArn=source), stream, lambda _: release.wait(_TIMEOUT_SECONDS) and None
+    ) as runner:
         assert not runner.wait_until_caught_up(0.01)
         release.set()
         assert runner.wait_until_caught_up(_TIMEOUT_SECONDS)
@@ -335,10 +359,60 @@ def test_waiting_does_not_trust_a_read_from_before_the_call() -> None:
         assert runner.checkpoints == {put.shard_id: put.sequence_number}
 
 
-def test_a_thread_that_dies_stops_the_runner_and_its_error_is_raised() -> None:
+def test_waiting_does_not_trust_an_event_that_was_made_before_the_call() -> None:
+    held, called, renew = threading.Event(), threading.Event(), threading.Event()
+
+    class Delayed(FakeSubscription):
+        def next_event(self) -> PushedEvent | None:
+            event = super().next_event()
+            if event is not None and event.records and not called.is_set():
+                held.set()
+                assert called.wait(_TIMEOUT_SECONDS)
+            return event
+
+        def interrupt(self) -> None:
+            called.set()
+            super().interrupt()
+
+    class Stream(FakeStream):
+        def subscribe(self, consumer_arn: str, shard_id: str, position: Position) -> FakeSubscription:
+            assert not self.subscriptions or renew.wait(_TIMEOUT_SECONDS)
+            return super().subscribe(consumer_arn, shard_id, position)
+
+    stream = Stream(subscription=Delayed)
+    with _runner(make_mapping(EventSourceArn=CONSUMER), stream, lambda _: None) as runner:
+        stream.put("key")
+        assert held.wait(_TIMEOUT_SECONDS)
+        put = stream.put("key")
+        assert not runner.wait_until_caught_up(0.05)
+        renew.set()
+        assert runner.wait_until_caught_up(_TIMEOUT_SECONDS)
+        assert runner.checkpoints == {put.shard_id: put.sequence_number}
+
+
+def test_a_subscription_is_renewed_while_the_runner_runs() -> None:
+    now = 0.0
+    numbers: list[int] = []
+    stream = FakeStream(clock=lambda: now, takeover_seconds=5.0)
+    with _runner(
+        make_mapping(EventSourceArn=CONSUMER), stream, lambda event: numbers.extend(_numbers(event))
+    ) as runner:
+        put = [stream.put("key")]
+        for _ in range(3):
+            now += SUBSCRIPTION_SECONDS
+            stream.tick()
+            put.append(stream.put("key"))
+        now += SUBSCRIPTION_SECONDS
+        assert runner.wait_until_caught_up(_TIMEOUT_SECONDS)
+
+    assert numbers == [record.position for record in put]
+    assert len(stream.subscriptions) > 1
+
+
+def test_a_thread_that_dies_stops_the_runner_and_its_error_is_raised(source: str) -> None:
     stream = FakeStream()
     stream.faults.append(PermissionError("AccessDeniedException"))
-    runner = _runner(make_mapping(), stream, lambda _: None)
+    runner = _runner(make_mapping(EventSourceArn=source), stream, lambda _: None)
     runner.start()
 
     with pytest.raises(RunnerFailed, match="AccessDeniedException"):
@@ -358,27 +432,19 @@ def test_the_backoff_doubles_up_to_half_a_minute() -> None:
     assert longest == [0.1, 0.2, 0.4, 30.0, 30.0]
 
 
-def test_reading_does_not_run_far_ahead_of_a_blocked_function() -> None:
+def test_reading_does_not_run_far_ahead_of_a_blocked_function(source: str) -> None:
     release, entered = threading.Event(), threading.Event()
 
     def handler(_: dict[str, Any]) -> None:
         entered.set()
         release.wait(_TIMEOUT_SECONDS)
 
-    read: list[Record] = []
-
-    class CountingStream(FakeStream):
-        def get_records(self, shard_id: str, iterator: str) -> Page:
-            page = super().get_records(shard_id, iterator)
-            read.extend(page.records)
-            return page
-
-    stream = CountingStream(page_size=5)
+    stream = FakeStream(page_size=5)
     for _ in range(1_000):
         stream.put("key")
-    with _runner(make_mapping(BatchSize=10), stream, handler) as runner:
+    with _runner(make_mapping(EventSourceArn=source, BatchSize=10), stream, handler) as runner:
         assert entered.wait(_TIMEOUT_SECONDS)
         assert not runner.wait_until_caught_up(0.05)
-        assert len(read) <= 30  # the batch in progress, one complete batch, and a page
+        assert len(stream.read) <= 30  # the batch in progress, one complete batch, and a page
         release.set()
         assert runner.wait_until_caught_up(_TIMEOUT_SECONDS)

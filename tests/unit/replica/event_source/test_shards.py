@@ -3,24 +3,31 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from replica.event_source import IteratorExpired, Position, Record, Shard
+from replica.event_source.invoker import Clock
+from replica.event_source.polling import ShardCursor
 from replica.event_source.progress import Progress
-from replica.event_source.shards import TRIM_HORIZON, ShardCursor, shards_to_start
+from replica.event_source.shards import TRIM_HORIZON, shards_to_start
 from tests.fakes.event_source import FakeStream
 
 _SHARD = "shardId-000000000000"
 _NOW = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
 
 
+def _cursor(stream: FakeStream, position: Position) -> ShardCursor:
+    clock = Clock(now=lambda: _NOW)
+    return ShardCursor(stream, _SHARD, position, clock=clock, pause=lambda _: False, interval_seconds=1.0)
+
+
 def _read(cursor: ShardCursor, times: int = 3) -> list[Record]:
-    return [record for _ in range(times) for record in cursor.read(_NOW).records]
+    return [record for _ in range(times) for record in cursor.read().records]
 
 
 def test_an_expired_iterator_is_replaced_after_the_last_record_read() -> None:
     stream = FakeStream(page_size=2)
     put = [stream.put("key", arrival=_NOW) for _ in range(5)]
-    cursor = ShardCursor(stream, _SHARD, TRIM_HORIZON)
+    cursor = _cursor(stream, TRIM_HORIZON)
 
-    before = list(cursor.read(_NOW).records)
+    before = list(cursor.read().records)
     stream.faults.append(IteratorExpired())
 
     assert before + _read(cursor, 4) == put
@@ -29,8 +36,8 @@ def test_an_expired_iterator_is_replaced_after_the_last_record_read() -> None:
 def test_latest_reads_what_is_put_after_opening_even_if_its_first_iterator_expires() -> None:
     stream = FakeStream()
     stream.put("key", b"before", arrival=_NOW - timedelta(seconds=1))
-    cursor = ShardCursor(stream, _SHARD, Position(type="LATEST"))
-    cursor.open(_NOW)
+    cursor = _cursor(stream, Position(type="LATEST"))
+    cursor.open()
     put = stream.put("key", b"after", arrival=_NOW + timedelta(seconds=1))
     stream.faults.append(IteratorExpired())
 
