@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import timedelta
 from random import Random
 from unittest.mock import patch
@@ -23,6 +23,7 @@ from processor_lambda.checkpoints import (
     restored,
 )
 from processor_lambda.indicators import Indicators
+from processor_lambda.ports import Stored
 from processor_lambda.processor import Processor
 from quotes import Line
 from tests.fakes.pipeline import OPEN, SETTINGS, Shard, make_heartbeats, make_processor, make_quote
@@ -152,6 +153,28 @@ def test_a_function_that_ends_at_any_call_while_the_version_changes_loses_nothin
         if not ends_early:
             return
     pytest.fail("there were more calls than the test tries")
+
+
+def test_a_lane_is_read_again_if_its_checkpoint_was_replaced_while_it_was_read(shard: Shard) -> None:
+    world = World()
+    processor = processor_of(world)
+    for record in shard.records[:8]:
+        processor.process([record])
+    earlier = {lane: unpack_checkpoint(packed) for lane, packed in world.checkpoints.items()}
+    for record in shard.records[8:-4]:
+        processor.process([record])
+    read = world.state_table.read
+
+    def torn(lanes: Collection[str]) -> dict[str, Stored]:
+        return {
+            lane: replace(stored, checkpoint=earlier.pop(lane, stored.checkpoint))
+            for lane, stored in read(lanes).items()
+        }
+
+    with patch.object(world.state_table, "read", torn):
+        processor_of(world).process(shard.records[-4:])
+    assert not earlier
+    assert_same(world, one_pass(shard))
 
 
 @pytest.mark.parametrize("damage", ["deleted", "damaged", "emptied"])
