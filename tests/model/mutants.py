@@ -49,7 +49,6 @@ from tests.model.broken_ports import (
     PublishesBeforeCommit,
     RemembersCommits,
     RetriesInvalidAlerts,
-    RisingCheckpoints,
     StaleReads,
     UnconditionalCheckpoints,
     UnconditionalCommits,
@@ -290,18 +289,6 @@ def _applies_whole_log(state: LaneState, checkpoint: Checkpoint | None) -> LaneS
     return None if again is None else replace(whole, indicators=again.indicators)
 
 
-def _accepts_later_checkpoint(state: LaneState, checkpoint: Checkpoint | None) -> LaneState | None:
-    if checkpoint is not None and state.log is not None and checkpoint.number > state.last_entry:
-        return replace(state, checkpoint=checkpoint.number, log=(), indicators=checkpoint.indicators)
-    return restored(state, checkpoint)
-
-
-def _accepts_earlier_checkpoint(state: LaneState, checkpoint: Checkpoint | None) -> LaneState | None:
-    if checkpoint is not None and state.log is not None and checkpoint.number < state.checkpoint:
-        checkpoint = replace(checkpoint, number=state.checkpoint)
-    return restored(state, checkpoint)
-
-
 def _logs_every_change() -> AbstractContextManager[object]:
     """The fold keeps the log although indicators changed in a way that it does not tell."""
     set_indicators = _LaneFold._set_indicators
@@ -418,20 +405,11 @@ MUTANTS = {
     "write a checkpoint with a condition": Mutant(
         _with_ports(state_table=UnconditionalCheckpoints), invariants.bars_equal_one_undisturbed_pass
     ),
-    "replace only the checkpoint that is known": Mutant(
-        _with_ports(state_table=RisingCheckpoints), invariants.bars_equal_one_undisturbed_pass
-    ),
     "go on with the numbers of the checkpoint": Mutant(
         _with_ports(state_table=NumbersRestart), invariants.bars_equal_one_undisturbed_pass
     ),
     "apply the log from the checkpoint on": Mutant(
         _with_restored(_applies_whole_log), invariants.bars_equal_one_undisturbed_pass
-    ),
-    "read again if the checkpoint is later than the state": Mutant(
-        _with_restored(_accepts_later_checkpoint), invariants.bars_equal_one_undisturbed_pass
-    ),
-    "read again if the checkpoint is earlier than the log": Mutant(
-        _with_restored(_accepts_earlier_checkpoint), invariants.bars_equal_one_undisturbed_pass
     ),
     "keep in the item what the log does not tell": Mutant(
         Build(patched=_logs_every_change), invariants.bars_equal_one_undisturbed_pass

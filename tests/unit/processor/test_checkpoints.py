@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import timedelta
 from random import Random
 from unittest.mock import patch
@@ -23,6 +23,7 @@ from processor_lambda.checkpoints import (
     restored,
 )
 from processor_lambda.indicators import Indicators
+from processor_lambda.ports import Stored
 from processor_lambda.processor import Processor
 from quotes import Line
 from tests.fakes.pipeline import OPEN, SETTINGS, Shard, make_heartbeats, make_processor, make_quote
@@ -154,6 +155,28 @@ def test_a_function_that_ends_at_any_call_while_the_version_changes_loses_nothin
     pytest.fail("there were more calls than the test tries")
 
 
+def test_a_lane_is_read_again_if_its_checkpoint_was_replaced_while_it_was_read(shard: Shard) -> None:
+    world = World()
+    processor = processor_of(world)
+    for record in shard.records[:8]:
+        processor.process([record])
+    earlier = {lane: unpack_checkpoint(packed) for lane, packed in world.checkpoints.items()}
+    for record in shard.records[8:-4]:
+        processor.process([record])
+    read = world.state_table.read
+
+    def torn(lanes: Collection[str]) -> dict[str, Stored]:
+        return {
+            lane: replace(stored, checkpoint=earlier.pop(lane, stored.checkpoint))
+            for lane, stored in read(lanes).items()
+        }
+
+    with patch.object(world.state_table, "read", torn):
+        processor_of(world).process(shard.records[-4:])
+    assert not earlier
+    assert_same(world, one_pass(shard))
+
+
 @pytest.mark.parametrize("damage", ["deleted", "damaged", "emptied"])
 def test_a_lane_without_its_checkpoint_fails_with_what_to_do(shard: Shard, damage: str) -> None:
     world = World()
@@ -193,7 +216,7 @@ def test_the_numbers_go_on_after_the_item_of_a_lane_is_lost(shard: Shard) -> Non
         processor.process([record])
     assert all(number > numbers[lane] for lane, number in checkpoint_numbers(world).items())
     for lane in world.states:
-        assert state_of(world, lane)  # its items fit
+        assert state_of(world, lane).symbols.keys() == state_of(one_pass(shard), lane).symbols.keys()
 
 
 def checkpoint_numbers(world: World) -> dict[str, int]:
@@ -208,6 +231,32 @@ def test_the_item_holds_the_indicators_if_the_log_is_too_long(shard: Shard) -> N
         for record in shard.records:
             processor.process([record])
             assert all(len(unpack(packed).log or ()) <= 4 for packed in world.states.values())
+    assert_same(world, one_pass(shard))
+
+
+def test_a_checkpoint_that_is_late_by_a_rollback_and_an_upgrade_is_not_stored(shard: Shard) -> None:
+    """Its number is higher than that of the stored one, but it counts entries of a log that has ended since."""
+    world, records = World(), shard.records
+    late = processor_of(world)
+    at, written, replaced = 0, 0, 0
+
+    def race(call: str) -> None:
+        nonlocal written, replaced
+        if call == "states.write_checkpoint":
+            written += 1
+            if written == 3:  # each of the two lanes has a first checkpoint
+                processor_of(world, 1).process(records[: at + 5])
+                newer = processor_of(world)
+                for record in records[at + 5 : at + 9]:
+                    newer.process([record])
+                replaced = max(checkpoint_numbers(world).values())
+
+    world.fault = race
+    with patch.multiple("processor_lambda.checkpoints", SYMBOL_BYTES=100):
+        while not replaced:
+            late.process([records[at]])
+            at += 1
+        processor_of(world).process(records)
     assert_same(world, one_pass(shard))
 
 
