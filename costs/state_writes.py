@@ -13,7 +13,7 @@ from aws_limits import DYNAMODB_WRITE_UNIT_BYTES
 from costs.sizes import Sizes, symbol_name
 from lane_state import LaneState, LogEntry
 from lane_state.codec import WRITES
-from processor_lambda.checkpoints import Carried, after_commit, checkpointed, committable, is_due
+from processor_lambda.checkpoints import Carried, after_checkpoint, after_commit, checkpointed, committable, is_due
 
 _MINUTES = 60
 """How many minutes are counted. The time from one checkpoint to the next is a few of them."""
@@ -54,7 +54,7 @@ def state_writes(sizes: Sizes, symbols: int, commits: int, closing: int) -> Stat
             carried = after_commit(carried, read, state, int(size))
             if is_due(carried, state, WRITES):
                 of_checkpoints += _units(sizes.checkpoint * symbols)
-                state, carried = checkpointed(state), Carried()
+                state, carried = checkpointed(state), after_checkpoint(carried)
     return StateWrites(_mean(of_plain or of_closing), _mean(of_closing), of_checkpoints / _MINUTES)
 
 

@@ -283,29 +283,21 @@ class Deployment:
             raise ParameterError("\n".join(found))
 
     def _checked(
-        self, zips: Mapping[str, Path], overrides: Mapping[str, str], reset: Collection[str], report: Report
+        self, zips: Mapping[str, Path], overrides: Outputs, reset: Collection[str], report: Report
     ) -> dict[str, str]:
-        """The parameters to deploy with, among them the mode and the version of lane states to write.
-
-        Raises `DeploymentError` if something is wrong.
-        """
+        """The parameters to deploy with, also the mode and the version of lane states. Raises `DeploymentError`."""
         values = dict(overrides)
         self.check([Named(name, value) for name, value in values.items()], reset)
         if CONSUMER in self.stacks:
             # An interrupted deployment may have left another mode in other stacks than the function's.
             stack = None if LATENCY in reset else self.stack(PROCESSOR.name)
             values |= mode_of(values, {} if stack is None else parameters_of(stack))
-        return values | self._state_version(zips, values, report)
-
-    def _state_version(self, zips: Mapping[str, Path], named: Outputs, report: Report) -> dict[str, str]:
-        """The parameter that is the version of lane states to write. Raises `DeploymentError`."""
-        chosen = {}
         for name in (name for name in self.stacks if name in zips):
             held = {} if (stack := self._at_rest(name)) is None else parameters_of(stack)
-            version = choose_for_zip(self.s3, held, zips[name], named.get(STATE_VERSION), report)
+            version = choose_for_zip(self.s3, held, zips[name], values.get(STATE_VERSION), report)
             if version is not None and STATE_VERSION in self._parameters(name):
-                chosen[STATE_VERSION] = str(version)
-        return chosen
+                values[STATE_VERSION] = str(version)
+        return values
 
     def _values_of(
         self, names: frozenset[str], values: Mapping[str, str], reset: Collection[str]

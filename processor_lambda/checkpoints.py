@@ -8,6 +8,7 @@ this instance knows and no other. Then the next commit drops the entries that it
 from __future__ import annotations
 
 import math
+from datetime import datetime
 
 import msgspec
 from msgspec.structs import replace
@@ -26,12 +27,16 @@ SYMBOL_BYTES = 300
 
 
 class Carried(msgspec.Struct, frozen=True):
-    """What the log of a lane has cost since its checkpoint, as far as this instance knows."""
+    """What an instance knows of a lane's commits: how many a minute has, and what the log has cost in them."""
 
+    minute: datetime | None = None
+    """The newest minute that has closed."""
     commits: int = 0
-    """How many commits there were, with or without a log."""
+    """How many commits there were since it closed."""
+    rate: int = 1
+    """How many commits there were in the minute before."""
     units: int = 0
-    """The write units that the log took in them."""
+    """The write units that the log took in the commits since the checkpoint."""
     expected: int = 0
     """The write units that the log will take until the next minute closes."""
 
@@ -74,12 +79,21 @@ def checkpointed(state: LaneState) -> LaneState:
 
 def after_commit(carried: Carried, read: LaneState, state: LaneState, item_bytes: int) -> Carried:
     """What is known after another commit. It replaced the state `read`, and its item has `item_bytes`."""
-    commits, units = carried.commits + 1, _units_of_log(state, item_bytes)
-    if state.last_entry > read.last_entry:
-        expected = units * commits // _minutes(state)
-    else:
+    commits, rate, minute, units = carried.commits + 1, carried.rate, carried.minute, _units_of_log(state, item_bytes)
+    if not state.log or state.last_entry == read.last_entry:
         expected = max(0, carried.expected - units)
-    return Carried(commits, carried.units + units, expected)
+    else:
+        newest = state.log[-1].minute
+        if minute is None or newest > minute:
+            minutes = 1 if minute is None else (newest - minute) // MINUTE
+            minute, commits, rate = newest, 0, max(1, commits // max(1, minutes))
+        expected = units * rate
+    return Carried(minute, commits, rate, carried.units + units, expected)
+
+
+def after_checkpoint(carried: Carried) -> Carried:
+    """What is known after the checkpoint was written."""
+    return replace(carried, units=0, expected=0)
 
 
 def is_due(carried: Carried, state: LaneState, version: int) -> bool:
@@ -104,11 +118,6 @@ def _units_of_log(state: LaneState, item_bytes: int) -> int:
     """The write units of an item that are due to its log."""
     of_log = len(state.indicators) * SYMBOL_BYTES if state.log is None else len(state.log) * ENTRY_BYTES
     return _units(item_bytes) - _units(max(1, item_bytes - of_log))
-
-
-def _minutes(state: LaneState) -> int:
-    """How many minutes the log covers."""
-    return 1 if not state.log else 1 + abs(state.log[-1].minute - state.log[0].minute) // MINUTE
 
 
 def _units(size: int) -> int:

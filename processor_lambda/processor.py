@@ -190,7 +190,8 @@ class Processor:
     def _write_checkpoint(self, lane: str, counts: Counter[str]) -> None:
         """Write the checkpoint of a lane that this instance has committed and published, if it is due."""
         state = self._warm[lane].state
-        if not checkpoints.is_due(self._carried.get(lane, Carried()), state, self._settings.state_version):
+        carried = self._carried.get(lane, Carried())
+        if not checkpoints.is_due(carried, state, self._settings.state_version):
             return
         try:
             size = self._states.write_checkpoint(lane, checkpoints.checkpoint_of(state), replaced=state.checkpoint)
@@ -198,7 +199,7 @@ class Processor:
             del self._warm[lane]  # another checkpoint is stored than the one that this copy knows
             return
         self._warm[lane] = Stored(checkpoints.checkpointed(state), state.last_number)
-        self._carried[lane] = Carried()
+        self._carried[lane] = checkpoints.after_checkpoint(carried)
         counts["largest_state_bytes"] = max(counts["largest_state_bytes"], size)
 
     def _warm_up(self, state: LaneState, lines: Sequence[PositionedLine]) -> Mapping[str, Indicators]:

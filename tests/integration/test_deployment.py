@@ -15,6 +15,7 @@ from configuration import RULES_KEY
 from deployment.deployer import Deployment
 from deployment.errors import DeploymentError, ParameterError
 from deployment.stacks import TEMPLATES, Outputs
+from lane_state.codec import WRITES
 from replica.consumer import register
 from replica.emulator import Emulator
 from tests.support.handler_zips import handler_zip
@@ -124,6 +125,7 @@ def test_the_whole_pipeline_is_deployed(emulator: Emulator, deployed: Outputs) -
         "ROW_RESOLUTION": "every",
         "QUOTE_TTL_DAYS": "30",
         "BAR_TTL_DAYS": "365",
+        "STATE_VERSION": str(WRITES),
     }
     stream = emulator.client("kinesis").describe_stream_summary(StreamName=deployed["StreamName"])
     assert stream["StreamDescriptionSummary"]["StreamARN"] == mapping(emulator, deployed)["EventSourceArn"]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 
 from msgspec.structs import replace
 
 from aws_requests import Unavailable
-from lane_state import Alert, LaneState, unpack
+from lane_state import Alert, Checkpoint, LaneState, unpack
+from processor_lambda.checkpoints import checkpoint_of
 from processor_lambda.errors import CommitConflict
 from processor_lambda.ports import QuarantineMessage, RefusedAlert, Stored
 from processor_lambda.rows import Row, bar_row
@@ -196,6 +198,60 @@ class LoweringMarks(TornStateTable):
         self._world.fault("states.raise_mark")
         self._world.marks[lane] = published
         self._world.fault("states.raise_mark done")
+
+
+class AssumesCheckpointsStored(TornStateTable):
+    """Does not tell if a checkpoint could not be stored, so the log is dropped all the same."""
+
+    def write_checkpoint(self, lane: str, checkpoint: Checkpoint, replaced: int) -> int:
+        try:
+            return super().write_checkpoint(lane, checkpoint, replaced)
+        except (Unavailable, CommitConflict):
+            return 0
+
+
+class CheckpointsBeforeCommit(TornStateTable):
+    """Writes the checkpoint of a state before it is committed."""
+
+    def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
+        if state.log:
+            with suppress(CommitConflict):
+                self.write_checkpoint(lane, checkpoint_of(state), state.checkpoint)
+        return super().commit(lane, state, read)
+
+
+class UnconditionalCheckpoints(TornStateTable):
+    """Replaces any checkpoint."""
+
+    def write_checkpoint(self, lane: str, checkpoint: Checkpoint, replaced: int) -> int:  # noqa: ARG002  (it does not matter here)
+        stored = self._checkpoint(lane)
+        return super().write_checkpoint(lane, checkpoint, 0 if stored is None else stored.number)
+
+
+class RisingCheckpoints(UnconditionalCheckpoints):
+    """Replaces any checkpoint with a lower number."""
+
+    def write_checkpoint(self, lane: str, checkpoint: Checkpoint, replaced: int) -> int:
+        stored = self._checkpoint(lane)
+        if stored is not None and stored.number >= checkpoint.number:
+            raise CommitConflict(lane)
+        return super().write_checkpoint(lane, checkpoint, replaced)
+
+
+class NumbersRestart(RisingCheckpoints):
+    """Numbers begin again after a state without a log, and its checkpoint replaces any other."""
+
+    def read(self, lanes: Collection[str]) -> dict[str, Stored]:
+        read = super().read(lanes)
+        return {
+            lane: replace(stored, checkpoint=None) if stored.state.log is None else stored
+            for lane, stored in read.items()
+        }
+
+    def write_checkpoint(self, lane: str, checkpoint: Checkpoint, replaced: int) -> int:
+        if replaced == 0:
+            self._world.checkpoints.pop(lane, None)
+        return super().write_checkpoint(lane, checkpoint, replaced)
 
 
 class NoReadAfterConflict(TornStateTable):

@@ -14,8 +14,9 @@ from unittest.mock import patch
 from msgspec.structs import replace
 
 from aws_requests import Unavailable
-from lane_state import WHOLE, LaneState, Position, Publication
-from processor_lambda.fold import Fold, Folded, PositionedLine
+from lane_state import WHOLE, Checkpoint, LaneState, Position, Publication
+from processor_lambda.checkpoints import restored
+from processor_lambda.fold import Fold, Folded, PositionedLine, _LaneFold
 from processor_lambda.indicators import Indicators
 from processor_lambda.processor import Processor
 from processor_lambda.records import Record
@@ -24,7 +25,9 @@ from replica.event_source.records import Record as KinesisRecord
 from tests.model import invariants
 from tests.model.broken_ports import (
     AllMarkedPublished,
+    AssumesCheckpointsStored,
     Calls,
+    CheckpointsBeforeCommit,
     DeferredArchive,
     DeferredMarks,
     DeferredOverflows,
@@ -41,11 +44,13 @@ from tests.model.broken_ports import (
     NoStoredBars,
     NothingMarkedPublished,
     NumbersMessages,
+    NumbersRestart,
     OnlyAlertsOfCurrentRules,
     PublishesBeforeCommit,
     RemembersCommits,
     RetriesInvalidAlerts,
     StaleReads,
+    UnconditionalCheckpoints,
     UnconditionalCommits,
 )
 from tests.model.cloud import Cloud, processor_of
@@ -271,6 +276,31 @@ class _ReadsRulesAgain:
         return self._commit(*arguments)
 
 
+def _with_restored(restored: Callable[[LaneState, Checkpoint | None], LaneState | None]) -> Build:
+    """A build that reads the indicators in another way."""
+    return Build(patched=lambda: patch("processor_lambda.checkpoints.restored", restored))
+
+
+def _applies_whole_log(state: LaneState, checkpoint: Checkpoint | None) -> LaneState | None:
+    whole = restored(state, checkpoint)
+    if whole is None or checkpoint is None or state.log is None:
+        return whole
+    again = restored(state, replace(checkpoint, number=state.checkpoint))
+    return None if again is None else replace(whole, indicators=again.indicators)
+
+
+def _logs_every_change() -> AbstractContextManager[object]:
+    """The fold keeps the log although indicators changed in a way that it does not tell."""
+    set_indicators = _LaneFold._set_indicators
+
+    def set_and_keep(self: _LaneFold, symbol: str, after: Indicators) -> None:
+        log = self._log
+        set_indicators(self, symbol, after)
+        self._log = log
+
+    return patch.object(_LaneFold, "_set_indicators", set_and_keep)
+
+
 class _IgnoresFailures:
     """A failure does not fail the batch."""
 
@@ -365,6 +395,24 @@ MUTANTS = {
     ),
     "publish the alerts that were committed, whatever the rules are now": Mutant(
         _with_ports(state_table=OnlyAlertsOfCurrentRules), invariants.no_alert_is_lost
+    ),
+    "drop the log once its checkpoint is stored": Mutant(
+        _with_ports(state_table=AssumesCheckpointsStored), invariants.no_batch_fails_without_a_fault
+    ),
+    "write a checkpoint after the commit": Mutant(
+        _with_ports(state_table=CheckpointsBeforeCommit), invariants.no_batch_fails_without_a_fault
+    ),
+    "write a checkpoint with a condition": Mutant(
+        _with_ports(state_table=UnconditionalCheckpoints), invariants.bars_equal_one_undisturbed_pass
+    ),
+    "go on with the numbers of the checkpoint": Mutant(
+        _with_ports(state_table=NumbersRestart), invariants.bars_equal_one_undisturbed_pass
+    ),
+    "apply the log from the checkpoint on": Mutant(
+        _with_restored(_applies_whole_log), invariants.bars_equal_one_undisturbed_pass
+    ),
+    "keep in the item what the log does not tell": Mutant(
+        Build(patched=_logs_every_change), invariants.bars_equal_one_undisturbed_pass
     ),
     "name a refused line by its place": Mutant(
         _with_ports(quarantine=NumbersMessages), invariants.refused_lines_arrive_under_one_id

@@ -20,7 +20,7 @@ ALL_KINDS: tuple[FaultKind, ...] = (*get_args(FaultKind), "abandoned", "partial"
 """The kinds of faults. Two of them are listed twice, so that they are more likely."""
 FATAL: tuple[FaultKind, ...] = ("killed", "failed")
 TARGETS: dict[FaultKind, Sequence[str | None]] = {
-    "abandoned": (None,),
+    "abandoned": (None, None, "states.write_checkpoint"),
     **dict.fromkeys(FATAL, (None, None, "states.raise_mark", "states.write_checkpoint")),
 }
 """The calls that a fault waits for. Half of the fatal faults wait for a mark or a checkpoint, because a batch writes

@@ -120,6 +120,12 @@ SITUATIONS = {
     "RetryAttemptsExhausted": 0,
     "forgot a symbol": 13,
     "met a forgotten symbol": 17,
+    "killed at a checkpoint": 0,
+    "failed at a checkpoint": 0,
+    "abandoned at a checkpoint": 0,
+    "response lost at a checkpoint": 0,
+    "committed a log": 0,
+    "put indicators back into an item": 0,
     "changed the rules within an invocation": 0,
     "tried again by other rules before a commit": 0,
     "tried again by other rules after a commit": 0,
@@ -136,6 +142,8 @@ def test_every_situation_happens_in_a_random_run(situation: str, first_seed: int
 def situations(run: Run) -> Iterator[str]:
     trace = "\n".join(run.trace)
     yield from (kind for kind in get_args(FaultKind) if f" has the fault {kind!r} at " in trace)
+    checkpoint = "'states.write_checkpoint"
+    yield from (f"{kind} at a checkpoint" for kind in get_args(FaultKind) if f"{kind!r} at {checkpoint}" in trace)
     yield from (f"{call} in part" for call in re.findall(r"(\S+) processed \S*-\+", trace))
     yield from (why for why in ("RecordAgeExceeded", "RetryAttemptsExhausted") if why in trace)
     if "another invocation is processing" in trace:
@@ -157,7 +165,13 @@ def situations(run: Run) -> Iterator[str]:
 def _situations_of_memory(run: Run) -> Iterator[str]:
     known: dict[str, AbstractSet[str]] = {}
     forgotten: set[str] = set()
+    with_log: set[str] = set()
     for commit in run.history.commits:
+        if commit.state.log is not None:
+            yield "committed a log"
+            with_log.add(commit.lane)
+        elif commit.lane in with_log:
+            yield "put indicators back into an item"
         symbols = commit.state.symbols.keys()
         if symbols & forgotten:
             yield "met a forgotten symbol"

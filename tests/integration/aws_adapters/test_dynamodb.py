@@ -11,12 +11,15 @@ import pytest
 from msgspec.structs import replace
 
 from aws_requests import ATTEMPTS, Service, Unavailable
-from lane_state import LaneState, Position, pack
+from lane_state import Checkpoint, LaneState, Position, pack, pack_checkpoint, unpack_checkpoint
 from processor_lambda.adapters.dynamodb import DynamoBarTable, DynamoQuoteTable, DynamoStateTable
 from processor_lambda.errors import CommitConflict, PermanentFailure
+from processor_lambda.ports import Stored
 from tests.fakes.pipeline import make_quote
 from tests.fakes.scripted_server import ScriptedServer, response
 from tests.support.aws_adapters import DONE, ROWS, STATE, Clock, error
+
+CHECKPOINT = Checkpoint(3, {"AAPL": b"packed"})
 
 
 def written(server: ScriptedServer) -> list[list[str]]:
@@ -119,16 +122,17 @@ def test_lanes_are_read_together_and_consistently_and_unprocessed_keys_again(
         "UnprocessedKeys": {"state": {"Keys": [{"lane": {"S": "a"}}, {"lane": {"S": "b"}}], "ConsistentRead": True}},
     }
     item = {"lane": {"S": "a"}, "last_sequence": {"S": "7"}, "state": {"B": packed}}
+    indicators = base64.b64encode(pack_checkpoint(CHECKPOINT)).decode()
+    checkpoint = {"lane": {"S": "a#indicators"}, "checkpoint": {"N": "3"}, "indicators": {"B": indicators}}
     server.play(
         response(200, json.dumps(first).encode()),
-        response(200, json.dumps({"Responses": {"state": [item]}, "UnprocessedKeys": {}}).encode()),
+        response(200, json.dumps({"Responses": {"state": [item, checkpoint]}, "UnprocessedKeys": {}}).encode()),
     )
     read = states.read(["a", "b"])
-    assert (read["a"].state, read["a"].published) == (STATE, 5)
-    assert (read["b"].state, read["b"].published) == (LaneState(), 0)
+    assert read == {"a": Stored(STATE, 5, CHECKPOINT), "b": Stored(LaneState(), 0, None)}
     requested = [json.loads(request.body)["RequestItems"]["state"] for request in server.requests]
     assert [[key["lane"]["S"] for key in each["Keys"]] for each in requested] == [
-        ["a", "a#published", "b", "b#published"],
+        ["a", "a#published", "a#indicators", "b", "b#published", "b#indicators"],
         ["a", "b"],
     ]
     assert all(each["ConsistentRead"] for each in requested)
@@ -156,6 +160,23 @@ def test_a_commit_has_the_condition_that_its_state_is_unchanged(
         {":read": {"S": "7"}},
     )
     assert second["Item"]["last_sequence"] == {"S": "9+3"}
+
+
+def test_a_checkpoint_has_the_condition_that_the_one_it_replaces_is_stored(
+    server: ScriptedServer, states: DynamoStateTable
+) -> None:
+    server.play(DONE, error("ConditionalCheckFailedException", message="The conditional request failed"))
+    assert states.write_checkpoint("a", CHECKPOINT, 0) == len(pack_checkpoint(CHECKPOINT))
+    with pytest.raises(CommitConflict, match="a"):
+        states.write_checkpoint("a", CHECKPOINT, 2)
+    first, second = (json.loads(request.body) for request in server.requests)
+    assert first["ConditionExpression"] == "attribute_not_exists(lane)"
+    assert unpack_checkpoint(base64.b64decode(first["Item"]["indicators"]["B"])) == CHECKPOINT
+    assert (second["Item"]["lane"], second["Item"]["checkpoint"]) == ({"S": "a#indicators"}, {"N": "3"})
+    assert (second["ConditionExpression"], second["ExpressionAttributeValues"]) == (
+        "checkpoint = :replaced",
+        {":replaced": {"N": "2"}},
+    )
 
 
 def test_a_higher_mark_is_not_lowered(server: ScriptedServer, states: DynamoStateTable) -> None:

@@ -18,7 +18,9 @@ from lane_state import (
     START,
     WHOLE,
     Bar,
+    Checkpoint,
     LaneState,
+    LogEntry,
     Position,
     Publication,
     Session,
@@ -26,10 +28,14 @@ from lane_state import (
     SymbolState,
     move,
     pack,
+    pack_checkpoint,
     unpack,
+    unpack_checkpoint,
+    version_of,
 )
 from lane_state.codec import READS
 from processor_lambda.alerts.rules_file import DEFAULT_FILE, read
+from processor_lambda.checkpoints import MAX_LOG_ENTRIES
 from processor_lambda.fold import MAX_PUBLICATIONS, Fold, PositionedLine
 from processor_lambda.indicators import Indicators
 from quotes import MAX_SYMBOLS_PER_LANE, Heartbeat, Line, Quote, encode_line
@@ -164,6 +170,37 @@ def test_a_symbol_of_a_full_lane_takes_under_640_bytes(*, keep_lines: bool, plac
     assert_symbols_take_under(640, full_lane(places, keep_lines=keep_lines))
 
 
+@ROW_RESOLUTIONS
+def test_an_item_with_a_log_takes_under_200_bytes_a_symbol_and_20_an_entry(*, keep_lines: bool) -> None:
+    state = with_all_that_is_known(full_lane(8, keep_lines=keep_lines))
+    without_log = len(pack(replace(state, log=())))
+    assert without_log < 200 * len(state.symbols)
+    assert len(pack(replace(state, log=log_of(state, MAX_LOG_ENTRIES)))) < without_log + 20 * MAX_LOG_ENTRIES
+
+
+@pytest.mark.parametrize(("places", "most"), [(2, 260), (8, 460)] if FULL else [(8, 460)])
+def test_a_checkpoint_of_a_full_lane_takes_as_much_as_its_docstring_says(places: int, most: int) -> None:
+    checkpoint = Checkpoint(7, full_lane(places, keep_lines=False).indicators)
+    packed = pack_checkpoint(checkpoint)
+    assert unpack_checkpoint(packed) == checkpoint
+    assert len(packed) < most * MAX_SYMBOLS_PER_LANE
+    assert 2 * len(packed) < MAX_PACKED_BYTES, "old symbols have room in a lane as well"
+
+
+def log_of(state: LaneState, entries: int) -> tuple[LogEntry, ...]:
+    """The log of a lane whose symbols close one minute after the other."""
+    rng, names = Random(5), list(state.symbols)
+    return tuple(
+        LogEntry(
+            names[number % len(names)],
+            OPEN + timedelta(minutes=number // len(names)),
+            round(rng.uniform(5, 900), 8),
+            rng.randrange(10**6),
+        )
+        for number in range(entries)
+    )
+
+
 def assert_symbols_take_under(most: int, state: LaneState) -> None:
     quiet = with_all_that_is_known(state)
     assert unpack(pack(quiet)) == quiet
@@ -199,12 +236,36 @@ def test_a_full_lane_that_decided_as_much_as_a_commit_may_fits_into_an_item(*, k
     ]
     full = replace(state, pending=tuple(Publication(number, bar=bar) for number, bar in enumerate(bars, start=1)))
     assert len(pack(full)) < MAX_PACKED_BYTES
+    assert len(pack(replace(full, log=log_of(full, MAX_LOG_ENTRIES)))) < MAX_PACKED_BYTES
 
 
 def test_a_position_within_a_record_is_preserved() -> None:
     for position in (Position(SEQUENCE, WHOLE), Position(SEQUENCE, 17)):
         assert unpack(pack(LaneState(position=position))).position == position
     assert Position(9, 3) < Position(9, WHOLE) < Position(10, 1)
+
+
+@pytest.mark.parametrize("symbols", [1, 25])
+def test_both_versions_hold_the_same_state(symbols: int) -> None:
+    state = busy_lane(symbols, 8, keep_lines=True)
+    with_log = replace(state, checkpoint=3, log=log_of(state, 2 * symbols))
+    assert (version_of(state), version_of(with_log)) == (1, 2)
+    assert unpack(pack(state)) == state
+    assert unpack(pack(with_log)) == replace(with_log, indicators={})
+
+
+def test_a_state_of_version_1_is_as_releases_before_the_log_wrote_it() -> None:
+    state = replace(busy_lane(1, 2, keep_lines=False), checkpoint=3)
+    document = msgspec.msgpack.decode(zlib.decompress(pack(state)))
+    assert document["version"] == 1
+    assert document["state"].keys() <= {"position", "clock", "complete_to", "symbols", "splits", "published", "pending"}
+    assert document["state"]["symbols"]["SYM0"][8] == state.indicators["SYM0"]
+
+
+def test_a_checkpoint_of_a_newer_version_is_not_read() -> None:
+    newer = zlib.compress(msgspec.msgpack.encode({"version": READS + 1, "checkpoint": {}}))
+    with pytest.raises(ValueError, match=r"the checkpoint has version 3, .* deploy the newer one"):
+        unpack_checkpoint(newer)
 
 
 def test_a_state_of_a_newer_version_is_not_read() -> None:
