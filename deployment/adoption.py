@@ -144,7 +144,7 @@ class Adopter:
             yield f"its lanes are of {', '.join(sorted(counts))}, but Lanes={lanes}; set Lanes to theirs"
 
     def _states(self, table: str) -> Iterator[Mapping[str, Any]]:
-        """The items of the lanes' states. The table also has the published mark of each lane."""
+        """The items of the lanes' states. The table also has the mark and the checkpoint of each lane."""
         with aws_errors_about(table):
             for page in self.dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
                 yield from (item for item in page["Items"] if "state" in item)

@@ -55,7 +55,7 @@ class PipelineCollector(Collector):
         """The time of the last quote of each symbol."""
         for page in self._dynamodb.get_paginator("scan").paginate(TableName=self._outputs["StateTable"]):
             for item in page["Items"]:
-                if "state" in item:  # the other items are the lanes' published marks
+                if "state" in item:  # the other items are published marks and checkpoints
                     yield from (symbol.event_time for symbol in unpack(item["state"]["B"]).symbols.values())
 
 

@@ -22,15 +22,29 @@ from processor_lambda.checkpoints import (
     is_due,
     restored,
 )
+from processor_lambda.errors import SettingsError
 from processor_lambda.indicators import Indicators
 from processor_lambda.ports import Stored
 from processor_lambda.processor import Processor
+from processor_lambda.settings import from_environment
 from quotes import Line
 from tests.fakes.pipeline import OPEN, SETTINGS, Shard, make_heartbeats, make_processor, make_quote
 from tests.fakes.processor_ports import World
 from tests.support.sizes import sized
 
 SYMBOLS = ("AAPL", "MSFT", "NVDA")
+ENVIRONMENT = {
+    name.upper(): str(getattr(SETTINGS, name))
+    for name in (
+        "quotes_table",
+        "bars_table",
+        "state_table",
+        "archive_bucket",
+        "alerts_topic_arn",
+        "quarantine_queue_url",
+        "rules_key",
+    )
+}
 MINUTES = 6
 SPLIT_MINUTE = 4
 
@@ -322,3 +336,16 @@ def test_a_log_that_no_minute_follows_is_not_carried_for_ever() -> None:
         while not is_due(carried, state, 2):
             carried, commits = after_commit(carried, state, state, 6_000), commits + 1
     assert commits == 21  # as many units as a checkpoint of 70 symbols takes
+
+
+@pytest.mark.parametrize(("text", "version"), [("", 2), ("1", 1), ("2", 2)])
+def test_the_environment_says_which_version_is_written(text: str, version: int) -> None:
+    assert from_environment(ENVIRONMENT | {"STATE_VERSION": text}).state_version == version
+
+
+@pytest.mark.parametrize("text", ["0", "3", "two"])
+def test_a_version_that_does_not_exist_is_refused(text: str) -> None:
+    with pytest.raises(
+        SettingsError, match=f"STATE_VERSION: '{text}' is not a version of the lanes' states from 1 to 2"
+    ):
+        from_environment(ENVIRONMENT | {"STATE_VERSION": text})
