@@ -118,7 +118,10 @@ def choose_for_zip(
     `held` are the parameters of the function's stack, empty if it does not exist, and `named` is what the user wants. A
     deployed zip that is gone is taken to read only what it writes. Raises `DeploymentError`.
     """
-    new = versions_in(code.read_bytes())
+    try:
+        new = versions_in(code.read_bytes())
+    except zipfile.BadZipFile as error:
+        raise DeploymentError(f"{code} is no zip file: name one that `make package` built") from error
     deployed = _deployed(s3, held, report) if "CodeKey" in held else {}
     version = None
     if LANE_STATES in new:

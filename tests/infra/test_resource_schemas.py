@@ -6,6 +6,7 @@ placeholders for what the other stacks will have made.
 
 from __future__ import annotations
 
+import zipfile
 from typing import Any, cast
 
 import pytest
@@ -22,7 +23,7 @@ from tests.support.templates import ALL
 def values(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
     """What a preview of all stacks in an empty account gives their parameters."""
     code = tmp_path_factory.mktemp("code") / "processor.zip"
-    code.write_bytes(b"")
+    zipfile.ZipFile(code, "w").close()
     aws = ScriptedCloudFormation()
     wait = Wait(pause=aws.pause, clock=aws.clock)
     deployment = Deployment(cast(Any, aws), cast(Any, None), "stockstream-test", stacks=ALL_STACKS, wait=wait)

@@ -118,6 +118,11 @@ def test_a_new_stage_has_the_latest_version(tmp_path: Path) -> None:
     assert check("AccessDenied", zip_of(2, 2), tmp_path, held={}, named="1") == (1, [])
 
 
+def test_a_file_that_is_no_zip_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DeploymentError, match=r"new\.zip is no zip file: name one that `make package` built"):
+        check("AccessDenied", b"no zip", tmp_path, held={})
+
+
 def test_what_the_deployed_function_writes_is_the_parameter_of_its_stack(tmp_path: Path) -> None:
     assert check(zip_of(2, 2), zip_of(1, 1), tmp_path, HELD | {STATE_VERSION: "1"}) == (1, [])
     with pytest.raises(DeploymentError, match="of version 2, but this one reads only up to 1"):
