@@ -239,7 +239,7 @@ class Run:
                 if '"batch_processed"' in event["message"]:
                     line = msgspec.json.decode(event["message"])
                     ended_at = datetime.fromtimestamp(line["_aws"]["Timestamp"] / 1000, UTC)
-                    found.append(HandledBatch(ended_at, line["BatchSeconds"]))
+                    found.append(HandledBatch(ended_at, line["batch_seconds"]))
         return sorted(found, key=lambda batch: batch.ended_at)
 
     def _result(
