@@ -34,6 +34,7 @@ from workspace import demo_record
 
 MIN_SECONDS = 1
 REPLAY = "replay"
+YAHOO_STREAM = "yahoo_stream"
 _SETTINGS = {
     "source": "SOURCE",
     "symbols": "SYMBOLS",
@@ -266,6 +267,11 @@ def _useless(typed: Typed, config: Configuration[Settings]) -> Iterator[str]:
         yield (
             f"{name_of('interval')}: has no effect on a replay as fast as possible; set {name_of('replay_speed')} too, "
             "or leave it out"
+        )
+    elif typed.interval and config.settings.source == YAHOO_STREAM:
+        yield (
+            f"{name_of('interval')}: has no effect on a stream of prices; set "
+            f"{PREFIX}YAHOO_STREAM_RECONCILE_SECONDS for the polls beside it, or leave it out"
         )
     if isinstance(replay, ReplaySettings) and replay.path.exists() and not _has_bars(replay.path):
         for parameter in ("replay_timezone", "replay_stamp"):

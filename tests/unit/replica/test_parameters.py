@@ -176,6 +176,11 @@ def test_a_parameter_of_replays_is_refused_without_a_replay(source: str | None, 
 def test_other_parameters_without_an_effect_are_refused(bars: Path, tmp_path: Path) -> None:
     (mistake,) = mistakes(source="replay", replay_path=str(bars), interval="5")
     assert mistake.startswith("--interval / INTERVAL: has no effect on a replay as fast as possible")
+    (mistake,) = mistakes(source="yahoo_stream", symbols="AAPL", interval="5")
+    assert mistake == (
+        "--interval / INTERVAL: has no effect on a stream of prices; set PRODUCER_YAHOO_STREAM_RECONCILE_SECONDS for "
+        "the polls beside it, or leave it out"
+    )
     lines = tmp_path / "lines.jsonl"
     lines.write_bytes(encode([make_quote()]))
     (mistake,) = mistakes(source="replay", replay_path=str(lines), replay_stamp="start")
