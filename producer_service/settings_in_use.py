@@ -22,8 +22,10 @@ def settings_without_effect(
     def is_set(name: str) -> bool:
         return environment.get(name, "") not in ("", VARIABLES[name][0])
 
+    used = set(config.source_settings)
+    used.update(*(SOURCES[name].also_settings_of for name in config.source_settings))
     for definition in SOURCES.values():
-        if definition.name in config.source_settings:
+        if definition.name in used:
             continue
         prefix = definition.settings.model_config["env_prefix"]
         for field in definition.settings.model_fields:

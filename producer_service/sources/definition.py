@@ -35,6 +35,8 @@ class SourceDefinition(Generic[S]):
     prices: str = "prices"
     """What kind of prices it delivers, such as `simulated prices`."""
     settings: type[S]
+    also_settings_of: tuple[str, ...] = ()
+    """The other sources whose settings hold for this one too."""
     needs_symbols: bool
     """Whether the user must name the symbols, because the source cannot know them."""
     is_fixed: bool = False

@@ -7,6 +7,7 @@ from pydantic_settings import SettingsConfigDict
 
 from producer_service.sources import PushedSource
 from producer_service.sources.definition import SourceDefinition, SourceSettings
+from producer_service.sources.yahoo import DEFINITION as YAHOO
 from producer_service.sources.yahoo import YahooSettings
 
 MIN_RECONCILE_SECONDS, MAX_RECONCILE_SECONDS = 5, 3_600
@@ -44,6 +45,7 @@ DEFINITION = SourceDefinition(
     description="Yahoo Finance, streamed",
     prices="Yahoo's streamed prices",
     settings=YahooStreamSettings,
+    also_settings_of=(YAHOO.name,),
     needs_symbols=True,
     open=_open,
 )

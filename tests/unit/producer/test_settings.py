@@ -129,12 +129,14 @@ def test_a_wrong_setting_of_a_source_that_is_not_used_is_a_mistake_and_a_missing
         ({"JOURNAL_SYNC_SECONDS": "5", "JOURNAL_DIR": "/journal"}, []),
         ({"BEFORE_OPEN_SECONDS": "5"}, ["PRODUCER_BEFORE_OPEN_SECONDS"]),
         ({"YAHOO_EXTENDED_HOURS": "true"}, []),
+        ({"SOURCE": "yahoo_stream", "YAHOO_EXTENDED_HOURS": "true"}, []),
+        ({"SOURCE": "synthetic", "YAHOO_EXTENDED_HOURS": "true"}, ["PRODUCER_YAHOO_EXTENDED_HOURS"]),
     ],
 )
 def test_settings_without_effect_are_named(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], without_effect: list[str]
 ) -> None:
-    config = configure(monkeypatch, **GOOD, CALENDAR="always", **variables)
+    config = configure(monkeypatch, **(GOOD | variables), CALENDAR="always")
     environment = {PREFIX + name: value for name, value in variables.items()}
     us = WatchGroup(name="us", symbols=("AAPL",), interval_seconds=1, calendar="always", source="yahoo")
     hours = MarketHours(["always"], lambda *_: OPEN_ALWAYS, datetime(2026, 11, 23, tzinfo=UTC))
