@@ -74,7 +74,7 @@ def test_the_deployment_guide_counts_the_alarms() -> None:
 
 
 def test_the_deployment_guide_and_the_readme_have_the_dollars_of_the_bill() -> None:
-    """`tests/infra/test_cost_page.py` compares the page of costs with the bill itself."""
+    """`tests/unit/costs/test_cost_page.py` compares the page of costs with the bill itself."""
     page = (ROOT / "docs" / "cost.md").read_text(encoding="utf-8")
     month, fixed = re.findall(r"--symbols 24 --interval 10 --brief\n.*; \$([\d.]+) a month, of which \$([\d.]+)", page)[
         0
@@ -82,6 +82,18 @@ def test_the_deployment_guide_and_the_readme_have_the_dollars_of_the_bill() -> N
     assert f"The fixed costs are about ${float(fixed):.0f} a month." in GUIDES["deploy.md"]
     assert f"about ${float(month):.0f} (" in GUIDES["deploy.md"]
     assert f"(about ${float(fixed):.0f} a\n  month fixed)" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_has_the_dollars_of_a_million_quotes() -> None:
+    page = (ROOT / "docs" / "cost.md").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    bills = dict(re.findall(r"^\$ stockstream bill(.*) --brief\n\$([\d.]+) per million", page, re.MULTILINE))
+    rows = re.findall(r'\| `make bill(?: BILL_ARGS="(.*)")?` \| \$([\d.]+) \|', readme)
+    assert len(rows) == 3
+    for options, dollars in rows:
+        places = len(dollars.partition(".")[2])
+        assert dollars == f"{float(bills[f' {options}'.rstrip()]):.{places}f}"
+    assert f"costs ${rows[0][1]} with a row for every quote, or ${rows[1][1]} with a row a minute" in readme
 
 
 def test_the_readme_has_the_dollars_that_fast_mode_adds() -> None:
