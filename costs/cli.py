@@ -49,7 +49,10 @@ def show(  # noqa: PLR0917  (options, by name)
     ] = "every",
     latency: Annotated[
         Latency,
-        typer.Option(help="How Lambda reads the stream. cheap: it polls. fast: Kinesis pushes records to a consumer."),
+        typer.Option(
+            help="How Lambda reads the stream (Latency). cheap: it polls once a second. fast: Kinesis pushes records to a "
+            "consumer, which costs more."
+        ),
     ] = "cheap",
     window: Annotated[
         float,
@@ -105,7 +108,7 @@ def show(  # noqa: PLR0917  (options, by name)
     Every poll is assumed to bring a new quote of every symbol. Storage is what it costs to keep this month's data until
     they expire. In the long run, that is also the storage that a month is billed for.
 
-    Names in parentheses are parameters of the templates or settings of the producer. --latency is Latency.
+    Names in parentheses are parameters of the templates or settings of the producer.
     """
     if latency == "fast" and window:
         raise typer.BadParameter("a window has no effect with --latency fast", param_hint="--window")
@@ -174,8 +177,8 @@ def _show(setup: Setup, priced: Bill, price_table: Prices) -> None:
     out.print(
         f"{setup.lanes} lanes, {setup.shards} shard{'s' if setup.shards > 1 else ''}; a quote takes "
         f"{sizes.line:.0f} bytes on the stream, {sizes.archived_line:.0f} in the archive and {sizes.row:.0f} as a row; "
-        f"a lane takes {sizes.state * setup.symbols_of_lane / KIB:.1f} KB in its item and "
-        f"{sizes.checkpoint * setup.symbols_of_lane / KIB:.1f} KB in its checkpoint"
+        f"the state of a lane takes {sizes.state * setup.symbols_of_lane / KIB:.1f} KB, and its checkpoint "
+        f"{sizes.checkpoint * setup.symbols_of_lane / KIB:.1f} KB"
     )
     if priced.parallelization > 1:
         out.print(
