@@ -280,7 +280,7 @@ class _LaneFold:
         return replace(state, bar=None, alert_states=alert_states)
 
     def _set_indicators(self, symbol: str, after: Indicators) -> None:
-        """Change a symbol's indicators in a way that the log cannot tell, because it knows only closed minutes."""
+        """Change a symbol's indicators in a way that the log cannot express, because it has only closed minutes."""
         before = self._indicators.pop(symbol, None)
         if after != Indicators():
             self._indicators[symbol] = indicators.pack(after)
