@@ -50,8 +50,8 @@ def show(  # noqa: PLR0917  (options, by name)
     latency: Annotated[
         Latency,
         typer.Option(
-            help="How Lambda reads the stream (Latency). cheap: it polls once a second. fast: Kinesis pushes records to a "
-            "consumer, which costs more."
+            help="How Lambda reads the stream (Latency). cheap: it polls once a second. fast: Kinesis pushes records "
+            "to a consumer, which costs more."
         ),
     ] = "cheap",
     window: Annotated[
