@@ -96,7 +96,10 @@ class Stage:
         self._published: set[tuple[int, str]] = set()
 
     def deploy(self, package: Path, *options: str, code: int = 0) -> str:
-        """Run the command with the zip of a release, while no alarm fires. Returns what it says."""
+        """Run the command with the zip of a release, while no alarm fires. Returns what it says.
+
+        Afterwards, nothing happens any more while the alarms watch a release.
+        """
         for alarm in self.client("cloudwatch").describe_alarms()["MetricAlarms"]:
             self.client("cloudwatch").set_alarm_state(AlarmName=alarm["AlarmName"], StateValue="OK", StateReason="test")
         with pytest.MonkeyPatch.context() as patch:
@@ -104,6 +107,7 @@ class Stage:
             patch.setattr(boto3, "client", lambda name, **_: self._clients.get(name) or self.client(name))
             command = ["deploy", "--stage", "rollout", "--architecture", "native", "--yes", *options]
             done = CliRunner().invoke(cli.app, command)
+        self.triggers.meanwhile = lambda: None
         assert done.exit_code == code, done.output
         return done.output
 
@@ -358,7 +362,6 @@ def test_a_lane_goes_through_both_versions_of_its_state_and_loses_and_repeats_no
 
         stage.triggers.meanwhile = meanwhile
         assert "was rolled back" in stage.deploy(bad, code=1)
-        stage.triggers.meanwhile = lambda: None
         market.trade()
         assert market.version() == 1
 
