@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
-import msgspec
+from msgspec.structs import replace
 
 from aws_requests import Unavailable
-from lane_state import WHOLE, LaneState, Position, Publication
+from lane_state import START, WHOLE, LaneState, Position, Publication
 from processor_lambda import archive, checkpoints
 from processor_lambda.alerts import Rules
 from processor_lambda.checkpoints import Carried
@@ -138,6 +138,8 @@ class Processor:
             for lane, stored in self._states.read([lane for lane in lanes if lane not in read]).items():
                 state = checkpoints.restored(stored.state, stored.checkpoint)
                 if state is not None:
+                    if state.position == START:  # a new lane, or one whose item is lost but whose mark is not
+                        state = replace(state, published=stored.published)
                     read[lane] = Stored(state, stored.published)
             if len(read) == len(lanes):
                 return read
@@ -162,7 +164,7 @@ class Processor:
             refused = messages_of(parsed, self._settings.release)
             if isinstance(refused, Overflow):
                 address = self._archive.put(refused.key, refused.body)
-                messages.append(msgspec.structs.replace(refused.message, object=address))
+                messages.append(replace(refused.message, object=address))
             else:
                 messages += refused
         self._quarantine.put(messages)
