@@ -146,8 +146,9 @@ class Processor:
         lane = next(lane for lane in lanes if lane not in read)
         raise Unavailable(
             f"the items {lane} and {lane}#indicators of the state table do not fit. If this lasts, somebody has changed"
-            " one of them: restore both as they were at one time, or delete both. Without them, the lane's symbols"
-            " start from their stored bars; rebuild the bars of the day afterwards"
+            " one of them: set MappingState=Disabled and deploy, restore both as they were at one time or delete both,"
+            " and set MappingState=Enabled. Without them, the lane's symbols start from their stored bars; rebuild the"
+            " bars of the day afterwards"
         )
 
     def _write(self, batch: Sequence[ParsedRecord], counts: Counter[str]) -> datetime | None:
