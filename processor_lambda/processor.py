@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
-import msgspec
+from msgspec.structs import replace
 
 from aws_requests import Unavailable
-from lane_state import WHOLE, LaneState, Position, Publication
+from lane_state import START, WHOLE, LaneState, Position, Publication
 from processor_lambda import archive, checkpoints
 from processor_lambda.alerts import Rules
 from processor_lambda.checkpoints import Carried
@@ -138,14 +138,17 @@ class Processor:
             for lane, stored in self._states.read([lane for lane in lanes if lane not in read]).items():
                 state = checkpoints.restored(stored.state, stored.checkpoint)
                 if state is not None:
+                    if state.position == START:  # a new lane, or one whose item is lost but whose mark is not
+                        state = replace(state, published=stored.published)
                     read[lane] = Stored(state, stored.published)
             if len(read) == len(lanes):
                 return read
         lane = next(lane for lane in lanes if lane not in read)
         raise Unavailable(
             f"the items {lane} and {lane}#indicators of the state table do not fit. If this lasts, somebody has changed"
-            " one of them: restore both as they were at one time, or delete both. Without them, the lane's symbols"
-            " start from their stored bars; rebuild the bars of the day afterwards"
+            " one of them: set MappingState=Disabled and deploy, restore both as they were at one time or delete both,"
+            " and set MappingState=Enabled. Without them, the lane's symbols start from their stored bars; rebuild the"
+            " bars of the day afterwards"
         )
 
     def _write(self, batch: Sequence[ParsedRecord], counts: Counter[str]) -> datetime | None:
@@ -162,7 +165,7 @@ class Processor:
             refused = messages_of(parsed, self._settings.release)
             if isinstance(refused, Overflow):
                 address = self._archive.put(refused.key, refused.body)
-                messages.append(msgspec.structs.replace(refused.message, object=address))
+                messages.append(replace(refused.message, object=address))
             else:
                 messages += refused
         self._quarantine.put(messages)

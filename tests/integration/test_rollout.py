@@ -285,7 +285,8 @@ class Market:
 
     def __init__(self, stage: Stage) -> None:
         self.stage, self.minutes = stage, 0
-        self._state, self._fold = LaneState(), Fold(read_rules(DEFAULT_FILE, Decimal(5)))
+        percent = Decimal(stage.live()["Environment"]["Variables"]["ANOMALY_PERCENT"])
+        self._state, self._fold = LaneState(), Fold(read_rules(DEFAULT_FILE, percent))
         self.decided: list[Publication] = []
 
     def trade(self, exchange: str | None = None) -> None:

@@ -364,20 +364,20 @@ MUTANTS = {
     ),
     "mark after publishing": Mutant(_with_ports(state_table=MarksBeforePublishing), invariants.no_alert_is_lost),
     "raise the marks lane by lane": Mutant(
-        Build(processor=_MarksAtEnd), invariants.an_alert_repeats_only_after_a_fault_before_its_mark, first_seed=50
+        Build(processor=_MarksAtEnd), invariants.an_alert_repeats_only_after_a_fault_before_its_mark, first_seed=290
     ),
     "mark when all alerts are published": Mutant(
-        _with_ports(topic=MarksByCount), invariants.no_alert_is_lost, first_seed=120
+        _with_ports(topic=MarksByCount), invariants.no_alert_is_lost, first_seed=210
     ),
     "never lower a mark": Mutant(_with_ports(state_table=LoweringMarks), invariants.the_published_mark_never_falls),
     "fail after a conflict with a fresh read": Mutant(
-        Build(processor=_IgnoresConflicts), invariants.bars_equal_one_undisturbed_pass, first_seed=60
+        Build(processor=_IgnoresConflicts), invariants.bars_equal_one_undisturbed_pass, first_seed=220
     ),
     "read again after a conflict with a warm copy": Mutant(
         Build(processor=_FailsOnStaleCopy), invariants.no_batch_fails_without_a_fault
     ),
     "keep a copy warm only when it is published": Mutant(
-        Build(processor=_WarmBeforePublishing), invariants.no_alert_is_lost, first_seed=20
+        Build(processor=_WarmBeforePublishing), invariants.no_alert_is_lost, first_seed=70
     ),
     "fail a batch after a failure": Mutant(Build(processor=_IgnoresFailures), invariants.each_identity_is_one_row),
     "report a failure at the first record": Mutant(
@@ -397,7 +397,7 @@ MUTANTS = {
         _with_ports(state_table=OnlyAlertsOfCurrentRules), invariants.no_alert_is_lost
     ),
     "drop the log once its checkpoint is stored": Mutant(
-        _with_ports(state_table=AssumesCheckpointsStored), invariants.no_batch_fails_without_a_fault
+        _with_ports(state_table=AssumesCheckpointsStored), invariants.no_batch_fails_without_a_fault, first_seed=120
     ),
     "write a checkpoint after the commit": Mutant(
         _with_ports(state_table=CheckpointsBeforeCommit), invariants.no_batch_fails_without_a_fault

@@ -12,8 +12,9 @@ from aws_limits import MESSAGE_BATCH
 from processor_lambda.records import Record
 from replica.event_source.mapping import UNLIMITED, EventSourceMapping
 from tests.model.cloud import ItemKind
+from tests.model.event_source import EventSource
 from tests.model.lambda_function import CALLS, Fault, FaultKind, Instance, Invocation
-from tests.model.runs import REAL, Build, Run, play
+from tests.model.runs import REAL, Build, MakeSource, Run, play
 from tests.model.scenarios import random_scenario
 
 ALL_KINDS: tuple[FaultKind, ...] = (*get_args(FaultKind), "abandoned", "partial")
@@ -113,7 +114,7 @@ COSTS = ((1, 4_000), (40, 4_000), (40, 3))
 each minute or after some commits, and some logs are too long."""
 
 
-def play_seed(seed: int, build: Build = REAL) -> Run:
+def play_seed(seed: int, build: Build = REAL, source_of: MakeSource = EventSource) -> Run:
     """Play the run of a seed."""
     rng = random.Random(seed)
     mapping = mapping_of(
@@ -138,4 +139,5 @@ def play_seed(seed: int, build: Build = REAL) -> Run:
             read_order=read_order,
             versions=(of_states.choice(versions) for _ in count()),
             row_resolution=rng.choice(("every", "every", "minute")),
+            source_of=source_of,
         )

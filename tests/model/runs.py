@@ -33,6 +33,9 @@ from tests.model.lambda_function import BatchProcessor, Function, Invocation, Sc
 from tests.model.scenarios import Scenario, heartbeat
 from tests.model.streams import KEYS, Stream, lambda_record
 
+MakeSource = Callable[[Stream, EventSourceMapping, Function, Scheduler], Source]
+"""Makes what delivers a stream."""
+
 END_SECONDS = (3500, 3560)
 """The times of the heartbeats that end a run, without its months of silence. They are later than all quotes of a
 scenario, and not later than the arrival of their records. There are two for each lane, because the first may close bars
@@ -123,7 +126,7 @@ def play(
     read_order: Sequence[ItemKind] = ("state", "mark", "checkpoint"),
     versions: Iterator[int] | None = None,
     row_resolution: Resolution = "every",
-    source_of: Callable[[Stream, EventSourceMapping, Function, Scheduler], Source] = EventSource,
+    source_of: MakeSource = EventSource,
 ) -> Run:
     """Deliver a scenario, redrive discarded records until there are none, and end each lane with heartbeats."""
     cloud = build.cloud()

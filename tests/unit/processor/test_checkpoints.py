@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from random import Random
 from unittest.mock import patch
@@ -231,6 +232,25 @@ def test_the_numbers_go_on_after_the_item_of_a_lane_is_lost(shard: Shard) -> Non
     assert all(number > numbers[lane] for lane, number in checkpoint_numbers(world).items())
     for lane in world.states:
         assert state_of(world, lane).symbols.keys() == state_of(one_pass(shard), lane).symbols.keys()
+
+
+def test_what_is_pending_is_published_after_the_item_of_a_lane_is_lost(shard: Shard) -> None:
+    """The mark of the lane is not lost. New publications have numbers above it, or they would count as published."""
+    world = World()
+    processor_of(world).process(shard.records[:-4])
+    world.states.clear()
+
+    def die(call: str) -> None:
+        if call == "states.commit done":
+            raise TimeoutError
+
+    world.fault = die
+    for record in shard.records[-4:]:
+        with suppress(TimeoutError):
+            processor_of(world).process([record])
+    world.fault = lambda _: None
+    processor_of(world).process(shard.records)
+    assert world.bar_rows.keys() == one_pass(shard).bar_rows.keys()
 
 
 def checkpoint_numbers(world: World) -> dict[str, int]:
