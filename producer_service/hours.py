@@ -57,7 +57,7 @@ class Hours:
         return Phase(is_open=False, since=current.closes if current else None, opens=opens, closes=closes)
 
     def held_at(self, moment: datetime, *, settling: timedelta, stamped_before: timedelta) -> datetime | None:
-        """The earliest event time of a session's last price that a poll at a moment cannot have brought.
+        """The earliest event time of a session's last price that a poll at a moment cannot bring.
 
         That session settles at the moment, or its close is the next one. None if no close is known. A session settles
         for a time after its close, but not longer than to the next open. The event times of prices that come then may

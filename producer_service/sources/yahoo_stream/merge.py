@@ -69,6 +69,17 @@ class Merge:
         self._names = {symbol.upper(): symbol for symbol in symbols}
         self._extended_hours = extended_hours
         self._latest: dict[str, _Latest] = {}
+        self._left: dict[str, datetime] = {}
+        """The second of the newest trade of each symbol that was left to a poll and that no poll has brought."""
+
+    @property
+    def is_poll_needed(self) -> bool:
+        """Whether a trade was left to a poll that has not brought it yet."""
+        return bool(self._left)
+
+    def complete(self, complete_to: datetime) -> None:
+        """A poll was complete: no trade before this time is still to come."""
+        self._left = {symbol: second for symbol, second in self._left.items() if second >= complete_to}
 
     def polled(self, quotes: Iterable[Quote]) -> Merged:
         """What to deliver of the quotes of a poll, which has at most one of each symbol."""
@@ -76,6 +87,8 @@ class Merge:
         missed = corrected = 0
         for quote in quotes:
             before = self._latest.get(quote.symbol)
+            if quote.symbol in self._left and quote.event_time >= self._left[quote.symbol]:
+                del self._left[quote.symbol]
             prices = frozenset((quote.price,))
             if before is not None and quote.event_time > before.quote.event_time:
                 missed += before.time is not None
@@ -102,6 +115,7 @@ class Merge:
             second = trade.time.replace(microsecond=0)
             if before is None or (second > before.quote.event_time and not self._continues(before.quote, trade)):
                 needs_poll = True
+                self._left[name] = max(second, self._left.get(name, second))
             elif second > before.quote.event_time or (
                 second == before.quote.event_time and _is_newer_within_second(before, trade)
             ):

@@ -269,6 +269,18 @@ def test_what_is_pushed_says_nothing_about_missing_symbols_and_pauses(listen: Li
     assert (status.missing, status.inactive, status.paused_until) == (("MSFT",), ("MSFT",), until)
 
 
+def test_a_poll_beside_a_stream_says_nothing_about_a_group_that_it_did_not_ask_for(listen: Listen) -> None:
+    both = FetchResult(missing=("AAPL", "MSFT"), complete_to=OPEN, asked_at=OPEN, asked=("AAPL", "MSFT"))
+    later = OPEN + timedelta(minutes=1)
+    one = FetchResult(complete_to=later, asked_at=later, asked=("AAPL",))
+    bench, source, _ = listen([both, one, OPEN_END], groups=("us", "more"))
+    wait_for(source.is_quiet)
+
+    us, more = bench.states
+    assert (us.poll_status.missing, us.progress.completed_at, us.progress.complete_to) == ((), later, later)
+    assert (more.poll_status.missing, more.progress.completed_at, more.progress.complete_to) == (("MSFT",), OPEN, OPEN)
+
+
 def test_a_poll_beside_a_stream_counts_from_its_beginning(listen: Listen) -> None:
     began = OPEN - timedelta(seconds=3)
     bench, source, _ = listen([FetchResult(complete_to=OPEN - timedelta(seconds=13), asked_at=began), OPEN_END])

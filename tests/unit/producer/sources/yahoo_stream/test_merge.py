@@ -277,7 +277,7 @@ class Run:
         self.late += found.late
 
 
-@settings(max_examples=sized(50, 1_500), deadline=None)
+@settings(max_examples=sized(25, 1_500), deadline=None)
 @given(market=markets(), data=st.data())
 def test_nothing_of_the_polls_is_lost_and_no_revision_is_false(market: Market, data: st.DataObject) -> None:
     run = Run(market, has_volume=True)
@@ -317,7 +317,7 @@ def test_nothing_of_the_polls_is_lost_and_no_revision_is_false(market: Market, d
         before = quote
 
 
-@settings(max_examples=sized(30, 1_000), deadline=None)
+@settings(max_examples=sized(20, 1_000), deadline=None)
 @given(market=markets(), data=st.data())
 def test_without_volumes_the_polls_are_the_truth(market: Market, data: st.DataObject) -> None:
     run = Run(market, has_volume=False)
