@@ -191,6 +191,9 @@ def _with_day(latest: Quote, polled: Quote) -> Quote:
     if polled.market_state != latest.market_state:
         return latest
     highs, lows = (latest.high, polled.high), (latest.low, polled.low)
+    if (polled.open, polled.previous_close) != (latest.open, latest.previous_close):
+        # Another day has begun, as of coins and currencies, which trade without a break.
+        highs, lows = (latest.price, polled.high), (latest.price, polled.low)
     return replace(
         latest,
         open=polled.open,

@@ -222,6 +222,16 @@ def test_the_high_and_the_low_follow_the_trades_and_the_polls() -> None:
     ]
 
 
+def test_the_high_and_the_low_of_a_coin_are_those_of_its_new_day() -> None:
+    merge = merge_with(polled(10, high=Decimal(150), low=Decimal(50), previous_close=Decimal(90)))
+    merge.streamed([trade(12, "103")])
+
+    merge.polled([polled(11, "100", high=Decimal(102), low=Decimal(99), previous_close=Decimal(110))])
+    (quote,) = merge.streamed([trade(13, "101")]).quotes
+
+    assert (quote.high, quote.low, quote.previous_close) == (Decimal(103), Decimal(99), Decimal(110))
+
+
 class Market(msgspec.Struct, frozen=True):
     """The true trades of a symbol, each with its second, exact price and volume of the day."""
 
