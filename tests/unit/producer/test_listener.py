@@ -258,6 +258,19 @@ def test_the_status_shows_the_connection_and_its_gap(listen: Listen) -> None:
     assert bench.count("pushed_gap_open") == 1
 
 
+def test_a_gap_at_the_end_of_a_session_is_none_while_the_exchange_is_closed(tmp_path: Path) -> None:
+    closed = replace(OPEN_ALWAYS, name="closed", sessions=(), zone="UTC")
+    bench = Bench(FakeSource(), tmp_path, group("x", ("MSFT",), calendar="closed"), calendars={"closed": closed})
+    gap = ConnectionReport(connected_since=None, gap_since=OPEN)
+    try:
+        bench.intake.accept(bench.states[0], OPEN, FetchResult(connection=gap))
+        assert bench.count("pushed_gap_open") == 1, "the last poll of the session is still to come"
+        bench.intake.accept(bench.states[0], OPEN, FetchResult(complete_to=OPEN, connection=gap))
+        assert bench.count("pushed_gap_open") == 0
+    finally:
+        bench.close()
+
+
 def test_what_is_pushed_says_nothing_about_missing_symbols_and_pauses(listen: Listen) -> None:
     until = OPEN + timedelta(minutes=1)
     polled = FetchResult(missing=("MSFT",), inactive=("MSFT",), paused_until=until)
