@@ -133,7 +133,7 @@ def listen(make_source: MakeSource, yahoo: LocalYahoo) -> Iterator[Listen]:
         source = YahooStreamSource(
             SYMBOLS,
             make_source(),
-            reconcile_seconds=60,
+            reconcile_seconds=20,
             monotonic=market.uptime,
             jitter=lambda: 0.1,
             connection={"ping_seconds": 0.5, "open_seconds": 0.5, **connection},
