@@ -43,6 +43,8 @@ class Merged(msgspec.Struct, frozen=True, kw_only=True):
     """The quotes of a poll that are newer than everything that was streamed of their symbols."""
     corrected: int = 0
     """The quotes of a poll that replace what was streamed."""
+    newest: datetime | None = None
+    """The time of the newest quote of a poll that is newer than everything that was known of its symbol."""
     trades: tuple[Trade, ...] = ()
     """The trades that became quotes."""
     needs_poll: bool = False
@@ -85,11 +87,14 @@ class Merge:
         """What to deliver of the quotes of a poll, which has at most one of each symbol."""
         delivered: list[Quote] = []
         missed = corrected = 0
+        newest: datetime | None = None
         for quote in quotes:
             before = self._latest.get(quote.symbol)
             if quote.symbol in self._left and quote.event_time >= self._left[quote.symbol]:
                 del self._left[quote.symbol]
             prices = frozenset((quote.price,))
+            if before is None or quote.event_time > before.quote.event_time:
+                newest = quote.event_time if newest is None else max(newest, quote.event_time)
             if before is not None and quote.event_time > before.quote.event_time:
                 missed += before.time is not None
             elif before is not None:
@@ -100,7 +105,7 @@ class Merge:
                 prices |= before.prices
             self._latest[quote.symbol] = _Latest(quote, None, prices)
             delivered.append(quote)
-        return Merged(quotes=tuple(delivered), missed=missed, corrected=corrected)
+        return Merged(quotes=tuple(delivered), missed=missed, corrected=corrected, newest=newest)
 
     def streamed(self, trades: Iterable[Trade]) -> Merged:
         """What to deliver of some trades, in the order in which they were received."""

@@ -50,9 +50,9 @@ class Reconciler:
 
     - A poll is due every `poll_seconds`, at once when the connection is lost or opened, when a trade is left to it, and
       when more symbols are due.
-    - `complete_to` advances with the polls. With the stream it advances while there is no gap, no trade is left to a
-      poll, the last complete poll asked for all symbols that are due, and all groups of them trade. It is less by the
-      allowance for delays that that poll made.
+    - `complete_to` advances with the polls. With the stream it advances while there is no gap, the connection is not
+      silent, no trade is left to a poll, the last complete poll asked for all symbols that are due, and all groups of
+      them trade. It is less by the allowance for delays that that poll made.
     """
 
     def __init__(self, symbols: Sequence[str], *, extended_hours: bool, poll_seconds: float, started: float) -> None:
@@ -97,8 +97,11 @@ class Reconciler:
             self._allowance = began.at - result.complete_to
             self._polled = frozenset(began.due)
             self._merge.complete(result.complete_to)
+        connected, newest = self._connected_since, merged.newest
         self._continuity = self._continuity.after_poll(
-            began.uptime, is_complete=result.complete_to is not None, has_news=merged.missed > 0
+            began.uptime,
+            is_complete=result.complete_to is not None,
+            has_news=connected is not None and newest is not None and newest > connected,
         )
         self._count(missed=merged.missed, corrected=merged.corrected)
         return self._deliver(replace(result, quotes=merged.quotes, asked_at=began.at, asked=began.due), now)
@@ -156,7 +159,7 @@ class Reconciler:
         return self._deliver(FetchResult(failures=(failure,), is_push=True), now)
 
     def _push(self, now: Moment, quotes: tuple[Quote, ...], *, complete_at: datetime) -> FetchResult:
-        is_continuous = self._connected_since is not None and self.gap is None and self._has_brought_all(now)
+        is_continuous = self.gap is None and self._has_brought_all(now) and self._continuity.is_alive(now.uptime)
         knows_how_far = is_continuous and now.is_trading and now.all_trade
         complete_to = complete_at - self._allowance if knows_how_far and self._allowance is not None else None
         return self._deliver(FetchResult(quotes=quotes, complete_to=complete_to, is_push=True), now)

@@ -214,7 +214,8 @@ def test_complete_to_stands_still_until_a_poll_has_asked_for_all_symbols_that_ar
     polled = bench.reconciler.polled(more, delayed, moment(21))
 
     assert polled.asked == ("AAPL", "VOD.L")
-    assert complete_to(bench.reconciler.quiet(moment(40, due=more.due))) == 40 - 900
+    bench.stream(trade(30), seconds=30)
+    assert complete_to(bench.reconciler.quiet(moment(41, due=more.due))) == 41 - 900
 
 
 def test_complete_to_stands_still_in_a_gap_unless_a_poll_advances_it(bench: Bench) -> None:
@@ -246,6 +247,29 @@ def test_a_connection_that_misses_what_a_poll_brings_has_stalled(bench: Bench) -
     assert stalled.failures[0].reason == "timeout"
     assert (report(stalled).gaps, report(stalled).gap_since) == (("stalled",), moment(6).at)
     assert bench.takes_poll(6 + STALLED_SECONDS)
+
+
+def test_a_silent_connection_advances_complete_to_for_seconds_only(bench: Bench) -> None:
+    bench.stream(trade(6), seconds=6)
+    assert complete_to(bench.reconciler.quiet(moment(35))) == 35 - 10
+    assert complete_to(bench.reconciler.quiet(moment(45))) is None
+    assert complete_to(bench.poll(66, event_second=6)) == 66 - 10
+    assert complete_to(bench.reconciler.quiet(moment(80))) is None
+    assert complete_to(bench.stream(trade(81), seconds=81)) == 81 - 10
+
+
+def test_another_connection_that_is_as_silent_has_stalled_as_soon(bench: Bench) -> None:
+    bench.stream(trade(6), seconds=6)
+    bench.poll(25, event_second=24)
+    assert bench.reconciler.stalls(moment(6 + STALLED_SECONDS)) is not None
+    bench.poll(36, event_second=36)
+    bench.reconciler.opened(moment(40))
+    assert report(bench.poll(45, event_second=39)).gap_since is None
+    assert bench.reconciler.stalls(moment(40 + STALLED_SECONDS)) is None, "the trade is older than the connection"
+
+    bench.poll(75, event_second=74)
+
+    assert bench.reconciler.stalls(moment(76)) is not None
 
 
 def test_a_quiet_market_is_no_stall(bench: Bench) -> None:
