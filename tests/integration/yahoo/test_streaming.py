@@ -238,6 +238,14 @@ def test_an_endpoint_that_never_answers_is_tried_again(listen: Listen, yahoo: Lo
     listening.check()
 
 
+def test_a_source_ends_promptly_while_the_endpoint_does_not_answer(listen: Listen, yahoo: LocalYahoo) -> None:
+    yahoo.add_fault(STREAMER, delay=60)
+    listening = listen(open_seconds=60)
+    wait_until(lambda: any(each.host.startswith("streamer") for each in yahoo.requests("/")), "an attempt to connect")
+
+    assert listening.stop() < 2
+
+
 WATCHLIST = """
 [[group]]
 name = "coins"
