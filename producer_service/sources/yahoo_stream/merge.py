@@ -48,7 +48,7 @@ class Merged(msgspec.Struct, frozen=True, kw_only=True):
     trades: tuple[Trade, ...] = ()
     """The trades that became quotes."""
     needs_poll: bool = False
-    """Whether a trade was left to a poll."""
+    """Whether a trade was left to a poll, after none of its symbol was."""
 
 
 class _Latest(msgspec.Struct, frozen=True):
@@ -119,7 +119,7 @@ class Merge:
             before = self._latest.get(name)
             second = trade.time.replace(microsecond=0)
             if before is None or (second > before.quote.event_time and not self._continues(before.quote, trade)):
-                needs_poll = True
+                needs_poll |= name not in self._left
                 self._left[name] = max(second, self._left.get(name, second))
             elif second > before.quote.event_time or (
                 second == before.quote.event_time and _is_newer_within_second(before, trade)

@@ -185,6 +185,17 @@ def test_the_first_trade_of_a_symbol_is_left_to_a_poll() -> None:
     assert Merge([SYMBOL], extended_hours=False).streamed([trade(12)]).needs_poll
 
 
+def test_a_symbol_that_polls_never_bring_asks_for_no_more_of_them() -> None:
+    merge = Merge([SYMBOL], extended_hours=False)
+    asked = []
+    for second in range(12, 40):
+        asked.append(merge.streamed([trade(second)]).needs_poll)
+        merge.complete(OPEN + timedelta(seconds=second - 10))
+
+    assert asked == [True] + 27 * [False]
+    assert merge.is_poll_needed, "so polls come more often, and no poll after another at once"
+
+
 def test_symbols_that_were_not_asked_for_are_ignored() -> None:
     other = msgspec.structs.replace(trade(12), symbol="MSFT")
 
