@@ -19,9 +19,9 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """How far a group has come."""
 
     completed_at: datetime | None = None
-    """When the last complete poll began: the last one without a failure."""
+    """When the last complete poll began: the last one without a failure. What is pushed beside polls is none."""
     complete_to: datetime | None = None
-    """That poll's `complete_to`: no quote of the group with an earlier event time is still to come."""
+    """That poll's `complete_to`, or what was pushed after it: no quote with an earlier event time is still to come."""
     delay: timedelta = timedelta()
     """The longest delay that any quote of the group has declared."""
     ended: bool = False
@@ -33,7 +33,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
             return msgspec.structs.replace(self, ended=result.ended)
         delay = max((quote.delay_minutes or 0 for quote in result.quotes), default=0)
         return Progress(
-            completed_at=asked_at,
+            completed_at=self.completed_at if result.is_push else asked_at,
             complete_to=result.complete_to,
             delay=max(self.delay, timedelta(minutes=delay)),
             ended=result.ended,
@@ -105,8 +105,8 @@ class GroupState:
 
         - While the group is closed and no poll is due, nothing comes before it opens. So the group is complete up to
           the clock, less the delay that its quotes declare.
-        - While a session settles, it is not complete past the close, whose official price may come late. That is so
-          until a poll that began after the session settled.
+        - It is not complete past a close, whose official price may come late, until a poll that began after the session
+          settled. What is pushed does not bring that price.
 
         With `tradings`, this is about the group's symbols that trade so.
         """

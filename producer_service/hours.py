@@ -57,15 +57,22 @@ class Hours:
         return Phase(is_open=False, since=current.closes if current else None, opens=opens, closes=closes)
 
     def held_at(self, moment: datetime, *, settling: timedelta, stamped_before: timedelta) -> datetime | None:
-        """The earliest event time of a price that is still to come while a session settles; None if none settles.
+        """The earliest event time of a session's last price that a poll at a moment cannot bring.
 
-        A session settles for a time after its close, but not longer than to the next open. The event times of prices
-        that come then may be up to `stamped_before` before the close.
+        That session settles at the moment, or its close is the next one. None if no close is known. A session settles
+        for a time after its close, but not longer than to the next open. The event times of prices that come then may
+        be up to `stamped_before` before the close.
         """
         index = bisect_right(self.sessions, moment, key=attrgetter("opens"))
-        if index == 0 or (closes := self.sessions[index - 1].closes) == LATEST:
+        if index and moment < _after(self.sessions[index - 1].closes, settling):
+            index -= 1
+        if index == len(self.sessions) or (closes := self.sessions[index].closes) == LATEST:
             return None
-        return closes - stamped_before if closes - stamped_before <= moment < closes + settling else None
+        return closes - stamped_before
+
+
+def _after(time: datetime, margin: timedelta) -> datetime:
+    return time if time == LATEST else time + margin
 
 
 ALWAYS_OPEN = (Session(EARLIEST, LATEST),)

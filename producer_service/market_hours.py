@@ -136,7 +136,7 @@ class MarketHours:
         return hours
 
     def held_at(self, trading: Trading, moment: datetime, delay: timedelta) -> datetime | None:
-        """The earliest event time of a price of a settling session that is still to come; None if none settles."""
+        """The earliest event time of a session's last price that a poll at a moment cannot bring: see `Hours`."""
         return self._traded(trading).held_at(
             moment,
             settling=trading.settling + max(delay, trading.delay),

@@ -33,7 +33,7 @@ class PushedMetrics:
         self.gap_open = Gauge(
             "stockstream_pushed_gap_open",
             "1 while pushed prices may be missing, because the connection is lost or no poll has filled the gap yet; "
-            "otherwise 0. While it is 1, prices come from polls alone.",
+            "otherwise 0, and outside of the hours of polls. While it is 1, polls bring what the stream may miss.",
             registry=registry,
         )
         self.reconnects = Counter(

@@ -55,7 +55,7 @@ class Status:
             missing=len(_symbols(groups, "missing")),
             inactive=len(_symbols(groups, "inactive")),
             is_paused=any(_is_paused(state, now) for state in groups),
-            has_gap=any(_has_gap(state) for state in groups),
+            has_gap=any(_has_gap(state, now) for state in groups),
         )
 
     def page(self) -> bytes:
@@ -147,9 +147,10 @@ def _is_paused(state: GroupState, now: datetime) -> bool:
     return until is not None and until > now
 
 
-def _has_gap(state: GroupState) -> bool:
+def _has_gap(state: GroupState, now: datetime) -> bool:
+    """Whether there is a gap that polls fill. After the hours of a group nothing more is to come."""
     connection = state.poll_status.connection
-    return connection is not None and connection.gap_since is not None
+    return connection is not None and connection.gap_since is not None and state.is_due(now)
 
 
 def _listed(symbols: Iterable[str]) -> dict[str, Any]:

@@ -100,13 +100,18 @@ class FetchResult(msgspec.Struct, frozen=True, kw_only=True):
     """The quotes were pushed, so the result says nothing about symbols that it does not name."""
     asked_at: datetime | None = None
     """When a pushed source that also polls began the poll of this result. None for all other results."""
+    asked: tuple[str, ...] | None = None
+    """The symbols that this poll asked for. None: all of the source, or what was pushed."""
     connection: ConnectionReport | None = None
     """The connection of a pushed source, if it reports one."""
 
     def for_symbols(self, symbols: Collection[str]) -> FetchResult:
-        """The part of this result that concerns some symbols."""
+        """The part of this result that concerns some symbols. If none of them was asked for, it is no poll of them."""
+        is_asked = self.asked is None or any(symbol in symbols for symbol in self.asked)
         return replace(
             self,
+            complete_to=self.complete_to if is_asked else None,
+            is_push=self.is_push or not is_asked,
             quotes=tuple(quote for quote in self.quotes if quote.symbol in symbols),
             rejected=tuple(rejected for rejected in self.rejected if rejected.symbol in symbols),
             missing=tuple(symbol for symbol in self.missing if symbol in symbols),

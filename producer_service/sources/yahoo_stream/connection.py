@@ -156,7 +156,7 @@ class Connection:
             return Lost(reason, f"HTTP {status} from the streaming endpoint", is_refused)
         except TimeoutError as error:
             return Lost("timeout", f"the streaming endpoint does not answer: {error}")
-        except (OSError, EOFError, WebSocketException) as error:
+        except (OSError, EOFError, WebSocketException, ImportError) as error:  # it lacks a package for SOCKS proxies
             return Lost("connection", f"the stream ended: {type(error).__name__}: {error}")
 
     async def _serve(self, socket: ClientConnection) -> Lost | None:

@@ -41,7 +41,7 @@ class Continuity(msgspec.Struct, frozen=True, kw_only=True):
     heard: float | None = None
     """When a message last came, over any connection."""
     has_news: bool = False
-    """Whether a poll has brought a trade since then that was not streamed."""
+    """Whether a poll has brought a trade since then that was not streamed, and that is newer than the connection."""
     silent_connections: int = 0
     """How many connections in a row have brought nothing for `SILENT_SECONDS`."""
     gap: Gap | None = None
@@ -64,6 +64,10 @@ class Continuity(msgspec.Struct, frozen=True, kw_only=True):
         """A poll ended. It fills a gap if no request of it failed, and if there was a connection when it began."""
         is_filled = is_complete and self.connected is not None and self.connected <= began
         return replace(self, has_news=self.has_news or has_news, gap=None if is_filled else self.gap)
+
+    def is_alive(self, now: float) -> bool:
+        """Whether the connection is surely no silent one, because it has brought something in the last seconds."""
+        return self.connected is not None and self.heard is not None and now - self.heard < STALLED_SECONDS
 
     def is_stalled(self, now: float, *, is_trading: bool) -> bool:
         """Whether the connection should be given up, because it brings nothing while there are trades."""

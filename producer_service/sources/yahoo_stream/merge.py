@@ -43,10 +43,12 @@ class Merged(msgspec.Struct, frozen=True, kw_only=True):
     """The quotes of a poll that are newer than everything that was streamed of their symbols."""
     corrected: int = 0
     """The quotes of a poll that replace what was streamed."""
+    newest: datetime | None = None
+    """The time of the newest quote of a poll that is newer than everything that was known of its symbol."""
     trades: tuple[Trade, ...] = ()
     """The trades that became quotes."""
     needs_poll: bool = False
-    """Whether a trade was left to a poll."""
+    """Whether a trade was left to a poll, after none of its symbol was."""
 
 
 class _Latest(msgspec.Struct, frozen=True):
@@ -69,14 +71,30 @@ class Merge:
         self._names = {symbol.upper(): symbol for symbol in symbols}
         self._extended_hours = extended_hours
         self._latest: dict[str, _Latest] = {}
+        self._left: dict[str, datetime] = {}
+        """The second of the newest trade of each symbol that was left to a poll and that no poll has brought."""
+
+    @property
+    def is_poll_needed(self) -> bool:
+        """Whether a trade was left to a poll that has not brought it yet."""
+        return bool(self._left)
+
+    def complete(self, complete_to: datetime) -> None:
+        """A poll was complete: no trade before this time is still to come."""
+        self._left = {symbol: second for symbol, second in self._left.items() if second >= complete_to}
 
     def polled(self, quotes: Iterable[Quote]) -> Merged:
         """What to deliver of the quotes of a poll, which has at most one of each symbol."""
         delivered: list[Quote] = []
         missed = corrected = 0
+        newest: datetime | None = None
         for quote in quotes:
             before = self._latest.get(quote.symbol)
+            if quote.symbol in self._left and quote.event_time >= self._left[quote.symbol]:
+                del self._left[quote.symbol]
             prices = frozenset((quote.price,))
+            if before is None or quote.event_time > before.quote.event_time:
+                newest = quote.event_time if newest is None else max(newest, quote.event_time)
             if before is not None and quote.event_time > before.quote.event_time:
                 missed += before.time is not None
             elif before is not None:
@@ -87,7 +105,7 @@ class Merge:
                 prices |= before.prices
             self._latest[quote.symbol] = _Latest(quote, None, prices)
             delivered.append(quote)
-        return Merged(quotes=tuple(delivered), missed=missed, corrected=corrected)
+        return Merged(quotes=tuple(delivered), missed=missed, corrected=corrected, newest=newest)
 
     def streamed(self, trades: Iterable[Trade]) -> Merged:
         """What to deliver of some trades, in the order in which they were received."""
@@ -101,7 +119,8 @@ class Merge:
             before = self._latest.get(name)
             second = trade.time.replace(microsecond=0)
             if before is None or (second > before.quote.event_time and not self._continues(before.quote, trade)):
-                needs_poll = True
+                needs_poll |= name not in self._left
+                self._left[name] = max(second, self._left.get(name, second))
             elif second > before.quote.event_time or (
                 second == before.quote.event_time and _is_newer_within_second(before, trade)
             ):
@@ -177,6 +196,9 @@ def _with_day(latest: Quote, polled: Quote) -> Quote:
     if polled.market_state != latest.market_state:
         return latest
     highs, lows = (latest.high, polled.high), (latest.low, polled.low)
+    if (polled.open, polled.previous_close) != (latest.open, latest.previous_close):
+        # Another day has begun, as of coins and currencies, which trade without a break.
+        highs, lows = (latest.price, polled.high), (latest.price, polled.low)
     return replace(
         latest,
         open=polled.open,

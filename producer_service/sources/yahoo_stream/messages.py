@@ -7,7 +7,6 @@ the only module that uses it, and a contract test compares its fields with those
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -46,7 +45,7 @@ def trade_of(frame: str | bytes, received: datetime) -> Trade | None:
         if content.type != "pricing":
             return None
         data: Any = PricingData.FromString(base64.b64decode(content.message, validate=True))
-    except (msgspec.MsgspecError, UnicodeError, binascii.Error, DecodeError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError, DecodeError) as error:
         raise Garbage(f"{type(error).__name__}: {error}") from error
     session = _SESSIONS.get(data.market_hours)
     if session is None:

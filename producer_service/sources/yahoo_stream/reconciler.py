@@ -32,20 +32,27 @@ class Moment(msgspec.Struct, frozen=True):
     """By the producer's clock, aware UTC in milliseconds."""
     uptime: float
     """By a monotonic clock, in seconds."""
-    is_due: bool
-    """Whether a poll of any symbol is worth it."""
+    due: tuple[str, ...]
+    """The symbols of which a poll is worth it."""
     is_trading: bool
     """Whether any symbol trades."""
     all_trade: bool
     """Whether all groups that are due trade. So no session settles, whose last prices only polls bring."""
 
+    @property
+    def is_due(self) -> bool:
+        """Whether a poll of any symbol is worth it."""
+        return bool(self.due)
+
 
 class Reconciler:
     """Takes what happens, in its order, and returns the results to deliver. Not thread-safe.
 
-    - A poll is due every `poll_seconds`, at once when the connection is lost or opened, and when a trade is left to it.
-    - `complete_to` advances with the polls. With the stream it advances while there is no gap and all groups that are
-      due trade, less the allowance for delays that the last poll made.
+    - A poll is due every `poll_seconds`, at once when the connection is lost or opened, when a trade is left to it, and
+      when more symbols are due.
+    - `complete_to` advances with the polls. With the stream it advances while there is no gap, the connection is not
+      silent, no trade is left to a poll, the last complete poll asked for all symbols that are due, and all groups of
+      them trade. It is less by the allowance for delays that that poll made.
     """
 
     def __init__(self, symbols: Sequence[str], *, extended_hours: bool, poll_seconds: float, started: float) -> None:
@@ -59,6 +66,8 @@ class Reconciler:
         """What happened since the last result."""
         self._allowance: timedelta | None = None
         """How far before its beginning the last complete poll was complete."""
+        self._polled: frozenset[str] = frozenset()
+        """The symbols of the last complete poll."""
         self._delivered_at = started
         self._poll_began: float | None = None
         self._has_polled = False
@@ -72,7 +81,8 @@ class Reconciler:
     def takes_poll(self, moment: Moment) -> bool:
         """Whether a poll is to begin now. If so, it counts as begun."""
         since = None if self._poll_began is None else moment.uptime - self._poll_began
-        interval = self._poll_seconds if self.gap is None else min(self._poll_seconds, GAP_POLL_SECONDS)
+        is_complete = self.gap is None and self._has_brought_all(moment)
+        interval = self._poll_seconds if is_complete else min(self._poll_seconds, GAP_POLL_SECONDS)
         is_time = since is None or since >= interval or (self._is_poll_wanted and since >= ASK_SECONDS)
         if not (is_time and moment.is_due):
             return False
@@ -85,11 +95,16 @@ class Reconciler:
         merged = self._merge.polled(result.quotes)
         if result.complete_to is not None:
             self._allowance = began.at - result.complete_to
+            self._polled = frozenset(began.due)
+            self._merge.complete(result.complete_to)
+        connected, newest = self._connected_since, merged.newest
         self._continuity = self._continuity.after_poll(
-            began.uptime, is_complete=result.complete_to is not None, has_news=merged.missed > 0
+            began.uptime,
+            is_complete=result.complete_to is not None,
+            has_news=connected is not None and newest is not None and newest > connected,
         )
         self._count(missed=merged.missed, corrected=merged.corrected)
-        return self._deliver(replace(result, quotes=merged.quotes, asked_at=began.at), now)
+        return self._deliver(replace(result, quotes=merged.quotes, asked_at=began.at, asked=began.due), now)
 
     def opened(self, now: Moment) -> None:
         """The connection was opened."""
@@ -144,10 +159,14 @@ class Reconciler:
         return self._deliver(FetchResult(failures=(failure,), is_push=True), now)
 
     def _push(self, now: Moment, quotes: tuple[Quote, ...], *, complete_at: datetime) -> FetchResult:
-        is_continuous = self._connected_since is not None and self.gap is None
-        knows_how_far = is_continuous and now.is_trading and now.all_trade and self._allowance is not None
+        is_continuous = self.gap is None and self._has_brought_all(now) and self._continuity.is_alive(now.uptime)
+        knows_how_far = is_continuous and now.is_trading and now.all_trade
         complete_to = complete_at - self._allowance if knows_how_far and self._allowance is not None else None
         return self._deliver(FetchResult(quotes=quotes, complete_to=complete_to, is_push=True), now)
+
+    def _has_brought_all(self, now: Moment) -> bool:
+        """Whether polls have brought what they alone can: trades left to them, and a first quote of each symbol."""
+        return not self._merge.is_poll_needed and self._polled.issuperset(now.due)
 
     def _deliver(self, result: FetchResult, now: Moment) -> FetchResult:
         gap = self.gap

@@ -140,8 +140,7 @@ class _Listening:
         if not events and (quiet := self._reconciler.quiet(now)) is not None:
             results.append(quiet)
         if self._polling is None and self._reconciler.takes_poll(now):
-            symbols = self._market.due()
-            self._polling = self._start("poll yahoo_stream", lambda: self._poll(symbols, now))
+            self._polling = self._start("poll yahoo_stream", lambda: self._poll(now))
         self._log(gap, now)
         return results
 
@@ -167,7 +166,7 @@ class _Listening:
         return Moment(
             at=self._market.now(),
             uptime=self._monotonic(),
-            is_due=bool(due),
+            due=due,
             is_trading=bool(trading),
             all_trade=len(due) == len(trading),
         )
@@ -212,8 +211,8 @@ class _Listening:
         if result is not None:
             yield result
 
-    def _poll(self, symbols: tuple[str, ...], began: Moment) -> None:
-        self._events.put(Polled(began, self._poller.fetch(symbols, began.at)))
+    def _poll(self, began: Moment) -> None:
+        self._events.put(Polled(began, self._poller.fetch(began.due, began.at)))
 
     def _start(self, name: str, action: Callable[[], None]) -> threading.Thread:
         def run() -> None:

@@ -133,7 +133,7 @@ def listen(make_source: MakeSource, yahoo: LocalYahoo) -> Iterator[Listen]:
         source = YahooStreamSource(
             SYMBOLS,
             make_source(),
-            reconcile_seconds=60,
+            reconcile_seconds=20,
             monotonic=market.uptime,
             jitter=lambda: 0.1,
             connection={"ping_seconds": 0.5, "open_seconds": 0.5, **connection},
@@ -238,6 +238,14 @@ def test_an_endpoint_that_never_answers_is_tried_again(listen: Listen, yahoo: Lo
     listening.check()
 
 
+def test_a_source_ends_promptly_while_the_endpoint_does_not_answer(listen: Listen, yahoo: LocalYahoo) -> None:
+    yahoo.add_fault(STREAMER, delay=60)
+    listening = listen(open_seconds=60)
+    wait_until(lambda: any(each.host.startswith("streamer") for each in yahoo.requests("/")), "an attempt to connect")
+
+    assert listening.stop() < 2
+
+
 WATCHLIST = """
 [[group]]
 name = "coins"
@@ -245,6 +253,8 @@ symbols = {symbols}
 calendar = "always"
 source = "yahoo_stream"
 """
+COINS = ["BTC-USD", "ETH-USD", "SOL-USD", "XRP-USD", "DOGE-USD"]
+"""So many that one trades almost every second."""
 NO_STREAM = {
     "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
     "AWS_DEFAULT_REGION": "us-east-1",
@@ -258,7 +268,7 @@ def test_a_producer_streams_declares_a_gap_and_follows_the_watchlist(yahoo: Loca
     yahoo.reset()
     yahoo.set_clock(None)
     watchlist = tmp_path / "watchlist.toml"
-    watchlist.write_text(WATCHLIST.format(symbols=["BTC-USD"]))
+    watchlist.write_text(WATCHLIST.format(symbols=COINS))
     settings = {"WATCHLIST": str(watchlist), "WATCHLIST_SECONDS": "1", "DRAIN_SECONDS": "1"}
     base = {**os.environ, **NO_STREAM, **yahoo.environment}
 
@@ -287,8 +297,8 @@ def test_a_producer_streams_declares_a_gap_and_follows_the_watchlist(yahoo: Loca
         wait_until(lambda: count('pushed_gaps_total{reason="disconnected"}') == 1, "a gap")
         wait_until(is_connected, "the end of the gap", seconds=30)
 
-        watchlist.write_text(WATCHLIST.format(symbols=["BTC-USD", "ETH-USD"]))
-        wait_until(lambda: page()["symbols"] == 2, "the new symbol", seconds=30)
+        watchlist.write_text(WATCHLIST.format(symbols=[*COINS, "ADA-USD"]))
+        wait_until(lambda: page()["symbols"] == len(COINS) + 1, "the new symbol", seconds=30)
         wait_until(is_connected, "another connection", seconds=30)
         before = count("pushed_lag_seconds_count")
         wait_until(lambda: count("pushed_lag_seconds_count") >= before + 2, "streamed quotes", seconds=30)

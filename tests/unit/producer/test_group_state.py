@@ -79,6 +79,17 @@ def test_while_a_session_settles_a_group_is_not_complete_past_the_close(
     assert made.complete_to(CLOSE + 60 * MINUTE) == complete_to
 
 
+@pytest.mark.parametrize("polled_at", [CLOSE - MINUTE, CLOSE + MINUTE])
+@pytest.mark.parametrize("pushed_at", [CLOSE + 2 * MINUTE, CLOSE + 44 * MINUTE, CLOSE + 50 * MINUTE])
+def test_what_is_pushed_completes_no_session_however_long_polls_fail(polled_at: datetime, pushed_at: datetime) -> None:
+    made = state(replace(LIVE, trading=lambda _symbol: SETTLES))
+    polled, pushed = FetchResult(complete_to=polled_at), FetchResult(complete_to=pushed_at, is_push=True)
+    made.progress = Progress().after(polled_at, polled).after(pushed_at, pushed)
+    assert made.complete_to(pushed_at) == CLOSE
+    assert made.complete_to(pushed_at, ()) == pushed_at, "symbols that never close are not held"
+    assert made.is_due(CLOSE + 60 * MINUTE), "a poll must bring the last prices"
+
+
 def test_a_settling_session_holds_only_the_symbols_that_trade_in_it() -> None:
     tradings = {"AAPL": SETTLES, "MSFT": Trading(calendar="DAY")}
     made = state(replace(LIVE, trading=tradings.__getitem__))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from msgspec.structs import replace
 
 from producer_service import journal as journals
 from producer_service.deduplication import SymbolHistory, deduplicate
-from producer_service.errors import JournalError
+from producer_service.errors import JournalError, JournalUnavailable
 from producer_service.handover_store import UndeliveredState
 from producer_service.journal import FILE, VERSION, Journal
 from producer_service.outbox import Outbox
@@ -174,6 +175,112 @@ def write_version_2(directory: Path, line: bytes, histories: Mapping[str, Symbol
             "INSERT INTO rows (lane, lines, quotes, accepted_at) VALUES (?, ?, 1, 0)", (lane_of("MSFT", LANES), line)
         )
         file.commit()
+
+
+class Disk:
+    """Sees every statement of the journals that are opened, and may be full."""
+
+    def __init__(self, directory: Path, copies: Path) -> None:
+        self._directory = directory
+        self._copies = copies
+        self._connect = sqlite3.connect
+        self._db: sqlite3.Connection | None = None
+        self._is_copying = False
+
+    def connect(self, *args: Any, **options: Any) -> sqlite3.Connection:
+        db: sqlite3.Connection = self._connect(*args, **options)
+        db.set_trace_callback(lambda _statement: self._copy())
+        self._db = db
+        return db
+
+    def limit(self, pages: int) -> None:
+        assert self._db is not None
+        self._db.execute(f"PRAGMA max_page_count = {pages:d}")
+
+    @contextlib.contextmanager
+    def copying(self) -> Iterator[None]:
+        """Keep what a process would leave that is killed before any of the statements."""
+        self._is_copying = True
+        try:
+            yield
+            self._copy()
+        finally:
+            self._is_copying = False
+
+    def left(self) -> list[Path]:
+        return sorted(self._copies.iterdir())
+
+    def _copy(self) -> None:
+        if self._is_copying:
+            shutil.copytree(self._directory, self._copies / f"{len(list(self._copies.iterdir())):03}")
+
+
+@pytest.fixture
+def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disk:
+    directory, copies = tmp_path / "journal", tmp_path / "copies"
+    directory.mkdir()
+    copies.mkdir()
+    found = Disk(directory, copies)
+    monkeypatch.setattr(sqlite3, "connect", found.connect)
+    monkeypatch.setattr(journals, "LOG_BYTES", 0)
+    return found
+
+
+def known_after_a_start(directory: Path) -> tuple[list[Row], dict[str, SymbolHistory]]:
+    with opened(directory) as outbox:
+        return known(outbox)
+
+
+@pytest.mark.parametrize("step", ["put", "settle", "restore"])
+def test_a_process_that_is_killed_leaves_all_of_a_step_or_nothing(tmp_path: Path, disk: Disk, step: str) -> None:
+    with opened(tmp_path / "journal") as outbox:
+        for second in range(3):  # so that there are acknowledged rows to delete, and pending ones
+            outbox.put(deduplicate(outbox.histories, [make_quote(symbol, second) for symbol in SYMBOLS]))
+            packets = outbox.take(0)
+            if second < 2:
+                outbox.settle(packets, [True] * len(packets))
+        before = known(outbox)
+        more = [make_quote(symbol, 3) for symbol in SYMBOLS]
+        with disk.copying():
+            if step == "put":
+                outbox.put(deduplicate(outbox.histories, more))
+            elif step == "settle":
+                outbox.settle(packets, [True] * len(packets))
+            else:
+                outbox.restore("key", left_by_another(more))
+        after = known(outbox)
+    left = [known_after_a_start(copy) for copy in disk.left()]
+    assert len(left) > 3
+    assert left[-1] == after != before
+    assert all(each in (before, after) for each in left)
+
+
+def test_a_process_that_is_killed_while_it_upgrades_a_journal_loses_nothing(tmp_path: Path, disk: Disk) -> None:
+    delivered, pending = deduplicate({}, [make_quote(price="1"), make_quote("MSFT", price="7")]).accepted
+    histories = digested(deduplicate({}, [delivered.quote, pending.quote]).histories)
+    write_version_2(tmp_path / "journal", pending.line, histories)
+    with disk.copying():
+        rows, found = known_after_a_start(tmp_path / "journal")
+    assert ([row.lines for row in rows], found) == ([pending.line], histories)
+    left = [known_after_a_start(copy) for copy in disk.left()]
+    assert len(left) > 10
+    assert all(each == (rows, found) for each in left)
+
+
+def test_a_full_disk_changes_nothing_and_room_on_it_is_used(tmp_path: Path, disk: Disk) -> None:
+    with opened(tmp_path / "journal") as outbox:
+        outbox.put(deduplicate(outbox.histories, [make_quote("AAPL", 0)]))
+        before = known(outbox)
+        many = deduplicate(outbox.histories, [make_quote(f"S{number}", 1) for number in range(500)])
+        disk.limit(1)
+        with pytest.raises(JournalUnavailable, match="free space"):
+            outbox.put(many)
+        assert known(outbox) == before
+        disk.limit(2**20)
+        outbox.put(many)
+        before = known(outbox)
+    assert len(before[1]) == 501
+    assert known_after_a_start(tmp_path / "journal") == before
 
 
 @pytest.mark.parametrize("version", [1, VERSION + 1])

@@ -258,6 +258,19 @@ def test_the_status_shows_the_connection_and_its_gap(listen: Listen) -> None:
     assert bench.count("pushed_gap_open") == 1
 
 
+def test_a_gap_at_the_end_of_a_session_is_none_while_the_exchange_is_closed(tmp_path: Path) -> None:
+    closed = replace(OPEN_ALWAYS, name="closed", sessions=(), zone="UTC")
+    bench = Bench(FakeSource(), tmp_path, group("x", ("MSFT",), calendar="closed"), calendars={"closed": closed})
+    gap = ConnectionReport(connected_since=None, gap_since=OPEN)
+    try:
+        bench.intake.accept(bench.states[0], OPEN, FetchResult(connection=gap))
+        assert bench.count("pushed_gap_open") == 1, "the last poll of the session is still to come"
+        bench.intake.accept(bench.states[0], OPEN, FetchResult(complete_to=OPEN, connection=gap))
+        assert bench.count("pushed_gap_open") == 0
+    finally:
+        bench.close()
+
+
 def test_what_is_pushed_says_nothing_about_missing_symbols_and_pauses(listen: Listen) -> None:
     until = OPEN + timedelta(minutes=1)
     polled = FetchResult(missing=("MSFT",), inactive=("MSFT",), paused_until=until)
@@ -267,6 +280,18 @@ def test_what_is_pushed_says_nothing_about_missing_symbols_and_pauses(listen: Li
 
     status = bench.states[0].poll_status
     assert (status.missing, status.inactive, status.paused_until) == (("MSFT",), ("MSFT",), until)
+
+
+def test_a_poll_beside_a_stream_says_nothing_about_a_group_that_it_did_not_ask_for(listen: Listen) -> None:
+    both = FetchResult(missing=("AAPL", "MSFT"), complete_to=OPEN, asked_at=OPEN, asked=("AAPL", "MSFT"))
+    later = OPEN + timedelta(minutes=1)
+    one = FetchResult(complete_to=later, asked_at=later, asked=("AAPL",))
+    bench, source, _ = listen([both, one, OPEN_END], groups=("us", "more"))
+    wait_for(source.is_quiet)
+
+    us, more = bench.states
+    assert (us.poll_status.missing, us.progress.completed_at, us.progress.complete_to) == ((), later, later)
+    assert (more.poll_status.missing, more.progress.completed_at, more.progress.complete_to) == (("MSFT",), OPEN, OPEN)
 
 
 def test_a_poll_beside_a_stream_counts_from_its_beginning(listen: Listen) -> None:

@@ -185,6 +185,17 @@ def test_the_first_trade_of_a_symbol_is_left_to_a_poll() -> None:
     assert Merge([SYMBOL], extended_hours=False).streamed([trade(12)]).needs_poll
 
 
+def test_a_symbol_that_polls_never_bring_asks_for_no_more_of_them() -> None:
+    merge = Merge([SYMBOL], extended_hours=False)
+    asked = []
+    for second in range(12, 40):
+        asked.append(merge.streamed([trade(second)]).needs_poll)
+        merge.complete(OPEN + timedelta(seconds=second - 10))
+
+    assert asked == [True] + 27 * [False]
+    assert merge.is_poll_needed, "so polls come more often, and no poll after another at once"
+
+
 def test_symbols_that_were_not_asked_for_are_ignored() -> None:
     other = msgspec.structs.replace(trade(12), symbol="MSFT")
 
@@ -220,6 +231,16 @@ def test_the_high_and_the_low_follow_the_trades_and_the_polls() -> None:
         (Decimal(106), Decimal(95)),
         (Decimal(106), Decimal(90)),
     ]
+
+
+def test_the_high_and_the_low_of_a_coin_are_those_of_its_new_day() -> None:
+    merge = merge_with(polled(10, high=Decimal(150), low=Decimal(50), previous_close=Decimal(90)))
+    merge.streamed([trade(12, "103")])
+
+    merge.polled([polled(11, "100", high=Decimal(102), low=Decimal(99), previous_close=Decimal(110))])
+    (quote,) = merge.streamed([trade(13, "101")]).quotes
+
+    assert (quote.high, quote.low, quote.previous_close) == (Decimal(103), Decimal(99), Decimal(110))
 
 
 class Market(msgspec.Struct, frozen=True):
@@ -277,7 +298,7 @@ class Run:
         self.late += found.late
 
 
-@settings(max_examples=sized(50, 1_500), deadline=None)
+@settings(max_examples=sized(25, 1_500), deadline=None)
 @given(market=markets(), data=st.data())
 def test_nothing_of_the_polls_is_lost_and_no_revision_is_false(market: Market, data: st.DataObject) -> None:
     run = Run(market, has_volume=True)
@@ -317,7 +338,7 @@ def test_nothing_of_the_polls_is_lost_and_no_revision_is_false(market: Market, d
         before = quote
 
 
-@settings(max_examples=sized(30, 1_000), deadline=None)
+@settings(max_examples=sized(20, 1_000), deadline=None)
 @given(market=markets(), data=st.data())
 def test_without_volumes_the_polls_are_the_truth(market: Market, data: st.DataObject) -> None:
     run = Run(market, has_volume=False)

@@ -76,6 +76,8 @@ def test_other_messages_are_no_trades(text: str) -> None:
         '{"type":"pricing"}',
         '{"type":"pricing","message":"not base64!"}',
         '{"type":"pricing","message":"CgdCVEMt"}',
+        '{"type":"pricing","message":"é"}',
+        '{"type":"pricing","message":"","more":' + 10_000 * "[" + 10_000 * "]" + "}",
         b"\xff\xfe",
         frame(time=0),
         frame(time=2**60),
@@ -89,6 +91,12 @@ def test_other_messages_are_no_trades(text: str) -> None:
 def test_garbage_is_said_to_be_garbage(text: str | bytes) -> None:
     with pytest.raises(Garbage):
         trade_of(text, OPEN)
+
+
+@given(st.text(max_size=40))
+def test_no_text_raises_anything_else(message: str) -> None:
+    with suppress(Garbage):
+        trade_of(json.dumps({"type": "pricing", "message": message}, ensure_ascii=False), OPEN)
 
 
 @given(st.binary(max_size=80))

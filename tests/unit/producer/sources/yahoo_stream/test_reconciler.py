@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from producer_service.sources import ConnectionReport, Failure, FetchResult
 from producer_service.sources.yahoo_stream.gaps import SILENT_SECONDS, STALLED_SECONDS
@@ -25,9 +27,16 @@ LOST = Failure("connection", "closed", ("AAPL",))
 POLL_SECONDS = 60.0
 
 
-def moment(seconds: float, *, is_due: bool = True, is_trading: bool = True, all_trade: bool = True) -> Moment:
+def moment(
+    seconds: float,
+    *,
+    is_due: bool = True,
+    due: tuple[str, ...] = ("AAPL",),
+    is_trading: bool = True,
+    all_trade: bool = True,
+) -> Moment:
     at = OPEN + timedelta(milliseconds=round(1000 * seconds))
-    return Moment(at, 1_000 + seconds, is_due, is_trading, all_trade)
+    return Moment(at, 1_000 + seconds, due if is_due else (), is_trading, all_trade)
 
 
 def trade(second: float, price: int = 100) -> Trade:
@@ -55,9 +64,9 @@ FAILED = FetchResult(failures=(Failure("server_error", "HTTP 503", ("AAPL",)),))
 class Bench:
     """A reconciler whose results are kept. It has polled once, and is connected, at second 0."""
 
-    def __init__(self) -> None:
+    def __init__(self, symbols: Sequence[str] = ("AAPL",)) -> None:
         self.reconciler = Reconciler(
-            ["AAPL"], extended_hours=False, poll_seconds=POLL_SECONDS, started=moment(-1).uptime
+            symbols, extended_hours=False, poll_seconds=POLL_SECONDS, started=moment(-1).uptime
         )
         assert self.reconciler.takes_poll(moment(-1))
         self.poll(-1)
@@ -168,6 +177,47 @@ def test_complete_to_advances_with_the_stream(bench: Bench) -> None:
     assert complete_to(bench.reconciler.quiet(moment(20.5 + QUIET_SECONDS))) == 20.5 + QUIET_SECONDS - 10
 
 
+def test_complete_to_stands_still_while_a_trade_is_left_to_a_poll() -> None:
+    bench = Bench(["AAPL", "MSFT"])
+    bench.stream(replace(trade(12), symbol="MSFT"), seconds=12)
+    assert bench.takes_poll(12)
+    bench.poll(12, FAILED)
+    assert complete_to(bench.stream(trade(13), seconds=13)) is None
+    assert bench.takes_poll(12 + GAP_POLL_SECONDS), "it is still to be brought"
+    brought = poll_result(22, event_second=14)
+    quotes = [replace(brought.quotes[0], symbol="MSFT", event_time=moment(second).at) for second in (-1, 12)]
+    bench.poll(22, replace(brought, quotes=(quotes[0],), complete_to=moment(12).at))
+    assert complete_to(bench.stream(trade(23), seconds=23)) is None, "Yahoo's cache answered"
+
+    bench.poll(22, replace(brought, quotes=(quotes[1],), complete_to=moment(12).at))
+
+    assert complete_to(bench.stream(trade(24), seconds=24)) == 24 - 10
+
+
+def test_a_trade_that_no_poll_brings_holds_complete_to_until_a_poll_is_complete_to_it() -> None:
+    bench = Bench(["AAPL", "MSFT"])
+    bench.stream(replace(trade(12), symbol="MSFT"), seconds=12)
+    bench.poll(22, event_second=13)
+    assert complete_to(bench.stream(trade(23), seconds=23)) is None
+
+    bench.poll(23, event_second=13)
+
+    assert complete_to(bench.stream(trade(24), seconds=24)) == 24 - 10
+
+
+def test_complete_to_stands_still_until_a_poll_has_asked_for_all_symbols_that_are_due(bench: Bench) -> None:
+    more = moment(20, due=("AAPL", "VOD.L"))
+    assert complete_to(bench.reconciler.quiet(more)) is None
+    assert bench.reconciler.takes_poll(more)
+    delayed = FetchResult(complete_to=more.at - timedelta(minutes=15))
+
+    polled = bench.reconciler.polled(more, delayed, moment(21))
+
+    assert polled.asked == ("AAPL", "VOD.L")
+    bench.stream(trade(30), seconds=30)
+    assert complete_to(bench.reconciler.quiet(moment(41, due=more.due))) == 41 - 900
+
+
 def test_complete_to_stands_still_in_a_gap_unless_a_poll_advances_it(bench: Bench) -> None:
     bench.lose(20)
     assert bench.reconciler.quiet(moment(31)) is None, "polls deliver instead"
@@ -197,6 +247,29 @@ def test_a_connection_that_misses_what_a_poll_brings_has_stalled(bench: Bench) -
     assert stalled.failures[0].reason == "timeout"
     assert (report(stalled).gaps, report(stalled).gap_since) == (("stalled",), moment(6).at)
     assert bench.takes_poll(6 + STALLED_SECONDS)
+
+
+def test_a_silent_connection_advances_complete_to_for_seconds_only(bench: Bench) -> None:
+    bench.stream(trade(6), seconds=6)
+    assert complete_to(bench.reconciler.quiet(moment(35))) == 35 - 10
+    assert complete_to(bench.reconciler.quiet(moment(45))) is None
+    assert complete_to(bench.poll(66, event_second=6)) == 66 - 10
+    assert complete_to(bench.reconciler.quiet(moment(80))) is None
+    assert complete_to(bench.stream(trade(81), seconds=81)) == 81 - 10
+
+
+def test_another_connection_that_is_as_silent_has_stalled_as_soon(bench: Bench) -> None:
+    bench.stream(trade(6), seconds=6)
+    bench.poll(25, event_second=24)
+    assert bench.reconciler.stalls(moment(6 + STALLED_SECONDS)) is not None
+    bench.poll(36, event_second=36)
+    bench.reconciler.opened(moment(40))
+    assert report(bench.poll(45, event_second=39)).gap_since is None
+    assert bench.reconciler.stalls(moment(40 + STALLED_SECONDS)) is None, "the trade is older than the connection"
+
+    bench.poll(75, event_second=74)
+
+    assert bench.reconciler.stalls(moment(76)) is not None
 
 
 def test_a_quiet_market_is_no_stall(bench: Bench) -> None:
