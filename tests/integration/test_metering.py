@@ -75,8 +75,7 @@ def test_metered_usage_is_what_can_be_read_back_and_what_was_expected(replica_py
     assert usage.payload_units == pytest.approx(expected.payload_units, rel=0.15, abs=LANES * rounds)
     assert usage.archive_puts == pytest.approx(expected.archive_puts, abs=2)
     assert usage.stream_bytes == pytest.approx(expected.stream_bytes, rel=0.1)
-    # States with their marks and checkpoints, and the stored bars of new symbols.
-    assert usage.read_units == LANES * 3 + len(SYMBOLS)
+    assert usage.read_units == LANES * 3 + len(SYMBOLS)  # states, marks, checkpoints, and stored bars of new symbols
 
 
 def read(stream: KinesisStream, shard_id: str) -> list[int]:
