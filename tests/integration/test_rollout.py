@@ -349,7 +349,6 @@ def test_a_lane_goes_through_both_versions_of_its_state_and_loses_and_repeats_no
         market.trade(exchange=FAILS_ON)
         stage.client("cloudwatch").put_metric_data(Namespace="any", MetricData=[{"MetricName": "any", "Value": 1}])
 
-    stage.triggers.meanwhile = lambda: None
     with subscribed(stage.client, stage.outputs["AlertsTopicArn"]) as queue:
         market.trade_until_version_2()
         stage.deploy(stage.package, "--parameter", "StateVersion=1")
