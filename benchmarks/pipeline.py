@@ -57,7 +57,7 @@ quotes:
              many minutes of the market pass in a second. Without the variable they are left out, which is said.
 
 examples:
-  python -m benchmarks.pipeline                                  everything (about 8 minutes)
+  python -m benchmarks.pipeline                                  everything (about 12 minutes)
   python -m benchmarks.pipeline --rates 100 --mode fast          one rate in one mode (half a minute)
   python -m benchmarks.pipeline --rates max --quotes synthetic   only the throughput
   python -m benchmarks.pipeline --json > latency.jsonl           one JSON line for each run, and no table
