@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import subprocess
 import sys
@@ -159,15 +158,15 @@ def test_a_preview_shows_what_a_deployment_would_change_and_changes_nothing(
 
 
 def test_the_role_of_ecs_is_created_and_then_left_alone(emulator: Emulator) -> None:
-    # Another test of this emulator may have created it already.
-    with contextlib.suppress(emulator.client("iam").exceptions.NoSuchEntityException):
-        emulator.client("iam").delete_role(RoleName=ECS_ROLE)
+    # Another test of this emulator may have created it already, which writes its name in another way.
+    iam, path = emulator.client("iam"), "/aws-service-role/ecs.amazonaws.com/"
+    for role in iam.list_roles(PathPrefix=path)["Roles"]:
+        iam.delete_role(RoleName=role["RoleName"])
     reports: list[str] = []
-    make_ecs_role(emulator.client("iam"), reports.append)
-    make_ecs_role(emulator.client("iam"), reports.append)
+    make_ecs_role(iam, reports.append)
+    make_ecs_role(iam, reports.append)
     assert reports == [f"created the role {ECS_ROLE}"]
-    roles = emulator.client("iam").list_roles(PathPrefix="/aws-service-role/ecs.amazonaws.com/")["Roles"]
-    assert len(roles) == 1
+    assert len(iam.list_roles(PathPrefix=path)["Roles"]) == 1
 
 
 def test_a_change_of_the_network_is_refused_while_the_task_runs(
