@@ -50,7 +50,7 @@ class OfferedLoad(msgspec.Struct, frozen=True, kw_only=True):
     symbols: int
     """How many generated symbols take turns. Recordings have symbols of their own."""
     recordings: str | None = None
-    """A directory of recordings, in place of generated quotes. They keep their times."""
+    """A directory of recordings. If it is given, they are offered instead of generated quotes, with their own times."""
 
 
 class SentPacket(msgspec.Struct, frozen=True):
@@ -166,6 +166,7 @@ def _time_requests(log: Path) -> None:
             file.flush()
         return result
 
+    # The daemon makes its stream by itself, so the class is changed, in this process alone.
     KinesisStream.put = timed_put  # type: ignore[assignment,method-assign]
 
 

@@ -185,7 +185,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KIND",
         help=f"{', '.join(KINDS)} or both [both]",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON line for each run in place of the table")
+    parser.add_argument("--json", action="store_true", help="print one JSON line for each run instead of the table")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write the table into this page too")
     return parser
 

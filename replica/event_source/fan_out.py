@@ -75,7 +75,7 @@ class ShardSubscriber:
         )
 
     def interrupt(self) -> None:
-        """End a read that waits, now or when it begins. The next read subscribes anew."""
+        """End a read that waits, now or when it begins. The next read subscribes again."""
         with self._lock:
             self._interrupted = True
             if self._subscription is not None:
