@@ -1,12 +1,12 @@
 /** Marks of alerts on a chart: one for each bar that has alerts. Pure. */
 
+import type { Severity } from "../answers.ts";
 import { type Bar, indexAt } from "./bars.ts";
-
-export type Severity = "critical" | "warning" | "info";
 
 export interface ChartAlert {
   readonly id: string;
-  readonly severity: string;
+  readonly rule: string;
+  readonly severity: Severity;
   readonly subject: string;
   /** Unix seconds. */
   readonly time: number;
@@ -49,10 +49,6 @@ export function markText(mark: Mark): string {
   return mark.alerts.length === 1 ? `Alert: ${subjects}` : `${mark.alerts.length} alerts: ${subjects}`;
 }
 
-export function severityOf(alert: Pick<ChartAlert, "severity">): Severity {
-  return RANKS.find((severity) => severity === alert.severity) ?? "info";
-}
-
 function highest(alerts: readonly ChartAlert[]): Severity {
-  return RANKS.find((severity) => alerts.some((alert) => severityOf(alert) === severity)) ?? "info";
+  return RANKS.find((severity) => alerts.some((alert) => alert.severity === severity)) ?? "info";
 }

@@ -1,8 +1,9 @@
 /** The places of a time axis: one for each bar, one for each bar that is missing, and a space between sessions. Pure. */
 
+import type { Resolution } from "../answers.ts";
 import type { Bar } from "./bars.ts";
 
-export type Resolution = "1m" | "5m" | "15m" | "1h" | "1d";
+export type { Resolution };
 export const RESOLUTIONS: readonly Resolution[] = ["1m", "5m", "15m", "1h", "1d"];
 export const SECONDS: Readonly<Record<Resolution, number>> = { "1m": 60, "5m": 300, "15m": 900, "1h": 3600, "1d": 86400 };
 

@@ -58,8 +58,9 @@ describe("the choice of indicators", () => {
 });
 
 describe("the marks of alerts", () => {
-  const alert = (time: number, severity = "info", subject = `at ${time}`): ChartAlert => ({
+  const alert = (time: number, severity: ChartAlert["severity"] = "info", subject = `at ${time}`): ChartAlert => ({
     id: `${time}${severity}`,
+    rule: "rise",
     severity,
     subject,
     time,
@@ -110,7 +111,7 @@ describe("a chart in words", () => {
       { from: 1, to: 2, missing: 1 },
       { from: 3, to: 9, missing: 1200 },
     ];
-    const found = marks([{ id: "a", severity: "info", subject: "A rise", time: 70 }], bars);
+    const found = marks([{ id: "a", rule: "rise", severity: "info", subject: "A rise", time: 70 }], bars);
     const text = summaryText({ symbol: "AAPL", resolution: "1m", currency: "", bars, gaps, marks: found }, words);
     expect(text).toContain("1,201 bars are missing, in 2 gaps. 1 alert belongs to these bars.");
   });
@@ -122,7 +123,7 @@ describe("a chart in words", () => {
 
   it("reads a single bar with its alerts", () => {
     const bar = barAt(120, "10.50", { isOpen: true, volume: 1200 });
-    const [mark] = marks([{ id: "a", severity: "info", subject: "A rise", time: 120 }], [bar]);
+    const [mark] = marks([{ id: "a", rule: "rise", severity: "info", subject: "A rise", time: 120 }], [bar]);
     expect(barText(bar, mark, words)).toBe(
       "minute 2, open 10.50, high 10.50, low 10.50, close 10.50, volume 1,200, still open, Alert: A rise",
     );
