@@ -29,7 +29,7 @@ export class Panel {
   readonly #state = h("div", { class: "chart-state" });
   #chart: CandleChart | null = null;
   #look: Look | null = null;
-  #picture: PanelPicture = { bars: [], empty: [], marks: [], digits: 2, gaps: [] };
+  #picture: PanelPicture = { bars: [], empty: [], missing: [], marks: [], digits: 2, gaps: [] };
   /** The bar at the pointer or at the keyboard's cursor. Null is the newest. */
   #pointed: number | null = null;
 
