@@ -61,7 +61,7 @@ DEPLOY_OPTIONS = $(if $(PACKAGE_ARCHITECTURE),--architecture $(PACKAGE_ARCHITECT
   $(foreach name,$(ADOPT),--adopt '$(name)') $(foreach parameter,$(PARAMETERS),--parameter '$(parameter)') \
   $(foreach name,$(RESET),--reset '$(name)') $(if $(RULES),--rules '$(RULES)') $(if $(IMAGE),--image '$(IMAGE)') \
   $(if $(WATCHLIST),--watchlist '$(WATCHLIST)') $(if $(WATCH_MINUTES),--watch-minutes $(WATCH_MINUTES)) \
-  $(if $(ZIP),--zip '$(ZIP)') $(if $(SERVICE_ROLE),--service-role '$(SERVICE_ROLE)')
+  $(foreach file,$(ZIP),--zip '$(file)') $(if $(SERVICE_ROLE),--service-role '$(SERVICE_ROLE)')
 
 # How many processes run the tests: a number, or `auto` for one on each core.
 WORKERS ?= auto
@@ -182,7 +182,7 @@ clean: ## Remove the environment, the caches and everything that was built, the 
 
 ##@ Deploy it
 
-package: $(RUN) ## Build the zip of the Lambda function.
+package: $(RUN) ## Build the zips of the Lambda functions.
 ##   PACKAGE_PYTHON=3.13 PACKAGE_ARCHITECTURE=arm64  the interpreter and the CPU: arm64 or x86_64
 	@$(VENV)/bin/stockstream package --python $(PACKAGE_PYTHON) \
 	  $(if $(PACKAGE_ARCHITECTURE),--architecture $(PACKAGE_ARCHITECTURE))
@@ -218,7 +218,7 @@ deploy: $(RUN) ## Deploy everything to AWS.
 ##   YES=dev                                  the name of the stage confirms a change that stops the stream, too
 ##   ADOPT=found                              adopt what a destroyed stage left: found, new, or the names that it printed
 ##   IMAGE=uri                                an image that is built already
-##   ZIP=file                                 a zip of the function that is built already
+##   ZIP="file file"                          zips of the functions that are built already
 ##   SERVICE_ROLE=arn                         the role with which CloudFormation changes resources (docs/cicd.md)
 ##   DRY_RUN=1                                show what would change, and change nothing
 ##   DRY_RUN=existing                         the same, without the resources of stacks that do not exist yet

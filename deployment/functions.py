@@ -6,9 +6,11 @@ A second function is one more entry of `FUNCTIONS`, a lock file, and a template 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from deployment.errors import ParameterError
 from workspace import places
 
 ROOT = places.ROOT
@@ -37,3 +39,19 @@ PROCESSOR = Function(
 )
 FUNCTIONS = {function.name: function for function in (PROCESSOR,)}
 """All functions, by name."""
+
+
+def by_function(zips: Iterable[Path]) -> dict[str, Path]:
+    """Zips by the function that each name begins with, as `package` names them. Raises `ParameterError`."""
+    found: dict[str, Path] = {}
+    for path in zips:
+        name = path.name.partition("-")[0]
+        if name not in FUNCTIONS:
+            raise ParameterError(
+                f"--zip / ZIP: {path.name} does not say of which function it is; its name has to begin with "
+                f"{' or '.join(f'{one}-' for one in FUNCTIONS)}, as `package` names it"
+            )
+        if name in found:
+            raise ParameterError(f"--zip / ZIP: {found[name].name} and {path.name} are of the same function")
+        found[name] = path
+    return found
