@@ -11,12 +11,12 @@ import typer
 from botocore.config import Config
 
 from deployment.adoption import Adopter, choose
-from deployment.choices import CHOSEN, Cpu, architecture_of, choose_parameters
+from deployment.choices import CHOSEN, Cpu, architecture_of, choose_parameters, zips_of
 from deployment.cloudformation import outputs_of
 from deployment.confirmation import Confirmation
 from deployment.deployer import ARCHITECTURE, IMAGE, LANES, BeforeStack, Deployment
 from deployment.errors import DeploymentError, ParameterError
-from deployment.functions import FUNCTIONS, PROCESSOR, by_function
+from deployment.functions import FUNCTIONS, PROCESSOR
 from deployment.image import ProducerImage, mark_in_use, mark_unused
 from deployment.kept_resources import KEPT_OUTPUTS, STORAGE
 from deployment.package import Target, build
@@ -142,7 +142,8 @@ def deploy(  # noqa: PLR0917  (options, by name)
             "--zip",
             exists=True,
             dir_okay=False,
-            help="The zip of a function, built already by `package`. Repeat the option for more functions.",
+            help="The zip of a function, built already by `package`. Its name begins with the function's. Repeat the "
+            "option for more. The deployment builds the others.",
         ),
     ] = None,
     service_role: Annotated[
@@ -231,9 +232,10 @@ def deploy(  # noqa: PLR0917  (options, by name)
             if not dry_run:
                 producer.check_docker()
         objects = choose_objects(deployment, wishes, parameters, adopted)
-        zips = by_function(zip_file or ())
-        for name in FUNCTIONS.keys() & set(deployment.stacks) - zips.keys():
-            zips[name] = build(FUNCTIONS[name], target)
+        built = zips_of(zip_file or ())
+        zips = {
+            name: built.get(name) or build(FUNCTIONS[name], target) for name in deployment.stacks if name in FUNCTIONS
+        }
         ecr = boto3.client("ecr") if whole else None
         previews = deployment.preview(
             zips,

@@ -1,16 +1,14 @@
 """The Lambda functions, as data: what each zip holds, and which stack deploys it.
 
-A second function is one more entry of `FUNCTIONS`, a lock file, and a template of the same name with the parameters
+Another function is one more entry of `FUNCTIONS`, a lock file, and a template of the same name with the parameters
 `CodeBucket` and `CodeKey`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from deployment.errors import ParameterError
 from workspace import places
 
 ROOT = places.ROOT
@@ -37,21 +35,11 @@ PROCESSOR = Function(
     packages=("aws_limits", "aws_requests", "lane_state", "processor_lambda", "quotes"),
     requirements=Path("requirements/processor.txt"),
 )
-FUNCTIONS = {function.name: function for function in (PROCESSOR,)}
+QUERY = Function(
+    name="query",
+    handler="query_api.app.handler",
+    packages=("aws_limits", "aws_requests", "lane_state", "query_api", "quotes"),
+    requirements=Path("requirements/query.txt"),
+)
+FUNCTIONS = {function.name: function for function in (PROCESSOR, QUERY)}
 """All functions, by name."""
-
-
-def by_function(zips: Iterable[Path]) -> dict[str, Path]:
-    """Zips by the function that each name begins with, as `package` names them. Raises `ParameterError`."""
-    found: dict[str, Path] = {}
-    for path in zips:
-        name = path.name.partition("-")[0]
-        if name not in FUNCTIONS:
-            raise ParameterError(
-                f"--zip / ZIP: {path.name} does not say of which function it is; its name has to begin with "
-                f"{' or '.join(f'{one}-' for one in FUNCTIONS)}, as `package` names it"
-            )
-        if name in found:
-            raise ParameterError(f"--zip / ZIP: {found[name].name} and {path.name} are of the same function")
-        found[name] = path
-    return found
