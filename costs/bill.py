@@ -12,9 +12,10 @@ from costs.expected_usage import HEADROOM, MONTH_HOURS, Hours, Setup, sizes_of, 
 from costs.prices import Prices
 from costs.sizes import ITEM_OVERHEAD_BYTES
 from costs.usage import GIGABYTE, Usage, items, per_million
+from costs.viewers import Viewers, parts_of
 
-Kind = Literal["fixed", "quotes"]
-"""Whether a cost is fixed or depends on the number of quotes."""
+Kind = Literal["fixed", "quotes", "viewers"]
+"""Whether a cost is fixed, or depends on the number of quotes, or on who looks at them."""
 Mode = Literal["provisioned", "on-demand"]
 
 MONTH_DAYS = 365 / 12
@@ -30,7 +31,12 @@ COLD_BYTES = 128 * KIB
 """S3 moves no smaller object to a colder storage class."""
 METRICS, ALARMS, DASHBOARDS, CUSTOMER_KEYS = 6, 22, 1, 1
 """What the templates make. The metrics are those of the function's log lines and of the producer's metric filters."""
-RARE_METRICS = frozenset({"BatchesFailed", "Quarantined", "Repeated", "RulesRefused", "Starts", "WatchlistUnusable"})
+RARE_METRICS = frozenset(
+    {
+        *("BatchesFailed", "Quarantined", "Repeated", "RulesRefused", "Starts", "ThrottledRequests"),
+        "WatchlistUnusable",
+    }
+)
 """The metrics that are not among `METRICS`, because they are sent only when something goes wrong.
 
 AWS bills a metric by the hour, for the hours in which it is sent: https://aws.amazon.com/cloudwatch/pricing/
@@ -82,6 +88,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """How many queries of the last seven days are run in a day. The saved queries read these days."""
     archive_queries: float = 0
     """How many queries of the whole archive are run in a month. A query of the view `quotes` is one."""
+    viewers: Viewers = Viewers(number=0)
+    """Who looks at the dashboard. Without anybody, no dashboard and no API are deployed."""
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,6 +137,7 @@ def bill(setup: Setup, plan: Plan, prices: Prices) -> Bill:
         *_requests(setup, plan, usage, prices),
         *_storage(setup, plan, usage, prices),
         *_queries(plan, usage, prices),
+        *(_line("viewers", *part, prices) for part in parts_of(setup, plan.viewers, plan.architecture)),
     )
     busy = usage.gb_seconds / (setup.memory_mb / KIB) / _polled_seconds(setup, usage) / setup.shards
     return Bill(

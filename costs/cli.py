@@ -16,6 +16,7 @@ from costs.bill import BUDGET_NOTICE, Bill, Kind, Line, Mode, Plan, bill, budget
 from costs.expected_usage import Hours, Latency, Resolution, Setup, lanes_for, shards_for, sizes_of
 from costs.prices import Prices
 from costs.usage import per_million
+from costs.viewers import WORKING_HOURS, Viewers
 from quotes import MAX_SYMBOLS_PER_LANE
 from terminal.output import echo
 from terminal.program import called
@@ -32,7 +33,7 @@ Examples:
 out = Console(highlight=False, soft_wrap=True)
 WIDTH = 120
 """The width of the table if the output is not a terminal."""
-TITLES: dict[Kind, str] = {"fixed": "fixed", "quotes": "per quote"}
+TITLES: dict[Kind, str] = {"fixed": "fixed", "quotes": "per quote", "viewers": "viewers"}
 
 
 @app.command(epilog=EXAMPLES)
@@ -90,6 +91,12 @@ def show(  # noqa: PLR0917  (options, by name)
     archive_queries: Annotated[
         float, typer.Option(min=0, help="Queries of the whole archive in a month, as those of the view quotes are.")
     ] = 0,
+    viewers: Annotated[
+        int, typer.Option(min=0, help="People who look at the dashboard of all symbols, which polls once a second.")
+    ] = 0,
+    viewer_hours: Annotated[
+        float, typer.Option(min=0, max=730, help="The hours of a month in which each of them looks.")
+    ] = WORKING_HOURS,
     collector: Annotated[  # noqa: FBT002  (an option, by name)
         bool, typer.Option("--collector", help="Include the collection of metrics into Managed Prometheus.")
     ] = False,
@@ -141,6 +148,7 @@ def show(  # noqa: PLR0917  (options, by name)
         archive_days=archive_days,
         recent_queries=recent_queries,
         archive_queries=archive_queries,
+        viewers=Viewers(number=viewers, hours=viewer_hours),
     )
     table = prices.read()
     priced = bill(setup, plan, table)
@@ -161,6 +169,8 @@ def _show(setup: Setup, priced: Bill, price_table: Prices) -> None:
     table.add_column("dollars", justify="right")
     table.add_column("per million", justify="right")
     for kind, title in TITLES.items():
+        if kind == "viewers" and not total(priced.lines, kind):
+            continue
         for line in priced.lines:
             if line.kind == kind and line.quantity:
                 table.add_row(line.name, _count(line.quantity), line.unit, *_money(line.usd, priced.quotes))

@@ -25,7 +25,8 @@ from deployment.reported_errors import DEFAULT_PREFIX, hint_at_replay, reported_
 from deployment.review import lines_of, question_before, what_stops
 from deployment.rollout import WATCH_MINUTES
 from deployment.service_roles import make_ecs_role
-from deployment.stacks import ALL_STACKS, PIPELINE, REGISTRY, Outputs
+from deployment.serving import choose_serving
+from deployment.stacks import ALL_STACKS, ON_REQUEST, PIPELINE, REGISTRY, Outputs
 from deployment.stage_file import Wishes, read_wishes
 from deployment.stage_objects import choose_objects
 from terminal.output import echo
@@ -81,22 +82,25 @@ def main(version: VersionOption = False) -> None:  # noqa: FBT002  (an option, b
 
 @app.command()
 def package(
-    function: Annotated[str, typer.Argument(help=f"The function: {', '.join(FUNCTIONS)}.")] = PROCESSOR.name,
+    function: Annotated[
+        str | None, typer.Argument(help=f"One function: {', '.join(FUNCTIONS)}. [default: all]", show_default=False)
+    ] = None,
     python: Annotated[str, typer.Option(help="The minor version of Python.")] = LAMBDA.python,
     architecture: ArchitectureOption = LAMBDA.architecture,
     output: Annotated[Path, typer.Option(help="The directory of the zip.", show_default="build")] = STATE,
 ) -> None:
-    """Build the zip of a Lambda function, and print its path.
+    """Build the zips of the Lambda functions, and print their paths.
 
     The same source gives the same zip, byte for byte. `deploy` builds the zips itself.
     """
-    if function not in FUNCTIONS:
+    if function is not None and function not in FUNCTIONS:
         raise typer.BadParameter(
             f"there is no function {function!r}; the functions are: {', '.join(FUNCTIONS)}", param_hint="FUNCTION"
         )
     with reported_errors():
         target = Target(python=python, architecture=architecture_of(architecture))
-        echo(str(build(FUNCTIONS[function], target, output)))
+        for name in FUNCTIONS if function is None else (function,):
+            echo(str(build(FUNCTIONS[name], target, output)))
 
 
 @app.command(
@@ -204,7 +208,10 @@ def deploy(  # noqa: PLR0917  (options, by name)
         wishes = read_wishes(parameters_file, parameter or [], rules, watchlist)
         resets = frozenset(reset or ())
         deployment = _deployment(prefix, stage, ALL_STACKS if whole else PIPELINE, service_role, watch_minutes)
+        serving = choose_serving(deployment, wishes.parameters, resets, stage)
+        deployment = serving.deployment
         deployment.check(wishes.parameters, resets)
+        serving.check()
         place = _place_of(wishes, stage)
         adopter = _adopter(deployment, place)
         adopted = choose(
@@ -237,7 +244,8 @@ def deploy(  # noqa: PLR0917  (options, by name)
             reset=resets,
             with_new_stacks=dry_run and not existing_only,
         )
-        for line in objects.notes:
+        previews = {**previews, **serving.changes}
+        for line in (*objects.notes, *serving.notes):
             echo(line, err=True)
         for line in (*objects.lines, *(f"adopts {one.name} as {one.resource}" for one in adopted), *lines_of(previews)):
             echo(line, err=not dry_run)
@@ -264,6 +272,7 @@ def deploy(  # noqa: PLR0917  (options, by name)
                 reset=resets,
                 before=before,
             )
+        serving.complete(outputs)
         if whole:
             repository = outputs["RepositoryUri"]
             mark_in_use(ecr, repository, parameters.get(IMAGE) or producer.uri(ecr, repository), stage)
@@ -305,7 +314,7 @@ def destroy(
     """
     with reported_errors():
         wishes = read_wishes(parameters_file)
-        deployment = _deployment(prefix, stage, ALL_STACKS)
+        deployment = _deployment(prefix, stage, (*ALL_STACKS, *ON_REQUEST))
         place = _place_of(wishes, stage)
         if not deployment.is_there():
             echo(f"the stage {stage} has no stacks in {place}", err=True)

@@ -42,7 +42,7 @@ from deployment.rollout import (
     rollback_configuration,
 )
 from deployment.stack_events import rollback_reason
-from deployment.stacks import ALL_STACKS, PIPELINE, REGISTRY, TEMPLATES, Outputs
+from deployment.stacks import ALL_STACKS, ON_REQUEST, PIPELINE, REGISTRY, TEMPLATES, Outputs
 from deployment.state_versions import STATE_VERSION, Report, choose_for_zip
 from deployment.waiting import Wait
 
@@ -65,7 +65,7 @@ IMAGE_REPOSITORY = "ImageRepositoryArn"
 LANES = "Lanes"
 """The parameter of the producer's template that is the number of lanes."""
 
-_EMPTIED_BUCKETS = frozenset({"Code", "Results"})
+_EMPTIED_BUCKETS = frozenset({"Code", "Page", "Results"})
 """The buckets, by their names in the templates, that are emptied and deleted with their stack."""
 
 
@@ -315,7 +315,7 @@ class Deployment:
 
     def _other_stacks(self) -> list[str]:
         present = {path.stem for path in self.templates.glob("*.yaml")}
-        return [name for name in ALL_STACKS if name in present and name not in self.stacks]
+        return [name for name in (*ALL_STACKS, *ON_REQUEST) if name in present and name not in self.stacks]
 
     def stack(self, name: str) -> Mapping[str, Any] | None:
         """The stack of a template, as DescribeStacks returns it; None if it does not exist or was never complete."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 from aws_limits import CLOUDFORMATION_PARAMETER_BYTES
+from deployment.stacks import ON_REQUEST
 
 _NAME = re.compile(r"^  (\w+):(.*)$")
 _INLINE = re.compile(r"(\w+): (\"[^\"]*\"|[^,}]+)")
@@ -119,7 +120,7 @@ def mistakes(
         if name not in parameters:
             found.append(f"--reset / RESET: {_unknown(name, parameters, other)}")
         elif parameters[name].default is None:
-            found.append(f"--reset / RESET: {name} has no default, because it comes from another stack")
+            found.append(f"--reset / RESET: {name} has no default")
         elif name in values:
             found.append(f"--reset / RESET: {values[name].place}{name} has a value; remove one of the two")
     return found
@@ -135,6 +136,10 @@ RELATED = frozenset(
         "ConsumerArn",
         "MetricsCollector",
         "Memory",
+        "Authentication",
+        "JwtIssuer",
+        "JwtAudience",
+        "LoginClientId",
         "TableBilling",
         "MostWriteCapacity",
         "MostReadCapacity",
@@ -155,6 +160,7 @@ def contradictions(values: Mapping[str, str | None]) -> list[str]:
         )
     if values.get("MetricsCollector") == "adot" and values.get("Memory") == "512":
         found.append("MetricsCollector=adot needs Memory=1024 or more, because 512 MiB are for the producer alone")
+    found += _without_login(values)
     for kind, names in _LEAST.items() if values.get("TableBilling") == "PROVISIONED" else ():
         most = values.get(f"Most{kind}Capacity")
         for name in names:
@@ -162,6 +168,24 @@ def contradictions(values: Mapping[str, str | None]) -> list[str]:
             if most is not None and least is not None and Decimal(least) > Decimal(most):
                 found.append(f"{name}={least} is more than Most{kind}Capacity={most}")
     return found
+
+
+def _without_login(values: Mapping[str, str | None]) -> Iterator[str]:
+    """What is missing of the login of what a stage serves. Only the stacks that serve it have these parameters."""
+    if "Authentication" not in values:
+        return
+    authentication, is_page = values["Authentication"], "LoginClientId" in values
+    if authentication is None:
+        yield (
+            "what the stage serves needs a login: Authentication=jwt for people, with JwtIssuer and JwtAudience, or "
+            "Authentication=iam for programs (docs/deploy.md, The dashboard)"
+        )
+    elif is_page and authentication != "jwt":
+        yield "Serve=dashboard needs Authentication=jwt, since a page cannot sign requests. Serve=api serves programs"
+    elif authentication == "jwt":
+        needed = ("JwtIssuer", "JwtAudience", *(("LoginClientId",) if is_page else ()))
+        if missing := [name for name in needed if not values.get(name)]:
+            yield f"Authentication=jwt also needs {', '.join(missing)} (docs/deploy.md, The dashboard)"
 
 
 def _short(value: str) -> str:
@@ -172,7 +196,8 @@ def _short(value: str) -> str:
 def _unknown(name: str, known: Collection[str], other: Mapping[str, Mapping[str, Parameter]]) -> str:
     for stack, parameters in other.items():
         if name in parameters:
-            return f"{name} is a parameter of the stack {stack}, which only --whole deploys"
+            way = "Serve=api or Serve=dashboard" if stack in ON_REQUEST else "--whole"
+            return f"{name} is a parameter of the stack {stack}, which only {way} deploys"
     similar = difflib.get_close_matches(name, known, n=1)
     suggestion = f" (did you mean {similar[0]}?)" if similar else "; the templates in infra/cloudformation list all"
     return f"no template has a parameter {name}{suggestion}"

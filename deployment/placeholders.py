@@ -37,6 +37,7 @@ _SHAPES = (
     ("VpcId", "vpc-00000000000000001"),
     ("EventSourceMappingId", "00000000-0000-0000-0000-000000000000"),
     ("AssignPublicIp", "ENABLED"),
+    ("ApiAuthentication", "jwt"),
     ("BillingOfTables", "PAY_PER_REQUEST"),
     ("Units", "1"),
 )

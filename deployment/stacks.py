@@ -1,6 +1,6 @@
 """The CloudFormation stacks, as data: the templates and their order.
 
-A new stack is a template in infra/cloudformation and one more name in `ALL_STACKS`.
+A new stack is a template in infra/cloudformation and one more name in `ALL_STACKS`, or in `ON_REQUEST`.
 """
 
 from __future__ import annotations
@@ -37,11 +37,14 @@ ALL_STACKS = (
     "producer-alarms",
     "drift",
 )
-"""All stacks, in the order of deployment.
+"""The stacks that every stage has, in the order of deployment.
 
 A stack comes after the stacks whose outputs are its parameters. The processor comes before the producer, so it can read
 a new version of the line format before the first such line arrives.
 """
+
+ON_REQUEST = ("api", "web")
+"""The stacks that a stage has only if it asks for them (`serving`), in the order of deployment, after all others."""
 
 BY_HAND = ("ci", "pipeline")
 """Templates that no stage deploys. A person creates them once (docs/cicd.md)."""

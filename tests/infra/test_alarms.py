@@ -44,12 +44,14 @@ def emitted() -> set[str]:
 METRICS: dict[str, tuple[set[str], set[str]]] = {
     # From the function's log, in the embedded metric format.
     metrics.NAMESPACE: (emitted(), {metrics.DIMENSION}),
-    # From metric filters of the producer's log.
-    "Stockstream/${AWS::StackName}": ({"Accepted", "Starts", "WatchlistUnusable"}, set()),
+    # From metric filters of the producer's log and of the API's access log.
+    "Stockstream/${AWS::StackName}": ({"Accepted", "Starts", "ThrottledRequests", "WatchlistUnusable"}, set()),
     "AWS/Lambda": ({"Invocations", "Errors", "Throttles", "IteratorAge", "Duration"}, {"FunctionName"}),
     "AWS/Kinesis": ({"IncomingRecords", "IncomingBytes", "WriteProvisionedThroughputExceeded"}, {"StreamName"}),
     "AWS/DynamoDB": ({"WriteThrottleEvents", "ConsumedWriteCapacityUnits"}, {"TableName"}),
     "AWS/SQS": ({"ApproximateNumberOfMessagesVisible"}, {"QueueName"}),
+    # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-metrics.html
+    "AWS/ApiGateway": ({"4xx", "5xx", "Count", "DataProcessed", "IntegrationLatency", "Latency"}, {"ApiId"}),
     "AWS/Events": ({"FailedInvocations"}, {"RuleName"}),
     "AWS/Scheduler": ({"InvocationDroppedCount"}, {"ScheduleGroup"}),
     "AWS/ECS": ({"CPUUtilization", "MemoryUtilization"}, {"ServiceName", "ClusterName"}),
@@ -125,6 +127,7 @@ def test_every_known_problem_has_an_alarm_or_a_rule() -> None:
         *("ProducerSilent", "NoQuotesAccepted", "ProducerRestarting", "TaskStopped", "DeploymentFailed"),
         *("TaskStoppedUndelivered", "DeploymentFailedUndelivered", "WatchlistUnusable"),
         *("StackDrifted", "StackDriftedUndelivered", "DriftUnchecked"),
+        *("ApiFailing", "ApiSlow", "ApiThrottled", "QueryFailing", "QueryThrottled"),
     }
 
 
@@ -164,7 +167,8 @@ def test_the_alarm_on_a_large_state_fires_before_dynamodb_refuses_it() -> None:
 def test_the_log_filters_match_what_the_producer_logs() -> None:
     filters = {
         resource["Properties"]["FilterPattern"]: resource["Properties"]["MetricTransformations"][0]["MetricValue"]
-        for _, _, resource in resources("AWS::Logs::MetricFilter")
+        for template, _, resource in resources("AWS::Logs::MetricFilter")
+        if template == "producer-alarms"
     }
     polls = '{ ($.event = "polled") && ($.trading IS TRUE) }'
     assert filters == {

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime
 
-from costs import bill, prices
+from costs import bill, prices, viewers
 from costs.expected_usage import Setup
+from deployment.stacks import ON_REQUEST
 from processor_lambda import metrics
 from processor_lambda.alerts import Rules, RulesInUse
 from processor_lambda.records import Record
@@ -27,7 +28,10 @@ def test_the_bill_counts_the_alarms_dashboards_keys_and_metrics_of_the_templates
         metrics.failed("", RECORD, REFUSED, records=1, now=NOW),
     )
     named = {each["Name"] for line in lines for of in line["_aws"]["CloudWatchMetrics"] for each in of["Metrics"]}
-    assert kinds["AWS::CloudWatch::Alarm"] == bill.ALARMS
+    of_the_api = Counter(resource["Type"] for template, _, resource in resources() if template in ON_REQUEST)
+    assert kinds["AWS::CloudWatch::Alarm"] == bill.ALARMS + viewers.ALARMS
+    assert of_the_api["AWS::CloudWatch::Alarm"] == viewers.ALARMS
+    assert default("query", "QueryMemorySize") == viewers.FUNCTION_MB
     assert kinds["AWS::CloudWatch::Dashboard"] == bill.DASHBOARDS
     assert kinds["AWS::KMS::Key"] == bill.CUSTOMER_KEYS
     assert 4 * kinds["AWS::ApplicationAutoScaling::ScalingPolicy"] == bill.SCALING_ALARMS

@@ -27,6 +27,8 @@ UNUSED = {
     "aps:*LoggingConfiguration": "the workspace has no log",
     "aps:*QueryLoggingConfiguration": "the workspace has no log",
     "billing:GetBillingViewData": "the budget has no billing view",
+    "cloudfront:*ConnectionGroup": "the distribution has no tenants",
+    "cloudfront:GetVpcOrigin": "the API is not in a VPC",
     "codedeploy:*": "an alias moves at once, without CodeDeploy",
     "ec2:AcceptAddressTransfer": "no address comes from another account",
     "ec2:A*PrivateNatGatewayAddress": "the NAT gateway has one address",
@@ -64,6 +66,7 @@ WITHOUT_RESOURCE = {
     *("kinesis:UpdateShardCount", "kinesis:UpdateStreamMode", "kms:CreateKey", "kms:ListAliases"),
     *("lambda:CreateEventSourceMapping", "logs:DescribeIndexPolicies", "logs:DescribeLogGroups"),
     *("logs:DescribeResourcePolicies", "sns:GetSubscriptionAttributes", "sns:SetSubscriptionAttributes"),
+    "route53:ListHostedZones",
     *("sns:Unsubscribe", "application-autoscaling:DescribeScalableTargets"),
     *("application-autoscaling:DescribeScalingPolicies", "application-autoscaling:DescribeScheduledActions"),
 }
@@ -275,6 +278,17 @@ def test_the_deploy_role_can_move_what_an_earlier_stage_did_not_deliver() -> Non
     place = "s3:::${Prefix}-${Stage}-storage-archive-*/undelivered/*"
     (statement,) = [one for one in statements("DeployPolicy") if place in str(one["Resource"])]
     assert set(statement["Action"]) == {"s3:DeleteObject", "s3:GetObject", "s3:PutObject"}
+
+
+def test_cloudformation_may_let_api_gateway_write_an_access_log() -> None:
+    """https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging.permissions.html
+
+    The schemas name none of these, and none of them supports a resource.
+    """
+    anywhere = [action for one in statements("ServiceRole") if one["Resource"] == "*" for action in one["Action"]]
+    of_deliveries = ("CreateLogDelivery", "DeleteLogDelivery", "GetLogDelivery", "UpdateLogDelivery")
+    needed = {*of_deliveries, "ListLogDeliveries", "PutResourcePolicy", "DescribeResourcePolicies"}
+    assert {action for action in needed if not matches(f"logs:{action}", anywhere)} == set()
 
 
 @pytest.mark.parametrize("role", ["PlanRole", "DeployPolicy"])

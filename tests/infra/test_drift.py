@@ -8,13 +8,17 @@ from typing import Any
 
 import pytest
 
-from deployment.stacks import ALL_STACKS, REGISTRY
+from deployment.stacks import ALL_STACKS, ON_REQUEST, REGISTRY
 from tests.support.event_patterns import matches
 from tests.support.templates import ALL, as_list, branches, default, properties, resources, statements
 
 SCHEDULES = {name: resource["Properties"] for _, name, resource in resources("AWS::Scheduler::Schedule")}
 NOT_FOR_READING = {"iam:PassRole", "glue:CreateTable", "kms:Decrypt"}
-OF_FEATURES_THAT_ARE_NOT_USED = {"glue:GetConnection", "vpc-lattice:DescribeServiceNetworkVpcEndpointAssociation"}
+OF_FEATURES_THAT_ARE_NOT_USED = {
+    "glue:GetConnection",
+    "s3:getObject",
+    "vpc-lattice:DescribeServiceNetworkVpcEndpointAssociation",
+}
 CONTENTS = (
     *(
         "s3:GetObject",
@@ -47,7 +51,7 @@ def test_every_stack_is_compared_once_a_day() -> None:
     assert default("drift", "DriftSchedule") == "rate(1 day)"
     assert {schedule["ScheduleExpression"]["Ref"] for schedule in SCHEDULES.values()} == {"DriftSchedule"}
     compared = [inputs(schedule)[0]["StackName"] for schedule in SCHEDULES.values()]
-    own = [f"${{StackPrefix}}-{name}" for name in ALL_STACKS if name != REGISTRY]
+    own = [f"${{StackPrefix}}-{name}" for name in (*ALL_STACKS, *ON_REQUEST) if name != REGISTRY]
     assert sorted(compared) == sorted(["${RegistryStack}", *own])
 
 
@@ -70,6 +74,17 @@ def test_a_stack_that_may_be_empty_is_compared_only_if_it_is_not() -> None:
     assert declared["LookingAtCapacity"]["Fn::And"][1] == {"Condition": "Provisioned"}
     assert declared["LookingAtConsumer"]["Fn::And"][1] == {"Fn::Equals": [{"Ref": "Latency"}, "fast"]}
     assert declared["LookingAtSubscriptions"]["Fn::And"][1] == {"Fn::Equals": [{"Ref": "AlertsSubscribed"}, "true"]}
+
+
+def test_a_stack_on_request_is_compared_only_if_it_is_there() -> None:
+    declared = ALL["drift"]["Resources"], ALL["drift"]["Conditions"]
+    served = {"Ref": "Serve"}
+    assert {name: declared[0][name]["Condition"] for name in ("ApiDrift", "WebDrift")} == {
+        "ApiDrift": "LookingAtApi",
+        "WebDrift": "LookingAtWeb",
+    }
+    assert declared[1]["LookingAtApi"]["Fn::And"][1] == {"Fn::Not": [{"Fn::Equals": [served, "nothing"]}]}
+    assert declared[1]["LookingAtWeb"]["Fn::And"][1] == {"Fn::Equals": [served, "dashboard"]}
 
 
 def test_a_schedule_calls_cloudformation_itself() -> None:
@@ -97,8 +112,7 @@ def test_the_role_may_read_every_type_of_resource_that_is_compared() -> None:
     granted = {action for statement in statements("drift", "Role") for action in as_list(statement["Action"])}
     needed = {
         action
-        for template, _, resource in resources()
-        if template in ALL_STACKS
+        for _, _, resource in resources()
         for action in reads(resource["Type"])
         if not action.startswith("lakeformation:")
     }
@@ -109,7 +123,7 @@ def test_the_role_may_read_every_type_of_resource_that_is_compared() -> None:
 def test_the_role_reads_no_contents_and_changes_nothing() -> None:
     granted = {action for statement in statements("drift", "Role") for action in as_list(statement["Action"])}
     assert [action for action in CONTENTS if any(fnmatchcase(action, pattern) for pattern in granted)] == []
-    verbs = ("Batch", "Describe", "Detect", "Get", "List", "View")
+    verbs = ("GET", "Batch", "Describe", "Detect", "Get", "List", "View")
     assert [action for action in granted if not action.partition(":")[2].startswith(verbs)] == []
 
 

@@ -12,11 +12,14 @@ from typing import Any, cast
 import pytest
 
 from deployment.deployer import Deployment
-from deployment.stacks import ALL_STACKS
+from deployment.stacks import ALL_STACKS, ON_REQUEST
 from deployment.waiting import Wait
 from tests.fakes.scripted_cloudformation import ScriptedCloudFormation
 from tests.support.resource_schemas import Resolved, problems
 from tests.support.templates import ALL
+
+STACKS = (*ALL_STACKS, *ON_REQUEST)
+CERTIFICATE = "arn:aws:acm:us-east-1:000000000000:certificate/00000000-0000-0000-0000-000000000000"
 
 
 @pytest.fixture(scope="module")
@@ -26,14 +29,24 @@ def values(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]
     zipfile.ZipFile(code, "w").close()
     aws = ScriptedCloudFormation()
     wait = Wait(pause=aws.pause, clock=aws.clock)
-    deployment = Deployment(cast(Any, aws), cast(Any, None), "stockstream-test", stacks=ALL_STACKS, wait=wait)
+    deployment = Deployment(cast(Any, aws), cast(Any, None), "stockstream-test", stacks=STACKS, wait=wait)
     named = {
         "PermissionsBoundary": "arn:aws:iam::000000000000:policy/boundary",
         "Zones": "use1-az1,use1-az2",
         "Latency": "fast",
+        "Serve": "dashboard",
+        "Authentication": "jwt",
+        "JwtIssuer": "https://login.example.org/realm",
+        "JwtAudience": "quotes",
+        "CorsOrigins": "https://a.example.org,https://b.example.org",
+        "LoginClientId": "page",
+        "DomainName": "quotes.example.org",
+        "CertificateArn": CERTIFICATE,
+        "HostedZoneId": "Z0123456789",
+        "WebAclArn": "arn:aws:wafv2:us-east-1:000000000000:global/webacl/name/00000000",
     }
     deployment.preview(
-        dict.fromkeys(ALL_STACKS, code), named, image=lambda known: f"{known.get('RepositoryUri', 'new')}:tag"
+        dict.fromkeys(STACKS, code), named, image=lambda known: f"{known.get('RepositoryUri', 'new')}:tag"
     )
     return {
         name.removeprefix("stockstream-test-"): {
@@ -43,7 +56,7 @@ def values(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]
     }
 
 
-@pytest.mark.parametrize("name", ALL_STACKS)
+@pytest.mark.parametrize("name", STACKS)
 def test_every_resource_fits_its_schema(name: str, values: dict[str, dict[str, str]]) -> None:
     template = ALL[name]
     found = {

@@ -7,22 +7,23 @@ from typing import Any
 
 import pytest
 
-from deployment.stacks import ALL_STACKS, BY_HAND, PIPELINE, TEMPLATES
+from deployment.stacks import ALL_STACKS, BY_HAND, ON_REQUEST, PIPELINE, TEMPLATES
 from tests.support.templates import ALL, PATHS, default, properties, resources
 
-BUCKETS = [("storage", "Archive"), ("storage", "Code"), ("analytics", "Results")]
+BUCKETS = [("storage", "Archive"), ("storage", "Code"), ("analytics", "Results"), ("web", "Page")]
 TABLES = ("Quotes", "Bars", "State")
 MADE_BY_THE_DEPLOYMENT = {"CodeKey", "Image", "Release", "StackPrefix"}
+NAMED_BY_THE_USER = {"Authentication"}  # it has no default, so that nobody gets a login that nobody chose
 
 
 def test_every_template_is_a_stack_and_the_order_of_the_pipeline_is_the_same() -> None:
-    assert {path.stem for path in TEMPLATES.glob("*.yaml")} == {*ALL_STACKS, *BY_HAND}
+    assert {path.stem for path in TEMPLATES.glob("*.yaml")} == {*ALL_STACKS, *ON_REQUEST, *BY_HAND}
     assert [name for name in ALL_STACKS if name in PIPELINE] == list(PIPELINE)
 
 
-@pytest.mark.parametrize("stacks", [PIPELINE, ALL_STACKS], ids=["pipeline", "whole"])
+@pytest.mark.parametrize("stacks", [PIPELINE, (*ALL_STACKS, *ON_REQUEST)], ids=["pipeline", "whole"])
 def test_a_parameter_without_default_is_an_output_of_an_earlier_stack(stacks: tuple[str, ...]) -> None:
-    known = set(MADE_BY_THE_DEPLOYMENT)
+    known = MADE_BY_THE_DEPLOYMENT | NAMED_BY_THE_USER
     for name in stacks:
         needed = {key for key, parameter in ALL[name].get("Parameters", {}).items() if "Default" not in parameter}
         assert needed <= known, name
@@ -61,6 +62,8 @@ def test_cloudformation_names_the_resources() -> None:
     refers = {"AWS::Lambda::EventSourceMapping", "AWS::Lambda::Version", "AWS::Lambda::Alias"}
     refers |= {"AWS::Logs::MetricFilter", "AWS::EC2::VPCEndpoint"}
     refers |= {"AWS::Athena::NamedQuery"}  # its name is unique only within its workgroup, and people see it in a list
+    refers |= {"AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Authorizer", "AWS::Route53::RecordSet"}
+    refers |= {"AWS::Lambda::Permission"}
     named = {
         (template, name)
         for template, name, resource in resources()
@@ -209,6 +212,7 @@ class TestTopicAndQueue:
         ("storage", "ArchivePolicy", "s3:*", [{"Fn::GetAtt": ["Archive", "Arn"]}, {"Fn::Sub": "${Archive.Arn}/*"}]),
         ("storage", "CodePolicy", "s3:*", [{"Fn::GetAtt": ["Code", "Arn"]}, {"Fn::Sub": "${Code.Arn}/*"}]),
         ("analytics", "ResultsPolicy", "s3:*", [{"Fn::GetAtt": ["Results", "Arn"]}, {"Fn::Sub": "${Results.Arn}/*"}]),
+        ("web", "PagePolicy", "s3:*", [{"Fn::GetAtt": ["Page", "Arn"]}, {"Fn::Sub": "${Page.Arn}/*"}]),
         ("storage", "AlertsPolicy", "sns:Publish", {"Ref": "Alerts"}),
         ("operators", "OperatorsPolicy", "sns:Publish", {"Ref": "Operators"}),
         ("storage", "QuarantinePolicy", "sqs:*", {"Fn::GetAtt": ["Quarantine", "Arn"]}),
@@ -263,6 +267,8 @@ def test_only_resources_that_hold_data_outlive_their_stack() -> None:
         ("operators", "Key"): ("Delete", "Delete"),
         ("producer", "Workspace"): ("Delete", "Retain"),
         ("processor", "LogGroup"): ("Delete", "Retain"),
+        ("api", "AccessLog"): ("Delete", "Retain"),
+        ("web", "Page"): ("Delete", "Delete"),
         ("producer", "LogGroup"): ("Delete", "Retain"),
         ("processor", "Version"): ("Delete", "Retain"),  # for a return to an older version at once
     }

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from deployment.stacks import ALL_STACKS, TEMPLATES
+from deployment.stacks import ALL_STACKS, ON_REQUEST, TEMPLATES
 
 Template = dict[str, Any]
 
@@ -40,7 +40,7 @@ def parsed(path: Path) -> Template:
     return template
 
 
-PATHS = {name: TEMPLATES / f"{name}.yaml" for name in sorted(ALL_STACKS)}
+PATHS = {name: TEMPLATES / f"{name}.yaml" for name in sorted((*ALL_STACKS, *ON_REQUEST))}
 ALL = {name: parsed(path) for name, path in PATHS.items()}
 """The templates of a stage, by name."""
 
