@@ -11,7 +11,7 @@ from pathlib import Path
 from workspace.demo_record import CREDENTIALS, DemoRecord, environment
 
 _EXAMPLE_ROWS = 3
-_TABLES = ("QuotesTable", "BarsTable", "StateTable")
+_TABLES = ("QuotesTable", "BarsTable", "StateTable", "AlertsTable")
 _FOREIGN_VARIABLES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_CA_BUNDLE")
 """Variables of the SDK that would lead it elsewhere."""
 

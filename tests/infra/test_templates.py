@@ -246,6 +246,8 @@ def test_only_resources_that_hold_data_outlive_their_stack() -> None:
         ("storage", "Quotes"): ("RetainExceptOnCreate", "Retain"),
         ("storage", "Bars"): ("RetainExceptOnCreate", "Retain"),
         ("storage", "State"): ("RetainExceptOnCreate", "Retain"),
+        ("storage", "StoredAlerts"): ("RetainExceptOnCreate", "Retain"),
+        ("storage", "Calendars"): ("Delete", "Delete"),
         ("storage", "Archive"): ("RetainExceptOnCreate", "Retain"),
         ("storage", "ArchivePolicy"): ("RetainExceptOnCreate", "Retain"),
         ("stream", "Stream"): ("Delete", "Retain"),

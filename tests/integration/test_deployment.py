@@ -256,7 +256,7 @@ def test_destroy_keeps_the_tables_and_the_archive_and_reports_them(
     emulator.client("s3").put_object(Bucket=outputs["ArchiveBucket"], Key="raw-data/1", Body=b"{}")
     deployment.destroy()
     kept = {line.split()[-1] for line in reports if line.startswith("kept")}
-    retained = {outputs[name] for name in ("QuotesTable", "BarsTable", "StateTable", "ArchiveBucket")}
+    retained = {outputs[name] for name in ("QuotesTable", "BarsTable", "StateTable", "AlertsTable", "ArchiveBucket")}
     assert retained <= kept
     assert retained - {outputs["ArchiveBucket"]} <= set(emulator.client("dynamodb").list_tables()["TableNames"])
     emulator.client("s3").head_object(Bucket=outputs["ArchiveBucket"], Key="raw-data/1")

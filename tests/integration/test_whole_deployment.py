@@ -106,7 +106,9 @@ def test_all_stacks_are_created_left_alone_updated_and_deleted(
     reports.clear()
     deployment.destroy()
     kept = {line.split()[-1] for line in reports if line.startswith("kept") and "BucketPolicy" not in line}
-    assert kept == {outputs[name] for name in ("QuotesTable", "BarsTable", "StateTable", "ArchiveBucket")}
+    assert kept == {
+        outputs[name] for name in ("QuotesTable", "BarsTable", "StateTable", "AlertsTable", "ArchiveBucket")
+    }
     assert stacks(emulator, deployment.prefix) == []
 
 

@@ -12,7 +12,7 @@ import pytest
 from replica import guide
 from workspace.demo_record import DemoRecord, environment
 
-NAMES = ("StreamName", "QuotesTable", "BarsTable", "StateTable", "ArchiveBucket")
+NAMES = ("StreamName", "QuotesTable", "BarsTable", "StateTable", "AlertsTable", "ArchiveBucket")
 
 
 def record(ca_bundle: str | None = None) -> DemoRecord:
