@@ -72,7 +72,7 @@ E2E_TIMEOUT := 900
 UPGRADE ?=
 
 # No target builds a file of its own name.
-.PHONY: help demo sql bill yahoo unit test e2e trials bench check format lock clean
+.PHONY: help demo sql bill yahoo unit test e2e trials bench check web-check screenshots format lock clean
 .PHONY: package images image sbom deploy destroy smoke
 .DEFAULT_GOAL := help
 
@@ -158,6 +158,12 @@ check: $(DEV) build/checkov/$(STAMP) ## Check format, lint, types, import contra
 	@$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@$(VENV)/bin/check-jsonschema --builtin-schema vendor.renovate .github/renovate.json
 	@$(VENV)/bin/zizmor --offline --no-progress --quiet --strict-collection .github/workflows
+
+web-check: ## Check the dashboard's page, and that web/dist is what its sources build. Skips without npm.
+	@bash web/check
+
+screenshots: $(DEV) ## Write the screenshots of the dashboard to docs/images. Needs Chromium.
+	@STOCKSTREAM_SCREENSHOTS=docs/images $(VENV)/bin/python -m pytest -n 0 tests/browser/test_screenshots.py $(PYTEST_ARGS)
 
 format: $(DEV) ## Write the format and the lint fixes that `make check` asks for.
 	@$(VENV)/bin/ruff format .
