@@ -105,4 +105,8 @@ def test_a_restart_of_localstack_is_noticed_and_mended(stack: Stack) -> None:
     wait_until(lambda: stack.status_or_none("/readyz") == 200, seconds=180, what="the producer is ready again")
     findings = stack.audited()
     assert (findings.lost, findings.out_of_order) == (0, 0), findings
-    wait_until(lambda: stack.state("exporter")["Health"]["Status"] == "healthy", seconds=60, what="health")
+    for service in ("exporter", "dashboard"):
+        wait_until(
+            lambda s=service: stack.state(s)["Health"]["Status"] == "healthy", seconds=90, what=f"{service}: health"
+        )
+    assert json.loads(page(stack, "dashboard", 8000, "/v1/latest"))["quotes"]
