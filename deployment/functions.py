@@ -32,7 +32,7 @@ class Function:
 PROCESSOR = Function(
     name="processor",
     handler="processor_lambda.app.handler",
-    packages=("aws_limits", "aws_requests", "lane_state", "processor_lambda", "quotes"),
+    packages=("aws_limits", "aws_requests", "indicators", "lane_state", "processor_lambda", "quotes"),
     requirements=Path("requirements/processor.txt"),
 )
 FUNCTIONS = {function.name: function for function in (PROCESSOR,)}

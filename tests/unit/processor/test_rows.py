@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from aws_limits import DYNAMODB_PAGE_BYTES
 from costs.sizes import item_bytes
+from indicators import Indicators
 from lane_state import Bar
-from processor_lambda.indicators import Indicators
 from processor_lambda.rows import Row, bar_row, quote_row, significant, timestamp_of
 from tests.fakes.pipeline import OPEN, make_quote
 
