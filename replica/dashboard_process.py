@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import select
 import subprocess
 import sys
@@ -25,9 +24,9 @@ class DashboardFailed(ReplicaError):
 class DashboardProcess:
     """Runs `python -m dashboard_server` with some options for as long as a `with` block lasts.
 
-    It has a session of its own, so Ctrl-C in a terminal does not reach it, and the page stays usable while the demo drains.
-    `on_start` is called with its process id, and `log` is a file for what it complains about. It starts while this
-    program goes on: `url` waits for it.
+    It has a session of its own, so Ctrl-C in a terminal does not reach it, and the page stays usable while the demo
+    drains. `on_start` is called with its process id, and `log` is a file for what it complains about. It starts while
+    this program goes on: `url` waits for it.
     """
 
     def __init__(
@@ -75,6 +74,6 @@ class DashboardProcess:
         return self._url
 
 
-def environment(base: Mapping[str, str] = os.environ) -> dict[str, str]:
+def environment(base: Mapping[str, str]) -> dict[str, str]:
     """What the server needs of an environment. It has no business with AWS's keys or with the producer's settings."""
     return {name: value for name, value in base.items() if not name.startswith(("AWS_", "PRODUCER_"))}

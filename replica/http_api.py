@@ -12,8 +12,8 @@ from typing import Any
 def create(client: Callable[..., Any], name: str, alias_arn: str) -> str:
     """Create an HTTP API that passes every request on to a function, and return its id.
 
-    The function gets events of the payload format 2.0, without a stage in their paths. `client` makes a boto3 client of a
-    service, and `alias_arn` is the alias of the function.
+    The function gets events of the payload format 2.0, without a stage in their paths. `client` makes a boto3 client of
+    a service, and `alias_arn` is the alias of the function.
     """
     gateway = client("apigatewayv2")
     api: str = gateway.create_api(Name=name, ProtocolType="HTTP")["ApiId"]
