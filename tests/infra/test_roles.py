@@ -38,6 +38,16 @@ GRANTS = {
         ("sns:Publish", "AlertsTopicArn"),
         ("sqs:SendMessage", "QuarantineQueueArn"),
     ],
+    ("query", "Role"): [
+        ("dynamodb:BatchGetItem", "StateTableArn"),
+        ("dynamodb:Query", "AlertsTableArn"),
+        ("dynamodb:Query", "BarsTableArn"),
+        ("dynamodb:Query", "CalendarsTableArn"),
+        ("dynamodb:Query", "QuotesTableArn"),
+        ("logs:CreateLogStream", "LogGroup.Arn"),
+        ("logs:PutLogEvents", "LogGroup.Arn"),
+        ("sqs:GetQueueAttributes", "QuarantineQueueArn"),
+    ],
     ("producer", "TaskRole"): [
         ("aps:RemoteWrite", "Workspace.Arn"),
         ("dynamodb:BatchWriteItem", "CalendarsTableArn"),
@@ -63,6 +73,7 @@ GRANTS = {
 }
 TRUSTED = {
     ("processor", "Role"): "lambda.amazonaws.com",
+    ("query", "Role"): "lambda.amazonaws.com",
     ("producer", "TaskRole"): "ecs-tasks.amazonaws.com",
     ("producer", "ExecutionRole"): "ecs-tasks.amazonaws.com",
     ("analytics", "CrawlerRole"): "glue.amazonaws.com",
@@ -70,6 +81,14 @@ TRUSTED = {
 }
 AUTHORIZATION = json.loads((files("cfnlint") / "data" / "AdditionalSpecs" / "Policies.json").read_text())
 POLICIES = [*TRUSTED, ("analytics", "QueryPolicy")]
+
+
+def test_who_answers_queries_writes_nothing_but_its_log() -> None:
+    writes = {"dynamodb": False, "sqs": False, "logs": True}
+    for action, _ in grants("query", "Role"):
+        service, _, name = action.partition(":")
+        level = AUTHORIZATION[service]["Actions"][name.lower()]["AccessLevel"] if not writes[service] else "Write"
+        assert level == ("Write" if writes[service] else "Read"), action
 
 
 def test_every_role_and_policy_is_tested_here() -> None:
