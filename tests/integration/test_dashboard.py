@@ -12,6 +12,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -20,6 +21,7 @@ import pytest
 from replica import http_api
 from replica.dashboard_process import DashboardFailed, DashboardProcess
 from replica.emulator import Emulator
+from replica.parameters import Typed, WrongParameters, checked
 from tests.support.waiting import wait_until
 
 ECHO = """
@@ -150,6 +152,17 @@ def test_a_port_that_is_taken_is_refused_only_if_it_was_asked_for(api: str, tmp_
             DashboardProcess({"api": api, "port": port}, os.environ, tmp_path / "log", lambda _: None) as failed,
         ):
             assert failed.url
+
+
+def test_the_demo_refuses_a_port_that_is_taken_before_it_starts_anything() -> None:
+    now = datetime(2026, 11, 27, tzinfo=UTC)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(WrongParameters) as refusal:
+            checked(Typed(port=str(port)), os.environ, now)
+    (mistake,) = refusal.value.mistakes
+    assert mistake.startswith(f"--port / PORT: {port}: the dashboard cannot listen there: Address already in use")
+    assert checked(Typed(port=str(port)), os.environ, now).port == port
 
 
 def test_it_ends_in_order_at_sigterm(api: str, tmp_path: Path) -> None:
