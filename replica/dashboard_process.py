@@ -74,6 +74,10 @@ class DashboardProcess:
         return self._url
 
 
-def environment(base: Mapping[str, str]) -> dict[str, str]:
-    """What the server needs of an environment. It has no business with AWS's keys or with the producer's settings."""
-    return {name: value for name, value in base.items() if not name.startswith(("AWS_", "PRODUCER_"))}
+def environment(base: Mapping[str, str], directory: Path) -> dict[str, str]:
+    """The server's environment: `base`, without AWS's keys and the producer's settings, which it has no business with.
+
+    It names `directory`, with which the process ends, however the demo does (`scratch`).
+    """
+    kept = {name: value for name, value in base.items() if not name.startswith(("AWS_", "PRODUCER_"))}
+    return {**kept, "TMPDIR": str(directory)}

@@ -186,9 +186,8 @@ def _dashboard(claim: Claim, pipeline: Pipeline, scratch: Scratch, port: int | N
         options["port"] = str(port)
     if pipeline.emulator.ca_bundle is not None:
         options["ca-bundle"] = pipeline.emulator.ca_bundle
-    return DashboardProcess(
-        options, dashboard_process.environment(os.environ), scratch.path / "dashboard.log", scratch.end_with_us
-    )
+    variables = dashboard_process.environment(os.environ, scratch.path)
+    return DashboardProcess(options, variables, scratch.path / "dashboard.log", scratch.end_with_us)
 
 
 def _record(
