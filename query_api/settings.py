@@ -11,6 +11,8 @@ import msgspec
 from query_api.errors import SettingsError
 from quotes import MAX_LANES
 
+DEFAULT_LANES = 4
+"""The number of lanes of a stream for which nobody names another, as in the producer's settings."""
 Resolution = Literal["every", "minute"]
 """Which quotes become rows: every quote, or the last quote of each symbol and minute."""
 _ORIGIN = re.compile(r"https?://[^/\s,]+", re.ASCII)
@@ -36,7 +38,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 def from_environment(environment: Mapping[str, str]) -> Settings:
     """The settings in an environment. Raises `SettingsError` with all mistakes, one a line."""
     mistakes = [f"{name}: missing" for name in _REQUIRED if not environment.get(name)]
-    lanes = environment.get("LANES", "")
+    lanes = environment.get("LANES") or str(DEFAULT_LANES)
     if not (lanes.isascii() and lanes.isdigit() and 1 <= int(lanes) <= MAX_LANES):
         mistakes.append(f"LANES: {lanes!r} is not a number from 1 to {MAX_LANES}")
     origins = tuple(origin.strip() for origin in environment.get("CORS_ORIGINS", "").split(",") if origin.strip())
