@@ -38,7 +38,7 @@ PROCESSOR = Function(
 QUERY = Function(
     name="query",
     handler="query_api.app.handler",
-    packages=("aws_limits", "aws_requests", "lane_state", "query_api", "quotes"),
+    packages=("aws_limits", "aws_requests", "indicators", "lane_state", "query_api", "quotes"),
     requirements=Path("requirements/query.txt"),
 )
 FUNCTIONS = {function.name: function for function in (PROCESSOR, QUERY)}

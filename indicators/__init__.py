@@ -4,6 +4,17 @@ The stream function stores them with its minute bars, and the query function com
 """
 
 from indicators.codec import READS, WRITES, pack, unpack
-from indicators.model import MAX_DIVISOR, NAMES, RETURN_MAX_GAP, WINDOW, Indicators
+from indicators.model import MAX_DIVISOR, NAMES, RETURN_MAX_GAP, WINDOW, Indicators, significant
 
-__all__ = ["MAX_DIVISOR", "NAMES", "READS", "RETURN_MAX_GAP", "WINDOW", "WRITES", "Indicators", "pack", "unpack"]
+__all__ = [
+    "MAX_DIVISOR",
+    "NAMES",
+    "READS",
+    "RETURN_MAX_GAP",
+    "WINDOW",
+    "WRITES",
+    "Indicators",
+    "pack",
+    "significant",
+    "unpack",
+]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import msgspec
 
@@ -50,6 +51,8 @@ MAX_RETURN = 1e6
 """A larger return is not counted. It cannot be real, and its square would dominate the variance for days."""
 MIN_DEVIATION = 1e-12
 """The smallest deviation of returns that gives a z-score, relative to 1 + their mean. Less is a rounding error."""
+LEAST = 1e-30
+"""A computed number closer to zero is stored as 0."""
 MAX_DIVISOR = 1e6
 """The largest number of new shares for an old one in a split, or of old shares for a new one."""
 
@@ -211,6 +214,14 @@ class Indicators(msgspec.Struct, frozen=True, gc=False):
             return None
         ratio = volume / self.volume_mean
         return ratio if math.isfinite(ratio) else None  # infinite if the mean has decayed to almost zero
+
+
+def significant(value: float) -> Decimal:
+    """A computed number as it is stored: 12 significant digits and no exponent. A number smaller than 1e-30 is 0.
+
+    DynamoDB refuses numbers smaller than 1e-130, and a decaying average becomes that small.
+    """
+    return Decimal(format(Decimal(format(value, ".12g")), "f")) if abs(value) >= LEAST else Decimal(0)
 
 
 def _return_between(last: float, close: float, gap: timedelta) -> float | None:
