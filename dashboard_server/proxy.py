@@ -65,6 +65,7 @@ class Proxy:
             timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
             transport=transport or _network(ca_bundle),
         )
+        self._client.headers.clear()  # httpx would ask for a compressed body where the browser did not
 
     async def close(self) -> None:
         """Close the connections to the API."""

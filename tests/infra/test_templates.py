@@ -253,6 +253,8 @@ def test_only_resources_that_hold_data_outlive_their_stack() -> None:
         ("stream", "Stream"): ("Delete", "Retain"),
         ("storage", "Quarantine"): ("Delete", "Retain"),
         ("storage", "Code"): ("Delete", "Delete"),
+        ("query", "LogGroup"): ("Delete", "Retain"),
+        ("query", "Version"): ("Delete", "Retain"),
         ("subscriptions", "Queue"): ("Delete", "Retain"),
         ("subscriptions", "Undelivered"): ("Delete", "Retain"),
         ("operators", "Undelivered"): ("Delete", "Retain"),

@@ -19,6 +19,8 @@ import { parseJson } from "./numbers.ts";
 export interface Credentials {
   /** The token to send, renewed if it is about to end. Null if nobody needs to log in. */
   token(): Promise<string | null>;
+  /** The API has taken the token. */
+  accepted(): void;
   /** The API refuses the token. */
   refused(): void;
 }
@@ -164,8 +166,9 @@ export class Api {
       if (signal?.aborted) throw error;
       throw new ApiError(unreachable(timeout.aborted), 0);
     }
-    if (response.status === 304) return null;
     if (response.status === 401) this.credentials.refused();
+    else this.credentials.accepted();
+    if (response.status === 304) return null;
     if (!response.ok) throw problem(response, text);
     try {
       return { body: parseJson(text), etag: response.headers.get("ETag") };

@@ -62,11 +62,35 @@ export function sizeToggled(shown: Shown, size: number): Shown {
   };
 }
 
+/** An indicator: its name in the API, and its heading in a table. */
+export interface Column {
+  readonly name: string;
+  readonly heading: string;
+}
+
+/** The indicators that are shown, in the order of the API. */
+export function columns(shown: Shown): Column[] {
+  const found = shown.smaSizes.map((size) => ({ name: `sma_${size}`, heading: `SMA ${size}` }));
+  if (shown.bollinger) {
+    found.push({ name: "bollinger_upper", heading: "Upper band" }, { name: "bollinger_lower", heading: "Lower band" });
+  }
+  if (shown.rsi) found.push({ name: "rsi_14", heading: "RSI 14" });
+  if (shown.macd) {
+    found.push(
+      { name: "macd", heading: "MACD" },
+      { name: "macd_signal", heading: "MACD signal" },
+      { name: "macd_histogram", heading: "MACD histogram" },
+    );
+  }
+  return found;
+}
+
 /** The value of the API's parameter `indicators`, which names what the chart shows, and no more. */
 export function requested(shown: Shown): string {
-  const names = shown.smaSizes.map((size) => `sma_${size}`);
-  if (shown.bollinger) names.push("bollinger_upper", "bollinger_lower");
-  if (shown.rsi) names.push("rsi_14");
-  if (shown.macd) names.push("macd", "macd_signal", "macd_histogram");
-  return names.length > 0 ? names.join(",") : "none";
+  return columns(shown).map((column) => column.name).join(",") || "none";
+}
+
+/** How many digits to show of an indicator, if prices have `digits`: one more if it has the unit of a price. */
+export function indicatorDigits(name: string, digits: number): number {
+  return name.startsWith("rsi") ? 1 : digits + 1;
 }

@@ -26,10 +26,10 @@ export interface Palette {
 
 export function palette(theme: Theme): Palette {
   return {
-    background: theme.color("--chart-background"),
-    text: theme.color("--chart-text"),
+    background: theme.color("--surface"),
+    text: theme.color("--muted"),
     grid: theme.color("--chart-grid"),
-    edge: theme.color("--chart-edge"),
+    edge: theme.color("--border"),
     crosshair: theme.color("--chart-crosshair"),
     label: theme.color("--chart-label"),
     font: getComputedStyle(document.body).fontFamily,
@@ -43,9 +43,9 @@ export function palette(theme: Theme): Palette {
     macd: theme.color("--series-macd"),
     signal: theme.color("--series-signal"),
     severities: {
-      critical: theme.color("--mark-critical"),
-      warning: theme.color("--mark-warning"),
-      info: theme.color("--mark-info"),
+      critical: theme.color("--error"),
+      warning: theme.color("--chart-warning"),
+      info: theme.color("--accent"),
     },
   };
 }
