@@ -72,7 +72,7 @@ E2E_TIMEOUT := 900
 UPGRADE ?=
 
 # No target builds a file of its own name.
-.PHONY: help demo sql bill yahoo unit test e2e trials bench check format lock clean
+.PHONY: help demo sql bill yahoo unit test e2e trials bench check web-check screenshots format lock clean
 .PHONY: package images image sbom deploy destroy smoke
 .DEFAULT_GOAL := help
 
@@ -96,13 +96,15 @@ demo: $(RUN) ## Run the whole pipeline on this machine, without AWS and Docker, 
 ##   SUMMARY=file.json  write the closing figures to a file
 ##   AUTH=true          enforce the deployed IAM policies, the function's role included (needs openssl)
 ##   KEEP=dir           keep the archive in another directory than build/demo-archive
+##   PORT=8000          the port of the dashboard; without it, 8000 or a free one
 	@$(VENV)/bin/stockstream demo \
 	  $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(SOURCE),--source '$(SOURCE)') $(if $(SYMBOLS),--symbols '$(SYMBOLS)') \
 	  $(if $(INTERVAL),--interval '$(INTERVAL)') $(if $(LATENCY),--latency '$(LATENCY)') \
 	  $(if $(REPLAY_PATH),--replay-path '$(REPLAY_PATH)') \
 	  $(if $(REPLAY_SPEED),--replay-speed '$(REPLAY_SPEED)') $(if $(REPLAY_TIMEZONE),--replay-timezone '$(REPLAY_TIMEZONE)') \
 	  $(if $(REPLAY_STAMP),--replay-stamp '$(REPLAY_STAMP)') $(if $(RULES),--rules '$(RULES)') \
-	  $(if $(SUMMARY),--summary '$(SUMMARY)') $(if $(KEEP),--keep '$(KEEP)')
+	  $(if $(SUMMARY),--summary '$(SUMMARY)') $(if $(KEEP),--keep '$(KEEP)') \
+	  $(if $(PORT),--port '$(PORT)')
 
 # The query reaches the shell in a variable, because it holds quotes and dollar signs.
 sql: export SQL_QUERY = $(value QUERY)
@@ -158,6 +160,12 @@ check: $(DEV) build/checkov/$(STAMP) ## Check format, lint, types, import contra
 	@$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@$(VENV)/bin/check-jsonschema --builtin-schema vendor.renovate .github/renovate.json
 	@$(VENV)/bin/zizmor --offline --no-progress --quiet --strict-collection .github/workflows
+
+web-check: ## Check the dashboard's page, and that web/dist is what its sources build. Skips without npm.
+	@bash web/check
+
+screenshots: $(DEV) ## Write the screenshots of the dashboard to docs/images. Needs Chromium.
+	@STOCKSTREAM_SCREENSHOTS=docs/images $(VENV)/bin/python -m pytest -n 0 tests/browser/test_screenshots.py $(PYTEST_ARGS)
 
 format: $(DEV) ## Write the format and the lint fixes that `make check` asks for.
 	@$(VENV)/bin/ruff format .
