@@ -100,7 +100,12 @@ def run_demo(view: View, steps: Steps, interrupts: Interrupts, wanted: Parameter
                 )
             )
             base = pipeline.emulator.environment(os.environ)
-            of_producer = environment(base, scratch.path, pipeline.outputs["StreamName"], wanted.settings)
+            of_producer = environment(
+                base,
+                scratch.path,
+                pipeline.outputs["StreamName"],
+                {"CALENDARS_TABLE": pipeline.outputs["CalendarsTable"], **wanted.settings},
+            )
             bucket = pipeline.outputs["ArchiveBucket"]
             of_producer = with_watchlist(of_producer, pipeline.emulator.client("s3"), bucket)
             steps("starting the producer")

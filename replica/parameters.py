@@ -51,7 +51,7 @@ _DEFAULTS = {"SOURCE": synthetic.DEFINITION.name, "POLL_INTERVAL_SECONDS": "1", 
 """The settings of the producer that have other defaults in a demo."""
 _FAST_DEFAULTS = {"LINGER_SECONDS": "0.005"}
 """Those in fast mode, as in infra/cloudformation/producer.yaml."""
-_OWN_SETTINGS = ("STREAM_NAME", "JOURNAL_DIR", "ACCEPTED_LOG_PATH", "HTTP_PORT")
+_OWN_SETTINGS = ("STREAM_NAME", "CALENDARS_TABLE", "JOURNAL_DIR", "ACCEPTED_LOG_PATH", "HTTP_PORT")
 """The settings of the producer that the demo decides."""
 _QUIET_LEVELS = ("warning", "error")
 

@@ -50,6 +50,7 @@ GRANTS = {
     ],
     ("producer", "TaskRole"): [
         ("aps:RemoteWrite", "Workspace.Arn"),
+        ("dynamodb:BatchWriteItem", "CalendarsTableArn"),
         ("kinesis:DescribeStreamSummary", "StreamArn"),
         ("kinesis:PutRecords", "StreamArn"),
         ("s3:DeleteObject", "${ArchiveBucketArn}/undelivered/${StreamName}/*"),

@@ -170,6 +170,7 @@ def test_the_producer(strict: Emulator, outputs: Outputs, tmp_path: Path) -> Non
         "SOURCE": "synthetic",
         "POLL_INTERVAL_SECONDS": "1",
         "HANDOVER_BUCKET": bucket,
+        "CALENDARS_TABLE": outputs["CalendarsTable"],
         "WATCHLIST": f"s3://{bucket}/{WATCHLIST_KEY}",
     }
     with recorded(strict, principal) as proxy:
