@@ -13,6 +13,7 @@ from query_api.openapi import Endpoint, document
 from query_api.routes import ENDPOINTS
 from tests.fakes.query_ports import NOW, QueryWorld
 from tests.support.openapi_answers import problems_of_answer
+from tests.support.query_bars import bar_row, sessions_of
 from tests.support.query_states import MINUTE, alert_row, make_bar, make_symbol, quote_row
 
 OF_TABLES = [endpoint for endpoint in ENDPOINTS if endpoint.path.startswith("/v1/") and "openapi" not in endpoint.path]
@@ -33,8 +34,11 @@ def world() -> QueryWorld:
         "expires_at": 1_800_000_000,
     }
     world.quotes.put(quote_row("AAPL", NOW, 1, **everything), quote_row("AAPL", NOW - MINUTE))
+    world.bars.put(bar_row("AAPL", NOW - 2 * MINUTE, volume=7, sma_5=Decimal("1.5")))
     world.alerts.put(alert_row(NOW, "a"), alert_row(NOW, "b", symbols=["AAPL", "MSFT"]))
     world.calendars.put({"id": "symbols", "name": "AAPL", "calendar": "XNYS", "timezone": "America/New_York"})
+    session = ("2026-11-23", "2026-11-23T14:30:00Z", "2026-11-23T21:00:00Z")
+    world.calendars.put(sessions_of("XNYS", 2026, "America/New_York", [session]))
     full = make_symbol(
         previous_close=Decimal(270), volume=7, currency="USD", exchange="NMS", bar=make_bar("AAPL", NOW - MINUTE)
     )
