@@ -15,6 +15,7 @@ from tests.support.templates import as_list, default, grants, properties, resour
 GRANTS = {
     ("processor", "Role"): [
         ("dynamodb:BatchGetItem", "StateTableArn"),
+        ("dynamodb:BatchWriteItem", "AlertsTableArn"),
         ("dynamodb:BatchWriteItem", "BarsTableArn"),
         ("dynamodb:BatchWriteItem", "QuotesTableArn"),
         ("dynamodb:PutItem", "StateTableArn"),
@@ -50,6 +51,7 @@ GRANTS = {
     ],
     ("producer", "TaskRole"): [
         ("aps:RemoteWrite", "Workspace.Arn"),
+        ("dynamodb:BatchWriteItem", "CalendarsTableArn"),
         ("kinesis:DescribeStreamSummary", "StreamArn"),
         ("kinesis:PutRecords", "StreamArn"),
         ("s3:DeleteObject", "${ArchiveBucketArn}/undelivered/${StreamName}/*"),
