@@ -1,0 +1,146 @@
+/** The sparklines of a table: each loads when its row comes into view, a few at a time. */
+
+import { type Api, ApiError } from "../api.ts";
+import { lastSession, pathOf } from "../sparkline.ts";
+import { svg } from "./dom.ts";
+
+export const WIDTH = 96;
+export const HEIGHT = 24;
+/** A day of bars of 15 minutes, for what trades around the clock. */
+const BARS = 96;
+const AT_ONCE = 4;
+const REFRESH_MS = 5 * 60_000;
+
+export interface Sparkline {
+  readonly element: SVGSVGElement;
+  /** Moves the end of the line to the newest price. */
+  showPrice(value: number, text: string): void;
+}
+
+interface Line extends Sparkline {
+  readonly symbol: string;
+  loadedAt: number;
+  draw(closes: readonly number[]): void;
+}
+
+/** The closes of each symbol live longer than the view, so that it is complete at once when the viewer comes back. */
+const closesOf = new Map<string, { readonly closes: readonly number[]; readonly loadedAt: number }>();
+
+export class Sparklines {
+  readonly #lines = new Map<Element, Line>();
+  readonly #visible = new Set<Line>();
+  readonly #waiting: Line[] = [];
+  readonly #end = new AbortController();
+  readonly #observer: IntersectionObserver;
+  readonly #refresh: number;
+  #running = 0;
+
+  constructor(private readonly api: Api) {
+    this.#observer = new IntersectionObserver((entries) => this.#seen(entries), { rootMargin: "200px" });
+    this.#refresh = window.setInterval(() => {
+      for (const line of this.#visible) this.#want(line);
+    }, 30_000);
+  }
+
+  create(symbol: string): Sparkline {
+    const path = svg("path", { class: "line" });
+    const element = svg("svg", { class: "sparkline", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, width: WIDTH, height: HEIGHT }, path);
+    element.setAttribute("aria-hidden", "true");
+    let closes: readonly number[] = [];
+    let price: number | null = null;
+    let text = "";
+    const draw = (): void => {
+      const values = price === null || closes.length === 0 ? closes : [...closes.slice(0, -1), price];
+      path.setAttribute("d", pathOf(values, WIDTH, HEIGHT));
+      const first = values[0];
+      const last = values.at(-1);
+      element.classList.toggle("rising", first !== undefined && last !== undefined && last > first);
+      element.classList.toggle("falling", first !== undefined && last !== undefined && last < first);
+      if (first === undefined) return;
+      element.setAttribute("role", "img");
+      element.removeAttribute("aria-hidden");
+      element.setAttribute("aria-label", `${symbol}: from ${first} to ${text || last}, low ${Math.min(...values)}, high ${Math.max(...values)}`);
+    };
+    const line: Line = {
+      symbol,
+      element,
+      loadedAt: 0,
+      draw: (loaded) => {
+        closes = loaded;
+        draw();
+      },
+      showPrice: (value, shown) => {
+        if (value === price) return;
+        price = value;
+        text = shown;
+        if (closes.length > 0) draw();
+      },
+    };
+    this.#lines.set(element, line);
+    this.#observer.observe(element);
+    return line;
+  }
+
+  remove(sparkline: Sparkline): void {
+    const line = this.#lines.get(sparkline.element);
+    this.#observer.unobserve(sparkline.element);
+    this.#lines.delete(sparkline.element);
+    if (line) this.#visible.delete(line);
+  }
+
+  close(): void {
+    this.#end.abort();
+    this.#observer.disconnect();
+    clearInterval(this.#refresh);
+  }
+
+  #seen(entries: readonly IntersectionObserverEntry[]): void {
+    for (const { target, isIntersecting } of entries) {
+      const line = this.#lines.get(target);
+      if (!line) continue;
+      if (isIntersecting) {
+        this.#visible.add(line);
+        this.#want(line);
+      } else this.#visible.delete(line);
+    }
+  }
+
+  #want(line: Line): void {
+    const known = closesOf.get(line.symbol);
+    if (known && line.loadedAt < known.loadedAt) {
+      line.loadedAt = known.loadedAt;
+      line.draw(known.closes);
+    }
+    if (Date.now() - line.loadedAt < REFRESH_MS || this.#waiting.includes(line) || document.hidden) return;
+    this.#waiting.push(line);
+    this.#next();
+  }
+
+  /** Starts waiting requests, those of rows that have left the view last. */
+  #next(): void {
+    while (this.#running < AT_ONCE && this.#waiting.length > 0) {
+      const seen = this.#waiting.findIndex((line) => this.#visible.has(line));
+      const [line] = this.#waiting.splice(Math.max(seen, 0), 1);
+      if (!line || !this.#visible.has(line)) continue;
+      this.#running += 1;
+      void this.#load(line).finally(() => {
+        this.#running -= 1;
+        this.#next();
+      });
+    }
+  }
+
+  /** A line that cannot be loaded stays empty until the next refresh. While nothing answers, no other is asked for. */
+  async #load(line: Line): Promise<void> {
+    line.loadedAt = Date.now();
+    try {
+      const { bars } = await this.api.bars(line.symbol, { resolution: "15m", limit: BARS }, this.#end.signal);
+      const closes = lastSession(bars);
+      closesOf.set(line.symbol, { closes, loadedAt: line.loadedAt });
+      line.draw(closes);
+    } catch (error) {
+      line.loadedAt = Date.now() - REFRESH_MS;
+      if (!(error instanceof ApiError) || error.status === 0 || error.status >= 500) this.#waiting.length = 0;
+    }
+  }
+}

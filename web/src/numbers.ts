@@ -1,0 +1,32 @@
+/** Numbers of the API with the digits that the API sent. Pure. */
+
+/** A JSON number: its text as it came, for showing, and its value, for drawing and sorting. */
+export interface Num {
+  readonly text: string;
+  readonly value: number;
+}
+
+interface ReviverContext {
+  readonly source?: string;
+}
+
+/**
+ * Parses JSON, and turns each number into a `Num`.
+ *
+ * A double would lose digits: `0.10` would become `0.1`, and a long price would be rounded. So the text of the number is
+ * kept where the browser gives it to the reviver (Chrome 114, Firefox 135, Safari 18.4). In an older browser, the text is
+ * that of the double.
+ */
+export function parseJson(body: string): unknown {
+  return JSON.parse(body, revive as (key: string, value: unknown) => unknown);
+}
+
+export function revive(_key: string, value: unknown, context?: ReviverContext): unknown {
+  return typeof value === "number" ? { text: context?.source ?? String(value), value } : value;
+}
+
+/** How many digits follow the point of a number's text. A number with an exponent has none that count. */
+export function decimals(text: string): number {
+  const point = text.indexOf(".");
+  return point < 0 || /e/i.test(text) ? 0 : text.length - point - 1;
+}

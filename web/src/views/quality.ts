@@ -1,0 +1,7 @@
+import type { Mount } from "../app.ts";
+import { h } from "../components/dom.ts";
+
+export const mount: Mount = (root) => {
+  root.append(h("h1", {}, "Quality"));
+  return () => root.replaceChildren();
+};
