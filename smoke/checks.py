@@ -9,6 +9,7 @@ import msgspec
 
 from smoke.verdicts import Failed, LeftOut, Passed, Verdict
 
+_REFUSED, _ANSWERED = (401, 403), 200
 Identity = tuple[str, str]
 """A quote: its symbol, and the sort key of its row, which has its event time and revision."""
 
@@ -167,6 +168,23 @@ def rolled_back(before: str, after: str, status: str, error: str | None) -> Verd
     if after != before:
         return Failed(f"the alias at version {before} again", f"it is at version {after}")
     return Passed(f"CloudFormation rolled the failing version back, and the alias is at version {before} again")
+
+
+def api_answered(refused: int, signed: tuple[int, str] | None) -> Verdict:
+    """Whether the API refuses a request without a login, and answers one with a login.
+
+    `refused` is the status of the first, and `signed` the status and the body of the second. None if the API takes only
+    tokens, which a person gets by logging in.
+    """
+    if refused not in _REFUSED:
+        return Failed("401 or 403 for a request without a login", f"{refused}")
+    if signed is None:
+        return Passed(f"{refused} without a login; a token needs a person who logs in, so no answer was read")
+    status, body = signed
+    if status != _ANSWERED:
+        return Failed("200 for a signed request", f"{status}: {body[:200]}")
+    lanes = len(msgspec.json.decode(body).get("lanes", ()))
+    return Passed(f"{refused} without a login, and the status of {lanes} lanes with a signed request")
 
 
 class SavedQuery(msgspec.Struct, frozen=True, kw_only=True):

@@ -64,6 +64,14 @@ STEPS = (
         look_at="the query in the history of the workgroup in the Athena console",
     ),
     Step(
+        name="api",
+        title="Ask the API for its status, with a login and without",
+        limit_seconds=2 * MINUTE,
+        usual_seconds=5,
+        needs=("quotes",),
+        look_at="docs/runbook.md#apifailing, and the logs ApiAccessLog and QueryLogGroup",
+    ),
+    Step(
         name="task stop",
         title="Stop the producer's task, and wait for the notice and for a new task",
         limit_seconds=10 * MINUTE,

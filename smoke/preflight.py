@@ -30,6 +30,7 @@ READS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("ecr", "describe_repositories", {"maxResults": 1}),
     ("ecs", "list_clusters", {"maxResults": 1}),
     ("iam", "list_roles", {"MaxItems": 1}),
+    ("apigatewayv2", "get_apis", {"MaxResults": "1"}),
 )
 """A cheap call of each service that the test or the deployment uses.
 

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from deployment.stacks import ALL_STACKS
+from deployment.stacks import ALL_STACKS, ON_REQUEST
 from operations.outputs import required
 from smoke.deadline import Clock
 
+STACKS = (*ALL_STACKS, *ON_REQUEST)
+_OUTPUT_OF = {"api": "ApiUrl", "web": "DashboardUrl"}
+"""An output of each stack that only some stages have."""
 Client = Callable[[str], Any]
 """Makes a boto3 client of a service."""
 
@@ -45,12 +48,15 @@ class Stage:
         """The names of its stacks that exist, whatever their status, in the order of deployment."""
         pages = self.client("cloudformation").get_paginator("describe_stacks").paginate()
         there = {stack["StackName"] for page in pages for stack in page["Stacks"]}
-        return [name for name in (f"{self.full_name}-{stack}" for stack in ALL_STACKS) if name in there]
+        return [name for name in (f"{self.full_name}-{stack}" for stack in STACKS) if name in there]
 
     def stack(self, name: str) -> dict[str, Any]:
         """A stack, as DescribeStacks returns it."""
         found: dict[str, Any] = self.client("cloudformation").describe_stacks(StackName=f"{self.full_name}-{name}")
         return dict(found["Stacks"][0])
+
+    def _is_served(self, stack: str) -> bool:
+        return _OUTPUT_OF[stack] in self.outputs
 
     def parameters(self, stack: str) -> dict[str, str]:
         """The parameters of a stack."""
@@ -59,7 +65,7 @@ class Stage:
     def resources(self, kind: str) -> Iterator[tuple[str, str]]:
         """The logical and the physical id of each resource of a type, such as `AWS::CloudWatch::Alarm`."""
         pages = self.client("cloudformation").get_paginator("list_stack_resources")
-        for name in ALL_STACKS:
+        for name in (stack for stack in STACKS if stack in ALL_STACKS or self._is_served(stack)):
             for page in pages.paginate(StackName=f"{self.full_name}-{name}"):
                 for one in page["StackResourceSummaries"]:
                     if one["ResourceType"] == kind and one.get("PhysicalResourceId"):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from smoke.accepted_log import AcceptedLog
 from smoke.alarms import Alarms
+from smoke.api import Api, get
 from smoke.bill import BillSoFar
 from smoke.commands import Commands
 from smoke.deadline import Deadline
@@ -71,6 +72,7 @@ def actions(
         "quotes": quotes.arrive,
         "counts": quotes.agree,
         "queries": quotes.saved_queries,
+        "api": Api(stage, get).answers,
         "task stop": Tasks(stage, notices, quotes).stop_one,
         "symbol": Symbols(stage, quotes, commands, clean_ups).can_be_added,
         "rollback": Function(stage, deployer, clean_ups, stays=keep).rolls_back,

@@ -214,7 +214,7 @@ function messageOf(status: number, detail: string | undefined): string {
   if (status === 401) return "The API asks for a login.";
   if (status === 403) return "Your account may not read this feed. Ask the one who runs it.";
   if (status === 429) return "The API receives too many requests at the moment.";
-  return detail ?? `The API answers with status ${status}.`;
+  return detail ?? (status >= 500 ? `The API has a fault (status ${status}).` : `The API answers with status ${status}.`);
 }
 
 /** Resolves when the page is visible, or when the signal ends the waiting. */

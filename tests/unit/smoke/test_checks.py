@@ -14,6 +14,7 @@ from smoke.checks import (
     Span,
     accepted_archived,
     alarms_quiet,
+    api_answered,
     counts_agree,
     needs_other_engine,
     notified,
@@ -184,3 +185,21 @@ class TestQueries:
 def test_a_symbol_is_polled_when_it_has_quotes() -> None:
     assert isinstance(polled("BTC-USD", {"BTC-USD"}), Passed)
     assert seen(polled("BTC-USD", {"AAPL"})) == "new quotes of 1 other symbols"
+
+
+class TestApi:
+    def test_that_refuses_and_answers_passes(self) -> None:
+        assert api_answered(403, (200, '{"lanes": [{}, {}]}')) == Passed(
+            "403 without a login, and the status of 2 lanes with a signed request"
+        )
+
+    def test_that_takes_only_tokens_is_not_read_and_says_why(self) -> None:
+        verdict = api_answered(401, None)
+        assert isinstance(verdict, Passed)
+        assert "a token needs a person who logs in" in verdict.seen
+
+    def test_that_answers_anybody_fails(self) -> None:
+        assert api_answered(200, None) == Failed("401 or 403 for a request without a login", "200")
+
+    def test_that_answers_nobody_fails(self) -> None:
+        assert api_answered(403, (503, "try again")) == Failed("200 for a signed request", "503: try again")

@@ -20,6 +20,7 @@ from deployment.stacks import Outputs
 from smoke import deployer
 from smoke.accepted_log import AcceptedLog
 from smoke.alarms import Alarms
+from smoke.api import Api
 from smoke.athena import Athena
 from smoke.checks import Identity, SavedQuery, Span
 from smoke.deadline import Deadline
@@ -531,3 +532,30 @@ def test_spans_do_not_begin_before_the_test() -> None:
     bench.time.seconds = 120
     assert quotes.span(timedelta(minutes=1)).start == START + timedelta(seconds=55)
     assert quotes.span(timedelta(hours=1)).start == START
+
+
+class TestApi:
+    def answers(self, outputs: dict[str, str]) -> tuple[Verdict, list[tuple[str, bool]]]:
+        bench = Bench()
+        bench.stage.outputs |= outputs
+        asked: list[tuple[str, bool]] = []
+
+        def get(url: str, signed: bool) -> tuple[int, str]:  # noqa: FBT001  (the signature is that of `Get`)
+            asked.append((url, signed))
+            return (200, '{"lanes": [{}]}') if signed else (403, "")
+
+        return Api(bench.stage, get).answers(bench.deadline), asked
+
+    def test_of_a_stage_that_serves_nothing_is_left_out(self) -> None:
+        assert self.answers({}) == (LeftOut("the stage serves no API (Serve=nothing)"), [])
+
+    def test_for_programs_is_asked_with_a_signature_and_without(self) -> None:
+        url = "https://api.example.org"
+        verdict, asked = self.answers({"ApiUrl": url, "ApiAuthentication": "iam"})
+        assert isinstance(verdict, Passed)
+        assert asked == [(f"{url}/v1/status", False), (f"{url}/v1/status", True)]
+
+    def test_for_people_is_only_asked_without_a_token(self) -> None:
+        verdict, asked = self.answers({"ApiUrl": "https://api.example.org", "ApiAuthentication": "jwt"})
+        assert isinstance(verdict, Passed)
+        assert [signed for _, signed in asked] == [False]
