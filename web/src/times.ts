@@ -3,7 +3,7 @@
 import { Signal, remember, remembered } from "./state.ts";
 
 export type Zone = "exchange" | "viewer";
-export type TimeStyle = "time" | "minute" | "day" | "full";
+export type TimeStyle = "time" | "minute" | "moment" | "day" | "full";
 
 const KEY = "stockstream.zone";
 const CLOCK = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } as const;
@@ -11,6 +11,7 @@ const DAY = { day: "numeric", month: "short" } as const;
 const STYLES: Readonly<Record<TimeStyle, Intl.DateTimeFormatOptions>> = {
   time: { ...CLOCK, second: "2-digit" },
   minute: { ...DAY, ...CLOCK },
+  moment: { ...DAY, ...CLOCK, second: "2-digit", timeZoneName: "short" },
   day: { ...DAY, weekday: "short", year: "numeric" },
   full: { ...DAY, ...CLOCK, year: "numeric", second: "2-digit", timeZoneName: "short" },
 };

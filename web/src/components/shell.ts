@@ -84,14 +84,15 @@ function brand(config: Config): HTMLElement {
 }
 
 function tools({ connection, auth, theme, times, onZone }: ShellParts): HTMLElement {
-  const status = h("span", { class: "connection" });
+  const words = h("span", { class: "words" });
+  const status = h("span", { class: "connection" }, words);
   const showStatus = (state: ConnectionState): void => {
     status.dataset.kind = state.kind;
-    setText(status, LABELS[state.kind]);
+    setText(words, LABELS[state.kind]);
   };
   const zone = h("button", { class: "button quiet", type: "button", "data-testid": "zone-toggle", onclick: onZone });
   const showZone = (): void => {
-    setText(zone, times.zone === "exchange" ? "Exchange time" : "Local time");
+    zone.replaceChildren(times.zone === "exchange" ? "Exchange" : "Local", h("span", { class: "phone-hidden" }, " time"));
     zone.title = times.zone === "exchange" ? "Show times in your zone" : "Show times in the exchange's zone";
   };
   const themeButton = h("button", { class: "button quiet icon", type: "button", "data-testid": "theme-toggle" });
