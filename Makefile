@@ -61,7 +61,7 @@ DEPLOY_OPTIONS = $(if $(PACKAGE_ARCHITECTURE),--architecture $(PACKAGE_ARCHITECT
   $(foreach name,$(ADOPT),--adopt '$(name)') $(foreach parameter,$(PARAMETERS),--parameter '$(parameter)') \
   $(foreach name,$(RESET),--reset '$(name)') $(if $(RULES),--rules '$(RULES)') $(if $(IMAGE),--image '$(IMAGE)') \
   $(if $(WATCHLIST),--watchlist '$(WATCHLIST)') $(if $(WATCH_MINUTES),--watch-minutes $(WATCH_MINUTES)) \
-  $(if $(ZIP),--zip '$(ZIP)') $(if $(SERVICE_ROLE),--service-role '$(SERVICE_ROLE)')
+  $(foreach file,$(ZIP),--zip '$(file)') $(if $(SERVICE_ROLE),--service-role '$(SERVICE_ROLE)')
 
 # How many processes run the tests: a number, or `auto` for one on each core.
 WORKERS ?= auto
@@ -97,13 +97,15 @@ demo: $(RUN) ## Run the whole pipeline on this machine, without AWS and Docker, 
 ##   SUMMARY=file.json  write the closing figures to a file
 ##   AUTH=true          enforce the deployed IAM policies, the function's role included (needs openssl)
 ##   KEEP=dir           keep the archive in another directory than build/demo-archive
+##   PORT=8000          the port of the dashboard; without it, 8000 or a free one
 	@$(VENV)/bin/stockstream demo \
 	  $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(SOURCE),--source '$(SOURCE)') $(if $(SYMBOLS),--symbols '$(SYMBOLS)') \
 	  $(if $(INTERVAL),--interval '$(INTERVAL)') $(if $(LATENCY),--latency '$(LATENCY)') \
 	  $(if $(REPLAY_PATH),--replay-path '$(REPLAY_PATH)') \
 	  $(if $(REPLAY_SPEED),--replay-speed '$(REPLAY_SPEED)') $(if $(REPLAY_TIMEZONE),--replay-timezone '$(REPLAY_TIMEZONE)') \
 	  $(if $(REPLAY_STAMP),--replay-stamp '$(REPLAY_STAMP)') $(if $(RULES),--rules '$(RULES)') \
-	  $(if $(SUMMARY),--summary '$(SUMMARY)') $(if $(KEEP),--keep '$(KEEP)')
+	  $(if $(SUMMARY),--summary '$(SUMMARY)') $(if $(KEEP),--keep '$(KEEP)') \
+	  $(if $(PORT),--port '$(PORT)')
 
 # The query reaches the shell in a variable, because it holds quotes and dollar signs.
 sql: export SQL_QUERY = $(value QUERY)
@@ -196,10 +198,12 @@ clean: ## Remove the environment, the caches and everything that was built, the 
 
 ##@ Deploy it
 
-package: $(RUN) ## Build the zip of the Lambda function.
+package: $(RUN) ## Build the zips of the Lambda functions.
 ##   PACKAGE_PYTHON=3.13 PACKAGE_ARCHITECTURE=arm64  the interpreter and the CPU: arm64 or x86_64
-	@$(VENV)/bin/stockstream package --python $(PACKAGE_PYTHON) \
-	  $(if $(PACKAGE_ARCHITECTURE),--architecture $(PACKAGE_ARCHITECTURE))
+	@for function in processor query; do \
+	  $(VENV)/bin/stockstream package $$function --python $(PACKAGE_PYTHON) \
+	    $(if $(PACKAGE_ARCHITECTURE),--architecture $(PACKAGE_ARCHITECTURE)) || exit 1; \
+	done
 
 images: ## Build the images of the producer and of the tools with Docker.
 	@docker compose version >/dev/null 2>&1 || { echo "there is no docker with Compose: install Docker and its Compose plugin"; exit 1; }
@@ -212,9 +216,9 @@ image: $(RUN) ## Build the image of the producer with Docker, push it to the reg
 	  $(if $(PACKAGE_ARCHITECTURE),--architecture $(PACKAGE_ARCHITECTURE)) \
 	  $(if $(SERVICE_ROLE),--service-role '$(SERVICE_ROLE)')
 
-# The locks of the image and of the zip.
-SBOM_PARTS := producer processor
-sbom: build/cyclonedx/$(STAMP) ## Write bills of materials of the image and the zip to build/sbom, in CycloneDX's format.
+# The locks of the image and of the zips.
+SBOM_PARTS := producer processor query
+sbom: build/cyclonedx/$(STAMP) ## Write bills of materials of the image and the zips to build/sbom, in CycloneDX's format.
 	@mkdir -p build/sbom
 	@for part in $(SBOM_PARTS); do \
 	  PYTHONWARNINGS=ignore build/cyclonedx/bin/cyclonedx-py requirements requirements/$$part.txt --pyproject pyproject.toml --mc-type application \
@@ -232,7 +236,7 @@ deploy: $(RUN) ## Deploy everything to AWS.
 ##   YES=dev                                  the name of the stage confirms a change that stops the stream, too
 ##   ADOPT=found                              adopt what a destroyed stage left: found, new, or the names that it printed
 ##   IMAGE=uri                                an image that is built already
-##   ZIP=file                                 a zip of the function that is built already
+##   ZIP="file file"                          zips of functions that are built already
 ##   SERVICE_ROLE=arn                         the role with which CloudFormation changes resources (docs/cicd.md)
 ##   DRY_RUN=1                                show what would change, and change nothing
 ##   DRY_RUN=existing                         the same, without the resources of stacks that do not exist yet

@@ -28,14 +28,14 @@ BUSY = 0.7
 """The share of the time that a shard's function may be busy. With less to spare it could not catch up after a pause."""
 COLD_BYTES = 128 * KIB
 """S3 moves no smaller object to a colder storage class."""
-METRICS, ALARMS, DASHBOARDS, CUSTOMER_KEYS = 6, 21, 1, 1
+METRICS, ALARMS, DASHBOARDS, CUSTOMER_KEYS = 6, 22, 1, 1
 """What the templates make. The metrics are those of the function's log lines and of the producer's metric filters."""
 RARE_METRICS = frozenset({"BatchesFailed", "Quarantined", "Repeated", "RulesRefused", "Starts", "WatchlistUnusable"})
 """The metrics that are not among `METRICS`, because they are sent only when something goes wrong.
 
 AWS bills a metric by the hour, for the hours in which it is sent: https://aws.amazon.com/cloudwatch/pricing/
 """
-SCALING_ALARMS = 4 * 6
+SCALING_ALARMS = 4 * 8
 """Application Auto Scaling makes four alarms for the writes and four for the reads of each provisioned table."""
 BILLED_ROTATIONS = 2
 """The first two yearly rotations of a key cost as much as the key, each, from then on. Later ones cost nothing."""

@@ -17,13 +17,13 @@ import msgspec
 from msgspec.structs import replace
 
 from costs.item_size import item_size
+from indicators import Indicators
 from lane_state import WHOLE, LaneState, Position, pack, pack_checkpoint
 from processor_lambda import archive
 from processor_lambda.alerts import Rules, RulesInUse
 from processor_lambda.alerts.rules_file import DEFAULT_FILE, read
 from processor_lambda.checkpoints import checkpoint_of, checkpointed
 from processor_lambda.fold import Fold, PositionedLine
-from processor_lambda.indicators import Indicators
 from processor_lambda.metrics import processed
 from processor_lambda.records import Record, parse_record
 from processor_lambda.report import Report

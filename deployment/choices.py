@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
 from typing import Literal, cast
 
 import boto3
@@ -11,6 +12,7 @@ from deployment import zones
 from deployment.cloudformation import parameters_of
 from deployment.deployer import ARCHITECTURE, IMAGE, IMAGE_REPOSITORY, Deployment
 from deployment.errors import ParameterError
+from deployment.functions import FUNCTIONS
 from deployment.guards import DELETION_PROTECTION, protection
 from deployment.image import repository_arn
 from deployment.package import Architecture, Target
@@ -21,6 +23,20 @@ Cpu = Literal["arm64", "x86_64", "native"]
 """What a user can name as the CPU. `native` is that of this machine."""
 CHOSEN = frozenset({ARCHITECTURE, DELETION_PROTECTION, IMAGE_REPOSITORY, zones.ZONES})
 """The parameters that are chosen here. To reset one is to choose it as in a new stage."""
+
+
+def zips_of(paths: Iterable[Path]) -> dict[str, Path]:
+    """The zips that the user names, by function. Raises `ParameterError` if a name does not begin with a function's."""
+    zips = {}
+    for path in paths:
+        name = path.name.partition("-")[0]
+        if name not in FUNCTIONS:
+            raise ParameterError(
+                f"--zip {path}: its name does not begin with the name of a function and a hyphen, as those of "
+                f"`package` do; the functions are {', '.join(FUNCTIONS)}"
+            )
+        zips[name] = path
+    return zips
 
 
 def choose_parameters(

@@ -11,7 +11,7 @@ import typer
 from botocore.config import Config
 
 from deployment.adoption import Adopter, choose
-from deployment.choices import CHOSEN, Cpu, architecture_of, choose_parameters
+from deployment.choices import CHOSEN, Cpu, architecture_of, choose_parameters, zips_of
 from deployment.cloudformation import outputs_of
 from deployment.confirmation import Confirmation
 from deployment.deployer import ARCHITECTURE, IMAGE, LANES, BeforeStack, Deployment
@@ -133,8 +133,14 @@ def deploy(  # noqa: PLR0917  (options, by name)
         typer.Option(help="The URI of an image of the producer. By default, docker builds and pushes one."),
     ] = None,
     zip_file: Annotated[
-        Path | None,
-        typer.Option("--zip", exists=True, dir_okay=False, help="The zip of the function, built already by `package`."),
+        list[Path] | None,
+        typer.Option(
+            "--zip",
+            exists=True,
+            dir_okay=False,
+            help="The zip of a function, built already by `package`. Its name begins with the function's. Repeat the "
+            "option for more. The deployment builds the others.",
+        ),
     ] = None,
     service_role: Annotated[
         str | None,
@@ -219,7 +225,10 @@ def deploy(  # noqa: PLR0917  (options, by name)
             if not dry_run:
                 producer.check_docker()
         objects = choose_objects(deployment, wishes, parameters, adopted)
-        zips = {name: zip_file or build(FUNCTIONS[name], target) for name in deployment.stacks if name in FUNCTIONS}
+        built = zips_of(zip_file or ())
+        zips = {
+            name: built.get(name) or build(FUNCTIONS[name], target) for name in deployment.stacks if name in FUNCTIONS
+        }
         ecr = boto3.client("ecr") if whole else None
         previews = deployment.preview(
             zips,

@@ -211,7 +211,7 @@ class Deployment:
         stack_name = self._stack_name(name)
         if template.values.get(DELETION_PROTECTION) == "true":
             self._create_unprotected(stack_name, template)
-        if RELEASE in template.values:
+        if name == PROCESSOR.name and RELEASE in template.values:
             return self._release(name, template)
         return self._client.put(stack_name, template)
 

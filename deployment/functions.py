@@ -1,6 +1,6 @@
 """The Lambda functions, as data: what each zip holds, and which stack deploys it.
 
-A second function is one more entry of `FUNCTIONS`, a lock file, and a template of the same name with the parameters
+Another function is one more entry of `FUNCTIONS`, a lock file, and a template of the same name with the parameters
 `CodeBucket` and `CodeKey`.
 """
 
@@ -32,8 +32,14 @@ class Function:
 PROCESSOR = Function(
     name="processor",
     handler="processor_lambda.app.handler",
-    packages=("aws_limits", "aws_requests", "lane_state", "processor_lambda", "quotes"),
+    packages=("aws_limits", "aws_requests", "indicators", "lane_state", "processor_lambda", "quotes"),
     requirements=Path("requirements/processor.txt"),
 )
-FUNCTIONS = {function.name: function for function in (PROCESSOR,)}
+QUERY = Function(
+    name="query",
+    handler="query_api.app.handler",
+    packages=("aws_limits", "aws_requests", "indicators", "lane_state", "query_api", "quotes"),
+    requirements=Path("requirements/query.txt"),
+)
+FUNCTIONS = {function.name: function for function in (PROCESSOR, QUERY)}
 """All functions, by name."""

@@ -1,4 +1,4 @@
-"""What a destroyed stage leaves: three tables and the archive, told apart by their keys, and the import of them. Pure.
+"""What a destroyed stage leaves: four tables and the archive, told apart by their keys, and the import of them. Pure.
 
 A CloudFormation import creates nothing and changes no outputs. So its template has only the resources to import, with
 the properties that they have now. The update that follows brings them to what storage.yaml asks.
@@ -13,13 +13,18 @@ from typing import Any
 
 STORAGE = "storage"
 """The stack with what is kept."""
-KEPT_OUTPUTS = ("QuotesTable", "BarsTable", "StateTable", "ArchiveBucket")
+KEPT_OUTPUTS = ("QuotesTable", "BarsTable", "StateTable", "AlertsTable", "ArchiveBucket")
 """Its outputs that name what is kept."""
 TABLE = "AWS::DynamoDB::Table"
 BUCKET = "AWS::S3::Bucket"
 ARCHIVE = "Archive"
 STATE = "State"
-TABLES = {("symbol", "timestamp"): "Quotes", ("symbol", "minute"): "Bars", ("lane",): STATE}
+TABLES = {
+    ("symbol", "timestamp"): "Quotes",
+    ("symbol", "minute"): "Bars",
+    ("lane",): STATE,
+    ("day", "key"): "StoredAlerts",
+}
 """The tables in storage.yaml, by their keys."""
 _IDENTIFIERS = {TABLE: "TableName", BUCKET: "BucketName"}
 

@@ -15,14 +15,16 @@ TEMPLATES = ROOT / "infra" / "cloudformation"
 
 REGISTRY = "registry"
 """The stack of the repository of images. All stages of an account and region share it."""
-PIPELINE = ("stream", "storage", "processor")
-"""The stacks that quotes flow through. The replica deploys only these, since it runs its own producer."""
+PIPELINE = ("stream", "storage", "processor", "query")
+"""The stacks that quotes flow through, and the function that answers queries. The replica deploys only these, since it
+runs its own producer."""
 ALL_STACKS = (
     REGISTRY,
     "stream",
     "storage",
     CONSUMER,  # in cheap mode, `latency.in_order` moves it after the processor
     "processor",
+    "query",
     "capacity",
     "analytics",
     "views",

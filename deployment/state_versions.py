@@ -26,9 +26,11 @@ STATE_VERSION = "StateVersion"
 LANE_STATES = "lane states"
 FORMATS = {
     LANE_STATES: "lane_state/codec.py",
-    "indicators in lane states": "processor_lambda/indicators.py",
+    "indicators in lane states": "indicators/codec.py",
 }
 """The formats with a version, and the module of the zip that has its numbers, `WRITES` and `READS`."""
+FORMER_MODULES = {"indicators/codec.py": "processor_lambda/indicators.py"}
+"""Where the zips of earlier releases have such a module."""
 
 Report = Callable[[str], None]
 _GONE = ("NoSuchKey", "NoSuchBucket", "404")
@@ -45,7 +47,9 @@ class Versions:
 def versions_in(content: bytes) -> Mapping[str, Versions]:
     """The versions of each format in a zip. A zip without the modules has none. Raises `zipfile.BadZipFile`."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        texts = {name: archive.read(path).decode() for name, path in FORMATS.items() if path in archive.NameToInfo}
+        held = archive.NameToInfo
+        paths = {name: path if path in held else FORMER_MODULES.get(path, path) for name, path in FORMATS.items()}
+        texts = {name: archive.read(path).decode() for name, path in paths.items() if path in held}
     found = {name: (_number("WRITES", text), _number("READS", text)) for name, text in texts.items()}
     return {name: Versions(*both) for name, both in found.items()}
 

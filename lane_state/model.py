@@ -60,7 +60,7 @@ class Bar(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     line: bytes = b""
     """The last quote's line as it stood on the stream. Empty unless one row a minute is written."""
     indicators: dict[str, float] = {}
-    """The indicators that are known (`processor_lambda.indicators.NAMES`). They are set when the bar closes."""
+    """The indicators that are known (`indicators.NAMES`). They are set when the bar closes."""
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

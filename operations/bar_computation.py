@@ -7,11 +7,11 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
+import indicators
+from indicators import Indicators
 from lane_state import Bar, LaneState, Position
-from processor_lambda import indicators
 from processor_lambda.alerts import Rules
 from processor_lambda.fold import FORGET_AFTER, Fold, PositionedLine
-from processor_lambda.indicators import Indicators
 from quotes import GoodLine, Heartbeat, Quote
 
 _LANE = "lane-00-of-01"

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import msgspec
 
+from indicators import Indicators
 from lane_state import Bar, LaneState
 from operations import archive_reader
 from operations.archive_reader import HOUR, ArchivedQuote, QuoteFilter
@@ -19,7 +20,6 @@ from operations.bar_computation import compute_bars, state_after
 from operations.errors import WrongUsage
 from operations.ports import BarTable, ObjectStore, Table
 from operations.quote_sorter import QuoteSorter
-from processor_lambda.indicators import Indicators
 from processor_lambda.rows import Row, bar_row, quote_row
 from processor_lambda.settings import Settings
 from processor_lambda.symbol_state import MINUTE

@@ -13,9 +13,9 @@ from datetime import datetime
 import msgspec
 from msgspec.structs import replace
 
+import indicators
 from aws_limits import DYNAMODB_WRITE_UNIT_BYTES
 from lane_state import Checkpoint, LaneState, version_of
-from processor_lambda import indicators
 from processor_lambda.symbol_state import MINUTE, unpacked
 
 MAX_LOG_ENTRIES = 4_000

@@ -17,12 +17,13 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
+import indicators
+from indicators import Indicators
 from lane_state import Alert, AlertState, Bar, LaneState, LogEntry, Position, Publication, Split, SymbolState
-from processor_lambda import indicators, splits, symbol_state, volume_counter
+from processor_lambda import splits, symbol_state, volume_counter
 from processor_lambda.alerts import Rules, SilenceRule
 from processor_lambda.alerts.signals import evaluate, is_cooling
 from processor_lambda.alerts.stale_feed import StaleSymbol
-from processor_lambda.indicators import Indicators
 from processor_lambda.rows import timestamp_of
 from processor_lambda.symbol_state import MILLISECOND, MINUTE
 from processor_lambda.trading_day import is_new_day

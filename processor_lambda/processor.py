@@ -13,13 +13,13 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from aws_requests import Unavailable
+from indicators import Indicators
 from lane_state import START, WHOLE, LaneState, Position, Publication
 from processor_lambda import archive, checkpoints
 from processor_lambda.alerts import Rules
 from processor_lambda.checkpoints import Carried
 from processor_lambda.errors import CommitConflict
 from processor_lambda.fold import Fold, PositionedLine, without_future
-from processor_lambda.indicators import Indicators
 from processor_lambda.ports import (
     Archive,
     BarTable,

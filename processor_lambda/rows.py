@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import msgspec
 
+from indicators import significant
 from lane_state import Bar
 from quotes import Quote, to_iso
 
@@ -20,7 +21,6 @@ Row = dict[str, Attribute]
 """The attributes of an item of a table. Unknown values are absent."""
 
 _DAY_SECONDS = 86_400
-_LEAST = 1e-30
 PERCENT_PLACES = 6
 _PERCENT_QUANTUM = Decimal(1).scaleb(-PERCENT_PLACES)
 _MOST_DIGITS = 38 - PERCENT_PLACES - 1
@@ -157,14 +157,6 @@ def bar_row(bar: Bar, ttl_days: int) -> Row:
         "expires_at": _expiry(bar.ingest_time, ttl_days),
     }
     return {name: value for name, value in attributes.items() if value is not None}
-
-
-def significant(value: float) -> Decimal:
-    """A computed number as it is stored: 12 significant digits and no exponent. A number smaller than 1e-30 is 0.
-
-    DynamoDB refuses numbers smaller than 1e-130, and a decaying average becomes that small.
-    """
-    return Decimal(format(Decimal(format(value, ".12g")), "f")) if abs(value) >= _LEAST else Decimal(0)
 
 
 def _expiry(arrival: datetime, ttl_days: int) -> int | None:

@@ -26,8 +26,8 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from indicators import MAX_DIVISOR, Indicators
 from lane_state import Split, SymbolState
-from processor_lambda.indicators import MAX_DIVISOR, Indicators
 from quotes import Action, Quote
 
 USUAL_RATIOS = (*range(2, 11), 12, 15, 20, 25, 30, 35, 40, 45, 50, 60, 75, 80, 100, 150, 200, 250, 300, 400, 500, 1000)

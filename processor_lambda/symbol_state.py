@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
+import indicators
+from indicators import Indicators
 from lane_state import AlertState, Bar, Split, SymbolState
-from processor_lambda import indicators
-from processor_lambda.indicators import Indicators
 from processor_lambda.volume_counter import Count
 from quotes import REGULAR, Quote, encode_line
 

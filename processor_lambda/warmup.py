@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from indicators import Indicators
 from lane_state import LaneState, Split
 from processor_lambda.fold import MAX_SYMBOLS, PositionedLine
-from processor_lambda.indicators import Indicators
 from processor_lambda.rows import Row
 from processor_lambda.symbol_state import MINUTE
 from quotes import Heartbeat, Quote, from_iso

@@ -20,6 +20,7 @@ from producer_service.http import Server
 from producer_service.listener import Listener
 from producer_service.polling import Poller
 from producer_service.schedule import Schedule
+from producer_service.session_writer import LOOK_SECONDS, SessionWriter
 from producer_service.sources import MAX_SILENCE
 from producer_service.wiring import Producer
 
@@ -28,6 +29,10 @@ POLL_LIMIT_SECONDS = 120
 REFRESH_SECONDS = 86_400
 """How often calendars are loaded again."""
 HEARTBEAT = "heartbeat"
+SESSIONS = "sessions"
+"""The thread that writes the exchanges' sessions."""
+SESSIONS_SECONDS = 30
+"""How long the end of a recording waits until its sessions are written."""
 TAKE_OVER_SECONDS = 60
 """How often the daemon looks for what other producers left."""
 WATCH_CLOCK_SECONDS = 1
@@ -155,9 +160,18 @@ class Daemon:
         watch = ClockWatch(self._producer.clock, self._producer.metrics, self._refresh_calendars)
         self._schedule.every(WATCH_CLOCK_SECONDS, "clock", watch.look)
         self._schedule.start()
+        if (sessions := self._producer.sessions) is not None:
+            self._supervisor.thread(SESSIONS, partial(self._write_sessions, sessions), self._is_ending).start()
 
     def _refresh_calendars(self) -> None:
         self._producer.market_hours.refresh(self._producer.clock.now())
+
+    def _write_sessions(self, sessions: SessionWriter) -> None:
+        sessions.look()
+        self._stopping.wait(LOOK_SECONDS)
+
+    def _is_ending(self) -> bool:
+        return self._stopping.is_set() or self._supervisor.has_given_up
 
     def _job(self, activity: str, action: Callable[[], object]) -> None:
         """A run of a job of the schedule. None begins once the process is about to end."""
@@ -229,6 +243,10 @@ class Daemon:
             )
             watchdog.daemon = True
             watchdog.start()
+        elif (sessions := self._producer.sessions) is not None:
+            self._attempt(
+                SESSIONS, lambda: sessions.has_written.wait(SESSIONS_SECONDS), SESSIONS_SECONDS, unless=self._stopping
+            )
         self._step("stopping the schedule", self._schedule.stop)
         self._step("closing the intake", self._intake.close)
         self._producer.groups.close()

@@ -48,6 +48,10 @@ class CalendarUnavailable(ProducerError):
     """A calendar cannot be computed. Count the exchange as open."""
 
 
+class CalendarsUnavailable(ProducerError):
+    """The table of calendars could not be written. Try again later."""
+
+
 class UnusableState(ProducerError):
     """An undelivered state is damaged or inconsistent. No producer can use it, so set it aside."""
 

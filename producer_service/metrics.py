@@ -206,6 +206,12 @@ class Metrics:
             "within a minute after somebody has changed the symbols.",
             registry=registry,
         )
+        self.session_write_failures = Counter(
+            "stockstream_session_write_failures",
+            "Failed attempts to write the exchanges' sessions to the table of calendars. Each is tried again after "
+            "seconds. A steady rise means that the query API will lack the sessions of coming days; quotes flow on.",
+            registry=registry,
+        )
         for reason in ("unavailable", "invalid"):
             self.watchlist_unusable.labels(reason)
         for outcome in ("restored", "refused", "left"):

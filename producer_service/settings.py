@@ -163,6 +163,12 @@ class Settings(WatchSettings):
         description="S3 bucket where a stop leaves what it could not deliver, for the next producer; if unset, it "
         "leaves nothing",
     )
+    calendars_table: str | None = Field(
+        None,
+        pattern=r"^[a-zA-Z0-9_.-]{3,255}$",
+        description="DynamoDB table that receives the calendar of each symbol and the sessions of the exchanges, for "
+        "the query API; if unset, they are written nowhere",
+    )
     http_host: str = Field(
         "127.0.0.1", description="address of /metrics, /healthz, /readyz and /status; 0.0.0.0 or :: in a container"
     )

@@ -15,8 +15,10 @@ from uuid import uuid4
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
+from producer_service import calendars
 from producer_service.accepted_log import AcceptedLog
 from producer_service.clock import Clock
+from producer_service.dynamodb_calendars import DynamoDbCalendars
 from producer_service.group_state import GroupState
 from producer_service.groups import Groups, NoLoops
 from producer_service.handover import Handover
@@ -31,6 +33,7 @@ from producer_service.plan import Plan
 from producer_service.s3_handover_store import MAX_STATE_BYTES, S3HandoverStore
 from producer_service.s3_watchlist import S3Watchlist
 from producer_service.sender import Sender
+from producer_service.session_writer import SessionWriter
 from producer_service.settings import Settings, is_object
 from producer_service.status import Status
 from producer_service.stream import Stream
@@ -120,6 +123,7 @@ class Producer:
             make_state=partial(group_state, settings),
         )
         self.groups.change(plan, NoLoops())
+        self.sessions = self._sessions()
         self.watch = self._watch(plan, replan)
         build = _build()
         self.status = Status(
@@ -151,6 +155,19 @@ class Producer:
         store = S3HandoverStore(bucket, self.settings.stream_name, max_bytes=max_bytes, clock=self.clock)
         return Handover(
             store, self.outbox, self.intake.restore, self._new_key, metrics=self.metrics, health=self.health
+        )
+
+    def _sessions(self) -> SessionWriter | None:
+        table = self.settings.calendars_table
+        if table is None:
+            return None
+        return SessionWriter(
+            DynamoDbCalendars(table, self.clock),
+            calendars.load_years,
+            lambda: self.groups.states,
+            self.metrics,
+            now=self.clock.now,
+            monotonic=time.monotonic,
         )
 
     def _new_key(self) -> str:

@@ -63,7 +63,7 @@ class CommandDeployer:
             cloudformation=client("cloudformation"),
             s3=client("s3"),
             prefix=self.stage.full_name,
-            stacks=PIPELINE,
+            stacks=PIPELINE[: PIPELINE.index(PROCESSOR.name) + 1],
             tags={"application": self.stage.prefix, "stage": self.stage.name},
             cloudwatch=client("cloudwatch"),
             wait=Wait(timeout_seconds=deadline.seconds_left),

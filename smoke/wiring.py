@@ -23,7 +23,7 @@ from smoke.symbols import Symbols
 from smoke.tasks import Tasks
 from smoke.verdicts import Failed, LeftOut, Passed, Result, Verdict
 
-_DATA = ("QuotesTable", "BarsTable", "StateTable", "ArchiveBucket")
+_DATA = ("QuotesTable", "BarsTable", "StateTable", "AlertsTable", "ArchiveBucket")
 """The outputs that name what `destroy` keeps."""
 
 

@@ -8,10 +8,11 @@ from typing import Self
 
 from msgspec.structs import replace
 
+from indicators import significant
 from lane_state import Alert
 from processor_lambda.alerts.rule import AlertRule, Positive, Share
 from processor_lambda.alerts.signals import Signal, symmetric
-from processor_lambda.rows import PERCENT_PLACES, significant, timestamp_of
+from processor_lambda.rows import PERCENT_PLACES, timestamp_of
 from quotes import Quote, short_price
 
 

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import msgspec
 
+from indicators import significant
 from lane_state import Alert, Bar
 from processor_lambda.alerts.rule import BarAlertRule, close_of
 from processor_lambda.alerts.signals import Band, Signal
-from processor_lambda.rows import significant
 
 MIDDLE = 50
 

@@ -11,8 +11,8 @@ from typing import Annotated, Literal, Self
 import msgspec
 
 from aws_limits import SNS_SUBJECT_LENGTH
+from indicators import significant
 from lane_state import Alert, Bar
-from processor_lambda.rows import significant
 from quotes import short_price, to_iso
 
 Positive = Annotated[float, msgspec.Meta(gt=0, le=1e9)]

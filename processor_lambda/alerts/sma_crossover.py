@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from indicators import significant
 from lane_state import Alert, Bar
 from processor_lambda.alerts.rule import BarAlertRule, Positive, close_of
 from processor_lambda.alerts.signals import Signal, crossing
-from processor_lambda.rows import significant
 
 
 class SmaCrossover(BarAlertRule, frozen=True, kw_only=True, tag="sma_crossover"):

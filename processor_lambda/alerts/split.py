@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
 
+from indicators import significant
 from lane_state import Alert
 from processor_lambda.alerts.rule import AlertRule, Severity
-from processor_lambda.rows import significant
 
 
 class Split(AlertRule, frozen=True, kw_only=True, tag="split"):

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
+from indicators import significant
 from lane_state import Alert, SymbolState
 from processor_lambda.alerts.rule import AlertRule, NotNegative, Positive
 from processor_lambda.alerts.signals import Signal, one_sided
-from processor_lambda.rows import significant
 from quotes import to_iso
 
 _MINUTE_MS = 60_000

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import msgspec
 
+from indicators import significant
 from lane_state import Alert, Bar
 from processor_lambda.alerts.rule import BarAlertRule, close_of
 from processor_lambda.alerts.signals import Signal, one_sided
-from processor_lambda.rows import significant
 
 
 class VolumeSpike(BarAlertRule, frozen=True, kw_only=True, tag="volume_spike"):

@@ -147,6 +147,15 @@ def no_hint(symbol: str, *, is_missing: bool) -> str | None:  # noqa: ARG001
     return None
 
 
+class RecordedSpan(msgspec.Struct, frozen=True):
+    """When the quotes of a recording are from."""
+
+    zone: str
+    """The time zone of its clock. Its days begin at midnight in this zone."""
+    years: tuple[int, ...]
+    """The years from its first quote to its last."""
+
+
 class SourceTraits(msgspec.Struct, frozen=True, kw_only=True):
     """The properties of a source that decide how its groups are scheduled and measured, and what to ask its users."""
 
@@ -155,6 +164,8 @@ class SourceTraits(msgspec.Struct, frozen=True, kw_only=True):
     trading: Callable[[str], Trading] = never_closes
     """Says when a symbol trades and how late its prices come. The user may name another calendar."""
     hint: SymbolHint = no_hint
+    recorded: RecordedSpan | None = None
+    """When its quotes are from, if it plays a recording."""
 
 
 def doubtful_names(symbols: Iterable[str], traits: SourceTraits) -> Iterator[tuple[str, str]]:

@@ -119,6 +119,7 @@ def test_every_known_problem_has_an_alarm_or_a_rule() -> None:
             "QuotesThrottled",
             "BarsThrottled",
             "StateThrottled",
+            "AlertsThrottled",
             "StateLarge",
         ),
         *("ProducerSilent", "NoQuotesAccepted", "ProducerRestarting", "TaskStopped", "DeploymentFailed"),

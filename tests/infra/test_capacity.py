@@ -7,7 +7,21 @@ import pytest
 from deployment.stacks import ALL_STACKS, PIPELINE
 from tests.support.templates import ALL, default, properties, resources
 
-TABLES = {name for _, name, _ in resources("AWS::DynamoDB::Table")}
+TABLES = {"Quotes", "Bars", "State", "Alerts"}
+"""The tables, as outputs and parameters call them."""
+
+
+def test_every_table_but_the_calendars_has_a_capacity() -> None:
+    provisioned = {
+        name: table["Properties"]["ProvisionedThroughput"]["Fn::If"][1]
+        for _, name, table in resources("AWS::DynamoDB::Table")
+        if table["Properties"]["BillingMode"] == {"Ref": "TableBilling"}
+    }
+    assert {capacity["WriteCapacityUnits"]["Ref"] for capacity in provisioned.values()} == {
+        f"{table}WriteCapacity" for table in TABLES
+    }
+    assert {name for _, name, _ in resources("AWS::DynamoDB::Table")} - provisioned.keys() == {"Calendars"}
+    assert properties("storage", "Calendars")["BillingMode"] == "PAY_PER_REQUEST"
 
 
 @pytest.mark.parametrize("kind", ["Write", "Read"])

@@ -79,6 +79,6 @@ def test_every_package_with_a_handler_is_a_function() -> None:
     assert handlers == {function.handler.partition(".")[0] for function in FUNCTIONS.values()}
 
 
-@pytest.mark.parametrize("package", ["quotes", "lane_state", "aws_limits", "aws_requests"])
+@pytest.mark.parametrize("package", ["quotes", "lane_state", "indicators", "aws_limits", "aws_requests"])
 def test_what_functions_share_is_in_every_functions_zip(package: str) -> None:
     assert all(package in function.packages for function in FUNCTIONS.values())

@@ -40,4 +40,4 @@ def test_what_is_added_for_tests_changes_no_pin() -> None:
 def test_the_wheel_holds_every_package() -> None:
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
     included = set(PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"])
-    assert included == packages | {"infra", "requirements/processor.txt"}
+    assert included == packages | {"infra", "requirements/processor.txt", "requirements/query.txt"}

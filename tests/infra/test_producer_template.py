@@ -26,6 +26,7 @@ SERVICE = properties("producer", "Service")
 BY_THE_DEPLOYMENT = {
     "PRODUCER_STREAM_NAME": {"Ref": "StreamName"},
     "PRODUCER_HANDOVER_BUCKET": {"Ref": "ArchiveBucket"},
+    "PRODUCER_CALENDARS_TABLE": {"Ref": "CalendarsTable"},
     "PRODUCER_WATCHLIST": {"Fn::Sub": f"s3://${{ArchiveBucket}}/{WATCHLIST_KEY}"},
 }
 LINGER = "PRODUCER_LINGER_SECONDS"

@@ -38,8 +38,19 @@ GRANTS = {
         ("sns:Publish", "AlertsTopicArn"),
         ("sqs:SendMessage", "QuarantineQueueArn"),
     ],
+    ("query", "Role"): [
+        ("dynamodb:BatchGetItem", "StateTableArn"),
+        ("dynamodb:Query", "AlertsTableArn"),
+        ("dynamodb:Query", "BarsTableArn"),
+        ("dynamodb:Query", "CalendarsTableArn"),
+        ("dynamodb:Query", "QuotesTableArn"),
+        ("logs:CreateLogStream", "LogGroup.Arn"),
+        ("logs:PutLogEvents", "LogGroup.Arn"),
+        ("sqs:GetQueueAttributes", "QuarantineQueueArn"),
+    ],
     ("producer", "TaskRole"): [
         ("aps:RemoteWrite", "Workspace.Arn"),
+        ("dynamodb:BatchWriteItem", "CalendarsTableArn"),
         ("kinesis:DescribeStreamSummary", "StreamArn"),
         ("kinesis:PutRecords", "StreamArn"),
         ("s3:DeleteObject", "${ArchiveBucketArn}/undelivered/${StreamName}/*"),
@@ -62,6 +73,7 @@ GRANTS = {
 }
 TRUSTED = {
     ("processor", "Role"): "lambda.amazonaws.com",
+    ("query", "Role"): "lambda.amazonaws.com",
     ("producer", "TaskRole"): "ecs-tasks.amazonaws.com",
     ("producer", "ExecutionRole"): "ecs-tasks.amazonaws.com",
     ("analytics", "CrawlerRole"): "glue.amazonaws.com",
@@ -69,6 +81,12 @@ TRUSTED = {
 }
 AUTHORIZATION = json.loads((files("cfnlint") / "data" / "AdditionalSpecs" / "Policies.json").read_text())
 POLICIES = [*TRUSTED, ("analytics", "QueryPolicy")]
+
+
+def test_who_answers_queries_writes_nothing_but_its_log() -> None:
+    granted = {action for action, _ in grants("query", "Role")}
+    reads = {"dynamodb:BatchGetItem", "dynamodb:Query", "sqs:GetQueueAttributes"}
+    assert granted - reads == {"logs:CreateLogStream", "logs:PutLogEvents"}
 
 
 def test_every_role_and_policy_is_tested_here() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deployment.deployer import Deployment
-from deployment.functions import PROCESSOR
+from deployment.functions import PROCESSOR, QUERY
 from deployment.package import Target, build
 from deployment.stacks import Outputs
 from replica.emulator import Emulator
@@ -36,7 +36,13 @@ def package() -> Path:
 
 
 @pytest.fixture(scope="session")
-def deployed(emulator: Emulator, package: Path) -> Outputs:
+def packages(package: Path) -> dict[str, Path]:
+    """The zips of all functions, by the names of their stacks."""
+    return {PROCESSOR.name: package, QUERY.name: build(QUERY, Target.of_this_interpreter())}
+
+
+@pytest.fixture(scope="session")
+def deployed(emulator: Emulator, packages: dict[str, Path]) -> Outputs:
     """The outputs of a deployed pipeline. Only the test itself reads its stream."""
     deployment = Deployment(emulator.client("cloudformation"), emulator.client("s3"), prefix="deployed")
-    return deployment.deploy({"processor": package}, {"MappingState": "Disabled"})
+    return deployment.deploy(packages, {"MappingState": "Disabled"})

@@ -50,7 +50,7 @@ VARIABLES = {
     "QUARANTINE_QUEUE_URL": "QuarantineQueueUrl",
 }
 END = Heartbeat(lane=LANE, clock=OPEN + timedelta(minutes=1), complete_to=OPEN + timedelta(minutes=1))
-KEPT = ("QuotesTable", "BarsTable", "StateTable", "ArchiveBucket")
+KEPT = ("QuotesTable", "BarsTable", "StateTable", "AlertsTable", "ArchiveBucket")
 
 
 @dataclass
@@ -117,7 +117,7 @@ def handover(emulator: Emulator, bucket: str, stream: str, outbox: Outbox, patch
 def test_stacks_and_tables_are_protected_once_they_exist(stage: Stage) -> None:
     assert {stack["EnableTerminationProtection"] for stack in stage.stacks().values()} == {True}
     dynamodb, outputs = stage.emulator.client("dynamodb"), stage.outputs()
-    for name in ("QuotesTable", "BarsTable", "StateTable"):
+    for name in ("QuotesTable", "BarsTable", "StateTable", "AlertsTable"):
         assert dynamodb.describe_table(TableName=outputs[name])["Table"]["DeletionProtectionEnabled"]
     with pytest.raises(ClientError, match="TerminationProtection is enabled"):
         stage.emulator.client("cloudformation").delete_stack(StackName=stage.stacks()["stream"]["StackId"])

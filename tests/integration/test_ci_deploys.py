@@ -199,14 +199,19 @@ def assert_least(strict: Emulator, roles: Outputs, role: str, calls: set[Call]) 
     assert UNUSED_HERE[role].keys() - {grant.action for grant in grants} == set()
 
 
+def given_zips(packages: dict[str, Path]) -> list[str]:
+    """The options that name zips which are built already."""
+    return [part for path in packages.values() for part in ("--zip", str(path))]
+
+
 def test_a_stage_is_planned_deployed_changed_and_destroyed_with_these_roles_alone(
-    strict: Emulator, roles: Outputs, checkout: Path, docker: Path, package: Path
+    strict: Emulator, roles: Outputs, checkout: Path, docker: Path, packages: dict[str, Path]
 ) -> None:
     deploying = Job(strict, checkout, docker, roles["DeployRoleArn"], f"repo:{REPOSITORY}:environment:{STAGE}")
     planning = Job(strict, checkout, docker, roles["PlanRoleArn"], f"repo:{REPOSITORY}:pull_request")
     parameters = {**WITHOUT_UNSUPPORTED_TYPES, "MappingState": "Disabled", "PermissionsBoundary": roles["BoundaryArn"]}
     given = [part for name, value in parameters.items() for part in ("--parameter", f"{name}={value}")]
-    whole = ["deploy", "--whole", "--zip", str(package), *given]
+    whole = ["deploy", "--whole", *given_zips(packages), *given]
     cloudformation = strict.client("cloudformation")
 
     with deploying.started(strict), planning.started(strict):
@@ -255,10 +260,10 @@ def assert_boundary_covers_the_roles_of_the_stage(strict: Emulator, roles: Outpu
 
 
 def test_the_plan_role_can_neither_deploy_nor_destroy(
-    strict: Emulator, roles: Outputs, checkout: Path, docker: Path, package: Path
+    strict: Emulator, roles: Outputs, checkout: Path, docker: Path, packages: dict[str, Path]
 ) -> None:
     planning = Job(strict, checkout, docker, roles["PlanRoleArn"], f"repo:{REPOSITORY}:pull_request")
     with planning.started(strict):
-        denied = planning.run("deploy", "--adopt", "new", "--zip", str(package))
+        denied = planning.run("deploy", "--adopt", "new", *given_zips(packages))
     assert denied.returncode == 1
     assert "AccessDenied" in denied.stderr or "not authorized" in denied.stderr

@@ -153,9 +153,9 @@ def test_outputs_cannot_be_changed(deployed: Outputs) -> None:
 
 
 def test_deploying_the_same_again_changes_nothing(deployment: Deployment, reports: list[str], idle: Path) -> None:
-    outputs = deployment.deploy({"processor": idle})
+    outputs = deployment.deploy({"processor": idle, "query": idle})
     reports.clear()
-    assert deployment.deploy({"processor": idle}) == outputs
+    assert deployment.deploy({"processor": idle, "query": idle}) == outputs
     prefix = deployment.prefix
     assert [line for line in reports if prefix in line] == [
         f"{prefix}-stream is up to date",
@@ -167,34 +167,37 @@ def test_deploying_the_same_again_changes_nothing(deployment: Deployment, report
 def test_a_changed_parameter_updates_its_stack_alone(
     emulator: Emulator, deployment: Deployment, reports: list[str], idle: Path
 ) -> None:
-    outputs = deployment.deploy({"processor": idle}, {"MappingState": "Disabled"})
+    outputs = deployment.deploy({"processor": idle, "query": idle}, {"MappingState": "Disabled"})
     reports.clear()
     changed = {"MappingState": "Disabled", "BatchSize": "7", "BisectBatchOnFunctionError": "false"}
-    assert deployment.deploy({"processor": idle}, changed) == outputs
+    assert deployment.deploy({"processor": idle, "query": idle}, changed) == outputs
     assert [line for line in reports if line.startswith("updating")] == [f"updating {deployment.prefix}-processor"]
     found = mapping(emulator, outputs)
     assert (found["BatchSize"], found["BisectBatchOnFunctionError"]) == (7, False)
 
 
 def test_the_mode_decides_what_the_mapping_reads(emulator: Emulator, deployment: Deployment, idle: Path) -> None:
-    outputs = deployment.deploy({"processor": idle}, {"MappingState": "Disabled", "BatchingWindowSeconds": "5"})
+    outputs = deployment.deploy(
+        {"processor": idle, "query": idle}, {"MappingState": "Disabled", "BatchingWindowSeconds": "5"}
+    )
     stream = outputs["StreamArn"]
     consumer = register(emulator.client("kinesis"), stream, "processor")
     for mode, source, window in (("fast", consumer, 0), ("cheap", stream, 5)):
-        changed = deployment.deploy({"processor": idle}, {"Latency": mode, "ConsumerArn": consumer})
+        changed = deployment.deploy({"processor": idle, "query": idle}, {"Latency": mode, "ConsumerArn": consumer})
         found = mapping(emulator, changed)
         assert (found["EventSourceArn"], found["MaximumBatchingWindowInSeconds"]) == (source, window)
         assert found["StartingPosition"] == "TRIM_HORIZON"
         of_function = emulator.client("lambda").list_event_source_mappings(FunctionName=changed["LiveAliasArn"])
         assert [one["UUID"] for one in of_function["EventSourceMappings"]] == [changed["EventSourceMappingId"]]
     with pytest.raises(ParameterError, match="Latency=fast needs a registered consumer"):
-        deployment.deploy({"processor": idle}, {"Latency": "fast", "ConsumerArn": ""})
+        deployment.deploy({"processor": idle, "query": idle}, {"Latency": "fast", "ConsumerArn": ""})
 
 
 def test_new_code_reaches_the_function(emulator: Emulator, deployment: Deployment, idle: Path, tmp_path: Path) -> None:
-    outputs = deployment.deploy({"processor": idle})
+    outputs = deployment.deploy({"processor": idle, "query": idle})
     assert invoke(emulator, outputs) == "idle"
-    deployment.deploy({"processor": handler_zip(tmp_path, "def handler(event, context): return 'second'\n")})
+    second = handler_zip(tmp_path, "def handler(event, context): return 'second'\n")
+    deployment.deploy({"processor": second, "query": idle})
     assert invoke(emulator, outputs) == "second"
 
 
@@ -205,14 +208,14 @@ def test_a_parameter_of_no_template_is_refused_before_anything_is_deployed(
         DeploymentError,
         match=r"a parameter Nonsense; .*\n.* a parameter Batchsize \(did you mean BatchSize\?\)",
     ):
-        deployment.deploy({"processor": idle}, {"Nonsense": "1", "Batchsize": "1"})
+        deployment.deploy({"processor": idle, "query": idle}, {"Nonsense": "1", "Batchsize": "1"})
     stacks = emulator.client("cloudformation").describe_stacks()["Stacks"]
     assert [stack["StackName"] for stack in stacks if stack["StackName"].startswith(deployment.prefix)] == []
 
 
 def test_a_parameter_out_of_its_range_is_reported(deployment: Deployment, idle: Path) -> None:
     with pytest.raises(DeploymentError, match=r"^RetentionHours=1: must be at least 24$"):
-        deployment.deploy({"processor": idle}, {"RetentionHours": "1"})
+        deployment.deploy({"processor": idle, "query": idle}, {"RetentionHours": "1"})
 
 
 def test_a_resource_that_cannot_be_created_is_named_and_the_next_deployment_starts_over(
@@ -221,14 +224,14 @@ def test_a_resource_that_cannot_be_created_is_named_and_the_next_deployment_star
     right = edit(templates / "processor.yaml", " Principal: {Service", " NotPrincipal: {Service")
     deployment = deployment_to(emulator, "no-role", reports, templates)
     with pytest.raises(DeploymentError) as failure:
-        deployment.deploy({"processor": idle})
+        deployment.deploy({"processor": idle, "query": idle})
     first, second, *rest = str(failure.value).splitlines()
     assert first == "no-role-processor ended as ROLLBACK_COMPLETE. Fix the cause and run this again."
     assert second.startswith("  Role (AWS::IAM::Role): ")
     assert "NotPrincipal" in second
     assert rest == []
     (templates / "processor.yaml").write_text(right)
-    assert invoke(emulator, deployment.deploy({"processor": idle})) == "idle"
+    assert invoke(emulator, deployment.deploy({"processor": idle, "query": idle})) == "idle"
     deployment.destroy()
 
 
@@ -240,7 +243,7 @@ def test_a_resource_that_is_refused_before_its_creation_is_named(
     edit(templates / "storage.yaml", versioned, versioned + "\n      BucketName: taken-by-another")
     deployment = deployment_to(emulator, "taken", reports, templates)
     with pytest.raises(DeploymentError) as failure:
-        deployment.deploy({"processor": idle})
+        deployment.deploy({"processor": idle, "query": idle})
     first, second, *rest = str(failure.value).splitlines()
     assert first == "taken-storage ended as ROLLBACK_COMPLETE. Fix the cause and run this again."
     assert second.startswith("  Archive (AWS::S3::Bucket): ")
@@ -252,11 +255,11 @@ def test_a_resource_that_is_refused_before_its_creation_is_named(
 def test_destroy_keeps_the_tables_and_the_archive_and_reports_them(
     emulator: Emulator, deployment: Deployment, reports: list[str], idle: Path
 ) -> None:
-    outputs = deployment.deploy({"processor": idle})
+    outputs = deployment.deploy({"processor": idle, "query": idle})
     emulator.client("s3").put_object(Bucket=outputs["ArchiveBucket"], Key="raw-data/1", Body=b"{}")
     deployment.destroy()
     kept = {line.split()[-1] for line in reports if line.startswith("kept")}
-    retained = {outputs[name] for name in ("QuotesTable", "BarsTable", "StateTable", "ArchiveBucket")}
+    retained = {outputs[name] for name in ("QuotesTable", "BarsTable", "StateTable", "AlertsTable", "ArchiveBucket")}
     assert retained <= kept
     assert retained - {outputs["ArchiveBucket"]} <= set(emulator.client("dynamodb").list_tables()["TableNames"])
     emulator.client("s3").head_object(Bucket=outputs["ArchiveBucket"], Key="raw-data/1")
@@ -271,7 +274,7 @@ def test_destroy_keeps_the_tables_and_the_archive_and_reports_them(
 def test_the_role_allows_the_calls_that_the_function_makes_and_no_other(replica_python: str, tmp_path: Path) -> None:
     with Emulator(python=replica_python, policies_enforced=True) as strict:
         outputs = deployment_to(strict, "strict", []).deploy(
-            {"processor": handler_zip(tmp_path, CALLS)}, {"MappingState": "Disabled"}
+            dict.fromkeys(("processor", "query"), handler_zip(tmp_path, CALLS)), {"MappingState": "Disabled"}
         )
         answer = invoke(strict, outputs)
     refused = {

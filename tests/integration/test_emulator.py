@@ -18,7 +18,7 @@ def test_leaves_no_process_and_no_file_behind(replica_python: str, tmp_path: Pat
     path = handler_zip(tmp_path, "import os\ndef handler(event, context): return [os.getpid(), os.getcwd()]\n")
     with Emulator(python=replica_python) as started:
         deployment = Deployment(started.client("cloudformation"), started.client("s3"), "worker")
-        outputs = deployment.deploy({"processor": path}, {"MappingState": "Disabled"})
+        outputs = deployment.deploy({"processor": path, "query": path}, {"MappingState": "Disabled"})
         answer = started.client("lambda").invoke(FunctionName=outputs["FunctionName"], Payload=b"null")
         worker, directory = json.load(answer["Payload"])
         os.kill(worker, 0)

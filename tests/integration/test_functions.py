@@ -107,7 +107,7 @@ def test_a_function_may_have_no_wheels(source: Path, tmp_path: Path) -> None:
 
 
 def test_a_function_is_deployed_beside_the_processor_and_invoked(
-    emulator: Emulator, package: Path, source: Path, tmp_path: Path
+    emulator: Emulator, packages: dict[str, Path], source: Path, tmp_path: Path
 ) -> None:
     greeter = build(GREETER, Target.of_this_interpreter(), tmp_path, source=source)
     deployment = Deployment(
@@ -118,14 +118,14 @@ def test_a_function_is_deployed_beside_the_processor_and_invoked(
         stacks=(*PIPELINE, GREETER.name),
     )
     try:
-        outputs = deployment.deploy({"processor": package, GREETER.name: greeter}, {"MappingState": "Disabled"})
+        outputs = deployment.deploy({**packages, GREETER.name: greeter}, {"MappingState": "Disabled"})
         assert invoke(emulator, outputs["GreeterName"], {"names": "[names]\nfirst=AAPL\n"}) == "hello AAPL"
         assert invoke(emulator, outputs["FunctionName"], {"Records": []}) == {"batchItemFailures": []}
     finally:
         deployment.destroy()
 
 
-def test_a_function_without_its_zip_is_reported(emulator: Emulator, package: Path, source: Path) -> None:
+def test_a_function_without_its_zip_is_reported(emulator: Emulator, packages: dict[str, Path], source: Path) -> None:
     deployment = Deployment(
         emulator.client("cloudformation"),
         emulator.client("s3"),
@@ -135,7 +135,7 @@ def test_a_function_without_its_zip_is_reported(emulator: Emulator, package: Pat
     )
     try:
         with pytest.raises(DeploymentError, match="the stack greeter needs the zip of its function"):
-            deployment.deploy({"processor": package})
+            deployment.deploy(packages)
     finally:
         deployment.destroy()
 

@@ -22,7 +22,7 @@ PREFIX = "interrupted"
 
 @pytest.fixture
 def zips(tmp_path: Path) -> dict[str, Path]:
-    return {"processor": handler_zip(tmp_path)}
+    return dict.fromkeys(("processor", "query"), handler_zip(tmp_path))
 
 
 @pytest.fixture

@@ -88,9 +88,9 @@ def strict(replica_python: str) -> Iterator[Emulator]:
 
 
 @pytest.fixture(scope="module")
-def outputs(strict: Emulator, package: Path, tmp_path_factory: pytest.TempPathFactory) -> Outputs:
+def outputs(strict: Emulator, packages: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Outputs:
     templates = templates_for_ministack(tmp_path_factory.mktemp("whole"))
-    return whole_deployment(strict, PREFIX, [], templates).deploy({"processor": package}, QUIET | {"DesiredCount": "0"})
+    return whole_deployment(strict, PREFIX, [], templates).deploy(packages, QUIET | {"DesiredCount": "0"})
 
 
 class Principal:
@@ -170,6 +170,7 @@ def test_the_producer(strict: Emulator, outputs: Outputs, tmp_path: Path) -> Non
         "SOURCE": "synthetic",
         "POLL_INTERVAL_SECONDS": "1",
         "HANDOVER_BUCKET": bucket,
+        "CALENDARS_TABLE": outputs["CalendarsTable"],
         "WATCHLIST": f"s3://{bucket}/{WATCHLIST_KEY}",
     }
     with recorded(strict, principal) as proxy:
@@ -231,7 +232,9 @@ def discard_a_batch(strict: Emulator, principal: Principal, proxy: FaultProxy, f
         archive.writestr("processor_lambda/__init__.py", "")
         archive.writestr("processor_lambda/app.py", "def handler(event, context): raise ValueError\n")
     whole = Deployment(strict.client("cloudformation"), strict.client("s3"), PREFIX)
-    outputs = whole.deploy({"processor": path}, {"MappingState": "Disabled", "MaximumRetryAttempts": "0"})
+    outputs = whole.deploy(
+        {"processor": path, "query": path}, {"MappingState": "Disabled", "MaximumRetryAttempts": "0"}
+    )
     strict.client("kinesis").put_record(StreamName=outputs["StreamName"], Data=b"x", PartitionKey="lane-00-of-02")
 
     def client(service_name: str, *, config: Config) -> Any:
@@ -245,14 +248,14 @@ def discard_a_batch(strict: Emulator, principal: Principal, proxy: FaultProxy, f
 
 
 def test_only_in_fast_mode_the_mapping_may_read_through_the_consumer(
-    strict: Emulator, outputs: Outputs, package: Path
+    strict: Emulator, outputs: Outputs, packages: dict[str, Path]
 ) -> None:
     """The emulator looks for these actions on another resource than AWS, so only the deployed grants are compared."""
     arn = consumer.register(strict.client("kinesis"), outputs["StreamArn"], "processor")
     deployment = Deployment(strict.client("cloudformation"), strict.client("s3"), PREFIX)
     granted: dict[str, set[Grant]] = {}
     for mode in ("fast", "cheap"):
-        deployment.deploy({"processor": package}, {"MappingState": "Disabled", "Latency": mode, "ConsumerArn": arn})
+        deployment.deploy(packages, {"MappingState": "Disabled", "Latency": mode, "ConsumerArn": arn})
         granted[mode] = set(grants_of(role_documents(strict, "processor", "Role")))
     assert granted["cheap"] < granted["fast"]
     assert granted["fast"] - granted["cheap"] == {

@@ -73,7 +73,7 @@ LANE_SYMBOLS = [name for name in (f"{LANE}{number}" for number in range(200)) if
 class Stage:
     """A stage whose function is deployed with the command, and whose stream is read when a test says so."""
 
-    def __init__(self, emulator: Emulator, package: Path) -> None:
+    def __init__(self, emulator: Emulator, package: Path, packages: dict[str, Path]) -> None:
         self.package, self.client = package, emulator.client
         self.environment: Mapping[str, str] = emulator.environment()
         cloudformation = self.client("cloudformation")
@@ -86,7 +86,7 @@ class Stage:
             stacks=(*PIPELINE, "operators", "observability"),
             tags={"application": "stockstream", "stage": "rollout"},
         ).deploy(
-            {"processor": package},
+            packages,
             {
                 "Architecture": Target.of_this_interpreter().architecture,
                 "MappingState": "Disabled",
@@ -189,10 +189,10 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def stage(replica_python: str, package: Path) -> Iterator[Stage]:
+def stage(replica_python: str, package: Path, packages: dict[str, Path]) -> Iterator[Stage]:
     """It has an emulator of its own, because MiniStack's alarms count the errors of all functions."""
     with Emulator(python=replica_python) as emulator:
-        yield Stage(emulator, package)
+        yield Stage(emulator, package, packages)
 
 
 def test_a_changed_parameter_reaches_the_version_that_the_stream_invokes(stage: Stage) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from analytics import catalog
 from deployment.deployer import Deployment
-from deployment.functions import PROCESSOR
+from deployment.functions import PROCESSOR, QUERY
 from deployment.stacks import Outputs
 from replica.emulator import Emulator
 from replica.event_source.aws import connect
@@ -51,7 +51,7 @@ class EmulatedDeployer:
     running: ExitStack
 
     def deploy(self, _deadline: Deadline) -> Outputs:
-        outputs = self.deployment.deploy({PROCESSOR.name: self.package}, QUIET)
+        outputs = self.deployment.deploy({PROCESSOR.name: self.package, QUERY.name: self.package}, QUIET)
         athena = self.emulator.client("athena")
         for query in catalog.read().queries:  # the emulator's CloudFormation has no saved queries
             athena.create_named_query(
@@ -68,7 +68,7 @@ class EmulatedDeployer:
         return outputs
 
     def put_function(self, code: Path, _deadline: Deadline) -> None:
-        self.deployment.deploy({PROCESSOR.name: code}, QUIET)
+        self.deployment.deploy({PROCESSOR.name: code, QUERY.name: self.package}, QUIET)
 
     def destroy(self, _deadline: Deadline) -> None:
         self.running.close()

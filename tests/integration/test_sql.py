@@ -73,10 +73,10 @@ REFUSED = (b"hello, world", b'{"kind":"quote","v":7}')
 
 
 @pytest.fixture(scope="module")
-def archive(emulator: Emulator, package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def archive(emulator: Emulator, packages: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The archive of all these lines. They are sent in three rounds, and most of them twice."""
     deployment = Deployment(emulator.client("cloudformation"), emulator.client("s3"), prefix="sql")
-    outputs = deployment.deploy({"processor": package}, {"MappingState": "Disabled"})
+    outputs = deployment.deploy(packages, {"MappingState": "Disabled"})
     kinesis = emulator.client("kinesis")
     keys = [partition_key(lane, LANES) for lane in range(LANES)]
     heartbeats = [Heartbeat(lane=key, clock=START) for key in keys]

@@ -54,9 +54,9 @@ def shared(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 @pytest.fixture(scope="module")
-def outputs(shared: Deployment, package: Path) -> Outputs:
+def outputs(shared: Deployment, packages: dict[str, Path]) -> Outputs:
     """The outputs of the shared stacks, which are deployed once."""
-    return shared.deploy({"processor": package}, QUIET)
+    return shared.deploy(packages, QUIET)
 
 
 @pytest.fixture
@@ -84,16 +84,16 @@ def task(emulator: Emulator, outputs: Outputs) -> tuple[dict[str, Any], dict[str
 def test_all_stacks_are_created_left_alone_updated_and_deleted(
     emulator: Emulator, deployment: Deployment, reports: list[str], idle: Path
 ) -> None:
-    outputs = deployment.deploy({"processor": idle}, QUIET)
+    outputs = deployment.deploy({"processor": idle, "query": idle}, QUIET)
     names = [f"{deployment.prefix}-{name}" for name in in_order(ALL_STACKS, CHEAP)]
     assert [line for line in reports if line.startswith("creating")] == [f"creating {name}" for name in names]
 
     reports.clear()
-    assert deployment.deploy({"processor": idle}, QUIET) == outputs
+    assert deployment.deploy({"processor": idle, "query": idle}, QUIET) == outputs
     assert [line for line in reports if "uploaded" not in line] == [f"{name} is up to date" for name in names]
 
     reports.clear()
-    deployment.deploy({"processor": idle}, QUIET | {"Source": "yahoo", "DesiredCount": "0"})
+    deployment.deploy({"processor": idle, "query": idle}, QUIET | {"Source": "yahoo", "DesiredCount": "0"})
     changed = [f"updating {deployment.prefix}-{name}" for name in ("producer", "producer-alarms")]
     assert [line for line in reports if line.startswith("updating")] == changed
     service, definition = task(emulator, outputs)
@@ -106,7 +106,9 @@ def test_all_stacks_are_created_left_alone_updated_and_deleted(
     reports.clear()
     deployment.destroy()
     kept = {line.split()[-1] for line in reports if line.startswith("kept") and "BucketPolicy" not in line}
-    assert kept == {outputs[name] for name in ("QuotesTable", "BarsTable", "StateTable", "ArchiveBucket")}
+    assert kept == {
+        outputs[name] for name in ("QuotesTable", "BarsTable", "StateTable", "AlertsTable", "ArchiveBucket")
+    }
     assert stacks(emulator, deployment.prefix) == []
 
 
@@ -132,7 +134,7 @@ def test_every_stack_has_the_tags_of_the_deployment(emulator: Emulator, shared: 
 def test_a_preview_names_every_resource_and_leaves_nothing_behind(
     emulator: Emulator, deployment: Deployment, reports: list[str], idle: Path
 ) -> None:
-    previews = deployment.preview({"processor": idle}, QUIET)
+    previews = deployment.preview({"processor": idle, "query": idle}, QUIET)
     assert list(previews) == [f"{deployment.prefix}-{name}" for name in in_order(ALL_STACKS, CHEAP)]
     assert "add Stream (AWS::Kinesis::Stream)" in previews[f"{deployment.prefix}-stream"]
     assert all(line.startswith("add ") for lines in previews.values() for line in lines)
@@ -141,14 +143,14 @@ def test_a_preview_names_every_resource_and_leaves_nothing_behind(
 
 
 def test_a_preview_shows_what_a_deployment_would_change_and_changes_nothing(
-    emulator: Emulator, shared: Deployment, outputs: Outputs, templates: Path, package: Path
+    emulator: Emulator, shared: Deployment, outputs: Outputs, templates: Path, packages: dict[str, Path]
 ) -> None:
-    assert set(shared.preview({"processor": package}, QUIET).values()) == {()}
+    assert set(shared.preview(packages, QUIET).values()) == {()}
 
     stream = templates / "stream.yaml"
     stream.write_text(stream.read_text().replace("    Properties:\n", "    Properties:\n      Name: another\n", 1))
     changed_templates = replace(shared, templates=templates)
-    previews = changed_templates.preview({"processor": package}, QUIET | {"DesiredCount": "0"})
+    previews = changed_templates.preview(packages, QUIET | {"DesiredCount": "0"})
     changed = {stack.removeprefix(shared.prefix + "-"): lines for stack, lines in previews.items() if lines}
     assert changed["stream"] == ("modify, or replace, Stream (AWS::Kinesis::Stream)",)  # AWS would say "replace"
     assert any("Service (AWS::ECS::Service)" in line for line in changed["producer"])
@@ -170,11 +172,11 @@ def test_the_role_of_ecs_is_created_and_then_left_alone(emulator: Emulator) -> N
 
 
 def test_a_change_of_the_network_is_refused_while_the_task_runs(
-    shared: Deployment, outputs: Outputs, templates: Path, package: Path
+    shared: Deployment, outputs: Outputs, templates: Path, packages: dict[str, Path]
 ) -> None:
     assert outputs["ServiceName"]
     named = QUIET | {"Network": "private"}
-    network = shared.preview({"processor": package}, named)[f"{shared.prefix}-network"]
+    network = shared.preview(packages, named)[f"{shared.prefix}-network"]
     refusal = network_refusal(network, shared.held(), shared.values(named, ()), "prod")
     assert refusal is not None
     assert 'make deploy STAGE=prod PARAMETERS="DesiredCount=0 Network=public"' in refusal
@@ -183,7 +185,7 @@ def test_a_change_of_the_network_is_refused_while_the_task_runs(
     file.write_text(
         file.read_text().replace("Select [0, !Cidr [!Ref VpcCidr, 4, 6]]", "Select [3, !Cidr [!Ref VpcCidr, 4, 6]]")
     )
-    network = replace(shared, templates=templates).preview({"processor": package}, QUIET)[f"{shared.prefix}-network"]
+    network = replace(shared, templates=templates).preview(packages, QUIET)[f"{shared.prefix}-network"]
     refusal = network_refusal(network, shared.held(), shared.values(QUIET, ()), "prod")
     assert refusal is not None
     assert "PublicSubnetA (AWS::EC2::Subnet)" in refusal
@@ -195,7 +197,7 @@ def test_private_subnets_have_endpoints_and_no_public_address(
 ) -> None:
     ec2 = emulator.client("ec2")
     chosen = zones.choose(ec2)
-    outputs = deployment.deploy({"processor": idle}, QUIET | {"Network": "private", "Zones": chosen})
+    outputs = deployment.deploy({"processor": idle, "query": idle}, QUIET | {"Network": "private", "Zones": chosen})
     assert outputs["AssignPublicIp"] == "DISABLED"
     subnets = ec2.describe_subnets(SubnetIds=outputs["SubnetIds"].split(","))["Subnets"]
     assert sorted(subnet["AvailabilityZoneId"] for subnet in subnets) == chosen.split(",")
@@ -211,7 +213,7 @@ def test_an_existing_vpc_is_used_and_left_alone(emulator: Emulator, deployment: 
     vpc = ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.1.0.0/24")["Subnet"]["SubnetId"]
     theirs = {"Network": "existing", "ExistingVpcId": vpc, "ExistingSubnetIds": subnet}
-    outputs = deployment.deploy({"processor": idle}, QUIET | theirs)
+    outputs = deployment.deploy({"processor": idle, "query": idle}, QUIET | theirs)
     assert (outputs["SubnetIds"], outputs["AssignPublicIp"]) == (subnet, "DISABLED")
     (group,) = ec2.describe_security_groups(GroupIds=[outputs["SecurityGroupId"]])["SecurityGroups"]
     assert group["VpcId"] == vpc
@@ -233,15 +235,15 @@ def test_parameters_that_contradict_each_other_are_reported(
     deployment: Deployment, idle: Path, parameters: dict[str, str], message: str
 ) -> None:
     with pytest.raises(DeploymentError, match=message):
-        deployment.deploy({"processor": idle}, QUIET | parameters)
+        deployment.deploy({"processor": idle, "query": idle}, QUIET | parameters)
 
 
 def test_tables_that_were_on_demand_can_be_given_capacities(
     emulator: Emulator, deployment: Deployment, idle: Path
 ) -> None:
-    outputs = deployment.deploy({"processor": idle}, QUIET)
+    outputs = deployment.deploy({"processor": idle, "query": idle}, QUIET)
     provisioned = {"TableBilling": "PROVISIONED", "QuotesWriteCapacity": "400"}
-    changed = deployment.deploy({"processor": idle}, QUIET | provisioned)
+    changed = deployment.deploy({"processor": idle, "query": idle}, QUIET | provisioned)
     assert changed == {**outputs, "BillingOfTables": "PROVISIONED", "QuotesWriteUnits": "400"}
     table = emulator.client("dynamodb").describe_table(TableName=outputs["QuotesTable"])["Table"]
     assert int(table["ProvisionedThroughput"]["WriteCapacityUnits"]) == 400

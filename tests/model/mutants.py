@@ -14,10 +14,10 @@ from unittest.mock import patch
 from msgspec.structs import replace
 
 from aws_requests import Unavailable
+from indicators import Indicators
 from lane_state import WHOLE, Checkpoint, LaneState, Position, Publication
 from processor_lambda.checkpoints import restored
 from processor_lambda.fold import Fold, Folded, PositionedLine, _LaneFold
-from processor_lambda.indicators import Indicators
 from processor_lambda.processor import Processor
 from processor_lambda.records import Record
 from quotes import Heartbeat, Line

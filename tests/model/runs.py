@@ -12,11 +12,11 @@ from unittest.mock import patch
 
 from msgspec.structs import replace
 
+from indicators import Indicators
 from lane_state import START, WHOLE, Alert, LaneState, Position, unpack_checkpoint
 from processor_lambda.alerts import Rules
 from processor_lambda.checkpoints import restored
 from processor_lambda.fold import Fold, Folded, PositionedLine
-from processor_lambda.indicators import Indicators
 from processor_lambda.ports import QuarantineMessage
 from processor_lambda.records import Record
 from processor_lambda.rows import Row

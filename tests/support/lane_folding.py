@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from indicators import Indicators
 from lane_state import WHOLE, Alert, Bar, LaneState, Position
 from processor_lambda.alerts import PriceMove, Rule, Rules
 from processor_lambda.fold import Fold, PositionedLine
-from processor_lambda.indicators import Indicators
 from quotes import Heartbeat, Line, encode_line
 from tests.fakes.pipeline import make_heartbeats, make_quote
 

@@ -31,7 +31,12 @@ class Operator:
 
     def __init__(self, emulator: Emulator, package: Path) -> None:
         self.client = emulator.client
-        deployment = Deployment(self.client("cloudformation"), self.client("s3"), prefix=f"{PREFIX}-{STAGE}")
+        deployment = Deployment(
+            self.client("cloudformation"),
+            self.client("s3"),
+            prefix=f"{PREFIX}-{STAGE}",
+            stacks=("stream", "storage", "processor"),
+        )
         self.outputs = deployment.deploy({"processor": package}, {"MappingState": "Disabled"})
         self._environment = emulator.environment(os.environ)
 

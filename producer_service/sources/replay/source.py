@@ -14,7 +14,7 @@ import structlog
 from msgspec.structs import replace
 
 from producer_service.errors import ConfigurationError
-from producer_service.sources import FetchResult, Rejected, SourceTraits
+from producer_service.sources import FetchResult, RecordedSpan, Rejected, SourceTraits
 from producer_service.sources.replay.bars import MINUTE, Moment, moments
 from producer_service.sources.replay.clock import DEFAULT_CLOCK, Clock
 from producer_service.sources.replay.recordings import Recording, load
@@ -39,7 +39,7 @@ class ReplaySource:
     take each other's quotes. Raises `ConfigurationError` with every mistake of the recordings.
     """
 
-    traits = SourceTraits(is_live=False)
+    traits: SourceTraits
     symbols: tuple[str, ...]
     skipped_lines: int
     """The number of JSON Lines that were not valid."""
@@ -61,6 +61,8 @@ class ReplaySource:
         self._speed = speed
         self._first = min(recording.first for recording in found.by_symbol.values())
         self._last = max(recording.last for recording in found.by_symbol.values())
+        years = range(self._first.year, self._last.year + 1)
+        self.traits = SourceTraits(is_live=False, recorded=RecordedSpan(clock.zone.key, tuple(years)))
         self._anchor: datetime | None = None
         self._playbacks: dict[tuple[str, ...], _Playback] = {}
 

@@ -12,8 +12,8 @@ import pytest
 
 from analytics import catalog, local_tables
 from analytics.duckdb_engine import Engine
+from indicators import NAMES
 from lane_state import Alert, Bar, encode_alert
-from processor_lambda.indicators import NAMES
 from processor_lambda.rows import bar_row
 
 MINUTE = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)

@@ -14,6 +14,7 @@ from botocore.stub import Stubber
 from hypothesis import given
 from hypothesis import strategies as st
 
+import indicators
 from deployment.deployer import Deployment
 from deployment.errors import DeploymentError
 from deployment.functions import PROCESSOR, ROOT
@@ -30,7 +31,6 @@ from deployment.state_versions import (
 )
 from deployment.waiting import Wait
 from lane_state import codec
-from processor_lambda import indicators
 from tests.fakes.scripted_cloudformation import ScriptedCloudFormation
 from tests.support.templates import ALL, properties
 
@@ -175,6 +175,11 @@ def test_a_deployed_zip_from_before_the_rule_reads_version_1(tmp_path: Path) -> 
         archive.writestr("lane_state/codec.py", "VERSION = 1\n")
     version, reports = check(content.getvalue(), zip_of(2, 2), tmp_path)
     assert (version, len(reports)) == (1, 1)
+
+
+def test_the_numbers_of_an_earlier_release_are_found_where_its_module_was(tmp_path: Path) -> None:
+    with pytest.raises(DeploymentError, match=r"First deploy .*indicators/codec\.py has READS = 2, but WRITES = 1"):
+        check(zip_of(1, 1, "processor_lambda/indicators.py"), zip_of(2, 2, "indicators/codec.py"), tmp_path)
 
 
 @pytest.mark.parametrize(("held", "version"), [({}, 1), ({STATE_VERSION: "2"}, 2)])

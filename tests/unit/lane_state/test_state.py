@@ -13,6 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from aws_limits import DYNAMODB_ITEM_BYTES, DYNAMODB_WRITE_UNIT_BYTES
+from indicators import Indicators
 from lane_state import (
     ANOTHER_STREAM,
     START,
@@ -37,7 +38,6 @@ from lane_state.codec import READS
 from processor_lambda.alerts.rules_file import DEFAULT_FILE, read
 from processor_lambda.checkpoints import MAX_LOG_ENTRIES
 from processor_lambda.fold import MAX_PUBLICATIONS, Fold, PositionedLine
-from processor_lambda.indicators import Indicators
 from quotes import MAX_SYMBOLS_PER_LANE, Heartbeat, Line, Quote, encode_line
 from tests.fakes.pipeline import OPEN
 from tests.support.sizes import FULL, sized

@@ -7,10 +7,10 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
+from indicators import Indicators
 from lane_state import WHOLE, LaneState, Position
 from processor_lambda.alerts import Rules, VolumeSpike
 from processor_lambda.fold import Fold
-from processor_lambda.indicators import Indicators
 from tests.fakes.pipeline import make_quote
 from tests.support.lane_folding import DAY, fold_batches, heartbeat, positioned, regular_quote
 

@@ -11,9 +11,10 @@ from unittest.mock import patch
 import pytest
 from msgspec.structs import replace
 
+import indicators
 from aws_requests import Unavailable
+from indicators import Indicators
 from lane_state import Checkpoint, LaneState, LogEntry, unpack, unpack_checkpoint
-from processor_lambda import indicators
 from processor_lambda.checkpoints import (
     ENTRY_BYTES,
     SYMBOL_BYTES,
@@ -24,7 +25,6 @@ from processor_lambda.checkpoints import (
     restored,
 )
 from processor_lambda.errors import SettingsError
-from processor_lambda.indicators import Indicators
 from processor_lambda.ports import Stored
 from processor_lambda.processor import Processor
 from processor_lambda.settings import from_environment

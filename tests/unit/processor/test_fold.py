@@ -12,11 +12,11 @@ from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from indicators import Indicators
 from lane_state import WHOLE, LaneState, Position, pack
 from processor_lambda import fold as fold_
 from processor_lambda.alerts import Rsi, Rule, Rules, SmaCrossover, Split, StaleFeed, VolumeSpike
 from processor_lambda.fold import Fold, PositionedLine
-from processor_lambda.indicators import Indicators
 from quotes import Action, Line, decode, encode_line
 from tests.fakes.pipeline import OPEN, make_heartbeats, make_quote
 from tests.support.lane_folding import DAY, MOVE, fold_batches, heartbeat, in_order, positioned

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from processor_lambda.indicators import NAMES, READS, RETURN_MAX_GAP, Indicators, pack, unpack
+from indicators import NAMES, READS, RETURN_MAX_GAP, Indicators, pack, unpack
 from producer_service.sources.replay.recordings import load
 from tests.support.sizes import sized
 

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from aws_limits import DYNAMODB_PAGE_BYTES
 from costs.sizes import item_bytes
+from indicators import Indicators, significant
 from lane_state import Bar
-from processor_lambda.indicators import Indicators
-from processor_lambda.rows import Row, bar_row, quote_row, significant, timestamp_of
+from processor_lambda.rows import Row, bar_row, quote_row, timestamp_of
 from tests.fakes.pipeline import OPEN, make_quote
 
 THRESHOLD = Decimal(5)

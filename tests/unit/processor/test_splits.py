@@ -11,9 +11,9 @@ from itertools import product
 import pytest
 from msgspec.structs import replace
 
+from indicators import Indicators
 from processor_lambda import fold
 from processor_lambda.alerts import PriceMove, Rule, Split, ZScore
-from processor_lambda.indicators import Indicators
 from processor_lambda.splits import split_ratio
 from quotes import Action, Line, Quote
 from tests.fakes.pipeline import OPEN, make_quote

@@ -16,7 +16,7 @@ import pytest
 from deployment.deployer import Deployment
 from deployment.errors import DeploymentError
 from deployment.functions import PROCESSOR
-from deployment.stacks import PIPELINE, Outputs
+from deployment.stacks import Outputs
 from smoke import deployer
 from smoke.accepted_log import AcceptedLog
 from smoke.alarms import Alarms
@@ -510,7 +510,7 @@ def test_the_failing_function_is_deployed_as_the_command_deploys(
     code = failing_zip(tmp_path)
     CommandDeployer(bench.stage, bench.commands).put_function(code, bench.deadline)
     assert made["deployed"] == {"processor": code}
-    assert (made["prefix"], made["stacks"]) == ("stockstream-dev", PIPELINE)
+    assert (made["prefix"], made["stacks"]) == ("stockstream-dev", ("stream", "storage", "processor"))
     assert made["wait"].timeout_seconds == 60
     assert made["tags"] == {"application": "stockstream", "stage": "dev"}
     assert {field.name for field in fields(Deployment) if "BaseClient" in str(field.type)} <= made.keys()
