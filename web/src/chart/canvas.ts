@@ -17,8 +17,9 @@ import {
   type UTCTimestamp,
 } from "lightweight-charts";
 
-import { type LocalClock, tickText, zonedBehavior } from "./axis.ts";
+import { tickText, zonedBehavior } from "./axis.ts";
 import type { Bar } from "./bars.ts";
+import type { LocalClock } from "./clock.ts";
 import type { Shown } from "./indicators.ts";
 import type { Mark } from "./marks.ts";
 import type { Palette } from "./palette.ts";
@@ -47,7 +48,7 @@ export interface Picture {
 }
 
 export interface Handlers {
-  /** The pointer is at a place of the time axis, or has left the chart. */
+  /** The mouse or a finger is at a place of the time axis, or has left the chart. */
   readonly onPoint: (time: number | null) => void;
   /** The view has moved. */
   readonly onMove: () => void;
@@ -150,8 +151,15 @@ export class CandleChart {
     }
     this.#lines = lines;
     this.#labels = labels;
-    this.#chart.panes().forEach((each, index) => each.setStretchFactor(index === 0 ? 3 : 1));
-    this.#chart.subscribeCrosshairMove((event) => handlers.onPoint((event.time as number | undefined) ?? null));
+    this.#chart.panes().forEach((each, index) => {
+      each.setStretchFactor(index === 0 ? 3 : 1);
+      if (index > 0) each.priceScale("right").applyOptions({ scaleMargins: { top: 0.25, bottom: 0.1 } }); // below the label
+    });
+    this.#chart.subscribeCrosshairMove(({ time, sourceEvent }) => {
+      // Without an event of the pointer, the chart only says where it has drawn the crosshair that it was told to draw.
+      if (time === undefined) handlers.onPoint(null);
+      else if (sourceEvent) handlers.onPoint(time as number);
+    });
     this.#chart.timeScale().subscribeVisibleLogicalRangeChange(handlers.onMove);
   }
 
@@ -275,6 +283,7 @@ function options({ resolution, palette, clock, timeText }: Look, narrow: boolean
       vertLine: { color: palette.crosshair, labelBackgroundColor: palette.label },
       horzLine: { color: palette.crosshair, labelBackgroundColor: palette.label },
     },
+    handleScroll: { vertTouchDrag: false }, // a finger that moves up or down scrolls the page
     rightPriceScale: { borderColor: palette.edge },
     timeScale: {
       borderColor: palette.edge,

@@ -2,7 +2,7 @@
 
 import type { AlertsAnswer, BarsAnswer } from "../answers.ts";
 import { type Api, ApiError, path } from "../api.ts";
-import { localClock } from "./axis.ts";
+import { localClock } from "./clock.ts";
 import { type Bar, type Change, merged } from "./bars.ts";
 import type { ChartAlert } from "./marks.ts";
 import { type Resolution, type Session, SECONDS } from "./timeline.ts";
@@ -30,6 +30,9 @@ export interface Wanted {
   readonly indicators: string;
 }
 
+/** What the feed needs of the API. */
+export type FeedApi = Pick<Api, "poll" | "get" | "alerts" | "sessions">;
+
 export class Feed {
   status: FeedStatus = "loading";
   /** Why bars are missing that were asked for, as a sentence. */
@@ -51,7 +54,7 @@ export class Feed {
   #retryAt = 0;
 
   constructor(
-    private readonly api: Api,
+    private readonly api: FeedApi,
     private wanted: Wanted,
     private readonly onChange: (change: Change) => void,
   ) {}

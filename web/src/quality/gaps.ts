@@ -3,7 +3,7 @@
 import type { GapsAnswer, SessionsAnswer, SymbolInfo } from "../answers.ts";
 import { ApiError } from "../api.ts";
 import type { App } from "../app.ts";
-import { localClock } from "../chart/axis.ts";
+import { localClock } from "../chart/clock.ts";
 import { seconds, timeText } from "../chart/wire.ts";
 import { h, setText } from "../components/dom.ts";
 import { count } from "../format.ts";

@@ -8,7 +8,7 @@ import type { App, Mount } from "../app.ts";
 import { h, setText } from "../components/dom.ts";
 import { count } from "../format.ts";
 import { hashOf, type Route } from "../router.ts";
-import { localClock } from "../chart/axis.ts";
+import { localClock } from "../chart/clock.ts";
 import type { Bar, Change } from "../chart/bars.ts";
 import { Feed } from "../chart/feed.ts";
 import { Header } from "../chart/header.ts";
@@ -34,6 +34,7 @@ class SymbolView {
   readonly #panel: Panel;
   readonly #bars = new BarTable();
   readonly #alerts: AlertTable;
+  readonly #view = h("div", { class: "symbol-view" });
   readonly #stage = h("div", { class: "symbol-stage" });
   readonly #note = h("p", { class: "chart-note" });
   #choice: Choice;
@@ -68,7 +69,8 @@ class SymbolView {
       h("div", { class: "panel chart-card" }, toolbar.element, this.#panel.element, this.#panel.summary, this.#note),
       h("section", { class: "panel bar-table" }, this.#bars.element),
     );
-    root.append(h("div", { class: "symbol-view" }, this.#header.element, this.#stage, this.#alerts.element));
+    this.#view.append(this.#header.element, this.#stage, this.#alerts.element);
+    root.append(this.#view);
   }
 
   start(): () => void {
@@ -166,6 +168,7 @@ class SymbolView {
   /** Says why there is no chart, or what is missing in it. */
   #showState(): void {
     const { status, problem, bars } = this.#feed;
+    this.#view.dataset.status = status;
     const overview = h("a", { href: hashOf("overview") }, "Show all symbols");
     if (status === "unknown") {
       this.#panel.setState(h("strong", {}, `Nothing is stored of ${this.#symbol}.`), h("p", {}, "Check its spelling. "), overview);

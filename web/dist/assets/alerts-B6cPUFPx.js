@@ -1,1 +1,0 @@
-import{n as e}from"./index-DvRDUAV7.js";var t=t=>(t.append(e(`h1`,{},`Alerts`)),()=>t.replaceChildren());export{t as mount};
