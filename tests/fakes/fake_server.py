@@ -22,8 +22,8 @@ class _Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, handler: type[QuietHandler]) -> None:
-        super().__init__(("127.0.0.1", 0), handler)
+    def __init__(self, handler: type[QuietHandler], port: int) -> None:
+        super().__init__(("127.0.0.1", port), handler)
         self._open: set[socket.socket] = set()
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -41,10 +41,10 @@ class _Server(ThreadingHTTPServer):
 
 
 class FakeServer:
-    """A server on a free port of this machine, which answers with a handler while it runs."""
+    """A server on this machine, on a free port unless one is named, which answers with a handler while it runs."""
 
-    def __init__(self, handler: type[QuietHandler]) -> None:
-        self._server = _Server(handler)
+    def __init__(self, handler: type[QuietHandler], port: int = 0) -> None:
+        self._server = _Server(handler, port)
 
     @property
     def url(self) -> str:

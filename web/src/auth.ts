@@ -30,12 +30,14 @@ interface Started extends Pending {
 const TOKENS = "stockstream.tokens";
 const STARTED = "stockstream.login";
 const RENEW_BEFORE_MS = 60_000;
+const RENEW_AGAIN_MS = 10_000;
 const WELCOME = "This feed is private. Log in to read it.";
 
 export class Auth implements Credentials {
   readonly state: Signal<LoginState>;
   #tokens: Tokens | null = null;
   #renewal: Promise<void> | null = null;
+  #renewFrom = 0;
   #accepted = false;
 
   constructor(
@@ -84,7 +86,7 @@ export class Auth implements Credentials {
   async token(): Promise<string | null> {
     const tokens = this.#tokens;
     if (this.config === null || tokens === null) return null;
-    if (tokens.ends - RENEW_BEFORE_MS < Date.now() && tokens.refresh) {
+    if (tokens.refresh && Date.now() > Math.max(tokens.ends - RENEW_BEFORE_MS, this.#renewFrom)) {
       this.#renewal ??= this.#renew(this.config, tokens, tokens.refresh).finally(() => void (this.#renewal = null));
       await this.#renewal;
     }
@@ -131,6 +133,7 @@ export class Auth implements Credentials {
       const renewed = await oidc.renew(config, tokens, refresh);
       if (this.#tokens === tokens) this.#keep(renewed);
     } catch (error) {
+      this.#renewFrom = Date.now() + RENEW_AGAIN_MS;
       if (error instanceof oidc.LoginError && error.over) this.#out("Your login has ended. Log in again to go on where you were.", false);
     }
   }
@@ -147,6 +150,7 @@ export class Auth implements Credentials {
   #out(message: string, failed: boolean): void {
     this.#tokens = null;
     this.#accepted = false;
+    this.#renewFrom = 0;
     this.browser.storage.removeItem(TOKENS);
     this.state.set({ kind: "out", message, failed });
   }

@@ -18,8 +18,8 @@ export function signed(number: Num | undefined): string {
 /** A percentage with its sign and two digits: `+0.45 %`. */
 export function percent(number: Num | undefined): string {
   if (number === undefined) return "–";
-  const rounded = number.value.toFixed(2);
-  const sign = number.value > 0 ? "+" : "";
+  const rounded = number.value.toFixed(2).replace(/^-(?=0\.00$)/, "");
+  const sign = Number(rounded) > 0 ? "+" : "";
   return `${sign}${withMinus(rounded)}\u202f%`;
 }
 

@@ -18,9 +18,11 @@ interface ReviverContext {
  * that of the double.
  */
 export function parseJson(body: string): unknown {
-  const revive = (_key: string, value: unknown, context?: ReviverContext): unknown =>
-    typeof value === "number" ? { text: context?.source ?? String(value), value } : value;
   return JSON.parse(body, revive as (key: string, value: unknown) => unknown);
+}
+
+export function revive(_key: string, value: unknown, context?: ReviverContext): unknown {
+  return typeof value === "number" ? { text: context?.source ?? String(value), value } : value;
 }
 
 /** How many digits follow the point of a number's text. A number with an exponent has none that count. */

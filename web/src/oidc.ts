@@ -36,6 +36,7 @@ export interface Tokens {
 }
 
 const DEFAULT_LIFE_SECONDS = 300;
+const FAULT = "The login service has a fault. Try again in a minute.";
 const REFUSALS: Readonly<Record<string, string>> = {
   access_denied: "You cancelled the login, or your account may not use this page.",
   login_required: "The login service asks you to log in again.",
@@ -44,7 +45,7 @@ const REFUSALS: Readonly<Record<string, string>> = {
   unauthorized_client: "The login service does not let this page log in by a code with PKCE. Check its settings of the client.",
   invalid_grant: "The login has expired. Log in again.",
   temporarily_unavailable: "The login service is overloaded. Try again in a minute.",
-  server_error: "The login service has a fault. Try again in a minute.",
+  server_error: FAULT,
 };
 
 /** The address at the issuer where the viewer logs in, and what to remember until the answer. */
@@ -149,6 +150,8 @@ async function explained<T>(config: AuthConfig, step: () => Promise<T>): Promise
       const detail = error.error_description ? ` It says: ${error.error_description}` : "";
       throw new LoginError(words + detail, error.error === "invalid_grant");
     }
+    const { cause } = error as { cause?: unknown };
+    if (cause instanceof Response && cause.status >= 500) throw new LoginError(FAULT);
     if (error instanceof oauth.OperationProcessingError) {
       throw new LoginError(`The answer of the login service fails a check: ${reason(error)}. Log in again.`, true);
     }

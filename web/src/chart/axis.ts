@@ -2,10 +2,11 @@
 
 import { defaultHorzScaleBehavior, type IHorzScaleBehavior, TickMarkType, type Time } from "lightweight-charts";
 
+import type { LocalClock } from "./clock.ts";
+
 type Point = Parameters<IHorzScaleBehavior<Time>["fillWeightsForPoints"]>[0][number];
 
 const MINUTE = 60;
-const QUARTER = 900;
 const HOUR = 3600;
 const DAY = 86400;
 /** lightweight-charts' weights of time marks, the coarsest first: a mark is as heavy as the widest step that it ends. */
@@ -21,34 +22,6 @@ const STEPS: readonly (readonly [seconds: number, weight: number])[] = [
 const YEAR_WEIGHT = 70;
 const MONTH_WEIGHT = 60;
 const DAY_WEIGHT = 50;
-
-/** Turns Unix seconds into the seconds that a clock in a zone would show, as if that clock showed UTC. */
-export type LocalClock = (time: number) => number;
-
-/** The clock of a zone. Zones change their offset at full quarters of an hour, so each quarter is looked up once. */
-export function localClock(zone: string): LocalClock {
-  if (zone === "UTC") return (time) => time;
-  const format = new Intl.DateTimeFormat("en-US", {
-    timeZone: zone,
-    hourCycle: "h23",
-    year: "numeric",
-    month: "numeric",
-    day: "numeric",
-    hour: "numeric",
-    minute: "numeric",
-    second: "numeric",
-  });
-  const offsets = new Map<number, number>();
-  return (time) => {
-    const quarter = Math.floor(time / QUARTER) * QUARTER;
-    let offset = offsets.get(quarter);
-    if (offset === undefined) {
-      offset = localSeconds(format, quarter) - quarter;
-      offsets.set(quarter, offset);
-    }
-    return time + offset;
-  };
-}
 
 /** The weight of a mark at local time `current`, after a place at local time `previous`. */
 export function weightOf(current: number, previous: number): number {
@@ -85,10 +58,4 @@ export function tickText(local: number, type: TickMarkType, locale: string): str
           ? { day: "numeric", month: "short" }
           : { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
   return new Intl.DateTimeFormat(locale, { ...parts, timeZone: "UTC" }).format(local * 1000);
-}
-
-function localSeconds(format: Intl.DateTimeFormat, time: number): number {
-  const parts = Object.fromEntries(format.formatToParts(time * 1000).map((part) => [part.type, Number(part.value)]));
-  const { year, month, day, hour, minute, second } = parts as Record<string, number>;
-  return Date.UTC(year!, month! - 1, day!, hour!, minute!, second!) / 1000;
 }

@@ -17,8 +17,9 @@ import {
   type UTCTimestamp,
 } from "lightweight-charts";
 
-import { type LocalClock, tickText, zonedBehavior } from "./axis.ts";
+import { tickText, zonedBehavior } from "./axis.ts";
 import type { Bar } from "./bars.ts";
+import type { LocalClock } from "./clock.ts";
 import type { Shown } from "./indicators.ts";
 import type { Mark } from "./marks.ts";
 import type { Palette } from "./palette.ts";
@@ -38,15 +39,16 @@ export interface Look {
 /** What a chart shows. */
 export interface Picture {
   readonly bars: readonly Bar[];
-  /** Places without a bar. */
+  /** Places without a bar, and those among them where a bar is missing. */
   readonly empty: readonly number[];
+  readonly missing: readonly number[];
   readonly marks: readonly Mark[];
   /** The digits of the price scale. */
   readonly digits: number;
 }
 
 export interface Handlers {
-  /** The pointer is at a place of the time axis, or has left the chart. */
+  /** The mouse or a finger is at a place of the time axis, or has left the chart. */
   readonly onPoint: (time: number | null) => void;
   /** The view has moved. */
   readonly onMove: () => void;
@@ -69,6 +71,7 @@ export class CandleChart {
   readonly #chart: IChartApiBase<Time>;
   readonly #candles: ISeriesApi<"Candlestick", Time>;
   readonly #volume: Histogram;
+  readonly #gaps: Histogram;
   readonly #lines: readonly (readonly [name: string, series: Line])[];
   readonly #histogram: Histogram | null;
   readonly #markers: { setMarkers(markers: SeriesMarker<Time>[]): void };
@@ -79,6 +82,14 @@ export class CandleChart {
     this.#look = look;
     const { palette, shown } = look;
     this.#chart = createChartEx(container, zonedBehavior(look.clock), options(look, container.clientWidth < NARROW));
+    this.#gaps = this.#chart.addSeries(HistogramSeries, {
+      color: palette.gap,
+      priceScaleId: "gaps",
+      lastValueVisible: false,
+      priceLineVisible: false,
+      autoscaleInfoProvider: () => ({ priceRange: { minValue: 0, maxValue: 1 } }),
+    });
+    this.#gaps.priceScale().applyOptions({ scaleMargins: { top: 0, bottom: 0 } });
     this.#candles = this.#chart.addSeries(CandlestickSeries, {
       upColor: palette.up,
       downColor: palette.down,
@@ -123,10 +134,10 @@ export class CandleChart {
       rsi.applyOptions({
         lineWidth: 2,
         priceFormat: { type: "price", precision: 0, minMove: 1 },
-        autoscaleInfoProvider: () => ({ priceRange: { minValue: 10, maxValue: 90 } }),
+        autoscaleInfoProvider: () => ({ priceRange: { minValue: 0, maxValue: 100 } }),
       });
       for (const price of [30, 70]) {
-        rsi.createPriceLine({ price, color: palette.edge, lineStyle: LineStyle.Dashed, lineWidth: 1, title: "" });
+        rsi.createPriceLine({ price, color: palette.edge, lineStyle: LineStyle.Dashed, lineWidth: 1, axisLabelVisible: false });
       }
       labels.push(["rsi_14", this.#label(pane)]);
     }
@@ -140,16 +151,24 @@ export class CandleChart {
     }
     this.#lines = lines;
     this.#labels = labels;
-    this.#chart.panes().forEach((each, index) => each.setStretchFactor(index === 0 ? 3 : 1));
-    this.#chart.subscribeCrosshairMove((event) => handlers.onPoint((event.time as number | undefined) ?? null));
+    this.#chart.panes().forEach((each, index) => {
+      each.setStretchFactor(index === 0 ? 3 : 1);
+      if (index > 0) each.priceScale("right").applyOptions({ scaleMargins: { top: 0.25, bottom: 0.1 } }); // below the label
+    });
+    this.#chart.subscribeCrosshairMove(({ time, sourceEvent }) => {
+      // Without an event of the pointer, the chart only says where it has drawn the crosshair that it was told to draw.
+      if (time === undefined) handlers.onPoint(null);
+      else if (sourceEvent) handlers.onPoint(time as number);
+    });
     this.#chart.timeScale().subscribeVisibleLogicalRangeChange(handlers.onMove);
   }
 
   /** Draws everything. What is in view stays in view, also if bars were added before it. */
-  draw({ bars, empty, marks, digits }: Picture): void {
+  draw({ bars, empty, missing, marks, digits }: Picture): void {
     const hidden = ends(bars, empty);
     this.#applyDigits(digits);
     this.#candles.setData(places(bars, empty));
+    this.#gaps.setData(missing.map((time) => ({ time: time as UTCTimestamp, value: 1 })));
     this.#volume.setData(bars.flatMap((bar) => this.#volumeOf(bar)));
     for (const [name, series] of this.#lines) {
       series.setData(bars.flatMap((bar) => point(bar, name, hidden.has(bar.time))));

@@ -2,7 +2,7 @@
 
 import type { AlertsAnswer, BarsAnswer } from "../answers.ts";
 import { type Api, ApiError, path } from "../api.ts";
-import { localClock } from "./axis.ts";
+import { localClock } from "./clock.ts";
 import { type Bar, type Change, merged } from "./bars.ts";
 import type { ChartAlert } from "./marks.ts";
 import { type Resolution, type Session, SECONDS } from "./timeline.ts";

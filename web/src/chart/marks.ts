@@ -21,6 +21,7 @@ export interface Mark {
   readonly alerts: readonly ChartAlert[];
 }
 
+const NAMED = 4;
 const RANKS: readonly Severity[] = ["critical", "warning", "info"];
 
 /**
@@ -43,10 +44,11 @@ export function marks(
     .map(([time, its]) => ({ time, severity: highest(its), alerts: its }));
 }
 
-/** What a mark says in words, such as "2 alerts: AAPL rose by 3 %; AAPL is stale". */
-export function markText(mark: Mark): string {
-  const subjects = mark.alerts.map((alert) => alert.subject).join("; ");
-  return mark.alerts.length === 1 ? `Alert: ${subjects}` : `${mark.alerts.length} alerts: ${subjects}`;
+/** What a mark says in words, such as "2 alerts: AAPL rose by 3 %; AAPL is stale". It names the newest few. */
+export function markText({ alerts }: Mark): string {
+  const subjects = alerts.slice(-NAMED).map((alert) => alert.subject);
+  if (alerts.length > NAMED) subjects.unshift("…");
+  return alerts.length === 1 ? `Alert: ${subjects[0]}` : `${alerts.length} alerts: ${subjects.join("; ")}`;
 }
 
 function highest(alerts: readonly ChartAlert[]): Severity {

@@ -7,6 +7,7 @@ export interface Palette {
   readonly background: string;
   readonly text: string;
   readonly grid: string;
+  readonly gap: string;
   readonly edge: string;
   readonly crosshair: string;
   readonly label: string;
@@ -29,6 +30,7 @@ export function palette(theme: Theme): Palette {
     background: theme.color("--surface"),
     text: theme.color("--muted"),
     grid: theme.color("--chart-grid"),
+    gap: theme.color("--chart-gap"),
     edge: theme.color("--border"),
     crosshair: theme.color("--chart-crosshair"),
     label: theme.color("--chart-label"),

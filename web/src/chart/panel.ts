@@ -29,9 +29,11 @@ export class Panel {
   readonly #state = h("div", { class: "chart-state" });
   #chart: CandleChart | null = null;
   #look: Look | null = null;
-  #picture: PanelPicture = { bars: [], empty: [], marks: [], digits: 2, gaps: [] };
-  /** The bar at the pointer or at the keyboard's cursor. Null is the newest. */
+  #picture: PanelPicture = { bars: [], empty: [], missing: [], marks: [], digits: 2, gaps: [] };
+  /** The time of the bar at the pointer or at the keyboard's cursor. Null is the newest. */
   #pointed: number | null = null;
+  /** Whether the keyboard's cursor is shown. It stays until the pointer moves. */
+  #byKeys = false;
 
   constructor(
     symbol: string,
@@ -50,7 +52,7 @@ export class Panel {
         "aria-label": `Chart of ${symbol}. Arrow keys move from bar to bar, plus and minus zoom, Home and End go to the ends.`,
         "aria-describedby": this.summary.id,
         onkeydown: (event: KeyboardEvent) => this.#onKey(event),
-        onblur: () => this.#point(null),
+        onblur: () => this.#unpoint(),
       },
       this.#canvas,
       this.#legend,
@@ -68,9 +70,9 @@ export class Panel {
   /** Makes the chart anew in another look. What is in view stays in view, unless `keep` is false. */
   setLook(look: Look, keep: boolean): void {
     const range = keep ? (this.#chart?.range ?? null) : null;
+    this.#unpoint();
     this.#chart?.remove();
     this.#look = look;
-    this.#pointed = null;
     this.#chart = new CandleChart(this.#canvas, look, {
       onPoint: (time) => this.#pointAt(time),
       onMove: () => this.#moved(),
@@ -83,6 +85,7 @@ export class Panel {
   draw(picture: PanelPicture): void {
     this.#picture = picture;
     this.#chart?.draw(picture);
+    this.#repoint();
     this.#describe();
     this.#moved();
   }
@@ -92,12 +95,13 @@ export class Panel {
     this.#picture = picture;
     const newest = picture.bars.at(-1);
     if (newest) this.#chart?.redrawNewest(newest);
+    this.#repoint();
     this.#describe();
   }
 
   showNewest(): void {
     this.#chart?.showNewest();
-    this.#point(null);
+    this.#unpoint();
   }
 
   /** Points at the bar of a time, and moves it into view. */
@@ -114,7 +118,7 @@ export class Panel {
   #onKey(event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const last = this.#picture.bars.length - 1;
-    const at = this.#pointed ?? last + 1;
+    const at = this.#pointed === null ? last + 1 : indexAt(this.#picture.bars, this.#pointed);
     const step = event.shiftKey ? LEAP : 1;
     if (last < 0) return;
     if (event.key === "ArrowLeft") this.#point(Math.max(0, at - step), true);
@@ -125,7 +129,7 @@ export class Panel {
       this.#point(last, true);
     } else if (event.key === "+" || event.key === "=") this.#zoom(1 / ZOOM);
     else if (event.key === "-" || event.key === "_") this.#zoom(ZOOM);
-    else if (event.key === "Escape") this.#point(null);
+    else if (event.key === "Escape") this.#unpoint();
     else return;
     event.preventDefault();
   }
@@ -138,35 +142,55 @@ export class Panel {
     const share = this.#pointed === null ? 1 : this.#shareOf(this.#pointed);
     const anchor = range.from + (range.to - range.from) * share;
     this.#chart!.range = { from: anchor - width * share, to: anchor + width * (1 - share) };
+    this.#repoint();
     this.app.announce(`${Math.round(width)} bars in view`);
   }
 
-  #shareOf(index: number): number {
-    const x = this.#chart?.coordinate(this.#picture.bars[index]!.time) ?? 0;
+  #shareOf(time: number): number {
+    const x = this.#chart?.coordinate(time) ?? 0;
     return Math.min(1, Math.max(0, x / this.#canvas.clientWidth));
   }
 
-  #point(index: number | null, aloud = false): void {
-    const bar = index === null ? undefined : this.#picture.bars[index];
-    this.#pointed = bar ? index : null;
-    if (bar) this.#chart?.pointAt(bar);
-    else this.#chart?.unpoint();
+  #point(index: number, aloud = false): void {
+    const bar = this.#picture.bars[index];
+    if (!bar) return;
+    this.#pointed = bar.time;
+    this.#byKeys = true;
+    this.#chart?.pointAt(bar);
+    this.#repoint();
     this.#describe();
-    if (!bar || !aloud) return;
+    if (!aloud) return;
     const gap = this.#picture.gaps.find((each) => each.to === bar.time);
     const after = gap ? `After a gap of ${this.words.count(gap.missing)}: ` : "";
     this.app.announce(after + barText(bar, this.#markOf(bar), this.words));
   }
 
+  #unpoint(): void {
+    this.#pointed = null;
+    this.#byKeys = false;
+    this.#chart?.unpoint();
+    this.#describe();
+  }
+
+  /** Draws the keyboard's cursor again, after the view has moved or the scale has changed. */
+  #repoint(): void {
+    requestAnimationFrame(() => {
+      const bar = this.#byKeys ? this.#barAt(this.#pointed) : undefined;
+      if (bar) this.#chart?.pointAt(bar);
+    });
+  }
+
+  /** The pointer has moved. */
   #pointAt(time: number | null): void {
-    if (time === null) {
-      this.#pointed = null;
-      return this.#describe();
-    }
-    const index = indexAt(this.#picture.bars, time);
-    const bar = this.#picture.bars[index];
-    this.#pointed = bar ? index : null;
-    this.#describe(bar?.time === time ? null : time);
+    if (time === null && this.#byKeys) return;
+    this.#byKeys = false;
+    this.#pointed = time;
+    this.#describe();
+  }
+
+  #barAt(time: number | null): Bar | undefined {
+    const { bars } = this.#picture;
+    return time === null ? bars.at(-1) : bars[indexAt(bars, time)];
   }
 
   #moved(): void {
@@ -174,16 +198,17 @@ export class Panel {
     if (range && range.from < NEAR_OLDEST) this.onNearOldest();
   }
 
-  /** Writes the values at the pointer. `missing` is a place without a bar. */
-  #describe(missing: number | null = null): void {
-    const { bars, digits } = this.#picture;
-    const bar = this.#pointed === null ? bars.at(-1) : bars[this.#pointed];
+  /** Writes the values at the pointer, or of the newest bar. */
+  #describe(): void {
+    const bar = this.#barAt(this.#pointed);
     if (!this.#look || !bar) return this.#legend.replaceChildren();
-    const { rows, panes } = legend(missing === null ? bar : null, this.#look, digits, this.words.count);
-    const when = missing !== null ? `${this.#look.timeText(missing)}: no bar` : this.#pointed === null ? "" : this.words.at(bar);
+    const pointed = this.#pointed;
+    const missing = pointed !== null && bar.time !== pointed;
+    const { rows, panes } = legend(missing ? null : bar, this.#look, this.#picture.digits, this.words.count);
+    const when = pointed === null ? "" : `${this.#look.timeText(pointed)}${missing ? ": no bar" : ""}`;
     this.#legend.replaceChildren(...(when ? [h("span", { class: "legend-time" }, when)] : []), ...rows);
     this.#chart?.label(panes);
-    this.#showTip(missing === null && this.#pointed !== null ? this.#markOf(bar) : undefined);
+    this.#showTip(pointed !== null && !missing ? this.#markOf(bar) : undefined);
   }
 
   #markOf(bar: Bar): Mark | undefined {

@@ -63,20 +63,22 @@ export class AlertTable {
   readonly #body = h("tbody");
   readonly #more = h("p", { class: "muted", hidden: true });
   readonly #none = h("p", { class: "muted" }, "No alert belongs to the bars that are loaded.");
-  readonly #table: HTMLElement;
+  readonly #box: HTMLElement;
 
   constructor(
     private readonly app: App,
     private readonly onChosen: (alert: ChartAlert) => void,
   ) {
     const headings = ["Time", "Severity", "Rule", "What happened"].map((heading) => h("th", { scope: "col" }, heading));
-    this.#table = h("table", { class: "table" }, h("thead", {}, h("tr", {}, ...headings)), this.#body);
+    const table = h("table", { class: "table" }, h("thead", {}, h("tr", {}, ...headings)), this.#body);
+    const box = { class: "panel table-scroll", tabindex: 0, role: "region", "aria-label": "Alerts", hidden: true };
+    this.#box = h("div", box, table);
     this.element = h(
       "section",
       { class: "symbol-alerts" },
       h("h2", {}, "Alerts of these bars"),
       this.#none,
-      h("div", { class: "panel table-scroll", tabindex: 0, role: "region", "aria-label": "Alerts" }, this.#table),
+      this.#box,
       this.#more,
     );
   }
@@ -84,7 +86,7 @@ export class AlertTable {
   show(alerts: readonly ChartAlert[], timezone: string | undefined): void {
     const newest = [...alerts].sort((one, other) => other.time - one.time);
     this.#none.hidden = newest.length > 0;
-    this.#table.hidden = newest.length === 0;
+    this.#box.hidden = newest.length === 0;
     this.#more.hidden = newest.length <= ALERT_ROWS;
     setText(this.#more, `These are the newest ${ALERT_ROWS} of ${newest.length} alerts.`);
     this.#body.replaceChildren(...newest.slice(0, ALERT_ROWS).map((alert) => this.#row(alert, timezone)));

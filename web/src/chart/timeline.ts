@@ -22,8 +22,10 @@ export const MOST_MISSING = 2000;
 const LONGEST_PAUSE = 4 * 3600;
 
 export interface Timeline {
-  /** Places without a bar, in order. */
+  /** Places without a bar, in order: those of missing bars, and those between sessions. */
   readonly empty: readonly number[];
+  /** The places of missing bars. */
+  readonly missing: readonly number[];
   /** Times of bars before which bars are missing within a session. */
   readonly gaps: readonly Gap[];
 }
@@ -42,26 +44,27 @@ export function timeline(
   sessions: readonly Session[] | null,
 ): Timeline {
   const empty: number[] = [];
+  const missing: number[] = [];
   const gaps: Gap[] = [];
   for (let index = 1; index < bars.length; index += 1) {
     const from = bars[index - 1]!.time;
     const to = bars[index]!.time;
     const step = SECONDS[resolution];
     if (to - from <= step) continue;
-    const missing = resolution === "1d" ? missingDays(from, to, sessions) : missingBars(from, to, step, sessions);
-    if (missing.length > 0 && missing.length <= MOST_MISSING) gaps.push({ from: missing[0]!, to, missing: missing.length });
-    empty.push(...spaced(from, to, step, missing));
+    const all = resolution === "1d" ? missingDays(from, to, sessions) : missingBars(from, to, step, sessions);
+    const shown = all.length > MOST_MISSING ? [] : all;
+    if (shown.length > 0) gaps.push({ from: shown[0]!, to, missing: shown.length });
+    missing.push(...shown);
+    empty.push(...(resolution === "1d" ? shown : spaced(from, to, step, shown)));
   }
-  return { empty, gaps };
+  return { empty, missing, gaps };
 }
 
 /** The missing places, and a space wherever time jumps, which is where a session ends. */
 function spaced(from: number, to: number, step: number, missing: readonly number[]): number[] {
-  const shown = missing.length > MOST_MISSING ? [] : missing;
-  if (step === SECONDS["1d"]) return [...shown];
   const places: number[] = [];
   let last = from;
-  for (const time of [...shown, to]) {
+  for (const time of [...missing, to]) {
     const room = Math.min(SESSION_SPACE, Math.floor((time - last) / step) - 1);
     for (let place = room; place >= 1; place -= 1) places.push(time - place * step);
     if (time !== to) places.push(time);

@@ -1,7 +1,7 @@
 /** The API's bars, sessions and alerts as values of a chart. Pure. */
 
 import type * as answers from "../answers.ts";
-import type { LocalClock } from "./axis.ts";
+import type { LocalClock } from "./clock.ts";
 import type { Bar } from "./bars.ts";
 import type { ChartAlert } from "./marks.ts";
 import type { Resolution, Session } from "./timeline.ts";

@@ -8,7 +8,7 @@ import type { App, Mount } from "../app.ts";
 import { h, setText } from "../components/dom.ts";
 import { count } from "../format.ts";
 import { hashOf, type Route } from "../router.ts";
-import { localClock } from "../chart/axis.ts";
+import { localClock } from "../chart/clock.ts";
 import type { Bar, Change } from "../chart/bars.ts";
 import { Feed } from "../chart/feed.ts";
 import { Header } from "../chart/header.ts";
@@ -34,12 +34,13 @@ class SymbolView {
   readonly #panel: Panel;
   readonly #bars = new BarTable();
   readonly #alerts: AlertTable;
+  readonly #view = h("div", { class: "symbol-view" });
   readonly #stage = h("div", { class: "symbol-stage" });
   readonly #note = h("p", { class: "chart-note" });
   #choice: Choice;
   #feed: Feed;
   #latest: LatestAnswer | null = null;
-  #picture: PanelPicture = { bars: [], empty: [], marks: [], digits: 2, gaps: [] };
+  #picture: PanelPicture = { bars: [], empty: [], missing: [], marks: [], digits: 2, gaps: [] };
   #alertsDrawn = -1;
 
   constructor(
@@ -68,7 +69,8 @@ class SymbolView {
       h("div", { class: "panel chart-card" }, toolbar.element, this.#panel.element, this.#panel.summary, this.#note),
       h("section", { class: "panel bar-table" }, this.#bars.element),
     );
-    root.append(h("div", { class: "symbol-view" }, this.#header.element, this.#stage, this.#alerts.element));
+    this.#view.append(this.#header.element, this.#stage, this.#alerts.element);
+    root.append(this.#view);
   }
 
   start(): () => void {
@@ -116,7 +118,7 @@ class SymbolView {
       this.#feed.stop();
       this.#feed = this.#newFeed();
       this.#alertsDrawn = -1;
-      this.#picture = { ...this.#picture, bars: [], empty: [], marks: [], gaps: [] };
+      this.#picture = { ...this.#picture, bars: [], empty: [], missing: [], marks: [], gaps: [] };
       this.#panel.setState(`Loading ${RESOLUTION_WORDS[resolution]} bars …`);
       this.#panel.draw(this.#picture);
       this.#feed.start();
@@ -133,9 +135,7 @@ class SymbolView {
     const clock = localClock(resolution === "1d" ? "UTC" : this.app.times.zoneName(this.#feed.timezone));
     const timeText = (time: number): string => this.#timeText(time);
     this.#panel.setLook({ resolution, shown, palette: palette(this.app.theme), clock, timeText }, keep);
-    const zone = resolution === "1d" ? "days of the exchange" : `times in ${this.app.times.zoneName(this.#feed.timezone)}`;
-    const caption = `Newest ${RESOLUTION_WORDS[resolution]} bars of ${this.#symbol}, ${zone}`;
-    this.#bars.setColumns(caption, columns(shown));
+    this.#bars.setColumns(`Newest ${RESOLUTION_WORDS[resolution]} bars of ${this.#symbol}. ${this.#zoneText()}`, columns(shown));
     this.#showBars();
   }
 
@@ -149,9 +149,9 @@ class SymbolView {
       this.#picture = { ...this.#picture, bars: feed.bars };
       this.#panel.drawNewest(this.#picture);
     } else if (change !== "none") {
-      const { empty, gaps } = timeline(feed.bars, resolution, feed.sessions);
+      const { empty, missing, gaps } = timeline(feed.bars, resolution, feed.sessions);
       const found = marks(feed.alerts, feed.bars, (time) => this.#place(time));
-      this.#picture = { bars: feed.bars, empty, gaps, marks: found, digits };
+      this.#picture = { bars: feed.bars, empty, missing, gaps, marks: found, digits };
       if (fresh) this.#restyle(false);
       this.#panel.draw(this.#picture);
     }
@@ -168,6 +168,7 @@ class SymbolView {
   /** Says why there is no chart, or what is missing in it. */
   #showState(): void {
     const { status, problem, bars } = this.#feed;
+    this.#view.dataset.status = status;
     const overview = h("a", { href: hashOf("overview") }, "Show all symbols");
     if (status === "unknown") {
       this.#panel.setState(h("strong", {}, `Nothing is stored of ${this.#symbol}.`), h("p", {}, "Check its spelling. "), overview);
@@ -182,8 +183,8 @@ class SymbolView {
     const words = { at: (bar: Bar) => this.#timeOf(bar), count };
     setText(this.#panel.summary, status === "ready" ? summaryText({ ...about, bars, gaps, marks: found }, words) : "");
     const missing = gaps.reduce((sum, gap) => sum + gap.missing, 0);
-    const note = missing > 0 ? `${count(missing)} missing ${missing === 1 ? "bar is" : "bars are"} left blank.` : "";
-    setText(this.#note, status === "ready" && problem ? problem : note);
+    const note = missing > 0 ? ` ${count(missing)} missing ${missing === 1 ? "bar is" : "bars are"} left blank.` : "";
+    setText(this.#note, status === "ready" ? problem || `${this.#zoneText()}${note}` : "");
   }
 
   #showBars(): void {
@@ -198,6 +199,11 @@ class SymbolView {
 
   #showTable(): void {
     this.#stage.dataset.table = this.#choice.table ? "shown" : "hidden";
+  }
+
+  #zoneText(): string {
+    if (this.#choice.resolution === "1d") return "Days are those of the exchange.";
+    return `Times are in the zone ${this.app.times.zoneName(this.#feed.timezone)}.`;
   }
 
   #place(time: number): number {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 
-import { localClock, weightOf } from "../../src/chart/axis.ts";
+import { weightOf } from "../../src/chart/axis.ts";
+import { localClock } from "../../src/chart/clock.ts";
 
 const at = (text: string): number => Date.parse(text) / 1000;
 
