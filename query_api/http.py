@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import zlib
 from collections.abc import Mapping
 from datetime import datetime
@@ -28,6 +29,8 @@ NOT_MODIFIED = 304
 _GZIP_LEVEL = 4
 _GZIP_FORMAT = 31
 """zlib's number for gzip with the largest window. Its header has no time, so equal bodies have equal bytes."""
+_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_NONE = re.compile(r"q=0(\.0*)?")
 _EXPOSED = "ETag, Link, Retry-After"
 _PREFLIGHT_SECONDS = 3_600
 
@@ -151,6 +154,11 @@ def preflight(headers: Mapping[str, str], origins: tuple[str, ...], methods: str
     return Response(status=204, headers=allowed)
 
 
+def encoded(text: str) -> str:
+    """Percent-encoded text, for a value of a query."""
+    return "".join([chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in text.encode()])
+
+
 def _decoded(text: str, where: str) -> str:
     """Percent-decoded text. Raises `Problem` if it is not UTF-8, or has a character that no name or value has."""
     parts = text.split("%")
@@ -183,7 +191,7 @@ def _accepts_gzip(accepted: str) -> bool:
     for coding in accepted.lower().split(","):
         name, _, weight = coding.partition(";")
         if name.strip() in ("gzip", "*"):
-            return weight.replace(" ", "").rstrip("0").rstrip(".") != "q="
+            return _NONE.fullmatch(weight.replace(" ", "")) is None
     return False
 
 

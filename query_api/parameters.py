@@ -141,7 +141,8 @@ def check_symbol(symbol: str, parameter: str) -> None:
     """Raise `Problem` if a text cannot be a symbol."""
     if not is_symbol(symbol):
         raise wrong_parameter(
-            parameter, f"{_shown(symbol)} is not a symbol, which has 1 to 32 letters, digits or .^=&$_:/+-"
+            parameter,
+            f"{_shown(symbol)} is not a symbol. A symbol has 1 to 32 letters, digits and .^=&$_:/+- only.",
         )
 
 
