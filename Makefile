@@ -74,6 +74,7 @@ UPGRADE ?=
 # No target builds a file of its own name.
 .PHONY: help demo sql bill yahoo unit test e2e trials bench check web-check screenshots format lock clean
 .PHONY: package images image sbom deploy destroy smoke
+.PHONY: web web-dev web-test
 .DEFAULT_GOAL := help
 
 help: ## Show this list.
@@ -171,6 +172,19 @@ format: $(DEV) ## Write the format and the lint fixes that `make check` asks for
 	@$(VENV)/bin/ruff format .
 	@$(VENV)/bin/ruff check --fix .
 
+# What the dashboard's sources need. Only who changes them needs Node.js, because web/dist is committed.
+NODE_MODULES := web/node_modules/$(STAMP)
+
+web: $(NODE_MODULES) ## Build the dashboard's page from web/src to web/dist (needs Node.js).
+	@npm --prefix web run --silent build
+
+web-dev: $(NODE_MODULES) ## Show the dashboard while you change it, with made-up prices, until Ctrl-C (needs Node.js).
+##   MOCK_SYMBOLS=3000  how many symbols there are
+	@npm --prefix web run --silent dev
+
+web-test: $(NODE_MODULES) ## Test the decisions and the login of the dashboard (needs Node.js).
+	@npm --prefix web run --silent test
+
 # The locks hold hashes and no addresses, so that any index with the same files serves them. What shares an environment, or
 # is tested in it and runs elsewhere, has the pins of the replica.
 COMPILE := $(VENV)/bin/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --universal --python-version 3.11 --generate-hashes \
@@ -186,7 +200,7 @@ lock: $(DEV) ## Write requirements/*.txt from pyproject.toml. Pins that still fi
 	done
 
 clean: ## Remove the environment, the caches and everything that was built, the demo's archive included.
-	@rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) build web/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 ##@ Deploy it
 
@@ -267,6 +281,11 @@ build/checkov/$(STAMP): requirements/checkov.txt
 # Nothing else needs what writes the bills of materials.
 build/cyclonedx/$(STAMP): requirements/sbom.txt
 	$(call install,build/cyclonedx,$<)
+
+$(NODE_MODULES): web/package-lock.json
+	@command -v npm >/dev/null || { echo "there is no npm: install Node.js 20.19 or newer"; exit 1; }
+	@npm --prefix web ci --loglevel=error
+	@touch $@
 
 # Install the lock file $(2) into the environment $(1). The stamp comes last, so an interrupted installation starts again.
 define install

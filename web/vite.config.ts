@@ -29,5 +29,6 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: true,
   },
-  test: { environment: "node", include: ["test/**/*.test.ts"] },
+  // A test that hangs fails after a minute. Five seconds, the default, are too few on a machine that does much else.
+  test: { environment: "node", include: ["test/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 },
 });

@@ -11,6 +11,7 @@ import argparse
 import base64
 import hashlib
 import json
+import math
 import secrets
 import time
 from dataclasses import dataclass, field
@@ -232,14 +233,12 @@ def _public_key() -> dict[str, str]:
 
 def _prime(bits: int) -> int:
     """A number that passes Fermat's test, which is prime enough for a test."""
+    # Most numbers have a small factor, and this finds it much faster than the test of Fermat rejects them.
+    small_factors = math.prod(range(3, 2_000, 2))
     while True:
         # The two highest bits are set, so the product of two such numbers has all its bits.
         number = secrets.randbits(bits) | 3 << bits - 2 | 1
-        if (
-            number % 65_537 != 1
-            and all(number % small for small in (3, 5, 7, 11, 13, 17))
-            and pow(2, number - 1, number) == 1
-        ):
+        if math.gcd(number, small_factors) == 1 and number % 65_537 != 1 and pow(2, number - 1, number) == 1:
             return number
 
 

@@ -283,6 +283,7 @@ function options({ resolution, palette, clock, timeText }: Look, narrow: boolean
       vertLine: { color: palette.crosshair, labelBackgroundColor: palette.label },
       horzLine: { color: palette.crosshair, labelBackgroundColor: palette.label },
     },
+    handleScroll: { vertTouchDrag: false }, // a finger that moves up or down scrolls the page
     rightPriceScale: { borderColor: palette.edge },
     timeScale: {
       borderColor: palette.edge,

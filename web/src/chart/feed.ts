@@ -30,6 +30,9 @@ export interface Wanted {
   readonly indicators: string;
 }
 
+/** What the feed needs of the API. */
+export type FeedApi = Pick<Api, "poll" | "get" | "alerts" | "sessions">;
+
 export class Feed {
   status: FeedStatus = "loading";
   /** Why bars are missing that were asked for, as a sentence. */
@@ -51,7 +54,7 @@ export class Feed {
   #retryAt = 0;
 
   constructor(
-    private readonly api: Api,
+    private readonly api: FeedApi,
     private wanted: Wanted,
     private readonly onChange: (change: Change) => void,
   ) {}

@@ -27,8 +27,7 @@ export class Toolbar {
   ) {
     this.#choice = choice;
     for (const resolution of RESOLUTIONS) {
-      const label = `${RESOLUTION_WORDS[resolution]} bars`;
-      const attributes = { "data-testid": `resolution-${resolution}`, "aria-label": label, title: label };
+      const attributes = { "data-testid": `resolution-${resolution}`, title: `${RESOLUTION_WORDS[resolution]} bars` };
       this.#resolutions.set(resolution, button(resolution, attributes, () => this.#choose({ resolution })));
     }
     for (const group of GROUPS) {
@@ -37,7 +36,7 @@ export class Toolbar {
       this.#groups.set(group, button(LABELS[group], attributes, toggle));
     }
     for (const size of SMA_SIZES) {
-      const attributes = { "aria-label": `SMA over ${size} bars`, title: `The mean of the last ${size} closes` };
+      const attributes = { title: `The mean of the last ${size} closes` };
       const toggle = (): void => this.#choose({ shown: sizeToggled(this.#choice.shown, size) });
       this.#sizes.set(size, button(String(size), { ...attributes, class: `size-${size}` }, toggle));
     }

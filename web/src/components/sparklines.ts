@@ -1,6 +1,6 @@
 /** The sparklines of a table: each loads when its row comes into view, a few at a time. */
 
-import type { Api } from "../api.ts";
+import { type Api, ApiError } from "../api.ts";
 import { lastSession, pathOf } from "../sparkline.ts";
 import { svg } from "./dom.ts";
 
@@ -130,7 +130,7 @@ export class Sparklines {
     }
   }
 
-  /** A sparkline that cannot be loaded stays empty and is asked for again: the banner says what is wrong. */
+  /** A line that cannot be loaded stays empty until the next refresh. While nothing answers, no other is asked for. */
   async #load(line: Line): Promise<void> {
     line.loadedAt = Date.now();
     try {
@@ -138,8 +138,9 @@ export class Sparklines {
       const closes = lastSession(bars);
       closesOf.set(line.symbol, { closes, loadedAt: line.loadedAt });
       line.draw(closes);
-    } catch {
-      line.loadedAt = Date.now() - REFRESH_MS + 10_000;
+    } catch (error) {
+      line.loadedAt = Date.now() - REFRESH_MS;
+      if (!(error instanceof ApiError) || error.status === 0 || error.status >= 500) this.#waiting.length = 0;
     }
   }
 }

@@ -20,7 +20,7 @@ export function section(explanation: Explanation, id: string, ...content: readon
 export function table(label: string, headings: readonly string[], body: HTMLElement): HTMLElement {
   return h(
     "div",
-    { class: "table-scroll", tabindex: 0, role: "region", "aria-label": label },
+    { class: "table-scroll", tabindex: 0, role: "region", "aria-label": `Table: ${label}` },
     h(
       "table",
       { class: "table numbers" },
