@@ -149,8 +149,10 @@ _PROBLEM = record(
         "status": {"type": "integer"},
         "detail": described(TEXT, "What is wrong, and what is allowed."),
         "parameter": described(TEXT, "The parameter that is wrong."),
+        "s": described({"type": "string", "enum": ["error"]}, "Only under /udf, for its clients."),
+        "errmsg": described(TEXT, "Only under /udf: the detail."),
     },
-    optional=["parameter"],
+    optional=["parameter", "s", "errmsg"],
     description="A problem (RFC 9457).",
 )
 _HEADERS = {
