@@ -12,8 +12,14 @@ WHOLE_FILES = ("tests/integration/", "tests/trials/")
 """The tests of a file under these folders share emulators and deployments, so the file runs in one process."""
 
 
+WHOLE_FOLDER = "tests/browser/"
+"""The tests of all files of this folder share one pipeline and one browser."""
+
+
 def unit_of_work(nodeid: str) -> str:
-    """What is sent to one process as a whole: the file of a test, or the test itself."""
+    """What is sent to one process as a whole: the folder or the file of a test, or the test itself."""
+    if nodeid.startswith(WHOLE_FOLDER):
+        return WHOLE_FOLDER
     return nodeid.partition("::")[0] if nodeid.startswith(WHOLE_FILES) else nodeid
 
 
@@ -25,7 +31,7 @@ def arrange(items: list[pytest.Item]) -> None:
     """
     cases_of_a_test = groupby(items, key=lambda item: item.nodeid.partition("[")[0])
     items[:] = [item for _, cases in cases_of_a_test for item in sorted(cases, key=lambda item: item.nodeid)]
-    items.sort(key=lambda item: not item.nodeid.startswith(WHOLE_FILES))
+    items.sort(key=lambda item: not item.nodeid.startswith((WHOLE_FOLDER, *WHOLE_FILES)))
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types

@@ -12,9 +12,10 @@ from contextlib import contextmanager
 
 import pytest
 
-SHARED = "event-source "
+SHARED = ("event-source ", "asyncio-waitpid-")
 """How the names of threads begin that may outlive any test. An event source that several tests share starts a thread
-for each shard when it finds the shard, which may be during a test."""
+for each shard when it finds the shard, which may be during a test. The other one waits for the end of Playwright's
+program, which drives the browser of all tests."""
 SECONDS = 10.0
 """How long a thread may take to end after the test that started it."""
 
