@@ -96,13 +96,15 @@ demo: $(RUN) ## Run the whole pipeline on this machine, without AWS and Docker, 
 ##   SUMMARY=file.json  write the closing figures to a file
 ##   AUTH=true          enforce the deployed IAM policies, the function's role included (needs openssl)
 ##   KEEP=dir           keep the archive in another directory than build/demo-archive
+##   PORT=8000          the port of the dashboard; without it, 8000 or a free one
 	@$(VENV)/bin/stockstream demo \
 	  $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(SOURCE),--source '$(SOURCE)') $(if $(SYMBOLS),--symbols '$(SYMBOLS)') \
 	  $(if $(INTERVAL),--interval '$(INTERVAL)') $(if $(LATENCY),--latency '$(LATENCY)') \
 	  $(if $(REPLAY_PATH),--replay-path '$(REPLAY_PATH)') \
 	  $(if $(REPLAY_SPEED),--replay-speed '$(REPLAY_SPEED)') $(if $(REPLAY_TIMEZONE),--replay-timezone '$(REPLAY_TIMEZONE)') \
 	  $(if $(REPLAY_STAMP),--replay-stamp '$(REPLAY_STAMP)') $(if $(RULES),--rules '$(RULES)') \
-	  $(if $(SUMMARY),--summary '$(SUMMARY)') $(if $(KEEP),--keep '$(KEEP)')
+	  $(if $(SUMMARY),--summary '$(SUMMARY)') $(if $(KEEP),--keep '$(KEEP)') \
+	  $(if $(PORT),--port '$(PORT)')
 
 # The query reaches the shell in a variable, because it holds quotes and dollar signs.
 sql: export SQL_QUERY = $(value QUERY)

@@ -1,7 +1,8 @@
 """The program of the container `deployer`: `deployer.py OPTION...`, with the options of `deployment deploy`.
 
-It deploys the pipeline, and deploys it again whenever the emulator has lost it. When the file of alert rules changes,
-it writes the rules to the emulator. The file /tmp/state is for the health check of the container.
+It deploys the pipeline and opens its query API without a login, again whenever the emulator has lost them. When the
+file of alert rules changes, it writes the rules to the emulator. The file /tmp/state is for the health check of the
+container.
 """
 
 import os
@@ -22,7 +23,9 @@ from terminal.output import echo
 
 STATE = Path("/tmp/state")  # noqa: S108  (the container is the only one that uses this /tmp)
 SHARED = Path("/run/stockstream")
-LAST_STACK = "stockstream-dev-processor"
+LAST_STACK = "stockstream-dev-query"
+LIVE = "live"
+"""The alias of each function that is in use."""
 LOOK_SECONDS = 2
 RETRY_SECONDS = 10
 
@@ -40,10 +43,15 @@ def deploy(options: list[str]) -> bool:
         return False
     outputs = dict(line.split("=", 1) for line in fresh.read_text(encoding="utf-8").splitlines())
     try:
-        go_live(boto3.client("lambda"), outputs["FunctionName"])
+        lambda_ = boto3.client("lambda")
+        for name in ("FunctionName", "QueryFunctionName"):
+            go_live(lambda_, outputs[name])
+        address = open_to_all(lambda_, outputs["QueryFunctionName"])
     except (BotoCoreError, ClientError) as error:
-        echo(f"The new version of the function is not live: {error}", err=True)
+        echo(f"The new version of a function is not live: {error}", err=True)
         return False
+    with fresh.open("a", encoding="utf-8") as file:
+        file.write(f"QueryUrl={address}\n")
     fresh.replace(SHARED / "outputs")
     return True
 
@@ -55,7 +63,20 @@ def go_live(lambda_: Any, function: str) -> None:
     """
     version = lambda_.publish_version(FunctionName=function)["Version"]
     lambda_.get_waiter("published_version_active").wait(FunctionName=function, Qualifier=version)
-    lambda_.update_alias(FunctionName=function, Name="live", FunctionVersion=version)
+    lambda_.update_alias(FunctionName=function, Name=LIVE, FunctionVersion=version)
+
+
+def open_to_all(lambda_: Any, function: str) -> str:
+    """The URL at which a function answers without a login, created now if there is none.
+
+    It exists only here. On AWS, the stack `api` asks for a login.
+    """
+    place = {"FunctionName": function, "Qualifier": LIVE}
+    try:
+        address: str = lambda_.create_function_url_config(**place, AuthType="NONE")["FunctionUrl"]
+    except lambda_.exceptions.ResourceConflictException:
+        address = lambda_.get_function_url_config(**place)["FunctionUrl"]
+    return address
 
 
 class RulesFile:

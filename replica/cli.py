@@ -113,6 +113,10 @@ def demo(  # noqa: PLR0917  (options, by name)
             show_default=near(kept_archive.default_directory(demo_record.STAGE)),
         ),
     ] = None,
+    port: Annotated[
+        str | None,
+        typer.Option(metavar="NUMBER", help="The port of the dashboard.", show_default="8000, or a free one"),
+    ] = None,
     auth: Annotated[  # noqa: FBT002  (an option, by name)
         bool,
         typer.Option(
@@ -125,8 +129,9 @@ def demo(  # noqa: PLR0917  (options, by name)
     """Run the whole pipeline on this machine, watch it, and check that no quote was lost.
 
     The demo starts an emulator of AWS, deploys the templates to it, runs the producer, and delivers the stream to the
-    deployed function as Lambda does. While it runs, the operator's commands reach it with `--stage demo`. At the end,
-    it drains the pipeline, reads everything back, and compares it with the log of accepted quotes.
+    deployed function as Lambda does. While it runs, it serves the dashboard, and the operator's commands reach it with
+    `--stage demo`. At the end, it drains the pipeline, reads everything back, and compares it with the log of accepted
+    quotes.
 
     It exits with 1 if a quote was lost, duplicated or out of order, with 2 if an option is wrong, and with 130 if
     Ctrl-C ends it before it could compare.
@@ -146,6 +151,7 @@ def demo(  # noqa: PLR0917  (options, by name)
         rules=rules,
         summary=summary,
         keep=keep,
+        port=port,
         auth=auth,
     )
     # The producer logs. Here its modules only check the settings.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +17,9 @@ from costs import prices
 from costs.usage import Usage, items, per_million
 from producer_service import accepted_log
 from producer_service.sources.registry import SOURCES
-from replica import guide, kept_archive
+from replica import dashboard_process, guide, kept_archive
 from replica.audit import Findings, audit
+from replica.dashboard_process import DashboardProcess
 from replica.emulator import REGION
 from replica.errors import ReplicaError
 from replica.interrupts import Interrupts
@@ -96,10 +97,13 @@ def run_demo(view: View, steps: Steps, interrupts: Interrupts, wanted: Parameter
                     stage=claim.stage,
                     policies_enforced=wanted.policies_enforced,
                     latency=wanted.latency,
+                    serves_api=True,
+                    parameters=_lanes(os.environ),
                     rules=wanted.rules,
                 )
             )
             base = pipeline.emulator.environment(os.environ)
+            dashboard = stack.enter_context(_dashboard(claim, pipeline, scratch, wanted.port))
             of_producer = environment(
                 base,
                 scratch.path,
@@ -110,20 +114,21 @@ def run_demo(view: View, steps: Steps, interrupts: Interrupts, wanted: Parameter
             of_producer = with_watchlist(of_producer, pipeline.emulator.client("s3"), bucket)
             steps("starting the producer")
             producer = stack.enter_context(ProducerProcess(of_producer, scratch.end_with_us))
+            url = dashboard.url
         started_at = time.monotonic()
         archive = wanted.archive or kept_archive.default_directory(claim.stage)
         source = of_producer["PRODUCER_SOURCE"]
-        record = _record(claim, pipeline, producer, source=source, archive=archive)
+        record = _record(claim, pipeline, producer, dashboard_url=url, source=source, archive=archive)
         _introduce(view, claim, record)
         with view.live():
             with interrupts.draining():
                 view.report(f"running: stage {claim.stage}, {_prices(source)}, {wanted.latency} mode")
                 while not (interrupts.asked_to_drain or producer.has_ended() or _is_over(started_at, wanted.seconds)):
-                    _update(view, pipeline, producer, "running")
+                    _update(view, pipeline, producer, url, "running")
                     time.sleep(STEP_SECONDS)
-            _update(view, pipeline, producer, "draining")
+            _update(view, pipeline, producer, url, "draining")
             producer.stop()
-            _catch_up(view, pipeline, producer)
+            _catch_up(view, pipeline, producer, url)
         took = time.monotonic() - started_at
         snapshot = pipeline.monitor.snapshot()
         usage = pipeline.usage(snapshot.stored, producer.log_bytes)
@@ -169,7 +174,25 @@ def _write(file: Path, summary: Summary) -> None:
         raise ReplicaError(f"the result cannot be written to {file}: {error}") from error
 
 
-def _record(claim: Claim, pipeline: Pipeline, producer: ProducerProcess, *, source: str, archive: Path) -> DemoRecord:
+def _lanes(variables: Mapping[str, str]) -> dict[str, str]:
+    """The number of lanes, for the function that reads their states, if it is not the usual one."""
+    lanes = variables.get("PRODUCER_LANES")
+    return {"Lanes": lanes} if lanes else {}
+
+
+def _dashboard(claim: Claim, pipeline: Pipeline, scratch: Scratch, port: int | None) -> DashboardProcess:
+    options = {"api": pipeline.api_url, "stage": claim.stage}
+    if port is not None:
+        options["port"] = str(port)
+    if pipeline.emulator.ca_bundle is not None:
+        options["ca-bundle"] = pipeline.emulator.ca_bundle
+    variables = dashboard_process.environment(os.environ, scratch.path)
+    return DashboardProcess(options, variables, scratch.path / "dashboard.log", scratch.end_with_us)
+
+
+def _record(
+    claim: Claim, pipeline: Pipeline, producer: ProducerProcess, *, dashboard_url: str, source: str, archive: Path
+) -> DemoRecord:
     return DemoRecord(
         stage=claim.stage,
         process=os.getpid(),
@@ -178,6 +201,7 @@ def _record(claim: Claim, pipeline: Pipeline, producer: ProducerProcess, *, sour
         region=REGION,
         ca_bundle=pipeline.emulator.ca_bundle,
         producer_url=producer.url,
+        dashboard_url=dashboard_url,
         source=source,
         outputs=dict(pipeline.outputs),
         archive=str(archive),
@@ -233,7 +257,7 @@ def _summary(
     )
 
 
-def _update(view: View, pipeline: Pipeline, producer: ProducerProcess, state: str) -> None:
+def _update(view: View, pipeline: Pipeline, producer: ProducerProcess, dashboard_url: str, state: str) -> None:
     snapshot = pipeline.monitor.snapshot()
     producer.read_status()
     view.update(
@@ -241,7 +265,7 @@ def _update(view: View, pipeline: Pipeline, producer: ProducerProcess, state: st
         pipeline.reader.new_alerts(),
         state=state,
         prices=_prices_now(snapshot, producer),
-        url=producer.url,
+        dashboard_url=dashboard_url,
         notes=producer.status.notes(),
         warning=producer.warning,
     )
@@ -251,7 +275,7 @@ def _prices_now(snapshot: Snapshot, producer: ProducerProcess) -> str:
     return prices_in_words(producer.status, producer.source, snapshot.delay_minutes, SOURCES)
 
 
-def _catch_up(view: View, pipeline: Pipeline, producer: ProducerProcess) -> None:
+def _catch_up(view: View, pipeline: Pipeline, producer: ProducerProcess, url: str) -> None:
     """Wait until the processor has processed the whole stream. Raises `PipelineStalled`."""
     stored, changed_at = -1, time.monotonic()
     while not pipeline.runner.wait_until_caught_up(STEP_SECONDS * 4):
@@ -262,7 +286,7 @@ def _catch_up(view: View, pipeline: Pipeline, producer: ProducerProcess) -> None
             raise PipelineStalled(
                 f"the stream has unprocessed records, but nothing was stored for {STALLED_SECONDS:.0f} s"
             )
-        _update(view, pipeline, producer, "draining")
+        _update(view, pipeline, producer, url, "draining")
 
 
 def _is_over(started_at: float, seconds: float | None) -> bool:

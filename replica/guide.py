@@ -35,6 +35,7 @@ def lines(record: DemoRecord, shell_file: Path, text_file: Path) -> list[str]:
     names = record.outputs
     scan = f"aws dynamodb scan --table-name {names['QuotesTable']} --max-items {_EXAMPLE_ROWS}"
     return [
+        f"dashboard {record.dashboard_url}, with the API below {record.dashboard_url}v1/",
         f"AWS       {record.endpoint_url}, emulated, in {record.region}",
         f"tables    {', '.join(names[table] for table in _TABLES)}",
         f"producer  {record.producer_url}/status, /metrics, /healthz, /readyz",
@@ -70,6 +71,28 @@ archive in `{record.archive}`, which `{command} sql` reads.
 
 The emulator of AWS is at {record.endpoint_url}, in the region {record.region}. It takes the access key `test` with the
 secret key `test`. The producer is at {record.producer_url}: /status, /metrics, /healthz and /readyz.
+
+## The dashboard and the query API
+
+The dashboard is at {record.dashboard_url}, and the API below it (docs/api.md). Neither asks for a login here, and only
+this machine reaches them.
+
+```
+curl -s '{record.dashboard_url}v1/latest'
+curl -s '{record.dashboard_url}v1/bars/AAPL?resolution=5m&indicators=sma_20&limit=3'
+curl -s '{record.dashboard_url}v1/alerts?format=csv'
+curl -s '{record.dashboard_url}v1/status'
+```
+
+The same in Python:
+
+```python
+from quotes_client import Client
+
+demo = Client("{record.dashboard_url}")
+demo.bars("AAPL", "1m")
+demo.latest()
+```
 
 ## The operator's commands
 

@@ -9,6 +9,7 @@ import math
 import os
 import re
 import shutil
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -28,6 +29,7 @@ from producer_service.sources.replay import ReplaySettings
 from producer_service.sources.replay.recordings import BARS_SUFFIX
 from quotes import is_symbol
 from replica import kept_archive
+from replica.emulator import HOST
 from replica.errors import ReplicaError
 from replica.pipeline import LatencyMode
 from workspace import demo_record
@@ -79,6 +81,7 @@ class Typed(msgspec.Struct, frozen=True, kw_only=True):
     rules: str | None = None
     summary: str | None = None
     keep: str | None = None
+    port: str | None = None
     auth: bool = False
 
 
@@ -97,6 +100,8 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     """The file that gets the result as JSON."""
     archive: Path | None = None
     """The directory that gets the archive. None: the one of the demo's stage."""
+    port: int | None = None
+    """The port of the dashboard. None: 8000, or a free one if that is in use."""
     policies_enforced: bool = False
 
 
@@ -130,6 +135,7 @@ def checked(typed: Typed, environment: Mapping[str, str], now: datetime) -> Para
     archive = _path(typed.keep)
     if archive is not None and (problem := kept_archive.problem_of(archive) or _in_use(archive)):
         mistakes.append(f"{name_of('keep')}: {problem}")
+    port = _port(typed.port, mistakes)
     if typed.auth and shutil.which("openssl", path=environment.get("PATH")) is None:
         mistakes.append("--auth / AUTH: needs the program openssl, which is not installed")
     if mistakes:
@@ -141,6 +147,7 @@ def checked(typed: Typed, environment: Mapping[str, str], now: datetime) -> Para
         rules=rules,
         summary=summary,
         archive=archive,
+        port=port,
         policies_enforced=typed.auth,
     )
 
@@ -181,6 +188,24 @@ def _seconds(text: str | None, mistakes: list[str]) -> float | None:
         "runs until Ctrl-C or the end of a replay"
     )
     return None
+
+
+def _port(text: str | None, mistakes: list[str]) -> int | None:
+    """A port that is free now."""
+    if not text:
+        return None
+    port = int(text) if text.isascii() and text.isdecimal() else 0
+    if not 0 < port < 2**16:
+        mistakes.append(f"{name_of('port')}: {text!r:.80}: is no port, which is a number from 1 to 65535")
+        return None
+    try:
+        socket.create_server((HOST, port)).close()
+    except OSError as error:
+        mistakes.append(
+            f"{name_of('port')}: {port}: the dashboard cannot listen there: {error.strerror or error}; name another "
+            "port, or none for a free one"
+        )
+    return port
 
 
 def _symbol_mistakes(typed: Typed, source: str) -> Iterator[str]:

@@ -16,11 +16,11 @@ from costs.metering import Tables, calls_of, metered
 from costs.usage import Usage
 from deployment.alert_rules import choose_rules
 from deployment.deployer import Deployment
-from deployment.functions import PROCESSOR
+from deployment.functions import PROCESSOR, QUERY
 from deployment.package import Target, build
 from deployment.parameters import declared
-from deployment.stacks import TEMPLATES, Outputs
-from replica import consumer
+from deployment.stacks import PIPELINE, TEMPLATES, Outputs
+from replica import consumer, http_api
 from replica.audit import EvidenceReader
 from replica.emulator import Emulator
 from replica.event_source import EventSourceRunner
@@ -42,9 +42,9 @@ class Pipeline:
 
     The deployed event source mapping is disabled, and our own runner delivers by its properties, because no emulator
     has Lambda's failure semantics. `report` is called with each step of the set-up. `python` is an interpreter that has
-    MiniStack. `latency` is how the function reads the stream. `parameters` are other parameters of the templates, and
-    `rules` is a file of alert rules that replaces the default ones. Entering raises `ReplicaError` or
-    `DeploymentError`.
+    MiniStack. `latency` is how the function reads the stream. With `serves_api`, the query API is there too, at
+    `api_url`. `parameters` are other parameters of the templates, and `rules` is a file of alert rules that replaces
+    the default ones. Entering raises `ReplicaError` or `DeploymentError`.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class Pipeline:
         python: str = sys.executable,
         policies_enforced: bool = False,
         latency: LatencyMode = "fast",
+        serves_api: bool = False,
         parameters: Mapping[str, str] | None = None,
         rules: Path | None = None,
     ) -> None:
@@ -64,13 +65,16 @@ class Pipeline:
         self._parameters = parameters or {}
         self._rules = rules
         self._target = Target.of_this_interpreter()
-        self._package = Path()
+        self._functions = (PROCESSOR, QUERY) if serves_api else (PROCESSOR,)
+        self._zips: dict[str, Path] = {}
         self.emulator = Emulator(
             python=python, policies_enforced=policies_enforced, metered=True, meanwhile=self._build
         )
         self.monitor = Monitor()
         self._stack = ExitStack()
         self.outputs: Outputs = {}
+        self.api_url = ""
+        """The address of the query API, without a slash at the end. Empty if there is none."""
         self._began_at = 0.0
         self.runner: EventSourceRunner
         self.reader: EvidenceReader
@@ -80,7 +84,9 @@ class Pipeline:
             self._report("starting the emulator")
             stack.enter_context(self.emulator)
             client: Callable[..., Any] = self.emulator.client
-            deployment = Deployment(client("cloudformation"), client("s3"), self._prefix, self._report)
+            deployment = Deployment(
+                client("cloudformation"), client("s3"), self._prefix, self._report, stacks=self._stacks()
+            )
             overrides = {
                 "MappingState": "Disabled",
                 "Architecture": self._target.architecture,
@@ -89,9 +95,10 @@ class Pipeline:
             }
             if self._latency == "fast":
                 overrides["ConsumerArn"] = self._register_consumer(deployment, overrides)
-            self.outputs = deployment.deploy(
-                {PROCESSOR.name: self._package}, overrides, before={PROCESSOR.name: self._write_rules}
-            )
+            self.outputs = deployment.deploy(self._zips, overrides, before={PROCESSOR.name: self._write_rules})
+            if QUERY.name in self._zips:
+                api = http_api.create(client, f"{self._prefix}-api", self.outputs["QueryLiveAliasArn"])
+                self.api_url = http_api.url(self.emulator.endpoint_url, api)
             self._grant_batches()
             self._start_function()
             self.reader = EvidenceReader(
@@ -133,10 +140,17 @@ class Pipeline:
         )
 
     def _build(self, scratch: Path) -> None:
-        """Build the function's zip, while the emulator starts."""
-        self._report("building the function's zip")
-        self._package = build(PROCESSOR, self._target, scratch, wheels=STATE / "wheels")
+        """Build the zips of the functions, while the emulator starts."""
+        self._report(
+            "building the zips of the functions" if QUERY in self._functions else "building the function's zip"
+        )
+        for function in self._functions:
+            self._zips[function.name] = build(function, self._target, scratch, wheels=STATE / "wheels")
         self._report("waiting for the emulator")
+
+    def _stacks(self) -> tuple[str, ...]:
+        """The stacks of the pipeline, without that of a function which is not wanted."""
+        return tuple(name for name in PIPELINE if name != QUERY.name or QUERY in self._functions)
 
     def _register_consumer(self, deployment: Deployment, overrides: Mapping[str, str]) -> str:
         """Deploy the stream before the other stacks, because the processor's stack needs the ARN of a consumer."""

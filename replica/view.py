@@ -85,7 +85,7 @@ class View:
         *,
         state: str,
         prices: str,
-        url: str,
+        dashboard_url: str,
         notes: tuple[str, ...] = (),
         warning: str = "",
     ) -> None:
@@ -105,7 +105,7 @@ class View:
                 notes=tuple(self._shown(note, TEXT) for note in (*notes, *warnings)),
                 alerts=tuple(self._alerts),
                 reports=tuple(self._recent),
-                hint=f"{RUNNING_HINT if state == RUNNING else ENDING_HINT}    {url}/status",
+                hint=f"{RUNNING_HINT if state == RUNNING else ENDING_HINT}    dashboard: {dashboard_url}",
             )
             return
         for alert in alerts:

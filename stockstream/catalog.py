@@ -21,6 +21,11 @@ SECTIONS: dict[str, dict[str, Entry]] = {
     "Try it": {
         "demo": Entry("replica", "Run the whole pipeline on this machine, watch it, and check that no quote was lost."),
         "sql": Entry("analytics", "Run SQL over an archive."),
+        "dashboard": Entry(
+            "dashboard_server",
+            "Serve the dashboard and a query API on this machine, until Ctrl-C.",
+            is_whole_program=True,
+        ),
         "bill": Entry(
             "costs", "Price a month line by line, and compare it with the naive design.", is_whole_program=True
         ),

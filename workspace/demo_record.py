@@ -47,6 +47,8 @@ class DemoRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The file of the emulator's certificate. None if the emulator speaks plain HTTP."""
     producer_url: str
     """The address of the producer's /status, /metrics, /healthz and /readyz."""
+    dashboard_url: str = ""
+    """The address of the dashboard, with a slash at the end; the query API is below it. Empty in an older record."""
     source: str
     """The name of the source of quotes."""
     outputs: dict[str, str]

@@ -29,9 +29,9 @@ COMMAND_SECONDS = 400.0
 STORED_SECONDS = 60.0
 """How long an accepted quote may take to be stored."""
 # Port 0 is any free port, since a developer's own stack may be running.
-PORTS = {f"{name}_PORT": "0" for name in ("LOCALSTACK", "METRICS", "PROMETHEUS", "ALERTMANAGER", "GRAFANA")} | {
-    "ALERTMANAGER_CONFIG": "./tests/e2e/alertmanager"
-}
+PORTS = {
+    f"{name}_PORT": "0" for name in ("LOCALSTACK", "METRICS", "PROMETHEUS", "ALERTMANAGER", "GRAFANA", "DASHBOARD")
+} | {"ALERTMANAGER_CONFIG": "./tests/e2e/alertmanager"}
 
 
 class Stack:

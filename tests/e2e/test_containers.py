@@ -52,7 +52,18 @@ class TestProducer:
         assert wrong.keys() <= set(reported), refused.stderr
 
 
-@pytest.mark.parametrize("service", ["producer", "exporter"])
+def test_the_dashboard_is_not_root_and_can_write_only_to_tmp(stack: Stack) -> None:
+    status = stack.compose("exec", "dashboard", "cat", "/proc/1/status").stdout
+    fields = dict(line.split(":\t", 1) for line in status.splitlines())
+    assert set(fields["Uid"].split()) == {"10001"}
+    assert {int(fields[name], 16) for name in ("CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
+    assert fields["NoNewPrivs"] == "1"
+    mounts = [mount.split() for mount in stack.compose("exec", "dashboard", "cat", "/proc/mounts").stdout.splitlines()]
+    ours = [mount for mount in mounts if not mount[1].startswith(("/proc", "/sys", "/dev", "/etc"))]
+    assert {mount[1] for mount in ours if "rw" in mount[3].split(",")} == {"/tmp"}
+
+
+@pytest.mark.parametrize("service", ["producer", "exporter", "dashboard"])
 class TestOurImage:
     def test_holds_no_installer_and_no_compiler(self, stack: Stack, service: str) -> None:
         commands = "command -v pip pip3 apt apt-get dpkg easy_install uv gcc cc make"

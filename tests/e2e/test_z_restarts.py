@@ -105,4 +105,10 @@ def test_a_restart_of_localstack_is_noticed_and_mended(stack: Stack) -> None:
     wait_until(lambda: stack.status_or_none("/readyz") == 200, seconds=180, what="the producer is ready again")
     findings = stack.audited()
     assert (findings.lost, findings.out_of_order) == (0, 0), findings
-    wait_until(lambda: stack.state("exporter")["Health"]["Status"] == "healthy", seconds=60, what="health")
+    services = ("exporter", "dashboard")
+    wait_until(
+        lambda: all(stack.state(service)["Health"]["Status"] == "healthy" for service in services),
+        seconds=90,
+        what="health",
+    )
+    assert json.loads(page(stack, "dashboard", 8000, "/v1/latest"))["quotes"]

@@ -43,6 +43,7 @@ OF_FUNCTIONS = {package for function in FUNCTIONS.values() for package in functi
         ("producer", packages_used_by("producer_service")),
         ("package", packages_used_by("deployment") | OF_FUNCTIONS),
         ("sql", packages_used_by("analytics")),
+        ("dashboard", packages_used_by("dashboard_server")),
         ("tools", packages_used_by("deployment", "operations") | OF_FUNCTIONS),
     ],
 )

@@ -13,6 +13,7 @@ import typer
 
 from analytics.cli import app as analytics
 from costs.cli import app as costs
+from dashboard_server.cli import app as dashboard_server
 from deployment.cli import app as deployment
 from operations.cli import app as operations
 from producer_service.cli import app as producer_service
@@ -27,6 +28,7 @@ PROGRAMS: dict[str, Any] = {
     for name, app in {
         "analytics": analytics,
         "costs": costs,
+        "dashboard_server": dashboard_server,
         "deployment": deployment,
         "operations": operations,
         "producer_service": producer_service,

@@ -73,6 +73,7 @@ WRONG = (
     ("rules", "--rules /nowhere/rules.toml"),
     ("summary", "--summary /nowhere/summary.json"),
     ("keep", "--keep /dev/null"),
+    ("port", "--port 0"),
 )
 """Wrong parameters of every kind, each with the parameter that the message has to name."""
 

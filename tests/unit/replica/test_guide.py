@@ -24,6 +24,7 @@ def record(ca_bundle: str | None = None) -> DemoRecord:
         region="us-east-1",
         ca_bundle=ca_bundle,
         producer_url="http://127.0.0.1:8080",
+        dashboard_url="http://127.0.0.1:8000/",
         source="synthetic",
         outputs={name: f"the-{name}" for name in NAMES},
         archive="/archive",
@@ -32,7 +33,13 @@ def record(ca_bundle: str | None = None) -> DemoRecord:
 
 def test_the_lines_name_the_addresses_the_tables_and_commands_of_the_stage(tmp_path: Path) -> None:
     text = "\n".join(guide.lines(record(), tmp_path / "demo.env", tmp_path / "demo.md"))
-    for part in ("http://127.0.0.1:4566", "http://127.0.0.1:8080/status", "the-QuotesTable", "the-BarsTable"):
+    for part in (
+        "http://127.0.0.1:8000/v1/",
+        "http://127.0.0.1:4566",
+        "http://127.0.0.1:8080/status",
+        "the-QuotesTable",
+        "the-BarsTable",
+    ):
         assert part in text
     assert "quarantine list --stage demo-2" in text
     assert f". {tmp_path / 'demo.env'} && aws dynamodb scan --table-name the-QuotesTable" in text
@@ -54,6 +61,7 @@ def test_the_page_says_what_the_prices_are_and_names_every_resource(tmp_path: Pa
     page = guide.page(record(), "simulated prices (source synthetic)", tmp_path / "demo.env")
     assert "simulated prices (source synthetic)" in page
     assert all(f"| {name} | `the-{name}` |" in page for name in NAMES)
+    assert "curl -s 'http://127.0.0.1:8000/v1/latest'" in page
     assert "verify=" not in page
     assert '    verify="/certificate",\n' in guide.page(record("/certificate"), "", tmp_path)
 

@@ -257,6 +257,12 @@ def test_policies_cannot_be_enforced_without_openssl(tmp_path: Path) -> None:
     assert mistake == "--auth / AUTH: needs the program openssl, which is not installed"
 
 
+@pytest.mark.parametrize("port", ["0", "65536", "-1", "80.5", "http", "٨٠٠٠"])
+def test_a_port_is_a_number_that_a_port_can_have(port: str) -> None:
+    (mistake,) = mistakes(port=port)
+    assert "is no port, which is a number from 1 to 65535" in mistake
+
+
 def test_two_demos_cannot_leave_their_archives_in_one_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,7 +27,9 @@ def printed(console: Console) -> list[str]:
 
 
 def update(view: View, *notes: str, state: str = "running") -> None:
-    view.update(ONE, ["AAPL moved"], state=state, prices="simulated prices", url="http://127.0.0.1", notes=notes)
+    view.update(
+        ONE, ["AAPL moved"], state=state, prices="simulated prices", dashboard_url="http://127.0.0.1:8000/", notes=notes
+    )
 
 
 def test_plain_lines_say_what_the_prices_are_and_each_reason_once() -> None:

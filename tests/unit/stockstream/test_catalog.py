@@ -14,7 +14,7 @@ from tests.support.shown_commands import PROGRAMS
 
 LEFT_OUT = {("analytics", "templates")}
 """Commands that change files of this repository."""
-WHOLE_PROGRAMS = {"costs": "bill", "smoke": "smoke"}
+WHOLE_PROGRAMS = {"costs": "bill", "dashboard_server": "dashboard", "smoke": "smoke"}
 """Programs that have no commands of their own, and their names in the one command."""
 
 
