@@ -3,9 +3,9 @@
     python -m benchmarks.query
 
 Prints JSON lines `{name, figure, unit, baseline, ratio}`. CPU is that of this process, system time included, and
-DynamoDB is another process. The baseline of a day of bars is boto3 with `json`, as a first version would be written. That
-of the latest prices is the limit of 50 ms. Each of these requests reads and decodes all lanes, as after a second without
-requests.
+DynamoDB is another process. The baseline of a day of bars is boto3 with `json`, as a first version would be written.
+That of the latest prices is the limit of 50 ms. Each of these requests reads and decodes all lanes, as after a second
+without requests.
 """
 
 from __future__ import annotations
