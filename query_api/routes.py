@@ -6,7 +6,7 @@ from functools import cache
 
 import msgspec
 
-from query_api.endpoints import alerts, latest, quotes, status, symbols
+from query_api.endpoints import alerts, bars, gaps, latest, quotes, sessions, status, symbols
 from query_api.errors import Problem
 from query_api.http import Request, Response
 from query_api.openapi import Endpoint, document
@@ -35,6 +35,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     quotes.ENDPOINT,
     alerts.ENDPOINT,
     status.ENDPOINT,
+    bars.ENDPOINT,
+    sessions.ENDPOINT,
+    gaps.ENDPOINT,
     Endpoint(
         path=_DOCUMENT_PATH,
         answer=_openapi,
