@@ -84,6 +84,11 @@ TEXTS = [
 """Each is wrong as a limit, a choice and a cursor, and most of them as a time or a symbol."""
 
 
+ANY_TEXT = {"rule", "severity", "query", "type", "exchange", "group", "currencyCode", "unitId"}
+"""Filters, and what is ignored."""
+NUMBERS = ("start", "end", "from", "to")
+
+
 @pytest.fixture(scope="module")
 def world() -> QueryWorld:
     """A feed with something of everything."""
@@ -98,11 +103,11 @@ def world() -> QueryWorld:
 
 def with_wrong_value(random_: random.Random, endpoint: Endpoint, _: QueryWorld) -> str | None:
     """A parameter of the endpoint with a value that is not allowed. A filter takes any text that can be decoded."""
-    names = sorted(endpoint.names - {"rule", "severity"})
+    names = sorted(endpoint.names - ANY_TEXT)
     if not names:
         return None
     name, text = random_.choice(names), random_.choice(TEXTS)
-    good = text.isascii() and text.isdigit() and len(text) <= 12 if name in ("start", "end") else is_symbol(text)
+    good = text.isascii() and text.isdigit() and len(text) <= 12 if name in NUMBERS else is_symbol(text)
     return None if good else f"{name}={text}"
 
 
