@@ -22,8 +22,8 @@ CPU_US = {"request": 150.0, "symbol": 20.0}
 """Microseconds of a whole core for an answer, and for each symbol in it. With 10, 100 and 500 symbols, whose states are
 read anew, the function took 0.5, 2.0 and 10.3 ms here."""
 ANSWER_BYTES = {"request": 900.0, "symbol": 40.0}
-"""What an answer takes, compressed, and what a symbol takes in it. Bodies with 10, 100 and 500 symbols took 0.7, 4.0 and
-18.7 KB here, and headers with those of CloudFront 0.7 KB."""
+"""What an answer takes, compressed, and what a symbol takes in it. Bodies with 10, 100 and 500 symbols took 0.7, 4.0
+and 18.7 KB here, and headers with those of CloudFront 0.7 KB."""
 ACCESS_LOG_BYTES = 300
 """A line of the access log."""
 BUSY = 0.5

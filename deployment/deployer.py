@@ -42,7 +42,7 @@ from deployment.rollout import (
     rollback_configuration,
 )
 from deployment.stack_events import rollback_reason
-from deployment.stacks import ALL_STACKS, ON_REQUEST, PIPELINE, REGISTRY, TEMPLATES, Outputs
+from deployment.stacks import ALL_STACKS, DRIFT, ON_REQUEST, PIPELINE, REGISTRY, TEMPLATES, Outputs
 from deployment.state_versions import STATE_VERSION, Report, choose_for_zip
 from deployment.waiting import Wait
 
@@ -274,7 +274,10 @@ class Deployment:
         """Raise `ParameterError` with everything that is wrong with the user's parameters."""
         named = list(named)
         other = {name: self._parameters(name) for name in self._other_stacks()}
-        found = mistakes(named, reset, {name: self._parameters(name) for name in self.stacks}, other)
+        known = {name: self._parameters(name) for name in self.stacks}
+        if DRIFT in known:  # a stage that serves nothing for a while keeps the parameters in its file
+            known |= {name: other.pop(name) for name in ON_REQUEST if name in other}
+        found = mistakes(named, reset, known, other)
         values = {one.name: one.value for one in named}
         if not found:  # also what is deployed may contradict a default of this version
             related = RELATED - {LATENCY, CONSUMER_ARN} if CONSUMER in self.stacks else RELATED
@@ -311,7 +314,7 @@ class Deployment:
                 held = {} if found is None else parameters_of(found)
                 kept = {name: held[name] for name in needed & held.keys() - set(reset)}
                 will_be |= {name: parameters[name].default for name in needed} | kept
-        return {**will_be, **values}
+        return will_be | {name: value for name, value in values.items() if name in will_be}
 
     def _other_stacks(self) -> list[str]:
         present = {path.stem for path in self.templates.glob("*.yaml")}

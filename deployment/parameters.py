@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 from aws_limits import CLOUDFORMATION_PARAMETER_BYTES
-from deployment.stacks import ON_REQUEST
 
 _NAME = re.compile(r"^  (\w+):(.*)$")
 _INLINE = re.compile(r"(\w+): (\"[^\"]*\"|[^,}]+)")
@@ -196,8 +195,7 @@ def _short(value: str) -> str:
 def _unknown(name: str, known: Collection[str], other: Mapping[str, Mapping[str, Parameter]]) -> str:
     for stack, parameters in other.items():
         if name in parameters:
-            way = "Serve=api or Serve=dashboard" if stack in ON_REQUEST else "--whole"
-            return f"{name} is a parameter of the stack {stack}, which only {way} deploys"
+            return f"{name} is a parameter of the stack {stack}, which only --whole deploys"
     similar = difflib.get_close_matches(name, known, n=1)
     suggestion = f" (did you mean {similar[0]}?)" if similar else "; the templates in infra/cloudformation list all"
     return f"no template has a parameter {name}{suggestion}"

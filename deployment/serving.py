@@ -14,11 +14,10 @@ from deployment.cloudformation import parameters_of
 from deployment.deployer import Deployment
 from deployment.page import BUNDLE, Page, configuration_of, files_of
 from deployment.parameters import Named
-from deployment.stacks import ON_REQUEST, Outputs
+from deployment.stacks import DRIFT, ON_REQUEST, Outputs
 
 SERVE = "Serve"
 """The parameter of drift.yaml that says what is served. That stack also remembers it."""
-DRIFT = "drift"
 WEB = "web"
 """The stack of the dashboard."""
 _STACKS: Mapping[str, tuple[str, ...]] = {"nothing": (), "api": ("api",), "dashboard": ("api", WEB)}

@@ -15,6 +15,8 @@ TEMPLATES = ROOT / "infra" / "cloudformation"
 
 REGISTRY = "registry"
 """The stack of the repository of images. All stages of an account and region share it."""
+DRIFT = "drift"
+"""The stack that remembers what a stage serves."""
 PIPELINE = ("stream", "storage", "processor", "query")
 """The stacks that quotes flow through, and the function that answers queries. The replica deploys only these, since it
 runs its own producer."""
@@ -35,7 +37,7 @@ ALL_STACKS = (
     "network",
     "producer",
     "producer-alarms",
-    "drift",
+    DRIFT,
 )
 """The stacks that every stage has, in the order of deployment.
 

@@ -20,7 +20,7 @@ from botocore.awsrequest import AWSRequest
 
 from deployment.deployer import Deployment
 from deployment.errors import DeploymentError
-from deployment.page import Page, configuration_of, files_of
+from deployment.serving import Serving
 from deployment.stacks import ON_REQUEST, Outputs
 from replica.emulator import Emulator
 from tests.support.whole_deployment import templates_for_ministack, whole_deployment
@@ -73,6 +73,10 @@ def served(emulator: Emulator, deployed: Outputs, tmp_path_factory: pytest.TempP
     assert bucket not in [one["Name"] for one in s3.list_buckets()["Buckets"]]
 
 
+def emulator_stacks(emulator: Emulator) -> list[str]:
+    return [stack["StackName"] for stack in emulator.client("cloudformation").describe_stacks()["Stacks"]]
+
+
 @pytest.mark.parametrize("headers", [{}, {"Authorization": f"Bearer {TOKEN}"}], ids=["no token", "a forged token"])
 @pytest.mark.parametrize("path", ["/v1/symbols", "/v1/openapi.json", "/udf/config"])
 def test_nobody_reads_without_a_login(served: Served, path: str, headers: dict[str, str]) -> None:
@@ -107,7 +111,8 @@ def test_the_page_is_uploaded_with_the_configuration_of_its_stage(served: Served
     (tmp_path / "assets").mkdir()
     (tmp_path / "index.html").write_text("<!doctype html>")
     (tmp_path / "assets" / "main-1.js").write_text("1")
-    Page(s3, bucket, lambda _: None).upload(files_of(tmp_path, configuration_of("test", served.outputs)))
+    nothing = replace(served.deployment, stacks=())
+    Serving(served.deployment, nothing, "test", bundle=tmp_path).complete(served.outputs)
     stored: dict[str, Any] = {
         one["Key"]: s3.get_object(Bucket=bucket, Key=one["Key"])
         for one in s3.list_objects_v2(Bucket=bucket)["Contents"]
@@ -130,7 +135,9 @@ def test_a_program_reads_with_signed_requests(served: Served) -> None:
         answer = programs.ask("GET", "/v1/symbols", programs.signed("/v1/symbols"))
         assert (answer.status_code, answer.json()["symbols"]) == (200, [])
     finally:
-        by_iam.destroy()
+        Serving(replace(by_iam, stacks=()), by_iam, "test").complete({})
+    stacks = emulator_stacks(served.emulator)
+    assert not any(name.startswith("programs-") for name in stacks)
 
 
 def test_the_page_is_refused_in_front_of_an_api_for_programs(served: Served) -> None:

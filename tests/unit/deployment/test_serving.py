@@ -74,7 +74,7 @@ class TestLogin:
             ("dashboard", {"Authentication": "iam"}, r"Serve=dashboard needs Authentication=jwt"),
             ("dashboard", JWT | {"LoginClientId": ""}, r"Authentication=jwt also needs LoginClientId"),
             ("everything", {}, r"Serve=everything: must be one of: nothing, api, dashboard"),
-            ("nothing", JWT, r"is a parameter of the stack api, which only Serve=api or Serve=dashboard deploys"),
+            ("nothing", {"Authentication": "none"}, r"Authentication=none: must be one of: jwt, iam"),
         ],
     )
     def test_is_needed_before_anything_is_deployed(self, serve: str, named: dict[str, str], problem: str) -> None:
@@ -84,7 +84,12 @@ class TestLogin:
 
     @pytest.mark.parametrize(
         ("serve", "named"),
-        [("dashboard", JWT), ("api", {"Authentication": "iam"}), ("api", JWT | {"LoginClientId": ""}), ("nothing", {})],
+        [
+            ("dashboard", JWT),
+            ("api", {"Authentication": "iam"}),
+            ("api", JWT | {"LoginClientId": ""}),
+            ("nothing", JWT),
+        ],
     )
     def test_that_is_complete_is_taken(self, serve: str, named: dict[str, str]) -> None:
         made = chosen(deployment(), serve).deployment
