@@ -165,6 +165,8 @@ class SymbolState(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """The event time of the last quote that was not from a closed market. None if there was none."""
     split: Split | None = None
     """The last split that is known."""
+    exchange: str | None = None
+    """The exchange that the source names. None if it never named one."""
 
     @property
     def silent_since(self) -> datetime:
@@ -191,6 +193,20 @@ class Checkpoint(msgspec.Struct, frozen=True):
     """The number of the entry. Numbers rise for the life of the lane."""
     indicators: dict[str, bytes]
     """The packed indicators of each symbol."""
+
+
+class DayCounts(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How many quotes of a lane Kinesis received on one UTC day. Each is counted exactly once."""
+
+    day: str
+    """The date, as in `2026-11-27`."""
+    quotes: int
+    """All quotes, with the late and the repeated ones."""
+    late: int
+    """Quotes that changed no bar: they are older than the closed minute or than the symbol's last quote, or they are of
+    another currency or of a symbol beyond the lane's limit."""
+    repeated: int
+    """Quotes with the identity of the symbol's last quote."""
 
 
 class LaneState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -223,6 +239,10 @@ class LaneState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     None if they and the checkpoint do not give `indicators`, as in a new lane or after a split. Then the lane's item
     holds the indicators.
     """
+    arrival: datetime | None = None
+    """When Kinesis received the last record that was folded in. None if an earlier release wrote the state."""
+    counts: tuple[DayCounts, ...] = ()
+    """The counts of the last days, newest last (`processor_lambda.day_counts`)."""
 
     @property
     def last_entry(self) -> int:

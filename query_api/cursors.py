@@ -20,8 +20,7 @@ _CHECKSUM_BYTES = 9
 
 def encode(query: str, *position: str) -> str:
     """The cursor of a position in a query."""
-    content = msgspec.json.encode(position)
-    return base64.urlsafe_b64encode(_checksum(query, content) + content).decode().rstrip("=")
+    return _packed(query, msgspec.json.encode(position))
 
 
 def decode(query: str, cursor: str) -> tuple[str, ...]:
@@ -31,8 +30,8 @@ def decode(query: str, cursor: str) -> tuple[str, ...]:
             packed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         except binascii.Error:
             packed = b""
-        checksum, content = packed[:_CHECKSUM_BYTES], packed[_CHECKSUM_BYTES:]
-        if checksum == _checksum(query, content):
+        content = packed[_CHECKSUM_BYTES:]
+        if _packed(query, content) == cursor:
             return msgspec.json.decode(content, type=tuple[str, ...])
     raise wrong_cursor()
 
@@ -46,5 +45,6 @@ def wrong_cursor() -> Problem:
     )
 
 
-def _checksum(query: str, content: bytes) -> bytes:
-    return hashlib.sha256(query.encode() + b"\0" + content).digest()[:_CHECKSUM_BYTES]
+def _packed(query: str, content: bytes) -> str:
+    checksum = hashlib.sha256(query.encode() + b"\0" + content).digest()[:_CHECKSUM_BYTES]
+    return base64.urlsafe_b64encode(checksum + content).decode().rstrip("=")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import zlib
 from collections.abc import Mapping
 from datetime import datetime
@@ -28,6 +29,8 @@ NOT_MODIFIED = 304
 _GZIP_LEVEL = 4
 _GZIP_FORMAT = 31
 """zlib's number for gzip with the largest window. Its header has no time, so equal bodies have equal bytes."""
+_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_NONE = re.compile(r"q=0(\.0*)?")
 _EXPOSED = "ETag, Link, Retry-After"
 _PREFLIGHT_SECONDS = 3_600
 
@@ -111,14 +114,16 @@ def answer(response: Response, headers: Mapping[str, str], method: str, origins:
     return {"statusCode": status, "headers": sent, "body": body.decode(), "isBase64Encoded": is_encoded}
 
 
-def problem(error: Problem) -> Response:
-    """The answer that an error of the request gets (RFC 9457)."""
+def problem(error: Problem, *, is_udf: bool = False) -> Response:
+    """The answer that an error of the request gets (RFC 9457). Clients of UDF look for `s` and `errmsg`."""
     body = {
         "type": f"urn:stockstream:{error.kind}",
         "title": error.title,
         "status": error.status,
         "detail": error.detail,
     }
+    if is_udf:
+        body |= {"s": "error", "errmsg": error.detail}
     if error.parameter:
         body["parameter"] = error.parameter
     return Response(
@@ -149,6 +154,11 @@ def preflight(headers: Mapping[str, str], origins: tuple[str, ...], methods: str
             "access-control-max-age": str(_PREFLIGHT_SECONDS),
         }
     return Response(status=204, headers=allowed)
+
+
+def encoded(text: str) -> str:
+    """Percent-encoded text, for a value of a query."""
+    return "".join([chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in text.encode()])
 
 
 def _decoded(text: str, where: str) -> str:
@@ -183,7 +193,7 @@ def _accepts_gzip(accepted: str) -> bool:
     for coding in accepted.lower().split(","):
         name, _, weight = coding.partition(";")
         if name.strip() in ("gzip", "*"):
-            return weight.replace(" ", "").rstrip("0").rstrip(".") != "q="
+            return _NONE.fullmatch(weight.replace(" ", "")) is None
     return False
 
 

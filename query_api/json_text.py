@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from decimal import Decimal
 
 import msgspec
 
 from query_api.ports import Attribute, Item
+from quotes import to_iso
 
 _encode = msgspec.json.Encoder().encode
 
@@ -39,6 +41,11 @@ def value_of(attribute: Attribute) -> str:
 def object_of(item: Item, names: Iterable[str]) -> str:
     """A JSON object of those attributes of an item that are there, in the order of the names."""
     return "{" + ",".join([f'"{name}":{value_of(item[name])}' for name in names if name in item]) + "}"
+
+
+def as_of(time: datetime | None) -> str:
+    """The member `as_of`."""
+    return '"as_of":null' if time is None else f'"as_of":"{to_iso(time)}"'
 
 
 def next_of(cursor: str | None) -> str:

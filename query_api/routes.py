@@ -6,11 +6,23 @@ from functools import cache
 
 import msgspec
 
-from query_api.endpoints import symbols
+from query_api.endpoints import (
+    alerts,
+    bars,
+    gaps,
+    latest,
+    quotes,
+    sessions,
+    status,
+    symbols,
+    udf,
+    udf_history,
+    udf_marks,
+)
 from query_api.errors import Problem
 from query_api.http import Request, Response
 from query_api.openapi import Endpoint, document
-from query_api.parameters import check_symbol
+from query_api.parameters import Parameters, check_symbol
 from query_api.ports import Stores
 
 METHODS = ("GET", "HEAD", "OPTIONS")
@@ -20,6 +32,7 @@ _DOCUMENT_CACHE = "private, max-age=3600"
 
 
 def _openapi(request: Request, stores: Stores) -> Response:  # noqa: ARG001  (an endpoint)
+    Parameters(request.query, ())
     return Response(body=_document_body(), cache=_DOCUMENT_CACHE)
 
 
@@ -30,6 +43,22 @@ def _document_body() -> bytes:
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     symbols.ENDPOINT,
+    latest.ENDPOINT,
+    quotes.ENDPOINT,
+    alerts.ENDPOINT,
+    status.ENDPOINT,
+    bars.ENDPOINT,
+    sessions.ENDPOINT,
+    gaps.ENDPOINT,
+    udf.CONFIG,
+    udf.TIME,
+    udf.SYMBOLS,
+    udf.SYMBOL_INFO,
+    udf.SEARCH,
+    udf.QUOTES,
+    udf_history.HISTORY,
+    udf_marks.MARKS,
+    udf_marks.TIMESCALE_MARKS,
     Endpoint(
         path=_DOCUMENT_PATH,
         answer=_openapi,

@@ -34,6 +34,7 @@ def answer(request: Request, stores: Stores) -> Response:
             calendar = calendars.get(symbol)
             texts = {
                 "symbol": symbol,
+                "exchange": state.exchange,
                 "currency": state.currency,
                 "calendar": calendar and calendar.calendar,
                 "timezone": calendar and calendar.timezone,
@@ -44,9 +45,8 @@ def answer(request: Request, stores: Stores) -> Response:
             members.append(f'"is_open":{"true" if state.is_open else "false"}')
             members.append(f'"freshness":"{freshness_of(state, lane, request.now)}"')
             rows.append((symbol, "{" + ",".join(members) + "}"))
-    newest = as_of(lanes)
-    time = "null" if newest is None else f'"{to_iso(newest)}"'
-    return Response(body=f'{{"as_of":{time},"symbols":[{",".join([row for _, row in sorted(rows)])}]}}'.encode())
+    body = f'{{{json_text.as_of(as_of(lanes))},"symbols":[{",".join([row for _, row in sorted(rows)])}]}}'
+    return Response(body=body.encode())
 
 
 ENDPOINT = Endpoint(

@@ -120,6 +120,10 @@ class Answer(msgspec.Struct, frozen=True):
         """The JSON body. Numbers keep their digits, as texts."""
         return json.loads(self.body, parse_float=str)
 
+    def numbers(self) -> Any:
+        """The JSON body, with floats."""
+        return json.loads(self.body)
+
 
 class QueryWorld:
     """The function with its ports in memory."""
@@ -161,10 +165,11 @@ class QueryWorld:
         self,
         path: str,
         headers: Mapping[str, str] | None = None,
+        /,
         *,
         method: str = "GET",
         query: str | None = None,
-        **parameters: str | int,
+        **parameters: Any,
     ) -> Answer:
         """Ask, with parameters, or with a query as it is."""
         event = event_of(path, urlencode(parameters) if query is None else query, headers or {}, method)

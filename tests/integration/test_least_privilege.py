@@ -1,4 +1,4 @@
-"""Least privilege, tested by running: the roles of producer, processor and queries grant the calls that they make.
+"""Least privilege, tested by running: the roles of the programs and functions grant the calls that they make.
 
 The emulator enforces policies. Each program runs with exactly the policies of its deployed role, through a proxy that
 records its calls. A call without a grant is denied, and the program fails. A grant that no call here uses must have its
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -24,14 +26,18 @@ from botocore.exceptions import ClientError
 from configuration import RULES_KEY, WATCHLIST_KEY
 from deployment.deployer import Deployment
 from deployment.stacks import Outputs
+from lane_state import LaneState, pack
+from quotes import lane_of, partition_key
 from replica import consumer
 from replica.emulator import REGION, Emulator
 from replica.event_source.aws import connect
 from replica.producer_process import ProducerProcess
 from replica.producer_process import environment as producer_environment
 from tests.fakes.fault_proxy import FaultProxy, Request
+from tests.fakes.query_ports import NOW, event_of
 from tests.support.grants import ACCOUNT, Call, Grant, calls_of, grants_of
 from tests.support.handler_process import Batch, HandlerProcess, event_record
+from tests.support.query_states import make_symbol
 from tests.support.whole_deployment import QUIET, templates_for_ministack, whole_deployment
 from watchlist import written
 
@@ -51,6 +57,10 @@ UNUSED_HERE: dict[str, dict[tuple[str, str], str]] = {
         ("kinesis:DescribeStream", "StreamArn"): BY_LAMBDA,
         ("kinesis:DescribeStreamSummary", "StreamArn"): BY_LAMBDA,
         ("s3:ListBucket", "ArchiveBucketArn"): DESTINATION_OF_LAMBDA,
+    },
+    "query": {
+        ("logs:CreateLogStream", "LogGroup"): LOG_OF_LAMBDA,
+        ("logs:PutLogEvents", "LogGroup"): LOG_OF_LAMBDA,
     },
     "queries": {
         ("s3:PutObject", "results/*"): RESULTS_OF_ATHENA,
@@ -79,6 +89,18 @@ EMULATOR_ACTIONS = {
         }
     ],
 }
+
+QUERIES = (
+    *("/v1/symbols", "/v1/latest", "/v1/quotes/AAPL", "/v1/bars/AAPL?resolution=1h&indicators=all", "/v1/alerts"),
+    *("/v1/sessions/AAPL", "/v1/gaps/AAPL", "/v1/status", "/v1/openapi.json"),
+    *("/udf/config", "/udf/symbols?symbol=AAPL", "/udf/quotes?symbols=AAPL", "/udf/time"),
+    *(f"/udf/{name}?symbol=AAPL&resolution=5&from=1795446000&to=1795449600" for name in ("history", "marks")),
+)
+QUERY_SCRIPT = """
+import json, sys
+from query_api.app import handler
+print(json.dumps([handler(event, None)["statusCode"] for event in json.load(sys.stdin)]))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -198,6 +220,7 @@ def test_the_processor_and_its_mapping(strict: Emulator, outputs: Outputs, tmp_p
         "QUOTES_TABLE": "QuotesTable",
         "BARS_TABLE": "BarsTable",
         "STATE_TABLE": "StateTable",
+        "ALERTS_TABLE": "AlertsTable",
         "ARCHIVE_BUCKET": "ArchiveBucket",
         "ALERTS_TOPIC_ARN": "AlertsTopicArn",
         "QUARANTINE_QUEUE_URL": "QuarantineQueueUrl",
@@ -245,6 +268,41 @@ def discard_a_batch(strict: Emulator, principal: Principal, proxy: FaultProxy, f
     discarded = f"arn:aws:s3:::{outputs['ArchiveBucket']}/aws/lambda/"
     with connect(client, outputs["EventSourceMappingId"], poll_interval_seconds=0.1):
         wait_until(lambda: any(call.resource.startswith(discarded) for call in principal.calls))
+
+
+def test_the_query_function(strict: Emulator, outputs: Outputs) -> None:
+    principal = Principal(strict, "query", role_documents(strict, "query", "Role"))
+    lane = partition_key(lane_of("AAPL", 1), 1)
+    state = pack(LaneState(clock=NOW, complete_to=NOW, symbols={"AAPL": make_symbol()}))
+    dynamodb = strict.client("dynamodb")
+    dynamodb.put_item(TableName=outputs["StateTable"], Item={"lane": {"S": lane}, "state": {"B": state}})
+    calendar = {"id": "symbols", "name": "AAPL", "calendar": "XNYS", "timezone": "America/New_York"}
+    item = {name: {"S": value} for name, value in calendar.items()}
+    dynamodb.put_item(TableName=outputs["CalendarsTable"], Item=item)
+    with recorded(strict, principal) as proxy:
+        environment = principal.environment(strict, proxy) | {
+            "QUOTES_TABLE": outputs["QuotesTable"],
+            "BARS_TABLE": outputs["BarsTable"],
+            "STATE_TABLE": outputs["StateTable"],
+            "ALERTS_TABLE": outputs["AlertsTable"],
+            "CALENDARS_TABLE": outputs["CalendarsTable"],
+            "QUARANTINE_QUEUE_URL": outputs["QuarantineQueueUrl"],
+            "LANES": "1",
+        }
+        events = [event_of(*path.partition("?")[::2]) for path in QUERIES]
+        asked = subprocess.run(
+            [sys.executable, "-c", QUERY_SCRIPT],
+            input=json.dumps(events),
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=TIMEOUT_SECONDS,
+        )
+    answers = json.loads(asked.stdout.splitlines()[-1])
+    assert dict(zip(QUERIES, answers, strict=True)) == dict.fromkeys(QUERIES, 200)
+    log_group = next(grant.resource for grant in principal.grants if grant.action == "logs:PutLogEvents")
+    assert_least(principal, explained("query", {"LogGroup": log_group}))
 
 
 def test_only_in_fast_mode_the_mapping_may_read_through_the_consumer(

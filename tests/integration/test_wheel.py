@@ -11,6 +11,7 @@ import sysconfig
 import venv
 from pathlib import Path
 
+import httpx
 import pytest
 
 from terminal.program import VERSION
@@ -64,7 +65,9 @@ def person(installed: Path, tmp_path: Path) -> Person:
 def test_the_wheel_holds_no_test_and_no_benchmark(installed: Path) -> None:
     (packages,) = installed.glob("lib/python*/site-packages")
     ours = {path.name for path in packages.iterdir() if not path.name.endswith((".pth", ".dist-info"))}
-    assert {"stockstream", "infra", "requirements"} <= ours
+    assert {"stockstream", "infra", "requirements", "dashboard_server", "query_api"} <= ours
+    assert (packages / "web" / "dist" / "index.html").is_file()
+    assert [path.name for path in (packages / "web").iterdir()] == ["dist"]
     assert not ours & {"tests", "benchmarks", "docs", "build"}
 
 
@@ -74,9 +77,24 @@ def test_the_installed_command_needs_no_checkout(person: Person, package: Path) 
     assert person.run("--version") == f"stockstream {VERSION}\n"
     assert "redrive" in person.run("--help")
     assert "per million quotes" in person.run("bill", "--brief")
-    person.run("demo", "--seconds", "5", "--summary", str(person.state / "summary.json"))
+    shown = person.run("demo", "--seconds", "5", "--summary", str(person.state / "summary.json"))
+    assert "dashboard http://127.0.0.1:" in shown
     accepted = json.loads((person.state / "summary.json").read_text())["quotes_accepted"]
     assert accepted > 0
     (row,) = json.loads(person.run("sql", "--json", "select count(*) as quotes from quotes"))
     assert row == {"quotes": accepted}
     assert not list(person.directory.iterdir())
+
+
+def test_the_installed_command_serves_the_page(person: Person) -> None:
+    variables = {"PATH": os.environ["PATH"], "HOME": str(person.directory)}
+    command = [person.command, "dashboard", "--api", "http://127.0.0.1:9", "--port", "0"]
+    with subprocess.Popen(command, cwd=person.directory, env=variables, stdout=subprocess.PIPE, text=True) as served:
+        try:
+            assert served.stdout is not None
+            url = served.stdout.readline().partition(" ")[2].strip()
+            page = httpx.get(url, trust_env=False)
+        finally:
+            served.kill()
+    assert page.status_code == 200
+    assert page.text.lower().startswith("<!doctype html>")
