@@ -25,7 +25,12 @@ from benchmarks.events import stored_bars
 from processor_lambda.alerts.rules_file import DEFAULT_FILE
 
 HOST = "127.0.0.1"
-TABLES = {"QUOTES_TABLE": "sink-quotes", "BARS_TABLE": "sink-bars", "STATE_TABLE": "sink-state"}
+TABLES = {
+    "QUOTES_TABLE": "sink-quotes",
+    "BARS_TABLE": "sink-bars",
+    "STATE_TABLE": "sink-state",
+    "ALERTS_TABLE": "sink-alerts",
+}
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _TARGET = re.compile(rb"\r\nx-amz-target: *\w+\.(\w+)", re.IGNORECASE)

@@ -13,7 +13,7 @@ import msgspec
 
 from aws_requests import Service, Unavailable, credentials_of, endpoint_of, region_of
 from processor_lambda import metrics
-from processor_lambda.adapters.dynamodb import DynamoBarTable, DynamoQuoteTable, DynamoStateTable
+from processor_lambda.adapters.dynamodb import DynamoAlertTable, DynamoBarTable, DynamoQuoteTable, DynamoStateTable
 from processor_lambda.adapters.rules import S3Rules
 from processor_lambda.adapters.s3 import S3Archive, url_of_bucket
 from processor_lambda.adapters.sns import SnsTopic
@@ -47,6 +47,7 @@ def wire(settings: Settings, environment: Mapping[str, str]) -> tuple[Processor,
         quotes=DynamoQuoteTable(dynamodb, settings.quotes_table),
         bars=DynamoBarTable(dynamodb, settings.bars_table),
         states=DynamoStateTable(dynamodb, settings.state_table),
+        stored_alerts=DynamoAlertTable(dynamodb, settings.alerts_table),
         alerts=SnsTopic(service("sns"), settings.alerts_topic_arn),
         quarantine=SqsQuarantine(service("sqs"), settings.quarantine_queue_url),
         settings=settings,

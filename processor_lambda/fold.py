@@ -68,8 +68,13 @@ class Folded(msgspec.Struct, frozen=True):
     All of them, unless they decided too much for one commit, or one of them made the lane forget symbols. A forgotten
     symbol starts again from its stored bars, so those must be stored first.
     """
+    quotes: int
+    """How many of those lines are quotes."""
     late: int
-    """Quotes that changed no bar: late ones, repeated ones, and those of symbols beyond `MAX_SYMBOLS`."""
+    """Quotes that changed no bar, apart from the repeated ones: late ones, those of another currency for a while, and
+    those of symbols beyond `MAX_SYMBOLS`."""
+    repeated: int
+    """Quotes with the identity of their symbol's last quote. They changed nothing."""
 
 
 class Fold:
@@ -92,7 +97,7 @@ class Fold:
             lane.take(lines[count])
             count += 1
         position = end if count == len(lines) else lines[count - 1].position
-        return Folded(lane.state(position), count, lane.late)
+        return Folded(lane.state(position), count, count - lane.others, lane.late, lane.repeated)
 
 
 def without_future(state: LaneState, arrival: datetime) -> LaneState:
@@ -121,7 +126,7 @@ class _LaneFold:
 
     def __init__(self, state: LaneState, rules: Rules, warm: Mapping[str, Indicators], *, keep_lines: bool) -> None:
         self.decided: list[Bar | Alert] = []
-        self.late = 0
+        self.others = self.late = self.repeated = 0
         self.has_forgotten = False
         self._rules = rules
         self._warm = warm
@@ -157,7 +162,9 @@ class _LaneFold:
         line = positioned.line
         if isinstance(line, Quote):
             self._take_quote(line, positioned.content)
-        elif isinstance(line, Heartbeat):
+            return
+        self.others += 1
+        if isinstance(line, Heartbeat):
             self._take_heartbeat(line)
         else:
             self._take_action(line)
@@ -208,7 +215,10 @@ class _LaneFold:
     def _take_quote(self, quote: Quote, content: bytes) -> None:
         before = self._symbols.get(quote.symbol)
         if before is not None and (quote.event_time, quote.revision) <= (before.event_time, before.revision):
-            self.late += 1
+            if (quote.event_time, quote.revision) == (before.event_time, before.revision):
+                self.repeated += 1
+            else:
+                self.late += 1
             return
         has_other_currency = (
             before is not None and before.currency != quote.currency and None not in (before.currency, quote.currency)

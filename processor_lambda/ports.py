@@ -15,6 +15,7 @@ import msgspec
 
 from lane_state import Alert, Checkpoint, LaneState
 from processor_lambda.rows import Row
+from processor_lambda.stored_alerts import StoredAlert
 from quotes import Quote
 
 
@@ -104,6 +105,13 @@ class BarTable(Protocol):
 
     def before(self, symbol: str, minute: datetime, count: int) -> list[Row]:
         """The last rows of a symbol before a minute, at most `count`, oldest first."""
+
+
+class AlertTable(Protocol):
+    """The table of published alerts."""
+
+    def put(self, alerts: Sequence[StoredAlert]) -> None:
+        """Write or replace alerts. If several have the same key, the last one is stored."""
 
 
 class StateTable(Protocol):

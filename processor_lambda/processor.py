@@ -15,12 +15,13 @@ from msgspec.structs import replace
 from aws_requests import Unavailable
 from indicators import Indicators
 from lane_state import START, WHOLE, LaneState, Position, Publication
-from processor_lambda import archive, checkpoints
+from processor_lambda import archive, checkpoints, day_counts
 from processor_lambda.alerts import Rules
 from processor_lambda.checkpoints import Carried
 from processor_lambda.errors import CommitConflict
 from processor_lambda.fold import Fold, PositionedLine, without_future
 from processor_lambda.ports import (
+    AlertTable,
     Archive,
     BarTable,
     Quarantine,
@@ -35,6 +36,7 @@ from processor_lambda.records import ParsedRecord, Record, parse_record
 from processor_lambda.report import Report
 from processor_lambda.rows import bar_row
 from processor_lambda.settings import Settings
+from processor_lambda.stored_alerts import stored_alerts
 from processor_lambda.warmup import BARS_NEEDED, first_minutes, warmed_up
 from quotes import Quote, decode, lanes_of_key
 
@@ -52,6 +54,7 @@ class Processor:
         quotes: QuoteTable,
         bars: BarTable,
         states: StateTable,
+        stored_alerts: AlertTable,
         alerts: Topic,
         quarantine: Quarantine,
         settings: Settings,
@@ -62,6 +65,7 @@ class Processor:
         self._quotes = quotes
         self._bars = bars
         self._states = states
+        self._stored_alerts = stored_alerts
         self._alerts = alerts
         self._quarantine = quarantine
         self._settings = settings
@@ -174,6 +178,7 @@ class Processor:
 
     def _commit(self, lane: str, state: LaneState, records: Sequence[ParsedRecord], counts: Counter[str]) -> LaneState:
         """Fold a lane's records into its state, as many as one commit can take, and store the state."""
+        records = day_counts.of_one_day(records)
         lines = [
             PositionedLine(Position(parsed.record.sequence_number, good.number), good.content, good.line)
             for parsed in records
@@ -183,10 +188,11 @@ class Processor:
         end = Position(records[-1].record.sequence_number, WHOLE)
         recovered = without_future(state, records[0].record.arrival)
         folded = self._fold(recovered, lines, end, self._warm_up(recovered, lines))
-        committed = checkpoints.committable(folded.state, self._settings.state_version)
+        counted = day_counts.counted(folded, state, records)
+        committed = checkpoints.committable(counted, self._settings.state_version)
         size = self._states.commit(lane, committed, state)
         self._carried[lane] = checkpoints.after_commit(self._carried.get(lane, Carried()), state, committed, size)
-        counts["late"] += folded.late
+        counts["late"] += folded.late + folded.repeated
         counts["largest_state_bytes"] = max(counts["largest_state_bytes"], size)
         return committed
 
@@ -236,7 +242,10 @@ class Processor:
     def _publish(
         self, states: dict[str, LaneState], cause: Record, counts: Counter[str], marks: dict[str, int] | None = None
     ) -> None:
-        """Publish what is pending in committed states beyond the lanes' marks, then raise each lane's mark."""
+        """Publish what is pending in committed states beyond the lanes' marks, then raise each lane's mark.
+
+        Alerts are stored before SNS is asked, so that every alert that people received can be read.
+        """
         unpublished: dict[str, list[Publication]] = {
             lane: [item for item in state.pending if marks is None or item.number > marks[lane]]
             for lane, state in states.items()
@@ -245,8 +254,19 @@ class Processor:
         self._put_rows([quote for bar in bars if bar.line for quote in _quotes_in(bar.line)])
         self._bars.put([bar_row(bar, self._settings.bar_ttl_days) for bar in bars])
         counts["bars"] += len(bars)
+        alerts_of = {lane: [item.alert for item in items if item.alert] for lane, items in unpublished.items()}
+        self._stored_alerts.put(
+            [
+                stored
+                for lane, alerts in alerts_of.items()
+                # An earlier release committed a state without its arrival.
+                for stored in stored_alerts(
+                    alerts, states[lane].arrival or cause.arrival, self._settings.alert_ttl_days
+                )
+            ]
+        )
         for lane, items in unpublished.items():
-            alerts = [item.alert for item in items if item.alert]
+            alerts = alerts_of[lane]
             refused = self._alerts.publish(alerts)
             self._quarantine.put(
                 [message_of_alert(cause, alert, reason, self._settings.release) for alert, reason in refused]

@@ -116,7 +116,7 @@ def _item(quote: Quote, timestamp: str, anomaly_percent: Decimal, ttl_days: int)
     if quote.source_time is not None:
         item += f',"source_time":{{"S":"{to_iso(quote.source_time)}"}}'
     if ttl_days:
-        item += f',"expires_at":{{"N":"{_expiry(quote.ingest_time, ttl_days)}"}}'
+        item += f',"expires_at":{{"N":"{expiry(quote.ingest_time, ttl_days)}"}}'
     labels = _labels(
         quote.source,
         quote.currency,
@@ -154,11 +154,11 @@ def bar_row(bar: Bar, ttl_days: int) -> Row:
         "volume": bar.volume,
         "quotes": bar.quotes,
         **{name: significant(value) for name, value in bar.indicators.items()},
-        "expires_at": _expiry(bar.ingest_time, ttl_days),
+        "expires_at": expiry(bar.ingest_time, ttl_days),
     }
     return {name: value for name, value in attributes.items() if value is not None}
 
 
-def _expiry(arrival: datetime, ttl_days: int) -> int | None:
+def expiry(arrival: datetime, ttl_days: int) -> int | None:
     """When a row expires. It is counted from the arrival, so that a replay of old quotes does not expire at once."""
     return int(arrival.timestamp()) + ttl_days * _DAY_SECONDS if ttl_days else None

@@ -12,7 +12,7 @@ from lane_state.codec import WRITES
 from processor_lambda.errors import SettingsError
 
 MAX_DAYS = 36_500
-"""The longest lifetime of a row or bar."""
+"""The longest lifetime of a row, bar or alert."""
 RULES_REFRESH_SECONDS = 30
 """How often an instance of the function looks whether the alert rules have changed. Each look is a GET request."""
 Resolution = Literal["every", "minute"]
@@ -22,6 +22,7 @@ _REQUIRED = (
     "QUOTES_TABLE",
     "BARS_TABLE",
     "STATE_TABLE",
+    "ALERTS_TABLE",
     "ARCHIVE_BUCKET",
     "ALERTS_TOPIC_ARN",
     "QUARANTINE_QUEUE_URL",
@@ -35,6 +36,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     quotes_table: str
     bars_table: str
     state_table: str
+    alerts_table: str
     archive_bucket: str
     alerts_topic_arn: str
     quarantine_queue_url: str
@@ -50,6 +52,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Rows expire this many days after their quote was received. 0 keeps them forever."""
     bar_ttl_days: int = 365
     """Bars expire this many days after their last quote was received. 0 keeps them forever."""
+    alert_ttl_days: int = 365
+    """Stored alerts expire this many days after what raised them arrived. 0 keeps them forever."""
     state_version: int = WRITES
     """The latest version of the lanes' states that is written. Before a function that reads 2 replaces one that reads
     only 1, it writes 1, so that it can be rolled back."""
@@ -63,6 +67,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         ("ANOMALY_PERCENT", _positive, "a positive number"),
         ("QUOTE_TTL_DAYS", _count, f"a number of days from 0 to {MAX_DAYS}"),
         ("BAR_TTL_DAYS", _count, f"a number of days from 0 to {MAX_DAYS}"),
+        ("ALERT_TTL_DAYS", _count, f"a number of days from 0 to {MAX_DAYS}"),
         ("STATE_VERSION", _version, f"a version of the lanes' states from 1 to {WRITES}"),
     ):
         text = environment.get(name)

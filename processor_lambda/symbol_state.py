@@ -67,6 +67,7 @@ def after(
         last_session=count.last_session,
         open_until=quote.event_time if quote.market_state in NOT_CLOSED else before.open_until,
         split=before.split,
+        exchange=before.exchange if quote.exchange is None else quote.exchange,
     )
 
 

@@ -11,7 +11,7 @@ from indicators import Indicators
 from query_api.minutes import Minutes, bar_of, key_of
 from query_api.parameters import Range
 from query_api.ports import Item
-from query_api.resolutions import Bar, Resolution, Span, first_start, merged, span_of
+from query_api.resolutions import ONE_MINUTE, Bar, Resolution, Span, first_start, merged, span_of
 from quotes import to_iso
 
 WARM_UP_BARS = 200
@@ -25,14 +25,17 @@ _LAST_KEY = ":"
 
 
 class Group(NamedTuple):
-    """The minutes of one bar, in order of time."""
+    """What one bar is made of."""
 
     span: Span
-    minutes: list[Item]
+    row: Item
+    """The row of its first minute that was read, which is all of a bar of a minute."""
+    bars: list[Bar]
+    """The minutes of a coarser bar, in order of time. They take a tenth of the memory of their rows."""
 
     def bar(self) -> Bar:
         """The bar."""
-        return merged(map(bar_of, self.minutes), self.span.start)
+        return merged(self.bars, self.span.start) if self.bars else bar_of(self.row)
 
 
 class BarPage(NamedTuple):
@@ -64,7 +67,8 @@ class BarReader:
 
     def is_open(self, group: Group) -> bool:
         """Whether minutes of a bar may still change or come."""
-        if any(key_of(item) == self._minutes.open_key for item in group.minutes):
+        open_minute = self._minutes.open_minute
+        if open_minute is not None and group.span.start <= open_minute < group.span.end:
             return True
         complete_to = self._minutes.complete_to
         return self.resolution.minutes > 1 and complete_to is not None and complete_to < group.span.end
@@ -103,13 +107,14 @@ class BarReader:
             if group is None or not group.span.start <= moment < group.span.end:
                 if group is not None:
                     yield _in_order(group, newest_first=newest_first)
-                group = Group(span_of(moment, self.resolution, self._zone), [])
-            group.minutes.append(item)
+                group = Group(span_of(moment, self.resolution, self._zone), item, [])
+            if self.resolution is not ONE_MINUTE:
+                group.bars.append(bar_of(item))
         if group is not None:
             yield _in_order(group, newest_first=newest_first)
 
 
 def _in_order(group: Group, *, newest_first: bool) -> Group:
     if newest_first:
-        group.minutes.reverse()
+        group.bars.reverse()
     return group

@@ -24,20 +24,24 @@ class Minutes:
     A minute is stored a moment after the lane's state has decided it. So the state must be read before the table is.
     """
 
-    def __init__(self, table: Table, symbol: str, lane: LaneState | None) -> None:
+    def __init__(self, table: Table, symbol: str, lane: LaneState | None, most: int | None = None) -> None:
         self._table, self._symbol = table, symbol
-        self._left = MAX_MINUTES
+        self._left = most or MAX_MINUTES
         self.state: SymbolState | None = None if lane is None else lane.symbols.get(symbol)
         self.complete_to = None if lane is None else lane.complete_to
         """The minutes that end at or before it are closed."""
         current = None if self.state is None else self.state.bar
-        self.open_key = None if current is None else to_iso(current.minute)
-        """The range key of the minute that is still open."""
+        self.open_minute = None if current is None else current.minute
+        """The minute that is still open."""
         self.is_cut = False
         """Whether the last reading ended because too many minutes were read."""
         pending = [] if lane is None else [each.bar for each in lane.pending if each.bar is not None]
         fresh = [bar for bar in pending if bar.symbol == symbol] + ([] if current is None else [current])
         self._fresh = {to_iso(bar.minute): _item_of(bar) for bar in fresh}
+
+    def settled(self, end: datetime | None) -> datetime | None:
+        """The end of a range, if every minute before it is closed; otherwise None."""
+        return end if end is not None and self.complete_to is not None and end <= self.complete_to else None
 
     def read(self, first: str, last: str, *, newest_first: bool, expected: int) -> Iterator[Item]:
         """The minutes whose range keys are from `first` to `last`, both inclusive.
@@ -52,7 +56,8 @@ class Minutes:
                 yield self._fresh[fresh.pop()]
             if fresh and fresh[-1] == key:  # it has been stored meanwhile
                 fresh.pop()
-                self.open_key = None if key == self.open_key else self.open_key
+                if self.open_minute is not None and key == to_iso(self.open_minute):
+                    self.open_minute = None
             yield item
         if not self.is_cut:
             while fresh:

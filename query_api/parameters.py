@@ -15,6 +15,8 @@ Format = Literal["json", "csv"]
 
 MAX_SYMBOLS = 1_000
 """The most symbols that one request may name."""
+MAX_WORD = 100
+"""The most characters of a filter."""
 _FIRST_KEY, _LAST_KEY = "0", ":"
 """Before and after every range key that begins with a time."""
 _AFTER_SUFFIXES = "#~"
@@ -65,6 +67,13 @@ class Parameters:
     def text(self, name: str) -> str | None:
         """A value as it is; None if it is absent."""
         return self._values.get(name)
+
+    def word(self, name: str) -> str | None:
+        """A text of 1 to `MAX_WORD` characters; None if it is absent."""
+        text = self._values.get(name)
+        if text is not None and not 1 <= len(text) <= MAX_WORD:
+            raise wrong_parameter(name, f"it has {len(text)} characters. Give 1 to {MAX_WORD}.")
+        return text
 
     def identity(self) -> str:
         """What the parameters ask for, without those that only say how much of it to send, and how."""

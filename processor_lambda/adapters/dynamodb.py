@@ -16,6 +16,7 @@ from lane_state import START, Checkpoint, LaneState, pack, pack_checkpoint, unpa
 from processor_lambda.errors import CommitConflict, PermanentFailure
 from processor_lambda.ports import Stored
 from processor_lambda.rows import Row, StoredAttribute, quote_items, row_of
+from processor_lambda.stored_alerts import StoredAlert
 from quotes import Quote, to_iso
 
 MARK_SUFFIX = "#published"
@@ -48,8 +49,16 @@ class _Bytes(msgspec.Struct, frozen=True, gc=False):
 _Item = dict[str, _Text | _Number | _Bytes]
 
 
+class _Map(msgspec.Struct, frozen=True):
+    M: dict[str, _Exact]
+
+
+class _List(msgspec.Struct, frozen=True):
+    L: list[_Text]
+
+
 class _PutRequest(msgspec.Struct, frozen=True):
-    Item: dict[str, _Text | _Number | _Exact]
+    Item: dict[str, _Text | _Number | _Exact | _Map | _List]
 
 
 class _WriteRequest(msgspec.Struct, frozen=True):
@@ -138,6 +147,15 @@ class DynamoBarTable(_Table):
         }
         response = _call(self._service, "Query", request, _QueryResponse)
         return [row_of(item) for item in reversed(response.Items)]
+
+
+class DynamoAlertTable(_Table):
+    """The table of published alerts."""
+
+    def put(self, alerts: Sequence[StoredAlert]) -> None:
+        """See `ports.AlertTable`."""
+        unique = {stored.key: stored for stored in alerts}
+        self._write([_WriteRequest(_PutRequest(_alert_item(stored))) for stored in unique.values()])
 
 
 class DynamoStateTable:
@@ -252,7 +270,27 @@ def _checkpoint_in(item: _StateItem | None) -> Checkpoint | None:
     return None if item is None or item.indicators is None else unpack_checkpoint(item.indicators.B)
 
 
-def _item(row: Row) -> dict[str, _Text | _Number | _Exact]:
+def _alert_item(stored: StoredAlert) -> dict[str, _Text | _Number | _Exact | _Map | _List]:
+    alert, (day, key) = stored.alert, stored.key
+    item: dict[str, _Text | _Number | _Exact | _Map | _List] = {
+        "day": _Text(day),
+        "key": _Text(key),
+        "id": _Text(alert.id),
+        "rule": _Text(alert.rule),
+        "severity": _Text(alert.severity),
+        "symbol": _Text(alert.symbol),
+        "timestamp": _Text(alert.timestamp),
+        "subject": _Text(alert.subject),
+        "values": _Map({name: _Exact(value) for name, value in alert.values.items()}),
+    }
+    if alert.symbols:
+        item["symbols"] = _List([_Text(symbol) for symbol in alert.symbols])
+    if stored.expires_at is not None:
+        item["expires_at"] = _Number(str(stored.expires_at))
+    return item
+
+
+def _item(row: Row) -> dict[str, _Text | _Number | _Exact | _Map | _List]:
     return {
         name: _Text(value) if type(value) is str else _Exact(value) if type(value) is Decimal else _Number(str(value))
         for name, value in row.items()

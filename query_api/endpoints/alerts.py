@@ -26,7 +26,7 @@ from query_api.openapi import (
     limit,
     record,
 )
-from query_api.parameters import Parameters, Range, check_symbol
+from query_api.parameters import MAX_WORD, Parameters, Range, check_symbol
 from query_api.ports import Item, Stores
 from quotes import from_iso, to_iso
 
@@ -87,7 +87,7 @@ def answer(request: Request, stores: Stores) -> Response:
     position = pages.position_of(request, parameters, 4)
     start, end = _range(asked, request, stores) if position is None else _range_in(position)
     search = _Search(
-        start, end, parameters.is_newest_first(), parameters.text("rule"), parameters.text("severity"), symbol
+        start, end, parameters.is_newest_first(), parameters.word("rule"), parameters.word("severity"), symbol
     )
     place = _Place(search.days()[0], "") if position is None else _place_in(position, search)
     found, rest = _read(stores, search, place, most)
@@ -171,7 +171,7 @@ def _fields(item: Item) -> list[str | None]:
     return fields
 
 
-_FILTER = {"type": "string", "maxLength": 100}
+_FILTER = {"type": "string", "minLength": 1, "maxLength": MAX_WORD}
 ENDPOINT = Endpoint(
     path="/v1/alerts",
     answer=answer,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
 from indicators import NAMES, significant
 from query_api import cursors, json_text
@@ -66,7 +65,7 @@ def answer(request: Request, stores: Stores) -> Response:
         cursor = cursors.encode(query_of(request, parameters), to_iso(last.start if newest_first else last.end))
     ends = [group.span.end for group in page.groups]
     end = max(ends) if page.has_more and not newest_first else times.end
-    cache = cache_of(_settled(end and max(end, *ends, end), minutes.complete_to), request.now)
+    cache = cache_of(minutes.settled(end and max([end, *ends])), request.now)
     rows = _rows(page.groups, reader, facts, names, newest_first=newest_first)
     if is_csv:
         columns = [*_columns(resolution), *(names or ())]
@@ -126,7 +125,7 @@ def _rows(
 
 
 def _minute_row(group: Group, *, is_open: bool) -> Row:
-    (item,) = group.minutes
+    item = group.row
     row = {"start": json_text.value_of(item["minute"])}
     row |= {name: json_text.value_of(value) for name, value in item.items() if name in _STORED}
     return row | {"is_open": "true"} if is_open else row
@@ -164,11 +163,6 @@ def _indicators(text: str | None) -> tuple[str, ...] | None:
         known = f"It takes {_NONE}, {_ALL}, or some of {', '.join(NAMES)}, separated by commas."
         raise wrong_parameter("indicators", f"{unknown[0][:40]!r} is not an indicator. {known}")
     return tuple(name for name in NAMES if name in wanted)
-
-
-def _settled(end: datetime | None, complete_to: datetime | None) -> datetime | None:
-    """The end of the time that an answer is about, if every minute of it is closed."""
-    return end if end is not None and complete_to is not None and end <= complete_to else None
 
 
 INDICATOR_SCHEMA = record({name: {"type": "number"} for name in NAMES}, NAMES, "The indicators that are known.")

@@ -11,6 +11,7 @@ from lane_state import Alert, Checkpoint, LaneState, pack, pack_checkpoint, unpa
 from processor_lambda.errors import CommitConflict
 from processor_lambda.ports import QuarantineMessage, RefusedAlert, Stored
 from processor_lambda.rows import Row, quote_row
+from processor_lambda.stored_alerts import StoredAlert
 from quotes import Quote, to_iso
 
 
@@ -33,12 +34,14 @@ class World:
         self.states: dict[str, bytes] = {}
         self.marks: dict[str, int] = {}
         self.checkpoints: dict[str, bytes] = {}
+        self.stored_alerts: dict[tuple[str, str], StoredAlert] = {}
         self.alerts: list[Alert] = []
         self.messages: list[QuarantineMessage] = []
         self.archive = MemoryArchive(self)
         self.quotes = MemoryQuoteTable(self)
         self.bars = MemoryBarTable(self, "bars", self.bar_rows, ("symbol", "minute"))
         self.state_table = MemoryStateTable(self)
+        self.alert_table = MemoryAlertTable(self)
         self.topic = MemoryTopic(self)
         self.quarantine = MemoryQuarantine(self)
 
@@ -91,6 +94,20 @@ class MemoryBarTable(MemoryTable):
         end = to_iso(minute)
         found = sorted(key for key in self._rows if key[0] == symbol and key[1] < end)
         return [self._rows[key] for key in found[-count:]]
+
+
+class MemoryAlertTable:
+    """See `ports.AlertTable`."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def put(self, alerts: Sequence[StoredAlert]) -> None:
+        """See `ports.AlertTable`. A fault may happen between any two alerts."""
+        for stored in alerts:
+            self._world.fault("stored_alerts.put")
+            self._world.stored_alerts[stored.key] = stored
+            self._world.fault("stored_alerts.put done")
 
 
 class MemoryStateTable:

@@ -66,6 +66,7 @@ class TestFunction:
             "QUOTES_TABLE": {"Ref": "QuotesTable"},
             "BARS_TABLE": {"Ref": "BarsTable"},
             "STATE_TABLE": {"Ref": "StateTable"},
+            "ALERTS_TABLE": {"Ref": "AlertsTable"},
             "ARCHIVE_BUCKET": {"Ref": "ArchiveBucket"},
             "ALERTS_TOPIC_ARN": {"Ref": "AlertsTopicArn"},
             "QUARANTINE_QUEUE_URL": {"Ref": "QuarantineQueueUrl"},
@@ -75,6 +76,7 @@ class TestFunction:
             "ROW_RESOLUTION": {"Ref": "RowResolution"},
             "QUOTE_TTL_DAYS": {"Ref": "QuoteTtlDays"},
             "BAR_TTL_DAYS": {"Ref": "BarTtlDays"},
+            "ALERT_TTL_DAYS": {"Ref": "AlertTtlDays"},
             "STATE_VERSION": {"Ref": "StateVersion"},
         }
 

@@ -15,6 +15,7 @@ from tests.support.templates import as_list, default, grants, properties, resour
 GRANTS = {
     ("processor", "Role"): [
         ("dynamodb:BatchGetItem", "StateTableArn"),
+        ("dynamodb:BatchWriteItem", "AlertsTableArn"),
         ("dynamodb:BatchWriteItem", "BarsTableArn"),
         ("dynamodb:BatchWriteItem", "QuotesTableArn"),
         ("dynamodb:PutItem", "StateTableArn"),

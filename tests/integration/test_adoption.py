@@ -45,6 +45,7 @@ VARIABLES = {
     "QUOTES_TABLE": "QuotesTable",
     "BARS_TABLE": "BarsTable",
     "STATE_TABLE": "StateTable",
+    "ALERTS_TABLE": "AlertsTable",
     "ARCHIVE_BUCKET": "ArchiveBucket",
     "ALERTS_TOPIC_ARN": "AlertsTopicArn",
     "QUARANTINE_QUEUE_URL": "QuarantineQueueUrl",

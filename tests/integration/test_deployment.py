@@ -27,6 +27,7 @@ table, s3, sns, sqs = boto3.client("dynamodb"), boto3.client("s3"), boto3.client
 lane = {"lane": {"S": "lane-00-of-01"}}
 row = {"symbol": {"S": "AAPL"}, "timestamp": {"S": "2026-11-23T14:30:00.000Z"}, "minute": {"S": "2026-11-23T14:30"}}
 put = [{"PutRequest": {"Item": row}}]
+put_alert = [{"PutRequest": {"Item": {"day": {"S": "2026-11-23"}, "key": {"S": "x"}}}}]
 
 def put_object(key):
     return lambda: s3.put_object(Bucket=env["ARCHIVE_BUCKET"], Key=key, Body=b"{}")
@@ -36,6 +37,7 @@ CALLS = {
     "get state": lambda: table.get_item(TableName=env["STATE_TABLE"], Key=lane),
     "get states": lambda: table.batch_get_item(RequestItems={env["STATE_TABLE"]: {"Keys": [lane]}}),
     "write rows": lambda: table.batch_write_item(RequestItems={env["QUOTES_TABLE"]: put, env["BARS_TABLE"]: put}),
+    "store alerts": lambda: table.batch_write_item(RequestItems={env["ALERTS_TABLE"]: put_alert}),
     "archive": put_object("raw-data/1"),
     "quarantine an object": put_object("quarantine/1"),
     "discard a batch": put_object("aws/lambda/1"),
@@ -117,6 +119,7 @@ def test_the_whole_pipeline_is_deployed(emulator: Emulator, deployed: Outputs) -
         "QUOTES_TABLE": deployed["QuotesTable"],
         "BARS_TABLE": deployed["BarsTable"],
         "STATE_TABLE": deployed["StateTable"],
+        "ALERTS_TABLE": deployed["AlertsTable"],
         "ARCHIVE_BUCKET": deployed["ArchiveBucket"],
         "ALERTS_TOPIC_ARN": deployed["AlertsTopicArn"],
         "QUARANTINE_QUEUE_URL": deployed["QuarantineQueueUrl"],
@@ -125,6 +128,7 @@ def test_the_whole_pipeline_is_deployed(emulator: Emulator, deployed: Outputs) -
         "ROW_RESOLUTION": "every",
         "QUOTE_TTL_DAYS": "30",
         "BAR_TTL_DAYS": "365",
+        "ALERT_TTL_DAYS": "365",
         "STATE_VERSION": str(WRITES),
     }
     stream = emulator.client("kinesis").describe_stream_summary(StreamName=deployed["StreamName"])

@@ -220,6 +220,7 @@ def test_the_processor_and_its_mapping(strict: Emulator, outputs: Outputs, tmp_p
         "QUOTES_TABLE": "QuotesTable",
         "BARS_TABLE": "BarsTable",
         "STATE_TABLE": "StateTable",
+        "ALERTS_TABLE": "AlertsTable",
         "ARCHIVE_BUCKET": "ArchiveBucket",
         "ALERTS_TOPIC_ARN": "AlertsTopicArn",
         "QUARANTINE_QUEUE_URL": "QuarantineQueueUrl",

@@ -38,6 +38,7 @@ def environment(emulator: Emulator, deployed: Outputs, proxy: FaultProxy) -> dic
     names = {
         "QUOTES_TABLE": "QuotesTable",
         "BARS_TABLE": "BarsTable",
+        "ALERTS_TABLE": "AlertsTable",
         "ARCHIVE_BUCKET": "ArchiveBucket",
         "ALERTS_TOPIC_ARN": "AlertsTopicArn",
         "QUARANTINE_QUEUE_URL": "QuarantineQueueUrl",
@@ -80,6 +81,18 @@ def rows_of(emulator: Emulator, table: str, batch: Batch, key: str) -> list[tupl
     pages = emulator.client("dynamodb").get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
     found = [(item["symbol"]["S"], item[key]["S"]) for page in pages for item in page["Items"]]
     return [row for row in found if row[0] in set(batch.symbols)]
+
+
+def alerts_of(emulator: Emulator, deployed: Outputs, batch: Batch) -> list[str]:
+    """The ids of the stored alerts about the symbols of a batch."""
+    day = to_iso(MINUTE)[:10]
+    stored = emulator.client("dynamodb").query(
+        TableName=deployed["AlertsTable"],
+        KeyConditionExpression="#day = :day",
+        ExpressionAttributeNames={"#day": "day"},
+        ExpressionAttributeValues={":day": {"S": day}},
+    )["Items"]
+    return [item["id"]["S"] for item in stored if item["symbol"]["S"] in batch.symbols]
 
 
 def assert_stored_once(emulator: Emulator, deployed: Outputs, batch: Batch) -> None:
@@ -200,6 +213,7 @@ def test_a_service_that_fails_fails_the_batch_and_the_next_attempt_succeeds(
         alerts = take(emulator.client("sqs"), inbox, lambda alert: alert["symbol"] in batch.symbols, len(batch.symbols))
     assert_stored_once(emulator, deployed, batch)
     assert set(alerts) == {f"price_move:{symbol}:{to_iso(MINUTE + timedelta(seconds=1))}" for symbol in batch.symbols}
+    assert sorted(alerts_of(emulator, deployed, batch)) == sorted(alerts)
     shard, queue = f"shardId-{batch.key}", deployed["QuarantineQueueUrl"]
     [line] = take(emulator.client("sqs"), queue, lambda line: line.get("shard") == shard, 1).values()
     assert base64.b64decode(json.loads(line.body)["content"]) == b"rubbish"

@@ -15,10 +15,11 @@ from processor_lambda.checkpoints import checkpoint_of
 from processor_lambda.errors import CommitConflict
 from processor_lambda.ports import QuarantineMessage, RefusedAlert, Stored
 from processor_lambda.rows import Row, bar_row
+from processor_lambda.stored_alerts import StoredAlert, stored_alerts
 from quotes import Quote, decode
-from tests.fakes.pipeline import SETTINGS
+from tests.fakes.pipeline import OPEN, SETTINGS
 from tests.fakes.processor_ports import MemoryArchive, MemoryQuarantine, MemoryStateTable, MemoryTable
-from tests.model.cloud import Cloud, PartialBarTable, RefusingTopic, TornStateTable
+from tests.model.cloud import Cloud, PartialAlertTable, PartialBarTable, RefusingTopic, TornStateTable
 
 Calls = list[Callable[[], object]]
 """Calls that are made at the end of the batch."""
@@ -75,6 +76,26 @@ class DeferredTopic(RefusingTopic):
     def publish(self, alerts: Sequence[Alert]) -> list[RefusedAlert]:
         self._calls += [partial(RefusingTopic.publish, self, [alert]) for alert in alerts]
         return []
+
+
+class DeferredAlertTable(PartialAlertTable):
+    """Stores its alerts at the end of the batch, and so after the marks."""
+
+    def __init__(self, cloud: Cloud, calls: Calls) -> None:
+        super().__init__(cloud)
+        self._calls = calls
+
+    def put(self, alerts: Sequence[StoredAlert]) -> None:
+        self._calls.append(lambda: PartialAlertTable.put(self, alerts))
+
+
+class StoresAlertsBeforeCommit(TornStateTable):
+    """Stores alerts before the commit."""
+
+    def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
+        alerts = [item.alert for item in state.pending if item.alert is not None]
+        self._world.alert_table.put(stored_alerts(alerts, OPEN, SETTINGS.alert_ttl_days))
+        return super().commit(lane, state, read)
 
 
 class DeferredMarks(TornStateTable):

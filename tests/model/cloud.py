@@ -27,9 +27,11 @@ from processor_lambda.alerts import (
 from processor_lambda.ports import QuarantineMessage, RefusedAlert, Stored
 from processor_lambda.processor import Processor
 from processor_lambda.rows import Row, bar_row
+from processor_lambda.stored_alerts import StoredAlert
 from quotes import Quote
 from tests.fakes.pipeline import OPEN, SETTINGS, make_processor
 from tests.fakes.processor_ports import (
+    MemoryAlertTable,
     MemoryBarTable,
     MemoryQuarantine,
     MemoryQuoteTable,
@@ -87,7 +89,7 @@ _OLD_BARS: dict[tuple[str, ...], Row] = {
 
 
 T = TypeVar("T")
-BATCHED = ("rows.put", "bars.put", "alerts.publish", "quarantine.put")
+BATCHED = ("rows.put", "bars.put", "stored_alerts.put", "alerts.publish", "quarantine.put")
 """The calls of which AWS may process only a part, and any part."""
 
 
@@ -137,6 +139,7 @@ class Cloud(World):
         self.quotes = PartialQuoteTable(self)
         self.bars = PartialBarTable(self, "bars", self.bar_rows, ("symbol", "minute"))
         self.state_table: MemoryStateTable = TornStateTable(self)
+        self.alert_table = PartialAlertTable(self)
         self.topic: MemoryTopic = RefusingTopic(self)
         self.quarantine = PartialQuarantine(self)
 
@@ -191,6 +194,14 @@ class PartialBarTable(MemoryBarTable):
     def put(self, rows: Sequence[Row]) -> None:
         """See `ports.BarTable`."""
         process_in_part(super().put, rows)
+
+
+class PartialAlertTable(MemoryAlertTable):
+    """BatchWriteItem may leave out any of the alerts."""
+
+    def put(self, alerts: Sequence[StoredAlert]) -> None:
+        """See `ports.AlertTable`."""
+        process_in_part(super().put, alerts)
 
 
 class PartialQuarantine(MemoryQuarantine):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from lane_state import START, Alert, LaneState, Position
 from processor_lambda.ports import QuarantineMessage
 from processor_lambda.rows import Row, timestamp_of
+from processor_lambda.stored_alerts import StoredAlert
 from quotes import Quote, decode, to_iso
 from tests.fakes.processor_ports import unpack_state
 from tests.model.cloud import Cloud
@@ -42,6 +43,19 @@ class PublishedAlert(NamedTuple):
     alert: Alert
     decided: tuple[str, int] | None
     """The lane and number under which a commit had decided it by then. None if no commit had."""
+    is_stored: bool
+    """Whether it was in the table by then."""
+
+
+class VisibleAlert(NamedTuple):
+    """An alert that was stored, or stored again with another content."""
+
+    invocation: int
+    stored: StoredAlert
+    replaced: StoredAlert | None
+    """What was stored under its key before."""
+    is_committed: bool
+    """Whether a commit had decided it by then."""
 
 
 class Pointer(NamedTuple):
@@ -62,12 +76,14 @@ class History:
         self.minute_rows: list[VisibleRow] = []
         """The rows of quotes, if one row a minute is written."""
         self.alerts: list[PublishedAlert] = []
+        self.stored_alerts: list[VisibleAlert] = []
         self.pointers: list[Pointer] = []
         self.lowered_marks: list[str] = []
         self._states: dict[str, bytes] = {}
         self._positions: dict[str, Position] = {}
         self._bar_rows = dict(cloud.bar_rows)
         self._rows: Rows = {}
+        self._stored_alerts: dict[tuple[str, str], StoredAlert] = {}
         self._marks: dict[str, int] = {}
         self._messages = 0
         self._decided: set[tuple[str, ...]] = set()
@@ -88,7 +104,11 @@ class History:
                     self.minute_rows += self._changed(invocation, self._cloud.rows, self._rows)
             case "alerts.publish done":
                 for alert in self._cloud.alerts[len(self.alerts) :]:
-                    self.alerts.append(PublishedAlert(invocation, alert, self._decided_alerts.get(alert.id)))
+                    decided, stored = self._decided_alerts.get(alert.id), self._stored_alerts.values()
+                    is_stored = any(alert == each.alert for each in stored)
+                    self.alerts.append(PublishedAlert(invocation, alert, decided, is_stored))
+            case "stored_alerts.put done":
+                self._record_stored_alerts(invocation)
             case "quarantine.put done":
                 self._record_pointers()
 
@@ -118,6 +138,15 @@ class History:
             if self._cloud.marks[lane] < mark
         ]
         self._marks = dict(self._cloud.marks)
+
+    def _record_stored_alerts(self, invocation: int) -> None:
+        for key, stored in self._cloud.stored_alerts.items():
+            before = self._stored_alerts.get(key)
+            if stored != before:
+                self.stored_alerts.append(
+                    VisibleAlert(invocation, stored, before, stored.alert.id in self._decided_alerts)
+                )
+        self._stored_alerts = dict(self._cloud.stored_alerts)
 
     def _record_pointers(self) -> None:
         for message in self._cloud.messages[self._messages :]:

@@ -40,6 +40,25 @@ def alerts_with_the_same_id_are_equal(run: Run) -> Iterator[str]:
             yield f"invocation {published.invocation} published {published.alert}"
 
 
+def each_alert_is_stored_once_as_it_was_committed(run: Run) -> Iterator[str]:
+    """Every alert that a commit decided is one item with its content, and there are no others.
+
+    An item is stored before SNS has the alert, and writing it again changes nothing.
+    """
+    yield from _differences(run.effects.stored_alerts, run.expected.stored_alerts)
+    for published in run.history.alerts:
+        if not published.is_stored:
+            yield f"invocation {published.invocation} published {published.alert.id} before it was stored"
+    for visible in run.history.stored_alerts:
+        if visible.replaced is not None:
+            yield f"invocation {visible.invocation} stored {visible.stored} in the place of {visible.replaced}"
+
+
+def each_quote_counts_once(run: Run) -> Iterator[str]:
+    """The states count each quote that was committed exactly once, on the day on which its record arrived."""
+    yield from _differences(run.effects.quotes, run.expected.quotes)
+
+
 def an_alert_repeats_only_after_a_fault_before_its_mark(run: Run) -> Iterator[str]:
     """An alert is published twice only if a fault hit its invocation before it raised the mark of the alert.
 
@@ -64,6 +83,11 @@ def nothing_is_visible_before_its_commit(run: Run) -> Iterator[str]:
     yield from (
         f"invocation {visible.invocation} wrote {visible.row}"
         for visible in run.history.bars + run.history.minute_rows
+        if not visible.is_committed
+    )
+    yield from (
+        f"invocation {visible.invocation} stored {visible.stored}"
+        for visible in run.history.stored_alerts
         if not visible.is_committed
     )
     yield from (
@@ -140,6 +164,8 @@ INVARIANTS: tuple[Invariant, ...] = (
     bars_equal_one_undisturbed_pass,
     no_alert_is_lost,
     alerts_with_the_same_id_are_equal,
+    each_alert_is_stored_once_as_it_was_committed,
+    each_quote_counts_once,
     an_alert_repeats_only_after_a_fault_before_its_mark,
     nothing_is_visible_before_its_commit,
     refused_lines_arrive_under_one_id,

@@ -15,11 +15,12 @@ from msgspec.structs import replace
 
 from aws_requests import Unavailable
 from indicators import Indicators
-from lane_state import WHOLE, Checkpoint, LaneState, Position, Publication
+from lane_state import WHOLE, Checkpoint, DayCounts, LaneState, Position, Publication
 from processor_lambda.checkpoints import restored
+from processor_lambda.day_counts import counted
 from processor_lambda.fold import Fold, Folded, PositionedLine, _LaneFold
 from processor_lambda.processor import Processor
-from processor_lambda.records import Record
+from processor_lambda.records import ParsedRecord, Record
 from quotes import Heartbeat, Line
 from replica.event_source.records import Record as KinesisRecord
 from tests.model import invariants
@@ -28,6 +29,7 @@ from tests.model.broken_ports import (
     AssumesCheckpointsStored,
     Calls,
     CheckpointsBeforeCommit,
+    DeferredAlertTable,
     DeferredArchive,
     DeferredMarks,
     DeferredOverflows,
@@ -50,6 +52,7 @@ from tests.model.broken_ports import (
     RemembersCommits,
     RetriesInvalidAlerts,
     StaleReads,
+    StoresAlertsBeforeCommit,
     UnconditionalCheckpoints,
     UnconditionalCommits,
 )
@@ -153,16 +156,17 @@ def _forgetting(forget: Callable[[LaneState, Line], LaneState]) -> Build:
         ) -> Folded:
             published = state.last_number
             pending: list[Publication] = []
-            late = 0
+            quotes = late = repeated = 0
             for line in lines:
                 complete_to = state.complete_to
                 folded = super().__call__(forget(state, line.line), [line], line.position, warm)
-                state, late = folded.state, late + folded.late
+                state, quotes = folded.state, quotes + folded.quotes
+                late, repeated = late + folded.late, repeated + folded.repeated
                 if not isinstance(line.line, Heartbeat):
                     state = replace(state, complete_to=complete_to)
                 pending += state.pending
             state = replace(state, position=end, published=published, pending=tuple(pending))
-            return Folded(state, len(lines), late)
+            return Folded(state, len(lines), quotes, late, repeated)
 
     return _with_fold(ForgetfulFold)
 
@@ -257,6 +261,24 @@ class _MarksAtEnd:
         self._publish(*states, **marks)
         for mark in self._marks:
             mark()
+
+
+class _CountsBatches:
+    """The counts of a batch are added to what this instance counted before, and not to the state that was read."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._processor = processor_of(cloud)
+        self._counts: dict[str, tuple[DayCounts, ...]] = {}
+
+    def process(self, records: Sequence[Record]) -> None:
+        with patch("processor_lambda.day_counts.counted", self._counted):
+            self._processor.process(records)
+
+    def _counted(self, folded: Folded, _: LaneState, records: Sequence[ParsedRecord]) -> LaneState:
+        lane = records[0].record.partition_key
+        state = counted(folded, LaneState(counts=self._counts.get(lane, ())), records)
+        self._counts[lane] = state.counts
+        return state
 
 
 class _ReadsRulesAgain:
@@ -356,6 +378,13 @@ MUTANTS = {
     "commit with a condition": Mutant(
         _with_ports(state_table=UnconditionalCommits), invariants.bars_equal_one_undisturbed_pass
     ),
+    "store an alert before it is published": Mutant(
+        _deferring(alert_table=DeferredAlertTable), invariants.each_alert_is_stored_once_as_it_was_committed
+    ),
+    "store an alert after its commit": Mutant(
+        _with_ports(state_table=StoresAlertsBeforeCommit), invariants.nothing_is_visible_before_its_commit
+    ),
+    "count a quote with its commit": Mutant(Build(processor=_CountsBatches), invariants.each_quote_counts_once),
     "publish after the commit": Mutant(
         _with_ports(state_table=PublishesBeforeCommit), invariants.nothing_is_visible_before_its_commit
     ),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gzip
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 from unittest.mock import patch
@@ -16,12 +17,13 @@ from indicators import Indicators
 from lane_state import START, WHOLE, Alert, LaneState, Position, unpack_checkpoint
 from processor_lambda.alerts import Rules
 from processor_lambda.checkpoints import restored
+from processor_lambda.day_counts import DAYS
 from processor_lambda.fold import Fold, Folded, PositionedLine
 from processor_lambda.ports import QuarantineMessage
 from processor_lambda.records import Record
 from processor_lambda.rows import Row
 from processor_lambda.settings import Resolution, Settings
-from quotes import encode
+from quotes import Quote, decode, encode, lanes_of_key
 from replica.event_source.mapping import EventSourceMapping
 from replica.event_source.records import Record as KinesisRecord
 from tests.fakes.pipeline import SETTINGS
@@ -48,12 +50,15 @@ class Effects(NamedTuple):
     rows: dict[tuple[str, ...], Row]
     bars: dict[tuple[str, ...], Row]
     alerts: dict[str, Alert]
+    stored_alerts: dict[tuple[str, str], Alert]
     messages: dict[str, QuarantineMessage]
     """The last message with each id."""
     archived: frozenset[bytes]
     """The lines of the archive."""
     states: dict[str, LaneState | None]
     """The states, without what depends on how the records were cut into batches. None if one cannot be read."""
+    quotes: dict[str, dict[str, int]]
+    """How many quotes the state of a lane has counted on each day."""
 
 
 def effects_of(cloud: Cloud) -> Effects:
@@ -63,9 +68,14 @@ def effects_of(cloud: Cloud) -> Effects:
         rows=dict(cloud.rows),
         bars=dict(cloud.bar_rows),
         alerts={alert.id: alert for alert in cloud.alerts},
+        stored_alerts={key: stored.alert for key, stored in cloud.stored_alerts.items()},
         messages={message.id: message for message in cloud.messages},
         archived=frozenset(line for body in objects for line in body.splitlines()),
         states={lane: _comparable(cloud, lane) for lane in cloud.states},
+        quotes={
+            lane: {counts.day: counts.quotes for counts in unpack_state(packed).counts}
+            for lane, packed in cloud.states.items()
+        },
     )
 
 
@@ -75,7 +85,9 @@ def _comparable(cloud: Cloud, lane: str) -> LaneState | None:
     state = restored(unpack_state(cloud.states[lane]), checkpoint)
     if state is None:
         return None
-    return replace(state, position=START, published=state.last_number, pending=(), checkpoint=0, log=None)
+    return replace(
+        state, position=START, published=state.last_number, pending=(), checkpoint=0, log=None, arrival=None, counts=()
+    )
 
 
 def is_about_alert(message: QuarantineMessage) -> bool:
@@ -154,6 +166,7 @@ def play(
         finally:
             function.end(kill=never_ended)
     records = tuple(lambda_record(record) for record in stream.in_order)
+    committed = tuple(_committed(records, redriven.numbers, function))
     return Run(
         cloud=cloud,
         history=function.history,
@@ -163,9 +176,7 @@ def play(
         before_redrive=redriven.effects_before,
         never_ended=never_ended,
         effects=effects_of(cloud),
-        expected=_expected(
-            records, _counted(records, redriven.numbers, function), cloud.settings, _used_rules(function)
-        ),
+        expected=_expected(records, committed, cloud.settings, _used_rules(function)),
     )
 
 
@@ -188,10 +199,10 @@ class _Redriven:
             source.drain()
 
 
-def _counted(records: Sequence[Record], discarded: Collection[int], function: Function) -> tuple[Record, ...]:
-    """The records that bars are made of: the first arrival of each packet, as far as it was committed.
+def _committed(records: Sequence[Record], discarded: Collection[int], function: Function) -> Iterator[Record]:
+    """The records as far as they were committed.
 
-    Of a discarded record, those are the lines that a commit took in before. The rest counts when it is redriven.
+    Of a discarded record, those are the lines that a commit took in before. The rest is committed when it is redriven.
     """
     committed_lines: dict[int, int] = defaultdict(int)
     for commit in function.history.commits:
@@ -201,16 +212,39 @@ def _counted(records: Sequence[Record], discarded: Collection[int], function: Fu
                 line = WHOLE if commit.state.position.sequence > number else commit.state.position.line
                 if commit.state.position.sequence >= number:
                     committed_lines[number] = max(committed_lines[number], line)
-    first: dict[tuple[str, bytes], Record] = {}
     for record in records:
         if record.sequence_number not in discarded:
-            data = record.data
+            yield record
         elif lines := committed_lines[record.sequence_number]:
-            data = b"".join(record.data.splitlines(keepends=True)[:lines])
-        else:
-            continue
-        first.setdefault((record.partition_key, data), replace(record, data=data))
+            yield replace(record, data=b"".join(record.data.splitlines(keepends=True)[:lines]))
+
+
+def _first_arrivals(records: Sequence[Record]) -> tuple[Record, ...]:
+    """The records that bars are made of: the first arrival of each packet."""
+    first: dict[tuple[str, bytes], Record] = {}
+    for record in records:
+        first.setdefault((record.partition_key, record.data), record)
     return tuple(first.values())
+
+
+def _quotes_by_day(records: Sequence[Record]) -> dict[str, dict[str, int]]:
+    """How many quotes arrived on each day, by lane, from the days that a state keeps."""
+    count: dict[str, Counter[str]] = defaultdict(Counter)
+    last: dict[str, datetime] = {}
+    for record in records:
+        count[record.partition_key][record.arrival.date().isoformat()] += _quotes_in(record.data)
+        last[record.partition_key] = record.arrival
+    oldest = {lane: (arrival - timedelta(days=DAYS - 1)).date().isoformat() for lane, arrival in last.items()}
+    return {
+        lane: {day: quotes for day, quotes in days.items() if quotes and day >= oldest[lane]}
+        for lane, days in count.items()
+        if lanes_of_key(lane) is not None
+    }
+
+
+@lru_cache(maxsize=5_000)
+def _quotes_in(data: bytes) -> int:
+    return sum(isinstance(good.line, Quote) for good in decode(data).good)
 
 
 class UsedRules(NamedTuple):
@@ -279,13 +313,18 @@ def _effects_by(used: Mapping[int, Sequence[UsedRules]], records: tuple[Record, 
 
 def _expected(
     records: tuple[Record, ...],
-    counted: tuple[Record, ...],
+    committed: tuple[Record, ...],
     settings: Settings,
     used: Mapping[int, Sequence[UsedRules]],
 ) -> Effects:
-    """Rows, archive and refused lines come from all records; bars, alerts and states from the counted ones."""
-    of_all, of_counted = undisturbed_effects(records, settings), _effects_by(used, counted, settings)
+    """Rows, archive and refused lines come from all records; bars, alerts and states from the first arrivals.
+
+    The counts of the days come from all that was committed, and repeated packets count again.
+    """
+    of_all = undisturbed_effects(records, settings)
+    of_counted = _effects_by(used, _first_arrivals(committed), settings)
     return of_counted._replace(
+        quotes=_quotes_by_day(committed),
         rows=of_counted.rows if settings.row_resolution == "minute" else of_all.rows,
         archived=of_all.archived,
         messages={id_: message for id_, message in of_all.messages.items() if not is_about_alert(message)}

@@ -19,9 +19,14 @@ def described() -> dict[str, Any]:
     return closed
 
 
-def problems_of(schema: str, value: object) -> list[str]:
-    """What is wrong with a value, by a schema of the document."""
-    return _problems({**described()["components"]["schemas"][schema]}, value)
+@cache
+def _of_problems() -> jsonschema.Draft202012Validator:
+    return _validator(described()["components"]["schemas"]["Problem"])
+
+
+def problems_of_problem(value: object) -> list[str]:
+    """What is wrong with a problem, by its schema."""
+    return [error.message for error in _of_problems().iter_errors(value)]
 
 
 def problems_of_answer(path: str, answer: Answer, method: str = "get") -> list[str]:
@@ -39,12 +44,15 @@ def problems_of_answer(path: str, answer: Answer, method: str = "get") -> list[s
     schema = response["content"][media]["schema"]
     if "$ref" in schema:
         schema = described()["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-    return [] if media == "text/csv" else _problems(schema, answer.numbers())
+    return (
+        []
+        if media == "text/csv"
+        else [f"{error.json_path}: {error.message}" for error in _validator(schema).iter_errors(answer.numbers())]
+    )
 
 
-def _problems(schema: dict[str, Any], value: object) -> list[str]:
-    checker = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
-    return [f"{error.json_path}: {error.message}" for error in checker.iter_errors(value)]
+def _validator(schema: dict[str, Any]) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
 
 
 def _closed(schema: Any) -> Any:

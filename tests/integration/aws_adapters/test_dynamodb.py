@@ -12,12 +12,13 @@ from msgspec.structs import replace
 
 from aws_requests import ATTEMPTS, Service, Unavailable
 from lane_state import Checkpoint, LaneState, Position, pack, pack_checkpoint, unpack_checkpoint
-from processor_lambda.adapters.dynamodb import DynamoBarTable, DynamoQuoteTable, DynamoStateTable
+from processor_lambda.adapters.dynamodb import DynamoAlertTable, DynamoBarTable, DynamoQuoteTable, DynamoStateTable
 from processor_lambda.errors import CommitConflict, PermanentFailure
 from processor_lambda.ports import Stored
+from processor_lambda.stored_alerts import StoredAlert
 from tests.fakes.pipeline import make_quote
 from tests.fakes.scripted_server import ScriptedServer, response
-from tests.support.aws_adapters import DONE, ROWS, STATE, Clock, error
+from tests.support.aws_adapters import ALERT, DONE, ROWS, STATE, Clock, error
 
 CHECKPOINT = Checkpoint(3, {"AAPL": b"packed"})
 
@@ -92,6 +93,31 @@ def test_the_last_of_several_quotes_with_the_same_key_is_written(server: Scripte
     assert [item["price"]["N"] for item in items] == ["7", "100"]
     assert [item["timestamp"]["S"][24:] for item in items] == ["", "#1"]
     assert items[0]["source"] == {"S": quote.source}
+
+
+def test_an_alert_is_an_item_with_exact_values(server: ScriptedServer, dynamodb: Service) -> None:
+    server.play(response(200, b'{"UnprocessedItems":{}}'))
+    alert = replace(ALERT, timestamp="2026-11-23T14:30:01.000Z", values={"price": Decimal("110.50")})
+    several = replace(alert, id="several", symbol="lane-00-of-04", symbols=("AAPL", "MSFT"))
+    DynamoAlertTable(dynamodb, "alerts").put(
+        [StoredAlert(alert, 7), StoredAlert(several, None), StoredAlert(replace(alert, subject="later"), 7)]
+    )
+    entries = json.loads(server.requests[0].body)["RequestItems"]["alerts"]
+    one, other = (entry["PutRequest"]["Item"] for entry in entries)
+    assert one == {
+        "day": {"S": "2026-11-23"},
+        "key": {"S": f"2026-11-23T14:30:01.000Z {alert.id}"},
+        "id": {"S": alert.id},
+        "rule": {"S": alert.rule},
+        "severity": {"S": alert.severity},
+        "symbol": {"S": alert.symbol},
+        "timestamp": {"S": alert.timestamp},
+        "subject": {"S": "later"},
+        "values": {"M": {"price": {"N": "110.50"}}},
+        "expires_at": {"N": "7"},
+    }
+    assert other["symbols"] == {"L": [{"S": "AAPL"}, {"S": "MSFT"}]}
+    assert "expires_at" not in other
 
 
 def test_no_rows_are_no_request(server: ScriptedServer, table: DynamoBarTable) -> None:

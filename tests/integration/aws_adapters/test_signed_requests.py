@@ -12,12 +12,13 @@ from msgspec.structs import replace
 
 from aws_requests import Refused, Service
 from lane_state import LaneState
-from processor_lambda.adapters.dynamodb import DynamoBarTable, DynamoStateTable
+from processor_lambda.adapters.dynamodb import DynamoAlertTable, DynamoBarTable, DynamoStateTable
 from processor_lambda.adapters.s3 import S3Archive, url_of_bucket
 from processor_lambda.adapters.sns import SnsTopic
 from processor_lambda.adapters.sqs import SqsQuarantine
 from processor_lambda.errors import CommitConflict
 from processor_lambda.rows import Row
+from processor_lambda.stored_alerts import StoredAlert
 from replica.emulator import Emulator
 from tests.support.aws_adapters import ALERT, ROWS, STATE, Connect, sample_alert, sample_message
 
@@ -40,7 +41,12 @@ def test_the_requests_of_every_adapter_are_accepted(strict: Emulator, connect: C
     S3Archive(service("s3", url_of_bucket("a-bucket", strict.endpoint_url)), "a-bucket").put("raw-data/dt=1/ä", b"x")
     assert s3.get_object(Bucket="a-bucket", Key="raw-data/dt=1/ä")["Body"].read() == b"x"
 
-    for name, keys in (("rows", ("symbol", "minute")), ("bars", ("symbol", "minute")), ("state", ("lane",))):
+    for name, keys in (
+        ("rows", ("symbol", "minute")),
+        ("bars", ("symbol", "minute")),
+        ("state", ("lane",)),
+        ("alerts", ("day", "key")),
+    ):
         dynamodb.create_table(
             TableName=name,
             AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
@@ -58,6 +64,10 @@ def test_the_requests_of_every_adapter_are_accepted(strict: Emulator, connect: C
     ]
     bars.put(stored)
     assert bars.before("A", datetime(2026, 11, 23, 14, 30, tzinfo=UTC), 9) == stored[:2]
+    several = replace(ALERT, timestamp="2026-11-23T14:30:01.000Z", symbols=("AAPL", "MSFT"))
+    DynamoAlertTable(service("dynamodb"), "alerts").put([StoredAlert(several, 7)])
+    [item] = dynamodb.scan(TableName="alerts")["Items"]
+    assert (item["id"]["S"], item["symbols"]["L"][1]["S"]) == (several.id, "MSFT")
     states = DynamoStateTable(service("dynamodb"), "state")
     states.commit("a", STATE, LaneState())
     states.raise_mark("a", 3)

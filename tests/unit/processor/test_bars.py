@@ -46,11 +46,18 @@ def test_a_later_revision_of_the_newest_quote_changes_the_bar() -> None:
     assert (bar.low, bar.close, bar.quotes) == (Decimal(90), Decimal(90), 2)
 
 
-def test_quotes_that_change_nothing_are_counted_as_late() -> None:
+def test_quotes_that_change_nothing_are_counted_as_late_or_repeated() -> None:
     lines = positioned(
         [make_quote(second=5), make_quote(second=4), make_quote(second=5), heartbeat(60), make_quote(second=6)]
     )
-    assert Fold(Rules(()))(LaneState(), lines, Position(0, WHOLE), {}).late == 3
+    folded = Fold(Rules(()))(LaneState(), lines, Position(0, WHOLE), {})
+    assert (folded.quotes, folded.late, folded.repeated) == (4, 2, 1)
+
+
+def test_a_symbol_keeps_the_last_exchange_that_the_source_named() -> None:
+    named = [replace(make_quote(second=second), exchange=name) for second, name in enumerate(("NMS", "NYQ", None))]
+    assert fold_batches(named).state.symbols["AAPL"].exchange == "NYQ"
+    assert fold_batches([make_quote()]).state.symbols["AAPL"].exchange is None
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ ENVIRONMENT = {
         "quotes_table",
         "bars_table",
         "state_table",
+        "alerts_table",
         "archive_bucket",
         "alerts_topic_arn",
         "quarantine_queue_url",
