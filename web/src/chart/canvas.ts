@@ -64,6 +64,8 @@ type Line = ISeriesApi<"Line", Time>;
 type Histogram = ISeriesApi<"Histogram", Time>;
 
 const NARROW = 480;
+/** So many places are in view if there are fewer bars, so that the first bars of a feed are not tiny. */
+const FEW = 45;
 const HIDDEN = "transparent";
 const SHAPES = { critical: "arrowDown", warning: "square", info: "circle" } as const;
 
@@ -200,7 +202,9 @@ export class CandleChart {
 
   /** Moves to the newest bar. */
   showNewest(): void {
-    this.#chart.timeScale().resetTimeScale();
+    const places = this.#candles.data().length;
+    if (places < FEW) this.range = { from: places - FEW, to: places + 2 };
+    else this.#chart.timeScale().resetTimeScale();
   }
 
   /** Points at a bar, and moves the view if the bar is outside of it. */

@@ -146,10 +146,18 @@ export class Feed {
   }
 
   async #addLive(answer: BarsAnswer): Promise<void> {
+    if (answer.timezone !== this.timezone) return this.#restart();
     const newest = this.bars.at(-1);
     const oldest = answer.bars.at(-1);
     if (newest && oldest && answer.next !== null && seconds(oldest.start) > newest.start) await this.#catchUp(newest.start);
     if (!this.#end.signal.aborted) this.#add(answer);
+  }
+
+  /** Reads everything again: the exchange's zone has become known, and with it other bars of hours and days. */
+  #restart(): void {
+    this.bars = [];
+    this.sessions = null;
+    this.#load(PAGE);
   }
 
   /** Reads the bars that closed while nobody looked. */

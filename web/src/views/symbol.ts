@@ -42,6 +42,8 @@ class SymbolView {
   #latest: LatestAnswer | null = null;
   #picture: PanelPicture = { bars: [], empty: [], missing: [], marks: [], digits: 2, gaps: [] };
   #alertsDrawn = -1;
+  /** The exchange's zone that is drawn. */
+  #timezone: string | undefined;
 
   constructor(
     root: HTMLElement,
@@ -143,7 +145,8 @@ class SymbolView {
     const feed = this.#feed;
     const { resolution } = this.#choice;
     if (feed.status !== "ready") return this.#showState();
-    const fresh = this.#picture.bars.length === 0;
+    const fresh = this.#picture.bars.length === 0 || this.#timezone !== feed.timezone;
+    this.#timezone = feed.timezone;
     const digits = scaleDigits(feed.bars.flatMap((bar) => [bar.open.text, bar.high.text, bar.low.text, bar.close.text]));
     if (change === "newest" && digits === this.#picture.digits) {
       this.#picture = { ...this.#picture, bars: feed.bars };
@@ -152,8 +155,8 @@ class SymbolView {
       const { empty, missing, gaps } = timeline(feed.bars, resolution, feed.sessions);
       const found = marks(feed.alerts, feed.bars, (time) => this.#place(time));
       this.#picture = { bars: feed.bars, empty, missing, gaps, marks: found, digits };
-      if (fresh) this.#restyle(false);
       this.#panel.draw(this.#picture);
+      if (fresh) this.#restyle(false);
     }
     this.#showState();
     this.#showBars();

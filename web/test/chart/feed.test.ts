@@ -22,6 +22,7 @@ class FakeApi implements FeedApi {
   stored: Bar[] = [];
   alertsStored: AlertsAnswer = { alerts: [], next: null };
   failure: ApiError | null = null;
+  timezone = "America/New_York";
   readonly asked: string[] = [];
   readonly #polls = new Map<number, { address: string; onData: (answer: never) => void; onError?: (error: ApiError) => boolean }>();
   #count = 0;
@@ -68,7 +69,7 @@ class FakeApi implements FeedApi {
     const found = this.stored.filter((each) => (!after || Date.parse(each.start) >= Date.parse(after)) && (!before || each.start < before));
     const page = after ? found.slice(0, limit) : [...found].reverse().slice(0, limit);
     const next = found.length > limit ? page.at(-1)!.start : null;
-    return { symbol: "AAPL", resolution: "1m", timezone: "America/New_York", currency: "USD", bars: page, next };
+    return { symbol: "AAPL", resolution: "1m", timezone: this.timezone, currency: "USD", bars: page, next };
   }
 }
 
@@ -176,6 +177,17 @@ describe("a feed of bars", () => {
     feed.setIndicators("sma_20");
     expect(feed.bars).toHaveLength(600);
     expect(api.polled).toContain("/v1/bars/AAPL?resolution=1m&indicators=sma_20&limit=600");
+  });
+
+  it("reads everything again when the exchange's zone becomes known", async () => {
+    const { api, feed } = started(10);
+    api.timezone = "UTC";
+    await api.tick();
+    api.timezone = "America/New_York";
+    await api.tick();
+    await api.tick();
+    expect(feed.timezone).toBe("America/New_York");
+    expect(minutes(feed)).toEqual(range(0, 10));
   });
 
   it("holds each alert once", async () => {
