@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from replica.pipeline import Pipeline
 from tests.support.browsing import Watched, watched
@@ -16,8 +16,13 @@ from tests.support.market_feed import SYMBOLS, MarketFeed
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 HISTORY = timedelta(hours=3)
+HOLE, HOLE_LASTS = timedelta(minutes=100), timedelta(minutes=12)
+"""When no quote came at all, before now, and how long."""
+SILENT, SILENCE = "VOD.L", timedelta(minutes=10)
+"""The symbol that is stale, and for how long."""
 STEP = timedelta(seconds=15)
 PATIENCE = 60.0
+expect.set_options(timeout=20_000)  # what has to be fast is measured by tests of its own
 
 
 @pytest.fixture(scope="session")
@@ -51,8 +56,11 @@ def feed(pipeline: Pipeline) -> MarketFeed:
         seed=7,
         session=timedelta(hours=2),
     )
+    feed.put_calendars(pipeline.emulator.client("dynamodb"), pipeline.outputs["CalendarsTable"])
     now = datetime.now(UTC)
-    feed.put_history(now - HISTORY, now, STEP)
+    feed.put_history(now - HISTORY, now - HOLE, STEP)
+    feed.put_history(now - HOLE + HOLE_LASTS, now - SILENCE, STEP)
+    feed.put_history(now - SILENCE, now, STEP, without=SILENT)
     assert pipeline.runner.wait_until_caught_up(PATIENCE)
     return feed
 
@@ -80,7 +88,7 @@ def axe() -> str:
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """A browser without cookies, cache and settings of earlier tests."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light", locale="en-US")
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(20_000)
     yield context
     context.close()
 

@@ -9,10 +9,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from producer_service.sources.synthetic import SyntheticSource
+from producer_service.session_years import Watched, symbol_items
 from quotes import Heartbeat, Line, Quote, encode, lane_of, partition_key
+from watchlist.groups import ALWAYS
 
 SYMBOLS = ("AAPL", "AMZN", "BTC-USD", "ES=F", "EURUSD=X", "MSFT", "NVDA", "SAP.DE", "VOD.L", "7203.T", "^GSPC")
 """Of several exchanges and currencies, with two and four digits, and some with characters that an address encodes."""
+ZONE = "America/New_York"
 LANES = 4
 """The default of the templates."""
 LINES_A_PACKET = 400
@@ -29,15 +32,21 @@ class MarketFeed:
         self._source = SyntheticSource(seed=seed, session_seconds=session.total_seconds())
         self._stop = threading.Event()
 
-    def put_history(self, start: datetime, end: datetime, step: timedelta) -> int:
-        """Put the quotes of a poll every `step`, and return how many they are."""
+    def put_history(self, start: datetime, end: datetime, step: timedelta, *, without: str = "") -> None:
+        """Put the quotes of a poll every `step`, except those of one symbol."""
+        symbols = [symbol for symbol in self._symbols if symbol != without]
         lines: list[Line] = []
         moment = start
         while moment < end:
-            lines += self._poll(moment)
+            lines += self._poll(symbols, moment)
             moment += step
         self._put(lines)
-        return sum(isinstance(line, Quote) for line in lines)
+
+    def put_calendars(self, dynamodb: Any, table: str) -> None:
+        """Write what the producer writes for a market that is always open."""
+        items = symbol_items({symbol: Watched(ALWAYS, ZONE) for symbol in self._symbols}, {})
+        for item in items:
+            dynamodb.put_item(TableName=table, Item={name: {"S": text} for name, text in item.items()})
 
     @contextmanager
     def live(self) -> Iterator[None]:
@@ -58,10 +67,10 @@ class MarketFeed:
 
     def _run(self) -> None:
         while not self._stop.wait(1):
-            self._put(self._poll(datetime.now(UTC)))
+            self._put(self._poll(self._symbols, datetime.now(UTC)))
 
-    def _poll(self, now: datetime) -> list[Line]:
-        result = self._source.fetch(self._symbols, now)
+    def _poll(self, symbols: Sequence[str], now: datetime) -> list[Line]:
+        result = self._source.fetch(symbols, now)
         assert not result.rejected
         return [*result.quotes, *_heartbeats(result.complete_to)]
 
