@@ -181,7 +181,7 @@ def test_a_stage_comes_back_with_its_tables_archive_state_and_undelivered_quotes
             StackName=stage.stacks()["storage"]["StackId"]
         )["StackResources"]
     }
-    assert {"Quotes", "Bars", "State", "Archive", "ArchivePolicy", "Code", "Alerts"} <= storage
+    assert {"Quotes", "Bars", "State", "StoredAlerts", "Archive", "ArchivePolicy", "Code", "Alerts"} <= storage
     assert emulator.client("s3").get_bucket_policy(Bucket=after["ArchiveBucket"])
     assert "the stack" not in run(emulator, *DEPLOY, *adopt), "the same command again changes nothing"
 
@@ -222,7 +222,7 @@ def test_an_adoption_that_was_interrupted_is_completed_by_the_next_one(
     bucket = next(name for name in adopter.find() if "archive" in name)
     adopter.s3.put_object(Bucket=bucket, Key="undelivered/old/1", Body=b"state")
     found = adopter.look_at(adopter.find(), lanes=str(LANES))
-    assert {one.resource for one in found} == {"Quotes", "Bars", "State", "Archive"}
+    assert {one.resource for one in found} == {"Quotes", "Bars", "State", "StoredAlerts", "Archive"}
     with pytest.raises(Killed) if step != "imported" else nullcontext():
         replace(adopter, report=kill).adopt(found, "new")
     if step != "imported":
