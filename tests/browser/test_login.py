@@ -24,8 +24,8 @@ def issuer() -> Iterator[OidcIssuer]:
 @pytest.fixture
 def private_page(page: Page, dashboard: Dashboard, issuer: OidcIssuer) -> Page:
     """A page that is deployed with an issuer: its settings and its policy name it, and the API wants its tokens."""
-    config = {"name": "stockstream", "stage": "prod", "apiBase": ""}
-    config |= {"auth": {"issuer": issuer.url, "clientId": CLIENT_ID, "scope": "openid"}}
+    auth = {"issuer": issuer.url, "clientId": CLIENT_ID, "scope": "openid"}
+    config = {"name": "stockstream", "stage": "prod", "apiBase": "", "auth": auth}
 
     def document(route: Route) -> None:
         answer = route.fetch()

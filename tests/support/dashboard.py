@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from replica.dashboard_process import DashboardProcess
-
 from workspace.places import ROOT
 
 WEB = ROOT / "web"

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from producer_service.sources.synthetic import SyntheticSource
 from producer_service.session_years import Watched, symbol_items
-from quotes import Heartbeat, Line, Quote, encode, lane_of, partition_key
+from producer_service.sources.synthetic import SyntheticSource
+from quotes import Heartbeat, Line, Quote, encode, lane_of, partition_key, whole_milliseconds
 from watchlist.groups import ALWAYS
 
 SYMBOLS = ("AAPL", "AMZN", "BTC-USD", "ES=F", "EURUSD=X", "MSFT", "NVDA", "SAP.DE", "VOD.L", "7203.T", "^GSPC")
@@ -70,9 +70,10 @@ class MarketFeed:
             self._put(self._poll(self._symbols, datetime.now(UTC)))
 
     def _poll(self, symbols: Sequence[str], now: datetime) -> list[Line]:
+        now = whole_milliseconds(now)
         result = self._source.fetch(symbols, now)
         assert not result.rejected
-        return [*result.quotes, *_heartbeats(result.complete_to)]
+        return [*result.quotes, *_heartbeats(now)]
 
     def _put(self, lines: Sequence[Line]) -> None:
         by_lane: dict[str, list[Line]] = {}
