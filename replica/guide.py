@@ -87,9 +87,9 @@ curl -s '{record.dashboard_url}v1/status'
 The same in Python:
 
 ```python
-from quotes_client import Client
+from quotes_client import QuotesClient
 
-demo = Client("{record.dashboard_url}")
+demo = QuotesClient("{record.dashboard_url}")
 demo.bars("AAPL", "1m")
 demo.latest()
 ```
