@@ -24,13 +24,20 @@ def freshness_of(symbol: SymbolState, lane: LaneState, now: datetime) -> Freshne
     """
     if not symbol.is_open:
         return "closed"
-    if is_behind(lane, now) or lane.clock is None:
+    clock = _clock_of(lane)
+    if is_behind(lane, now) or clock is None:
         return "stale"
-    silence = lane.clock - symbol.silent_since - timedelta(minutes=symbol.delay_minutes)
+    silence = clock - symbol.silent_since - timedelta(minutes=symbol.delay_minutes)
     usual = timedelta(milliseconds=INTERVALS * symbol.interval_ms)
     return "stale" if silence > max(usual, LEAST_SILENCE) else "fresh"
 
 
 def is_behind(lane: LaneState, now: datetime) -> bool:
     """Whether no heartbeat of a lane has been stored for minutes."""
-    return lane.clock is None or now - lane.clock > OLDEST_CLOCK
+    clock = _clock_of(lane)
+    return clock is None or now - clock > OLDEST_CLOCK
+
+
+def _clock_of(lane: LaneState) -> datetime | None:
+    """The lane's clock. A new lane has none for a minute, and then the arrival of its last record counts."""
+    return lane.clock or lane.arrival

@@ -73,3 +73,18 @@ def test_a_lane_that_is_missing_may_mean_another_number_of_lanes() -> None:
     world.commit(LANES[0], LaneState(clock=NOW))
     (problem,) = world.get("/v1/status").json()["problems"]
     assert problem == "lane-01-of-02 has never been stored. Look whether the producer has 2 lanes."
+
+
+def test_a_feed_in_its_first_minute_is_well_before_its_first_heartbeat() -> None:
+    world = QueryWorld()
+    world.commit(LANES[0], LaneState(arrival=NOW - SECOND, symbols={"A": make_symbol()}))
+    assert world.get("/v1/status").json()["problems"] == []
+    assert world.get("/v1/symbols").json()["symbols"][0]["freshness"] == "fresh"
+
+
+def test_a_feed_that_stops_before_its_first_heartbeat_is_stale() -> None:
+    world = QueryWorld()
+    world.commit(LANES[0], LaneState(arrival=NOW - 4 * MINUTE, symbols={"A": make_symbol()}))
+    (problem,) = world.get("/v1/status").json()["problems"]
+    assert problem == "lane-00-of-02 has had no heartbeat for 3 minutes: it has had none at all. Look at the producer."
+    assert world.get("/v1/symbols").json()["symbols"][0]["freshness"] == "stale"
