@@ -104,9 +104,9 @@ class History:
                     self.minute_rows += self._changed(invocation, self._cloud.rows, self._rows)
             case "alerts.publish done":
                 for alert in self._cloud.alerts[len(self.alerts) :]:
-                    decided, stored = self._decided_alerts.get(alert.id), self._stored_alerts.values()
-                    is_stored = any(alert == each.alert for each in stored)
-                    self.alerts.append(PublishedAlert(invocation, alert, decided, is_stored))
+                    stored = self._cloud.stored_alerts.get(StoredAlert(alert, None).key)
+                    is_stored = stored is not None and stored.alert == alert
+                    self.alerts.append(PublishedAlert(invocation, alert, self._decided_alerts.get(alert.id), is_stored))
             case "stored_alerts.put done":
                 self._record_stored_alerts(invocation)
             case "quarantine.put done":
