@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -29,16 +30,17 @@ class Application:
         """The answer to an event of payload version 2.0."""
         method: str = event["requestContext"]["http"]["method"]
         headers = {name.lower(): value for name, value in event.get("headers", {}).items()}
+        problem = partial(http.problem, is_udf=http.path_of(event).startswith("/udf/"))
         try:
             response = self._response(http.request_of(event, self._now()))
         except Problem as error:
-            response = http.problem(error)
+            response = problem(error)
         except Unavailable as error:
             self._log({"event": "request_unavailable", "path": event.get("rawPath"), "error": str(error)})
-            response = http.problem(_unavailable("AWS does not answer in time. Try again in a second."))
+            response = problem(_unavailable("AWS does not answer in time. Try again in a second."))
         except NewerState as error:
             self._log({"event": "request_unavailable", "path": event.get("rawPath"), "error": str(error)})
-            response = http.problem(_unavailable(_NEWER))
+            response = problem(_unavailable(_NEWER))
         except Exception as error:  # noqa: BLE001  (the edge: whatever it is, the caller gets an answer)
             self._log(
                 {
@@ -49,7 +51,7 @@ class Application:
                     "trace": traceback.format_exc(),
                 }
             )
-            response = http.problem(Problem(500, "failed", "The function failed", "Its log has the reason."))
+            response = problem(Problem(500, "failed", "The function failed", "Its log has the reason."))
         return http.answer(response, headers, method, self._stores.settings.cors_origins)
 
     def _response(self, request: Request) -> Response:

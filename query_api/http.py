@@ -114,14 +114,16 @@ def answer(response: Response, headers: Mapping[str, str], method: str, origins:
     return {"statusCode": status, "headers": sent, "body": body.decode(), "isBase64Encoded": is_encoded}
 
 
-def problem(error: Problem) -> Response:
-    """The answer that an error of the request gets (RFC 9457)."""
+def problem(error: Problem, *, is_udf: bool = False) -> Response:
+    """The answer that an error of the request gets (RFC 9457). Clients of UDF look for `s` and `errmsg`."""
     body = {
         "type": f"urn:stockstream:{error.kind}",
         "title": error.title,
         "status": error.status,
         "detail": error.detail,
     }
+    if is_udf:
+        body |= {"s": "error", "errmsg": error.detail}
     if error.parameter:
         body["parameter"] = error.parameter
     return Response(

@@ -6,7 +6,19 @@ from functools import cache
 
 import msgspec
 
-from query_api.endpoints import alerts, latest, quotes, status, symbols
+from query_api.endpoints import (
+    alerts,
+    bars,
+    gaps,
+    latest,
+    quotes,
+    sessions,
+    status,
+    symbols,
+    udf,
+    udf_history,
+    udf_marks,
+)
 from query_api.errors import Problem
 from query_api.http import Request, Response
 from query_api.openapi import Endpoint, document
@@ -35,6 +47,18 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     quotes.ENDPOINT,
     alerts.ENDPOINT,
     status.ENDPOINT,
+    bars.ENDPOINT,
+    sessions.ENDPOINT,
+    gaps.ENDPOINT,
+    udf.CONFIG,
+    udf.TIME,
+    udf.SYMBOLS,
+    udf.SYMBOL_INFO,
+    udf.SEARCH,
+    udf.QUOTES,
+    udf_history.HISTORY,
+    udf_marks.MARKS,
+    udf_marks.TIMESCALE_MARKS,
     Endpoint(
         path=_DOCUMENT_PATH,
         answer=_openapi,

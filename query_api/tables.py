@@ -25,7 +25,7 @@ class _Bytes(msgspec.Struct, frozen=True):
 
 class _QueryResponse(msgspec.Struct, frozen=True):
     Items: list[Item]
-    LastEvaluatedKey: msgspec.Raw | None = None
+    LastEvaluatedKey: dict[str, _Key] | None = None
 
 
 class _StateItem(msgspec.Struct, frozen=True):

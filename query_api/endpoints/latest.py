@@ -30,7 +30,7 @@ from quotes import to_iso
 
 _MOST_DIGITS = 38 - 6
 _PERCENT_QUANTUM = Decimal("0.000001")
-_CONTEXT = Context(prec=38)
+CONTEXT = Context(prec=38)
 """Computed columns are rounded as those of a row are."""
 
 
@@ -42,7 +42,7 @@ def answer(request: Request, stores: Stores) -> Response:
     for lane in lanes.values():
         found |= {symbol: (state, lane) for symbol, state in lane.symbols.items() if state.price is not None}
     shown = sorted(found.keys() & set(wanted) if wanted else found)
-    with localcontext(_CONTEXT):
+    with localcontext(CONTEXT):
         rows = [_row(symbol, *found[symbol], request) for symbol in shown]
     unknown = [json_text.text(symbol) for symbol in wanted if symbol not in found]
     body = f'{{{json_text.as_of(as_of(lanes))},"quotes":[{",".join(rows)}],"unknown":[{",".join(unknown)}]}}'
@@ -57,7 +57,7 @@ def _row(symbol: str, state: SymbolState, lane: LaneState, request: Request) -> 
         change = price - close
         row += f',"previous_close":{number(close)},"change":{number(change)}'
         if close:
-            row += f',"change_percent":{number(_percent(change, close))}'
+            row += f',"change_percent":{number(percent_of(change, close))}'
     if state.volume is not None:
         row += f',"volume":{state.volume}'
     if state.currency is not None:
@@ -81,7 +81,8 @@ def _bar(bar: Bar) -> str:
     )
 
 
-def _percent(change: Decimal, previous_close: Decimal) -> Decimal:
+def percent_of(change: Decimal, previous_close: Decimal) -> Decimal:
+    """A change in percent of the previous close, rounded as that of a row is."""
     percent = change * 100 / abs(previous_close)
     return percent if percent.adjusted() >= _MOST_DIGITS else percent.quantize(_PERCENT_QUANTUM)
 

@@ -165,10 +165,11 @@ class QueryWorld:
         self,
         path: str,
         headers: Mapping[str, str] | None = None,
+        /,
         *,
         method: str = "GET",
         query: str | None = None,
-        **parameters: str | int,
+        **parameters: Any,
     ) -> Answer:
         """Ask, with parameters, or with a query as it is."""
         event = event_of(path, urlencode(parameters) if query is None else query, headers or {}, method)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
@@ -34,7 +36,7 @@ SCHEMA = schemathesis.openapi.from_asgi("/v1/openapi.json", asgi_of(WORLD.handle
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-def test_a_generated_request_is_answered_as_documented(case: schemathesis.Case) -> None:
+def test_a_generated_request_is_answered_as_documented(case: schemathesis.Case[Any]) -> None:
     # A schema cannot say that a cursor belongs to its query, and that a range ends after its start.
     case.call_and_validate(excluded_checks=[positive_data_acceptance])
     assert WORLD.log == []

@@ -8,7 +8,7 @@ from typing import Any
 from tests.fakes.query_ports import QueryWorld
 
 
-def walk(world: QueryWorld, path: str, name: str, **parameters: str | int) -> Iterator[list[Any]]:
+def walk(world: QueryWorld, path: str, name: str, **parameters: Any) -> Iterator[list[Any]]:
     """The items of each page, until there is no next one."""
     cursor: str | None = ""
     while cursor is not None:

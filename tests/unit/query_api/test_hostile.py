@@ -17,6 +17,7 @@ from query_api.routes import ENDPOINTS
 from quotes import is_symbol
 from tests.fakes.query_ports import NOW, Answer, QueryWorld
 from tests.support.openapi_answers import problems_of_problem
+from tests.support.query_bars import bar_row
 from tests.support.query_states import MINUTE, SECOND, alert_row, make_symbol, quote_row
 from tests.support.sizes import sized
 
@@ -83,11 +84,17 @@ TEXTS = [
 """Each is wrong as a limit, a choice and a cursor, and most of them as a time or a symbol."""
 
 
+ANY_TEXT = {"rule", "severity", "query", "type", "exchange", "group", "currencyCode", "unitId"}
+"""Filters, and what is ignored."""
+NUMBERS = ("start", "end", "from", "to")
+
+
 @pytest.fixture(scope="module")
 def world() -> QueryWorld:
     """A feed with something of everything."""
     world = QueryWorld()
     world.quotes.put(*(quote_row("AAPL", NOW - number * SECOND) for number in range(20)))
+    world.bars.put(*(bar_row("AAPL", NOW - number * MINUTE) for number in range(20)))
     world.alerts.put(*(alert_row(NOW - number * MINUTE, f"a{number}") for number in range(20)))
     world.calendars.put({"id": "symbols", "name": "AAPL", "calendar": "XNYS", "timezone": "America/New_York"})
     world.commit(world.lane("AAPL"), LaneState(clock=NOW, symbols={"AAPL": make_symbol()}))
@@ -96,11 +103,11 @@ def world() -> QueryWorld:
 
 def with_wrong_value(random_: random.Random, endpoint: Endpoint, _: QueryWorld) -> str | None:
     """A parameter of the endpoint with a value that is not allowed. A filter takes any text that can be decoded."""
-    names = sorted(endpoint.names - {"rule", "severity"})
+    names = sorted(endpoint.names - ANY_TEXT)
     if not names:
         return None
     name, text = random_.choice(names), random_.choice(TEXTS)
-    good = text.isascii() and text.isdigit() and len(text) <= 12 if name in ("start", "end") else is_symbol(text)
+    good = text.isascii() and text.isdigit() and len(text) <= 12 if name in NUMBERS else is_symbol(text)
     return None if good else f"{name}={text}"
 
 
@@ -182,7 +189,7 @@ def test_a_symbol_of_which_nothing_can_be_stored_is_refused(world: QueryWorld, t
 
 
 @pytest.mark.parametrize("position", [[], ["x"], ["", "", "", ""], ["2026-11-23"] * 4, ["a", "b"], ["~"]])
-@pytest.mark.parametrize("path", ["/v1/quotes/AAPL", "/v1/alerts"])
+@pytest.mark.parametrize("path", ["/v1/quotes/AAPL", "/v1/bars/AAPL", "/v1/alerts"])
 def test_a_forged_cursor_whose_checksum_is_right_is_refused(world: QueryWorld, path: str, position: list[str]) -> None:
     assert_is_clear(world.get(path, cursor=cursors.encode(f"{path}?", *position)), path)
 

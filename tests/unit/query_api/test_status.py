@@ -14,7 +14,7 @@ LANES = ("lane-00-of-02", "lane-01-of-02")
 
 def test_a_feed_that_is_well_has_no_problems() -> None:
     world = QueryWorld()
-    for number, lane in enumerate(LANES):
+    for number, name in enumerate(LANES):
         state = LaneState(
             clock=NOW - SECOND,
             complete_to=NOW - 2 * SECOND,
@@ -22,8 +22,8 @@ def test_a_feed_that_is_well_has_no_problems() -> None:
             arrival=NOW - number * SECOND,
             counts=(DayCounts("2026-11-22", 10, 1, 2), DayCounts("2026-11-23", 5 + number, 0, 1)),
         )
-        world.commit(lane, state)
-    lane = {
+        world.commit(name, state)
+    lane: dict[str, str | int] = {
         "lane": "lane-00-of-02",
         "symbols": 1,
         "stale": 0,

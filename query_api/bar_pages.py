@@ -1,0 +1,120 @@
+"""Pages of bars of any resolution, made of the minutes of a symbol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from indicators import Indicators
+from query_api.minutes import Minutes, bar_of, key_of
+from query_api.parameters import Range
+from query_api.ports import Item
+from query_api.resolutions import ONE_MINUTE, Bar, Resolution, Span, first_start, merged, span_of
+from quotes import to_iso
+
+WARM_UP_BARS = 200
+"""Indicators of coarser bars begin this many bars before the first bar of a page.
+
+Of what came before those, an average over 26 bars then holds less than a millionth."""
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+"""No bar is later."""
+_MILLISECOND = timedelta(milliseconds=1)
+_LAST_KEY = ":"
+
+
+class Group(NamedTuple):
+    """What one bar is made of."""
+
+    span: Span
+    row: Item
+    """The row of its first minute that was read, which is all of a bar of a minute."""
+    bars: list[Bar]
+    """The minutes of a coarser bar, in order of time. They take a tenth of the memory of their rows."""
+
+    def bar(self) -> Bar:
+        """The bar."""
+        return merged(self.bars, self.span.start) if self.bars else bar_of(self.row)
+
+
+class BarPage(NamedTuple):
+    """Bars in the order that was asked for."""
+
+    groups: list[Group]
+    has_more: bool
+    """Whether there may be more bars after the last one here."""
+
+
+class BarReader:
+    """Reads the bars of one symbol and one resolution."""
+
+    def __init__(self, minutes: Minutes, resolution: Resolution, zone: ZoneInfo) -> None:
+        self._minutes, self.resolution, self._zone = minutes, resolution, zone
+
+    def page(self, times: Range, limit: int, *, newest_first: bool) -> BarPage:
+        """Up to `limit` bars that begin in a range. Each is made of all its minutes, also of those past the range."""
+        first, last = self._keys(times)
+        expected = (limit + 1) * self.resolution.minutes
+        groups: list[Group] = []
+        for group in self._groups(first, last, newest_first=newest_first, expected=expected):
+            if len(groups) == limit:
+                return BarPage(groups, has_more=True)
+            groups.append(group)
+        if self._minutes.is_cut and len(groups) > 1:
+            del groups[-1]  # some of its minutes may be missing
+        return BarPage(groups, has_more=self._minutes.is_cut)
+
+    def is_open(self, group: Group) -> bool:
+        """Whether minutes of a bar may still change or come."""
+        open_minute = self._minutes.open_minute
+        if open_minute is not None and group.span.start <= open_minute < group.span.end:
+            return True
+        complete_to = self._minutes.complete_to
+        return self.resolution.minutes > 1 and complete_to is not None and complete_to < group.span.end
+
+    def values(self, bars: list[Bar]) -> list[dict[str, float]]:
+        """The indicators after each of some bars, which are in order of time."""
+        if not bars:
+            return []
+        symbol = self._minutes.state
+        split = None if symbol is None else symbol.split
+        before = self.page(Range(None, bars[0].start), WARM_UP_BARS, newest_first=True)
+        state = Indicators()
+        values: list[dict[str, float]] = []
+        for bar in [*(group.bar() for group in reversed(before.groups)), *bars]:
+            end = span_of(bar.start, self.resolution, self._zone).end
+            if split is not None and state.minute is not None and state.minute < split.time < end:
+                state = state.rescaled(split.new / split.old)
+            state = state.advanced(bar.start, float(bar.close), bar.volume)
+            values.append(state.values())
+        return values[len(before.groups) :]
+
+    def _keys(self, times: Range) -> tuple[str, str]:
+        """The first and the last minute of the bars that begin in a range."""
+        first, last = "0", _LAST_KEY
+        if times.start is not None:
+            first = to_iso(first_start(min(times.start, LATEST), self.resolution, self._zone))
+        if times.end is not None and times.end < LATEST:
+            end = first_start(times.end, self.resolution, self._zone)
+            last = to_iso(end - _MILLISECOND)
+        return first, last
+
+    def _groups(self, first: str, last: str, *, newest_first: bool, expected: int) -> Iterator[Group]:
+        group: Group | None = None
+        for item in self._minutes.read(first, last, newest_first=newest_first, expected=expected):
+            moment = datetime.fromisoformat(key_of(item))
+            if group is None or not group.span.start <= moment < group.span.end:
+                if group is not None:
+                    yield _in_order(group, newest_first=newest_first)
+                group = Group(span_of(moment, self.resolution, self._zone), item, [])
+            if self.resolution is not ONE_MINUTE:
+                group.bars.append(bar_of(item))
+        if group is not None:
+            yield _in_order(group, newest_first=newest_first)
+
+
+def _in_order(group: Group, *, newest_first: bool) -> Group:
+    if newest_first:
+        group.bars.reverse()
+    return group
