@@ -49,11 +49,13 @@ export class ApiError extends Error {
 }
 
 interface Fetched {
-  readonly body: unknown;
+  readonly text: string;
   readonly etag: string | null;
 }
 
 const TIMEOUT_SECONDS = 20;
+/** Reading and drawing an answer takes at most one part in so many of a viewer's time, however many symbols there are. */
+const REST = 4;
 
 export class Api {
   constructor(
@@ -97,7 +99,7 @@ export class Api {
   /** The answer to one request. Throws `ApiError`. */
   async get<T>(pathAndQuery: string, signal?: AbortSignal): Promise<T> {
     const fetched = await this.#fetch(pathAndQuery, null, signal);
-    return fetched?.body as T;
+    return parsed(fetched?.text ?? "") as T;
   }
 
   /**
@@ -120,19 +122,21 @@ export class Api {
         try {
           const fetched = await this.#fetch(pathAndQuery, etag, end.signal);
           if (end.signal.aborted) break;
-          failures = 0;
-          link.succeeded();
           if (fetched !== null) {
             etag = fetched.etag;
-            onData(fetched.body as T);
+            const began = performance.now();
+            onData(parsed(fetched.text) as T);
+            wait = Math.max(ms, REST * (performance.now() - began));
           }
+          failures = 0;
+          link.succeeded();
         } catch (error) {
           if (end.signal.aborted) break;
-          if (!(error instanceof ApiError)) throw error;
-          if (onError?.(error) || error.status === 401) break;
+          const failure = error instanceof ApiError ? error : faultOfPage(error);
+          if (onError?.(failure) || failure.status === 401) break;
           failures += 1;
-          wait = waitSeconds(failures, Math.random(), error.retryAfter) * 1_000;
-          link.failed(error.message, Date.now() + wait);
+          wait = waitSeconds(failures, Math.random(), failure.retryAfter) * 1_000;
+          link.failed(failure.message, Date.now() + wait);
         }
         await this.connection.pause(wait, failures > 0, end.signal);
       }
@@ -170,11 +174,15 @@ export class Api {
     else this.credentials.accepted();
     if (response.status === 304) return null;
     if (!response.ok) throw problem(response, text);
-    try {
-      return { body: parseJson(text), etag: response.headers.get("ETag") };
-    } catch {
-      throw new ApiError("The API sent an answer that is not JSON. Check that this page is served together with the API.", response.status);
-    }
+    return { text, etag: response.headers.get("ETag") };
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return parseJson(text);
+  } catch {
+    throw new ApiError("The API's answer is not JSON. Something else may answer at its address.", 0);
   }
 }
 
@@ -190,6 +198,12 @@ export function path(parts: readonly string[], query: Query = {}): string {
   }
   const text = parameters.toString();
   return `/${parts.map(encodeURIComponent).join("/")}${text && `?${text}`}`;
+}
+
+/** An answer that the view cannot show is a mistake of the page. It must not look like a feed that stands still. */
+function faultOfPage(error: unknown): ApiError {
+  console.error(error);
+  return new ApiError("This page cannot show the API's answer. Load the page again; it may be older than the API.", 0);
 }
 
 function unreachable(timedOut: boolean): string {

@@ -47,6 +47,10 @@ export class Auth implements Credentials {
     this.state = new Signal<LoginState>(config ? { kind: "out", message: WELCOME, failed: false } : { kind: "not-needed" });
   }
 
+  get canLogIn(): boolean {
+    return this.config !== null;
+  }
+
   /** Continues a login of this tab: it takes the issuer's answer from the address, or the tokens of before a reload. */
   async resume(): Promise<void> {
     if (this.config === null) return;

@@ -99,7 +99,7 @@ function viewSwitch(shell: Shell, app: App, auth: Auth): (moveFocus: boolean) =>
 }
 
 async function mountOf(route: Route, login: LoginState, auth: Auth): Promise<Mount> {
-  if (login.kind === "out") return (root) => mountLogin(root, login, () => auth.login());
+  if (login.kind === "out") return (root) => mountLogin(root, login, auth.canLogIn ? () => auth.login() : null);
   try {
     return (await VIEWS[route.view]()).mount;
   } catch {

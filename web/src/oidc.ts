@@ -113,6 +113,7 @@ export async function logoutAddress(config: AuthConfig, tokens: Tokens | null, r
   const url = new URL(endpoint);
   url.searchParams.set("client_id", config.clientId);
   url.searchParams.set("post_logout_redirect_uri", redirectUri);
+  url.searchParams.set("logout_uri", redirectUri); // Cognito's name for it
   if (tokens?.id) url.searchParams.set("id_token_hint", tokens.id);
   return url.href;
 }
@@ -128,6 +129,7 @@ async function discovered(config: AuthConfig): Promise<oauth.AuthorizationServer
   } catch {
     throw new LoginError(`The login service at ${config.issuer} cannot be reached. Try again in a minute.`);
   }
+  if (response.status >= 500) throw new LoginError(FAULT);
   try {
     const server = await oauth.processDiscoveryResponse(issuer, response);
     known = { issuer: config.issuer, server };

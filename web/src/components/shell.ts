@@ -43,16 +43,21 @@ export function createShell(root: HTMLElement, parts: ShellParts): Shell {
   const announce = (text: string): void => {
     live.textContent = text;
   };
+  const header = h(
+    "header",
+    { class: "header" },
+    h("div", { class: "header-row" }, brand(parts.config), nav, tools(parts)),
+    banner(parts.connection, announce),
+  );
+  // The headings of tables stick below the header, which is higher on a phone and while the banner is shown.
+  new ResizeObserver(() => {
+    document.documentElement.style.setProperty("--header", `${header.offsetHeight}px`);
+  }).observe(header);
   root.replaceChildren(
     h("a", { class: "skip", href: "#main", onclick: (event: Event) => skip(event, main) }, "Skip to the content"),
-    h(
-      "header",
-      { class: "header" },
-      h("div", { class: "header-row" }, brand(parts.config), nav, tools(parts)),
-      banner(parts.connection, announce),
-    ),
+    header,
     main,
-    footer(parts.config),
+    footer(),
     live,
   );
   return {
@@ -103,16 +108,19 @@ function tools({ connection, auth, theme, times, onZone }: ShellParts): HTMLElem
     themeButton.replaceChildren(theme.name === "dark" ? sun() : moon());
   };
   const logout = h("button", { class: "button quiet", type: "button", onclick: () => void auth.logout() }, "Log out");
-  const showLogout = (): void => void (logout.hidden = auth.state.value.kind !== "in");
+  const showLogin = (): void => {
+    logout.hidden = auth.state.value.kind !== "in";
+    status.hidden = auth.state.value.kind === "out";
+  };
   themeButton.addEventListener("click", () => theme.toggle());
   connection.state.onChange(showStatus);
   times.onZoneChange(showZone);
   theme.onThemeChange(showTheme);
-  auth.state.onChange(showLogout);
+  auth.state.onChange(showLogin);
   showStatus(connection.state.value);
   showZone();
   showTheme();
-  showLogout();
+  showLogin();
   return h("div", { class: "tools" }, status, zone, themeButton, logout);
 }
 
@@ -148,15 +156,14 @@ function banner(connection: Connection, announce: (text: string) => void): HTMLE
   return element;
 }
 
-function footer(config: Config): HTMLElement {
-  const simulated = config.stage === "demo" || config.stage === "mock";
+function footer(): HTMLElement {
   return h(
     "footer",
     { class: "footer" },
     h(
       "div",
       { class: "footer-row" },
-      h("span", {}, simulated ? "Prices may be simulated or delayed." : "Prices may be delayed. They are no advice to trade."),
+      h("span", {}, "Prices may be delayed or simulated. They are no advice to trade."),
       h(
         "span",
         {},

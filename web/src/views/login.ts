@@ -1,4 +1,4 @@
-/** The view in place of all others while nobody is logged in. */
+/** The view in place of all others while nobody is logged in. Without an issuer there is nowhere to log in. */
 
 import type { LoginState } from "../auth.ts";
 import { h, setText } from "../components/dom.ts";
@@ -6,13 +6,13 @@ import { h, setText } from "../components/dom.ts";
 export function mountLogin(
   root: HTMLElement,
   state: Extract<LoginState, { kind: "out" }>,
-  login: () => Promise<void>,
+  login: (() => Promise<void>) | null,
 ): () => void {
   const button = h("button", { class: "button primary", type: "button", "data-testid": "login" }, "Log in");
   button.addEventListener("click", () => {
     button.disabled = true;
     setText(button, "Going to the login service …");
-    void login().finally(() => {
+    void login?.().finally(() => {
       button.disabled = false;
       setText(button, "Log in");
     });
@@ -23,7 +23,7 @@ export function mountLogin(
       { class: "panel login", "aria-labelledby": "login-title" },
       h("h1", { id: "login-title" }, "Log in"),
       h("p", state.failed ? { class: "failure", role: "alert" } : {}, state.message),
-      button,
+      login && button,
     ),
   );
   return () => root.replaceChildren();

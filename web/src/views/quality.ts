@@ -1,7 +1,65 @@
-import type { Mount } from "../app.ts";
-import { h } from "../components/dom.ts";
+/** Data quality: what arrives, what is missing, what was refused, and what to do about it. */
 
-export const mount: Mount = (root) => {
-  root.append(h("h1", {}, "Quality"));
-  return () => root.replaceChildren();
+import "../styles/quality.css";
+
+import type { StatusAnswer, SymbolsAnswer } from "../answers.ts";
+import type { Mount } from "../app.ts";
+import { h, setText } from "../components/dom.ts";
+import { GapParts } from "../quality/gaps.ts";
+import { StaleParts } from "../quality/stale.ts";
+import { StatusParts } from "../quality/status.ts";
+
+const STATUS_MS = 2_000;
+const SYMBOLS_MS = 5_000;
+const AGES_EVERY = 5;
+
+export const mount: Mount = (root, route, app) => {
+  const status = new StatusParts(app);
+  const stale = new StaleParts(app);
+  const gaps = new GapParts(app, route.parameters.get("symbol") ?? "");
+  const asOf = h("p", { class: "muted" }, "Loading …");
+  let as_of: string | undefined;
+  const showAsOf = (): void => {
+    if (as_of !== undefined) setText(asOf, `The feed's own clock says ${app.times.format(as_of, "full")}.`);
+  };
+  root.append(
+    h(
+      "div",
+      { class: "quality-view" },
+      h("div", { class: "quality-head" }, h("h1", {}, "Data quality"), asOf),
+      status.problems,
+      status.lanes,
+      gaps.element,
+      h("div", { class: "quality-pair" }, stale.element, status.quarantine),
+      status.counts,
+    ),
+  );
+  let ticks = 0;
+  const ends = [
+    app.api.poll<StatusAnswer>("/v1/status", STATUS_MS, (answer) => {
+      as_of = answer.as_of;
+      showAsOf();
+      status.show(answer);
+    }),
+    app.api.poll<SymbolsAnswer>("/v1/symbols", SYMBOLS_MS, ({ symbols }) => {
+      gaps.setSymbols(symbols);
+      stale.show(symbols);
+    }),
+    app.times.onZoneChange(() => {
+      showAsOf();
+      status.showLanes();
+      stale.showTimes();
+      gaps.showTimes();
+    }),
+    app.onTick((now) => {
+      ticks += 1;
+      if (ticks % AGES_EVERY !== 0) return;
+      status.showLanes(now);
+      stale.showTimes(now);
+    }),
+  ];
+  return () => {
+    for (const end of ends) end();
+    gaps.stop();
+  };
 };
