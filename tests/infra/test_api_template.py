@@ -93,6 +93,9 @@ def test_a_browser_of_another_origin_may_read_only_if_it_is_named() -> None:
 
 
 class TestStage:
+    def test_is_the_only_one_and_has_each_change_at_once(self) -> None:
+        assert (properties("api", "Stage")["StageName"], properties("api", "Stage")["AutoDeploy"]) == ("$default", True)
+
     def test_has_a_rate_and_a_burst(self) -> None:
         settings = properties("api", "Stage")["DefaultRouteSettings"]
         assert settings["ThrottlingRateLimit"] == {"Ref": "ApiRate"}

@@ -41,6 +41,7 @@ class TestBucket:
 
 class TestDistribution:
     def test_speaks_http_3_and_begins_with_the_page(self) -> None:
+        assert DISTRIBUTION["Enabled"] is True
         assert (DISTRIBUTION["HttpVersion"], DISTRIBUTION["DefaultRootObject"]) == ("http2and3", "index.html")
 
     def test_takes_tls_1_2_and_later_with_a_domain(self) -> None:
@@ -80,6 +81,7 @@ class TestDistribution:
     def test_gets_its_records_in_a_hosted_zone(self, record: str, kind: str) -> None:
         assert ALL["web"]["Resources"][record]["Condition"] == "OwnRecords"
         declared = properties("web", record)
+        assert declared["HostedZoneId"] == {"Ref": "HostedZoneId"}
         assert (declared["Type"], declared["Name"]) == (kind, {"Ref": "DomainName"})
         assert declared["AliasTarget"]["DNSName"] == {"Fn::GetAtt": ["Distribution", "DomainName"]}
 
