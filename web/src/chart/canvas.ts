@@ -2,10 +2,12 @@
 
 import {
   CandlestickSeries,
+  type ChartOptions,
   createChartEx,
   createSeriesMarkers,
   createTextWatermark,
   CrosshairMode,
+  type DeepPartial,
   HistogramSeries,
   type IChartApiBase,
   type ISeriesApi,
@@ -270,7 +272,7 @@ export class CandleChart {
   }
 }
 
-function options({ resolution, palette, clock, timeText }: Look, narrow: boolean): object {
+function options({ resolution, palette, clock, timeText }: Look, narrow: boolean): DeepPartial<ChartOptions> {
   return {
     autoSize: true,
     layout: {

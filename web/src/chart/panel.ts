@@ -61,7 +61,7 @@ export class Panel {
     );
   }
 
-  /** Shows a text in place of the chart. Null removes it. */
+  /** Shows a text in place of the chart. Without content, the chart is seen. */
   setState(...content: readonly (Node | string)[]): void {
     this.#state.replaceChildren(...content);
     this.#state.hidden = content.length === 0;

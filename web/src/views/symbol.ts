@@ -41,7 +41,8 @@ class SymbolView {
   #feed: Feed;
   #latest: LatestAnswer | null = null;
   #picture: PanelPicture = { bars: [], empty: [], missing: [], marks: [], digits: 2, gaps: [] };
-  #alertsDrawn = -1;
+  /** Which alerts the table shows: how many are known, and from when on. */
+  #alertsDrawn = "";
   /** The exchange's zone that is drawn. */
   #timezone: string | undefined;
 
@@ -88,7 +89,7 @@ class SymbolView {
       this.app.times.onZoneChange(() => {
         this.#restyle(true);
         this.#header.showTimes();
-        this.#alertsDrawn = -1;
+        this.#alertsDrawn = "";
         this.#draw("many");
       }),
       this.app.onTick((now) => this.#header.showTimes(now)),
@@ -119,7 +120,7 @@ class SymbolView {
     if (resolution !== before.resolution) {
       this.#feed.stop();
       this.#feed = this.#newFeed();
-      this.#alertsDrawn = -1;
+      this.#alertsDrawn = "";
       this.#picture = { ...this.#picture, bars: [], empty: [], missing: [], marks: [], gaps: [] };
       this.#panel.setState(`Loading ${RESOLUTION_WORDS[resolution]} bars …`);
       this.#panel.draw(this.#picture);
@@ -161,9 +162,9 @@ class SymbolView {
     this.#showState();
     this.#showBars();
     this.#showHeader();
-    if (this.#alertsDrawn !== feed.alerts.length) {
-      this.#alertsDrawn = feed.alerts.length;
-      const oldest = feed.bars[0]?.start ?? 0;
+    const oldest = feed.bars[0]?.start ?? 0;
+    if (this.#alertsDrawn !== `${feed.alerts.length} ${oldest}`) {
+      this.#alertsDrawn = `${feed.alerts.length} ${oldest}`;
       this.#alerts.show(feed.alerts.filter((alert) => alert.time >= oldest), feed.timezone);
     }
   }
