@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Iterator
 
@@ -32,13 +33,25 @@ def private_page(page: Page, dashboard: Dashboard, issuer: OidcIssuer) -> Page:
         policy = answer.headers[POLICY].replace("connect-src 'self'", f"connect-src 'self' {issuer.url}")
         route.fulfill(response=answer, headers={**answer.headers, POLICY: policy})
 
+    def issuer_page(route: Route) -> None:
+        """Send the viewer back by a page, since Playwright hands over no request that follows a redirection."""
+        answer = route.fetch(max_redirects=0)
+        if "location" in answer.headers:
+            refresh = f'<meta http-equiv="refresh" content="0;url={html.escape(answer.headers["location"])}">'
+            route.fulfill(content_type="text/html", body=refresh)
+        else:
+            route.fulfill(response=answer)
+
     def api(route: Route) -> None:
         if route.request.headers.get("authorization", "").startswith("Bearer ey"):
             route.continue_()
         else:
             route.fulfill(status=401, body="{}")
 
+    # A page that a test has changed counts as one of the internet, which may not reach this machine unasked.
+    page.context.grant_permissions(["local-network-access"])
     page.route(lambda url: url.partition("?")[0] == f"{dashboard.url}/", document)
+    page.route(f"{issuer.url}/**", issuer_page)
     page.route("**/config.json", lambda route: route.fulfill(body=json.dumps(config)))
     page.route("**/v1/**", api)
     return page

@@ -59,7 +59,7 @@ class Dashboard:
 
     def start(self) -> None:
         """Start the program, and wait until it listens."""
-        options = {"api": self._api_url, "port": self._port, "stage": "test"}
+        options = {"api": self._api_url, "port": self._port, "stage": "demo"}
         self._process = DashboardProcess(options, os.environ, self._log, lambda _: None)
         self._process.__enter__()
         self.url = self._process.url.rstrip("/")
