@@ -27,7 +27,7 @@ from boto3.dynamodb.conditions import Key
 from benchmarks.canned_dynamodb import BARS, CLOSE, OPEN, SYMBOLS, running
 from quotes import to_iso
 
-ROUNDS = 5
+ROUNDS = 3
 """How often each is measured, in turn. The smallest result is reported, because disturbances only add to it."""
 REQUESTS = 20
 LATEST = 100

@@ -194,7 +194,7 @@ def _operation(endpoint: Endpoint, name: str, *, has_body: bool = True) -> dict[
             problems[str(status)] = {"$ref": f"#/components/responses/{kind}"} if has_body else {"description": text}
     return {
         "operationId": name,
-        "tags": [endpoint.path.split("/")[1]],
+        "tags": ["v1" if endpoint.path.startswith("/v1/") else "udf"],
         "summary": endpoint.summary if has_body else f"{endpoint.summary} Without the body.",
         "description": endpoint.description,
         "parameters": [_parameter(parameter) for parameter in endpoint.parameters],
