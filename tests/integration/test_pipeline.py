@@ -268,6 +268,7 @@ def test_the_demo_runs_under_the_deployed_policies_and_loses_nothing(replica_pyt
     assert figures["prices"] == "simulated prices"
     assert [(group["source"], group["symbols"]) for group in figures["groups"]] == [("synthetic", 24)]
     assert figures["alerts"] >= len(synthetic.SYMBOLS) // 2  # by the rules of the user
+    assert figures["alerts_unmatched"] == 0
     assert 0 < figures["latency_seconds"]["p50"] <= figures["latency_seconds"]["p99"]
     counted = query_rows(kept, "SELECT (SELECT count(*) FROM bars) AS b, (SELECT count(*) FROM alerts) AS a")
     assert counted == [{"b": figures["bars"], "a": figures["alerts"]}]
@@ -299,7 +300,7 @@ def test_bars_and_alerts_of_the_services_can_be_kept(pipeline: Pipeline, tmp_pat
         dynamodb.delete_item(TableName=table, Key=key)
     (tmp_path / "raw-data").mkdir()
     assert query_rows(tmp_path, "SELECT count(*) AS n FROM bars") == [{"n": evidence.bars}]
-    assert {row["id"] for row in query_rows(tmp_path, "SELECT id FROM alerts")} == evidence.alerts
+    assert {row["id"] for row in query_rows(tmp_path, "SELECT id FROM alerts")} == evidence.alerts.keys()
     [bar] = query_rows(tmp_path, "SELECT minute, close, rsi_14, volume FROM bars WHERE symbol = 'KEPT'")
     assert bar == {"minute": "2026-11-23 14:30:00", "close": Decimal(close), "rsi_14": Decimal(rsi), "volume": None}
     [kept] = query_rows(tmp_path, "SELECT symbols, subject, values FROM alerts WHERE id = 'x'")
