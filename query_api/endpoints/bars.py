@@ -64,7 +64,7 @@ def answer(request: Request, stores: Stores) -> Response:
         last = page.groups[-1].span
         cursor = cursors.encode(query_of(request, parameters), to_iso(last.start if newest_first else last.end))
     ends = [group.span.end for group in page.groups]
-    end = max(ends) if page.has_more and not newest_first else times.end
+    end = max(ends, default=None) if page.has_more and not newest_first else times.end
     cache = cache_of(minutes.settled(end and max([end, *ends])), request.now)
     if resolution is ONE_MINUTE and not is_csv:
         bars = [_minute(group.row, names, is_open=reader.is_open(group)) for group in page.groups]
