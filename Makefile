@@ -148,6 +148,7 @@ trials: $(DEV) ## Send a million quotes through a Kinesis that fails, and compar
 bench: $(DEV) build/peer/$(STAMP) ## Compare the CPU of a quote with that of other clients, as JSON lines (3 minutes).
 	@$(VENV)/bin/python -m benchmarks.delivery --peer-python build/peer/bin/python
 	@$(VENV)/bin/python -m benchmarks.processing
+	@$(VENV)/bin/python -m benchmarks.query
 
 ##@ Change it
 

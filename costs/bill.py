@@ -24,6 +24,10 @@ UTILISATION = 0.7
 """The share of the provisioned write units that is used on average. The rest takes bursts and retries."""
 LEAST_WRITE_CAPACITY = LEAST_READ_CAPACITY = 5
 """The units that each provisioned table has at least. Reads are taken not to need more."""
+PROVISIONED = ("DynamoDB rows", "DynamoDB bars", "DynamoDB states and marks", "DynamoDB reads")
+"""What provisioned tables are not billed for by the call. The table of the alerts is always on demand."""
+ALERT_BYTES, ALERT_DAYS = 500, 365
+"""The size of a stored alert, and how long it is kept (AlertTtlDays)."""
 BUSY = 0.7
 """The share of the time that a shard's function may be busy. With less to spare it could not catch up after a pause."""
 COLD_BYTES = 128 * KIB
@@ -35,7 +39,7 @@ RARE_METRICS = frozenset({"BatchesFailed", "Quarantined", "Repeated", "RulesRefu
 
 AWS bills a metric by the hour, for the hours in which it is sent: https://aws.amazon.com/cloudwatch/pricing/
 """
-SCALING_ALARMS = 4 * 8
+SCALING_ALARMS = 4 * 6
 """Application Auto Scaling makes four alarms for the writes and four for the reads of each provisioned table."""
 BILLED_ROTATIONS = 2
 """The first two yearly rotations of a key cost as much as the key, each, from then on. Later ones cost nothing."""
@@ -50,7 +54,7 @@ RECENT_DAYS = 7
 """The days that the view `recent_quotes` reads."""
 LISTED_AT_ONCE = 1_000
 """The objects that one request lists."""
-KMS_REQUESTS_A_SHARD, KMS_REQUESTS_OF_TABLES = 3, 3
+KMS_REQUESTS_A_SHARD, KMS_REQUESTS_OF_TABLES = 3, 4
 """KMS requests in five minutes. A shard needs a data key, which its writer and its reader decrypt. The tables need one
 request each."""
 SAMPLES_A_MINUTE = 2 * 80
@@ -192,7 +196,7 @@ def _requests(setup: Setup, plan: Plan, usage: Usage, prices: Prices) -> list[Li
     lines = [
         Line(name=item.name, kind="quotes", quantity=item.quantity, unit=item.unit, usd=item.usd)
         for item in items(usage, prices, plan.architecture)
-        if not (plan.tables == "provisioned" and item.name.startswith("DynamoDB"))
+        if not (plan.tables == "provisioned" and item.name in PROVISIONED)
         and not (plan.stream == "on-demand" and item.name == "Kinesis payload")
     ]
     if plan.stream == "on-demand":
@@ -227,6 +231,7 @@ def _storage(setup: Setup, plan: Plan, usage: Usage, prices: Prices) -> list[Lin
     row_byte_days = rows * (sizes.row + ITEM_OVERHEAD_BYTES) * plan.row_days
     bar_byte_days = bars * (sizes.bar + ITEM_OVERHEAD_BYTES) * plan.bar_days
     rows_gb, bars_gb = (byte_days / MONTH_DAYS / GIGABYTE for byte_days in (row_byte_days, bar_byte_days))
+    alerts_gb = usage.alert_writes * (ALERT_BYTES + ITEM_OVERHEAD_BYTES) * ALERT_DAYS / MONTH_DAYS / GIGABYTE
     archive_gb = usage.archive_bytes / GIGABYTE
     is_moved = usage.archive_bytes / usage.archive_puts >= COLD_BYTES
     warm_days = min(plan.archive_days, plan.cold_after_days) if is_moved else plan.archive_days
@@ -235,7 +240,8 @@ def _storage(setup: Setup, plan: Plan, usage: Usage, prices: Prices) -> list[Lin
     parts = [
         ("DynamoDB storage of rows", rows_gb, "dynamodb_storage_gb"),
         ("DynamoDB storage of bars", bars_gb, "dynamodb_ia_storage_gb"),
-        ("DynamoDB recovery", rows_gb + bars_gb, "dynamodb_recovery_gb"),
+        ("DynamoDB storage of alerts", alerts_gb, "dynamodb_storage_gb"),
+        ("DynamoDB recovery", rows_gb + bars_gb + alerts_gb, "dynamodb_recovery_gb"),
         ("S3 storage", archive_gb * warm_days / MONTH_DAYS, "s3_storage_gb"),
         ("S3 colder storage", archive_gb * cold_days / MONTH_DAYS, "s3_cold_storage_gb"),
         ("S3 moves to colder", usage.archive_puts if cold_days else 0, "s3_transition"),

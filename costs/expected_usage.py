@@ -55,6 +55,10 @@ VCPU_MB = 1769
 """The memory with which a function has a whole core:
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
 
+ALERTS_AN_HOUR = 0.7
+"""How many alerts a symbol raises in an hour, by the default rules. Three real shares raised 65 in a week. Each takes
+one write unit."""
+
 CALL_MS = {"s3": 30.0, "dynamodb": 6.0}
 """The duration of a call within the region. These are from memory; the figures of an AWS account would be better."""
 CPU_US = {"quote": 20.0, "row": 15.0}
@@ -159,6 +163,7 @@ def expected_usage(
         bar_writes=bars * math.ceil(sizes.bar / DYNAMODB_WRITE_UNIT_BYTES),
         state_writes=_state_writes(setup, sizes, commits, min(minutes, polls))
         + idle_commits * _units(setup, sizes.state, DYNAMODB_WRITE_UNIT_BYTES),
+        alert_writes=setup.symbols * minutes / 60 * ALERTS_AN_HOUR,
         # A lane's item, its checkpoint and its published mark.
         read_units=cold_starts
         * setup.lanes

@@ -38,11 +38,12 @@ class Call(msgspec.Struct, frozen=True):
 
 
 class Tables(msgspec.Struct, frozen=True, kw_only=True):
-    """The names of the three tables."""
+    """The names of the tables that the function writes."""
 
     quotes: str
     bars: str
     state: str
+    alerts: str
 
 
 def calls_of(lines: bytes) -> Iterator[Call]:
@@ -66,7 +67,12 @@ def metered(
     in the size that they have on AWS, because the emulator writes others.
     """
     count: dict[str, float] = dict.fromkeys(Usage.__struct_fields__, 0)
-    writes = {tables.quotes: "row_writes", tables.bars: "bar_writes", tables.state: "state_writes"}
+    writes = {
+        tables.quotes: "row_writes",
+        tables.bars: "bar_writes",
+        tables.state: "state_writes",
+        tables.alerts: "alert_writes",
+    }
     for call in calls:
         _add(count, call, writes)
     milliseconds = 0

@@ -26,6 +26,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """Write units of the bars table."""
     state_writes: float = 0
     """Write units of the state table, for states and published marks."""
+    alert_writes: float = 0
+    """Write units of the alerts table."""
     read_units: float = 0
     """Read units of all tables."""
     archive_puts: float = 0
@@ -37,11 +39,12 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     archive_bytes: float = 0
     log_bytes: float = 0
     alerts: float = 0
+    """Messages to the alerts topic."""
 
     @property
     def write_units(self) -> float:
         """The write units of all tables together."""
-        return self.row_writes + self.bar_writes + self.state_writes
+        return self.row_writes + self.bar_writes + self.state_writes + self.alert_writes
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -66,6 +69,7 @@ def items(usage: Usage, prices: Prices, architecture: str = "arm64") -> tuple[It
         item("DynamoDB rows", usage.row_writes, "dynamodb_write_on_demand"),
         item("DynamoDB bars", usage.bar_writes, "dynamodb_ia_write_on_demand"),
         item("DynamoDB states and marks", usage.state_writes, "dynamodb_write_on_demand"),
+        item("DynamoDB alerts", usage.alert_writes, "dynamodb_write_on_demand"),
         item("DynamoDB reads", usage.read_units, "dynamodb_read_on_demand"),
         item("S3 archive requests", usage.archive_puts, "s3_put"),
         item("S3 other requests", usage.other_puts, "s3_put"),

@@ -125,10 +125,7 @@ def mistakes(
     return found
 
 
-_LEAST = {
-    kind: tuple(f"{table}{kind}Capacity" for table in ("Quotes", "Bars", "State", "Alerts"))
-    for kind in ("Write", "Read")
-}
+_LEAST = {kind: tuple(f"{table}{kind}Capacity" for table in ("Quotes", "Bars", "State")) for kind in ("Write", "Read")}
 RELATED = frozenset(
     {
         "Latency",

@@ -254,19 +254,10 @@ class Processor:
         self._put_rows([quote for bar in bars if bar.line for quote in _quotes_in(bar.line)])
         self._bars.put([bar_row(bar, self._settings.bar_ttl_days) for bar in bars])
         counts["bars"] += len(bars)
-        alerts_of = {lane: [item.alert for item in items if item.alert] for lane, items in unpublished.items()}
-        self._stored_alerts.put(
-            [
-                stored
-                for lane, alerts in alerts_of.items()
-                # An earlier release committed a state without its arrival.
-                for stored in stored_alerts(
-                    alerts, states[lane].arrival or cause.arrival, self._settings.alert_ttl_days
-                )
-            ]
-        )
         for lane, items in unpublished.items():
-            alerts = alerts_of[lane]
+            alerts = [item.alert for item in items if item.alert]
+            arrival = states[lane].arrival or cause.arrival  # an earlier release committed no arrival
+            self._stored_alerts.put(stored_alerts(alerts, arrival, self._settings.alert_ttl_days))
             refused = self._alerts.publish(alerts)
             self._quarantine.put(
                 [message_of_alert(cause, alert, reason, self._settings.release) for alert, reason in refused]

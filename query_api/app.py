@@ -48,7 +48,8 @@ def _log(line: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-_application = Application(wire(from_environment(os.environ), os.environ), lambda: datetime.now(UTC), _log)
+stores = wire(from_environment(os.environ), os.environ)
+_application = Application(stores, lambda: datetime.now(UTC), _log)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001  (Lambda's signature)

@@ -11,7 +11,7 @@ from indicators import Indicators
 from query_api.minutes import Minutes, bar_of, key_of
 from query_api.parameters import Range
 from query_api.ports import Item
-from query_api.resolutions import ONE_MINUTE, Bar, Resolution, Span, first_start, merged, span_of
+from query_api.resolutions import MINUTE, ONE_MINUTE, Bar, Resolution, Span, first_start, merged, span_of
 from quotes import to_iso
 
 WARM_UP_BARS = 200
@@ -101,15 +101,20 @@ class BarReader:
         return first, last
 
     def _groups(self, first: str, last: str, *, newest_first: bool, expected: int) -> Iterator[Group]:
+        items = self._minutes.read(first, last, newest_first=newest_first, expected=expected)
+        if self.resolution is ONE_MINUTE:
+            for item in items:
+                minute = datetime.fromisoformat(key_of(item))
+                yield Group(Span(minute, minute + MINUTE), item, [])
+            return
         group: Group | None = None
-        for item in self._minutes.read(first, last, newest_first=newest_first, expected=expected):
-            moment = datetime.fromisoformat(key_of(item))
-            if group is None or not group.span.start <= moment < group.span.end:
+        for item in items:
+            bar = bar_of(item)
+            if group is None or not group.span.start <= bar.start < group.span.end:
                 if group is not None:
                     yield _in_order(group, newest_first=newest_first)
-                group = Group(span_of(moment, self.resolution, self._zone), item, [])
-            if self.resolution is not ONE_MINUTE:
-                group.bars.append(bar_of(item))
+                group = Group(span_of(bar.start, self.resolution, self._zone), item, [])
+            group.bars.append(bar)
         if group is not None:
             yield _in_order(group, newest_first=newest_first)
 

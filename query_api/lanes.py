@@ -21,6 +21,10 @@ class Lanes:
         self._table, self._count, self._monotonic = table, lanes, monotonic
         self._kept: dict[str, tuple[float, LaneState | None]] = {}
 
+    def forget(self) -> None:
+        """Read every lane again with the next request."""
+        self._kept.clear()
+
     def all(self) -> dict[str, LaneState]:
         """The states of all lanes that were ever committed, by partition key."""
         return self._read([partition_key(lane, self._count) for lane in range(self._count)])

@@ -49,6 +49,11 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         return frozenset(parameter.name for parameter in self.parameters if parameter.place == "query")
 
     @property
+    def is_about_a_symbol(self) -> bool:
+        """Whether the path or a parameter names the one symbol that the answer is about."""
+        return any(parameter.name == "symbol" and parameter.is_required for parameter in self.parameters)
+
+    @property
     def has_symbol(self) -> bool:
         """Whether the path names a symbol."""
         return self.path.endswith("/{symbol}")
@@ -185,11 +190,11 @@ def _operation(endpoint: Endpoint, name: str, *, has_body: bool = True) -> dict[
     }
     problems = {"304": {"description": "Nothing has changed since the answer that If-None-Match names."}}
     for kind, (status, text) in _PROBLEMS.items():
-        if kind != "NotFound" or endpoint.has_symbol:
+        if kind != "NotFound" or endpoint.is_about_a_symbol:
             problems[str(status)] = {"$ref": f"#/components/responses/{kind}"} if has_body else {"description": text}
     return {
         "operationId": name,
-        "tags": [endpoint.path.split("/")[1]],
+        "tags": ["v1" if endpoint.path.startswith("/v1/") else "udf"],
         "summary": endpoint.summary if has_body else f"{endpoint.summary} Without the body.",
         "description": endpoint.description,
         "parameters": [_parameter(parameter) for parameter in endpoint.parameters],

@@ -52,6 +52,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     gaps.ENDPOINT,
     udf.CONFIG,
     udf.TIME,
+    udf.WIDGETS,
     udf.SYMBOLS,
     udf.SYMBOL_INFO,
     udf.SEARCH,

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from aws_limits import MESSAGE_BATCH
+from lane_state import Alert
 from quotes import GoodLine, Identity, Quote, content_of, decode, from_iso
 from replica.event_source import Position, StreamReader
+
+_decode_alert = msgspec.json.Decoder(Alert).decode
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,8 +33,10 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """The contents in the archive under each identity, as `contents_of` returns them."""
     quarantined: Mapping[str, int]
     """The number of lines of each quarantine message, by the message's id."""
-    alerts: frozenset[str]
-    """The ids of the alerts that a subscriber of the topic received."""
+    alerts: Mapping[str, Alert]
+    """The alerts that a subscriber of the topic received, by id."""
+    stored_alerts: Mapping[str, Alert]
+    """The alerts in their table, by id."""
 
 
 class Findings(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +53,11 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     quarantined: int
     """Lines that the processor refused."""
     alerts: int
+    alerts_unmatched: int
+    """Alerts that the subscriber did not receive as they are in their table, or that only one of them has.
+
+    An alert that SNS refused is in the table and in the quarantine.
+    """
     bars: int
 
 
@@ -60,6 +71,7 @@ def audit(accepted: Collection[Identity], evidence: Evidence) -> Findings:
         out_of_order=_out_of_order(evidence.stream),
         quarantined=sum(evidence.quarantined.values()),
         alerts=len(evidence.alerts),
+        alerts_unmatched=_alerts_unmatched(evidence),
         bars=evidence.bars,
     )
 
@@ -101,6 +113,13 @@ def _out_of_order(stream: Iterable[Identity]) -> int:
     return count
 
 
+def _alerts_unmatched(evidence: Evidence) -> int:
+    refused = {id_.split("/alert/", 1)[1] for id_ in evidence.quarantined if "/alert/" in id_}
+    stored = {id_: alert for id_, alert in evidence.stored_alerts.items() if id_ not in refused}
+    ids = evidence.alerts.keys() | stored.keys()
+    return sum(evidence.alerts.get(id_) != stored.get(id_) for id_ in ids)
+
+
 class EvidenceReader:
     """Reads the evidence with boto3 clients, from the resources that a deployment's outputs name."""
 
@@ -125,7 +144,8 @@ class EvidenceReader:
             bars=sum(1 for _ in self._scan(self._outputs["BarsTable"], "#symbol")),
             archived=contents_of(self._archived()),
             quarantined=dict(self._quarantined),
-            alerts=frozenset(self._alerts),
+            alerts={id_: _decode_alert(body) for id_, body in self._alerts.items()},
+            stored_alerts={alert.id: alert for alert in map(_stored_alert, self._scan(self._outputs["AlertsTable"]))},
         )
 
     def new_alerts(self) -> list[str]:
@@ -178,6 +198,14 @@ class EvidenceReader:
             for message in messages:
                 yield message["Body"]
                 self._sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
+
+def _stored_alert(item: Mapping[str, Any]) -> Alert:
+    return Alert(
+        **{name: item[name]["S"] for name in ("id", "rule", "severity", "symbol", "timestamp", "subject")},
+        values={name: Decimal(value["N"]) for name, value in item["values"]["M"].items()},
+        symbols=tuple(symbol["S"] for symbol in item.get("symbols", {"L": []})["L"]),
+    )
 
 
 def _row_identity(item: Mapping[str, Any]) -> Identity:

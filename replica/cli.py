@@ -160,7 +160,7 @@ def demo(  # noqa: PLR0917  (options, by name)
         wanted = parameters.checked(typed, os.environ, datetime.now(UTC))
         console = _Console()
         result = run_demo(View(console), Steps(console), interrupts, wanted)
-    if result.lost or result.duplicated or result.out_of_order:
+    if result.lost or result.duplicated or result.out_of_order or result.alerts_unmatched:
         raise typer.Exit(1)
 
 

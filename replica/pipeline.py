@@ -129,7 +129,12 @@ class Pipeline:
         pages = logs.get_paginator("filter_log_events").paginate(
             logGroupName=outputs["LogGroup"], startTime=int(self._began_at * 1000)
         )
-        tables = Tables(quotes=outputs["QuotesTable"], bars=outputs["BarsTable"], state=outputs["StateTable"])
+        tables = Tables(
+            quotes=outputs["QuotesTable"],
+            bars=outputs["BarsTable"],
+            state=outputs["StateTable"],
+            alerts=outputs["AlertsTable"],
+        )
         return metered(
             calls_of(self.emulator.calls.read_bytes()),
             tables,

@@ -143,6 +143,7 @@ class View:
             ("lost", findings.lost, "accepted, but missing from the table or the archive", True),
             ("duplicated", findings.duplicated, "stored twice, under two revisions", True),
             ("out of order", findings.out_of_order, "arrived after a later quote of the same symbol", True),
+            ("alerts unmatched", findings.alerts_unmatched, "not the same in the table and at a subscriber", True),
             ("bars", findings.bars, "one-minute bars in the DynamoDB table", False),
             ("alerts", findings.alerts, "received by a subscriber", False),
             ("quarantined", findings.quarantined, "lines that the processor refused", False),

@@ -9,7 +9,7 @@ from query_api import cursors, json_text
 from query_api.bar_pages import WARM_UP_BARS, BarReader, Group
 from query_api.errors import unknown_symbol, wrong_parameter
 from query_api.http import Request, Response
-from query_api.minutes import MAX_MINUTES, Minutes
+from query_api.minutes import MAX_MINUTES, Minutes, key_of
 from query_api.openapi import (
     BOOLEAN,
     COUNT,
@@ -34,7 +34,7 @@ from query_api.openapi import (
 )
 from query_api.pages import cache_of, csv_page, position_of, query_of
 from query_api.parameters import Parameters, Range
-from query_api.ports import Stores
+from query_api.ports import Item, Stores
 from query_api.resolutions import ONE_DAY, ONE_MINUTE, RESOLUTIONS, Resolution
 from query_api.symbol_facts import SymbolFacts, facts_of
 from quotes import from_iso, to_iso
@@ -66,14 +66,30 @@ def answer(request: Request, stores: Stores) -> Response:
     ends = [group.span.end for group in page.groups]
     end = max(ends) if page.has_more and not newest_first else times.end
     cache = cache_of(minutes.settled(end and max([end, *ends])), request.now)
+    if resolution is ONE_MINUTE and not is_csv:
+        bars = [_minute(group.row, names, is_open=reader.is_open(group)) for group in page.groups]
+        return Response(body=_body(facts, resolution, bars, cursor), cache=cache)
     rows = _rows(page.groups, reader, facts, names, newest_first=newest_first)
     if is_csv:
         columns = [*_columns(resolution), *(names or ())]
         return csv_page(request, columns, [_cells(row, columns) for row in rows], cursor, cache)
-    bars = ",".join([_json(row, names) for row in rows])
+    return Response(body=_body(facts, resolution, [_json(row, names) for row in rows], cursor), cache=cache)
+
+
+def _body(facts: SymbolFacts, resolution: Resolution, bars: Sequence[str], cursor: str | None) -> bytes:
     currency = "" if facts.currency is None else f',"currency":{json_text.text(facts.currency)}'
-    head = f'{{"symbol":{json_text.text(request.symbol)},"resolution":"{resolution.name}","timezone":"{facts.timezone}"'
-    return Response(body=f'{head}{currency},"bars":[{bars}],{json_text.next_of(cursor)}}}'.encode(), cache=cache)
+    head = f'{{"symbol":{json_text.text(facts.symbol)},"resolution":"{resolution.name}","timezone":"{facts.timezone}"'
+    return f'{head}{currency},"bars":[{",".join(bars)}],{json_text.next_of(cursor)}}}'.encode()
+
+
+def _minute(item: Item, names: Sequence[str] | None, *, is_open: bool) -> str:
+    """A minute as JSON. Most answers hold hundreds, so it is written straight from the row."""
+    members = ",".join([f'"{name}":{item[name].N}' for name in _STORED if name in item])
+    open_mark = ',"is_open":true' if is_open else ""
+    if names is None:
+        return f'{{"start":"{key_of(item)}",{members}{open_mark}}}'
+    known = ",".join([f'"{name}":{item[name].N}' for name in names if name in item])
+    return f'{{"start":"{key_of(item)}",{members}{open_mark},"indicators":{{{known}}}}}'
 
 
 def _rest(times: Range, position: str, *, newest_first: bool) -> Range:
@@ -102,7 +118,8 @@ def _rows(
     newest_first: bool,
 ) -> list[Row]:
     if reader.resolution is ONE_MINUTE:
-        return [_minute_row(group, is_open=reader.is_open(group)) for group in groups]
+        stored = (*_STORED, *(names or ()))
+        return [_minute_row(group.row, stored, is_open=reader.is_open(group)) for group in groups]
     in_order = groups[::-1] if newest_first else groups
     bars = [group.bar() for group in in_order]
     values: Sequence[Mapping[str, float]] = reader.values(bars) if names else [{}] * len(bars)
@@ -124,15 +141,16 @@ def _rows(
     return rows[::-1] if newest_first else rows
 
 
-def _minute_row(group: Group, *, is_open: bool) -> Row:
-    item = group.row
-    row = {"start": json_text.value_of(item["minute"])}
-    row |= {name: json_text.value_of(value) for name, value in item.items() if name in _STORED}
-    return row | {"is_open": "true"} if is_open else row
+def _minute_row(item: Item, stored: Sequence[str], *, is_open: bool) -> Row:
+    row = {name: item[name].N or "0" for name in stored if name in item}
+    row["start"] = f'"{key_of(item)}"'
+    if is_open:
+        row["is_open"] = "true"
+    return row
 
 
 _MEMBERS = ("start", "day", "open", "high", "low", "close", "volume", "quotes", "is_open")
-_STORED = frozenset({"open", "high", "low", "close", "volume", "quotes", *NAMES})
+_STORED = ("open", "high", "low", "close", "volume", "quotes")
 
 
 def _json(row: Row, names: Sequence[str] | None) -> str:

@@ -63,6 +63,22 @@ def config(request: Request, stores: Stores) -> Response:
     )
 
 
+def widgets(request: Request, stores: Stores) -> Response:
+    """The widget of OpenBB Workspace that shows this data feed."""
+    Parameters(request.query, WIDGETS.names)
+    names = sorted(stores.calendars.all())
+    widget = {
+        "name": "stockstream",
+        "description": "Live and stored prices of stockstream.",
+        "category": "Prices",
+        "type": "advanced_charting",
+        "endpoint": "/udf",
+        "gridData": {"w": 20, "h": 20},
+        "data": {"defaultSymbol": names[0] if names else "", "updateFrequency": 5_000},
+    }
+    return _answer({"stockstream": widget})
+
+
 def time(request: Request, stores: Stores) -> Response:  # noqa: ARG001  (an endpoint)
     """The present, in Unix seconds."""
     Parameters(request.query, TIME.names)
@@ -300,6 +316,13 @@ CONFIG = Endpoint(
             "symbols_types": _CHOICE,
         }
     ),
+)
+WIDGETS = Endpoint(
+    path="/widgets.json",
+    answer=widgets,
+    summary="The widget of OpenBB Workspace that shows this data feed.",
+    description="OpenBB Workspace asks for it when the address of the API is added as a backend.",
+    schema={"type": "object"},
 )
 TIME = Endpoint(
     path="/udf/time",

@@ -78,7 +78,7 @@ class _Handler(QuietHandler):
         elif parts.path == "/.well-known/openid-configuration":
             self._answer(200, self._discovery())
         elif parts.path == "/jwks":
-            self._answer(200, {"keys": [_public_key()]})
+            self._answer(200, {"keys": [public_key()]})
         elif parts.path == "/authorize":
             self._authorize(query)
         elif parts.path == "/logout":
@@ -225,7 +225,8 @@ def _key() -> _Key:
     return _Key(modulus=p * q, secret=pow(65_537, -1, (p - 1) * (q - 1)))
 
 
-def _public_key() -> dict[str, str]:
+def public_key() -> dict[str, str]:
+    """The key as a JSON web key, with which others check the signatures."""
     key = _key()
     numbers = {"n": key.modulus.to_bytes(key.size, "big"), "e": key.exponent.to_bytes(3, "big")}
     return {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": "only"} | {k: _encoded(v) for k, v in numbers.items()}

@@ -56,6 +56,7 @@ def test_the_defaults_of_the_bill_are_those_of_the_templates() -> None:
         int(default("producer", name)) for name in ("Cpu", "Memory")
     )
     assert float(VARIABLES["PRODUCER_WATCHLIST_SECONDS"][0]) == bill.WATCHLIST_SECONDS
+    assert default("processor", "AlertTtlDays") == bill.ALERT_DAYS
     assert plan.tables == "on-demand"
     assert default("capacity", "CapacityTargetPercent") == 100 * bill.UTILISATION
     for kind, least in (("Read", bill.LEAST_READ_CAPACITY), ("Write", bill.LEAST_WRITE_CAPACITY)):

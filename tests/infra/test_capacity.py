@@ -7,11 +7,11 @@ import pytest
 from deployment.stacks import ALL_STACKS, PIPELINE
 from tests.support.templates import ALL, default, properties, resources
 
-TABLES = {"Quotes", "Bars", "State", "Alerts"}
+TABLES = {"Quotes", "Bars", "State"}
 """The tables, as outputs and parameters call them."""
 
 
-def test_every_table_but_the_calendars_has_a_capacity() -> None:
+def test_the_tables_that_are_written_all_day_have_a_capacity() -> None:
     provisioned = {
         name: table["Properties"]["ProvisionedThroughput"]["Fn::If"][1]
         for _, name, table in resources("AWS::DynamoDB::Table")
@@ -20,8 +20,11 @@ def test_every_table_but_the_calendars_has_a_capacity() -> None:
     assert {capacity["WriteCapacityUnits"]["Ref"] for capacity in provisioned.values()} == {
         f"{table}WriteCapacity" for table in TABLES
     }
-    assert {name for _, name, _ in resources("AWS::DynamoDB::Table")} - provisioned.keys() == {"Calendars"}
-    assert properties("storage", "Calendars")["BillingMode"] == "PAY_PER_REQUEST"
+    assert {name for _, name, _ in resources("AWS::DynamoDB::Table")} - provisioned.keys() == {
+        "StoredAlerts",
+        "Calendars",
+    }
+    assert {properties("storage", name)["BillingMode"] for name in ("StoredAlerts", "Calendars")} == {"PAY_PER_REQUEST"}
 
 
 @pytest.mark.parametrize("kind", ["Write", "Read"])

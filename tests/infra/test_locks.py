@@ -37,7 +37,7 @@ def test_what_is_added_for_tests_changes_no_pin() -> None:
     assert added == replica
 
 
-def test_the_wheel_holds_every_package() -> None:
+def test_the_wheel_holds_every_package_and_the_page() -> None:
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
     included = set(PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"])
-    assert included == packages | {"infra", "requirements/processor.txt", "requirements/query.txt"}
+    assert included == packages | {"infra", "requirements/processor.txt", "requirements/query.txt", "web/dist"}

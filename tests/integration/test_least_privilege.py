@@ -276,9 +276,12 @@ def test_the_query_function(strict: Emulator, outputs: Outputs) -> None:
     state = pack(LaneState(clock=NOW, complete_to=NOW, symbols={"AAPL": make_symbol()}))
     dynamodb = strict.client("dynamodb")
     dynamodb.put_item(TableName=outputs["StateTable"], Item={"lane": {"S": lane}, "state": {"B": state}})
-    calendar = {"id": "symbols", "name": "AAPL", "calendar": "XNYS", "timezone": "America/New_York"}
-    item = {name: {"S": value} for name, value in calendar.items()}
-    dynamodb.put_item(TableName=outputs["CalendarsTable"], Item=item)
+    place = {"timezone": "America/New_York"}
+    year = {"sessions": '[["2026-11-23","2026-11-23T14:30:00Z","2026-11-23T21:00:00Z"]]'}
+    year |= {"known_from": "2026-01-01", "known_to": "2026-12-31"}
+    for row in ({"id": "symbols", "name": "AAPL", "calendar": "XNYS"}, {"id": "XNYS", "name": "2026", **year}):
+        item = {name: {"S": value} for name, value in (row | place).items()}
+        dynamodb.put_item(TableName=outputs["CalendarsTable"], Item=item)
     with recorded(strict, principal) as proxy:
         environment = principal.environment(strict, proxy) | {
             "QUOTES_TABLE": outputs["QuotesTable"],

@@ -53,6 +53,7 @@ def test_metered_usage_is_what_can_be_read_back_and_what_was_expected(replica_py
 
     assert usage.row_writes == len(evidence.rows) == accepted
     assert usage.bar_writes == evidence.bars
+    assert usage.alert_writes == len(evidence.stored_alerts)
     assert usage.payload_units == sum(math.ceil(size / KINESIS_PAYLOAD_UNIT_BYTES) for size in records)
     assert usage.stream_bytes == sum(records)
     assert usage.archive_puts == len(objects) == usage.invocations == snapshot.batches

@@ -16,6 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from msgspec.structs import replace
 
@@ -36,6 +37,7 @@ from tests.support.queues import subscribed
 from tests.support.recorded_bars import PRICES, copy_days, recorded_bars
 from tests.support.sizes import sized
 from tests.support.sql_command import query_rows
+from tests.support.waiting import wait_until
 
 PATIENCE = 120.0
 LANES = 4
@@ -252,8 +254,9 @@ def demo(python: str, directory: Path, *arguments: str, **variables: str) -> sub
 def test_the_demo_runs_under_the_deployed_policies_and_loses_nothing(replica_python: str, tmp_path: Path) -> None:
     summary, rules, kept = tmp_path / "summary.json", tmp_path / "rules.toml", tmp_path / "kept"
     rules.write_text('[[rule]]\nkind = "price_move"\npercent = 0.01\n')
-    options = ("--seconds", "6", "--summary", str(summary), "--rules", str(rules), "--keep", str(kept))
+    options = ("--seconds", "8", "--summary", str(summary), "--rules", str(rules), "--keep", str(kept))
     run = demo(replica_python, tmp_path, *options, AUTH="true")
+    asked_while_it_runs(run)
     output, _ = run.communicate(timeout=PATIENCE)
     assert run.returncode == 0, output
     assert kept_archive.problem_of(kept) is None  # the next demo may replace what this one left
@@ -265,9 +268,21 @@ def test_the_demo_runs_under_the_deployed_policies_and_loses_nothing(replica_pyt
     assert figures["prices"] == "simulated prices"
     assert [(group["source"], group["symbols"]) for group in figures["groups"]] == [("synthetic", 24)]
     assert figures["alerts"] >= len(synthetic.SYMBOLS) // 2  # by the rules of the user
+    assert figures["alerts_unmatched"] == 0
     assert 0 < figures["latency_seconds"]["p50"] <= figures["latency_seconds"]["p99"]
     counted = query_rows(kept, "SELECT (SELECT count(*) FROM bars) AS b, (SELECT count(*) FROM alerts) AS a")
     assert counted == [{"b": figures["bars"], "a": figures["alerts"]}]
+
+
+def asked_while_it_runs(run: subprocess.Popen[str]) -> None:
+    """Ask the dashboard of a demo for what only the function's role can read."""
+    assert run.stdout
+    line = next(line for line in run.stdout if line.startswith("dashboard "))
+    with httpx.Client(base_url=line.split()[1].rstrip(","), trust_env=False, timeout=30) as dashboard:
+        wait_until(lambda: dashboard.get("/v1/latest").json().get("quotes"), "prices", seconds=PATIENCE)
+        answers = {path: dashboard.get(path) for path in ("/v1/quotes/AAPL", "/v1/alerts", "/v1/status", "/udf/config")}
+        assert {path: answer.status_code for path, answer in answers.items()} == dict.fromkeys(answers, 200)
+        assert dashboard.get("/config.json").json()["stage"] == "demo"
 
 
 def test_bars_and_alerts_of_the_services_can_be_kept(pipeline: Pipeline, tmp_path: Path) -> None:
@@ -285,7 +300,7 @@ def test_bars_and_alerts_of_the_services_can_be_kept(pipeline: Pipeline, tmp_pat
         dynamodb.delete_item(TableName=table, Key=key)
     (tmp_path / "raw-data").mkdir()
     assert query_rows(tmp_path, "SELECT count(*) AS n FROM bars") == [{"n": evidence.bars}]
-    assert {row["id"] for row in query_rows(tmp_path, "SELECT id FROM alerts")} == evidence.alerts
+    assert {row["id"] for row in query_rows(tmp_path, "SELECT id FROM alerts")} == evidence.alerts.keys()
     [bar] = query_rows(tmp_path, "SELECT minute, close, rsi_14, volume FROM bars WHERE symbol = 'KEPT'")
     assert bar == {"minute": "2026-11-23 14:30:00", "close": Decimal(close), "rsi_14": Decimal(rsi), "volume": None}
     [kept] = query_rows(tmp_path, "SELECT symbols, subject, values FROM alerts WHERE id = 'x'")

@@ -19,16 +19,18 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from deployment.deployer import Deployment
 from deployment.stacks import Outputs
 from lane_state import LaneState, pack
-from quotes import lane_of, partition_key
+from quotes import lane_of, partition_key, to_iso
 from replica import http_api
 from replica.emulator import Emulator
 from tests.fakes.query_ports import item_of
+from tests.support.query_bars import MINUTE, bar_row
 from tests.support.query_states import SECOND, alert_row, make_bar, make_symbol, quote_row
 from tests.support.sizes import sized
 
 LANES = 4
 NOW = datetime.now(UTC).replace(microsecond=0)
 QUOTES = [quote_row("^GSPC", NOW - number * SECOND, price=Decimal(100 + number) / 3) for number in range(7)]
+MINUTES = [bar_row("^GSPC", (NOW - number * MINUTE).replace(second=0)) for number in range(1, 25)]
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,8 @@ def api(emulator: Emulator, deployed: Outputs) -> Iterator[httpx.Client]:
         put("QuotesTable", row)
     for number in range(5):
         put("AlertsTable", alert_row(NOW - number * timedelta(hours=12), f"a{number}", symbols=["AAPL", "MSFT"]))
+    for row in MINUTES:
+        put("BarsTable", row)
     put("CalendarsTable", {"id": "symbols", "name": "^GSPC", "calendar": "XNYS", "timezone": "America/New_York"})
     symbol = make_symbol(event_time=NOW, price=QUOTES[0]["price"], bar=make_bar("^GSPC", NOW.replace(second=0)))
     state = pack(LaneState(clock=NOW, symbols={"^GSPC": symbol}))
@@ -87,6 +91,18 @@ def test_the_pages_of_quotes_are_the_rows_of_the_table(api: httpx.Client, order:
     assert [(quote["event_time"], quote["price"]) for quote in found] == [
         (row["timestamp"], row["price"]) for row in rows
     ]
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_the_pages_of_bars_are_the_minutes_of_the_table_and_the_open_one(api: httpx.Client, order: str) -> None:
+    found = walked(api, "/v1/bars/%5EGSPC", "bars", order=order, limit="10")
+    starts = [bar["start"] for bar in found]
+    assert starts == sorted(
+        {to_iso(NOW.replace(second=0)), *(row["minute"] for row in MINUTES)}, reverse=order == "desc"
+    )
+    assert [bar["start"] for bar in found if "is_open" in bar] == [to_iso(NOW.replace(second=0))]
+    coarse = walked(api, "/v1/bars/%5EGSPC", "bars", order=order, limit="2", resolution="5m")
+    assert sum(bar["quotes"] for bar in coarse) == sum(bar["quotes"] for bar in found)
 
 
 def test_the_pages_of_alerts_are_the_rows_of_all_days(api: httpx.Client) -> None:

@@ -88,7 +88,7 @@ def test_the_installed_command_needs_no_checkout(person: Person, package: Path) 
 
 def test_the_installed_command_serves_the_page(person: Person) -> None:
     variables = {"PATH": os.environ["PATH"], "HOME": str(person.directory)}
-    command = [person.command, "dashboard", "--api", "http://127.0.0.1:9", "--port", "0"]
+    command = [str(person.command), "dashboard", "--api", "http://127.0.0.1:9", "--port", "0"]
     with subprocess.Popen(command, cwd=person.directory, env=variables, stdout=subprocess.PIPE, text=True) as served:
         try:
             assert served.stdout is not None

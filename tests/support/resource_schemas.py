@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import regex  # type: ignore[import-untyped]
-from jsonschema import Draft7Validator, TypeChecker, ValidationError  # type: ignore[import-untyped]
-from jsonschema.validators import extend  # type: ignore[import-untyped]
+from jsonschema import Draft7Validator, TypeChecker, ValidationError
+from jsonschema.validators import extend
 
 from tests.support.templates import Template
 

@@ -11,6 +11,8 @@ import pytest
 from msgspec.structs import replace
 
 from aws_requests import ATTEMPTS, Service, Unavailable
+from costs.bill import ALERT_BYTES
+from costs.item_size import item_size
 from lane_state import Checkpoint, LaneState, Position, pack, pack_checkpoint, unpack_checkpoint
 from processor_lambda.adapters.dynamodb import DynamoAlertTable, DynamoBarTable, DynamoQuoteTable, DynamoStateTable
 from processor_lambda.errors import CommitConflict, PermanentFailure
@@ -116,6 +118,7 @@ def test_an_alert_is_an_item_with_exact_values(server: ScriptedServer, dynamodb:
         "values": {"M": {"price": {"N": "110.50"}}},
         "expires_at": {"N": "7"},
     }
+    assert item_size(one) < ALERT_BYTES, "the bill takes an alert to have this size"
     assert other["symbols"] == {"L": [{"S": "AAPL"}, {"S": "MSFT"}]}
     assert "expires_at" not in other
 

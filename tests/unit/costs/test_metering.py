@@ -197,6 +197,7 @@ def test_calls_become_billed_units() -> None:
         Call("kinesis:PutRecords", "stream", (300, 25_000, 25_001)),
         Call("dynamodb:BatchWriteItem", "q", (400, 1024, 1025)),
         Call("dynamodb:BatchWriteItem", "b", (90,)),
+        Call("dynamodb:BatchWriteItem", "a", (450, 500)),
         Call("dynamodb:PutItem", "s", (2_500,)),
         Call("dynamodb:PutItem", "another", (1,)),
         Call("dynamodb:BatchGetItem", "s", (0, 5_000)),
@@ -218,14 +219,15 @@ def test_calls_become_billed_units() -> None:
     ]
     usage = metered(
         calls_of(b"\n".join(map(msgspec.json.encode, calls))),
-        Tables(quotes="q", bars="b", state="s"),
+        Tables(quotes="q", bars="b", state="s", alerts="a"),
         quotes=7,
         function_log=log,
         producer_log_bytes=1_000,
         memory_mb=512,
     )
     assert (usage.quotes, usage.payload_units, usage.stream_bytes) == (7, 4, 50_301)
-    assert (usage.row_writes, usage.bar_writes, usage.state_writes, usage.write_units) == (4, 1, 3, 8)
+    assert (usage.row_writes, usage.bar_writes, usage.state_writes, usage.alert_writes) == (4, 1, 3, 2)
+    assert usage.write_units == 10
     assert (usage.read_units, usage.archive_puts, usage.archive_bytes, usage.other_puts) == (4, 1, 700, 2)
     assert (usage.invocations, usage.gb_seconds, usage.alerts, usage.configuration_gets) == (1, 0.125, 2, 1)
     assert usage.log_bytes == 1_000 + (len(log[1]) + 26) + (700 + 2 * 26)

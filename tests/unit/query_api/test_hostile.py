@@ -22,7 +22,6 @@ from tests.support.query_states import MINUTE, SECOND, alert_row, make_symbol, q
 from tests.support.sizes import sized
 
 REQUESTS = sized(700, 10_000)
-PATHS = [endpoint.path.replace("{symbol}", "AAPL") for endpoint in ENDPOINTS]
 TEXTS = [
     *(
         "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -13,9 +14,14 @@ from query_api.openapi import Endpoint, document
 from query_api.routes import ENDPOINTS
 from tests.fakes.query_ports import NOW, QueryWorld
 from tests.support.openapi_answers import problems_of_answer
+from tests.support.query_bars import bar_row, sessions_of
 from tests.support.query_states import MINUTE, alert_row, make_bar, make_symbol, quote_row
 
 OF_TABLES = [endpoint for endpoint in ENDPOINTS if endpoint.path.startswith("/v1/") and "openapi" not in endpoint.path]
+
+
+MARKS = ("/udf/marks", "/udf/timescale_marks")
+"""A symbol without anything has no marks."""
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +41,9 @@ def world() -> QueryWorld:
     world.quotes.put(quote_row("AAPL", NOW, 1, **everything), quote_row("AAPL", NOW - MINUTE))
     world.alerts.put(alert_row(NOW, "a"), alert_row(NOW, "b", symbols=["AAPL", "MSFT"]))
     world.calendars.put({"id": "symbols", "name": "AAPL", "calendar": "XNYS", "timezone": "America/New_York"})
+    session = ("2026-11-23", "2026-11-23 14:30", "2026-11-23 21:00")
+    world.calendars.put(sessions_of("XNYS", 2026, "America/New_York", [session]))
+    world.bars.put(bar_row("AAPL", NOW - 3 * MINUTE, sma_5=Decimal("271.5"), rsi_14=Decimal(50)))
     full = make_symbol(
         previous_close=Decimal(270), volume=7, currency="USD", exchange="NMS", bar=make_bar("AAPL", NOW - MINUTE)
     )
@@ -51,6 +60,14 @@ def world() -> QueryWorld:
     return world
 
 
+def needed(endpoint: Endpoint) -> dict[str, str]:
+    """Values of the parameters without which the endpoint answers nothing."""
+    examples = {"symbol": "AAPL", "symbols": "AAPL", "resolution": "5", "from": "0", "to": "1795791000"}
+    return {
+        each.name: examples[each.name] for each in endpoint.parameters if each.is_required and each.place == "query"
+    }
+
+
 def path_of(endpoint: Endpoint) -> str:
     return endpoint.path.replace("{symbol}", "AAPL")
 
@@ -62,13 +79,14 @@ def id_of(endpoint: Endpoint) -> str:
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=id_of)
 class TestEndpoint:
     def test_its_answer_is_as_documented(self, world: QueryWorld, endpoint: Endpoint) -> None:
-        answer = world.get(path_of(endpoint))
+        answer = world.get(path_of(endpoint), query=urlencode(needed(endpoint)))
         assert answer.status == 200
         assert problems_of_answer(endpoint.path, answer) == []
 
     def test_its_answer_without_data_is_as_documented(self, endpoint: Endpoint) -> None:
-        answer = QueryWorld().get(path_of(endpoint))
-        assert answer.status == (404 if endpoint.has_symbol else 200)
+        answer = QueryWorld().get(path_of(endpoint), query=urlencode(needed(endpoint)))
+        is_found = not endpoint.is_about_a_symbol or endpoint.path in MARKS
+        assert answer.status == (200 if is_found else 404)
         assert problems_of_answer(endpoint.path, answer) == []
 
     def test_its_csv_is_as_documented(self, world: QueryWorld, endpoint: Endpoint) -> None:
@@ -90,14 +108,15 @@ class TestEndpoint:
             schema = parameter.schema
             good = [*schema.get("enum", ()), *(schema[name] for name in ("minimum", "maximum") if name in schema)]
             for value in good if parameter.place == "query" else ():
-                answer = world.get(path_of(endpoint), **{parameter.name: value})
+                query = urlencode(needed(endpoint) | {parameter.name: value})
+                answer = world.get(path_of(endpoint), query=query)
                 assert answer.status == 200, (parameter.name, value)
                 assert problems_of_answer(endpoint.path, answer) == []
             for value in (schema[name] + by for name, by in (("minimum", -1), ("maximum", 1)) if name in schema):
                 assert world.get(path_of(endpoint), **{parameter.name: value}).status == 400, (parameter.name, value)
 
     def test_a_head_request_has_the_documented_statuses(self, world: QueryWorld, endpoint: Endpoint) -> None:
-        for query in ("", "nonsense=1"):
+        for query in (urlencode(needed(endpoint)), "", "nonsense=1"):
             answer = world.get(path_of(endpoint), method="HEAD", query=query)
             assert problems_of_answer(endpoint.path, answer, "head") == []
 

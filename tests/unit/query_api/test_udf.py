@@ -189,6 +189,12 @@ def test_marks_are_the_alerts_of_the_symbol(world: QueryWorld) -> None:
     assert [(mark["id"], mark["label"]) for mark in axis] == [("b", "P")]
 
 
+def test_openbb_workspace_finds_its_widget_beside_the_protocol(world: QueryWorld) -> None:
+    (widget,) = world.get("/widgets.json").json().values()
+    assert (widget["type"], widget["data"]["defaultSymbol"]) == ("advanced_charting", "AAPL")
+    assert world.get(f"{widget['endpoint']}/config").status == 200
+
+
 def test_the_time_is_that_of_the_server(world: QueryWorld) -> None:
     answer = world.get("/udf/time")
     assert (answer.body.decode(), answer.headers["content-type"]) == (str(seconds(NOW)), "text/plain")

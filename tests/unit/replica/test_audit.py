@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
+from lane_state import Alert
 from quotes import Identity, Quote, decode, encode
 from replica.audit import Evidence, audit, contents_of
 from replica.monitor import percentile
@@ -18,6 +19,9 @@ def identity(second: int, revision: int = 0, symbol: str = "AAPL") -> Identity:
     return Identity(symbol, START + timedelta(seconds=second), revision)
 
 
+ALERT = Alert(
+    id="x", rule="r", severity="info", symbol="AAPL", timestamp="t", subject="s", values={"price": Decimal("1.50")}
+)
 ACCEPTED = [identity(1), identity(2), identity(2, 1), identity(1, symbol="MSFT")]
 WHOLE = Evidence(
     stream=tuple(ACCEPTED),
@@ -25,7 +29,8 @@ WHOLE = Evidence(
     bars=2,
     archived={accepted: frozenset({repr(accepted).encode()}) for accepted in ACCEPTED},
     quarantined={"a": 1, "b": 4000},
-    alerts=frozenset({"x"}),
+    alerts={"x": ALERT},
+    stored_alerts={"x": ALERT},
 )
 
 
@@ -40,6 +45,15 @@ def test_a_quote_that_is_no_row_or_not_in_the_archive_is_lost_once() -> None:
     archived = {key: contents for key, contents in WHOLE.archived.items() if key != identity(2)}
     assert audit(ACCEPTED, replace(WHOLE, archived=archived)).lost == 1
     assert audit(ACCEPTED, replace(WHOLE, archived=archived, rows=WHOLE.rows - {identity(2)})).lost == 1
+
+
+def test_an_alert_that_is_not_stored_as_it_was_received_is_found() -> None:
+    other = replace(ALERT, values={"price": Decimal("1.51")})
+    assert audit(ACCEPTED, WHOLE).alerts_unmatched == 0
+    assert audit(ACCEPTED, replace(WHOLE, stored_alerts={})).alerts_unmatched == 1
+    assert audit(ACCEPTED, replace(WHOLE, stored_alerts={"x": other})).alerts_unmatched == 1
+    assert audit(ACCEPTED, replace(WHOLE, stored_alerts={"x": ALERT, "y": other})).alerts_unmatched == 1
+    assert audit(ACCEPTED, replace(WHOLE, alerts={}, quarantined={"stream/alert/x": 1})).alerts_unmatched == 0
 
 
 def test_one_content_under_two_revisions_is_a_duplicate() -> None:

@@ -13,7 +13,6 @@ export interface Bar {
   readonly low: Num;
   readonly close: Num;
   readonly volume: number | null;
-  readonly quotes: number | null;
   /** Whether later quotes may still change the bar. */
   readonly isOpen: boolean;
   readonly indicators: Readonly<Record<string, number>>;
@@ -64,7 +63,6 @@ function equal(one: Bar, other: Bar): boolean {
     one.low.text === other.low.text &&
     one.close.text === other.close.text &&
     one.volume === other.volume &&
-    one.quotes === other.quotes &&
     one.isOpen === other.isOpen &&
     sameIndicators(one.indicators, other.indicators)
   );

@@ -2,10 +2,12 @@
 
 import {
   CandlestickSeries,
+  type ChartOptions,
   createChartEx,
   createSeriesMarkers,
   createTextWatermark,
   CrosshairMode,
+  type DeepPartial,
   HistogramSeries,
   type IChartApiBase,
   type ISeriesApi,
@@ -64,6 +66,8 @@ type Line = ISeriesApi<"Line", Time>;
 type Histogram = ISeriesApi<"Histogram", Time>;
 
 const NARROW = 480;
+/** So many places are in view if there are fewer bars, so that the first bars of a feed are not tiny. */
+const FEW = 45;
 const HIDDEN = "transparent";
 const SHAPES = { critical: "arrowDown", warning: "square", info: "circle" } as const;
 
@@ -200,7 +204,9 @@ export class CandleChart {
 
   /** Moves to the newest bar. */
   showNewest(): void {
-    this.#chart.timeScale().resetTimeScale();
+    const places = this.#candles.data().length;
+    if (places < FEW) this.range = { from: places - FEW, to: places + 2 };
+    else this.#chart.timeScale().resetTimeScale();
   }
 
   /** Points at a bar, and moves the view if the bar is outside of it. */
@@ -266,7 +272,7 @@ export class CandleChart {
   }
 }
 
-function options({ resolution, palette, clock, timeText }: Look, narrow: boolean): object {
+function options({ resolution, palette, clock, timeText }: Look, narrow: boolean): DeepPartial<ChartOptions> {
   return {
     autoSize: true,
     layout: {

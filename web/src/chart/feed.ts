@@ -15,8 +15,11 @@ const LIVE = 5;
 const BARS_MS = 1_000;
 const ALERTS_MS = 5_000;
 const DAY = 86_400;
-/** The API answers questions about alerts for at most 400 days. */
-const ALERT_DAYS = 399;
+/** The API answers questions about alerts and sessions for at most 400 days. */
+const MOST_DAYS = 399;
+/** Alerts are polled for the days that the API answers by default. */
+const POLLED_DAYS = 7;
+const ALERTS = 1_000;
 /** Sessions are read this far ahead, so that bars of the next days have theirs. */
 const DAYS_AHEAD = 8;
 const RETRY_MS = 5_000;
@@ -42,13 +45,11 @@ export class Feed {
   sessions: readonly Session[] | null = null;
   timezone: string | undefined;
   currency = "";
-  /** Whether the oldest bar is loaded. */
-  complete = false;
 
   readonly #alerts = new Map<string, ChartAlert>();
   readonly #end = new AbortController();
   #stopBars = (): void => {};
-  #stopAlerts = (): void => {};
+  #stopAlerts: (() => void) | null = null;
   #next: string | null = null;
   #busy = false;
   #retryAt = 0;
@@ -65,16 +66,12 @@ export class Feed {
 
   start(): void {
     this.#load(PAGE);
-    const { symbol } = this.wanted;
-    this.#stopAlerts = this.api.poll<AlertsAnswer>(path(["v1", "alerts"], { symbol, limit: 200 }), ALERTS_MS, (answer) =>
-      this.#addAlerts(answer),
-    );
   }
 
   stop(): void {
     this.#end.abort();
     this.#stopBars();
-    this.#stopAlerts();
+    this.#stopAlerts?.();
   }
 
   /** Reads the bars again with other indicators. Until they arrive, the bars that are known stay. */
@@ -119,9 +116,15 @@ export class Feed {
         this.currency = answer.currency ?? "";
         this.#addPage(answer);
         this.#stopBars = this.api.poll<BarsAnswer>(this.#path({ limit: LIVE }), BARS_MS, (live) => void this.#addLive(live));
+        this.#stopAlerts ??= this.#pollAlerts();
       },
       (error) => this.#failed(error),
     );
+  }
+
+  #pollAlerts(): () => void {
+    const address = path(["v1", "alerts"], { symbol: this.wanted.symbol, limit: ALERTS });
+    return this.api.poll<AlertsAnswer>(address, ALERTS_MS, (answer) => this.#addAlerts(answer));
   }
 
   #failed(error: ApiError): boolean {
@@ -135,7 +138,6 @@ export class Feed {
   #addPage(answer: BarsAnswer): void {
     this.problem = "";
     this.#next = answer.next;
-    this.complete = answer.next === null;
     const page = this.#add(answer, "many");
     const [first, last] = [page.at(0), page.at(-1)];
     if (first && last) {
@@ -146,10 +148,18 @@ export class Feed {
   }
 
   async #addLive(answer: BarsAnswer): Promise<void> {
+    if (answer.timezone !== this.timezone) return this.#restart();
     const newest = this.bars.at(-1);
     const oldest = answer.bars.at(-1);
     if (newest && oldest && answer.next !== null && seconds(oldest.start) > newest.start) await this.#catchUp(newest.start);
     if (!this.#end.signal.aborted) this.#add(answer);
+  }
+
+  /** Reads everything again: the exchange's zone has become known, and with it other bars of hours and days. */
+  #restart(): void {
+    this.bars = [];
+    this.sessions = null;
+    this.#load(PAGE);
   }
 
   /** Reads the bars that closed while nobody looked. */
@@ -178,23 +188,32 @@ export class Feed {
     if (this.#alerts.size > known) this.onChange("many");
   }
 
+  /** Reads the alerts of a page that the poll does not answer. */
   async #loadAlerts(from: number, to: number): Promise<void> {
-    const start = timeText(Math.max(from, to - ALERT_DAYS * DAY));
+    const polled = (this.bars.at(-1)?.start ?? to) - POLLED_DAYS * DAY;
+    if (from >= polled) return;
+    const start = timeText(Math.max(from, to - MOST_DAYS * DAY));
     await this.#extra(async (signal) => {
-      const query = { symbol: this.wanted.symbol, start, end: timeText(to), limit: 1_000 };
+      const query = { symbol: this.wanted.symbol, start, end: timeText(to), limit: ALERTS };
       this.#addAlerts(await this.api.alerts(query, signal));
     });
   }
 
+  /** Reads the sessions from a time on, up to those that are known. */
   async #loadSessions(from: number): Promise<void> {
-    const known = this.sessions?.[0];
-    if (known && known.opens <= from) return;
-    const to = (this.bars.at(-1)?.start ?? from) + DAYS_AHEAD * DAY;
+    let end = this.sessions?.[0]?.opens ?? (this.bars.at(-1)?.start ?? from) + DAYS_AHEAD * DAY;
     await this.#extra(async (signal) => {
-      const range = { start: timeText(from - DAY), end: timeText(to) };
-      const answer = await this.api.sessions(this.wanted.symbol, range, signal);
-      this.sessions = answer.sessions.length > 0 ? answer.sessions.map(chartSession) : null;
-      this.onChange("many");
+      while (end > from) {
+        const start = Math.max(from - DAY, end - MOST_DAYS * DAY);
+        const range = { start: timeText(start), end: timeText(end) };
+        const found = (await this.api.sessions(this.wanted.symbol, range, signal)).sessions.map(chartSession);
+        const known = this.sessions ?? [];
+        const earlier = found.filter((each) => known[0] === undefined || each.opens < known[0].opens);
+        if (earlier.length === 0) return;
+        this.sessions = [...earlier, ...known];
+        this.onChange("many");
+        end = start;
+      }
     });
   }
 

@@ -45,7 +45,6 @@ export class Header {
     this.#quote = quote;
     this.#timezone = timezone;
     setText(this.#price, price(quote.price));
-    // The zeros that line the price up are drawn by CSS, so that the text stays the number as it is stored.
     this.#price.dataset.zeros = missingZeros(quote.price.text, digits);
     setText(this.#currency, quote.currency ?? "");
     const moved = quote.change?.value ?? 0;

@@ -1,10 +1,10 @@
 /** The values that stand in the corner of a chart: of the bar at the pointer, or of the newest. */
 
 import { h } from "../components/dom.ts";
-import { price } from "../format.ts";
 import type { Bar } from "./bars.ts";
 import type { Look } from "./canvas.ts";
 import { indicatorDigits } from "./indicators.ts";
+import { padded } from "./precision.ts";
 
 export interface Legend {
   /** The rows of the main pane. */
@@ -13,9 +13,16 @@ export interface Legend {
   readonly panes: Readonly<Record<string, string>>;
 }
 
-export function legend(bar: Bar | null, look: Look, digits: number, count: (value: number) => string): Legend {
+/** `values` is the bar whose indicators are shown: an open bar has none, so those of the last closed bar stand for it. */
+export function legend(
+  bar: Bar | null,
+  values: Bar | null,
+  look: Look,
+  digits: number,
+  count: (value: number) => string,
+): Legend {
   const { shown, palette } = look;
-  const value = (name: string): string => bar?.indicators[name]?.toFixed(indicatorDigits(name, digits)) ?? "–";
+  const value = (name: string): string => values?.indicators[name]?.toFixed(indicatorDigits(name, digits)) ?? "–";
   const item = (label: string, text: string, color?: string): HTMLElement => {
     const element = h("span", { class: "legend-item" }, h("b", {}, label), ` ${text}`);
     if (color) element.style.color = color;
@@ -27,17 +34,17 @@ export function legend(bar: Bar | null, look: Look, digits: number, count: (valu
     const prices = h(
       "span",
       { class: `legend-row ${trend}` },
-      item("O", price(bar.open)),
-      item("H", price(bar.high)),
-      item("L", price(bar.low)),
-      item("C", price(bar.close)),
+      item("O", padded(bar.open, digits)),
+      item("H", padded(bar.high, digits)),
+      item("L", padded(bar.low, digits)),
+      item("C", padded(bar.close, digits)),
       item("V", bar.volume === null ? "–" : count(bar.volume)),
     );
     rows.push(prices);
   }
   const lines = shown.smaSizes.map((size) => item(`SMA ${size}`, value(`sma_${size}`), palette.sma[size]));
   if (shown.bollinger) {
-    lines.push(item("Bollinger", `${value("bollinger_lower")} – ${value("bollinger_upper")}`, palette.bollinger));
+    lines.push(item("Bollinger", `${value("bollinger_lower")} to ${value("bollinger_upper")}`, palette.bollinger));
   }
   if (lines.length > 0) rows.push(h("span", { class: "legend-row" }, ...lines));
   return {

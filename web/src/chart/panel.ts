@@ -61,7 +61,7 @@ export class Panel {
     );
   }
 
-  /** Shows a text in place of the chart. Null removes it. */
+  /** Shows a text in place of the chart. Without content, the chart is seen. */
   setState(...content: readonly (Node | string)[]): void {
     this.#state.replaceChildren(...content);
     this.#state.hidden = content.length === 0;
@@ -79,6 +79,7 @@ export class Panel {
     });
     this.#chart.draw(this.#picture);
     if (range !== null) this.#chart.range = range;
+    else this.#chart.showNewest();
     this.#describe();
   }
 
@@ -204,7 +205,8 @@ export class Panel {
     if (!this.#look || !bar) return this.#legend.replaceChildren();
     const pointed = this.#pointed;
     const missing = pointed !== null && bar.time !== pointed;
-    const { rows, panes } = legend(missing ? null : bar, this.#look, this.#picture.digits, this.words.count);
+    const [shown, values] = missing ? [null, null] : [bar, bar.isOpen ? (this.#picture.bars.at(-2) ?? bar) : bar];
+    const { rows, panes } = legend(shown, values, this.#look, this.#picture.digits, this.words.count);
     const when = pointed === null ? "" : `${this.#look.timeText(pointed)}${missing ? ": no bar" : ""}`;
     this.#legend.replaceChildren(...(when ? [h("span", { class: "legend-time" }, when)] : []), ...rows);
     this.#chart?.label(panes);

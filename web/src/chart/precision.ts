@@ -1,6 +1,6 @@
 /** How many digits a price scale shows. Pure. */
 
-import { decimals } from "../numbers.ts";
+import { decimals, type Num } from "../numbers.ts";
 
 const MOST_DIGITS = 8;
 
@@ -12,6 +12,11 @@ export function scaleDigits(texts: Iterable<string>): number {
   let digits = 0;
   for (const text of texts) digits = Math.max(digits, decimals(text));
   return Math.min(digits, MOST_DIGITS);
+}
+
+/** A price with all digits of its scale, such as 231.10. */
+export function padded({ text }: Num, digits: number): string {
+  return text + missingZeros(text, digits);
 }
 
 /** The zeros that a price lacks beside others with `digits`: "0" for 231.1 and 2. */

@@ -6,6 +6,7 @@ import { count, words } from "../format.ts";
 import type { Bar } from "./bars.ts";
 import { type Column, indicatorDigits } from "./indicators.ts";
 import type { ChartAlert } from "./marks.ts";
+import { missingZeros } from "./precision.ts";
 
 const ROWS = 60;
 const ALERT_ROWS = 50;
@@ -42,16 +43,15 @@ export class BarTable {
       if (same && bar === this.#drawn[row]) return;
       const element = this.#body.rows[row]!;
       element.classList.toggle("is-open", bar.isOpen);
+      const prices = [bar.open, bar.high, bar.low, bar.close].map((price) => price.text);
       const texts = [
         timeText(bar),
-        bar.open.text,
-        bar.high.text,
-        bar.low.text,
-        bar.close.text,
+        ...prices,
         bar.volume === null ? "–" : count(bar.volume),
         ...columns.map(({ name }) => bar.indicators[name]?.toFixed(indicatorDigits(name, digits)) ?? "–"),
       ];
       texts.forEach((text, cell) => setText(element.cells[cell]!, text));
+      prices.forEach((price, index) => (element.cells[index + 1]!.dataset.zeros = missingZeros(price, digits)));
     });
     this.#drawn = newest;
   }

@@ -34,7 +34,6 @@ export function chartBar(bar: answers.Bar, place: (time: number) => number): Bar
     low: bar.low,
     close: bar.close,
     volume: bar.volume?.value ?? null,
-    quotes: bar.quotes?.value ?? null,
     isOpen: bar.is_open ?? false,
     indicators: Object.fromEntries(Object.entries(bar.indicators ?? {}).map(([name, number]) => [name, number.value])),
   };

@@ -59,7 +59,7 @@ export class QuoteRow {
       this.#state.className = quote.freshness === "fresh" ? "live" : `badge ${quote.freshness}`;
       setText(this.#state, STATES[quote.freshness]);
     }
-    this.sparkline.showPrice(quote.price.value, quote.price.text);
+    this.sparkline.showPrice(quote.price, direction);
     if (before && before.price.value !== quote.price.value) this.#flash();
   }
 

@@ -57,7 +57,7 @@ export function createShell(root: HTMLElement, parts: ShellParts): Shell {
     h("a", { class: "skip", href: "#main", onclick: (event: Event) => skip(event, main) }, "Skip to the content"),
     header,
     main,
-    footer(parts.config),
+    footer(),
     live,
   );
   return {
@@ -156,15 +156,14 @@ function banner(connection: Connection, announce: (text: string) => void): HTMLE
   return element;
 }
 
-function footer(config: Config): HTMLElement {
-  const simulated = config.stage === "demo" || config.stage === "mock";
+function footer(): HTMLElement {
   return h(
     "footer",
     { class: "footer" },
     h(
       "div",
       { class: "footer-row" },
-      h("span", {}, simulated ? "Prices may be simulated or delayed." : "Prices may be delayed. They are no advice to trade."),
+      h("span", {}, "Prices may be delayed or simulated. They are no advice to trade."),
       h(
         "span",
         {},

@@ -1,6 +1,7 @@
 /** The sparklines of a table: each loads when its row comes into view, a few at a time. */
 
 import { type Api, ApiError } from "../api.ts";
+import type { Num } from "../numbers.ts";
 import { lastSession, pathOf } from "../sparkline.ts";
 import { svg } from "./dom.ts";
 
@@ -13,8 +14,8 @@ const REFRESH_MS = 5 * 60_000;
 
 export interface Sparkline {
   readonly element: SVGSVGElement;
-  /** Moves the end of the line to the newest price. */
-  showPrice(value: number, text: string): void;
+  /** Moves the end of the line to the newest price. The line has the colour of the change: above, below or at 0. */
+  showPrice(price: Num, change: number): void;
 }
 
 interface Line extends Sparkline {
@@ -47,19 +48,15 @@ export class Sparklines {
     const element = svg("svg", { class: "sparkline", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, width: WIDTH, height: HEIGHT }, path);
     element.setAttribute("aria-hidden", "true");
     let closes: readonly number[] = [];
-    let price: number | null = null;
-    let text = "";
+    let price: Num | null = null;
     const draw = (): void => {
-      const values = price === null || closes.length === 0 ? closes : [...closes.slice(0, -1), price];
+      const values = price === null || closes.length === 0 ? closes : [...closes.slice(0, -1), price.value];
       path.setAttribute("d", pathOf(values, WIDTH, HEIGHT));
       const first = values[0];
-      const last = values.at(-1);
-      element.classList.toggle("rising", first !== undefined && last !== undefined && last > first);
-      element.classList.toggle("falling", first !== undefined && last !== undefined && last < first);
       if (first === undefined) return;
       element.setAttribute("role", "img");
       element.removeAttribute("aria-hidden");
-      element.setAttribute("aria-label", `${symbol}: from ${first} to ${text || last}, low ${Math.min(...values)}, high ${Math.max(...values)}`);
+      element.setAttribute("aria-label", `${symbol}: from ${first} to ${price?.text ?? values.at(-1)}, low ${Math.min(...values)}, high ${Math.max(...values)}`);
     };
     const line: Line = {
       symbol,
@@ -69,10 +66,11 @@ export class Sparklines {
         closes = loaded;
         draw();
       },
-      showPrice: (value, shown) => {
-        if (value === price) return;
-        price = value;
-        text = shown;
+      showPrice: (newest, change) => {
+        element.classList.toggle("rising", change > 0);
+        element.classList.toggle("falling", change < 0);
+        if (newest.text === price?.text) return;
+        price = newest;
         if (closes.length > 0) draw();
       },
     };

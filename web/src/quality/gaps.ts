@@ -141,9 +141,10 @@ export class GapParts {
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof ApiError)) throw error;
+      const unknown = error.kind === "sessions-unknown";
       const cells = this.#rows.get(symbol)?.cells;
-      if (cells) setText(cells[cells.length - 1]!, error.message);
-      if (symbol === this.chosen) this.#detail.replaceChildren(h("p", { class: "failure" }, error.message));
+      if (cells) setText(cells[cells.length - 1]!, unknown ? "sessions unknown" : "no answer");
+      if (symbol === this.chosen) this.#detail.replaceChildren(h("p", { class: unknown ? "muted" : "failure" }, error.message));
     }
   }
 
@@ -209,6 +210,7 @@ function axis(span: Span, clock: (time: number) => number): HTMLElement {
   const marks = hourMarks(span, 8, offset).map(({ time, at }) => {
     const mark = h("span", {}, new Date((time + offset) * 1_000).toISOString().slice(11, 16));
     mark.style.left = `${100 * at}%`;
+    mark.dataset.edge = at < 0.03 ? "start" : at > 0.97 ? "end" : "none";
     return mark;
   });
   return h("div", { class: "strip-axis", "aria-hidden": "true" }, ...marks);

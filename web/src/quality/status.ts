@@ -51,8 +51,8 @@ export class StatusParts {
   /** Writes the lanes again: their ages grow, and the zone may have changed. */
   showLanes(now = Date.now()): void {
     const lanes = this.#status?.lanes ?? [];
-    const time = (text: string | undefined): HTMLElement => {
-      if (text === undefined) return h("span", { class: "muted" }, "never");
+    const time = (text: string | null | undefined): HTMLElement => {
+      if (!text) return h("span", { class: "muted" }, "never");
       const age = (now - Date.parse(text)) / 1_000;
       const ago = h("span", { class: age > QUIET_SECONDS ? "ago is-old" : "ago" }, `${duration(age)} ago`);
       return h("span", {}, this.app.times.format(text, age > 86_400 ? "minute" : "time"), " ", ago);
@@ -69,8 +69,9 @@ export class StatusParts {
   #showProblems(problems: readonly string[]): void {
     const bad = problems.length > 0;
     this.problems.classList.toggle("has-problems", bad);
+    this.problems.classList.toggle("is-fine", !bad);
     this.problems.replaceChildren(
-      h("h2", {}, bad ? "Needs attention" : "Everything is in order"),
+      h("h2", {}, bad ? "Needs attention" : "Nothing needs attention"),
       bad
         ? h("ul", {}, ...problems.map((problem) => h("li", {}, problem)))
         : h("p", { class: "muted" }, "Each lane receives quotes, no symbol is stale, and the quarantine is empty."),

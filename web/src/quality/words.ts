@@ -58,10 +58,11 @@ export const COUNTS: Explanation = {
   runbook: ["ClockWrong", "StreamGap"],
 };
 
-/** A share of a whole in percent, such as "0.3 %". Nothing of nothing is "0 %". */
+/** A share of a whole in percent, such as "0.3 %". It rounds neither something to nothing nor almost all to all. */
 export function shareText(part: number, whole: number): string {
   if (part === 0 || whole === 0) return "0 %";
   const percent = (100 * part) / whole;
   if (percent < 0.1) return "under 0.1 %";
+  if (percent > 99 && part < whole) return "over 99 %";
   return `${percent.toFixed(percent < 10 ? 1 : 0)} %`;
 }

@@ -20,7 +20,7 @@ export const mount: Mount = (root, route, app) => {
   const asOf = h("p", { class: "muted" }, "Loading …");
   let as_of: string | undefined;
   const showAsOf = (): void => {
-    if (as_of !== undefined) setText(asOf, `The feed's own clock says ${app.times.format(as_of, "full")}.`);
+    if (as_of) setText(asOf, `The feed's own clock says ${app.times.format(as_of, "full")}.`);
   };
   root.append(
     h(

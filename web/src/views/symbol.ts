@@ -41,7 +41,10 @@ class SymbolView {
   #feed: Feed;
   #latest: LatestAnswer | null = null;
   #picture: PanelPicture = { bars: [], empty: [], missing: [], marks: [], digits: 2, gaps: [] };
-  #alertsDrawn = -1;
+  /** Which alerts the table shows: how many are known, and from when on. */
+  #alertsDrawn = "";
+  /** The exchange's zone that is drawn. */
+  #timezone: string | undefined;
 
   constructor(
     root: HTMLElement,
@@ -86,7 +89,7 @@ class SymbolView {
       this.app.times.onZoneChange(() => {
         this.#restyle(true);
         this.#header.showTimes();
-        this.#alertsDrawn = -1;
+        this.#alertsDrawn = "";
         this.#draw("many");
       }),
       this.app.onTick((now) => this.#header.showTimes(now)),
@@ -117,7 +120,7 @@ class SymbolView {
     if (resolution !== before.resolution) {
       this.#feed.stop();
       this.#feed = this.#newFeed();
-      this.#alertsDrawn = -1;
+      this.#alertsDrawn = "";
       this.#picture = { ...this.#picture, bars: [], empty: [], missing: [], marks: [], gaps: [] };
       this.#panel.setState(`Loading ${RESOLUTION_WORDS[resolution]} bars …`);
       this.#panel.draw(this.#picture);
@@ -143,7 +146,8 @@ class SymbolView {
     const feed = this.#feed;
     const { resolution } = this.#choice;
     if (feed.status !== "ready") return this.#showState();
-    const fresh = this.#picture.bars.length === 0;
+    const fresh = this.#picture.bars.length === 0 || this.#timezone !== feed.timezone;
+    this.#timezone = feed.timezone;
     const digits = scaleDigits(feed.bars.flatMap((bar) => [bar.open.text, bar.high.text, bar.low.text, bar.close.text]));
     if (change === "newest" && digits === this.#picture.digits) {
       this.#picture = { ...this.#picture, bars: feed.bars };
@@ -152,15 +156,15 @@ class SymbolView {
       const { empty, missing, gaps } = timeline(feed.bars, resolution, feed.sessions);
       const found = marks(feed.alerts, feed.bars, (time) => this.#place(time));
       this.#picture = { bars: feed.bars, empty, missing, gaps, marks: found, digits };
-      if (fresh) this.#restyle(false);
       this.#panel.draw(this.#picture);
+      if (fresh) this.#restyle(false);
     }
     this.#showState();
     this.#showBars();
     this.#showHeader();
-    if (this.#alertsDrawn !== feed.alerts.length) {
-      this.#alertsDrawn = feed.alerts.length;
-      const oldest = feed.bars[0]?.start ?? 0;
+    const oldest = feed.bars[0]?.start ?? 0;
+    if (this.#alertsDrawn !== `${feed.alerts.length} ${oldest}`) {
+      this.#alertsDrawn = `${feed.alerts.length} ${oldest}`;
       this.#alerts.show(feed.alerts.filter((alert) => alert.time >= oldest), feed.timezone);
     }
   }

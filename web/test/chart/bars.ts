@@ -11,7 +11,6 @@ export function barAt(time: number, close = "10.5", more: Partial<Bar> = {}): Ba
     low: price,
     close: price,
     volume: 100,
-    quotes: 3,
     isOpen: false,
     indicators: {},
     ...more,

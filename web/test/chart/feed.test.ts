@@ -6,6 +6,7 @@ import type { Change } from "../../src/chart/bars.ts";
 import { Feed, type FeedApi } from "../../src/chart/feed.ts";
 
 const MINUTE = 60;
+const DAY_MS = 86_400_000;
 const START = Date.parse("2026-11-27T15:00:00Z") / 1_000;
 
 function num(value: number): { text: string; value: number } {
@@ -22,6 +23,7 @@ class FakeApi implements FeedApi {
   stored: Bar[] = [];
   alertsStored: AlertsAnswer = { alerts: [], next: null };
   failure: ApiError | null = null;
+  timezone = "America/New_York";
   readonly asked: string[] = [];
   readonly #polls = new Map<number, { address: string; onData: (answer: never) => void; onError?: (error: ApiError) => boolean }>();
   #count = 0;
@@ -42,8 +44,15 @@ class FakeApi implements FeedApi {
     return this.alertsStored;
   }
 
-  async sessions(): Promise<SessionsAnswer> {
-    return { symbol: "AAPL", sessions: [{ day: "2026-11-27", opens: "2026-11-27T14:30:00Z", closes: "2026-11-27T18:00:00Z" }] };
+  async sessions(_symbol: string, range: { start?: string; end?: string } = {}): Promise<SessionsAnswer> {
+    const [start, end] = [Date.parse(range.start!), Date.parse(range.end!)];
+    if (end - start > 400 * DAY_MS) throw new ApiError("The range is too long.", 400);
+    const sessions = [];
+    for (let day = Math.floor(start / DAY_MS); day * DAY_MS < end; day += 1) {
+      const name = new Date(day * DAY_MS).toISOString().slice(0, 10);
+      sessions.push({ day: name, opens: `${name}T14:30:00Z`, closes: `${name}T18:00:00Z` });
+    }
+    return { symbol: "AAPL", sessions };
   }
 
   /** Answers each poll once, and lets all that follows from it happen. */
@@ -68,7 +77,7 @@ class FakeApi implements FeedApi {
     const found = this.stored.filter((each) => (!after || Date.parse(each.start) >= Date.parse(after)) && (!before || each.start < before));
     const page = after ? found.slice(0, limit) : [...found].reverse().slice(0, limit);
     const next = found.length > limit ? page.at(-1)!.start : null;
-    return { symbol: "AAPL", resolution: "1m", timezone: "America/New_York", currency: "USD", bars: page, next };
+    return { symbol: "AAPL", resolution: "1m", timezone: this.timezone, currency: "USD", bars: page, next };
   }
 }
 
@@ -94,7 +103,7 @@ describe("a feed of bars", () => {
     await api.tick();
     expect(minutes(feed)).toEqual(range(100, 600));
     expect(feed.currency).toBe("USD");
-    expect(feed.sessions).toHaveLength(1);
+    expect(feed.sessions!.map((session) => session.day * 1_000)).toContain(Date.parse("2026-11-27"));
     expect(api.polled.filter((address) => address.includes("/bars/"))).toEqual(["/v1/bars/AAPL?resolution=1m&indicators=none&limit=5"]);
   });
 
@@ -104,11 +113,9 @@ describe("a feed of bars", () => {
     await Promise.all([feed.older(), feed.older()]);
     await settled();
     expect(minutes(feed)).toEqual(range(200, 1_200));
-    expect(feed.complete).toBe(false);
     await feed.older();
     await feed.older();
     expect(minutes(feed)).toEqual(range(0, 1_200));
-    expect(feed.complete).toBe(true);
     expect(api.asked).toHaveLength(2);
   });
 
@@ -178,10 +185,31 @@ describe("a feed of bars", () => {
     expect(api.polled).toContain("/v1/bars/AAPL?resolution=1m&indicators=sma_20&limit=600");
   });
 
+  it("reads everything again when the exchange's zone becomes known", async () => {
+    const { api, feed } = started(10);
+    api.timezone = "UTC";
+    await api.tick();
+    api.timezone = "America/New_York";
+    await api.tick();
+    await api.tick();
+    expect(feed.timezone).toBe("America/New_York");
+    expect(minutes(feed)).toEqual(range(0, 10));
+  });
+
+  it("reads the sessions of years in parts, each once and in order", async () => {
+    const { api, feed } = started(0);
+    api.stored = [0, 200, 900].map((day) => bar(day * 1_440));
+    await api.tick();
+    const opens = feed.sessions!.map((session) => session.opens);
+    expect([...new Set(opens)].sort((one, other) => one - other)).toEqual(opens);
+    expect(opens.length).toBeGreaterThan(900);
+  });
+
   it("holds each alert once", async () => {
     const { api, feed, changes } = started(10);
     const alert = { id: "a", rule: "rise", severity: "info", symbol: "AAPL", timestamp: bar(3).start, subject: "A rise", values: {} } as const;
     api.alertsStored = { alerts: [alert], next: null };
+    await api.tick();
     await api.tick();
     changes.length = 0;
     await api.tick();

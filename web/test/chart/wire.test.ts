@@ -15,9 +15,9 @@ describe("a bar of the API", () => {
   const place = axisTime("1m", localClock("America/New_York"));
 
   it("stands at its start", () => {
-    const bar = chartBar(answer({ volume: 7, quotes: 2, indicators: { rsi_14: 55.5 } }), place);
+    const bar = chartBar(answer({ volume: 7, indicators: { rsi_14: 55.5 } }), place);
     expect([bar.time, bar.start]).toEqual([at("2026-11-27T15:10:00Z"), at("2026-11-27T15:10:00Z")]);
-    expect([bar.high.text, bar.volume, bar.quotes, bar.isOpen, bar.indicators]).toEqual(["2.5", 7, 2, false, { rsi_14: 55.5 }]);
+    expect([bar.high.text, bar.volume, bar.isOpen, bar.indicators]).toEqual(["2.5", 7, false, { rsi_14: 55.5 }]);
   });
 
   it("may lack its volume, and may be open", () => {

@@ -60,11 +60,13 @@ describe("the axis of a strip", () => {
 });
 
 describe("a share in words", () => {
-  it("never rounds something to nothing", () => {
+  it("never rounds something to nothing, nor almost all to all", () => {
     expect(shareText(0, 10)).toBe("0 %");
     expect(shareText(1, 100000)).toBe("under 0.1 %");
     expect(shareText(3, 1000)).toBe("0.3 %");
     expect(shareText(50, 100)).toBe("50 %");
     expect(shareText(0, 0)).toBe("0 %");
+    expect(shareText(970, 973)).toBe("over 99 %");
+    expect(shareText(973, 973)).toBe("100 %");
   });
 });
