@@ -10,10 +10,10 @@ from xdist.scheduler import LoadScopeScheduling
 
 WHOLE_FILES = ("tests/integration/", "tests/trials/")
 """The tests of a file under these folders share emulators and deployments, so the file runs in one process."""
-
-
 WHOLE_FOLDER = "tests/browser/"
 """The tests of all files of this folder share one pipeline and one browser."""
+LONGEST = ("tests/integration/yahoo/test_endurance.py", "tests/integration/test_pipeline.py")
+"""Files that take longer than two minutes, so that they start before all others."""
 
 
 def unit_of_work(nodeid: str) -> str:
@@ -24,14 +24,21 @@ def unit_of_work(nodeid: str) -> str:
 
 
 def arrange(items: list[pytest.Item]) -> None:
-    """Put the tests into one order in all processes: first those that run as whole files, then the others.
+    """Put the tests into one order in all processes: the longest files, the other whole files, and the other tests.
 
     Work that starts late should be short, so that all processes end at about the same time. The cases of a test are
     sorted, because pytest-xdist demands the same order in every process, and the order of a set differs between them.
     """
     cases_of_a_test = groupby(items, key=lambda item: item.nodeid.partition("[")[0])
     items[:] = [item for _, cases in cases_of_a_test for item in sorted(cases, key=lambda item: item.nodeid)]
-    items.sort(key=lambda item: not item.nodeid.startswith((WHOLE_FOLDER, *WHOLE_FILES)))
+    items.sort(key=lambda item: _turn(item.nodeid))
+
+
+def _turn(nodeid: str) -> int:
+    """When a test runs: the lower, the earlier."""
+    if nodeid.startswith((WHOLE_FOLDER, *LONGEST)):
+        return 0
+    return 1 if nodeid.startswith(WHOLE_FILES) else 2
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
