@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from quotes import whole_milliseconds
 from replica.pipeline import Pipeline
 from tests.support.browsing import Watched, watched
 from tests.support.dashboard import AXE, DIST, Dashboard
@@ -41,7 +42,7 @@ def browser() -> Iterator[Browser]:
 def pipeline(browser: Browser) -> Iterator[Pipeline]:  # noqa: ARG001  (without Chromium, nothing needs to run)
     """A pipeline that holds some hours of a simulated market."""
     if not (DIST / "index.html").is_file():
-        pytest.skip(f"the page is not built: {DIST} has no index.html. Run `npm ci && npm run build` in web/")
+        pytest.skip(f"the page is not built: {DIST} has no index.html. Run `make web`")
     with Pipeline(lambda _: None, serves_api=True) as running:
         yield running
 
@@ -54,10 +55,9 @@ def feed(pipeline: Pipeline) -> MarketFeed:
         pipeline.outputs["StreamName"],
         SYMBOLS,
         seed=7,
-        session=timedelta(hours=2),
     )
     feed.put_calendars(pipeline.emulator.client("dynamodb"), pipeline.outputs["CalendarsTable"])
-    now = datetime.now(UTC)
+    now = whole_milliseconds(datetime.now(UTC))
     feed.put_history(now - HISTORY, now - HOLE, STEP)
     feed.put_history(now - HOLE + HOLE_LASTS, now - SILENCE, STEP)
     feed.put_history(now - SILENCE, now, STEP, without=SILENT)

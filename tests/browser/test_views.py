@@ -26,8 +26,10 @@ def rows_of(table: Locator) -> Locator:
 class TestOverview:
     def test_each_symbol_has_its_last_price_and_its_change(self, page: Page, dashboard: Dashboard) -> None:
         page.goto(dashboard.url)
-        expect(rows_of(page.get_by_test_id("symbols-table"))).to_have_count(len(SYMBOLS))
-        for quote in dashboard.get("/v1/latest")["quotes"]:
+        quotes = dashboard.get("/v1/latest")["quotes"]
+        assert {quote["symbol"] for quote in quotes} >= set(SYMBOLS)
+        expect(rows_of(page.get_by_test_id("symbols-table"))).to_have_count(len(quotes))
+        for quote in quotes:
             row = page.get_by_test_id(f"symbol-row-{quote['symbol']}")
             expect(row).to_contain_text(shown(quote["price"]))
             expect(row).to_contain_text(f"{abs(float(quote['change_percent'])):.2f}")
@@ -35,7 +37,7 @@ class TestOverview:
     def test_the_filter_leaves_what_matches_and_is_in_the_address(self, page: Page, dashboard: Dashboard) -> None:
         page.goto(dashboard.url)
         table = page.get_by_test_id("symbols-table")
-        expect(rows_of(table)).to_have_count(len(SYMBOLS))
+        expect(rows_of(table).nth(len(SYMBOLS) - 1)).to_be_visible()
         page.get_by_test_id("filter").fill("nv")
         expect(rows_of(table)).to_have_count(1)
         expect(page.get_by_test_id("symbol-row-NVDA")).to_be_visible()
@@ -46,7 +48,7 @@ class TestOverview:
     def test_a_column_sorts_the_table_and_the_address_keeps_the_order(self, page: Page, dashboard: Dashboard) -> None:
         page.goto(dashboard.url)
         table = page.get_by_test_id("symbols-table")
-        expect(rows_of(table)).to_have_count(len(SYMBOLS))
+        expect(rows_of(table).nth(len(SYMBOLS) - 1)).to_be_visible()
         price = table.get_by_role("columnheader", name="Last")
         price.get_by_role("button").click()
         first = price.get_attribute("aria-sort")

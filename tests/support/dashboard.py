@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from replica.dashboard_process import DashboardProcess
-
 from workspace.places import ROOT
 
 WEB = ROOT / "web"
@@ -60,7 +59,7 @@ class Dashboard:
 
     def start(self) -> None:
         """Start the program, and wait until it listens."""
-        options = {"api": self._api_url, "port": self._port, "stage": "test"}
+        options = {"api": self._api_url, "port": self._port, "stage": "demo"}
         self._process = DashboardProcess(options, os.environ, self._log, lambda _: None)
         self._process.__enter__()
         self.url = self._process.url.rstrip("/")

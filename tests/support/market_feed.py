@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
-from producer_service.sources.synthetic import SyntheticSource
+from msgspec.structs import replace
+
 from producer_service.session_years import Watched, symbol_items
+from producer_service.sources.synthetic import SyntheticSource
 from quotes import Heartbeat, Line, Quote, encode, lane_of, partition_key
 from watchlist.groups import ALWAYS
 
 SYMBOLS = ("AAPL", "AMZN", "BTC-USD", "ES=F", "EURUSD=X", "MSFT", "NVDA", "SAP.DE", "VOD.L", "7203.T", "^GSPC")
 """Of several exchanges and currencies, with two and four digits, and some with characters that an address encodes."""
 ZONE = "America/New_York"
+SLOWNESS = 30
+"""How much slower the market is than that of the demo, whose prices jump every few minutes so that it has alerts."""
 LANES = 4
 """The default of the templates."""
 LINES_A_PACKET = 400
@@ -25,12 +27,12 @@ RECORDS_A_REQUEST = 100
 class MarketFeed:
     """The prices depend only on the seed and on the times of the polls. Every lane gets a heartbeat with each poll."""
 
-    def __init__(self, kinesis: Any, stream: str, symbols: Sequence[str], *, seed: int, session: timedelta) -> None:
+    def __init__(self, kinesis: Any, stream: str, symbols: Sequence[str], *, seed: int) -> None:
         self._kinesis = kinesis
         self._stream = stream
         self._symbols = symbols
-        self._source = SyntheticSource(seed=seed, session_seconds=session.total_seconds())
-        self._stop = threading.Event()
+        self._source = SyntheticSource(seed=seed)
+        self._first: datetime | None = None
 
     def put_history(self, start: datetime, end: datetime, step: timedelta, *, without: str = "") -> None:
         """Put the quotes of a poll every `step`, except those of one symbol."""
@@ -48,31 +50,22 @@ class MarketFeed:
         for item in items:
             dynamodb.put_item(TableName=table, Item={name: {"S": text} for name, text in item.items()})
 
-    @contextmanager
-    def live(self) -> Iterator[None]:
-        """Put a poll a second for as long as the block lasts."""
-        self._stop.clear()
-        thread = threading.Thread(target=self._run, name="market feed", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._stop.set()
-            thread.join()
-
     def put(self, quote: Quote) -> None:
         """Put a quote of any price, and what tells its lane that nothing older comes."""
         beats = [line for line in _heartbeats(quote.event_time) if line.lane == _lane(quote)]
         self._put([quote, *beats])
 
-    def _run(self) -> None:
-        while not self._stop.wait(1):
-            self._put(self._poll(self._symbols, datetime.now(UTC)))
-
     def _poll(self, symbols: Sequence[str], now: datetime) -> list[Line]:
-        result = self._source.fetch(symbols, now)
+        """The quotes of a moment, and the heartbeats of all lanes."""
+        first = self._first = self._first or now
+        result = self._source.fetch(symbols, first + (now - first) / SLOWNESS)
         assert not result.rejected
-        return [*result.quotes, *_heartbeats(result.complete_to)]
+        quotes = [
+            replace(quote, event_time=time, ingest_time=time)
+            for quote in result.quotes
+            for time in [first + (quote.event_time - first) * SLOWNESS]
+        ]
+        return [*quotes, *_heartbeats(now)]
 
     def _put(self, lines: Sequence[Line]) -> None:
         by_lane: dict[str, list[Line]] = {}
