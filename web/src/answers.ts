@@ -130,8 +130,9 @@ export interface LaneStatus {
   readonly lane: string | Num;
   readonly symbols: Num;
   readonly stale: Num;
-  readonly clock?: Time;
-  readonly complete_to?: Time;
+  /** Null until the lane's first heartbeat, a minute after its first quote. */
+  readonly clock?: Time | null;
+  readonly complete_to?: Time | null;
   readonly arrival?: Time;
   readonly newest_event_time?: Time;
 }

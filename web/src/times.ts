@@ -47,8 +47,8 @@ export class Times {
   }
 
   /** A time as text. Without the zone of an exchange, it is in UTC or in the viewer's zone. */
-  format(time: string | number | Date, style: TimeStyle, exchangeZone?: string): string {
-    const date = new Date(time);
+  format(time: string | number | Date | null | undefined, style: TimeStyle, exchangeZone?: string): string {
+    const date = new Date(time ?? Number.NaN);
     return Number.isNaN(date.getTime()) ? "–" : this.#format(style, this.zoneName(exchangeZone)).format(date);
   }
 

@@ -9,8 +9,12 @@ export const WIDTH = 96;
 export const HEIGHT = 24;
 /** A day of bars of 15 minutes, for what trades around the clock. */
 const BARS = 96;
-const AT_ONCE = 4;
+/** A session with fewer bars of 15 minutes has just begun, so its minutes make the line. */
+const FEW = 8;
+/** Few, since the prices of the table go first. */
+const AT_ONCE = 2;
 const REFRESH_MS = 5 * 60_000;
+const REFRESH_YOUNG_MS = 30_000;
 
 export interface Sparkline {
   readonly element: SVGSVGElement;
@@ -20,12 +24,13 @@ export interface Sparkline {
 
 interface Line extends Sparkline {
   readonly symbol: string;
-  loadedAt: number;
+  /** When to ask for its bars again. */
+  staleAt: number;
   draw(closes: readonly number[]): void;
 }
 
 /** The closes of each symbol live longer than the view, so that it is complete at once when the viewer comes back. */
-const closesOf = new Map<string, { readonly closes: readonly number[]; readonly loadedAt: number }>();
+const closesOf = new Map<string, { readonly closes: readonly number[]; readonly staleAt: number }>();
 
 export class Sparklines {
   readonly #lines = new Map<Element, Line>();
@@ -61,7 +66,7 @@ export class Sparklines {
     const line: Line = {
       symbol,
       element,
-      loadedAt: 0,
+      staleAt: 0,
       draw: (loaded) => {
         closes = loaded;
         draw();
@@ -105,11 +110,11 @@ export class Sparklines {
 
   #want(line: Line): void {
     const known = closesOf.get(line.symbol);
-    if (known && line.loadedAt < known.loadedAt) {
-      line.loadedAt = known.loadedAt;
+    if (known && line.staleAt < known.staleAt) {
+      line.staleAt = known.staleAt;
       line.draw(known.closes);
     }
-    if (Date.now() - line.loadedAt < REFRESH_MS || this.#waiting.includes(line) || document.hidden) return;
+    if (Date.now() < line.staleAt || this.#waiting.includes(line) || document.hidden) return;
     this.#waiting.push(line);
     this.#next();
   }
@@ -130,15 +135,23 @@ export class Sparklines {
 
   /** A line that cannot be loaded stays empty until the next refresh. While nothing answers, no other is asked for. */
   async #load(line: Line): Promise<void> {
-    line.loadedAt = Date.now();
+    line.staleAt = Date.now() + REFRESH_MS;
     try {
-      const { bars } = await this.api.bars(line.symbol, { resolution: "15m", limit: BARS }, this.#end.signal);
-      const closes = lastSession(bars);
-      closesOf.set(line.symbol, { closes, loadedAt: line.loadedAt });
+      let closes = await this.#closes(line.symbol, "15m");
+      if (closes.length < FEW) {
+        closes = await this.#closes(line.symbol, "1m");
+        line.staleAt = Date.now() + REFRESH_YOUNG_MS;
+      }
+      closesOf.set(line.symbol, { closes, staleAt: line.staleAt });
       line.draw(closes);
     } catch (error) {
-      line.loadedAt = Date.now() - REFRESH_MS;
+      line.staleAt = 0;
       if (!(error instanceof ApiError) || error.status === 0 || error.status >= 500) this.#waiting.length = 0;
     }
+  }
+
+  async #closes(symbol: string, resolution: "15m" | "1m"): Promise<number[]> {
+    const { bars } = await this.api.bars(symbol, { resolution, limit: BARS }, this.#end.signal);
+    return lastSession(bars);
   }
 }
