@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack
+from collections.abc import Iterable
+from contextlib import aclosing
 from http import HTTPStatus
 from pathlib import Path
 
 import httpx
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from dashboard_server.problems import problem
 
@@ -98,17 +99,22 @@ class Proxy:
                 "api-unreachable",
                 f"The query API does not answer: {error}. Check that the pipeline still runs.",
             )
-        return StreamingResponse(
-            _body(answer), answer.status_code, _chosen(answer.headers.items(), RETURNED), media_type=None
-        )
+        return _Returned(answer)
 
 
-async def _body(answer: httpx.Response) -> AsyncIterator[bytes]:
-    """The bytes of an answer as the API sent them, compressed or not."""
-    async with AsyncExitStack() as stack:
-        stack.push_async_callback(answer.aclose)
-        async for part in answer.aiter_raw():
-            yield part
+class _Returned(StreamingResponse):
+    """An answer of the API with its bytes as they came, compressed or not.
+
+    However its way back ends, its connection to the API is free again.
+    """
+
+    def __init__(self, answer: httpx.Response) -> None:
+        super().__init__(answer.aiter_raw(), answer.status_code, _chosen(answer.headers.items(), RETURNED))
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with aclosing(self._answer):
+            await super().__call__(scope, receive, send)
 
 
 def _network(ca_bundle: Path | None) -> httpx.AsyncBaseTransport:

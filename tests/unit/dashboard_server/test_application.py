@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -191,6 +191,27 @@ def test_an_answer_comes_back_as_it_is(page: Path) -> None:
     assert answer.content == COMPRESSED
     assert {name: answer.headers[name] for name in headers} == headers
     assert not {name.lower() for name in other} & set(answer.headers)
+
+
+class Unread(httpx.AsyncByteStream):
+    """A body that breaks off after its first part."""
+
+    def __init__(self) -> None:
+        self.is_closed = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b"{"
+        raise httpx.ReadError("cut off")
+
+    async def aclose(self) -> None:
+        self.is_closed = True
+
+
+def test_a_body_that_breaks_off_leaves_no_connection_to_the_api_open(page: Path) -> None:
+    body = Unread()
+    with pytest.raises(httpx.ReadError):
+        dashboard(page, lambda _: httpx.Response(200, stream=body)).get("/v1/latest")
+    assert body.is_closed
 
 
 @pytest.mark.parametrize("status", [304, 400, 404, 500, 503])
