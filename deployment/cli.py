@@ -191,8 +191,8 @@ def deploy(  # noqa: PLR0917  (options, by name)
 ) -> None:
     """Create or update the stacks, and print their outputs.
 
-    Without `--whole`, this deploys only the stacks that quotes flow through: stream, storage and processor. It is safe
-    to run it again: it changes only what differs.
+    Without `--whole`, this deploys only stream, storage, processor and query: the stacks that quotes flow through, and
+    the function that answers queries. It is safe to run it again: it changes only what differs.
 
     A deployment keeps the parameters, the symbols and the alert rules that it has, unless you name others. `--reset
     NAME` gives a parameter its default again, and `--rules default` the default rules. Before it changes anything, this

@@ -103,7 +103,8 @@ def answer(request: Request, stores: Stores) -> Response:
 
 def _range(asked: Range, request: Request, stores: Stores) -> tuple[datetime, datetime]:
     """The range with both ends: by default, the 7 days before its end or before the newest data."""
-    newest = as_of(stores.lanes.all()) or request.now
+    is_given = asked.start is not None and asked.end is not None
+    newest = request.now if is_given else as_of(stores.lanes.all()) or request.now
     end = asked.end or max(newest, request.now) + _AHEAD
     start = asked.start or max((asked.end or newest) - DEFAULT_DAYS * _DAY, _EPOCH)
     if end - start > MAX_DAYS * _DAY + _AHEAD:

@@ -165,6 +165,7 @@ def test_deploying_the_same_again_changes_nothing(deployment: Deployment, report
         f"{prefix}-stream is up to date",
         f"{prefix}-storage is up to date",
         f"{prefix}-processor is up to date",
+        f"{prefix}-query is up to date",
     ]
 
 
