@@ -1,4 +1,4 @@
-"""`/udf/config`, `/udf/symbols`, `/udf/symbol_info`, `/udf/search`, `/udf/quotes` and `/udf/time`.
+"""`/udf/symbols`, `/udf/symbol_info`, `/udf/search` and `/udf/quotes`.
 
 TradingView's UDF protocol, which its charting library and OpenBB Workspace read:
 https://www.tradingview.com/charting-library-docs/latest/connecting_data/UDF
@@ -29,11 +29,12 @@ from query_api.udf_sessions import TradingHours, trading_hours
 
 RESOLUTIONS = {"1": "1m", "5": "5m", "15": "15m", "60": "1h", "1D": "1d", "D": "1d"}
 """The resolutions of the protocol, and ours."""
-_SHOWN = ["1", "5", "15", "60", "1D"]
+SHOWN_RESOLUTIONS = ["1", "5", "15", "60", "1D"]
+TYPES = ("stock", "index", "forex", "futures", "crypto")
+"""The types of symbols."""
 _SESSIONS_AROUND = timedelta(days=200)
 _DEFAULT_RESULTS, _MAX_RESULTS = 30, 500
 _LEAST_DECIMALS, _MOST_DECIMALS = 2, 10
-_EXCHANGES = "exchanges"
 _encode = msgspec.json.Encoder().encode
 
 IGNORED = (
@@ -41,48 +42,6 @@ IGNORED = (
     Parameter("unitId", "Ignored.", TEXT),
 )
 """What clients send, and we have nothing for."""
-
-
-def config(request: Request, stores: Stores) -> Response:
-    """What this data feed can do."""
-    Parameters(request.query, CONFIG.names)
-    exchanges = sorted({calendar.calendar for calendar in stores.calendars.all().values()})
-    return _answer(
-        {
-            "supports_search": True,
-            "supports_group_request": False,
-            "supports_marks": True,
-            "supports_timescale_marks": True,
-            "supports_time": True,
-            "supported_resolutions": _SHOWN,
-            "exchanges": [{"value": "", "name": "All", "desc": ""}]
-            + [{"value": name, "name": name, "desc": name} for name in exchanges],
-            "symbols_types": [{"name": "All", "value": ""}]
-            + [{"name": kind.capitalize(), "value": kind} for kind in ("stock", "index", "forex", "futures", "crypto")],
-        }
-    )
-
-
-def widgets(request: Request, stores: Stores) -> Response:
-    """The widget of OpenBB Workspace that shows this data feed."""
-    Parameters(request.query, WIDGETS.names)
-    names = sorted(stores.calendars.all())
-    widget = {
-        "name": "stockstream",
-        "description": "Live and stored prices of stockstream.",
-        "category": "Prices",
-        "type": "advanced_charting",
-        "endpoint": "/udf",
-        "gridData": {"w": 20, "h": 20},
-        "data": {"defaultSymbol": names[0] if names else "", "updateFrequency": 5_000},
-    }
-    return _answer({"stockstream": widget})
-
-
-def time(request: Request, stores: Stores) -> Response:  # noqa: ARG001  (an endpoint)
-    """The present, in Unix seconds."""
-    Parameters(request.query, TIME.names)
-    return Response(body=str(int(request.now.timestamp())).encode(), content_type="text/plain", cache="no-store")
 
 
 def symbols(request: Request, stores: Stores) -> Response:
@@ -215,7 +174,7 @@ def _information(facts: SymbolFacts, hours: TradingHours) -> dict[str, Any]:
         "has_daily": True,
         "has_weekly_and_monthly": False,
         "intraday_multipliers": ["1", "5", "15", "60"],
-        "supported_resolutions": _SHOWN,
+        "supported_resolutions": SHOWN_RESOLUTIONS,
         "visible_plots_set": "ohlcv",
         "volume_precision": 0,
         "data_status": "delayed_streaming" if delay else "streaming",
@@ -280,7 +239,6 @@ _TABLE = {
 _NUMBER = {"type": "number"}
 _INTEGER = {"type": "integer"}
 _TEXTS = array(TEXT)
-_CHOICE = array(record({"value": TEXT, "name": TEXT, "desc": TEXT}, ["desc"]))
 SYMBOL_OF_QUERY = Parameter("symbol", "A symbol.", SYMBOL_SCHEMA, is_required=True)
 _DESCRIBED = {
     **dict.fromkeys(("name", "ticker", "description", "type"), TEXT),
@@ -303,35 +261,6 @@ _DESCRIBED = {
     "corrections": described(TEXT, "The days with other hours."),
     "currency_code": TEXT,
 }
-CONFIG = Endpoint(
-    path="/udf/config",
-    answer=config,
-    summary="What this data feed can do.",
-    description="The first request of TradingView's library.",
-    schema=record(
-        {
-            **{f"supports_{name}": BOOLEAN for name in ("search", "group_request", "marks", "timescale_marks", "time")},
-            "supported_resolutions": _TEXTS,
-            _EXCHANGES: _CHOICE,
-            "symbols_types": _CHOICE,
-        }
-    ),
-)
-WIDGETS = Endpoint(
-    path="/widgets.json",
-    answer=widgets,
-    summary="The widget of OpenBB Workspace that shows this data feed.",
-    description="OpenBB Workspace asks for it when the address of the API is added as a backend.",
-    schema={"type": "object"},
-)
-TIME = Endpoint(
-    path="/udf/time",
-    answer=time,
-    summary="The time of the server.",
-    description="In Unix seconds.",
-    schema=_INTEGER,
-    content_type="text/plain",
-)
 SYMBOLS = Endpoint(
     path="/udf/symbols",
     answer=symbols,
