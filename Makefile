@@ -80,8 +80,8 @@ UPGRADE ?=
 help: ## Show this list.
 	@awk ' \
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z0-9-]+:.*## / { name = $$0; sub(/:.*/, "", name); sub(/.*## /, ""); printf "  make %-9s %s\n", name, $$0 } \
-	  /^##   / { printf "                 %s\n", substr($$0, 6) }' $(firstword $(MAKEFILE_LIST))
+	  /^[a-z0-9-]+:.*## / { name = $$0; sub(/:.*/, "", name); sub(/.*## /, ""); printf "  make %-11s %s\n", name, $$0 } \
+	  /^##   / { printf "                   %s\n", substr($$0, 6) }' $(firstword $(MAKEFILE_LIST))
 
 ##@ Try it
 

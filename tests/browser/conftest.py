@@ -42,7 +42,7 @@ def browser() -> Iterator[Browser]:
 def pipeline(browser: Browser) -> Iterator[Pipeline]:  # noqa: ARG001  (without Chromium, nothing needs to run)
     """A pipeline that holds some hours of a simulated market."""
     if not (DIST / "index.html").is_file():
-        pytest.skip(f"the page is not built: {DIST} has no index.html. Run `npm ci && npm run build` in web/")
+        pytest.skip(f"the page is not built: {DIST} has no index.html. Run `make web`")
     with Pipeline(lambda _: None, serves_api=True) as running:
         yield running
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 
@@ -35,6 +36,13 @@ def test_what_is_added_for_tests_changes_no_pin() -> None:
     assert shared
     replica, added = ({pin for pin in pins(lock) if pin.partition("==")[0] in shared} for lock in ("replica", "dev"))
     assert added == replica
+
+
+def test_the_lock_of_the_page_has_hashes_and_no_addresses() -> None:
+    packages = json.loads((ROOT / "web" / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    locked = {name: package for name, package in packages.items() if name}
+    assert locked
+    assert all("integrity" in package and "resolved" not in package for package in locked.values())
 
 
 def test_the_wheel_holds_every_package_and_the_page() -> None:
