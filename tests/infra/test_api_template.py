@@ -58,7 +58,8 @@ class TestLogin:
 
 def test_the_routes_are_those_of_the_function_that_read() -> None:
     keys = [route["RouteKey"] for route in ROUTES.values()]
-    assert sorted(keys) == sorted(f"{verb} /{part}/{{proxy+}}" for verb in ("GET", "HEAD") for part in ("v1", "udf"))
+    families = [f"{verb} /{part}/{{proxy+}}" for verb in ("GET", "HEAD") for part in ("v1", "udf")]
+    assert sorted(keys) == sorted([*families, "GET /widgets.json"])
     assert {json.dumps(route["Target"]) for route in ROUTES.values()} == {
         json.dumps({"Fn::Sub": "integrations/${Integration}"})
     }
