@@ -38,6 +38,11 @@ class TestBucket:
         assert ORIGINS["page"]["DomainName"] == {"Fn::GetAtt": ["Page", "RegionalDomainName"]}
         assert "WebsiteConfiguration" not in properties("web", "Page")
 
+    def test_may_be_in_two_regions_of_an_account(self) -> None:
+        """CloudFront has no regions, and refuses a name that exists."""
+        control = properties("web", "AccessControl")["OriginAccessControlConfig"]
+        assert control["Name"] == HEADERS["Name"] == {"Fn::Sub": "${AWS::StackName}-${AWS::Region}"}
+
 
 class TestDistribution:
     def test_speaks_http_3_and_begins_with_the_page(self) -> None:
