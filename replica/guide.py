@@ -87,11 +87,11 @@ curl -s '{record.dashboard_url}v1/status'
 The same in Python:
 
 ```python
-from quotes_client import Client
+from quotes_client import QuotesClient
 
-demo = Client("{record.dashboard_url}")
-demo.bars("AAPL", "1m")
-demo.latest()
+with QuotesClient("{record.dashboard_url}") as demo:
+    bars = demo.bars("AAPL", "1m", start="{record.started_at:%Y-%m-%d}")
+    prices = demo.latest()
 ```
 
 ## The operator's commands
