@@ -89,9 +89,9 @@ The same in Python:
 ```python
 from quotes_client import QuotesClient
 
-with QuotesClient("{record.dashboard_url}") as demo:
-    bars = demo.bars("AAPL", "1m", start="{record.started_at:%Y-%m-%d}")
-    prices = demo.latest()
+demo = QuotesClient("{record.dashboard_url}")
+demo.bars("AAPL", "1m")
+demo.latest()
 ```
 
 ## The operator's commands
