@@ -85,7 +85,8 @@ export class CandleChart {
   constructor(container: HTMLElement, look: Look, handlers: Handlers) {
     this.#look = look;
     const { palette, shown } = look;
-    this.#chart = createChartEx(container, zonedBehavior(look.clock), options(look, container.clientWidth < NARROW));
+    const narrow = container.clientWidth < NARROW;
+    this.#chart = createChartEx(container, zonedBehavior(look.clock), options(look, narrow));
     this.#gaps = this.#chart.addSeries(HistogramSeries, {
       color: palette.gap,
       priceScaleId: "gaps",
@@ -102,7 +103,7 @@ export class CandleChart {
       borderVisible: false,
       priceLineStyle: LineStyle.Dotted,
     });
-    this.#candles.priceScale().applyOptions({ scaleMargins: { top: 0.14, bottom: 0.22 } });
+    this.#candles.priceScale().applyOptions({ scaleMargins: { top: narrow ? 0.3 : 0.14, bottom: 0.22 } });
     this.#volume = this.#chart.addSeries(HistogramSeries, {
       priceFormat: { type: "volume" },
       priceScaleId: "volume",

@@ -5,19 +5,22 @@ const QUARTER = 900;
 /** Turns Unix seconds into the seconds that a clock in a zone would show, as if that clock showed UTC. */
 export type LocalClock = (time: number) => number;
 
-/** The clock of a zone. Zones change their offset at full quarters of an hour, so each quarter is looked up once. */
+const clocks = new Map<string, LocalClock>();
+
+/** The clock of a zone. That of a zone which this browser does not know is UTC. */
 export function localClock(zone: string): LocalClock {
-  if (zone === "UTC") return (time) => time;
-  const format = new Intl.DateTimeFormat("en-US", {
-    timeZone: zone,
-    hourCycle: "h23",
-    year: "numeric",
-    month: "numeric",
-    day: "numeric",
-    hour: "numeric",
-    minute: "numeric",
-    second: "numeric",
-  });
+  let clock = clocks.get(zone);
+  if (clock === undefined) {
+    clock = clockOf(zone);
+    clocks.set(zone, clock);
+  }
+  return clock;
+}
+
+/** Zones change their offset at full quarters of an hour, so each quarter is looked up once. */
+function clockOf(zone: string): LocalClock {
+  const format = formatOf(zone);
+  if (format === null) return (time) => time;
   const offsets = new Map<number, number>();
   return (time) => {
     const quarter = Math.floor(time / QUARTER) * QUARTER;
@@ -28,6 +31,15 @@ export function localClock(zone: string): LocalClock {
     }
     return time + offset;
   };
+}
+
+function formatOf(zone: string): Intl.DateTimeFormat | null {
+  const parts = { year: "numeric", month: "numeric", day: "numeric", hour: "numeric", minute: "numeric", second: "numeric" } as const;
+  try {
+    return new Intl.DateTimeFormat("en-US", { timeZone: zone, hourCycle: "h23", ...parts });
+  } catch {
+    return null;
+  }
 }
 
 function localSeconds(format: Intl.DateTimeFormat, time: number): number {

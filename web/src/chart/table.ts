@@ -69,7 +69,9 @@ export class AlertTable {
     private readonly app: App,
     private readonly onChosen: (alert: ChartAlert) => void,
   ) {
-    const headings = ["Time", "Severity", "Rule", "What happened"].map((heading) => h("th", { scope: "col" }, heading));
+    const headings = ["Time", "Severity", "Rule", "What happened"].map((heading) =>
+      h("th", { scope: "col", class: heading === "Rule" && "rule" }, heading),
+    );
     const table = h("table", { class: "table" }, h("thead", {}, h("tr", {}, ...headings)), this.#body);
     const box = { class: "panel table-scroll", tabindex: 0, role: "region", "aria-label": "Alerts", hidden: true };
     this.#box = h("div", box, table);
@@ -96,7 +98,7 @@ export class AlertTable {
     const time = this.app.times.format(alert.time * 1_000, "minute", timezone);
     const show = h("button", { type: "button", class: "link", title: "Show it in the chart", onclick: () => this.onChosen(alert) }, time);
     const severity = h("span", { class: `badge ${alert.severity}` }, alert.severity);
-    return h("tr", {}, h("td", {}, show), h("td", {}, severity), h("td", {}, words(alert.rule)), h("td", {}, alert.subject));
+    return h("tr", {}, h("td", {}, show), h("td", {}, severity), h("td", { class: "rule" }, words(alert.rule)), h("td", {}, alert.subject));
   }
 }
 

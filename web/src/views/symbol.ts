@@ -24,6 +24,7 @@ import { type Choice, Toolbar } from "../chart/toolbar.ts";
 import { axisTime } from "../chart/wire.ts";
 
 const LATEST_MS = 1_000;
+const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
 const DEFAULT_RESOLUTION: Resolution = "1m";
 
 export const mount: Mount = (root, route, app) => new SymbolView(root, route, app).start();
@@ -224,5 +225,3 @@ class SymbolView {
     return this.app.times.format(time * 1_000, "minute", this.#feed.timezone);
   }
 }
-
-const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });

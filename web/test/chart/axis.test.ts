@@ -18,6 +18,10 @@ describe("the clock of a zone", () => {
     expect(clock(at("2026-11-01T06:00:00Z"))).toBe(at("2026-11-01T01:00:00Z"));
   });
 
+  it("is UTC where the browser does not know the zone", () => {
+    expect(localClock("Nowhere/Atlantis")(5)).toBe(5);
+  });
+
   it("knows zones of half hours", () => {
     expect(localClock("Asia/Kolkata")(at("2026-11-27T18:30:00Z"))).toBe(at("2026-11-28T00:00:00Z"));
   });
