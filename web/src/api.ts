@@ -133,7 +133,10 @@ export class Api {
         } catch (error) {
           if (end.signal.aborted) break;
           const failure = error instanceof ApiError ? error : faultOfPage(error);
-          if (onError?.(failure) || failure.status === 401) break;
+          if (onError?.(failure) || failure.status === 401) {
+            link.succeeded(); // it is an answer, which is not for the banner to explain
+            break;
+          }
           failures += 1;
           wait = waitSeconds(failures, Math.random(), failure.retryAfter) * 1_000;
           link.failed(failure.message, Date.now() + wait);
