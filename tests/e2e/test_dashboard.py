@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import httpx
 import pytest
 
@@ -11,8 +13,9 @@ pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
-def dashboard(stack: Stack) -> httpx.Client:
-    return httpx.Client(base_url=stack.url("dashboard", 8000), trust_env=False, timeout=20)
+def dashboard(stack: Stack) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=stack.url("dashboard", 8000), trust_env=False, timeout=20) as client:
+        yield client
 
 
 def test_the_page_loads_with_everything_that_it_names(dashboard: httpx.Client) -> None:
