@@ -28,7 +28,7 @@ export class QuoteRow {
     readonly symbol: string,
     readonly sparkline: Sparkline,
   ) {
-    this.link = h("a", { href: hashOf("symbol", {}, symbol) }, symbol);
+    this.link = h("a", { href: hashOf("symbol", {}, symbol), title: symbol }, symbol);
     this.element = h(
       "tr",
       { "data-testid": `symbol-row-${symbol}`, "data-symbol": symbol },

@@ -65,7 +65,7 @@ export class GapParts {
     const names = symbols.map((each) => each.symbol);
     const same = names.length === this.#symbols.size && names.every((name) => this.#symbols.has(name));
     this.#symbols = new Map(symbols.map((each) => [each.symbol, each]));
-    if (same) return;
+    if (same && names.length > 0) return;
     this.#watcher.disconnect();
     this.#rows.clear();
     for (const name of names) this.#rows.set(name, row(this.#link(name), ...LIST_HEADINGS.slice(1).map(() => "")));

@@ -58,7 +58,7 @@ class Overview {
   readonly #rows = new Map<string, QuoteRow>();
   readonly #sparklines: Sparklines;
   readonly #body = h("tbody");
-  readonly #empty = h("p", { class: "empty" }, "Waiting for the first prices …");
+  readonly #empty = h("p", { class: "empty" }, "Loading prices …");
   readonly #more = h("button", { class: "button", type: "button" }, "Show more symbols");
   readonly #moreRow = h("div", { class: "more", hidden: true }, this.#more);
   readonly #filter = h("input", {
