@@ -20,6 +20,7 @@ from dashboard_server.proxy import Proxy
 from dashboard_server.site import Site, is_built, settings
 
 METHODS = ("GET", "HEAD", "OPTIONS")
+API_PATHS = ("/v1/{path:path}", "/udf/{path:path}", "/widgets.json")
 
 
 def application(proxy: Proxy, folder: Path, *, stage: str, names: Iterable[str] = ()) -> Starlette:
@@ -39,7 +40,7 @@ def application(proxy: Proxy, folder: Path, *, stage: str, names: Iterable[str] 
     page: BaseRoute = Mount("/", Site(folder)) if is_built(folder) else Route("/", missing_page)
     return Starlette(
         routes=[
-            *(Route(f"/{part}/{{path:path}}", proxy.answer, methods=METHODS) for part in ("v1", "udf")),
+            *(Route(path, proxy.answer, methods=METHODS) for path in API_PATHS),
             Route("/config.json", configuration),
             page,
         ],

@@ -93,6 +93,9 @@ class TestDistribution:
         assert declared["AliasTarget"]["DNSName"] == {"Fn::GetAtt": ["Distribution", "DomainName"]}
 
 
+API_PATHS = ("/v1/*", "/udf/*", "/widgets.json")
+
+
 class TestApi:
     def test_is_the_http_api_over_tls(self) -> None:
         host = {"Fn::Select": [2, {"Fn::Split": ["/", {"Ref": "ApiUrl"}]}]}
@@ -102,19 +105,19 @@ class TestApi:
             "OriginSSLProtocols": ["TLSv1.2"],
         }
 
-    @pytest.mark.parametrize("path", ["/v1/*", "/udf/*"])
+    @pytest.mark.parametrize("path", API_PATHS)
     def test_answers_are_never_cached_and_so_never_shared(self, path: str) -> None:
         behaviour = BEHAVIOURS[path]
         assert behaviour["TargetOriginId"] == "api"
         assert behaviour["CachePolicyId"] == CACHING_DISABLED
         assert behaviour["ViewerProtocolPolicy"] == "https-only"  # a token in a request without TLS would be lost
 
-    @pytest.mark.parametrize("path", ["/v1/*", "/udf/*"])
+    @pytest.mark.parametrize("path", API_PATHS)
     def test_gets_the_token_the_query_and_the_etag(self, path: str) -> None:
         assert BEHAVIOURS[path]["OriginRequestPolicyId"] == ALL_VIEWER_EXCEPT_HOST_HEADER
 
     def test_nothing_else_has_another_origin_than_the_page(self) -> None:
-        others = [one for one in EVERY if one.get("PathPattern") not in ("/v1/*", "/udf/*")]
+        others = [one for one in EVERY if one.get("PathPattern") not in API_PATHS]
         assert {one["TargetOriginId"] for one in others} == {"page"}
 
 

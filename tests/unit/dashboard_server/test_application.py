@@ -136,9 +136,11 @@ def test_the_api_gets_the_path_and_the_query_as_they_are(page: Path) -> None:
     client = dashboard(page, api)
     client.get("/v1/bars/BRK%2EB%2F%5EX?start=2026-11-27T14%3A30%3A00%2B01%3A00&limit=5&limit=6")
     client.get("/udf/config")
+    client.get("/widgets.json")
     assert [request.url.raw_path.decode() for request in api.requests] == [
         "/_aws/execute-api/0a1b2c3d/v1/bars/BRK%2EB%2F%5EX?start=2026-11-27T14%3A30%3A00%2B01%3A00&limit=5&limit=6",
         "/_aws/execute-api/0a1b2c3d/udf/config",
+        "/_aws/execute-api/0a1b2c3d/widgets.json",
     ]
     assert {request.headers["host"] for request in api.requests} == {"127.0.0.1:4566"}
 
