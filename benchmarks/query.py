@@ -29,7 +29,7 @@ from quotes import to_iso
 
 ROUNDS = 3
 """How often each is measured, in turn. The smallest result is reported, because disturbances only add to it."""
-REQUESTS = 20
+REQUESTS = 10
 LATEST = 100
 P99_MILLISECONDS = 50.0
 _IMPORTS = {

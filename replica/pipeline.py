@@ -100,7 +100,7 @@ class Pipeline:
                 api = http_api.create(client, f"{self._prefix}-api", self.outputs["QueryLiveAliasArn"])
                 self.api_url = http_api.url(self.emulator.endpoint_url, api)
             self._grant_batches()
-            self._start_function()
+            self._start_functions()
             self.reader = EvidenceReader(
                 self.outputs,
                 KinesisStream(client("kinesis"), self.outputs["StreamArn"]),
@@ -185,13 +185,21 @@ class Pipeline:
             PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}),
         )
 
-    def _start_function(self) -> None:
-        """Invoke the function without records, so that it is warm when the first quotes come.
+    def _start_functions(self) -> None:
+        """Invoke the stream function without records, so that it is warm when the first quotes come.
 
         Lambda keeps an instance of a function that is in use for hours. In a short run, a cold start would decide about
-        the 99th percentile of the latency. The usage does not count this invocation.
+        the 99th percentile of the latency. The usage does not count this invocation. The query function starts
+        meanwhile, so that the dashboard's first page need not wait for it.
         """
-        self.emulator.client("lambda").invoke(FunctionName=self.outputs["LiveAliasArn"], Payload=b'{"Records": []}')
+        client = self.emulator.client("lambda")
+        if self.api_url:
+            http = {"method": "GET", "path": "/udf/time"}
+            event = {"rawPath": http["path"], "headers": {}, "requestContext": {"stage": "$default", "http": http}}
+            client.invoke(
+                FunctionName=self.outputs["QueryLiveAliasArn"], InvocationType="Event", Payload=json.dumps(event)
+            )
+        client.invoke(FunctionName=self.outputs["LiveAliasArn"], Payload=b'{"Records": []}')
         self._began_at = time.time()
 
     def _subscribe(self) -> str:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import httpx
 import pytest
 
 from tests.e2e.stack import Stack, wait_until
+from tests.support.generated_requests import ask_whatever_the_document_allows
 
 pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
-def dashboard(stack: Stack) -> httpx.Client:
-    return httpx.Client(base_url=stack.url("dashboard", 8000), trust_env=False, timeout=20)
+def dashboard(stack: Stack) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=stack.url("dashboard", 8000), trust_env=False, timeout=20) as client:
+        yield client
 
 
 def test_the_page_loads_with_everything_that_it_names(dashboard: httpx.Client) -> None:
@@ -54,3 +58,7 @@ def test_a_wrong_request_is_a_problem_of_the_function(dashboard: httpx.Client) -
     assert answer.status_code == 400
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["detail"]
+
+
+def test_generated_requests_get_no_5xx_and_no_undocumented_answer(dashboard: httpx.Client) -> None:
+    ask_whatever_the_document_allows(dashboard, examples=2)

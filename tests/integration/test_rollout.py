@@ -73,8 +73,8 @@ LANE_SYMBOLS = [name for name in (f"{LANE}{number}" for number in range(200)) if
 class Stage:
     """A stage whose function is deployed with the command, and whose stream is read when a test says so."""
 
-    def __init__(self, emulator: Emulator, package: Path, packages: dict[str, Path]) -> None:
-        self.package, self.client = package, emulator.client
+    def __init__(self, emulator: Emulator, packages: dict[str, Path]) -> None:
+        self.package, self.packages, self.client = packages["processor"], packages, emulator.client
         self.environment: Mapping[str, str] = emulator.environment()
         cloudformation = self.client("cloudformation")
         self.triggers = RollbackTriggers(cloudformation, self.client("cloudformation"), self.client("cloudwatch"))
@@ -103,7 +103,9 @@ class Stage:
         for alarm in self.client("cloudwatch").describe_alarms()["MetricAlarms"]:
             self.client("cloudwatch").set_alarm_state(AlarmName=alarm["AlarmName"], StateValue="OK", StateReason="test")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(cli, "build", lambda *_, **__: package)
+            patch.setattr(
+                cli, "build", lambda function, *_, **__: {**self.packages, "processor": package}[function.name]
+            )
             patch.setattr(boto3, "client", lambda name, **_: self._clients.get(name) or self.client(name))
             command = ["deploy", "--stage", "rollout", "--architecture", "native", "--yes", *options]
             done = CliRunner().invoke(cli.app, command)
@@ -189,10 +191,10 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def stage(replica_python: str, package: Path, packages: dict[str, Path]) -> Iterator[Stage]:
+def stage(replica_python: str, packages: dict[str, Path]) -> Iterator[Stage]:
     """It has an emulator of its own, because MiniStack's alarms count the errors of all functions."""
     with Emulator(python=replica_python) as emulator:
-        yield Stage(emulator, package, packages)
+        yield Stage(emulator, packages)
 
 
 def test_a_changed_parameter_reaches_the_version_that_the_stream_invokes(stage: Stage) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from deployment.choices import CHOSEN, carried_over, choose_parameters
+from deployment.choices import CHOSEN, carried_over, choose_parameters, zips_of
 from deployment.deployer import Deployment
+from deployment.errors import ParameterError
 from deployment.parameters import Named, Parameter
 from tests.fakes.scripted_cloudformation import ScriptedCloudFormation
 
@@ -64,3 +66,13 @@ def test_only_a_new_network_and_one_whose_zones_are_reset_get_zones_with_fargate
     parameters = choose_parameters(deployment, given, reset, stage="dev", cpu=None, image=None)
     assert parameters.get("Zones") == chosen
     assert "Zones" in CHOSEN
+
+
+class TestZips:
+    def test_belong_to_the_function_whose_name_begins_theirs(self) -> None:
+        paths = [Path("build/query-3.13-arm64.zip"), Path("old/processor-3.13-arm64.zip")]
+        assert zips_of(paths) == {"query": paths[0], "processor": paths[1]}
+
+    def test_a_zip_of_no_function_is_refused(self) -> None:
+        with pytest.raises(ParameterError, match=r"--zip code\.zip: its name does not begin with"):
+            zips_of([Path("code.zip")])

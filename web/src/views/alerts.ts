@@ -5,7 +5,7 @@ import type { Alert, AlertsAnswer } from "../answers.ts";
 import { ApiError, path } from "../api.ts";
 import type { App, Mount } from "../app.ts";
 import { h, setText } from "../components/dom.ts";
-import { words } from "../format.ts";
+import { price, words } from "../format.ts";
 import type { Num } from "../numbers.ts";
 import { hashOf } from "../router.ts";
 
@@ -252,7 +252,7 @@ class Alerts {
 
 function valuesOf(values: Readonly<Record<string, Num | string>>): HTMLElement {
   const pairs = Object.entries(values).map(([name, value]) =>
-    h("div", {}, h("dt", {}, words(name)), h("dd", {}, typeof value === "string" ? value : value.text)),
+    h("div", {}, h("dt", {}, words(name)), h("dd", {}, typeof value === "string" ? value : price(value))),
   );
   return h("dl", { class: "values" }, ...pairs);
 }
