@@ -213,7 +213,7 @@ class QuotesClient:
             answer = self._http.get(path, params=asked, headers=headers)
         except httpx.HTTPError as error:
             raise QuotesError(f"{self._http.base_url} does not answer ({error}): check the address") from error
-        if answer.is_error:
+        if not answer.is_success and answer.status_code != httpx.codes.NOT_MODIFIED:
             raise QuotesError(_problem(answer), answer.status_code)
         return answer
 

@@ -137,6 +137,11 @@ def test_an_error_of_something_else_is_told_too(content: bytes) -> None:
         client(lambda _: Answer(401, content=content)).latest()
 
 
+def test_a_redirect_is_no_answer() -> None:
+    with pytest.raises(QuotesError, match="status 301"):
+        client(lambda _: Answer(301, content=b"<html>", headers={"Location": "https://feed.test"})).latest()
+
+
 def test_a_token_is_sent_and_may_be_renewed() -> None:
     seen: list[str] = []
 
