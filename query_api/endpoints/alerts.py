@@ -34,7 +34,7 @@ from quotes import from_iso, to_iso
 DEFAULT_LIMIT, MAX_LIMIT = 100, 1_000
 DEFAULT_DAYS, MAX_DAYS = 7, 400
 MAX_READS = 16
-"""The most pages of a table that one request reads. A page of the answer may so be short, and still have a next one."""
+"""The most pages of a table that one request reads. So a page of the answer may be short, and still have a next one."""
 MAX_BYTES = 3_000_000
 """A page of the answer ends here. Lambda returns 6 MB, and one alert of a silent lane may name 800 symbols."""
 _ALERT_BYTES, _SYMBOL_BYTES = 1_000, 36

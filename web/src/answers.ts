@@ -133,8 +133,8 @@ export interface LaneStatus {
   /** Null until the lane's first heartbeat, a minute after its first quote. */
   readonly clock?: Time | null;
   readonly complete_to?: Time | null;
-  readonly arrival?: Time;
-  readonly newest_event_time?: Time;
+  readonly arrival?: Time | null;
+  readonly newest_event_time?: Time | null;
 }
 export interface DayCounts {
   readonly day: string;
@@ -143,9 +143,9 @@ export interface DayCounts {
   readonly repeated: Num;
 }
 export interface StatusAnswer {
-  readonly as_of?: Time;
+  readonly as_of?: Time | null;
   readonly lanes: readonly LaneStatus[];
-  readonly last_batch?: Time;
+  readonly last_batch?: Time | null;
   readonly counts: readonly DayCounts[];
   readonly quarantine?: { readonly messages: Num; readonly in_flight: Num };
   readonly problems: readonly string[];

@@ -4,12 +4,8 @@ import type {
   AlertsAnswer,
   BarsAnswer,
   GapsAnswer,
-  LatestAnswer,
-  QuotesAnswer,
   Resolution,
   SessionsAnswer,
-  StatusAnswer,
-  SymbolsAnswer,
 } from "./answers.ts";
 import { waitSeconds } from "./backoff.ts";
 import type { Connection } from "./connection.ts";
@@ -64,15 +60,6 @@ export class Api {
     private readonly connection: Connection,
   ) {}
 
-  symbols(signal?: AbortSignal): Promise<SymbolsAnswer> {
-    return this.get("/v1/symbols", signal);
-  }
-  latest(symbols: readonly string[] = [], signal?: AbortSignal): Promise<LatestAnswer> {
-    return this.get(latestPath(symbols), signal);
-  }
-  quotes(symbol: string, page: Page = {}, signal?: AbortSignal): Promise<QuotesAnswer> {
-    return this.get(path(["v1", "quotes", symbol], page), signal);
-  }
   bars(
     symbol: string,
     query: Page & { readonly resolution?: Resolution; readonly indicators?: string } = {},
@@ -91,9 +78,6 @@ export class Api {
     signal?: AbortSignal,
   ): Promise<AlertsAnswer> {
     return this.get(path(["v1", "alerts"], query), signal);
-  }
-  status(signal?: AbortSignal): Promise<StatusAnswer> {
-    return this.get("/v1/status", signal);
   }
 
   /** The answer to one request. Throws `ApiError`. */
@@ -133,7 +117,10 @@ export class Api {
         } catch (error) {
           if (end.signal.aborted) break;
           const failure = error instanceof ApiError ? error : faultOfPage(error);
-          if (onError?.(failure) || failure.status === 401) break;
+          if (onError?.(failure) || failure.status === 401) {
+            link.succeeded(); // it is an answer, which is not for the banner to explain
+            break;
+          }
           failures += 1;
           wait = waitSeconds(failures, Math.random(), failure.retryAfter) * 1_000;
           link.failed(failure.message, Date.now() + wait);

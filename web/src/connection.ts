@@ -38,7 +38,8 @@ export class Connection {
       },
       close: () => {
         this.#links.delete(link);
-        if (this.#failures.delete(link)) this.#show();
+        // That the last failing poll ends, as when the view changes, does not mean that the API answers again.
+        if (this.#failures.delete(link) && this.#failures.size > 0) this.#show();
       },
     };
     this.#links.add(link);

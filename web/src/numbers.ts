@@ -22,7 +22,18 @@ export function parseJson(body: string): unknown {
 }
 
 export function revive(_key: string, value: unknown, context?: ReviverContext): unknown {
-  return typeof value === "number" ? { text: context?.source ?? String(value), value } : value;
+  return typeof value === "number" ? { text: plain(context?.source ?? String(value)), value } : value;
+}
+
+/** The digits of a number without an exponent: `1E-8` is `0.00000001`. DynamoDB has none beyond 10 to the 130. */
+function plain(text: string): string {
+  const [, sign, whole, fraction = "", power] = /^(-?)(\d+)(?:\.(\d+))?e([+-]?\d+)$/i.exec(text) ?? [];
+  const places = Number(power);
+  if (whole === undefined || Math.abs(places) > 130) return text;
+  const digits = "0".repeat(Math.max(0, 1 - places - whole.length)) + whole + fraction + "0".repeat(Math.max(0, places - fraction.length));
+  const point = digits.length - Math.max(0, fraction.length - places);
+  const before = digits.slice(0, point).replace(/^0+(?=\d)/, "");
+  return `${sign}${before}${point < digits.length ? `.${digits.slice(point)}` : ""}`;
 }
 
 /** How many digits follow the point of a number's text. A number with an exponent has none that count. */

@@ -13,6 +13,20 @@ test("a number has the digits of the double in a browser that gives none", () =>
   expect(revive("price", 187.1)).toEqual({ text: "187.1", value: 187.1 });
 });
 
+test.each([
+  ["1E-8", "0.00000001"],
+  ["-1.25e-3", "-0.00125"],
+  ["1e-7", "0.0000001"],
+  ["7.4E+5", "740000"],
+  ["1.23456e2", "123.456"],
+  ["12e0", "12"],
+  ["12.5e-1", "1.25"],
+  ["0e-3", "0.000"],
+  ["1e999", "1e999"],
+])("%s is shown as %s", (source, text) => {
+  expect(revive("price", Number(source), { source })).toEqual({ text, value: Number(source) });
+});
+
 test("numbers are found at each depth", () => {
   const document = parseJson('{"price":187.25,"list":[7,{"low":-0.5}]}');
   expect(document).toEqual({ price: num("187.25"), list: [num("7"), { low: num("-0.5") }] });

@@ -4,7 +4,7 @@ import type { LatestQuote } from "../answers.ts";
 import type { App } from "../app.ts";
 import { h, setText } from "../components/dom.ts";
 import { count, duration, percent, price, signed } from "../format.ts";
-import { missingZeros } from "./precision.ts";
+import { missingZeros } from "../precision.ts";
 
 const FRESHNESS = {
   fresh: ["Live", "Quotes of this symbol arrive as usual."],
@@ -19,6 +19,7 @@ export class Header {
   readonly #price = h("span", { class: "last-price", "data-testid": "last-price" });
   readonly #currency = h("span", { class: "last-currency" });
   readonly #change = h("span", { class: "last-change" });
+  readonly #percent = h("span", { class: "last-change" });
   readonly #facts = new Map<string, HTMLElement>();
   #quote: LatestQuote | null = null;
   #timezone: string | undefined;
@@ -36,7 +37,7 @@ export class Header {
       "header",
       { class: "symbol-header" },
       h("div", { class: "symbol-name" }, h("h1", {}, symbol), this.#badge, this.#place),
-      h("p", { class: "symbol-quote" }, this.#price, this.#currency, this.#change),
+      h("p", { class: "symbol-quote" }, this.#price, this.#currency, this.#change, this.#percent),
       h("dl", { class: "symbol-facts" }, ...["Previous close", "Day", "Volume", "Last quote", "Age"].map(fact)),
     );
   }
@@ -48,9 +49,11 @@ export class Header {
     this.#price.dataset.zeros = missingZeros(quote.price.text, digits);
     setText(this.#currency, quote.currency ?? "");
     const moved = quote.change?.value ?? 0;
-    this.#change.className = `last-change ${moved > 0 ? "up" : moved < 0 ? "down" : "muted"}`;
-    const change = quote.change ? `${signed(quote.change)} (${percent(quote.change_percent)})` : "";
-    setText(this.#change, change);
+    const direction = moved > 0 ? "up" : moved < 0 ? "down" : "muted";
+    for (const part of [this.#change, this.#percent]) part.className = `last-change ${direction}`;
+    setText(this.#change, quote.change ? signed(quote.change) : "");
+    this.#change.dataset.zeros = quote.change ? missingZeros(quote.change.text, digits) : "";
+    setText(this.#percent, quote.change_percent ? `(${percent(quote.change_percent)})` : "");
     const delay = quote.delay_minutes?.value ?? 0;
     const place = [quote.exchange, delay > 0 ? `delayed by ${count(delay)} min` : ""].filter(Boolean).join(" · ");
     setText(this.#place, place);
@@ -59,7 +62,7 @@ export class Header {
     this.#badge.hidden = false;
     this.#badge.title = meaning;
     this.#badge.className = `badge ${quote.freshness}`;
-    this.#fact("Previous close", price(quote.previous_close));
+    this.#fact("Previous close", price(quote.previous_close), quote.previous_close && missingZeros(quote.previous_close.text, digits));
     this.#fact("Volume", count(quote.volume));
     this.showTimes();
   }
@@ -73,7 +76,9 @@ export class Header {
     this.#fact("Age", duration((now - Date.parse(quote.event_time)) / 1_000));
   }
 
-  #fact(name: string, text: string): void {
-    setText(this.#facts.get(name)!, text);
+  #fact(name: string, text: string, zeros = ""): void {
+    const value = this.#facts.get(name)!;
+    setText(value, text);
+    value.dataset.zeros = zeros;
   }
 }

@@ -4,7 +4,7 @@ import { h } from "../components/dom.ts";
 import type { Bar } from "./bars.ts";
 import type { Look } from "./canvas.ts";
 import { indicatorDigits } from "./indicators.ts";
-import { padded } from "./precision.ts";
+import { padded } from "../precision.ts";
 
 export interface Legend {
   /** The rows of the main pane. */

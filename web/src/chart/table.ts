@@ -6,7 +6,7 @@ import { count, words } from "../format.ts";
 import type { Bar } from "./bars.ts";
 import { type Column, indicatorDigits } from "./indicators.ts";
 import type { ChartAlert } from "./marks.ts";
-import { missingZeros } from "./precision.ts";
+import { missingZeros } from "../precision.ts";
 
 const ROWS = 60;
 const ALERT_ROWS = 50;

@@ -2,6 +2,7 @@
 
 import type { Freshness, LatestQuote } from "../answers.ts";
 import { duration, percent, price, signed } from "../format.ts";
+import { missingZeros, scaleDigits } from "../precision.ts";
 import { hashOf } from "../router.ts";
 import type { Times } from "../times.ts";
 import { h, setText } from "./dom.ts";
@@ -27,7 +28,7 @@ export class QuoteRow {
     readonly symbol: string,
     readonly sparkline: Sparkline,
   ) {
-    this.link = h("a", { href: hashOf("symbol", {}, symbol) }, symbol);
+    this.link = h("a", { href: hashOf("symbol", {}, symbol), title: symbol }, symbol);
     this.element = h(
       "tr",
       { "data-testid": `symbol-row-${symbol}`, "data-symbol": symbol },
@@ -43,24 +44,28 @@ export class QuoteRow {
   }
 
   show(quote: LatestQuote): void {
-    const before = this.#quote;
+    const shown = this.#quote;
     this.#quote = quote;
     setText(this.#exchange, [quote.exchange, quote.currency].filter(Boolean).join(" · "));
     setText(this.#price, price(quote.price));
     setText(this.#change, signed(quote.change));
     setText(this.#percent, percent(quote.change_percent));
+    const { price: last, previous_close: before, change } = quote;
+    const digits = scaleDigits([last, before, change].map((number) => number?.text ?? ""));
+    this.#price.dataset.zeros = missingZeros(last.text, digits);
+    this.#change.dataset.zeros = change ? missingZeros(change.text, digits) : "";
     const direction = Math.sign(quote.change?.value ?? 0);
     for (const cell of [this.#change, this.#percent]) {
       cell.classList.toggle("up", direction > 0);
       cell.classList.toggle("down", direction < 0);
     }
-    if (before?.freshness !== quote.freshness) {
+    if (shown?.freshness !== quote.freshness) {
       this.element.dataset.state = quote.freshness;
       this.#state.className = quote.freshness === "fresh" ? "live" : `badge ${quote.freshness}`;
       setText(this.#state, STATES[quote.freshness]);
     }
     this.sparkline.showPrice(quote.price, direction);
-    if (before && before.price.value !== quote.price.value) this.#flash();
+    if (shown && shown.price.value !== quote.price.value) this.#flash();
   }
 
   /** Brings the age up to date. */

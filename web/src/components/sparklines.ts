@@ -14,7 +14,7 @@ const FEW = 8;
 /** Few, since the prices of the table go first. */
 const AT_ONCE = 2;
 const REFRESH_MS = 5 * 60_000;
-const REFRESH_YOUNG_MS = 30_000;
+const REFRESH_YOUNG_MS = 60_000; // a minute has one close, and the end of the line is the newest price anyway
 
 export interface Sparkline {
   readonly element: SVGSVGElement;

@@ -8,6 +8,7 @@ import { seconds, timeText } from "../chart/wire.ts";
 import { h, setText } from "../components/dom.ts";
 import { count } from "../format.ts";
 import { hashOf } from "../router.ts";
+import { type Missed, mayHaveBegun, missedSince } from "./begun.ts";
 import { fill, row, section, table } from "./section.ts";
 import { hourMarks, type Span, strip } from "./session.ts";
 import { stripDrawing } from "./strip.ts";
@@ -21,6 +22,9 @@ const GAP_HEADINGS = ["From", "To", "Minutes"];
 
 interface Found {
   readonly gaps: GapsAnswer;
+  /** The time of the symbol's first bar of all, if it is in this range. */
+  readonly since: number | undefined;
+  readonly missed: Missed;
   /** The session that the gaps belong to, in one or two parts. */
   readonly spans: readonly Span[];
 }
@@ -61,7 +65,7 @@ export class GapParts {
     const names = symbols.map((each) => each.symbol);
     const same = names.length === this.#symbols.size && names.every((name) => this.#symbols.has(name));
     this.#symbols = new Map(symbols.map((each) => [each.symbol, each]));
-    if (same) return;
+    if (same && names.length > 0) return;
     this.#watcher.disconnect();
     this.#rows.clear();
     for (const name of names) this.#rows.set(name, row(this.#link(name), ...LIST_HEADINGS.slice(1).map(() => "")));
@@ -135,7 +139,8 @@ export class GapParts {
       const gaps = await this.app.api.gaps(symbol, {}, signal);
       const range = { start: timeText(seconds(gaps.start) - DAY), end: timeText(seconds(gaps.end) + DAY) };
       const sessions = await this.app.api.sessions(symbol, range, signal);
-      this.#found.set(symbol, { gaps, spans: spansOf(gaps, sessions) });
+      const since = mayHaveBegun(gaps) ? await this.#firstBar(symbol) : undefined;
+      this.#found.set(symbol, { gaps, since, missed: missedSince(gaps, since ?? 0), spans: spansOf(gaps, sessions) });
       this.#showRow(symbol);
       if (symbol === this.chosen) this.#showDetail();
     } catch (error) {
@@ -148,16 +153,22 @@ export class GapParts {
     }
   }
 
+  /** When the first bar of a symbol begins. Undefined if it is older than the range of the gaps, or there is none. */
+  async #firstBar(symbol: string): Promise<number | undefined> {
+    const { bars } = await this.app.api.bars(symbol, { order: "asc", limit: 1 }, this.#end.signal);
+    return bars[0] && seconds(bars[0].start);
+  }
+
   #showRow(symbol: string): void {
     const element = this.#rows.get(symbol);
     const found = this.#found.get(symbol);
     if (!element || !found) return;
-    const { expected_minutes: expected, stored_minutes: stored } = found.gaps;
-    const missing = expected.value - stored.value;
-    const texts = [count(expected), count(stored), count(missing), shareText(missing, expected.value)];
+    const { expected, stored } = found.missed;
+    const missing = expected - stored;
+    const texts = [count(expected), count(stored), count(missing), shareText(missing, expected)];
     texts.forEach((text, index) => setText(element.cells[index + 1]!, text));
     element.classList.toggle("is-bad", missing > 0);
-    const drawings = found.spans.map((span) => this.#drawing(found.gaps, span, `${symbol}: ${count(missing)} minutes are missing`));
+    const drawings = found.spans.map((span) => this.#drawing(found, span, `${symbol}: ${count(missing)} minutes are missing`));
     element.cells[5]!.replaceChildren(h("div", { class: "strips" }, ...drawings));
   }
 
@@ -165,31 +176,33 @@ export class GapParts {
     const found = this.#found.get(this.chosen);
     const info = this.#symbols.get(this.chosen);
     if (!found) return this.#detail.replaceChildren(h("p", { class: "muted" }, `Reading the gaps of ${this.chosen} …`));
-    const { gaps, spans } = found;
-    const { expected_minutes: expected, stored_minutes: stored } = gaps;
-    const missing = expected.value - stored.value;
+    const { gaps, since, missed, spans } = found;
+    const { expected, stored } = missed;
+    const missing = expected - stored;
     const zone = this.app.times.zoneName(info?.timezone);
-    const from = this.app.times.format(gaps.start, "minute", info?.timezone);
+    const begun = since !== undefined && since > seconds(gaps.start);
+    const from = this.app.times.format(begun ? since * 1_000 : gaps.start, "minute", info?.timezone);
     const to = this.app.times.format(gaps.end, "minute", info?.timezone);
     const sentence =
       `From ${from} to ${to} (${zone}), ${count(stored)} of ${count(expected)} minutes are stored. ` +
-      (missing > 0 ? `${count(missing)} are missing, in ${plural(gaps.gaps.length, "gap")}.` : "None is missing.");
+      (missing > 0 ? `${count(missing)} are missing, in ${plural(missed.gaps.length, "gap")}.` : "None is missing.") +
+      (begun ? " Its first bar is of the first of these minutes." : "");
     const body = h("tbody");
     const time = (text: string): string => this.app.times.format(text, "minute", info?.timezone);
-    const rows = gaps.gaps.map((gap) => row(time(gap.start), time(gap.end), count(gap.minutes)));
+    const rows = missed.gaps.map((gap) => row(time(gap.start), time(gap.end), count(gap.minutes)));
     fill(body, rows, GAP_HEADINGS.length, "No minute is missing.");
     const clock = localClock(zone);
     this.#detail.replaceChildren(
       h("p", {}, h("a", { href: hashOf("symbol", {}, this.chosen) }, this.chosen), ": ", sentence),
-      ...spans.map((span) => h("div", { class: "strip-box" }, this.#drawing(gaps, span, sentence), axis(span, clock))),
-      legend(),
+      ...spans.map((span) => h("div", { class: "strip-box" }, this.#drawing(found, span, sentence), axis(span, clock))),
+      legend(begun),
       table(`Gaps of ${this.chosen}`, GAP_HEADINGS, body),
     );
   }
 
-  #drawing(gaps: GapsAnswer, span: Span, label: string): SVGSVGElement {
-    const holes = gaps.gaps.map((gap) => ({ start: seconds(gap.start), end: seconds(gap.end) }));
-    return stripDrawing(strip(span, holes, seconds(gaps.end)), label);
+  #drawing({ gaps, since, missed }: Found, span: Span, label: string): SVGSVGElement {
+    const holes = missed.gaps.map((gap) => ({ start: seconds(gap.start), end: seconds(gap.end) }));
+    return stripDrawing(strip(span, holes, seconds(gaps.end), since), label);
   }
 }
 
@@ -216,9 +229,9 @@ function axis(span: Span, clock: (time: number) => number): HTMLElement {
   return h("div", { class: "strip-axis", "aria-hidden": "true" }, ...marks);
 }
 
-function legend(): HTMLElement {
+function legend(begun: boolean): HTMLElement {
   const item = (state: string, text: string): HTMLElement => h("span", { class: `strip-key ${state}` }, text);
-  return h("p", { class: "strip-legend" }, item("stored", "stored"), item("missing", "missing"), item("ahead", "still to come"));
+  return h("p", { class: "strip-legend" }, begun && item("before", "before the first bar"), item("stored", "stored"), item("missing", "missing"), item("ahead", "still to come"));
 }
 
 function plural(number: number, noun: string): string {

@@ -6,7 +6,7 @@ export interface Span {
   readonly end: number;
 }
 
-export type State = "stored" | "missing" | "ahead";
+export type State = "before" | "stored" | "missing" | "ahead";
 
 export interface Piece extends Span {
   readonly state: State;
@@ -21,12 +21,13 @@ export interface Strip extends Span {
 
 /**
  * The strip of a session with its gaps. What lies after `until` (the time up to which everything has arrived) is still
- * to come. Gaps outside the session are cut off.
+ * to come, and what lies before `since` (when the feed began) was never asked for. Gaps outside the session are cut off.
  */
-export function strip(session: Span, gaps: readonly Span[], until: number): Strip {
+export function strip(session: Span, gaps: readonly Span[], until: number, since = session.start): Strip {
   const known = Math.min(session.end, Math.max(session.start, until));
   const pieces: Piece[] = [];
-  let last = session.start;
+  let last = Math.min(session.end, Math.max(session.start, since));
+  if (last > session.start) pieces.push(piece(session, session.start, last, "before"));
   for (const gap of [...gaps].sort((one, other) => one.start - other.start)) {
     const start = Math.max(gap.start, last);
     const end = Math.min(gap.end, known);
@@ -36,7 +37,7 @@ export function strip(session: Span, gaps: readonly Span[], until: number): Stri
     last = end;
   }
   if (known > last) pieces.push(piece(session, last, known, "stored"));
-  if (session.end > known) pieces.push(piece(session, known, session.end, "ahead"));
+  if (session.end > Math.max(known, last)) pieces.push(piece(session, Math.max(known, last), session.end, "ahead"));
   return { ...session, pieces };
 }
 

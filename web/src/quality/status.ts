@@ -52,7 +52,7 @@ export class StatusParts {
   showLanes(now = Date.now()): void {
     const lanes = this.#status?.lanes ?? [];
     const time = (text: string | null | undefined): HTMLElement => {
-      if (!text) return h("span", { class: "muted" }, "never");
+      if (!text) return h("span", { class: "muted" }, "not yet");
       const age = (now - Date.parse(text)) / 1_000;
       const ago = h("span", { class: age > QUIET_SECONDS ? "ago is-old" : "ago" }, `${duration(age)} ago`);
       return h("span", {}, this.app.times.format(text, age > 86_400 ? "minute" : "time"), " ", ago);

@@ -14,7 +14,7 @@ export function stripDrawing(strip: Strip, label: string): SVGSVGElement {
     role: "img",
     "aria-label": label,
   });
-  const least = { stored: 0, missing: 3, ahead: 0 };
+  const least = { before: 0, stored: 0, missing: 3, ahead: 0 };
   const holes = strip.pieces.filter((piece) => piece.state === "missing");
   for (const piece of [...strip.pieces.filter((each) => each.state !== "missing"), ...holes]) {
     const width = Math.max((piece.to - piece.from) * WIDTH, least[piece.state]);

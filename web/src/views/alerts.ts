@@ -1,7 +1,7 @@
 /** The alerts of the feed, newest first, by rule, severity and symbol. */
 
 import { type AlertFilter, SEVERITIES, merged, newAlerts, parseFilter, symbolsOf } from "../alert_list.ts";
-import type { Alert, AlertsAnswer } from "../answers.ts";
+import type { Alert, AlertsAnswer, SymbolsAnswer } from "../answers.ts";
 import { ApiError, path } from "../api.ts";
 import type { App, Mount } from "../app.ts";
 import { h, setText } from "../components/dom.ts";
@@ -12,6 +12,8 @@ import { hashOf } from "../router.ts";
 import "../styles/alerts.css";
 
 const POLL_MS = 3_000;
+/** The zones of symbols hardly change, but a symbol may be new. */
+const SYMBOLS_MS = 60_000;
 const PAGE = 50;
 const TYPING_MS = 400;
 /** How far back to look, in days, and in words. The API looks back 400 days at most. */
@@ -25,13 +27,14 @@ const DEFAULT_RANGE = 7;
 export const mount: Mount = (root, route, app) => {
   const range = Number(route.parameters.get("days"));
   const view = new Alerts(root, parseFilter(route.parameters), RANGES.has(range) ? range : DEFAULT_RANGE, app);
-  const stop = app.times.onZoneChange(() => view.showTimes());
-  void app.api.symbols().then(
-    ({ symbols }) => view.nameSymbols(new Map(symbols.map(({ symbol, timezone }) => [symbol, timezone]))),
-    () => undefined, // The poll fails as well then, and the banner says why.
-  );
+  const stops = [
+    app.api.poll<SymbolsAnswer>("/v1/symbols", SYMBOLS_MS, ({ symbols }) =>
+      view.nameSymbols(new Map(symbols.map(({ symbol, timezone }) => [symbol, timezone]))),
+    ),
+    app.times.onZoneChange(() => view.showTimes()),
+  ];
   return () => {
-    stop();
+    for (const stop of stops) stop();
     view.close();
     root.replaceChildren();
   };

@@ -1,6 +1,6 @@
 /** Every symbol of the feed, with its last price, its change, the line of its session and its age. */
 
-import type { LatestAnswer, LatestQuote } from "../answers.ts";
+import type { LatestAnswer, LatestQuote, SymbolsAnswer } from "../answers.ts";
 import { latestPath } from "../api.ts";
 import type { App, Mount } from "../app.ts";
 import { type Arrangement, type Column, type Shown, arrange, counted, parametersOf, parseArrangement, sortedBy } from "../arrangement.ts";
@@ -12,6 +12,8 @@ import { count } from "../format.ts";
 import "../styles/overview.css";
 
 const POLL_MS = 1_000;
+/** The zones of symbols hardly change, but a symbol may be new. */
+const SYMBOLS_MS = 60_000;
 /** How many rows are added at a time. Few viewers scroll through thousands of symbols, so most rows are never built. */
 const STEP = 100;
 
@@ -39,13 +41,12 @@ export const mount: Mount = (root, route, app) => {
   const view = new Overview(root, parseArrangement(route.parameters), app);
   const stops = [
     app.api.poll<LatestAnswer>(latestPath(), POLL_MS, (answer) => view.receive(answer)),
+    app.api.poll<SymbolsAnswer>("/v1/symbols", SYMBOLS_MS, ({ symbols }) =>
+      view.nameZones(new Map(symbols.map(({ symbol, timezone }) => [symbol, timezone]))),
+    ),
     app.onTick((now) => view.tick(now)),
     app.times.onZoneChange(() => view.tick(Date.now())),
   ];
-  void app.api.symbols().then(
-    ({ symbols }) => view.nameZones(new Map(symbols.map(({ symbol, timezone }) => [symbol, timezone]))),
-    () => undefined, // The poll fails as well then, and the banner says why.
-  );
   return () => {
     for (const stop of stops) stop();
     view.close();
@@ -57,7 +58,7 @@ class Overview {
   readonly #rows = new Map<string, QuoteRow>();
   readonly #sparklines: Sparklines;
   readonly #body = h("tbody");
-  readonly #empty = h("p", { class: "empty" }, "Waiting for the first prices …");
+  readonly #empty = h("p", { class: "empty" }, "Loading prices …");
   readonly #more = h("button", { class: "button", type: "button" }, "Show more symbols");
   readonly #moreRow = h("div", { class: "more", hidden: true }, this.#more);
   readonly #filter = h("input", {

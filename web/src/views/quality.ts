@@ -18,9 +18,11 @@ export const mount: Mount = (root, route, app) => {
   const stale = new StaleParts(app);
   const gaps = new GapParts(app, route.parameters.get("symbol") ?? "");
   const asOf = h("p", { class: "muted" }, "Loading …");
-  let as_of: string | undefined;
+  let as_of: string | null | undefined;
   const showAsOf = (): void => {
-    if (as_of) setText(asOf, `The feed's own clock says ${app.times.format(as_of, "full")}.`);
+    if (as_of === undefined) return;
+    const words = as_of ? `The feed's own clock says ${app.times.format(as_of, "full")}.` : "The feed has stored nothing yet.";
+    setText(asOf, words);
   };
   root.append(
     h(

@@ -7,6 +7,7 @@ import { latestPath } from "../api.ts";
 import type { App, Mount } from "../app.ts";
 import { h, setText } from "../components/dom.ts";
 import { count } from "../format.ts";
+import { scaleDigits } from "../precision.ts";
 import { hashOf, type Route } from "../router.ts";
 import { localClock } from "../chart/clock.ts";
 import type { Bar, Change } from "../chart/bars.ts";
@@ -16,7 +17,6 @@ import { columns, parametersOf, requested, shownBy } from "../chart/indicators.t
 import { marks } from "../chart/marks.ts";
 import { palette } from "../chart/palette.ts";
 import { Panel, type PanelPicture } from "../chart/panel.ts";
-import { scaleDigits } from "../chart/precision.ts";
 import { RESOLUTION_WORDS, summaryText } from "../chart/summary.ts";
 import { AlertTable, BarTable } from "../chart/table.ts";
 import { type Resolution, RESOLUTIONS, timeline } from "../chart/timeline.ts";

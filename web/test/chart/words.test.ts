@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { Bar } from "../../src/chart/bars.ts";
 import { isShown, parametersOf, requested, shownBy, sizeToggled, toggled } from "../../src/chart/indicators.ts";
 import { type ChartAlert, markText, marks } from "../../src/chart/marks.ts";
-import { missingZeros, scaleDigits } from "../../src/chart/precision.ts";
+import { missingZeros, scaleDigits } from "../../src/precision.ts";
 import { barText, summaryText } from "../../src/chart/summary.ts";
 import { barAt } from "./bars.ts";
 
@@ -12,6 +12,7 @@ const words = { at: (bar: Bar) => `minute ${bar.start / 60}`, count: (value: num
 describe("the digits of a price scale", () => {
   it("are the most that any price has", () => {
     expect(scaleDigits(["231.1", "231.15", "231"])).toBe(2);
+    expect(scaleDigits(["619.1", "619"])).toBe(2);
     expect(scaleDigits(["1.08345"])).toBe(5);
     expect(scaleDigits(["39123", "39124"])).toBe(0);
     expect(scaleDigits([])).toBe(0);
