@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from urllib.parse import parse_qsl, quote, urlencode
 
 import pytest
 
@@ -62,6 +63,12 @@ class TestGuide:
 def test_the_deployment_guide_lists_the_stacks_in_their_order() -> None:
     rows = re.findall(r"^\| ([\w-]+) \| ", GUIDES["deploy.md"].partition("| stack |")[2], re.MULTILINE)
     assert tuple(rows[: len(ALL_STACKS)]) == ALL_STACKS
+
+
+def test_the_query_of_the_signed_example_is_encoded_as_aws_encodes_it() -> None:
+    """botocore signs a query as it is written."""
+    (query,) = re.findall(r'^url = "https://[^?"]+\?([^"]+)"', GUIDES["deploy.md"], re.MULTILINE)
+    assert query == urlencode(parse_qsl(query), quote_via=quote)
 
 
 def test_the_deployment_guide_counts_the_alarms() -> None:
