@@ -79,6 +79,7 @@ class BarReader:
             return []
         symbol = self._minutes.state
         split = None if symbol is None else symbol.split
+        self._minutes.allow_again()  # or a long page would leave none, and its first bars had no indicators
         before = self.page(Range(None, bars[0].start), WARM_UP_BARS, newest_first=True)
         state = Indicators()
         values: list[dict[str, float]] = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from contextlib import suppress
 
 import msgspec
 
@@ -32,7 +33,8 @@ def decode(query: str, cursor: str) -> tuple[str, ...]:
             packed = b""
         content = packed[_CHECKSUM_BYTES:]
         if _packed(query, content) == cursor:
-            return msgspec.json.decode(content, type=tuple[str, ...])
+            with suppress(msgspec.DecodeError):
+                return msgspec.json.decode(content, type=tuple[str, ...])
     raise wrong_cursor()
 
 

@@ -53,6 +53,14 @@ def as_of(states: Mapping[str, LaneState]) -> datetime | None:
     return max(times, default=None)
 
 
+def settled(end: datetime | None, states: Iterable[LaneState]) -> datetime | None:
+    """The end of a range, if lanes are complete up to it, so that only late quotes may still come; otherwise None."""
+    complete = [state.complete_to for state in states]
+    if end is None or not complete or any(each is None or each < end for each in complete):
+        return None
+    return end
+
+
 def _unpacked(packed: bytes) -> LaneState:
     try:
         return unpack(packed)

@@ -26,7 +26,7 @@ class Minutes:
 
     def __init__(self, table: Table, symbol: str, lane: LaneState | None, most: int | None = None) -> None:
         self._table, self._symbol = table, symbol
-        self._left = most or MAX_MINUTES
+        self._left = self._most = most or MAX_MINUTES
         self.state: SymbolState | None = None if lane is None else lane.symbols.get(symbol)
         self.complete_to = None if lane is None else lane.complete_to
         """The minutes that end at or before it are closed."""
@@ -42,6 +42,10 @@ class Minutes:
     def settled(self, end: datetime | None) -> datetime | None:
         """The end of a range, if every minute before it is closed; otherwise None."""
         return end if end is not None and self.complete_to is not None and end <= self.complete_to else None
+
+    def allow_again(self) -> None:
+        """Let as many minutes be read as before the first reading."""
+        self._left = self._most
 
     def read(self, first: str, last: str, *, newest_first: bool, expected: int) -> Iterator[Item]:
         """The minutes whose range keys are from `first` to `last`, both inclusive.

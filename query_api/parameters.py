@@ -26,7 +26,7 @@ _TIME = re.compile(
 )
 _UNIX = re.compile(r"\d{1,12}", re.ASCII)
 _MAX_UNIX = 253_402_300_799
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FORMS = "a time such as 2026-11-27T15:10:00Z, a date such as 2026-11-27 (UTC), or Unix seconds"
 
 
@@ -121,7 +121,7 @@ class Parameters:
         start, end = self._time("start"), self._time("end")
         if start is not None and end is not None and start >= end:
             raise wrong_parameter("end", f"{to_iso(end)} is not after the start, {to_iso(start)}.")
-        if end is not None and end <= _EPOCH:
+        if end is not None and end <= EPOCH:
             raise wrong_parameter("end", "it is not after 1970-01-01T00:00:00Z.")
         return Range(start, end)
 
@@ -130,7 +130,7 @@ class Parameters:
         if text is None:
             return None
         if _UNIX.fullmatch(text) and int(text) <= _MAX_UNIX:
-            return _EPOCH + timedelta(seconds=int(text))
+            return EPOCH + timedelta(seconds=int(text))
         try:
             time = datetime.fromisoformat(text.upper()) if _TIME.fullmatch(text) else None
             time = time and (time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC))
@@ -141,7 +141,7 @@ class Parameters:
             if " " in text:
                 detail += " Write the + of an offset as %2B."
             raise wrong_parameter(name, detail)
-        if time < _EPOCH:
+        if time < EPOCH:
             raise wrong_parameter(name, f"{_shown(text)} is before 1970.")
         return time.replace(microsecond=time.microsecond // 1_000 * 1_000)
 

@@ -149,7 +149,9 @@ class QuotesClient:
     ) -> Any:
         """Alerts, oldest first, one row each. Without `start`, those of the last seven days, at most 1,000."""
         query = {"rule": rule, "severity": severity, "symbol": symbol}
-        return self._table(self._rows("/v1/alerts", "alerts", query, start, end, page=1_000))
+        rows = self._rows("/v1/alerts", "alerts", query, start, end, page=1_000)
+        # The timestamp of an alert about a revised quote is the quote's key, which ends with `#` and the revision.
+        return self._table([{**row, "timestamp": row["timestamp"].partition("#")[0]} for row in rows])
 
     def stream(self, symbols: Collection[str] | None = None, interval: float = 1.0) -> Iterator[dict[str, Any]]:
         """Each new quote of `latest`, as it comes, for ever. Quotes between two looks are skipped: `quotes` has them.
@@ -211,7 +213,7 @@ class QuotesClient:
             answer = self._http.get(path, params=asked, headers=headers)
         except httpx.HTTPError as error:
             raise QuotesError(f"{self._http.base_url} does not answer ({error}): check the address") from error
-        if answer.is_error:
+        if not answer.is_success and answer.status_code != httpx.codes.NOT_MODIFIED:
             raise QuotesError(_problem(answer), answer.status_code)
         return answer
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from query_api import cursors, json_text, pages
+from query_api.endpoints.sessions import bounded
 from query_api.errors import wrong_parameter
 from query_api.http import Request, Response
-from query_api.lanes import as_of
+from query_api.lanes import as_of, settled
 from query_api.openapi import (
     CURSOR,
     END,
@@ -26,7 +27,7 @@ from query_api.openapi import (
     limit,
     record,
 )
-from query_api.parameters import MAX_WORD, Parameters, Range, check_symbol
+from query_api.parameters import EPOCH, MAX_WORD, Parameters, Range, check_symbol
 from query_api.ports import Item, Stores
 from quotes import from_iso, to_iso
 
@@ -34,13 +35,16 @@ DEFAULT_LIMIT, MAX_LIMIT = 100, 1_000
 DEFAULT_DAYS, MAX_DAYS = 7, 400
 MAX_READS = 16
 """The most pages of a table that one request reads. So a page of the answer may be short, and still have a next one."""
+MAX_BYTES = 3_000_000
+"""A page of the answer ends here. Lambda returns 6 MB, and one alert of a silent lane may name 800 symbols."""
+_ALERT_BYTES, _SYMBOL_BYTES = 1_000, 36
+"""How long an alert is at most, and what each of its symbols adds."""
 _READ_ITEMS = 1_000
 _NAMES = ("id", "rule", "severity", "symbol", "symbols", "timestamp", "subject", "values")
 _DAY = timedelta(days=1)
 _MILLISECOND = timedelta(milliseconds=1)
 _AHEAD = timedelta(minutes=1)
 """How far a clock of a source may be ahead of this function's."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class _Search(NamedTuple):
@@ -83,7 +87,7 @@ def answer(request: Request, stores: Stores) -> Response:
     most, is_csv = parameters.limit(DEFAULT_LIMIT, MAX_LIMIT), parameters.is_csv()
     if (symbol := parameters.text("symbol")) is not None:
         check_symbol(symbol, "symbol")
-    asked = parameters.times()
+    asked = bounded(parameters.times())
     position = pages.position_of(request, parameters, 4)
     start, end = _range(asked, request, stores) if position is None else _range_in(position)
     search = _Search(
@@ -94,7 +98,8 @@ def answer(request: Request, stores: Stores) -> Response:
     cursor = None
     if rest is not None:
         cursor = cursors.encode(pages.query_of(request, parameters), to_iso(start), to_iso(end), *rest)
-    cache = pages.cache_of(asked.end, request.now)
+    end_of_closed = None if asked.end is None else settled(asked.end, stores.lanes.all().values())
+    cache = pages.cache_of(end_of_closed, request.now)
     if is_csv:
         return pages.csv_page(request, _NAMES, [_fields(item) for item in found], cursor, cache)
     alerts = ",".join([json_text.object_of(item, _NAMES) for item in found])
@@ -106,7 +111,7 @@ def _range(asked: Range, request: Request, stores: Stores) -> tuple[datetime, da
     is_given = asked.start is not None and asked.end is not None
     newest = request.now if is_given else as_of(stores.lanes.all()) or request.now
     end = asked.end or max(newest, request.now) + _AHEAD
-    start = asked.start or max((asked.end or newest) - DEFAULT_DAYS * _DAY, _EPOCH)
+    start = asked.start or max((asked.end or newest) - DEFAULT_DAYS * _DAY, EPOCH)
     if end - start > MAX_DAYS * _DAY + _AHEAD:
         raise wrong_parameter("start", f"the range is longer than {MAX_DAYS} days. Ask for fewer days at a time.")
     return start, max(end, start + _MILLISECOND)
@@ -117,7 +122,7 @@ def _range_in(position: tuple[str, ...]) -> tuple[datetime, datetime]:
         start, end = from_iso(position[0]), from_iso(position[1])
     except ValueError:
         raise cursors.wrong_cursor() from None
-    if not _EPOCH <= start < end <= start + (MAX_DAYS + 1) * _DAY:
+    if not (EPOCH <= start < end and end - start <= (MAX_DAYS + 1) * _DAY):
         raise cursors.wrong_cursor()
     return start, end
 
@@ -134,6 +139,7 @@ def _read(stores: Stores, search: _Search, place: _Place, most: int) -> tuple[li
     """Up to `most` alerts from a place on, and the place after them. None after the last alert."""
     found: list[Item] = []
     days, keys = search.days(), Range(search.start, search.end)
+    size = 0
     is_filtered = (search.rule, search.severity, search.symbol) != (None, None, None)
     index, after = days.index(place.day), place.after
     for _ in range(MAX_READS):
@@ -149,13 +155,19 @@ def _read(stores: Stores, search: _Search, place: _Place, most: int) -> tuple[li
             after = item["key"].S or ""
             if search.matches(item):
                 found.append(item)
-            if len(found) == most:
+                size += _most_bytes(item)
+            if len(found) == most or size >= MAX_BYTES:
                 return found, _Place(days[index], after)
         if page.is_last:
             index, after = index + 1, ""
         if index == len(days):
             return found, None
     return found, _Place(days[index], after)
+
+
+def _most_bytes(item: Item) -> int:
+    symbols = item["symbols"].L if "symbols" in item else None
+    return _ALERT_BYTES + _SYMBOL_BYTES * len(symbols or ())
 
 
 def _fields(item: Item) -> list[str | None]:

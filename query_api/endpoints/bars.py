@@ -33,7 +33,7 @@ from query_api.openapi import (
     record,
 )
 from query_api.pages import cache_of, csv_page, position_of, query_of
-from query_api.parameters import Parameters, Range
+from query_api.parameters import EPOCH, Parameters, Range
 from query_api.ports import Item, Stores
 from query_api.resolutions import ONE_DAY, ONE_MINUTE, RESOLUTIONS, Resolution
 from query_api.symbol_facts import SymbolFacts, facts_of
@@ -98,6 +98,8 @@ def _rest(times: Range, position: str, *, newest_first: bool) -> Range:
         at = from_iso(position)
     except ValueError:
         raise cursors.wrong_cursor() from None
+    if at < EPOCH:
+        raise cursors.wrong_cursor()
     rest = Range(times.start, at) if newest_first else Range(at, times.end)
     if rest.start is not None and rest.end is not None and rest.start >= rest.end:
         # A bar of a day may end after the range, which says where bars begin.
@@ -209,8 +211,8 @@ ENDPOINT = Endpoint(
     "says which bars begin in it; each is made of all its minutes, also of those past the range. The newest bar "
     f"may be open. An answer reads at most {MAX_MINUTES:,} minutes, so a page of coarse bars may be short and have "
     "a next one. Closed bars of a minute have the indicators that the stream function stored. Those of coarser "
-    f"bars are computed from the bars of the page and up to {WARM_UP_BARS} before it, as far as that many minutes "
-    "may be read.",
+    f"bars are computed from the bars of the page and up to {WARM_UP_BARS} before it, as far as they are in "
+    f"{MAX_MINUTES:,} more minutes.",
     parameters=(
         SYMBOL,
         Parameter(

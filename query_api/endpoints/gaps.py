@@ -12,7 +12,7 @@ from query_api.http import Request, Response
 from query_api.minutes import Minutes, key_of
 from query_api.openapi import COUNT, END, START, SYMBOL, SYMBOL_SCHEMA, TIME, Endpoint, array, described, record
 from query_api.parameters import Parameters, Range
-from query_api.ports import Stores
+from query_api.ports import Item, Stores
 from query_api.symbol_facts import SymbolFacts, facts_of
 from quotes import to_iso
 
@@ -34,11 +34,11 @@ def answer(request: Request, stores: Stores) -> Response:
         raise sessions_unknown(facts)
     end = max(start, min(end, _whole(newest_time(facts, request.now))))
     minutes = Minutes(stores.bars, request.symbol, facts.lane)
+    first = next(minutes.read("0", to_iso(end), newest_first=False, expected=1), None)
+    start = end if first is None else min(max(start, _time_of(first)), end)
     keys = to_iso(start), to_iso(end - timedelta(milliseconds=1))
     expected = (MAX_DAYS + 1) * _DAY_MINUTES
-    stored = {
-        datetime.fromisoformat(key_of(item)) for item in minutes.read(*keys, newest_first=False, expected=expected)
-    }
+    stored = {_time_of(item) for item in minutes.read(*keys, newest_first=False, expected=expected)}
     coverage = coverage_of([(max(each.opens, start), min(each.closes, end)) for each in found.sessions], stored)
     gaps = ",".join(
         [
@@ -68,6 +68,10 @@ def _range(asked: Range, facts: SymbolFacts, stores: Stores, now: datetime) -> t
     return start, end
 
 
+def _time_of(item: Item) -> datetime:
+    return datetime.fromisoformat(key_of(item))
+
+
 def _whole(moment: datetime) -> datetime:
     return moment.replace(second=0, microsecond=0)
 
@@ -78,13 +82,14 @@ ENDPOINT = Endpoint(
     summary="The minutes of sessions that have no bar.",
     description="A minute is expected if the exchange is in its session. A minute without a bar had no quote: the "
     "symbol was not traded in it, or quotes are missing. Minutes are compared up to the time to which the lane of "
-    "the symbol is complete, which is `end` then. Without a range, this is about the current session or the last "
-    f"one. A range has at most {MAX_DAYS} days.",
+    "the symbol is complete, which is `end` then, and from its first stored bar on, which is `start` then: earlier "
+    "minutes are not missing. Without a range, this is about the current session or the last one. A range has at "
+    f"most {MAX_DAYS} days.",
     parameters=(SYMBOL, START, END),
     schema=record(
         {
             "symbol": SYMBOL_SCHEMA,
-            "start": TIME,
+            "start": described(TIME, "The minutes from it on were compared."),
             "end": described(TIME, "The minutes before it were compared."),
             "expected_minutes": described(COUNT, "The minutes of sessions in the range."),
             "stored_minutes": described(COUNT, "Those of them that have a bar."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from query_api import cursors, json_text, pages
 from query_api.errors import unknown_symbol
 from query_api.http import Request, Response
+from query_api.lanes import settled
 from query_api.openapi import (
     COUNT,
     CURSOR,
@@ -47,7 +48,8 @@ def answer(request: Request, stores: Stores) -> Response:
         raise unknown_symbol(request.symbol)
     keys = [item["timestamp"].S or "" for item in page.items]
     cursor = None if page.is_last or not keys else cursors.encode(pages.query_of(request, parameters), keys[-1])
-    cache = pages.cache_of(times.end, request.now)
+    lane = None if times.end is None else stores.lanes.of_symbol(request.symbol)
+    cache = pages.cache_of(settled(times.end, [] if lane is None else [lane]), request.now)
     if is_csv:
         rows = [[_field(name, item, key) for name in COLUMNS] for item, key in zip(page.items, keys, strict=True)]
         return pages.csv_page(request, COLUMNS, rows, cursor, cache)

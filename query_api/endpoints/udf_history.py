@@ -51,7 +51,8 @@ def history(request: Request, stores: Stores) -> Response:
     # `countback` counts more than `from`: the library then wants that many bars, wherever they begin.
     asked = times if count is None else Range(None, times.end)
     groups = reader.page(asked, count or MAX_BARS, newest_first=True).groups[::-1]
-    cache = cache_of(minutes.settled(times.end), request.now)
+    last = times.end and max([times.end, *(group.span.end for group in groups)])  # a bar may end after `to`
+    cache = cache_of(minutes.settled(last), request.now)
     if groups:
         return Response(body=_table(groups, resolution, facts.zone), cache=cache)
     if not facts.is_known:

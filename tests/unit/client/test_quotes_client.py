@@ -106,6 +106,14 @@ def test_any_symbol_fits_into_the_path(symbol: str) -> None:
     assert api.paths[0] == f"/v1/bars/{symbol}"
 
 
+@pytest.mark.parametrize("frame", ["pandas", "polars"])
+def test_an_alert_about_a_revised_quote_has_its_time(frame: str) -> None:
+    alert = '{"id": "a", "timestamp": "2026-11-27T14:30:01.000Z%s"}'
+    answer = body(f'{{"alerts": [{alert % ""}, {alert % "#2"}], "next": null}}')
+    times = client(lambda _: answer, frame=frame).alerts()["timestamp"]
+    assert [str(time)[:19] for time in times] == ["2026-11-27 14:30:01"] * 2
+
+
 def test_no_rows_are_an_empty_frame() -> None:
     assert client(lambda _: body('{"bars":[],"next":null}')).bars("AAPL").empty
 
@@ -127,6 +135,11 @@ def test_a_problem_is_told_in_its_own_words() -> None:
 def test_an_error_of_something_else_is_told_too(content: bytes) -> None:
     with pytest.raises(QuotesError, match=r"Unauthorized|status 401"):
         client(lambda _: Answer(401, content=content)).latest()
+
+
+def test_a_redirect_is_no_answer() -> None:
+    with pytest.raises(QuotesError, match="status 301"):
+        client(lambda _: Answer(301, content=b"<html>", headers={"Location": "https://feed.test"})).latest()
 
 
 def test_a_token_is_sent_and_may_be_renewed() -> None:

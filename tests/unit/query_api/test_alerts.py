@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lane_state import LaneState
 from query_api.endpoints.alerts import MAX_READS
 from tests.fakes.query_ports import NOW, QueryWorld
 from tests.support.query_states import MINUTE, alert_row
@@ -102,6 +103,31 @@ def test_a_request_reads_a_bounded_number_of_pages_and_the_next_one_goes_on(worl
     assert found[-1] == "old"
     assert len(reads) == 23
     assert all(after - before <= MAX_READS for before, after in zip([0, *reads], reads, strict=False))
+
+
+def test_a_page_ends_before_it_is_too_long_for_lambda() -> None:
+    world = QueryWorld()
+    symbols = [f"{'S' * 28}{number:04}" for number in range(800)]
+    world.alerts.put(*(alert_row(NOW - number * MINUTE, f"a{number}", symbols=symbols) for number in range(250)))
+    pages = list(walk(world, "/v1/alerts", "alerts", limit=1_000))
+    assert len(pages) == 3
+    assert ids([alert for page in pages for alert in page]) == [f"a{number}" for number in range(250)]
+    assert len(world.get("/v1/alerts", limit=1_000).body) < 3_000_000
+
+
+def test_only_a_range_up_to_which_every_lane_is_complete_may_be_kept(world: QueryWorld) -> None:
+    caches = []
+    for first, second in ((NOW, NOW - DAY), (NOW, NOW)):
+        for lane, complete_to in (("AAPL", first), ("MSFT", second)):
+            world.commit(world.lane(lane), LaneState(complete_to=complete_to))
+        caches.append(world.get("/v1/alerts", end="2026-11-23T14:00:00Z").headers["cache-control"])
+        world.seconds += 1
+    assert caches == ["private, no-cache", "private, max-age=60"]
+    assert world.get("/v1/alerts").headers["cache-control"] == "private, no-cache"
+
+
+def test_a_range_at_the_end_of_time_is_empty(world: QueryWorld) -> None:
+    assert world.get("/v1/alerts", start="9999-12-31T23:59:59.999Z").json() == {"alerts": [], "next": None}
 
 
 def test_a_range_of_more_than_400_days_is_refused() -> None:

@@ -176,6 +176,12 @@ class TestIndicators:
         assert {name: Decimal(value) for name, value in newest["indicators"].items()} == expected
         assert list(newest["indicators"]) == [name for name in NAMES if name in expected]
 
+    def test_go_on_where_a_page_ends_because_it_has_read_enough(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(query_api.minutes, "MAX_MINUTES", 1_500)
+        world = world_of(*minutes_from(OPEN, 6_000))
+        bars = all_pages(world, resolution="15m", indicators="sma_20", limit=400)
+        assert ["sma_20" in bar["indicators"] for bar in bars] == [True] * 381 + [False] * 19
+
     def test_an_open_bar_has_none(self) -> None:
         world = world_of(*(OPEN + number * 5 * MINUTE for number in range(60)))
         bar = make_bar("AAPL", OPEN + 300 * MINUTE)

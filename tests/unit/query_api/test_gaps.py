@@ -25,11 +25,12 @@ TOKYO = [
     ("2026-11-24", "2026-11-24 03:30", "2026-11-24 06:30"),
 ]
 SATURDAY = at("2026-11-28 12:00")
+EARLIER = at("2026-11-02 15:00")
 
 
 def world_on(complete_to: datetime, *minutes: datetime) -> QueryWorld:
-    """New York's week, with a lane that is complete to a moment."""
-    world = world_of(*minutes)
+    """New York's week, with a lane that is complete to a moment, and a bar of weeks before."""
+    world = world_of(EARLIER, *minutes)
     world.calendars.put(sessions_of("XNYS", 2026, "America/New_York", WEEK))
     state = LaneState(clock=complete_to, complete_to=complete_to, symbols={"AAPL": make_symbol()})
     world.commit(world.lane("AAPL"), state)
@@ -160,13 +161,14 @@ class TestGaps:
         world.commit(
             world.lane("7203.T"), LaneState(complete_to=at("2026-11-24 12:00"), symbols={"7203.T": make_symbol()})
         )
+        world.bars.put(bar_row("7203.T", EARLIER))
         assert gaps(world.get("/v1/gaps/7203.T")) == [
             ("11-24T00:00", "11-24T02:30", 150),
             ("11-24T03:30", "11-24T06:30", 180),
         ]
 
     def test_of_a_night_session_cross_midnight(self) -> None:
-        world = world_of(*minutes_from(at("2026-11-30 04:58"), 4), calendar="CMES", timezone="America/Chicago")
+        world = world_of(EARLIER, *minutes_from(at("2026-11-30 04:58"), 4), calendar="CMES", timezone="America/Chicago")
         night = ("2026-11-30", "2026-11-29 23:00", "2026-11-30 22:00")
         world.calendars.put(sessions_of("CMES", 2026, "America/Chicago", [night]))
         state = LaneState(complete_to=at("2026-11-30 05:10"), symbols={"AAPL": make_symbol()})
@@ -189,6 +191,25 @@ class TestGaps:
         )
         world.commit(world.lane("AAPL"), state)
         assert gaps(world.get("/v1/gaps/AAPL")) == []
+
+    def test_of_a_new_feed_begin_with_its_first_bar(self) -> None:
+        world = world_of(*minutes_from(at("2026-11-27 16:00"), 30))
+        world.calendars.put(sessions_of("XNYS", 2026, "America/New_York", WEEK))
+        complete_to = at("2026-11-27 17:00")
+        world.commit(world.lane("AAPL"), LaneState(complete_to=complete_to, symbols={"AAPL": make_symbol()}))
+        for asked in ({}, {"start": "2026-11-24", "end": "2026-11-28"}):
+            answer = world.get("/v1/gaps/AAPL", **asked)
+            assert answer.json()["start"] == "2026-11-27T16:00:00.000Z"
+            assert (counts(answer), gaps(answer)) == ((60, 30), [("11-27T16:30", "11-27T17:00", 30)])
+        answer = world.get("/v1/gaps/AAPL", start="2026-11-23", end="2026-11-26")
+        assert (answer.json()["start"], counts(answer)) == ("2026-11-26T00:00:00.000Z", (0, 0))
+
+    def test_of_a_symbol_without_any_bar_are_none(self) -> None:
+        world = world_of()
+        world.calendars.put(sessions_of("XNYS", 2026, "America/New_York", WEEK))
+        world.commit(world.lane("AAPL"), LaneState(complete_to=SATURDAY, symbols={"AAPL": make_symbol()}))
+        answer = world.get("/v1/gaps/AAPL")
+        assert (counts(answer), gaps(answer)) == ((0, 0), [])
 
     def test_minutes_outside_of_sessions_count_as_nothing(self) -> None:
         world = world_on(SATURDAY, *minutes_from(at("2026-11-27 14:30"), 210))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import random
 from collections.abc import Callable
 from functools import cache
@@ -191,6 +192,22 @@ def test_a_symbol_of_which_nothing_can_be_stored_is_refused(world: QueryWorld, t
 @pytest.mark.parametrize("path", ["/v1/quotes/AAPL", "/v1/bars/AAPL", "/v1/alerts"])
 def test_a_forged_cursor_whose_checksum_is_right_is_refused(world: QueryWorld, path: str, position: list[str]) -> None:
     assert_is_clear(world.get(path, cursor=cursors.encode(f"{path}?", *position)), path)
+
+
+@pytest.mark.parametrize(
+    ("path", "position"),
+    [
+        ("/v1/quotes/AAPL", b"{"),
+        ("/v1/bars/AAPL", b"[1]"),
+        ("/v1/bars/AAPL", b"\xff"),
+        ("/v1/bars/AAPL", b'["0001-01-01T00:00:00.000Z"]'),
+        ("/v1/alerts", b'["9999-12-01T00:00:00.000Z","9999-12-31T23:59:59.999Z","2026-11-23",""]'),
+    ],
+)
+def test_a_forged_cursor_that_no_page_has_is_refused(world: QueryWorld, path: str, position: bytes) -> None:
+    checksum = hashlib.sha256(f"{path}?\0".encode() + position).digest()[:9]
+    forged = base64.urlsafe_b64encode(checksum + position).decode().rstrip("=")
+    assert_is_clear(world.get(path, cursor=forged), path)
 
 
 def assert_is_clear(answer: Answer, request: str) -> None:

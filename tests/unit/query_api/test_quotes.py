@@ -158,5 +158,10 @@ def test_only_a_range_that_is_over_may_be_kept(world: QueryWorld) -> None:
     def cache(**parameters: str) -> str:
         return world.get("/v1/quotes/AAPL", **parameters).headers["cache-control"]
 
+    over = {"start": "2026-11-22", "end": "2026-11-23T14:50:00Z"}
+    assert cache(**over) == "private, no-cache"  # nobody knows whether quotes are still to come
+    for complete_to, expected in ((NOW - 11 * MINUTE, "private, no-cache"), (NOW, "private, max-age=60")):
+        world.commit(world.lane("AAPL"), LaneState(complete_to=complete_to))
+        assert cache(**over) == expected
+        world.seconds += 1
     assert cache() == cache(end="2026-11-23T14:50:01Z") == "private, no-cache"
-    assert cache(start="2026-11-22", end="2026-11-23T14:50:00Z") == "private, max-age=60"

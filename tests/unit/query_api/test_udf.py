@@ -231,6 +231,8 @@ def test_only_closed_minutes_of_some_age_may_be_kept(world: QueryWorld) -> None:
     new = f"symbol=AAPL&resolution=1&to={seconds(NOW)}&countback=5"
     caches = [world.get("/udf/history", query=query).headers["cache-control"] for query in (old, new)]
     assert caches == ["private, max-age=60", "private, no-cache"]
+    hours = f"symbol=AAPL&resolution=60&to={seconds(NOW - 15 * MINUTE)}&countback=5"  # the last of them is not over
+    assert world.get("/udf/history", query=hours).headers["cache-control"] == "private, no-cache"
 
 
 def test_a_recorded_week_comes_back_bar_by_bar(recordings: Path) -> None:

@@ -8,7 +8,6 @@ import { seconds, timeText } from "../chart/wire.ts";
 import { h, setText } from "../components/dom.ts";
 import { count } from "../format.ts";
 import { hashOf } from "../router.ts";
-import { type Missed, mayHaveBegun, missedSince } from "./begun.ts";
 import { fill, row, section, table } from "./section.ts";
 import { hourMarks, type Span, strip } from "./session.ts";
 import { stripDrawing } from "./strip.ts";
@@ -22,9 +21,6 @@ const GAP_HEADINGS = ["From", "To", "Minutes"];
 
 interface Found {
   readonly gaps: GapsAnswer;
-  /** The time of the symbol's first bar of all, if it is in this range. */
-  readonly since: number | undefined;
-  readonly missed: Missed;
   /** The session that the gaps belong to, in one or two parts. */
   readonly spans: readonly Span[];
 }
@@ -139,8 +135,7 @@ export class GapParts {
       const gaps = await this.app.api.gaps(symbol, {}, signal);
       const range = { start: timeText(seconds(gaps.start) - DAY), end: timeText(seconds(gaps.end) + DAY) };
       const sessions = await this.app.api.sessions(symbol, range, signal);
-      const since = mayHaveBegun(gaps) ? await this.#firstBar(symbol) : undefined;
-      this.#found.set(symbol, { gaps, since, missed: missedSince(gaps, since ?? 0), spans: spansOf(gaps, sessions) });
+      this.#found.set(symbol, { gaps, spans: spansOf(gaps, sessions) });
       this.#showRow(symbol);
       if (symbol === this.chosen) this.#showDetail();
     } catch (error) {
@@ -153,19 +148,13 @@ export class GapParts {
     }
   }
 
-  /** When the first bar of a symbol begins. Undefined if it is older than the range of the gaps, or there is none. */
-  async #firstBar(symbol: string): Promise<number | undefined> {
-    const { bars } = await this.app.api.bars(symbol, { order: "asc", limit: 1 }, this.#end.signal);
-    return bars[0] && seconds(bars[0].start);
-  }
-
   #showRow(symbol: string): void {
     const element = this.#rows.get(symbol);
     const found = this.#found.get(symbol);
     if (!element || !found) return;
-    const { expected, stored } = found.missed;
-    const missing = expected - stored;
-    const texts = [count(expected), count(stored), count(missing), shareText(missing, expected)];
+    const { expected_minutes: expected, stored_minutes: stored } = found.gaps;
+    const missing = expected.value - stored.value;
+    const texts = [count(expected), count(stored), count(missing), shareText(missing, expected.value)];
     texts.forEach((text, index) => setText(element.cells[index + 1]!, text));
     element.classList.toggle("is-bad", missing > 0);
     const drawings = found.spans.map((span) => this.#drawing(found, span, `${symbol}: ${count(missing)} minutes are missing`));
@@ -176,20 +165,20 @@ export class GapParts {
     const found = this.#found.get(this.chosen);
     const info = this.#symbols.get(this.chosen);
     if (!found) return this.#detail.replaceChildren(h("p", { class: "muted" }, `Reading the gaps of ${this.chosen} …`));
-    const { gaps, since, missed, spans } = found;
-    const { expected, stored } = missed;
-    const missing = expected - stored;
+    const { gaps, spans } = found;
+    const { expected_minutes: expected, stored_minutes: stored } = gaps;
+    const missing = expected.value - stored.value;
     const zone = this.app.times.zoneName(info?.timezone);
-    const begun = since !== undefined && since > seconds(gaps.start);
-    const from = this.app.times.format(begun ? since * 1_000 : gaps.start, "minute", info?.timezone);
+    const begun = spans.some((span) => span.start < seconds(gaps.start));
+    const from = this.app.times.format(gaps.start, "minute", info?.timezone);
     const to = this.app.times.format(gaps.end, "minute", info?.timezone);
     const sentence =
       `From ${from} to ${to} (${zone}), ${count(stored)} of ${count(expected)} minutes are stored. ` +
-      (missing > 0 ? `${count(missing)} are missing, in ${plural(missed.gaps.length, "gap")}.` : "None is missing.") +
-      (begun ? " Its first bar is of the first of these minutes." : "");
+      (missing > 0 ? `${count(missing)} are missing, in ${plural(gaps.gaps.length, "gap")}.` : "None is missing.") +
+      (begun ? " Minutes before its first bar do not count." : "");
     const body = h("tbody");
     const time = (text: string): string => this.app.times.format(text, "minute", info?.timezone);
-    const rows = missed.gaps.map((gap) => row(time(gap.start), time(gap.end), count(gap.minutes)));
+    const rows = gaps.gaps.map((gap) => row(time(gap.start), time(gap.end), count(gap.minutes)));
     fill(body, rows, GAP_HEADINGS.length, "No minute is missing.");
     const clock = localClock(zone);
     this.#detail.replaceChildren(
@@ -200,9 +189,9 @@ export class GapParts {
     );
   }
 
-  #drawing({ gaps, since, missed }: Found, span: Span, label: string): SVGSVGElement {
-    const holes = missed.gaps.map((gap) => ({ start: seconds(gap.start), end: seconds(gap.end) }));
-    return stripDrawing(strip(span, holes, seconds(gaps.end), since), label);
+  #drawing({ gaps }: Found, span: Span, label: string): SVGSVGElement {
+    const holes = gaps.gaps.map((gap) => ({ start: seconds(gap.start), end: seconds(gap.end) }));
+    return stripDrawing(strip(span, holes, seconds(gaps.end), seconds(gaps.start)), label);
   }
 }
 

@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 
-import { mayHaveBegun, missedSince } from "../../src/quality/begun.ts";
 import { hourMarks, strip } from "../../src/quality/session.ts";
 import { shareText } from "../../src/quality/words.ts";
 
@@ -84,37 +83,5 @@ describe("a share in words", () => {
     expect(shareText(0, 0)).toBe("0 %");
     expect(shareText(970, 973)).toBe("over 99 %");
     expect(shareText(973, 973)).toBe("100 %");
-  });
-});
-
-describe("the gaps of a feed that has just begun", () => {
-  const num = (value: number): { text: string; value: number } => ({ text: String(value), value });
-  const answer = {
-    symbol: "AAPL",
-    start: "2026-11-28T00:00:00.000Z",
-    end: "2026-11-28T16:39:00.000Z",
-    expected_minutes: num(999),
-    stored_minutes: num(2),
-    gaps: [
-      { start: "2026-11-28T00:00:00.000Z", end: "2026-11-28T16:36:00.000Z", minutes: num(996) },
-      { start: "2026-11-28T16:37:00.000Z", end: "2026-11-28T16:38:00.000Z", minutes: num(1) },
-    ],
-  };
-
-  it("are only those after its first bar", () => {
-    const { expected, stored, gaps } = missedSince(answer, Date.parse("2026-11-28T16:36:00Z") / 1_000);
-    expect([expected, stored]).toEqual([3, 2]);
-    expect(gaps).toEqual([answer.gaps[1]]);
-  });
-
-  it("are all of them if the first bar is older, or unknown", () => {
-    expect(missedSince(answer, Date.parse("2026-11-27T16:36:00Z") / 1_000).expected).toBe(999);
-    expect(missedSince(answer, 0).gaps).toEqual(answer.gaps);
-  });
-
-  it("need the first bar only if they reach back to the start of the range", () => {
-    expect(mayHaveBegun(answer)).toBe(true);
-    expect(mayHaveBegun({ ...answer, gaps: answer.gaps.slice(1) })).toBe(false);
-    expect(mayHaveBegun({ ...answer, gaps: [] })).toBe(false);
   });
 });
