@@ -14,6 +14,7 @@ import { hourMarks, type Span, strip } from "./session.ts";
 import { stripDrawing } from "./strip.ts";
 import { GAPS, shareText } from "./words.ts";
 
+const phone = matchMedia("(max-width: 600px)");
 /** How many requests for gaps run at the same time. */
 const AT_ONCE = 3;
 const DAY = 86_400;
@@ -186,7 +187,7 @@ export class GapParts {
     const sentence =
       `From ${from} to ${to} (${zone}), ${count(stored)} of ${count(expected)} minutes are stored. ` +
       (missing > 0 ? `${count(missing)} are missing, in ${plural(missed.gaps.length, "gap")}.` : "None is missing.") +
-      (begun ? " Its first bar is of the first of these minutes." : "");
+      (begun ? " No bar is older." : "");
     const body = h("tbody");
     const time = (text: string): string => this.app.times.format(text, "minute", info?.timezone);
     const rows = missed.gaps.map((gap) => row(time(gap.start), time(gap.end), count(gap.minutes)));
@@ -220,7 +221,7 @@ function spansOf(gaps: GapsAnswer, { sessions }: SessionsAnswer): Span[] {
 
 function axis(span: Span, clock: (time: number) => number): HTMLElement {
   const offset = clock(span.start) - span.start;
-  const marks = hourMarks(span, 8, offset).map(({ time, at }) => {
+  const marks = hourMarks(span, phone.matches ? 4 : 8, offset).map(({ time, at }) => {
     const mark = h("span", {}, new Date((time + offset) * 1_000).toISOString().slice(11, 16));
     mark.style.left = `${100 * at}%`;
     mark.dataset.edge = at < 0.03 ? "start" : at > 0.97 ? "end" : "none";
