@@ -17,7 +17,7 @@ from costs.usage import GIGABYTE
 REQUESTS_A_SECOND = 1.0
 """The polls of an open dashboard. It pauses them while its tab is hidden."""
 EVENTUALLY_CONSISTENT = 0.5
-"""The share of a read unit that a read costs which may be a moment old."""
+"""The read units of an eventually consistent read of 4 KB."""
 CPU_US = {"request": 150.0, "symbol": 20.0}
 """Microseconds of a whole core for an answer, and for each symbol in it. With 10, 100 and 500 symbols, whose states are
 read anew, the function took 0.5, 2.0 and 10.3 ms here."""

@@ -17,7 +17,7 @@ from quotes import to_iso
 WARM_UP_BARS = 200
 """Indicators of coarser bars begin this many bars before the first bar of a page.
 
-Of what came before those, an average over 26 bars then holds less than a millionth."""
+An average over 26 bars then holds less than a millionth of what came before those."""
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 """No bar is later."""
 _MILLISECOND = timedelta(milliseconds=1)

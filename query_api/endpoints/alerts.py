@@ -33,7 +33,7 @@ from quotes import from_iso, to_iso
 DEFAULT_LIMIT, MAX_LIMIT = 100, 1_000
 DEFAULT_DAYS, MAX_DAYS = 7, 400
 MAX_READS = 16
-"""The most pages of a table that one request reads. A page of the answer may so be short, and still have a next one."""
+"""The most pages of a table that one request reads. So a page of the answer may be short, and still have a next one."""
 _READ_ITEMS = 1_000
 _NAMES = ("id", "rule", "severity", "symbol", "symbols", "timestamp", "subject", "values")
 _DAY = timedelta(days=1)

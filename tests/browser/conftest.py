@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from quotes import whole_milliseconds
 from replica.pipeline import Pipeline
 from tests.support.browsing import Watched, watched
 from tests.support.dashboard import AXE, DIST, Dashboard
@@ -57,7 +56,7 @@ def feed(pipeline: Pipeline) -> MarketFeed:
         seed=7,
     )
     feed.put_calendars(pipeline.emulator.client("dynamodb"), pipeline.outputs["CalendarsTable"])
-    now = whole_milliseconds(datetime.now(UTC))
+    now = datetime.now(UTC)
     feed.put_history(now - HISTORY, now - HOLE, STEP)
     feed.put_history(now - HOLE + HOLE_LASTS, now - SILENCE, STEP)
     feed.put_history(now - SILENCE, now, STEP, without=SILENT)

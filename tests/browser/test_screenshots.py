@@ -10,6 +10,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, expect
 
+from replica.pipeline import Pipeline
 from tests.support.dashboard import VIEWS, Dashboard
 from tests.support.market_feed import MarketFeed
 from tests.support.small_png import reduced
@@ -38,14 +39,15 @@ def folder() -> Path:
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_a_picture_is_written_and_small(
-    folder: Path, browser: Browser, dashboard: Dashboard, feed: MarketFeed, name: str
+def test_a_picture_is_written_and_small(  # noqa: PLR0917  (fixtures, by name)
+    folder: Path, browser: Browser, pipeline: Pipeline, dashboard: Dashboard, feed: MarketFeed, name: str
 ) -> None:
     view, theme = PICTURES[name]
     with browser.new_context(viewport={"width": 1120, "height": 700}, color_scheme=theme, locale="en-US") as context:
         page = context.new_page()
         now = datetime.now(UTC)
         feed.put_history(now, now + timedelta(seconds=1), timedelta(seconds=1), without="VOD.L")
+        assert pipeline.runner.wait_until_caught_up(60)
         page.goto(dashboard.url + VIEWS[view].address)
         expect(page.get_by_test_id(VIEWS[view].shows).locator("tbody tr").first).to_be_attached()
         page.wait_for_load_state("networkidle")

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.e2e.stack import Stack, wait_until
+from tests.support.generated_requests import ask_whatever_the_document_allows
 
 pytestmark = pytest.mark.e2e
 
@@ -57,3 +58,7 @@ def test_a_wrong_request_is_a_problem_of_the_function(dashboard: httpx.Client) -
     assert answer.status_code == 400
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["detail"]
+
+
+def test_generated_requests_get_no_5xx_and_no_undocumented_answer(dashboard: httpx.Client) -> None:
+    ask_whatever_the_document_allows(dashboard, examples=2)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from deployment.deployer import Deployment
+from deployment.functions import FUNCTIONS
 from deployment.stacks import PIPELINE
 from tests.e2e.stack import Stack
 from tests.support.handler_zips import handler_zip
@@ -31,23 +32,23 @@ PARAMETERS = {
 
 
 def test_stacks_are_previewed_created_left_alone_updated_and_deleted(stack: Stack, tmp_path: Path) -> None:
-    idle = handler_zip(tmp_path)
+    zips = dict.fromkeys(FUNCTIONS, handler_zip(tmp_path))
     client = stack.session.client
     client("logs").create_log_group(logGroupName=PARAMETERS["ProducerLogGroup"])
     reports: list[str] = []
     deployment = Deployment(
         client("cloudformation"), client("s3"), "templates", reports.append, stacks=STACKS, tags={"stage": "e2e"}
     )
-    assert all(lines for lines in deployment.preview({"processor": idle}, PARAMETERS).values())
+    assert all(lines for lines in deployment.preview(zips, PARAMETERS).values())
 
-    outputs = deployment.deploy({"processor": idle}, PARAMETERS)
+    outputs = deployment.deploy(zips, PARAMETERS)
     assert outputs["StreamName"] in client("kinesis").list_streams()["StreamNames"]
 
     reports.clear()
-    assert deployment.deploy({"processor": idle}, PARAMETERS) == outputs
+    assert deployment.deploy(zips, PARAMETERS) == outputs
     assert [line for line in reports if "updating" in line or "creating" in line] == []
 
-    deployment.deploy({"processor": idle}, PARAMETERS | {"RetentionHours": "48"})
+    deployment.deploy(zips, PARAMETERS | {"RetentionHours": "48"})
     assert [line for line in reports if "updating" in line] == ["updating templates-stream"]
 
     deployment.destroy()

@@ -38,6 +38,11 @@ class TestBucket:
         assert ORIGINS["page"]["DomainName"] == {"Fn::GetAtt": ["Page", "RegionalDomainName"]}
         assert "WebsiteConfiguration" not in properties("web", "Page")
 
+    def test_may_be_in_two_regions_of_an_account(self) -> None:
+        """CloudFront has no regions, and refuses a name that exists."""
+        control = properties("web", "AccessControl")["OriginAccessControlConfig"]
+        assert control["Name"] == HEADERS["Name"] == {"Fn::Sub": "${AWS::StackName}-${AWS::Region}"}
+
 
 class TestDistribution:
     def test_speaks_http_3_and_begins_with_the_page(self) -> None:
@@ -59,8 +64,10 @@ class TestDistribution:
     def test_only_reads(self) -> None:
         assert all(one["AllowedMethods"] == ["GET", "HEAD"] for one in EVERY)
 
-    def test_replaces_no_error_of_the_api_by_a_page(self) -> None:
-        assert "CustomErrorResponses" not in DISTRIBUTION
+    def test_passes_errors_of_the_api_on_and_keeps_none(self) -> None:
+        """By default, CloudFront gives an error of one query to all queries of the path for 10 seconds."""
+        kept = [{"ErrorCode": code, "ErrorCachingMinTTL": 0} for code in (404, 500, 502, 503, 504)]
+        assert DISTRIBUTION["CustomErrorResponses"] == kept
 
     def test_has_a_domain_and_a_web_acl_only_if_they_are_named(self) -> None:
         nothing = {"Ref": "AWS::NoValue"}

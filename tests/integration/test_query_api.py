@@ -12,10 +12,6 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
-from schemathesis.core.result import Ok
-from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from deployment.deployer import Deployment
 from deployment.stacks import Outputs
@@ -24,6 +20,7 @@ from quotes import lane_of, partition_key, to_iso
 from replica import http_api
 from replica.emulator import Emulator
 from tests.fakes.query_ports import item_of
+from tests.support.generated_requests import ask_whatever_the_document_allows
 from tests.support.query_bars import MINUTE, bar_row
 from tests.support.query_states import SECOND, alert_row, make_bar, make_symbol, quote_row
 from tests.support.sizes import sized
@@ -130,22 +127,4 @@ def test_an_unchanged_answer_is_not_sent_again(api: httpx.Client) -> None:
 
 
 def test_generated_requests_get_no_5xx_and_no_undocumented_answer(api: httpx.Client) -> None:
-    document = api.get("/v1/openapi.json").json()
-    schema = schemathesis.openapi.from_dict(document)
-    for found in schema.get_all_operations():
-        assert isinstance(found, Ok)
-        strategy = found.ok().as_strategy()
-
-        @settings(
-            max_examples=sized(2, 8),
-            deadline=None,
-            derandomize=True,
-            database=None,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        )
-        @given(case=strategy)
-        def ask(case: schemathesis.Case[Any]) -> None:
-            case.call_and_validate(base_url=str(api.base_url), excluded_checks=[positive_data_acceptance])
-
-        ask()
+    ask_whatever_the_document_allows(api, examples=sized(2, 8))

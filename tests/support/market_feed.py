@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from producer_service.session_years import Watched, symbol_items
 from producer_service.sources.synthetic import SyntheticSource
-from quotes import Heartbeat, Line, Quote, encode, lane_of, partition_key
+from quotes import Heartbeat, Line, Quote, encode, lane_of, partition_key, whole_milliseconds
 from watchlist.groups import ALWAYS
 
 SYMBOLS = ("AAPL", "AMZN", "BTC-USD", "ES=F", "EURUSD=X", "MSFT", "NVDA", "SAP.DE", "VOD.L", "7203.T", "^GSPC")
@@ -57,6 +57,7 @@ class MarketFeed:
 
     def _poll(self, symbols: Sequence[str], now: datetime) -> list[Line]:
         """The quotes of a moment, and the heartbeats of all lanes."""
+        now = whole_milliseconds(now)
         first = self._first = self._first or now
         result = self._source.fetch(symbols, first + (now - first) / SLOWNESS)
         assert not result.rejected
