@@ -107,10 +107,18 @@ def answer(request: Request, stores: Stores) -> Response:
 
 
 def _range(asked: Range, request: Request, stores: Stores) -> tuple[datetime, datetime]:
-    """The range with both ends: by default, the 7 days before its end or before the newest data."""
+    """The range with both ends: by default, the 7 days before its end or before the newest data.
+
+    A replay has alerts of the time of its quotes, which may be years ago, while the clocks of its lanes are of today.
+    The default is then the 7 days before and after the newest quote.
+    """
     is_given = asked.start is not None and asked.end is not None
-    newest = request.now if is_given else as_of(stores.lanes.all()) or request.now
+    states = {} if is_given else stores.lanes.all()
+    newest = as_of(states) or request.now
     end = asked.end or max(newest, request.now) + _AHEAD
+    quoted = max((symbol.event_time for state in states.values() for symbol in state.symbols.values()), default=newest)
+    if asked.start is None and asked.end is None and quoted < request.now - DEFAULT_DAYS * _DAY:
+        newest, end = quoted, quoted + DEFAULT_DAYS * _DAY
     start = asked.start or max((asked.end or newest) - DEFAULT_DAYS * _DAY, EPOCH)
     if end - start > MAX_DAYS * _DAY + _AHEAD:
         raise wrong_parameter("start", f"the range is longer than {MAX_DAYS} days. Ask for fewer days at a time.")

@@ -75,7 +75,9 @@ test("a view that fails over an answer does not look alive", async () => {
   });
   await vi.waitFor(() => expect(connection.state.value.kind).toBe("failing"));
   stop();
-  expect(connection.state.value.kind).toBe("live");
+  expect(connection.state.value.kind).toBe("failing");
+  await polled(2);
+  expect(connection.state.value.kind).toBe("live"); // the view that follows has an answer
   log.mockRestore();
 });
 

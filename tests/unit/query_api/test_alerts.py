@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 from lane_state import LaneState
 from query_api.endpoints.alerts import MAX_READS
 from tests.fakes.query_ports import NOW, QueryWorld
-from tests.support.query_states import MINUTE, alert_row
+from tests.support.query_states import MINUTE, alert_row, make_symbol
 from tests.support.query_walk import walk
 
 DAY = timedelta(days=1)
@@ -77,6 +77,14 @@ def test_the_default_range_is_the_last_seven_days(world: QueryWorld) -> None:
     assert ids(world.get("/v1/alerts").json()["alerts"])[-1] == "in"
     assert ids(world.get("/v1/alerts", end="2026-11-16T15:00:00Z").json()["alerts"]) == ["out"]
     assert ids(world.get("/v1/alerts", start="2026-11-23T08:00:00Z").json()["alerts"]) == ["a0", "a1"]
+
+
+@pytest.mark.parametrize("clock", [None, NOW], ids=["before its first heartbeat", "with a clock of today"])
+def test_the_default_range_of_a_replay_is_around_its_newest_quote(clock: datetime | None) -> None:
+    world, then = QueryWorld(), NOW - 2_846 * DAY
+    world.commit(world.lane("AAPL"), LaneState(clock=clock, symbols={"AAPL": make_symbol(event_time=then)}))
+    world.alerts.put(alert_row(then, "in"), alert_row(then - 8 * DAY, "out"), alert_row(then + DAY, "later"))
+    assert ids(world.get("/v1/alerts").json()["alerts"]) == ["later", "in"]
 
 
 def test_filters(world: QueryWorld) -> None:

@@ -124,7 +124,7 @@ export class Feed {
 
   #pollAlerts(): () => void {
     const address = path(["v1", "alerts"], { symbol: this.wanted.symbol, limit: ALERTS });
-    return this.api.poll<AlertsAnswer>(address, ALERTS_MS, (answer) => this.#addAlerts(answer));
+    return this.api.poll<AlertsAnswer>(address, ALERTS_MS, (answer) => this.#addAlerts(answer), (error) => error.status === 400);
   }
 
   #failed(error: ApiError): boolean {

@@ -13,6 +13,7 @@ import { hourMarks, type Span, strip } from "./session.ts";
 import { stripDrawing } from "./strip.ts";
 import { GAPS, shareText } from "./words.ts";
 
+const phone = matchMedia("(max-width: 600px)");
 /** How many requests for gaps run at the same time. */
 const AT_ONCE = 3;
 const DAY = 86_400;
@@ -209,7 +210,7 @@ function spansOf(gaps: GapsAnswer, { sessions }: SessionsAnswer): Span[] {
 
 function axis(span: Span, clock: (time: number) => number): HTMLElement {
   const offset = clock(span.start) - span.start;
-  const marks = hourMarks(span, 8, offset).map(({ time, at }) => {
+  const marks = hourMarks(span, phone.matches ? 4 : 8, offset).map(({ time, at }) => {
     const mark = h("span", {}, new Date((time + offset) * 1_000).toISOString().slice(11, 16));
     mark.style.left = `${100 * at}%`;
     mark.dataset.edge = at < 0.03 ? "start" : at > 0.97 ? "end" : "none";

@@ -12,7 +12,7 @@ const COUNT_HEADINGS = ["Day (UTC)", "Quotes", "Late", "Share", "Repeated", "Sha
 const QUIET_SECONDS = 180;
 
 export class StatusParts {
-  readonly problems = h("section", { class: "panel quality-section", "data-testid": "quality-problems", "aria-label": "Problems" });
+  readonly problems = h("section", { class: "panel quality-section", "data-testid": "quality-problems", "aria-label": "Problems", hidden: true });
   readonly lanes: HTMLElement;
   readonly quarantine: HTMLElement;
   readonly counts: HTMLElement;
@@ -68,6 +68,7 @@ export class StatusParts {
 
   #showProblems(problems: readonly string[]): void {
     const bad = problems.length > 0;
+    this.problems.hidden = false;
     this.problems.classList.toggle("has-problems", bad);
     this.problems.classList.toggle("is-fine", !bad);
     this.problems.replaceChildren(
