@@ -63,7 +63,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
             "Delete the stacks, except the tables and the archive.",
         ),
         "smoke": Entry("smoke", "Prove on an account that a stage works.", is_whole_program=True),
-        "package": Entry("deployment", "Build the zip of a Lambda function, and print its path."),
+        "package": Entry("deployment", "Build the zips of the Lambda functions, and print their paths."),
     },
 }
 COMMANDS: dict[str, Entry] = {name: entry for entries in SECTIONS.values() for name, entry in entries.items()}

@@ -33,6 +33,7 @@ from deployment.alert_rules import RulesChange
 from deployment.errors import DeploymentError
 from deployment.functions import ROOT
 from deployment.place import Place
+from deployment.serving import Serving
 from deployment.stage_objects import StageObjects
 from deployment.watchlist_object import WatchlistChange
 from operations import cli as operations_cli
@@ -169,6 +170,8 @@ def test_a_deployment(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
         def check(self, *_: Any) -> None:
             """Every parameter is right."""
 
+        prefix, stacks = "stockstream-dev", ()
+
         def stack(self, _name: str) -> None:
             """There is none yet."""
 
@@ -188,8 +191,11 @@ def test_a_deployment(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
             raise DeploymentError(text)
 
     objects = StageObjects(cast(Any, None), RulesChange(), WatchlistChange(notes=(text,)))
+    refused = Refused()
+    serving = Serving(cast(Any, refused), cast(Any, refused), "dev")
     for name, stand_in in {
-        "_deployment": Refused(),
+        "_deployment": refused,
+        "choose_serving": serving,
         "_place_of": Place("000000000000", "eu-west-1"),
         "_adopter": None,
         "choose": (),
@@ -218,7 +224,7 @@ def drawn(draw: Callable[[Console], None]) -> str:
 @pytest.mark.parametrize("text", TEXTS, ids=itertools.count())
 def test_the_demo(text: str) -> None:
     snapshot = replace(NOTHING, prices=(Price("AAPL", "170.00", ""),))
-    shown: dict[str, Any] = {"state": "running", "prices": "simulated prices", "url": "http://127.0.0.1"}
+    shown: dict[str, Any] = {"state": "running", "prices": "simulated prices", "dashboard_url": "http://127.0.0.1"}
 
     def plain(console: Console) -> None:
         view = View(console)
