@@ -42,7 +42,9 @@ def serve(  # noqa: PLR0917  (options, by name)
     ] = None,
     host: Annotated[
         str,
-        typer.Option(help="The address to listen at. Another one lets other machines read the prices."),
+        typer.Option(
+            help="The address to listen at, by which browsers open it. One that others reach lets them read too."
+        ),
     ] = "127.0.0.1",
     stage: Annotated[str, typer.Option(help="The name that the page shows.")] = "demo",
     page: Annotated[
