@@ -34,6 +34,7 @@ from deployment.place import Place
 from deployment.stack_events import causes
 from lane_state import ANOTHER_STREAM, move, unpack
 from quotes.lanes import lanes_of_key
+from watchlist import DEFAULT_LANES
 
 _UNDELIVERED = "undelivered/"
 _WAIT = {"Delay": 1, "MaxAttempts": 1800}
@@ -65,7 +66,7 @@ class Adopter:
     def look_at(self, names: Collection[str], lanes: str | None) -> tuple[Kept, ...]:
         """What has these names. Changes nothing. Raises `ParameterError` with everything that cannot be adopted.
 
-        `lanes` is the number of lanes of the new producer, if there is one.
+        `lanes` is the number of lanes of the new stage, and empty for the default. None compares no lanes.
         """
         kept, wrong = [], []
         for name in names:
@@ -140,8 +141,9 @@ class Adopter:
                 unpack(item["state"]["B"])
             except ValueError as error:
                 yield f"{item['lane']['S']}: {error}"
-        if lanes is not None and counts and counts != {lanes}:
-            yield f"its lanes are of {', '.join(sorted(counts))}, but Lanes={lanes}; set Lanes to theirs"
+        wanted = str(DEFAULT_LANES) if lanes == "" else lanes
+        if wanted is not None and counts and counts != {wanted}:
+            yield f"its lanes are of {', '.join(sorted(counts))}, but Lanes={wanted}; set Lanes to theirs"
 
     def _states(self, table: str) -> Iterator[Mapping[str, Any]]:
         """The items of the lanes' states. The table also has the mark and the checkpoint of each lane."""

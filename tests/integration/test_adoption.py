@@ -171,6 +171,9 @@ def test_a_stage_comes_back_with_its_tables_archive_state_and_undelivered_quotes
     assert "say what becomes of them" in run(emulator, *DEPLOY, code=2)
     assert stage.stacks() == {}
     adopt = [word for name in names for word in ("--adopt", name)]
+    assert f"its lanes are of {LANES}, but Lanes=4" in run(emulator, *DEPLOY, *adopt, code=2)
+    assert stage.stacks() == {}
+    adopt += ["--parameter", f"Lanes={LANES}"]
     said = run(emulator, *DEPLOY, *adopt)
     assert f"adopts {before['StateTable']} as State" in said
     after = stage.outputs()
