@@ -23,7 +23,7 @@ def issuer() -> Iterator[OidcIssuer]:
 
 
 @pytest.fixture
-def private_page(page: Page, dashboard: Dashboard, issuer: OidcIssuer) -> Page:
+def private_page(page: Page, dashboard: Dashboard, issuer: OidcIssuer) -> Iterator[Page]:
     """A page that is deployed with an issuer: its settings and its policy name it, and the API wants its tokens."""
     auth = {"issuer": issuer.url, "clientId": CLIENT_ID, "scope": "openid"}
     config = {"name": "stockstream", "stage": "prod", "apiBase": "", "auth": auth}
@@ -54,7 +54,8 @@ def private_page(page: Page, dashboard: Dashboard, issuer: OidcIssuer) -> Page:
     page.route(f"{issuer.url}/**", issuer_page)
     page.route("**/config.json", lambda route: route.fulfill(body=json.dumps(config)))
     page.route("**/v1/**", api)
-    return page
+    yield page
+    page.unroute_all(behavior="ignoreErrors")  # the page may still ask while it is closed
 
 
 def test_a_login_leads_back_to_the_view_that_was_asked_for(private_page: Page, dashboard: Dashboard) -> None:

@@ -223,9 +223,15 @@ def test_a_shell_that_sources_the_variables_reaches_the_demo(demo: Demo) -> None
     assert done.stdout.strip() == demo.record("demo").outputs["StreamName"]
 
 
-def test_the_example_in_python_works_as_it_is_shown(demo: Demo) -> None:
+def test_the_examples_in_python_work_as_they_are_shown(demo: Demo) -> None:
     page = Path(demo.wait_for(r"more +(\S+): ")).read_text()
-    match = re.search(r"```python\n(.*)```", page, re.DOTALL)
+    of_client = re.search(r"```python\n(from quotes_client .*?)```", page, re.DOTALL)
+    assert of_client
+    shown: dict[str, Any] = {}
+    exec(of_client[1].replace("demo.latest", "latest = demo.latest"), shown)
+    shown["demo"].close()
+    assert (shown["latest"]["price"] > 0).all()
+    match = re.search(r"```python\n(import boto3\n.*?)```", page, re.DOTALL)
     assert match
     program = match[1].replace("table.scan", "rows = table.scan")
     variables: dict[str, Any] = {}

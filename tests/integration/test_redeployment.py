@@ -138,7 +138,7 @@ def test_every_mistake_is_reported_at_once_and_nothing_is_deployed(emulator: Emu
     said = run(
         emulator,
         *("--prefix", "wrong", "--parameters-file", str(stage), "--parameter", "BatchSize=x"),
-        *("--parameter", "LogLevel=info", "--reset", "Lane"),
+        *("--parameter", "LogLevel=info", "--reset", "Nothing"),
         code=2,
     )
     assert said == (
@@ -147,7 +147,7 @@ def test_every_mistake_is_reported_at_once_and_nothing_is_deployed(emulator: Emu
         f"  {stage} line 4: StreamMode=MANY: must be one of: PROVISIONED, ON_DEMAND\n"
         "  --parameter / PARAMETERS: BatchSize=x: must be a number\n"
         "  --parameter / PARAMETERS: LogLevel is a parameter of the stack producer, which only --whole deploys\n"
-        "  --reset / RESET: no template has a parameter Lane; the templates in infra/cloudformation list all\n"
+        "  --reset / RESET: no template has a parameter Nothing; the templates in infra/cloudformation list all\n"
     )
     stacks = emulator.client("cloudformation").describe_stacks()["Stacks"]
     assert not [stack for stack in stacks if stack["StackName"].startswith("wrong")]

@@ -35,7 +35,7 @@ view.report("before")
 with view.live():
     view.report("kept")
     view.update(
-        replace(NOTHING, prices=prices), ["株 rose …"], state="running", prices="simulated prices", url="http://x"
+        replace(NOTHING, prices=prices), ["株 rose …"], state="running", prices="simulated prices", dashboard_url="http://x"
     )
     while True:
         signal.pause()

@@ -99,7 +99,7 @@ def test_cloudfront_gets_both_origins_and_the_headers(served: Served) -> None:
     assert origins["api"] == served.outputs["ApiUrl"].removeprefix("https://")
     assert origins["page"].startswith(served.outputs["PageBucket"])
     paths = {one["PathPattern"]: one["TargetOriginId"] for one in found["CacheBehaviors"]["Items"]}
-    assert paths == {"/assets/*": "page", "/v1/*": "api", "/udf/*": "api"}
+    assert paths == {"/assets/*": "page", "/v1/*": "api", "/udf/*": "api", "/widgets.json": "api"}
     policy = found["DefaultCacheBehavior"]["ResponseHeadersPolicyId"]
     config = cloudfront.get_response_headers_policy(Id=policy)["ResponseHeadersPolicy"]["ResponseHeadersPolicyConfig"]
     rules = config["SecurityHeadersConfig"]["ContentSecurityPolicy"]["ContentSecurityPolicy"]

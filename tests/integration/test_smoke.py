@@ -32,6 +32,7 @@ from tests.support.whole_deployment import QUIET, templates_for_ministack, whole
 PREFIX, NAME = "smoke", "test"
 LOOK_SECONDS = 0.2
 LEFT_OUT = {
+    "api": "the stage serves no API",
     "queries": "the SQL engine here is not Athena's",
     "task stop": "no container runs in the task here",
     "symbol": "this stage has no configuration/watchlist.toml",
