@@ -26,19 +26,25 @@ expect.set_options(timeout=20_000)  # what has to be fast is measured by tests o
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Chromium, which lives as long as the tests."""
+def chromium() -> str:
+    """The path of Chromium."""
     found = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if found is None:
         pytest.skip(f"there is no Chromium: none of {', '.join(CHROMIUM)} is on the path")
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    """Chromium, for one file: while Playwright runs, no other test of the process can run an event loop."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         yield browser
         browser.close()
 
 
 @pytest.fixture(scope="session")
-def pipeline(browser: Browser) -> Iterator[Pipeline]:  # noqa: ARG001  (without Chromium, nothing needs to run)
+def pipeline(chromium: str) -> Iterator[Pipeline]:  # noqa: ARG001  (without Chromium, nothing needs to run)
     """A pipeline that holds some hours of a simulated market."""
     if not (DIST / "index.html").is_file():
         pytest.skip(f"the page is not built: {DIST} has no index.html. Run `make web`")
