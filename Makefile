@@ -22,8 +22,9 @@ REPLAY_STAMP ?=
 RULES ?=
 SUMMARY ?=
 KEEP ?=
+PORT ?=
 DEMO_VARIABLES := \
-  SECONDS SOURCE SYMBOLS INTERVAL LATENCY REPLAY_PATH REPLAY_SPEED REPLAY_TIMEZONE REPLAY_STAMP RULES SUMMARY KEEP AUTH
+  SECONDS SOURCE SYMBOLS INTERVAL LATENCY REPLAY_PATH REPLAY_SPEED REPLAY_TIMEZONE REPLAY_STAMP RULES SUMMARY KEEP PORT AUTH
 # Another variable would have no effect. Those of the producer reach it through the environment.
 ifeq ($(MAKECMDGOALS),demo)
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))

@@ -67,3 +67,9 @@ def test_the_deployment_workflow_runs_targets_with_variables_that_exist() -> Non
     assert targets_of(commands) == {"package", "image", "deploy"}
     of_make = [command for command in commands if not command.startswith("set")]
     assert variables_of(of_make) <= VARIABLES
+
+
+def test_the_demo_takes_every_variable_that_its_help_names() -> None:
+    of_help = MAKEFILE.partition("\ndemo: ")[2].partition("\n\t")[0]
+    accepted = MAKEFILE.partition("DEMO_VARIABLES := \\\n")[2].partition("\n")[0].split()
+    assert set(re.findall(r"\b([A-Z_]+)=", of_help)) == set(accepted)
