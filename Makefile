@@ -194,7 +194,7 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --unive
 lock: $(DEV) ## Write requirements/*.txt from pyproject.toml. Pins that still fit stay as they are.
 ##   UPGRADE=1  take the newest version of everything
 	@$(COMPILE) pyproject.toml -o requirements/replica.txt
-	@for group in producer processor query dev; do \
+	@for group in producer processor query history dev; do \
 	  $(COMPILE) --constraint requirements/replica.txt --group pyproject.toml:$$group -o requirements/$$group.txt || exit 1; \
 	done
 	@for group in checkov peer sbom; do \

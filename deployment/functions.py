@@ -32,13 +32,13 @@ class Function:
 PROCESSOR = Function(
     name="processor",
     handler="processor_lambda.app.handler",
-    packages=("aws_limits", "aws_requests", "indicators", "lane_state", "processor_lambda", "quotes"),
+    packages=("aws_limits", "aws_requests", "bars", "indicators", "lane_state", "processor_lambda", "quotes"),
     requirements=Path("requirements/processor.txt"),
 )
 QUERY = Function(
     name="query",
     handler="query_api.app.handler",
-    packages=("aws_limits", "aws_requests", "indicators", "lane_state", "query_api", "quotes"),
+    packages=("aws_limits", "aws_requests", "bars", "indicators", "lane_state", "query_api", "quotes"),
     requirements=Path("requirements/query.txt"),
 )
 FUNCTIONS = {function.name: function for function in (PROCESSOR, QUERY)}

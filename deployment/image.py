@@ -33,6 +33,7 @@ SOURCES = (
     "quotes",
     "terminal",
     "watchlist",
+    "yahoo_requests",
     "producer_service",
 )
 """The files and packages in the Dockerfile's target `producer`."""

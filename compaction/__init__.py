@@ -1,0 +1,1 @@
+"""Makes one sorted Iceberg table of the many objects of the archive, and reads it back for exports."""
