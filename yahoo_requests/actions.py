@@ -15,16 +15,15 @@ from typing import Any
 
 import msgspec
 
-from producer_service.sources import Rejected
-from producer_service.sources.yahoo.json_values import (
+from quotes import MAX_CLOCK_SKEW, Action, Invalid, price
+from yahoo_requests import SOURCE
+from yahoo_requests.json_values import (
     MalformedResponse,
     document,
     is_number,
     optional_label,
     time_of,
 )
-from producer_service.sources.yahoo.parsing import SOURCE
-from quotes import MAX_CLOCK_SKEW, Action, Invalid, price
 
 PARAMETERS = {"range": "5d", "interval": "1d", "events": "div,split"}
 """Five trading days, so that a request or two may fail. Each symbol is asked on each of them."""
@@ -39,7 +38,8 @@ class ParsedActions(msgspec.Struct, frozen=True):
 
     actions: tuple[Action, ...]
     """In the order of their times. No two of them have the same identity."""
-    rejected: tuple[Rejected, ...]
+    rejected: tuple[str, ...]
+    """Why each action was rejected that is in a form that no action may have."""
     ask_again_at: datetime | None = None
     """When the first action takes effect that was rejected because it is in the future."""
 
@@ -51,7 +51,7 @@ def parse_actions(body: bytes, symbol: str, received: datetime) -> ParsedActions
     second of its kind at the same time. Raises `MalformedResponse` and nothing else, whatever the bytes.
     """
     found: dict[tuple[str, datetime], Action] = {}
-    rejected: list[Rejected] = []
+    rejected: list[str] = []
     future: list[datetime] = []
     events, currency = _events(body, symbol)
     for kind, declared in _declared(events):
@@ -66,7 +66,7 @@ def parse_actions(body: bytes, symbol: str, received: datetime) -> ParsedActions
             action = _split(event, common) if kind == "split" else _dividend(event, common, currency)
             _check_new(action, found, received)
         except Invalid as error:
-            rejected.append(Rejected(symbol, f"{kind}: {error}"))
+            rejected.append(f"{kind}: {error}")
         else:
             found[kind, time] = action
     actions = sorted(found.values(), key=lambda action: action.event_time)

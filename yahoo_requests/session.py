@@ -11,9 +11,8 @@ from typing import Any
 
 import msgspec
 
-from producer_service.sources.yahoo.errors import SourceError
-from producer_service.sources.yahoo.parsing import failure_reason
-from producer_service.sources.yahoo.request_limiter import RequestLimiter
+from yahoo_requests.errors import SourceError, failure_reason
+from yahoo_requests.request_limiter import RequestLimiter
 
 QUOTE_URL = "https://query1.finance.yahoo.com/v7/finance/quote"
 CHART_URL = "https://query1.finance.yahoo.com/v8/finance/chart/"
