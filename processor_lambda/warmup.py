@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
@@ -34,15 +35,16 @@ def first_minutes(state: LaneState, lines: Iterable[PositionedLine]) -> dict[str
     return minutes
 
 
-def warmed_up(rows: Sequence[Row], split: Split | None = None) -> Indicators:
+def warmed_up(rows: Sequence[Row], splits: Sequence[Split] = ()) -> Indicators:
     """The indicators after some rows of the bars table, oldest first.
 
-    Rows before `split` are in old shares, and count in new ones. Any other split between them counts as a price move.
+    Rows before one of the `splits` are in old shares, and count in new ones. Any other split between them counts as a
+    price move.
     """
     indicators = Indicators()
     for row in rows:
         minute, close, volume = from_iso(str(row["minute"])), float(row["close"]), row.get("volume")
-        shares = 1.0 if split is None or minute >= split.time else split.new / split.old
+        shares = math.prod((split.new / split.old for split in splits if minute < split.time), start=1.0)
         indicators = indicators.advanced(
             minute, close / shares, None if volume is None else int(int(volume) * shares + 0.5)
         )
