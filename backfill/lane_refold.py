@@ -109,11 +109,11 @@ def _indicators_of(
     The state is read before the bars. If bars are stored in between, the state has changed, and its commit conflicts.
     """
     known = state.symbols[symbol]
-    rows = {row["minute"]: row for row in bars.before(symbol, _end_of_closed_minutes(known, state), BARS)}
+    rows = {row["key"]: row for row in bars.before(symbol, _end_of_closed_minutes(known, state), BARS)}
     for publication in state.pending:
         if publication.number > published and publication.bar is not None and publication.bar.symbol == symbol:
             row = bar_row(publication.bar, ttl_days=0)
-            rows[row["minute"]] = row
+            rows[row["key"]] = row
     in_order = [rows[key] for key in sorted(rows, key=str)][-BARS:]
     return warmed_up(in_order, _in_force(known.split, splits, known.event_time))
 

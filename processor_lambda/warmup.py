@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from indicators import Indicators
+from bars.keys import start_of
+from indicators import MAX_DIVISOR, Indicators
 from lane_state import LaneState, Split
 from processor_lambda.fold import MAX_SYMBOLS, PositionedLine
 from processor_lambda.rows import Row
 from processor_lambda.symbol_state import MINUTE
-from quotes import Heartbeat, Quote, from_iso
+from quotes import Heartbeat, Quote
 
 BARS_NEEDED = 250
 """How many stored bars are read. The weight of the oldest is below 1e-8 in averages of prices, and below 2e-4 in those
@@ -36,16 +36,22 @@ def first_minutes(state: LaneState, lines: Iterable[PositionedLine]) -> dict[str
 
 
 def warmed_up(rows: Sequence[Row], splits: Sequence[Split] = ()) -> Indicators:
-    """The indicators after some rows of the bars table, oldest first.
+    """The indicators after some rows of the bars table, oldest first, in the shares after the `splits`.
 
-    Rows before one of the `splits` are in old shares, and count in new ones. Any other split between them counts as a
-    price move.
+    Rows before a split are in old shares. Any other split between the rows counts as a price move.
     """
     indicators = Indicators()
+    due = sorted(splits, key=lambda split: split.time)
     for row in rows:
-        minute, close, volume = from_iso(str(row["minute"])), float(row["close"]), row.get("volume")
-        shares = math.prod((split.new / split.old for split in splits if minute < split.time), start=1.0)
-        indicators = indicators.advanced(
-            minute, close / shares, None if volume is None else int(int(volume) * shares + 0.5)
-        )
+        minute, volume = start_of(str(row["key"])), row.get("volume")
+        while due and due[0].time <= minute:
+            indicators = _in_new_shares(indicators, due.pop(0))
+        indicators = indicators.advanced(minute, float(row["close"]), None if volume is None else int(volume))
+    for split in due:
+        indicators = _in_new_shares(indicators, split)
     return indicators
+
+
+def _in_new_shares(indicators: Indicators, split: Split) -> Indicators:
+    ratio = split.new / split.old
+    return indicators.rescaled(ratio) if 1 / MAX_DIVISOR <= ratio <= MAX_DIVISOR else Indicators()

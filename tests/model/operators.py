@@ -11,11 +11,11 @@ from datetime import datetime
 from functools import cache
 
 from backfill.lane_refold import LaneIsBusy, refold
+from bars.keys import ONE_MINUTE, bar_key
 from lane_state import LaneState, pack
 from processor_lambda.errors import CommitConflict
 from processor_lambda.ports import Stored
 from processor_lambda.rows import Row
-from quotes import to_iso
 from tests.fakes.pipeline import LANES
 from tests.model.cloud import Cloud, old_bar, with_item
 from tests.model.history import Edit
@@ -29,13 +29,13 @@ MINUTES = range(-60, -26)
 def backfilled(symbol: str) -> dict[str, Row]:
     """The bars that the backfill has found, by their keys."""
     rows = [old_bar(symbol, minute) for minute in MINUTES]
-    return {str(row["minute"]): row for row in rows}
+    return {str(row["key"]): row for row in rows}
 
 
 def bars_before(cloud: Cloud, symbol: str, end: datetime) -> list[Row]:
     """The stored bars of a symbol before a minute, with the backfilled ones, oldest first."""
     stored = {key[1]: row for key, row in cloud.bar_rows.items() if key[0] == symbol}
-    return [row for key, row in sorted((backfilled(symbol) | stored).items()) if key < to_iso(end)]
+    return [row for key, row in sorted((backfilled(symbol) | stored).items()) if key < bar_key(ONE_MINUTE, end)]
 
 
 class Ended(BaseException):
