@@ -269,10 +269,20 @@ def _used_rules(function: Function) -> dict[int, list[UsedRules]]:
     return used
 
 
+def _rules_of(record: Record, used: Mapping[int, Sequence[UsedRules]]) -> tuple[Rules, ...]:
+    """The rules by which each line of a record was committed in a run."""
+    of_record = used.get(int(record.sequence_number), ())
+    positions = (Position(int(record.sequence_number), line + 1) for line in range(record.data.count(b"\n") + 1))
+    return tuple(
+        next((each.rules for each in of_record if each.after < position <= each.until), RULES) for position in positions
+    )
+
+
 class _ReplayingFold(Fold):
     """Folds each line by the rules by which it was committed in a run."""
 
-    used: Mapping[int, Sequence[UsedRules]]
+    used: Mapping[int, Sequence[Rules]]
+    """The rules of each line, by the sequence number of its record."""
 
     def __init__(self, rules: Rules, *, keep_lines: bool = False) -> None:
         super().__init__(rules, keep_lines=keep_lines)
@@ -282,15 +292,11 @@ class _ReplayingFold(Fold):
         self, state: LaneState, lines: Sequence[PositionedLine], end: Position, warm: Mapping[str, Indicators]
     ) -> Folded:
         """Fold the lines up to the first one that was committed by other rules than the first."""
-        rules = [self._rules_of(line.position) for line in lines]
+        rules = [self.used[line.position.sequence][line.position.line - 1] for line in lines]
         same = next((number for number, each in enumerate(rules) if each is not rules[0]), len(lines))
         if same < len(lines):
             lines, end = lines[:same], lines[same - 1].position
         return Fold(rules[0] if rules else RULES, keep_lines=self._keep)(state, lines, end, warm)
-
-    def _rules_of(self, position: Position) -> Rules:
-        used = self.used.get(position.sequence, ())
-        return next((each.rules for each in used if each.after < position <= each.until), RULES)
 
 
 @lru_cache(maxsize=200)
@@ -302,10 +308,10 @@ def undisturbed_effects(records: tuple[Record, ...], settings: Settings) -> Effe
     return effects_of(cloud)
 
 
-def _effects_by(used: Mapping[int, Sequence[UsedRules]], records: tuple[Record, ...], settings: Settings) -> Effects:
-    """The same, where each line is folded by the rules by which it was committed in a run."""
-    if not used:
-        return undisturbed_effects(records, settings)
+@lru_cache(maxsize=200)
+def _effects_by(rules: tuple[tuple[Rules, ...], ...], records: tuple[Record, ...], settings: Settings) -> Effects:
+    """The same, where each line of a record is folded by its own rules. Many runs of a script have the same rules."""
+    used = {int(record.sequence_number): of_lines for record, of_lines in zip(records, rules, strict=True)}
     fold = type("_FoldOfRun", (_ReplayingFold,), {"used": used})
     with patch("processor_lambda.processor.Fold", fold):
         return undisturbed_effects.__wrapped__(records, settings)
@@ -322,7 +328,10 @@ def _expected(
     The counts of the days come from all that was committed, and repeated packets count again.
     """
     of_all = undisturbed_effects(records, settings)
-    of_counted = _effects_by(used, _first_arrivals(committed), settings)
+    counted = _first_arrivals(committed)
+    rules = tuple(_rules_of(record, used) for record in counted)
+    changed = any(each is not RULES for of_lines in rules for each in of_lines)
+    of_counted = _effects_by(rules, counted, settings) if changed else undisturbed_effects(counted, settings)
     return of_counted._replace(
         quotes=_quotes_by_day(committed),
         rows=of_counted.rows if settings.row_resolution == "minute" else of_all.rows,
