@@ -15,6 +15,9 @@ import msgspec
 
 from analytics.catalog import Column
 from analytics.quoting import literal, quoted
+from bars.keys import is_bar, resolution_of, start_of
+from bars.provenance import provenance_of
+from quotes import to_iso
 
 DIRECTORY = "tables"
 """Where the files are, beside `raw-data/`: one Parquet file for each table."""
@@ -35,16 +38,18 @@ class LocalTable(msgspec.Struct, frozen=True, kw_only=True):
 _PRICE = "DECIMAL(38,26)"
 BARS = LocalTable(
     name="bars",
-    description="The one-minute bars with their indicators, as the bars table of DynamoDB has them. Not in Athena.",
+    description="The bars with their indicators, as the bars table of DynamoDB has them. Not in Athena.",
     columns=(
         Column("symbol", "VARCHAR"),
-        Column("minute", "TIMESTAMP", "The start of the minute"),
+        Column("resolution", "VARCHAR", "The length of the bar: 1m, 5m, 1h or 1d"),
+        Column("start", "TIMESTAMP", "The start of the bar"),
         Column("open", _PRICE),
         Column("high", _PRICE),
         Column("low", _PRICE),
         Column("close", _PRICE),
-        Column("volume", "BIGINT", "What was traded in the minute"),
+        Column("volume", "BIGINT", "What was traded in it"),
         Column("quotes", "BIGINT", "How many quotes the bar has"),
+        Column("provenance", "VARCHAR", "stream, backfill or rebuild"),
         Column("sma_5", "DOUBLE", "Averages of the last closes: simple ones of 5, 20 and 50 minutes"),
         Column("sma_20", "DOUBLE"),
         Column("sma_50", "DOUBLE"),
@@ -91,7 +96,7 @@ def keep(directory: Path, bars: Iterable[Mapping[str, str]], alerts: Iterable[st
         connection.execute("SET TimeZone = 'UTC'")
         made = Path(scratch, DIRECTORY)
         made.mkdir()
-        for table, rows in ((BARS, bars), (ALERTS, map(_alert, alerts))):
+        for table, rows in ((BARS, map(_bar, filter(_is_bar, bars))), (ALERTS, map(_alert, alerts))):
             lines = Path(scratch, f"{table.name}.jsonl")
             with lines.open("wb") as file:
                 file.writelines(msgspec.json.encode(row) + b"\n" for row in rows)
@@ -104,6 +109,17 @@ def keep(directory: Path, bars: Iterable[Mapping[str, str]], alerts: Iterable[st
             )
         shutil.rmtree(directory / DIRECTORY, ignore_errors=True)
         made.rename(directory / DIRECTORY)
+
+
+def _is_bar(item: Mapping[str, str]) -> bool:
+    return is_bar(item["key"])
+
+
+def _bar(item: Mapping[str, str]) -> dict[str, str]:
+    """The columns of a bar as texts."""
+    key = item["key"]
+    columns = {"resolution": resolution_of(key), "start": to_iso(start_of(key)), "provenance": provenance_of(item)}
+    return {**item, **columns}
 
 
 def _alert(message: str) -> dict[str, str]:

@@ -22,9 +22,10 @@ from typing import IO, cast
 
 import msgspec
 
+from bars.keys import ONE_MINUTE, bar_key
 from indicators import NAMES
 from lane_state import Bar, LaneState, SymbolState, pack
-from quotes import lane_of, partition_key, to_iso
+from quotes import lane_of, partition_key
 
 HOST = "127.0.0.1"
 LANES, SYMBOLS, BARS = 16, 500, 390
@@ -48,7 +49,7 @@ def bars() -> bytes:
         numbers = {name: f"{random.uniform(100, 300):.2f}" for name in ("open", "high", "low", "close")}
         numbers |= {name: f"{random.uniform(100, 300):.12g}" for name in NAMES}
         numbers |= {"volume": str(random.randrange(100_000)), "quotes": "60", "expires_at": "1826000000"}
-        item = {"symbol": {"S": "SYM00000"}, "minute": {"S": to_iso(OPEN + number * MINUTE)}}
+        item = {"symbol": {"S": "SYM00000"}, "key": {"S": bar_key(ONE_MINUTE, OPEN + number * MINUTE)}}
         items.append({**item, **{name: {"N": value} for name, value in numbers.items()}})
     return msgspec.json.encode({"Items": items, "Count": len(items), "ScannedCount": len(items)})
 

@@ -15,8 +15,9 @@ from zlib import crc32
 
 import msgspec
 
+from bars.keys import ONE_MINUTE, bar_key
 from producer_service.packing import PACKET_BYTES, chunks
-from quotes import Heartbeat, Line, Quote, encode_line, lane_of, partition_key, to_iso
+from quotes import Heartbeat, Line, Quote, encode_line, lane_of, partition_key
 
 LANES = 16
 SYMBOLS = 500
@@ -47,7 +48,7 @@ def stored_bars(symbol: str, count: int) -> list[dict[str, dict[str, str]]]:
         items.append(
             {
                 "symbol": {"S": symbol},
-                "minute": {"S": to_iso(OPEN - back * MINUTE)},
+                "key": {"S": bar_key(ONE_MINUTE, OPEN - back * MINUTE)},
                 "close": {"N": f"{price:.2f}"},
                 "volume": {"N": str(sum(random.randrange(2_000) for _ in range(60)))},
             }

@@ -24,6 +24,7 @@ import boto3
 import msgspec
 from boto3.dynamodb.conditions import Key
 
+from bars.keys import ONE_MINUTE, bar_keys
 from benchmarks.canned_dynamodb import BARS, CLOSE, OPEN, SYMBOLS, running
 from quotes import to_iso
 
@@ -91,14 +92,14 @@ def _bars(application: Any) -> Line:
 
 
 def _usual_body(table: Any) -> str:
-    between = Key("minute").between(to_iso(OPEN), to_iso(CLOSE))
+    between = Key("key").between(*bar_keys(ONE_MINUTE, OPEN, CLOSE))
     items = table.query(
         KeyConditionExpression=Key("symbol").eq("SYM00000") & between, ScanIndexForward=False, Limit=BARS
     )["Items"]
-    names = ("symbol", "minute", "open", "high", "low", "close", "volume", "quotes", "expires_at")
+    names = ("symbol", "key", "open", "high", "low", "close", "volume", "quotes", "expires_at")
     bars = [
         {
-            "start": item["minute"],
+            "start": item["key"].partition("#")[2],
             **{name: item[name] for name in names[2:-1]},
             "indicators": {name: value for name, value in item.items() if name not in names},
         }

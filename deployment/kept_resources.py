@@ -21,7 +21,7 @@ ARCHIVE = "Archive"
 STATE = "State"
 TABLES = {
     ("symbol", "timestamp"): "Quotes",
-    ("symbol", "minute"): "Bars",
+    ("symbol", "key"): "Bars",
     ("lane",): STATE,
     ("day", "key"): "StoredAlerts",
 }

@@ -57,8 +57,8 @@ app.add_typer(symbols_cli.app, name="symbols")
 app.add_typer(rules_cli.app, name="rules")
 
 
-@app.command(epilog=epilog("export --outputs-file outputs.env --port 9100"))
-def export(
+@app.command(epilog=epilog("metrics --outputs-file outputs.env --port 9100"))
+def metrics(
     stack_prefix: StackPrefixOption = DEFAULT_PREFIX,
     stage: StageOption = DEFAULT_STAGE,
     outputs_file: OutputsFileOption = None,

@@ -5,16 +5,16 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from aws_limits import DYNAMODB_BATCH_WRITE_ITEMS
+from bars.keys import ONE_MINUTE, KeyRange, bar_keys
 from operations.aws import translated_errors
 from operations.errors import Unavailable
 from processor_lambda.rows import Row
-from quotes import to_iso
 
 ATTEMPTS = 8
 """How many times a batch is sent if DynamoDB leaves items unprocessed. The pauses add up to at most 25 s."""
@@ -60,28 +60,28 @@ class DynamoBarTable(DynamoTable):
 
     def before(self, symbol: str, minute: datetime, count: int) -> list[Row]:
         """See `ports.BarTable`. It reads one page of at most 1 MB, which holds the 1,000 rows that `rebuild` needs."""
-        query = self._query(symbol, "#minute < :end", {":end": minute})
+        query = self._query(symbol, bar_keys(ONE_MINUTE, None, minute))
         with translated_errors(f"table {self._name}"):
             answer = self._client.query(**query, ScanIndexForward=False, Limit=count)
         return [_row(item) for item in reversed(answer["Items"])]
 
     def between(self, symbol: str, start: datetime, end: datetime) -> list[Row]:
         """See `ports.BarTable`."""
-        last = end - timedelta(milliseconds=1)  # BETWEEN includes both ends
-        query = self._query(symbol, "#minute BETWEEN :start AND :end", {":start": start, ":end": last})
+        query = self._query(symbol, bar_keys(ONE_MINUTE, start, end))
         with translated_errors(f"table {self._name}"):
             pages = self._client.get_paginator("query").paginate(**query)
             return [_row(item) for page in pages for item in page["Items"]]
 
-    def _query(self, symbol: str, condition: str, times: Mapping[str, datetime]) -> dict[str, Any]:
+    def _query(self, symbol: str, keys: KeyRange) -> dict[str, Any]:
         return {
             "TableName": self._name,
             "ConsistentRead": True,
-            "KeyConditionExpression": f"symbol = :symbol AND {condition}",
-            "ExpressionAttributeNames": {"#minute": "minute"},
+            "KeyConditionExpression": "symbol = :symbol AND #key BETWEEN :first AND :last",
+            "ExpressionAttributeNames": {"#key": "key"},
             "ExpressionAttributeValues": {
                 ":symbol": _serialize(symbol),
-                **{name: _serialize(to_iso(time)) for name, time in times.items()},
+                ":first": _serialize(keys.first),
+                ":last": _serialize(keys.last),
             },
         }
 

@@ -84,7 +84,7 @@ class BarTable(Table, Protocol):
     """The table of bars. Reads are consistent: they return every row that was written before."""
 
     def before(self, symbol: str, minute: datetime, count: int) -> list[Row]:
-        """The last rows of a symbol before a minute, at most `count`, oldest first."""
+        """The last rows of minutes of a symbol before a minute, at most `count`, oldest first."""
 
     def between(self, symbol: str, start: datetime, end: datetime) -> list[Row]:
-        """The rows of a symbol from the minute `start` up to but not including `end`, oldest first."""
+        """The rows of minutes of a symbol from the minute `start` up to but not including `end`, oldest first."""

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import msgspec
 
+from bars import provenance
 from indicators import Indicators
 from lane_state import Bar, LaneState
 from operations import archive_reader
@@ -68,7 +69,7 @@ class RebuildResult(msgspec.Struct, frozen=True, kw_only=True):
     corrected: int
     """The number of bars that were different in the table."""
     without_quotes: int
-    """The number of stored bars for which the archive has no quote. They stay as they are."""
+    """The number of stored bars for which the archive has no quote, without those of a backfill. They stay."""
     expired: int
     """The number of bars that were not written because their time to live is over."""
     is_young: bool = False
@@ -193,11 +194,15 @@ class Rebuilder:
         self._read(addresses - known, quote_filter, sorter.add_earlier, "reading earlier days of the archive")
 
     def _write(self, symbol: str, span: Span, bars: list[Bar], now: datetime, *, dry_run: bool) -> RebuildResult:
-        """Write the bars that differ from the stored ones."""
-        stored = {row["minute"]: row for row in self._bars.between(symbol, span.start, span.end)}
-        rows = {row["minute"]: row for row in (bar_row(bar, self._settings.bar_ttl_days) for bar in bars)}
-        unexpired = {minute: row for minute, row in rows.items() if not _is_expired(row, now)}
-        different = {minute: row for minute, row in unexpired.items() if stored.get(minute) != row}
+        """Write the bars that differ from the stored ones. They replace bars of any provenance."""
+        stored = {row["key"]: row for row in self._bars.between(symbol, span.start, span.end)}
+        rows = {row["key"]: row for row in (bar_row(bar, self._settings.bar_ttl_days) for bar in bars)}
+        unexpired = {key: row for key, row in rows.items() if not _is_expired(row, now)}
+        different = {
+            key: {**row, provenance.ATTRIBUTE: provenance.REBUILD}
+            for key, row in unexpired.items()
+            if key not in stored or _content(stored[key]) != _content(row)
+        }
         if not dry_run:
             self._quotes.put([row for bar in bars if bar.line for row in self._minute_rows(bar)])
             self._bars.put(list(different.values()))
@@ -206,7 +211,9 @@ class Rebuilder:
             bars=len(bars),
             added=len(different.keys() - stored.keys()),
             corrected=len(different.keys() & stored.keys()),
-            without_quotes=len(stored.keys() - rows.keys()),
+            without_quotes=sum(
+                provenance.provenance_of(row) != provenance.BACKFILL for key, row in stored.items() if key not in rows
+            ),
             expired=len(rows) - len(unexpired),
         )
 
@@ -218,6 +225,11 @@ class Rebuilder:
             for good in decode(bar.line).good
             if isinstance(good.line, Quote)
         ]
+
+
+def _content(row: Row) -> Row:
+    """What a bar says: its prices, volume, quotes and indicators."""
+    return {name: value for name, value in row.items() if name not in (provenance.ATTRIBUTE, "expires_at")}
 
 
 def _is_expired(row: Row, now: datetime) -> bool:

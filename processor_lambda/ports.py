@@ -104,7 +104,7 @@ class BarTable(Protocol):
         """Write or replace rows. If several rows have the same key, the last one is stored."""
 
     def before(self, symbol: str, minute: datetime, count: int) -> list[Row]:
-        """The last rows of a symbol before a minute, at most `count`, oldest first."""
+        """The last rows of minutes of a symbol before a minute, at most `count`, oldest first."""
 
 
 class AlertTable(Protocol):

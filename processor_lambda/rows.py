@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import msgspec
 
+from bars.keys import ONE_MINUTE, bar_key
 from indicators import significant
 from lane_state import Bar
 from quotes import Quote, to_iso
@@ -143,10 +144,10 @@ def _labels(*values: str | int | None) -> str:
 
 
 def bar_row(bar: Bar, ttl_days: int) -> Row:
-    """The row of a closed one-minute bar, with the indicators that are known. Its key is the start of the minute."""
+    """The row of a closed one-minute bar, with the indicators that are known. `bars.keys` describes its key."""
     attributes: dict[str, Attribute | None] = {
         "symbol": bar.symbol,
-        "minute": to_iso(bar.minute),
+        "key": bar_key(ONE_MINUTE, bar.minute),
         "open": bar.open,
         "high": bar.high,
         "low": bar.low,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from bars.keys import start_of
 from indicators import Indicators
 from lane_state import LaneState, Split
 from processor_lambda.fold import MAX_SYMBOLS, PositionedLine
 from processor_lambda.rows import Row
 from processor_lambda.symbol_state import MINUTE
-from quotes import Heartbeat, Quote, from_iso
+from quotes import Heartbeat, Quote
 
 BARS_NEEDED = 250
 """How many stored bars are read. The weight of the oldest is below 1e-8 in averages of prices, and below 2e-4 in those
@@ -41,7 +42,7 @@ def warmed_up(rows: Sequence[Row], split: Split | None = None) -> Indicators:
     """
     indicators = Indicators()
     for row in rows:
-        minute, close, volume = from_iso(str(row["minute"])), float(row["close"]), row.get("volume")
+        minute, close, volume = start_of(str(row["key"])), float(row["close"]), row.get("volume")
         shares = 1.0 if split is None or minute >= split.time else split.new / split.old
         indicators = indicators.advanced(
             minute, close / shares, None if volume is None else int(int(volume) * shares + 0.5)

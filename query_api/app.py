@@ -35,7 +35,7 @@ def wire(settings: Settings, environment: Mapping[str, str]) -> Stores:
         lanes=Lanes(DynamoStateTable(dynamodb, settings.state_table), settings.lanes, time.monotonic),
         calendars=SymbolCalendars(sessions, time.monotonic),
         quotes=DynamoTable(dynamodb, settings.quotes_table, "symbol", "timestamp"),
-        bars=DynamoTable(dynamodb, settings.bars_table, "symbol", "minute"),
+        bars=DynamoTable(dynamodb, settings.bars_table, "symbol", "key"),
         alerts=DynamoTable(dynamodb, settings.alerts_table, "day", "key"),
         sessions=sessions,
         quarantine=SqsQueue(sqs, settings.quarantine_queue_url),

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from bars.keys import KeyRange, bar_keys
+from bars.resolutions import MINUTE, ONE_MINUTE, Bar, Resolution, Span, first_start, merged, span_of
 from indicators import Indicators
-from query_api.minutes import Minutes, bar_of, key_of
+from query_api.minutes import Minutes, bar_of, start_of
 from query_api.parameters import Range
 from query_api.ports import Item
-from query_api.resolutions import MINUTE, ONE_MINUTE, Bar, Resolution, Span, first_start, merged, span_of
-from quotes import to_iso
 
 WARM_UP_BARS = 200
 """Indicators of coarser bars begin this many bars before the first bar of a page.
@@ -20,8 +20,6 @@ WARM_UP_BARS = 200
 An average over 26 bars then holds less than a millionth of what came before those."""
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 """No bar is later."""
-_MILLISECOND = timedelta(milliseconds=1)
-_LAST_KEY = ":"
 
 
 class Group(NamedTuple):
@@ -54,10 +52,10 @@ class BarReader:
 
     def page(self, times: Range, limit: int, *, newest_first: bool) -> BarPage:
         """Up to `limit` bars that begin in a range. Each is made of all its minutes, also of those past the range."""
-        first, last = self._keys(times)
+        keys = self._keys(times)
         expected = (limit + 1) * self.resolution.minutes
         groups: list[Group] = []
-        for group in self._groups(first, last, newest_first=newest_first, expected=expected):
+        for group in self._groups(keys, newest_first=newest_first, expected=expected):
             if len(groups) == limit:
                 return BarPage(groups, has_more=True)
             groups.append(group)
@@ -91,21 +89,20 @@ class BarReader:
             values.append(state.values())
         return values[len(before.groups) :]
 
-    def _keys(self, times: Range) -> tuple[str, str]:
-        """The first and the last minute of the bars that begin in a range."""
-        first, last = "0", _LAST_KEY
-        if times.start is not None:
-            first = to_iso(first_start(min(times.start, LATEST), self.resolution, self._zone))
-        if times.end is not None and times.end < LATEST:
-            end = first_start(times.end, self.resolution, self._zone)
-            last = to_iso(end - _MILLISECOND)
-        return first, last
+    def _keys(self, times: Range) -> KeyRange:
+        """The minutes of the bars that begin in a range."""
+        start, end = times
+        if start is not None:
+            start = first_start(min(start, LATEST), self.resolution, self._zone)
+        if end is not None:
+            end = None if end >= LATEST else first_start(end, self.resolution, self._zone)
+        return bar_keys(ONE_MINUTE.name, start, end)
 
-    def _groups(self, first: str, last: str, *, newest_first: bool, expected: int) -> Iterator[Group]:
-        items = self._minutes.read(first, last, newest_first=newest_first, expected=expected)
+    def _groups(self, keys: KeyRange, *, newest_first: bool, expected: int) -> Iterator[Group]:
+        items = self._minutes.read(keys, newest_first=newest_first, expected=expected)
         if self.resolution is ONE_MINUTE:
             for item in items:
-                minute = datetime.fromisoformat(key_of(item))
+                minute = start_of(item)
                 yield Group(Span(minute, minute + MINUTE), item, [])
             return
         group: Group | None = None

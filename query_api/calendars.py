@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
+from bars.sessions import SYMBOLS, SymbolCalendar
 from query_api.ports import Table, texts
 
 SECONDS = 60.0
 """How long they are kept. The producer writes them at its start and once a day."""
 _PAGE = 1_000
-_PARTITION = "symbols"
-
-
-class SymbolCalendar(NamedTuple):
-    """When a symbol is traded."""
-
-    calendar: str
-    """The name of its calendar, such as XNYS."""
-    timezone: str
-    """The time zone of its exchange, such as America/New_York."""
 
 
 class SymbolCalendars:
@@ -41,7 +31,7 @@ class SymbolCalendars:
         found: dict[str, SymbolCalendar] = {}
         after: str | None = None
         while True:
-            page = self._table.read(_PARTITION, "!", "~", newest_first=False, limit=_PAGE, after=after)
+            page = self._table.read(SYMBOLS, "!", "~", newest_first=False, limit=_PAGE, after=after)
             for item in page.items:
                 names = texts(item)
                 after = names["name"]

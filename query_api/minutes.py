@@ -7,12 +7,12 @@ from datetime import datetime
 from decimal import Decimal
 
 import lane_state
+from bars.keys import ONE_MINUTE, KeyRange, bar_key
+from bars.resolutions import Bar
 from indicators import NAMES, significant
 from lane_state import LaneState, SymbolState
 from query_api import json_text
 from query_api.ports import Attribute, Item, Table
-from query_api.resolutions import Bar
-from quotes import to_iso
 
 MAX_MINUTES = 20_000
 """The most minutes that are read for one answer: ten weeks of a share, two weeks of a coin, about 12 MB."""
@@ -37,7 +37,7 @@ class Minutes:
         """Whether the last reading ended because too many minutes were read."""
         pending = [] if lane is None else [each.bar for each in lane.pending if each.bar is not None]
         fresh = [bar for bar in pending if bar.symbol == symbol] + ([] if current is None else [current])
-        self._fresh = {to_iso(bar.minute): _item_of(bar) for bar in fresh}
+        self._fresh = {bar_key(ONE_MINUTE, bar.minute): _item_of(bar) for bar in fresh}
 
     def settled(self, end: datetime | None) -> datetime | None:
         """The end of a range, if every minute before it is closed; otherwise None."""
@@ -47,33 +47,33 @@ class Minutes:
         """Let as many minutes be read as before the first reading."""
         self._left = self._most
 
-    def read(self, first: str, last: str, *, newest_first: bool, expected: int) -> Iterator[Item]:
-        """The minutes whose range keys are from `first` to `last`, both inclusive.
+    def read(self, keys: KeyRange, *, newest_first: bool, expected: int) -> Iterator[Item]:
+        """The minutes with these range keys.
 
         `expected` is how many the caller may take. If it takes more, they are read in further pages.
         """
         self.is_cut = False
-        fresh = sorted((key for key in self._fresh if first <= key <= last), reverse=not newest_first)
-        for item in self._stored(first, last, newest_first=newest_first, expected=expected):
+        fresh = sorted((key for key in self._fresh if keys.first <= key <= keys.last), reverse=not newest_first)
+        for item in self._stored(keys, newest_first=newest_first, expected=expected):
             key = key_of(item)
             while fresh and (fresh[-1] > key if newest_first else fresh[-1] < key):
                 yield self._fresh[fresh.pop()]
             if fresh and fresh[-1] == key:  # it has been stored meanwhile
                 fresh.pop()
-                if self.open_minute is not None and key == to_iso(self.open_minute):
+                if self.open_minute is not None and key == bar_key(ONE_MINUTE, self.open_minute):
                     self.open_minute = None
             yield item
         if not self.is_cut:
             while fresh:
                 yield self._fresh[fresh.pop()]
 
-    def _stored(self, first: str, last: str, *, newest_first: bool, expected: int) -> Iterator[Item]:
+    def _stored(self, keys: KeyRange, *, newest_first: bool, expected: int) -> Iterator[Item]:
         after: str | None = None
-        if first > last:
+        if keys.first > keys.last:
             return
         while self._left > 0:
             limit = min(self._left, max(expected, 1))
-            page = self._table.read(self._symbol, first, last, newest_first=newest_first, limit=limit, after=after)
+            page = self._table.read(self._symbol, *keys, newest_first=newest_first, limit=limit, after=after)
             self._left -= len(page.items)
             yield from page.items
             if page.is_last:
@@ -84,16 +84,25 @@ class Minutes:
 
 
 def key_of(item: Item) -> str:
-    """The range key of a minute, which is its start."""
-    key = item["minute"].S
-    return "" if key is None else key
+    """The range key of a bar."""
+    return item["key"].S or ""
+
+
+def start_text_of(item: Item) -> str:
+    """The start of a bar, as text."""
+    return key_of(item).rpartition("#")[2]
+
+
+def start_of(item: Item) -> datetime:
+    """The start of a bar."""
+    return datetime.fromisoformat(start_text_of(item))
 
 
 def bar_of(item: Item) -> Bar:
-    """The bar of a minute."""
+    """The bar of an item."""
     volume = item.get("volume")
     return Bar(
-        datetime.fromisoformat(key_of(item)),
+        start_of(item),
         _decimal(item["open"]),
         _decimal(item["high"]),
         _decimal(item["low"]),
@@ -118,6 +127,6 @@ def _item_of(bar: lane_state.Bar) -> Item:
         **({} if bar.volume is None else {"volume": Decimal(bar.volume)}),
         **{name: significant(bar.indicators[name]) for name in NAMES if name in bar.indicators},
     }
-    return {"minute": Attribute(S=to_iso(bar.minute))} | {
+    return {"key": Attribute(S=bar_key(ONE_MINUTE, bar.minute))} | {
         name: Attribute(N=json_text.number(value)) for name, value in numbers.items()
     }

@@ -80,7 +80,7 @@ class Stores(NamedTuple):
     quotes: Table
     """Partition `symbol`, range `timestamp`."""
     bars: Table
-    """Partition `symbol`, range `minute`."""
+    """Partition `symbol`, range `key`: see `bars.keys`."""
     alerts: Table
     """Partition `day`, range `key`."""
     sessions: Table

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from bars.sessions import SymbolCalendar
 from lane_state import LaneState
-from query_api.calendars import SymbolCalendar
 from query_api.ports import Stores
 
 NO_ZONE = "UTC"

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from query_api.sessions import Session
+from bars.sessions import Session
 
 AROUND_THE_CLOCK = "24x7"
 _MONDAY_TO_FRIDAY = range(5)

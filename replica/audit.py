@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from aws_limits import MESSAGE_BATCH
+from bars.keys import is_bar
 from lane_state import Alert
 from quotes import GoodLine, Identity, Quote, content_of, decode, from_iso
 from replica.event_source import Position, StreamReader
@@ -141,7 +142,7 @@ class EvidenceReader:
         return Evidence(
             stream=tuple(self._streamed()),
             rows=frozenset(map(_row_identity, self._scan(self._outputs["QuotesTable"], "#symbol, #timestamp"))),
-            bars=sum(1 for _ in self._scan(self._outputs["BarsTable"], "#symbol")),
+            bars=sum(is_bar(item["key"]["S"]) for item in self._scan(self._outputs["BarsTable"], "#key")),
             archived=contents_of(self._archived()),
             quarantined=dict(self._quarantined),
             alerts={id_: _decode_alert(body) for id_, body in self._alerts.items()},

@@ -51,7 +51,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "quarantine": Entry("operations", "List, show, replay or drop refused lines."),
         "redrive": Entry("operations", "Put the batches that Lambda discarded back on the stream."),
         "rebuild": Entry("operations", "Compute the bars of a day again from the archive."),
-        "export": Entry("operations", "Serve metrics for Prometheus until stopped."),
+        "metrics": Entry("operations", "Serve metrics for Prometheus until stopped."),
     },
     "Deploy": {
         "deploy": Entry("deployment", "Create or update the stacks, and print their outputs."),

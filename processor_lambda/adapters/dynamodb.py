@@ -12,12 +12,13 @@ import msgspec
 
 from aws_limits import DYNAMODB_BATCH_GET_KEYS, DYNAMODB_BATCH_WRITE_ITEMS
 from aws_requests import ATTEMPTS, Refused, Service, Unavailable, attempts
+from bars.keys import ONE_MINUTE, bar_keys
 from lane_state import START, Checkpoint, LaneState, pack, pack_checkpoint, unpack, unpack_checkpoint
 from processor_lambda.errors import CommitConflict, PermanentFailure
 from processor_lambda.ports import Stored
 from processor_lambda.rows import Row, StoredAttribute, quote_items, row_of
 from processor_lambda.stored_alerts import StoredAlert
-from quotes import Quote, to_iso
+from quotes import Quote
 
 MARK_SUFFIX = "#published"
 """The key of a lane's published mark is the lane's key with this suffix."""
@@ -132,16 +133,17 @@ class DynamoBarTable(_Table):
     def put(self, rows: Sequence[Row]) -> None:
         """See `ports.BarTable`."""
         # The bars of a batch may have a key twice, and DynamoDB refuses a request with the same key twice.
-        unique = {(row["symbol"], row["minute"]): row for row in rows}
+        unique = {(row["symbol"], row["key"]): row for row in rows}
         self._write([_WriteRequest(_PutRequest(_item(row))) for row in unique.values()])
 
     def before(self, symbol: str, minute: datetime, count: int) -> list[Row]:
         """See `ports.BarTable`."""
+        first, last = bar_keys(ONE_MINUTE, None, minute)
         request = {
             "TableName": self._name,
-            "KeyConditionExpression": "symbol = :symbol AND #minute < :minute",
-            "ExpressionAttributeNames": {"#minute": "minute"},
-            "ExpressionAttributeValues": {":symbol": _Text(symbol), ":minute": _Text(to_iso(minute))},
+            "KeyConditionExpression": "symbol = :symbol AND #key BETWEEN :first AND :last",
+            "ExpressionAttributeNames": {"#key": "key"},
+            "ExpressionAttributeValues": {":symbol": _Text(symbol), ":first": _Text(first), ":last": _Text(last)},
             "ScanIndexForward": False,
             "Limit": count,
         }

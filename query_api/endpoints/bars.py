@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bars.resolutions import ONE_DAY, ONE_MINUTE, RESOLUTIONS, Resolution
 from indicators import NAMES, significant
 from query_api import cursors, json_text
 from query_api.bar_pages import WARM_UP_BARS, BarReader, Group
 from query_api.errors import unknown_symbol, wrong_parameter
 from query_api.http import Request, Response
-from query_api.minutes import MAX_MINUTES, Minutes, key_of
+from query_api.minutes import MAX_MINUTES, Minutes, start_text_of
 from query_api.openapi import (
     BOOLEAN,
     COUNT,
@@ -35,7 +36,6 @@ from query_api.openapi import (
 from query_api.pages import cache_of, csv_page, position_of, query_of
 from query_api.parameters import EPOCH, Parameters, Range
 from query_api.ports import Item, Stores
-from query_api.resolutions import ONE_DAY, ONE_MINUTE, RESOLUTIONS, Resolution
 from query_api.symbol_facts import SymbolFacts, facts_of
 from quotes import from_iso, to_iso
 
@@ -87,9 +87,9 @@ def _minute(item: Item, names: Sequence[str] | None, *, is_open: bool) -> str:
     members = ",".join([f'"{name}":{item[name].N}' for name in _STORED if name in item])
     open_mark = ',"is_open":true' if is_open else ""
     if names is None:
-        return f'{{"start":"{key_of(item)}",{members}{open_mark}}}'
+        return f'{{"start":"{start_text_of(item)}",{members}{open_mark}}}'
     known = ",".join([f'"{name}":{item[name].N}' for name in names if name in item])
-    return f'{{"start":"{key_of(item)}",{members}{open_mark},"indicators":{{{known}}}}}'
+    return f'{{"start":"{start_text_of(item)}",{members}{open_mark},"indicators":{{{known}}}}}'
 
 
 def _rest(times: Range, position: str, *, newest_first: bool) -> Range:
@@ -145,7 +145,7 @@ def _rows(
 
 def _minute_row(item: Item, stored: Sequence[str], *, is_open: bool) -> Row:
     row = {name: item[name].N or "0" for name in stored if name in item}
-    row["start"] = f'"{key_of(item)}"'
+    row["start"] = f'"{start_text_of(item)}"'
     if is_open:
         row["is_open"] = "true"
     return row

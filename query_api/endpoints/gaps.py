@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from bars.coverage import coverage_of
+from bars.keys import ONE_MINUTE, bar_keys
 from query_api import json_text
-from query_api.coverage import coverage_of
 from query_api.endpoints.sessions import bounded, check_days, newest_time, sessions_of, sessions_unknown
 from query_api.errors import unknown_symbol
 from query_api.http import Request, Response
-from query_api.minutes import Minutes, key_of
+from query_api.minutes import Minutes, start_of
 from query_api.openapi import COUNT, END, START, SYMBOL, SYMBOL_SCHEMA, TIME, Endpoint, array, described, record
 from query_api.parameters import Parameters, Range
-from query_api.ports import Item, Stores
+from query_api.ports import Stores
 from query_api.symbol_facts import SymbolFacts, facts_of
 from quotes import to_iso
 
@@ -34,11 +35,11 @@ def answer(request: Request, stores: Stores) -> Response:
         raise sessions_unknown(facts)
     end = max(start, min(end, _whole(newest_time(facts, request.now))))
     minutes = Minutes(stores.bars, request.symbol, facts.lane)
-    first = next(minutes.read("0", to_iso(end), newest_first=False, expected=1), None)
-    start = end if first is None else min(max(start, _time_of(first)), end)
-    keys = to_iso(start), to_iso(end - timedelta(milliseconds=1))
+    first = next(minutes.read(bar_keys(ONE_MINUTE, None, end), newest_first=False, expected=1), None)
+    start = end if first is None else min(max(start, start_of(first)), end)
+    keys = bar_keys(ONE_MINUTE, start, end)
     expected = (MAX_DAYS + 1) * _DAY_MINUTES
-    stored = {_time_of(item) for item in minutes.read(*keys, newest_first=False, expected=expected)}
+    stored = {start_of(item) for item in minutes.read(keys, newest_first=False, expected=expected)}
     coverage = coverage_of([(max(each.opens, start), min(each.closes, end)) for each in found.sessions], stored)
     gaps = ",".join(
         [
@@ -66,10 +67,6 @@ def _range(asked: Range, facts: SymbolFacts, stores: Stores, now: datetime) -> t
     start = asked.start or end - timedelta(days=MAX_DAYS)
     check_days(start, end, MAX_DAYS)
     return start, end
-
-
-def _time_of(item: Item) -> datetime:
-    return datetime.fromisoformat(key_of(item))
 
 
 def _whole(moment: datetime) -> datetime:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from bars.sessions import Sessions
 from query_api import json_text
 from query_api.bar_pages import LATEST
 from query_api.errors import Problem, unknown_symbol, wrong_parameter
@@ -11,7 +12,7 @@ from query_api.http import Request, Response
 from query_api.openapi import DAY, END, START, SYMBOL, SYMBOL_SCHEMA, TEXT, TIME, Endpoint, array, described, record
 from query_api.parameters import Parameters, Range
 from query_api.ports import Stores
-from query_api.sessions import Sessions, read_sessions
+from query_api.sessions import read_sessions
 from query_api.symbol_facts import SymbolFacts, facts_of
 from quotes import to_iso
 

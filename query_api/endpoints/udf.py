@@ -14,9 +14,9 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from bars.sessions import SymbolCalendar
 from lane_state import LaneState, SymbolState
 from query_api import json_text
-from query_api.calendars import SymbolCalendar
 from query_api.endpoints.latest import CONTEXT, percent_of
 from query_api.endpoints.sessions import newest_time, sessions_of
 from query_api.errors import unknown_symbol, wrong_parameter

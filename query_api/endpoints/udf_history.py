@@ -9,6 +9,8 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from bars.resolutions import ONE_DAY, Resolution, midnight
+from bars.resolutions import RESOLUTIONS as OURS
 from query_api import json_text
 from query_api.bar_pages import BarReader, Group
 from query_api.endpoints.udf import IGNORED, RESOLUTIONS, SYMBOL_OF_QUERY, symbol_parameter
@@ -19,8 +21,6 @@ from query_api.openapi import Endpoint, Parameter, Schema, array, described, rec
 from query_api.pages import cache_of
 from query_api.parameters import Parameters, Range
 from query_api.ports import Stores
-from query_api.resolutions import ONE_DAY, Resolution, midnight
-from query_api.resolutions import RESOLUTIONS as OURS
 from query_api.symbol_facts import facts_of
 
 MAX_BARS = 5_000

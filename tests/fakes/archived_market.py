@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from bars.keys import ONE_MINUTE
 from operations.rebuild import Rebuilder, RebuildResult, span_of
 from processor_lambda.records import Record
 from processor_lambda.rows import Row
@@ -16,6 +17,7 @@ from quotes import Heartbeat, Line, Quote, encode, lane_of, partition_key
 from tests.fakes.operations_ports import MemoryBarTable, MemoryObjectStore, MemoryTable
 from tests.fakes.pipeline import SETTINGS, make_processor
 from tests.fakes.processor_ports import World
+from tests.support.stored_bars import without_provenance
 
 LANES = 2
 MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
@@ -95,6 +97,10 @@ class ArchivedMarket:
         span = span_of(day.date(), now)
         return list(rebuilder.rebuild(span, symbols, now=now, arrived_until=arrived_until, dry_run=dry_run))
 
+    def contents(self) -> dict[tuple[str, ...], Row]:
+        """The stored bars without their provenance."""
+        return {key: without_provenance(row) for key, row in self.world.bar_rows.items()}
+
     def copied_bars(self) -> Bars:
         """A copy of the stored bars."""
         return {key: dict(row) for key, row in self.world.bar_rows.items()}
@@ -102,7 +108,7 @@ class ArchivedMarket:
     def delete_bars_since(self, day: str) -> None:
         """Delete the stored bars of a day and of all later ones."""
         for key in list(self.world.bar_rows):
-            if key[1] >= day:
+            if key[1] >= f"{ONE_MINUTE}#{day}":
                 del self.world.bar_rows[key]
 
     @contextmanager

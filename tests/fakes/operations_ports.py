@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
+from bars.keys import ONE_MINUTE, KeyRange, bar_keys
 from operations.errors import NotFound
 from operations.ports import Packet, ReceivedMessage
 from processor_lambda.rows import Row
-from quotes import to_iso
 
 RECEIVE_LIMIT = 10
 
@@ -102,15 +102,15 @@ class MemoryBarTable(MemoryTable):
     """See `ports.BarTable`."""
 
     def __init__(self, rows: dict[tuple[str, ...], Row]) -> None:
-        super().__init__(rows, ("symbol", "minute"))
+        super().__init__(rows, ("symbol", "key"))
 
     def before(self, symbol: str, minute: datetime, count: int) -> list[Row]:
         """See `ports.BarTable`."""
-        return self._between(symbol, "", to_iso(minute))[-count:]
+        return self._between(symbol, bar_keys(ONE_MINUTE, None, minute))[-count:]
 
     def between(self, symbol: str, start: datetime, end: datetime) -> list[Row]:
         """See `ports.BarTable`."""
-        return self._between(symbol, to_iso(start), to_iso(end))
+        return self._between(symbol, bar_keys(ONE_MINUTE, start, end))
 
-    def _between(self, symbol: str, start: str, end: str) -> list[Row]:
-        return [self.rows[key] for key in sorted(self.rows) if key[0] == symbol and start <= key[1] < end]
+    def _between(self, symbol: str, keys: KeyRange) -> list[Row]:
+        return [self.rows[key] for key in sorted(self.rows) if key[0] == symbol and keys.first <= key[1] <= keys.last]

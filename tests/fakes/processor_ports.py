@@ -7,12 +7,13 @@ from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 
+from bars.keys import ONE_MINUTE, bar_keys
 from lane_state import Alert, Checkpoint, LaneState, pack, pack_checkpoint, unpack, unpack_checkpoint
 from processor_lambda.errors import CommitConflict
 from processor_lambda.ports import QuarantineMessage, RefusedAlert, Stored
 from processor_lambda.rows import Row, quote_row
 from processor_lambda.stored_alerts import StoredAlert
-from quotes import Quote, to_iso
+from quotes import Quote
 
 
 def _no_fault(call: str) -> None:
@@ -39,7 +40,7 @@ class World:
         self.messages: list[QuarantineMessage] = []
         self.archive = MemoryArchive(self)
         self.quotes = MemoryQuoteTable(self)
-        self.bars = MemoryBarTable(self, "bars", self.bar_rows, ("symbol", "minute"))
+        self.bars = MemoryBarTable(self, "bars", self.bar_rows, ("symbol", "key"))
         self.state_table = MemoryStateTable(self)
         self.alert_table = MemoryAlertTable(self)
         self.topic = MemoryTopic(self)
@@ -91,8 +92,8 @@ class MemoryBarTable(MemoryTable):
     def before(self, symbol: str, minute: datetime, count: int) -> list[Row]:
         """See `ports.BarTable`."""
         self._world.fault("bars.before")
-        end = to_iso(minute)
-        found = sorted(key for key in self._rows if key[0] == symbol and key[1] < end)
+        first, last = bar_keys(ONE_MINUTE, None, minute)
+        found = sorted(key for key in self._rows if key[0] == symbol and first <= key[1] <= last)
         return [self._rows[key] for key in found[-count:]]
 
 

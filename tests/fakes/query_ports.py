@@ -133,7 +133,7 @@ class QueryWorld:
         self.now = NOW
         self.seconds = 0.0
         self.quotes = MemoryTable("symbol", "timestamp")
-        self.bars = MemoryTable("symbol", "minute")
+        self.bars = MemoryTable("symbol", "key")
         self.alerts = MemoryTable("day", "key")
         self.calendars = MemoryTable("id", "name")
         self.states = MemoryStateTable()

@@ -97,7 +97,7 @@ class TestStream:
 class TestTables:
     @pytest.mark.parametrize(
         ("table", "keys"),
-        [("Quotes", ["symbol", "timestamp"]), ("Bars", ["symbol", "minute"]), ("State", ["lane"])],
+        [("Quotes", ["symbol", "timestamp"]), ("Bars", ["symbol", "key"]), ("State", ["lane"])],
     )
     def test_keys(self, table: str, keys: list[str]) -> None:
         schema = properties("storage", table)["KeySchema"]

@@ -199,7 +199,7 @@ def test_a_command_in_a_process_of_its_own_serves_the_metrics_of_the_demo(demo: 
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-    command = [sys.executable, "-m", "operations", "export", "--stage", "demo", "--port", str(port)]
+    command = [sys.executable, "-m", "operations", "metrics", "--stage", "demo", "--port", str(port)]
     with subprocess.Popen(command, cwd=ROOT, env=demos.environment(demo.directory)) as exporter:
         wait_until(lambda: b"stockstream_quarantine_messages" in read(f"http://127.0.0.1:{port}/metrics"), "metrics")
         exporter.terminate()

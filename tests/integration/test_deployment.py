@@ -25,7 +25,7 @@ import os, boto3
 env = os.environ
 table, s3, sns, sqs = boto3.client("dynamodb"), boto3.client("s3"), boto3.client("sns"), boto3.client("sqs")
 lane = {"lane": {"S": "lane-00-of-01"}}
-row = {"symbol": {"S": "AAPL"}, "timestamp": {"S": "2026-11-23T14:30:00.000Z"}, "minute": {"S": "2026-11-23T14:30"}}
+row = {"symbol": {"S": "AAPL"}, "timestamp": {"S": "2026-11-23T14:30:00.000Z"}, "key": {"S": "1m#2026-11-23"}}
 put = [{"PutRequest": {"Item": row}}]
 put_alert = [{"PutRequest": {"Item": {"day": {"S": "2026-11-23"}, "key": {"S": "x"}}}}]
 

@@ -95,9 +95,9 @@ def test_real_minute_bars_are_stored_unchanged(
         running.stop()
     assert_nothing_lost(pipeline, tmp_path / "accepted_log.jsonl")
     stored = {
-        (item["symbol"]["S"], item["minute"]["S"]): tuple(Decimal(item[name]["N"]) for name in PRICES)
+        (item["symbol"]["S"], item["key"]["S"].removeprefix("1m#")): tuple(Decimal(item[name]["N"]) for name in PRICES)
         for item in scan(pipeline, "BarsTable")
-        if item["symbol"]["S"] in REAL_SYMBOLS and item["minute"]["S"] < "2020"
+        if item["symbol"]["S"] in REAL_SYMBOLS and item["key"]["S"] < "1m#2020"
     }
     assert stored == {bar: values for symbol in REAL_SYMBOLS for bar, values in recorded_bars(folder, symbol)}
 
@@ -287,7 +287,7 @@ def asked_while_it_runs(run: subprocess.Popen[str]) -> None:
 
 def test_bars_and_alerts_of_the_services_can_be_kept(pipeline: Pipeline, tmp_path: Path) -> None:
     table, dynamodb = pipeline.outputs["BarsTable"], pipeline.emulator.client("dynamodb")
-    key = {"symbol": {"S": "KEPT"}, "minute": {"S": "2026-11-23T14:30:00.000Z"}}
+    key = {"symbol": {"S": "KEPT"}, "key": {"S": "1m#2026-11-23T14:30:00.000Z"}}
     close, rsi = "741971.39012345678901", "81.2034117"
     dynamodb.put_item(TableName=table, Item={**key, "close": {"N": close}, "rsi_14": {"N": rsi}})
     alert = {"id": "x", "rule": "r", "severity": "info", "symbol": "KEPT", "timestamp": "2026-11-23T14:30:00.000Z#1"}
@@ -301,8 +301,8 @@ def test_bars_and_alerts_of_the_services_can_be_kept(pipeline: Pipeline, tmp_pat
     (tmp_path / "raw-data").mkdir()
     assert query_rows(tmp_path, "SELECT count(*) AS n FROM bars") == [{"n": evidence.bars}]
     assert {row["id"] for row in query_rows(tmp_path, "SELECT id FROM alerts")} == evidence.alerts.keys()
-    [bar] = query_rows(tmp_path, "SELECT minute, close, rsi_14, volume FROM bars WHERE symbol = 'KEPT'")
-    assert bar == {"minute": "2026-11-23 14:30:00", "close": Decimal(close), "rsi_14": Decimal(rsi), "volume": None}
+    [bar] = query_rows(tmp_path, "SELECT start, close, rsi_14, volume FROM bars WHERE symbol = 'KEPT'")
+    assert bar == {"start": "2026-11-23 14:30:00", "close": Decimal(close), "rsi_14": Decimal(rsi), "volume": None}
     [kept] = query_rows(tmp_path, "SELECT symbols, subject, values FROM alerts WHERE id = 'x'")
     assert kept == {"symbols": ["KEPT"], "subject": "KEPT is kept", "values": {"close": Decimal("1.5")}}
 

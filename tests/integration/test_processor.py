@@ -98,7 +98,7 @@ def alerts_of(emulator: Emulator, deployed: Outputs, batch: Batch) -> list[str]:
 def assert_stored_once(emulator: Emulator, deployed: Outputs, batch: Batch) -> None:
     rows = rows_of(emulator, deployed["QuotesTable"], batch, "timestamp")
     assert sorted(rows) == sorted(batch.identities)
-    bars = rows_of(emulator, deployed["BarsTable"], batch, "minute")
+    bars = rows_of(emulator, deployed["BarsTable"], batch, "key")
     assert sorted(bars) == sorted((symbol, to_iso(MINUTE)) for symbol in batch.symbols)
 
 
@@ -207,7 +207,7 @@ def test_a_service_that_fails_fails_the_batch_and_the_next_attempt_succeeds(
     with subscribed(emulator.client, deployed["AlertsTopicArn"]) as inbox:
         assert function.invoke(batch.event) == [records[0]["kinesis"]["sequenceNumber"]]
         if action != "PublishBatch":  # it comes after the commit, before which nothing that depends on state is visible
-            assert rows_of(emulator, deployed["BarsTable"], batch, "minute") == []
+            assert rows_of(emulator, deployed["BarsTable"], batch, "key") == []
         proxy.fault = lambda _: None
         assert function.invoke(batch.event) == []
         alerts = take(emulator.client("sqs"), inbox, lambda alert: alert["symbol"] in batch.symbols, len(batch.symbols))

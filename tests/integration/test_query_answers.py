@@ -171,10 +171,8 @@ def test_every_bar_is_answered_as_its_item_with_every_indicator(week: Week) -> N
         if not bar.get("is_open")
     ]
     assert len(answered) == len(items) > 300 * len(week.symbols)
-    for bar, item in zip(
-        sorted_items(answered, "symbol", "start"), sorted_items(items, "symbol", "minute"), strict=True
-    ):
-        flat = {**bar, "minute": bar["start"], **bar.get("indicators", {})}
+    for bar, item in zip(sorted_items(answered, "symbol", "start"), sorted_items(items, "symbol", "key"), strict=True):
+        flat = {**bar, "key": f"1m#{bar['start']}", **bar.get("indicators", {})}
         assert flat.items() >= {name: item[name] for name in flat.keys() & item.keys()}.items()
         assert {"open", "high", "low", "close", "quotes"} <= flat.keys() & item.keys()
         assert flat.keys() - item.keys() <= {"start", "indicators"}

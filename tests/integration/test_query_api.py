@@ -96,7 +96,7 @@ def test_the_pages_of_bars_are_the_minutes_of_the_table_and_the_open_one(api: ht
     found = walked(api, "/v1/bars/%5EGSPC", "bars", order=order, limit="10")
     starts = [bar["start"] for bar in found]
     assert starts == sorted(
-        {to_iso(NOW.replace(second=0)), *(row["minute"] for row in MINUTES)}, reverse=order == "desc"
+        {to_iso(NOW.replace(second=0)), *(row["key"].removeprefix("1m#") for row in MINUTES)}, reverse=order == "desc"
     )
     assert [bar["start"] for bar in found if "is_open" in bar] == [to_iso(NOW.replace(second=0))]
     coarse = walked(api, "/v1/bars/%5EGSPC", "bars", order=order, limit="2", resolution="5m")

@@ -375,7 +375,7 @@ def test_a_lane_goes_through_both_versions_of_its_state_and_loses_and_repeats_no
 
     bars = [bar_row(one.bar, 365) for one in market.decided if one.bar is not None]
     assert len(bars) == (market.minutes - 1) * len(LANE_SYMBOLS)
-    by_key = itemgetter("symbol", "minute")
+    by_key = itemgetter("symbol", "key")
     assert sorted(market.bars(), key=by_key) == sorted(bars, key=by_key)
     alerts = sorted(one.alert.id for one in market.decided if one.alert is not None)
     assert alerts

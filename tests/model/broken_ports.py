@@ -113,7 +113,7 @@ class NoStoredBars(PartialBarTable):
     """Finds no stored bars."""
 
     def __init__(self, cloud: Cloud) -> None:
-        super().__init__(cloud, "bars", cloud.bar_rows, ("symbol", "minute"))
+        super().__init__(cloud, "bars", cloud.bar_rows, ("symbol", "key"))
 
     def before(self, symbol: str, minute: datetime, count: int) -> list[Row]:  # noqa: ARG002  (they do not matter here)
         return []

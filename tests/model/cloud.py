@@ -82,7 +82,7 @@ def _old_bar(symbol: str, minute: int) -> Row:
 
 
 _OLD_BARS: dict[tuple[str, ...], Row] = {
-    (symbol, str(row["minute"])): row
+    (symbol, str(row["key"])): row
     for symbol in (symbols[0] for symbols in SYMBOLS.values())
     for row in (_old_bar(symbol, minute) for minute in range(-26, 4))
 }
@@ -137,7 +137,7 @@ class Cloud(World):
         """The latest version of the states that each new instance writes."""
         self.stored_rules = StoredRules()
         self.quotes = PartialQuoteTable(self)
-        self.bars = PartialBarTable(self, "bars", self.bar_rows, ("symbol", "minute"))
+        self.bars = PartialBarTable(self, "bars", self.bar_rows, ("symbol", "key"))
         self.state_table: MemoryStateTable = TornStateTable(self)
         self.alert_table = PartialAlertTable(self)
         self.topic: MemoryTopic = RefusingTopic(self)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from bars.keys import ONE_MINUTE, bar_key
 from lane_state import START, Alert, LaneState, Position
 from processor_lambda.ports import QuarantineMessage
 from processor_lambda.rows import Row, timestamp_of
 from processor_lambda.stored_alerts import StoredAlert
-from quotes import Quote, decode, to_iso
+from quotes import Quote, decode
 from tests.fakes.processor_ports import unpack_state
 from tests.model.cloud import Cloud
 
@@ -123,7 +124,7 @@ class History:
                 if item.alert is not None:
                     self._decided_alerts[item.alert.id] = (lane, item.number)
                 if item.bar is not None:
-                    self._decided.add((item.bar.symbol, to_iso(item.bar.minute)))
+                    self._decided.add((item.bar.symbol, bar_key(ONE_MINUTE, item.bar.minute)))
                     self._decided.update(
                         (good.line.symbol, timestamp_of(good.line))
                         for good in decode(item.bar.line).good

@@ -16,7 +16,7 @@ from tests.fakes.scripted_server import response
 
 DONE = response(200, b"{}")
 """The response to a request that succeeded and returns nothing."""
-ROWS: list[Row] = [{"symbol": f"S{number}", "minute": "t", "close": Decimal(number)} for number in range(60)]
+ROWS: list[Row] = [{"symbol": f"S{number}", "key": "t", "close": Decimal(number)} for number in range(60)]
 STATE = LaneState(position=Position(7, WHOLE))
 ALERT = Alert(
     id="price_move:A&B:t",

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from quotes import to_iso
+from bars.keys import ONE_MINUTE, bar_key
 from tests.fakes.query_ports import QueryWorld
 
 NEW_YORK = {"id": "symbols", "name": "AAPL", "calendar": "XNYS", "timezone": "America/New_York"}
@@ -24,7 +24,15 @@ def bar_row(symbol: str, minute: datetime, **values: Any) -> dict[str, Any]:
     """A row of the table of bars."""
     price = Decimal("271.49")
     prices = {"open": price, "high": price, "low": price, "close": price}
-    return {"symbol": symbol, "minute": to_iso(minute), **prices, "volume": 7, "quotes": 2, "expires_at": 1, **values}
+    return {
+        "symbol": symbol,
+        "key": bar_key(ONE_MINUTE, minute),
+        **prices,
+        "volume": 7,
+        "quotes": 2,
+        "expires_at": 1,
+        **values,
+    }
 
 
 def minutes_from(start: datetime, count: int) -> list[datetime]:

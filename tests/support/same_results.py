@@ -110,7 +110,7 @@ def assert_same(client: Client, function: str, outputs: Mapping[str, str]) -> No
         assert take(sqs, inbox, lambda alert: alert["symbol"] in _SUBJECTS, len(alerts)) == alerts
     dynamodb = client("dynamodb")
     assert _rows(dynamodb, outputs["QuotesTable"], "timestamp") == world.rows
-    assert _rows(dynamodb, outputs["BarsTable"], "minute") == world.bar_rows
+    assert _rows(dynamodb, outputs["BarsTable"], "key") == world.bar_rows
     quarantined = _quarantined(world, outputs["ArchiveBucket"])
     queue = outputs["QuarantineQueueUrl"]
     assert take(sqs, queue, lambda line: line.get("stream") == STREAM, len(quarantined)) == quarantined

@@ -78,7 +78,7 @@ def assert_processed_once(client: Client, outputs: Mapping[str, str], inbox: str
     assert len(world.rows) == len(world.bar_rows) == MINUTES * len(SYMBOLS)
     dynamodb = client("dynamodb")
     assert _rows(dynamodb, outputs["QuotesTable"], "timestamp") == world.rows
-    assert _rows(dynamodb, outputs["BarsTable"], "minute") == world.bar_rows
+    assert _rows(dynamodb, outputs["BarsTable"], "key") == world.bar_rows
     alerts = {alert.id: encode_alert(alert).decode() for alert in world.alerts}
     assert alerts
     found = take(client("sqs"), inbox, lambda alert: alert["symbol"] in SYMBOLS, len(alerts))

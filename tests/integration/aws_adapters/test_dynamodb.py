@@ -34,7 +34,7 @@ def written(server: ScriptedServer) -> list[list[str]]:
 
 
 def unprocessed(*numbers: int) -> bytes:
-    items = [{"PutRequest": {"Item": {"symbol": {"S": f"S{number}"}, "minute": {"S": "t"}}}} for number in numbers]
+    items = [{"PutRequest": {"Item": {"symbol": {"S": f"S{number}"}, "key": {"S": "t"}}}} for number in numbers]
     return response(200, json.dumps({"UnprocessedItems": {"bars": items} if items else {}}).encode())
 
 
@@ -78,7 +78,7 @@ def test_the_last_of_several_rows_with_the_same_key_is_written(server: ScriptedS
 
 def test_attributes_are_exact(server: ScriptedServer, table: DynamoBarTable) -> None:
     server.play(unprocessed())
-    table.put([{"symbol": '"Ä', "minute": "t", "a": Decimal("-0.10"), "b": 2**62, "c": Decimal("1E-8")}])
+    table.put([{"symbol": '"Ä', "key": "t", "a": Decimal("-0.10"), "b": 2**62, "c": Decimal("1E-8")}])
     [entry] = json.loads(server.requests[0].body)["RequestItems"]["bars"]
     item = entry["PutRequest"]["Item"]
     assert (item["symbol"], item["a"], item["b"]) == ({"S": '"Ä'}, {"N": "-0.10"}, {"N": str(2**62)})
@@ -217,13 +217,17 @@ def test_a_higher_mark_is_not_lowered(server: ScriptedServer, states: DynamoStat
 
 
 def test_bars_before_a_minute_are_returned_oldest_first(server: ScriptedServer, dynamodb: Service) -> None:
-    items = [{"symbol": {"S": "A"}, "minute": {"S": minute}, "close": {"N": "1.50"}} for minute in ("2", "1")]
+    items = [{"symbol": {"S": "A"}, "key": {"S": key}, "close": {"N": "1.50"}} for key in ("2", "1")]
     server.play(response(200, json.dumps({"Items": items, "Count": 2, "ScannedCount": 2}).encode()))
     bars = DynamoBarTable(dynamodb, "bars")
     assert bars.before("A", datetime(2026, 11, 23, 14, 30, tzinfo=UTC), 9) == [
-        {"symbol": "A", "minute": "1", "close": Decimal("1.50")},
-        {"symbol": "A", "minute": "2", "close": Decimal("1.50")},
+        {"symbol": "A", "key": "1", "close": Decimal("1.50")},
+        {"symbol": "A", "key": "2", "close": Decimal("1.50")},
     ]
     request = json.loads(server.requests[0].body)
     assert (request["Limit"], request["ScanIndexForward"]) == (9, False)
-    assert request["ExpressionAttributeValues"][":minute"] == {"S": "2026-11-23T14:30:00.000Z"}
+    assert request["ExpressionAttributeValues"] == {
+        ":symbol": {"S": "A"},
+        ":first": {"S": "1m#"},
+        ":last": {"S": "1m#2026-11-23T14:29:59.999Z"},
+    }

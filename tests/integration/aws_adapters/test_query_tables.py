@@ -25,12 +25,12 @@ class TestTable:
     def test_asks_for_a_page_of_a_partition(self, server: ScriptedServer, dynamodb: Service) -> None:
         item = {
             "symbol": {"S": "AAPL"},
-            "minute": {"S": "2"},
+            "key": {"S": "2"},
             "close": {"N": "1.50"},
             "values": {"M": {"x": {"N": "1"}}},
         }
-        server.play(answered({"Items": [item], "LastEvaluatedKey": {"symbol": {"S": "AAPL"}, "minute": {"S": "2"}}}))
-        page = DynamoTable(dynamodb, "bars", "symbol", "minute").read(
+        server.play(answered({"Items": [item], "LastEvaluatedKey": {"symbol": {"S": "AAPL"}, "key": {"S": "2"}}}))
+        page = DynamoTable(dynamodb, "bars", "symbol", "key").read(
             "AAPL", "1", "9", newest_first=True, limit=7, after="3"
         )
         values = Attribute(M={"x": Attribute(N="1")})
@@ -38,7 +38,7 @@ class TestTable:
             [
                 {
                     "symbol": Attribute(S="AAPL"),
-                    "minute": Attribute(S="2"),
+                    "key": Attribute(S="2"),
                     "close": Attribute(N="1.50"),
                     "values": values,
                 }
@@ -48,16 +48,16 @@ class TestTable:
         assert json.loads(server.requests[0].body) == {
             "TableName": "bars",
             "KeyConditionExpression": "#partition = :partition AND #range BETWEEN :first AND :last",
-            "ExpressionAttributeNames": {"#partition": "symbol", "#range": "minute"},
+            "ExpressionAttributeNames": {"#partition": "symbol", "#range": "key"},
             "ExpressionAttributeValues": {":partition": {"S": "AAPL"}, ":first": {"S": "1"}, ":last": {"S": "9"}},
             "ScanIndexForward": False,
             "Limit": 7,
-            "ExclusiveStartKey": {"symbol": {"S": "AAPL"}, "minute": {"S": "3"}},
+            "ExclusiveStartKey": {"symbol": {"S": "AAPL"}, "key": {"S": "3"}},
         }
 
     def test_a_page_without_a_next_key_is_the_last(self, server: ScriptedServer, dynamodb: Service) -> None:
         server.play(answered({"Items": []}))
-        page = DynamoTable(dynamodb, "bars", "symbol", "minute").read("A", "1", "9", newest_first=False, limit=7)
+        page = DynamoTable(dynamodb, "bars", "symbol", "key").read("A", "1", "9", newest_first=False, limit=7)
         assert page == Page([], is_last=True)
         assert "ExclusiveStartKey" not in json.loads(server.requests[0].body)
 
@@ -65,7 +65,7 @@ class TestTable:
         self, server: ScriptedServer, dynamodb: Service, clock: Clock
     ) -> None:
         server.play(*[error("ProvisionedThroughputExceededException")] * ATTEMPTS)
-        table = DynamoTable(dynamodb, "bars", "symbol", "minute")
+        table = DynamoTable(dynamodb, "bars", "symbol", "key")
         with pytest.raises(Unavailable, match="ProvisionedThroughputExceededException"):
             table.read("A", "1", "9", newest_first=False, limit=7)
         assert clock.now < 6

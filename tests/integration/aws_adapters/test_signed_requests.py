@@ -42,8 +42,8 @@ def test_the_requests_of_every_adapter_are_accepted(strict: Emulator, connect: C
     assert s3.get_object(Bucket="a-bucket", Key="raw-data/dt=1/ä")["Body"].read() == b"x"
 
     for name, keys in (
-        ("rows", ("symbol", "minute")),
-        ("bars", ("symbol", "minute")),
+        ("rows", ("symbol", "key")),
+        ("bars", ("symbol", "key")),
         ("state", ("lane",)),
         ("alerts", ("day", "key")),
     ):
@@ -59,7 +59,7 @@ def test_the_requests_of_every_adapter_are_accepted(strict: Emulator, connect: C
     assert dynamodb.scan(TableName="rows")["Count"] == len(ROWS)
     bars = DynamoBarTable(service("dynamodb"), "bars")
     stored: list[Row] = [
-        {"symbol": "A", "minute": f"2026-11-23T14:{minute}:00.000Z", "close": Decimal("1E-8")}
+        {"symbol": "A", "key": f"1m#2026-11-23T14:{minute}:00.000Z", "close": Decimal("1E-8")}
         for minute in (28, 29, 30)
     ]
     bars.put(stored)

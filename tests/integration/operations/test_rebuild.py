@@ -17,6 +17,7 @@ from tests.fakes.fault_proxy import Answer, FaultProxy, Request
 from tests.fakes.pipeline import make_processor
 from tests.fakes.processor_ports import World
 from tests.support.operator import PATIENCE, Operator, lane_key, make_quote
+from tests.support.stored_bars import without_provenance
 
 YESTERDAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
 DAY = f"{YESTERDAY:%Y-%m-%d}"
@@ -94,13 +95,13 @@ def bars(operator: Operator) -> Bars:
     """The stored bars of yesterday."""
     table = DynamoBarTable(operator.client("dynamodb"), operator.outputs["BarsTable"])
     rows = [row for symbol in SYMBOLS for row in table.between(symbol, YESTERDAY, YESTERDAY + timedelta(days=1))]
-    return {(str(row["symbol"]), str(row["minute"])): row for row in rows}
+    return {(str(row["symbol"]), str(row["key"])): without_provenance(row) for row in rows}
 
 
 def delete_bars(operator: Operator, stored: Bars) -> None:
     dynamodb, table = operator.client("dynamodb"), operator.outputs["BarsTable"]
-    for symbol, minute in stored:
-        dynamodb.delete_item(TableName=table, Key={"symbol": {"S": symbol}, "minute": {"S": minute}})
+    for symbol, key in stored:
+        dynamodb.delete_item(TableName=table, Key={"symbol": {"S": symbol}, "key": {"S": key}})
 
 
 def test_the_bars_become_those_of_an_undisturbed_market_and_a_second_rebuild_changes_nothing(
@@ -125,9 +126,9 @@ def test_the_bars_become_those_of_an_undisturbed_market_and_a_second_rebuild_cha
 
 
 def test_damaged_bars_are_corrected(disturbed: Operator, rebuilt: Bars) -> None:
-    (deleted_symbol, deleted_minute), (damaged_symbol, damaged_minute) = sorted(rebuilt)[3], sorted(rebuilt)[40]
-    delete_bars(disturbed, {(deleted_symbol, deleted_minute): {}})
-    damaged = {"symbol": {"S": damaged_symbol}, "minute": {"S": damaged_minute}, "high": {"N": "1"}}
+    (deleted_symbol, deleted_key), (damaged_symbol, damaged_key) = sorted(rebuilt)[3], sorted(rebuilt)[40]
+    delete_bars(disturbed, {(deleted_symbol, deleted_key): {}})
+    damaged = {"symbol": {"S": damaged_symbol}, "key": {"S": damaged_key}, "high": {"N": "1"}}
     disturbed.client("dynamodb").put_item(TableName=disturbed.outputs["BarsTable"], Item=damaged)
     out, _ = disturbed.run("rebuild", "--all-symbols", "--day", DAY)
     assert "1 added" in out

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from aws_limits import DYNAMODB_WRITE_UNIT_BYTES, KINESIS_PAYLOAD_UNIT_BYTES
+from bars.keys import ONE_MINUTE, bar_key
 from costs.expected_usage import Setup, expected_usage, lanes_for
 from costs.item_size import item_size
 from costs.metering import Call, Tables, calls_of, metered
@@ -25,7 +26,7 @@ from processor_lambda.rows import Row, quote_row
 from processor_lambda.settings import Settings
 from producer_service import packing
 from producer_service.sources.synthetic import SyntheticSource
-from quotes import Heartbeat, Quote, encode_line, lane_of, partition_key, to_iso
+from quotes import Heartbeat, Quote, encode_line, lane_of, partition_key
 from tests.fakes.processor_ports import MemoryBarTable, World
 from tests.support.sizes import FULL
 
@@ -77,7 +78,7 @@ class CountingBarTable:
         return [
             {
                 "symbol": symbol,
-                "minute": to_iso(minute - timedelta(minutes=ago)),
+                "key": bar_key(ONE_MINUTE, minute - timedelta(minutes=ago)),
                 "close": Decimal(chance.randint(9_000, 11_000)) / 100,
                 "volume": chance.randint(1_000, 90_000),
             }

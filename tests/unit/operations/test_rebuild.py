@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
+from bars.provenance import ATTRIBUTE, BACKFILL, REBUILD, STREAM, provenance_of
 from operations.errors import WrongUsage
 from operations.rebuild import RebuildResult, Span, span_of
 from quotes import Quote
@@ -26,23 +27,23 @@ def test_an_undisturbed_day_is_unchanged_and_nothing_is_written(day: list[Quote]
     ]
     assert market.bars.puts == 0
     assert market.world.bar_rows == before
-    assert "z_score" in before["AAPL", "2026-11-23T15:59:00.000Z"]
+    assert "z_score" in before["AAPL", "1m#2026-11-23T15:59:00.000Z"]
 
 
 def test_damaged_and_lost_bars_are_restored_and_a_second_rebuild_changes_nothing(day: list[Quote]) -> None:
     market = undisturbed(day, CLOSE)
     expected = market.copied_bars()
-    market.world.bar_rows["AAPL", "2026-11-23T14:40:00.000Z"]["high"] = Decimal(1)
-    market.world.bar_rows["AAPL", "2026-11-23T14:41:00.000Z"]["sma_5"] = Decimal(1)
-    market.world.bar_rows["MSFT", "2026-11-23T14:41:00.000Z"]["volume"] = Decimal(1)
-    del market.world.bar_rows["AAPL", "2026-11-23T14:42:00.000Z"]
+    market.world.bar_rows["AAPL", "1m#2026-11-23T14:40:00.000Z"]["high"] = Decimal(1)
+    market.world.bar_rows["AAPL", "1m#2026-11-23T14:41:00.000Z"]["sma_5"] = Decimal(1)
+    market.world.bar_rows["MSFT", "1m#2026-11-23T14:41:00.000Z"]["volume"] = Decimal(1)
+    del market.world.bar_rows["AAPL", "1m#2026-11-23T14:42:00.000Z"]
     aapl, msft = market.rebuild(dry_run=True)
     assert (aapl.corrected, aapl.added, msft.corrected, market.bars.puts) == (2, 1, 1, 0)
     (aapl,) = market.rebuild(symbols=frozenset({"AAPL"}))
     assert (aapl.corrected, aapl.added, market.bars.puts) == (2, 1, 3)
-    assert market.world.bar_rows["MSFT", "2026-11-23T14:41:00.000Z"]["volume"] == 1
+    assert market.world.bar_rows["MSFT", "1m#2026-11-23T14:41:00.000Z"]["volume"] == 1
     market.rebuild()
-    assert market.world.bar_rows == expected
+    assert market.contents() == expected
     assert [(each.corrected, each.added) for each in market.rebuild()] == [(0, 0), (0, 0)]
 
 
@@ -65,7 +66,7 @@ def test_after_late_repeated_and_split_packets_the_bars_are_those_of_an_undistur
     market.close(arrival)
     assert market.world.bar_rows != expected
     market.rebuild()
-    assert market.world.bar_rows == expected
+    assert market.contents() == expected
 
 
 def test_of_two_contents_of_one_quote_the_last_arrival_counts_as_in_the_row() -> None:
@@ -73,7 +74,7 @@ def test_of_two_contents_of_one_quote_the_last_arrival_counts_as_in_the_row() ->
     market = undisturbed(quotes, CLOSE)
     market.arrive([replace(quotes[1], price=Decimal(500))], CLOSE + timedelta(hours=1))
     market.rebuild()
-    assert market.world.bar_rows["AAPL", "2026-11-23T14:00:00.000Z"]["high"] == 500
+    assert market.world.bar_rows["AAPL", "1m#2026-11-23T14:00:00.000Z"]["high"] == 500
 
 
 def test_the_progress_of_each_step_reaches_its_total(day: list[Quote]) -> None:
@@ -90,7 +91,7 @@ def test_minutes_younger_than_an_hour_are_not_changed(day: list[Quote]) -> None:
     now = MONDAY + timedelta(hours=16, minutes=10, seconds=30)
     assert span_of(MONDAY.date(), now) == Span(MONDAY, MONDAY + timedelta(hours=15, minutes=10))
     market.rebuild(now=now)
-    assert max(minute for _, minute in market.world.bar_rows) == "2026-11-23T15:09:00.000Z"
+    assert max(key for _, key in market.world.bar_rows) == "1m#2026-11-23T15:09:00.000Z"
 
 
 def test_a_symbol_whose_quotes_are_all_too_young_is_reported_and_not_changed(day: list[Quote]) -> None:
@@ -117,10 +118,36 @@ def test_a_day_in_the_future_is_refused() -> None:
 
 def test_a_stored_bar_without_a_quote_in_the_archive_stays_and_is_reported(day: list[Quote]) -> None:
     market = undisturbed(day, CLOSE)
-    stray = ("AAPL", "2026-11-23T13:00:00.000Z")
-    market.world.bar_rows[stray] = {"symbol": "AAPL", "minute": stray[1], "close": Decimal(1)}
+    stray = ("AAPL", "1m#2026-11-23T13:00:00.000Z")
+    market.world.bar_rows[stray] = {"symbol": "AAPL", "key": stray[1], "close": Decimal(1)}
     assert market.rebuild()[0].without_quotes == 1
     assert stray in market.world.bar_rows
+
+
+def test_only_bars_that_a_rebuild_changes_are_of_the_rebuild(day: list[Quote]) -> None:
+    market = undisturbed(day, CLOSE)
+    wrong, lost = (("AAPL", f"1m#2026-11-23T14:4{minute}:00.000Z") for minute in (0, 1))
+    market.world.bar_rows[wrong]["close"] = Decimal(1)
+    del market.world.bar_rows[lost]
+    market.rebuild()
+    assert {key for key, row in market.world.bar_rows.items() if provenance_of(row) != STREAM} == {wrong, lost}
+    assert {provenance_of(market.world.bar_rows[key]) for key in (wrong, lost)} == {REBUILD}
+    market.rebuild()
+    assert market.bars.puts == 0
+
+
+def test_a_rebuild_replaces_backfilled_bars_that_the_archive_has_quotes_of(day: list[Quote]) -> None:
+    market = undisturbed(day, CLOSE)
+    expected = market.copied_bars()
+    of_quotes, of_no_quote = (("AAPL", f"1m#2026-11-23T{time}:00.000Z") for time in ("14:40", "13:00"))
+    row = market.world.bar_rows[of_quotes]
+    backfilled = {**row, "quotes": 0, ATTRIBUTE: BACKFILL, "source": "yahoo", "ingest_time": "2026-11-24T01:10:00.000Z"}
+    alone = {**backfilled, "key": of_no_quote[1]}
+    market.world.bar_rows |= {of_quotes: backfilled, of_no_quote: alone}
+    aapl, _ = market.rebuild()
+    assert (aapl.corrected, aapl.without_quotes) == (1, 0)
+    assert market.world.bar_rows[of_quotes] == {**expected[of_quotes], ATTRIBUTE: REBUILD}
+    assert market.world.bar_rows[of_no_quote] == alone
 
 
 def test_bars_past_their_time_to_live_are_not_written(day: list[Quote]) -> None:

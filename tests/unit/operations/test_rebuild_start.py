@@ -19,11 +19,11 @@ def test_a_day_starts_from_the_volume_and_the_indicators_of_the_day_before() -> 
     whole = quotes_of("BTC-USD", MONDAY - timedelta(hours=3), 6 * 60)
     market = undisturbed(whole, MONDAY + timedelta(hours=4))
     expected = market.copied_bars()
-    assert "z_score" in expected["BTC-USD", "2026-11-23T00:00:00.000Z"]
+    assert "z_score" in expected["BTC-USD", "1m#2026-11-23T00:00:00.000Z"]
     market.delete_bars_since("2026-11-23")
     (rebuilt,) = market.rebuild()
     assert rebuilt.added == 180
-    assert market.world.bar_rows == expected
+    assert market.contents() == expected
 
 
 def test_a_day_after_a_weekend_starts_from_the_last_quotes_of_friday() -> None:
@@ -33,13 +33,13 @@ def test_a_day_after_a_weekend_starts_from_the_last_quotes_of_friday() -> None:
     monday = quotes_of("AAPL", MONDAY + timedelta(hours=14), 30, seed=2, volume=last)
     market = undisturbed(friday + monday, CLOSE)
     expected = market.copied_bars()
-    first = expected["AAPL", "2026-11-23T14:00:00.000Z"]
+    first = expected["AAPL", "1m#2026-11-23T14:00:00.000Z"]
     assert first["volume"] != 0
-    first_key = ("AAPL", "2026-11-23T14:00:00.000Z")
+    first_key = ("AAPL", "1m#2026-11-23T14:00:00.000Z")
     market.world.bar_rows[first_key] = {**first, "volume": Decimal(0), "sma_50": Decimal(1)}
     (rebuilt,) = market.rebuild()
     assert rebuilt.corrected == 1
-    assert market.world.bar_rows == expected
+    assert market.contents() == expected
 
 
 def test_a_symbol_that_the_processor_had_forgotten_starts_as_it_did_there() -> None:
@@ -52,11 +52,11 @@ def test_a_symbol_that_the_processor_had_forgotten_starts_as_it_did_there() -> N
     market.arrive_in_order(after)
     market.close(CLOSE)
     expected = market.copied_bars()
-    assert int(expected["AAPL", "2026-11-23T14:00:00.000Z"]["volume"]) < 1_000
+    assert int(expected["AAPL", "1m#2026-11-23T14:00:00.000Z"]["volume"]) < 1_000
     market.delete_bars_since("2026-11-23")
     (rebuilt,) = market.rebuild()
     assert rebuilt.added == 30
-    assert market.world.bar_rows == expected
+    assert market.contents() == expected
 
 
 def test_consecutive_days_are_rebuilt_as_in_one_pass() -> None:
@@ -67,7 +67,7 @@ def test_consecutive_days_are_rebuilt_as_in_one_pass() -> None:
         row["sma_20"] = Decimal(1)
     for offset in (-1, 0, 1):
         market.rebuild(MONDAY + timedelta(days=offset))
-    assert market.world.bar_rows == expected
+    assert market.contents() == expected
 
 
 def test_a_symbol_without_earlier_quotes_starts_as_it_did(day: list[Quote]) -> None:
@@ -75,7 +75,7 @@ def test_a_symbol_without_earlier_quotes_starts_as_it_did(day: list[Quote]) -> N
     expected = market.copied_bars()
     market.world.bar_rows.clear()
     market.rebuild()
-    assert market.world.bar_rows == expected
+    assert market.contents() == expected
 
 
 def test_a_split_before_the_day_rescales_the_indicators_as_it_did() -> None:
@@ -91,10 +91,10 @@ def test_a_split_before_the_day_rescales_the_indicators_as_it_did() -> None:
     split = [replace(quote, price=Decimal(str(round(quote.price, 2)))) for quote in split]
     market = undisturbed(sunday + split, CLOSE)
     expected = market.copied_bars()
-    assert expected["BTC-USD", "2026-11-23T00:00:00.000Z"]["sma_50"] < 30  # type: ignore[operator]  # a number
+    assert expected["BTC-USD", "1m#2026-11-23T00:00:00.000Z"]["sma_50"] < 30  # type: ignore[operator]  # a number
     market.delete_bars_since("2026-11-23")
     market.rebuild()
-    assert market.world.bar_rows == expected
+    assert market.contents() == expected
 
 
 def split(at: datetime, new: int, old: int = 1) -> Action:
@@ -131,7 +131,7 @@ def test_a_declared_split_rescales_the_indicators_as_it_did(hours: int, new: int
     expected = market.copied_bars()
     market.delete_bars_since("2026-11-23")
     market.rebuild()
-    rebuilt = market.world.bar_rows
+    rebuilt = market.contents()
     assert rebuilt.keys() == expected.keys()
     for key, row in expected.items():
         for name in ("close", "volume", "sma_50", "ema_26", "rsi_14"):
@@ -150,7 +150,7 @@ def test_a_split_that_was_declared_late_counts_from_its_first_quote_on() -> None
         market.close(CLOSE)
     assert late.world.bar_rows != prompt.world.bar_rows
     late.rebuild()
-    assert late.world.bar_rows == prompt.world.bar_rows
+    assert late.contents() == prompt.contents()
 
 
 @pytest.mark.parametrize("market", MARKETS.values(), ids=MARKETS)

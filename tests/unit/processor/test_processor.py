@@ -49,7 +49,7 @@ def test_a_batch_becomes_rows_bars_an_archive_object_and_an_alert(
         ("AAPL", "2026-11-23T14:30:03.000Z"),
         ("MSFT", "2026-11-23T14:30:02.000Z"),
     }
-    assert set(world.bar_rows) == {("AAPL", "2026-11-23T14:30:00.000Z"), ("MSFT", "2026-11-23T14:30:00.000Z")}
+    assert set(world.bar_rows) == {("AAPL", "1m#2026-11-23T14:30:00.000Z"), ("MSFT", "1m#2026-11-23T14:30:00.000Z")}
     assert [alert.symbol for alert in world.alerts] == ["AAPL"]
     assert len(archived(world)) == 3 + LANES
     assert (report.quotes, report.bars, report.alerts, report.quarantined) == (3, 2, 1, 0)
@@ -196,7 +196,7 @@ def test_a_flood_of_symbols_is_stored_as_rows_and_the_state_stays_small(
     shard.put_lines([make_quote("AAPL", second=2), make_quote("AAPL", second=61)])
     report = processor.process(shard.records)
     assert len(world.rows) == len(of_lane) + 3
-    assert world.bar_rows["AAPL", "2026-11-23T14:30:00.000Z"]["quotes"] == 2
+    assert world.bar_rows["AAPL", "1m#2026-11-23T14:30:00.000Z"]["quotes"] == 2
     assert report.largest_state_bytes < 100_000
     assert queries <= MAX_SYMBOLS
 
@@ -410,7 +410,7 @@ def test_a_lane_whose_state_is_of_the_future_goes_on_with_the_next_batch(
     shard.put_lines(market(60))
     report = processor.process(shard.records[len(future) :])
     assert (report.late, report.quarantined) == (0, 0)
-    assert set(world.bar_rows) - before == {("AAPL", "2026-11-23T14:31:00.000Z")}
+    assert set(world.bar_rows) - before == {("AAPL", "1m#2026-11-23T14:31:00.000Z")}
 
 
 def market(second: float) -> list[Line]:

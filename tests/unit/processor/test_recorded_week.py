@@ -38,5 +38,8 @@ def test_a_recorded_week_gives_the_recorded_bars_back(recordings: Path, tmp_path
         processor.process(shard.put_lines([*result.quotes, *heartbeats]))
         if result.ended:
             break
-    stored = {key: tuple(row[name] for name in PRICES) for key, row in world.bar_rows.items()}
+    stored = {
+        (symbol, key.removeprefix("1m#")): tuple(row[name] for name in PRICES)
+        for (symbol, key), row in world.bar_rows.items()
+    }
     assert stored == {bar: values for symbol in source.symbols for bar, values in recorded_bars(tmp_path, symbol)}

@@ -41,7 +41,7 @@ def test_only_bars_before_its_first_minute_warm_up_a_symbol() -> None:
     again.put_lines([make_quote(second=120, price="200")])
     again.put_lines(make_heartbeats(180))
     make_processor(world).process(again.records)
-    bar = world.bar_rows["AAPL", "2026-11-23T14:32:00.000Z"]
+    bar = world.bar_rows["AAPL", "1m#2026-11-23T14:32:00.000Z"]
     assert "sma_5" not in bar  # there are two bars before it
 
 
@@ -61,7 +61,7 @@ def test_the_warm_up_of_a_symbol_does_not_depend_on_how_its_lines_are_cut_into_b
         processor = make_processor(world)
         for start in range(0, len(again.records), size):
             processor.process(again.records[start : start + size])
-    one_by_one, at_once = (world.bar_rows["AAPL", "2026-11-23T14:35:00.000Z"] for world in worlds)
+    one_by_one, at_once = (world.bar_rows["AAPL", "1m#2026-11-23T14:35:00.000Z"] for world in worlds)
     assert "sma_5" in one_by_one
     assert at_once == one_by_one
 
@@ -79,6 +79,6 @@ def test_a_symbol_that_returns_after_a_month_starts_with_its_stored_bars(size: i
     processor = make_processor(world)
     for start in range(0, len(records), size):
         processor.process(records[start : start + size])
-    bar = world.bar_rows["AAPL", "2026-12-24T14:31:00.000Z"]
+    bar = world.bar_rows["AAPL", "1m#2026-12-24T14:31:00.000Z"]
     assert bar["volume"] == 0
     assert float(bar["sma_5"]) == (102 + 103 + 104 + 105 + 300) / 5

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from bars.resolutions import RESOLUTIONS, aggregated
+from bars.sessions import Session
 from lane_state import LaneState
 from query_api.minutes import bar_of
-from query_api.resolutions import RESOLUTIONS, aggregated
-from query_api.sessions import Session
 from query_api.udf_sessions import ALWAYS_TRADING, trading_hours
 from quotes import to_iso
 from tests.fakes.query_ports import NOW, QueryWorld

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from query_api.resolutions import ONE_DAY, RESOLUTIONS, Bar, Resolution, aggregated, first_start, merged, span_of
+from bars.resolutions import ONE_DAY, RESOLUTIONS, Bar, Resolution, aggregated, first_start, merged, span_of
 from tests.support.query_bars import MINUTE, at, minutes_from
 from tests.support.recorded_bars import recorded_bars
 from tests.support.sizes import sized

@@ -1,0 +1,65 @@
+"""`compacted/current.json`: which files are the tables at the moment, for readers without a catalog. Pure.
+
+    {"v":1,"compacted_to":"2026-11-27","written_at":"2026-11-27T02:11:09.000Z","tables":{"compacted_quotes":{
+     "metadata":"compacted/compacted_quotes/metadata/00003-….metadata.json",
+     "files":[{"path":"compacted/compacted_quotes/data/….parquet","rows":81000,"bytes":4194304,"day":"2026-11-26"}]}}}
+
+Paths are keys in the archive, so they are the same in the bucket, in a directory and in a copy of it. The job replaces
+the object after it has committed the tables. So the files that it names are complete, and they stay for some days after
+they were replaced.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+import msgspec
+
+from compaction.errors import Damaged
+from compaction.layout import FOLDER
+
+KEY = f"{FOLDER}/current.json"
+VERSION = 1
+
+
+class File(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A Parquet file of a table."""
+
+    path: str
+    rows: int
+    bytes: int
+    day: date | None = None
+    """The value of its partition: the event day, or the first day of the month of bars. None without partitions."""
+
+
+class TableFiles(msgspec.Struct, frozen=True):
+    """The files that are a table."""
+
+    metadata: str
+    files: tuple[File, ...]
+
+
+class Current(msgspec.Struct, frozen=True, kw_only=True):
+    """The tables at one moment."""
+
+    v: int = VERSION
+    compacted_to: date
+    """The first event day (UTC) that is not closed. The tables hold every earlier one completely."""
+    written_at: str
+    tables: dict[str, TableFiles]
+
+
+def encode(current: Current) -> bytes:
+    """The bytes of the object."""
+    return msgspec.json.format(msgspec.json.encode(current), indent=1) + b"\n"
+
+
+def decode(body: bytes) -> Current:
+    """What the object says. Raises `Damaged`."""
+    try:
+        current = msgspec.json.decode(body, type=Current)
+    except msgspec.MsgspecError as error:
+        raise Damaged(f"{KEY} is damaged: {error}. Delete it, and run the compaction again") from error
+    if current.v != VERSION:
+        raise Damaged(f"{KEY} has version {current.v}, and this program reads version {VERSION}: update the program")
+    return current

@@ -1,0 +1,244 @@
+"""The Iceberg tables in their catalog: made if they do not exist, read file by file, and overwritten in one commit.
+
+A commit of PyIceberg requires that the table has the snapshot that was read. By default it repeats a commit that fails,
+with the files that were computed from the older snapshot. That would lose the rows of the other commit, so the tables
+switch it off, and a commit that fails raises `Conflict`. Glue refuses a commit by the version of its table, and SQLite
+by the address of the metadata that the commit replaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import (
+    CommitFailedException,
+    NoSuchTableError,
+    TableAlreadyExistsError,
+    ValidationException,
+)
+from pyiceberg.io.pyarrow import parquet_file_to_data_file, schema_to_pyarrow
+from pyiceberg.manifest import DataFile
+from pyiceberg.partitioning import PartitionField, PartitionSpec
+from pyiceberg.schema import Schema
+from pyiceberg.table import Table as IcebergTable
+from pyiceberg.table.sorting import SortField, SortOrder
+from pyiceberg.transforms import IdentityTransform, MonthTransform
+from pyiceberg.types import (
+    DateType,
+    DecimalType,
+    DoubleType,
+    IntegerType,
+    LongType,
+    NestedField,
+    PrimitiveType,
+    StringType,
+    TimestampType,
+)
+
+from compaction.current import File, TableFiles
+from compaction.errors import Conflict, Unavailable
+from compaction.layout import FOLDER, PRICE, Table
+
+_TYPES: dict[str, PrimitiveType] = {
+    "string": StringType(),
+    "long": LongType(),
+    "int": IntegerType(),
+    "double": DoubleType(),
+    "date": DateType(),
+    "timestamp": TimestampType(),
+    PRICE: DecimalType(38, 26),
+}
+_TRANSFORMS: dict[str, Callable[[], Any]] = {"identity": IdentityTransform, "month": MonthTransform}
+PROPERTIES = {
+    "commit.retry.num-retries": "0",  # see above
+    "write.parquet.compression-codec": "zstd",
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "100",
+}
+_FIRST_PARTITION_FIELD = 1_000
+_EPOCH = date(1970, 1, 1)
+BATCH_ROWS = 50_000
+"""How many rows are read at once."""
+
+
+class DataFiles(msgspec.Struct, frozen=True):
+    """Some files of a table, as its manifests describe them."""
+
+    entries: tuple[DataFile, ...]
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Their addresses."""
+        return tuple(entry.file_path for entry in self.entries)
+
+    @property
+    def rows(self) -> int:
+        """How many rows they hold."""
+        return sum(entry.record_count for entry in self.entries)
+
+
+class OpenTable:
+    """A table at the snapshot that it had when it was opened."""
+
+    def __init__(self, layout: Table, table: IcebergTable) -> None:
+        self.layout, self._table = layout, table
+
+    @property
+    def location(self) -> str:
+        """Where the files of the table are."""
+        return self._table.location()
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns for pyarrow, with Iceberg's numbers, as they are in the files."""
+        return schema_to_pyarrow(self._table.schema())
+
+    def files(self, of: date | None = None) -> DataFiles:
+        """The files of the table, or of one of its partitions: a day, or the first day of a month."""
+        with _translated(self.layout.name):
+            entries = (task.file for task in self._table.scan().plan_files())
+            return DataFiles(tuple(each for each in entries if of is None or self.partition_of(each) == of))
+
+    def partition_of(self, entry: DataFile) -> date | None:
+        """The day, or the first day of the month, of a file. None if the table has no partitions."""
+        if self.layout.partition is None:
+            return None
+        value = entry.partition[0]
+        if isinstance(value, date):
+            return value
+        if self.layout.partition[1] == "month":
+            return date(1970 + value // 12, value % 12 + 1, 1)
+        return date.fromordinal(_EPOCH.toordinal() + value)
+
+    def batches(self, path: str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows of a file, some at once."""
+        with _translated(path), self._table.io.new_input(path).open() as stream:
+            file = pq.ParquetFile(stream, pre_buffer=False)
+            yield from file.iter_batches(batch_size=BATCH_ROWS, columns=columns)
+
+    @contextmanager
+    def output(self, path: str) -> Iterator[Any]:
+        """A new file of the table, to write to."""
+        with _translated(path), self._table.io.new_output(path).create(overwrite=True) as stream:
+            yield stream
+
+    def delete(self, paths: Sequence[str]) -> None:
+        """Delete files that no commit names."""
+        for path in paths:
+            with _translated(path):
+                self._table.io.delete(path)
+
+    def replace(self, old: DataFiles, new: Sequence[str]) -> None:
+        """Put new files in the place of old ones, in one snapshot.
+
+        Raises `Conflict`, and changes nothing, if the table has another snapshot than when it was opened.
+        """
+        if not old.entries and not new:
+            return
+        with _translated(self.layout.name):
+            described = [parquet_file_to_data_file(self._table.io, self._table.metadata, path) for path in new]
+            transaction = self._table.transaction()
+            with transaction.update_snapshot().overwrite() as overwrite:
+                for entry in old.entries:
+                    overwrite.delete_data_file(entry)
+                for entry in described:
+                    overwrite.append_data_file(entry)
+            transaction.commit_transaction()
+
+    def expire_snapshots(self, before: datetime) -> None:
+        """Forget the snapshots of before a time, except the last one."""
+        with _translated(self.layout.name):
+            old = [each for each in self._table.snapshots() if each.timestamp_ms < before.timestamp() * 1000]
+            current = self._table.current_snapshot()
+            ids = [each.snapshot_id for each in old if current is None or each.snapshot_id != current.snapshot_id]
+            if ids:
+                self._table.maintenance.expire_snapshots().by_ids(ids).commit()
+
+    def referenced(self) -> set[str]:
+        """The addresses of all files of all snapshots."""
+        with _translated(self.layout.name):
+            metadata, io = self._table.metadata, self._table.io
+            found = {self._table.metadata_location, *(entry.metadata_file for entry in metadata.metadata_log)}
+            for snapshot in metadata.snapshots:
+                found.add(snapshot.manifest_list)
+                for manifest in snapshot.manifests(io):
+                    if manifest.manifest_path in found:
+                        continue
+                    found.add(manifest.manifest_path)
+                    found.update(each.data_file.file_path for each in manifest.fetch_manifest_entry(io))
+            return found
+
+    def summary(self, root: str) -> TableFiles:
+        """The files of the table by their keys below the root of the archive, in the order of their days."""
+        files = [
+            File(key_of(each.file_path, root), each.record_count, each.file_size_in_bytes, self.partition_of(each))
+            for each in self.files().entries
+        ]
+        files.sort(key=lambda each: (each.day or date.min, each.path))
+        return TableFiles(key_of(self._table.metadata_location, root), tuple(files))
+
+
+class Tables:
+    """The tables of a namespace. `root` is where the archive is."""
+
+    def __init__(self, catalog: Catalog, namespace: str, root: str, *, makes_namespace: bool) -> None:
+        self._catalog, self._namespace, self._root = catalog, namespace, root
+        self._makes_namespace = makes_namespace
+
+    def open(self, layout: Table) -> OpenTable:
+        """The table as it is now. It is made if it does not exist. Raises `Unavailable`."""
+        name = (self._namespace, layout.name)
+        with _translated(layout.name):
+            try:
+                return OpenTable(layout, self._catalog.load_table(name))
+            except NoSuchTableError:
+                pass
+            if self._makes_namespace:
+                self._catalog.create_namespace_if_not_exists(self._namespace)
+            schema, spec, order = _iceberg(layout)
+            location = f"{self._root}/{FOLDER}/{layout.name}"
+            try:
+                made = self._catalog.create_table(
+                    name, schema, location, partition_spec=spec, sort_order=order, properties=PROPERTIES
+                )
+            except TableAlreadyExistsError:  # another run has made it just now
+                made = self._catalog.load_table(name)
+            return OpenTable(layout, made)
+
+
+def key_of(address: str, root: str) -> str:
+    """The key of an object below the root of the archive."""
+    return address.removeprefix("file://").removeprefix(f"{root}/")
+
+
+def _iceberg(layout: Table) -> tuple[Schema, PartitionSpec, SortOrder]:
+    fields = [
+        NestedField(number, column.name, _TYPES[column.type], required=False, doc=column.comment or None)
+        for number, column in enumerate(layout.columns, start=1)
+    ]
+    numbers = {field.name: field.field_id for field in fields}
+    order = SortOrder(*(SortField(numbers[name], transform=IdentityTransform()) for name in layout.order))
+    if layout.partition is None:
+        return Schema(*fields), PartitionSpec(), order
+    column, transform = layout.partition
+    name = column if transform == "identity" else f"{column}_{transform}"
+    field = PartitionField(numbers[column], _FIRST_PARTITION_FIELD, _TRANSFORMS[transform](), name)
+    return Schema(*fields), PartitionSpec(field), order
+
+
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    """Raise the errors of the library as those of this package, with what was worked on."""
+    try:
+        yield
+    except (CommitFailedException, ValidationException) as error:
+        raise Conflict(f"{what}: another run has changed the table: {error}") from error
+    except OSError as error:
+        raise Unavailable(f"{what}: {error}") from error
