@@ -185,6 +185,7 @@ def test_a_metadata_service_that_becomes_ready_is_asked_again(
 ) -> None:
     del files
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{kinesis.url}/keys")
+    monkeypatch.setattr("botocore.utils.ContainerMetadataFetcher.SLEEP_TIME", 0.01)
     expires = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     keys = {"AccessKeyId": "GOOD", "SecretAccessKey": "secret", "Token": "token", "Expiration": expires}
 
@@ -211,7 +212,7 @@ def test_a_producer_starts_with_a_broken_helper_and_delivers_once_it_works(
     base = {name: value for name, value in os.environ.items() if not name.startswith(("PRODUCER_", "AWS_"))}
     settings = {"SOURCE": "synthetic", "POLL_INTERVAL_SECONDS": "0.1", "KINESIS_TIMEOUT_SECONDS": "1"}
     variables = environment({**base, **aws_environment(tmp_path, kinesis)}, tmp_path, "quotes", settings)
-    with ProducerProcess(variables) as producer:
+    with ProducerProcess(variables, command=("tests.fakes.impatient_producer",)) as producer:
         wait_until(lambda: "credentials" in page(producer, "/readyz")[1], "the page names the reason", seconds=15)
         assert page(producer, "/readyz")[0] == 503
         assert page(producer, "/healthz")[0] == 200

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -184,7 +185,12 @@ class TestOutputs:
         path.write_text("StreamName=x\n")
         assert "the outputs have no ArchiveBucket" in operator.run("redrive", "--outputs-file", str(path), code=2)[1]
 
-    def test_an_unreachable_endpoint_is_reported_and_is_not_wrong_usage(self, operator: Operator) -> None:
+    def test_an_unreachable_endpoint_is_reported_and_is_not_wrong_usage(
+        self, operator: Operator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        waits: list[float] = []
+        monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=waits.append))
         _, err = operator.run("redrive", endpoint="http://127.0.0.1:9", code=1)
+        assert waits  # the SDK has tried again
         assert "Could not connect to the endpoint URL" in err
         assert "Traceback" not in err
