@@ -96,6 +96,7 @@ def test_another_key_names_none(key: str) -> None:
         (gzip.compress(gzip.decompress(encode(finished())) + b"{}\n"), "is not a bar or a corporate action"),
         (gzip.compress(gzip.decompress(encode(finished())).replace(b'"v":1', b'"v":2')), "use a later release"),
     ],
+    ids=["empty", "not gzip", "cut off", "no line", "another kind", "a strange line", "a later version"],
 )
 def test_a_damaged_or_later_file_says_what_is_wrong(content: bytes, reason: str) -> None:
     with pytest.raises(Unreadable, match=reason) as error:
