@@ -55,13 +55,13 @@ class Minutes:
         """A reader of the symbol's stored bars of another length. It may read as many as of minutes."""
         return StoredBars(self._table, self._symbol, self._most)
 
-    def read(self, keys: KeyRange, *, newest_first: bool, expected: int) -> Iterator[Item]:
-        """The minutes with these range keys.
+    def read(self, keys: KeyRange, *, newest_first: bool, expected: int, only: tuple[str, ...] = ()) -> Iterator[Item]:
+        """The minutes with these range keys. `only` names the attributes of stored ones that are needed.
 
         `expected` is how many the caller may take. If it takes more, they are read in further pages.
         """
         fresh = sorted((key for key in self._fresh if keys.first <= key <= keys.last), reverse=not newest_first)
-        for item in self._stored.read(keys, newest_first=newest_first, expected=expected):
+        for item in self._stored.read(keys, newest_first=newest_first, expected=expected, only=only):
             key = key_of(item)
             while fresh and (fresh[-1] > key if newest_first else fresh[-1] < key):
                 yield self._fresh[fresh.pop()]
