@@ -18,6 +18,7 @@ from backfill.chunks import Chunk, FinishedChunk
 from backfill.days import uncovered
 from backfill.errors import UnknownSymbol, Unreadable
 from backfill.indicators import WARMUP_BARS, refolded
+from backfill.lane_refold import LaneIsBusy
 from backfill.planner import Plan
 from backfill.ports import Bars, Charts, Chunks, LiveIndicators
 from backfill.rows import asked_row, bar_row, is_same_bar, refold_key, refold_row, refold_since
@@ -182,7 +183,11 @@ class Runner:
     def _refold(self, symbol: str, since: datetime, summary: Summary) -> None:
         """The live state comes first: what the stream stores after it has the new indicators already."""
         splits = self._known_splits(symbol, since)
-        summary.lanes += self._live.refold(symbol, [each for each in map(_split_of, splits) if each is not None])
+        try:
+            summary.lanes += self._live.refold(symbol, [each for each in map(_split_of, splits) if each is not None])
+        except LaneIsBusy as error:  # what was noted stays, and the next run does it
+            summary.failures.append(str(error))
+            return
         rows = [
             *self._bars.before(symbol, since, WARMUP_BARS),
             *self._bars.between(symbol, *bar_keys(ONE_MINUTE, since)),

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from typer.testing import CliRunner
@@ -40,11 +41,21 @@ class Operator:
         self.outputs = deployment.deploy({"processor": package}, {"MappingState": "Disabled"})
         self._environment = emulator.environment(os.environ)
 
-    def run(self, *arguments: str, endpoint: str | None = None, code: int = 0) -> tuple[str, str]:
-        """Run a command in this process, which starts faster. Returns stdout and stderr. `code` is the exit code."""
+    def run(
+        self,
+        *arguments: str,
+        endpoint: str | None = None,
+        code: int = 0,
+        variables: Mapping[str, str] = MappingProxyType({}),
+    ) -> tuple[str, str]:
+        """Run a command in this process, which starts faster. Returns stdout and stderr. `code` is the exit code.
+
+        `variables` are added to its environment.
+        """
         environment: Mapping[str, str | None] = {
             **dict.fromkeys(name for name in os.environ if name.startswith("AWS_")),
             **self._with(endpoint),
+            **variables,
         }
         result = CliRunner().invoke(app, [*arguments, *_target(arguments)], env=environment)
         assert isinstance(result.exception, SystemExit | None), result.exception
@@ -58,12 +69,14 @@ class Operator:
         assert process.returncode == 0, f"{stdout}\n{stderr}"
         return stdout, stderr
 
-    def start(self, *arguments: str, endpoint: str | None = None) -> subprocess.Popen[str]:
-        """Start a command in a process of its own, to interrupt or kill it."""
+    def start(
+        self, *arguments: str, endpoint: str | None = None, variables: Mapping[str, str] = MappingProxyType({})
+    ) -> subprocess.Popen[str]:
+        """Start a command in a process of its own, to interrupt or kill it. `variables` are as in `run`."""
         return subprocess.Popen(
             [sys.executable, "-m", "operations", *arguments, *_target(arguments)],
             cwd=ROOT,
-            env=self._with(endpoint),
+            env={**self._with(endpoint), **variables},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
