@@ -104,13 +104,14 @@ def _coverage_of(  # noqa: PLR0917  (one call)
 def _print(found: Iterable[tuple[str, DayCoverage]], form: Format) -> None:
     rows = [_row(symbol, day) for symbol, day in found]
     if form == "json":
-        echo(msgspec.json.format(msgspec.json.encode(rows), indent=1).decode())
+        echo(msgspec.json.encode(rows).decode())
     elif form == "csv":
         text = io.StringIO()
         writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-        echo(text.getvalue().removesuffix("\n"))
+        for line in text.getvalue().splitlines():
+            echo(line)
     elif rows:
         names = ("symbol", "day", *_COUNTS)
         texts = [[name.replace("_", " ") for name in names], *([_cell(row[name]) for name in names] for row in rows)]
