@@ -15,7 +15,7 @@ from backfill.plan import SETTLED_AFTER, DayRange
 from backfill.rows import asked_spans
 from bars.coverage import DayCoverage, coverage_of_days
 from bars.keys import ONE_MINUTE, asked_keys, bar_keys, start_of
-from bars.provenance import BACKFILL, REBUILD, STREAM, provenance_of
+from bars.provenance import BACKFILL, REBUILD, STREAM
 from bars.sessions import SymbolCalendar
 from operations.aws import client
 from operations.backfill_stores import BackfillBars
@@ -95,8 +95,8 @@ def _coverage_of(  # noqa: PLR0917  (one call)
         if days.first.isoformat() <= each.day <= days.last.isoformat()
     ]
     # A session of the first day may begin on the evening before it.
-    rows = bars.between(symbol, *bar_keys(ONE_MINUTE, start - _DAY, end + _DAY))
-    stored = {start_of(str(row["key"])): provenance_of(row) for row in rows}
+    found = bars.provenances(symbol, *bar_keys(ONE_MINUTE, start - _DAY, end + _DAY))
+    stored = {start_of(key): provenance for key, provenance in found.items()}
     asked = asked_spans(bars.between(symbol, *asked_keys(ONE_MINUTE, start - _DAY, end + _DAY)))
     return coverage_of_days(sessions, stored, asked, before=now - SETTLED_AFTER)
 
@@ -110,8 +110,8 @@ def _print(found: Iterable[tuple[str, DayCoverage]], form: Format) -> None:
         writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-        for line in text.getvalue().splitlines():
-            echo(line)
+        for written in text.getvalue().splitlines():
+            echo(written)
     elif rows:
         names = ("symbol", "day", *_COUNTS)
         texts = [[name.replace("_", " ") for name in names], *([_cell(row[name]) for name in names] for row in rows)]
