@@ -1,4 +1,4 @@
-"""The compacted tables: what the job of the package `compaction` writes, and what the views of `infra/athena` read. Pure.
+"""The compacted tables: what the job of `compaction` writes, and what the views of `infra/athena` read. Pure.
 
 This module is the contract between the two. Types are those of Glue, which Iceberg's columns have in Athena: `string`,
 `bigint`, `int`, `double`, `date`, `decimal(38,26)`, and `timestamp` without a zone, in UTC with microseconds. A table
@@ -59,7 +59,7 @@ QUOTES = CompactedTable(
 )
 ACTIONS = CompactedTable(
     name="compacted_actions",
-    description="Every split and dividend that arrived on a closed day, or came with a backfill, once: its last arrival.",
+    description="Every split and dividend of closed days of arrival or of a backfill once: its last arrival.",
     columns=(
         Column("symbol", "string"),
         Column("action", "string", "split or dividend"),

@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 
 import msgspec
 
-from compaction.ports import ArchiveObject
+from compaction.ports import Archive, ArchiveObject
 
 RAW = "raw-data/"
 GRACE = timedelta(hours=2)
@@ -60,6 +60,12 @@ def arrival_days(folders: Iterable[str]) -> list[date]:
     """The arrival days of the archive, by the names of its folders, in order."""
     found = (_FOLDER.fullmatch(name) for name in folders)
     return sorted(date.fromisoformat(each[1]) for each in found if each is not None)
+
+
+def objects_of(archive: Archive, day: date) -> list[ArchiveObject]:
+    """The objects of an arrival day, without those by which consoles and Hadoop represent folders."""
+    found = archive.objects(f"{RAW}dt={day.isoformat()}/")
+    return [each for each in found if not each.key.endswith(("/", "_$folder$"))]
 
 
 def fingerprint(objects: Iterable[ArchiveObject]) -> str:

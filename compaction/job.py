@@ -11,7 +11,7 @@ At the end, `compacted/current.json` and then the views name the tables and the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime
 from pathlib import Path
@@ -98,7 +98,7 @@ class Compaction:
         known = self._known()
         days: list[tuple[date, tuple[ArchiveObject, ...]]] = []
         for day in arrivals.candidates(self._arrival_days(), known, self._limit, wanted):
-            objects = tuple(self._objects(day))
+            objects = tuple(arrivals.objects_of(self._archive, day))
             if objects and (
                 wanted is not None or arrivals.is_to_be_read(day, arrivals.fingerprint(objects), known, self._limit)
             ):
@@ -186,9 +186,3 @@ class Compaction:
 
     def _arrival_days(self) -> list[date]:
         return arrivals.arrival_days(self._archive.folders(RAW))
-
-    def _objects(self, day: date) -> Iterator[ArchiveObject]:
-        """The objects of an arrival day, without those by which consoles represent folders."""
-        for each in self._archive.objects(f"{RAW}dt={day.isoformat()}/"):
-            if not each.key.endswith(("/", "_$folder$")):
-                yield each

@@ -28,7 +28,7 @@ def publish(archive: Archive, tables: Tables, compacted_to: Callable[[date | Non
         written = Current(
             compacted_to=closed_to,
             written_at=to_iso(whole_milliseconds(now)),
-            tables={layout.name: tables.open(layout).summary(archive.root) for layout in TABLES},
+            tables={layout.name: tables.open(layout).summary() for layout in TABLES},
         )
         try:
             archive.put(KEY, current.encode(written), replaces=None if found is None else found[1])

@@ -10,6 +10,7 @@ import typer
 from aws_limits import KIB
 from operations import (
     backfill_cli,
+    compact_cli,
     coverage_cli,
     every_day_cli,
     exporter,
@@ -68,6 +69,7 @@ app.add_typer(symbols_cli.app, name="symbols")
 app.add_typer(rules_cli.app, name="rules")
 app.add_typer(backfill_cli.app)
 app.add_typer(coverage_cli.app)
+app.add_typer(compact_cli.app)
 
 
 @app.command(epilog=epilog("metrics --outputs-file outputs.env --port 9100"))
