@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from aws_limits import KIB
-from operations import compact_cli, exporter, kinesis, quarantine_cli, redrive, rules_cli, symbols_cli
+from operations import (
+    backfill_cli,
+    compact_cli,
+    coverage_cli,
+    exporter,
+    kinesis,
+    quarantine_cli,
+    redrive,
+    rules_cli,
+    symbols_cli,
+)
 from operations.archive_reader import READERS
 from operations.aws import client
 from operations.command_line import (
@@ -55,6 +65,8 @@ app.callback()(options)
 app.add_typer(quarantine_cli.app, name="quarantine")
 app.add_typer(symbols_cli.app, name="symbols")
 app.add_typer(rules_cli.app, name="rules")
+app.add_typer(backfill_cli.app)
+app.add_typer(coverage_cli.app)
 app.add_typer(compact_cli.app)
 
 

@@ -24,6 +24,16 @@ from processor_lambda.records import ParsedRecord, Record
 from quotes import Heartbeat, Line
 from replica.event_source.records import Record as KinesisRecord
 from tests.model import invariants
+from tests.model.broken_operators import (
+    CommitsByPosition,
+    CountsNoEdit,
+    DropsPending,
+    EditsAnyEdit,
+    EditsAnyPosition,
+    IgnoresPending,
+    KeepsLog,
+    MovesPosition,
+)
 from tests.model.broken_ports import (
     AllMarkedPublished,
     AssumesCheckpointsStored,
@@ -354,7 +364,7 @@ MUTANTS = {
         _with_ports(state_table=StaleReads), invariants.an_alert_repeats_only_after_a_fault_before_its_mark
     ),
     "drop what was committed": Mutant(
-        _with_numbers(_AlwaysGreater), invariants.bars_equal_one_undisturbed_pass, first_seed=330
+        _with_numbers(_AlwaysGreater), invariants.bars_equal_one_undisturbed_pass, first_seed=380
     ),
     "compare sequence numbers as integers": Mutant(
         _with_numbers(_ComparedAsText), invariants.bars_equal_one_undisturbed_pass
@@ -393,10 +403,10 @@ MUTANTS = {
     ),
     "mark after publishing": Mutant(_with_ports(state_table=MarksBeforePublishing), invariants.no_alert_is_lost),
     "raise the marks lane by lane": Mutant(
-        Build(processor=_MarksAtEnd), invariants.an_alert_repeats_only_after_a_fault_before_its_mark, first_seed=290
+        Build(processor=_MarksAtEnd), invariants.an_alert_repeats_only_after_a_fault_before_its_mark, first_seed=700
     ),
     "mark when all alerts are published": Mutant(
-        _with_ports(topic=MarksByCount), invariants.no_alert_is_lost, first_seed=210
+        _with_ports(topic=MarksByCount), invariants.no_alert_is_lost, first_seed=300
     ),
     "never lower a mark": Mutant(_with_ports(state_table=LoweringMarks), invariants.the_published_mark_never_falls),
     "fail after a conflict with a fresh read": Mutant(
@@ -432,16 +442,36 @@ MUTANTS = {
         _with_ports(state_table=CheckpointsBeforeCommit), invariants.no_batch_fails_without_a_fault
     ),
     "write a checkpoint with a condition": Mutant(
-        _with_ports(state_table=UnconditionalCheckpoints), invariants.bars_equal_one_undisturbed_pass
+        _with_ports(state_table=UnconditionalCheckpoints), invariants.bars_equal_one_undisturbed_pass, first_seed=160
     ),
     "go on with the numbers of the checkpoint": Mutant(
-        _with_ports(state_table=NumbersRestart), invariants.bars_equal_one_undisturbed_pass
+        _with_ports(state_table=NumbersRestart), invariants.bars_equal_one_undisturbed_pass, first_seed=160
     ),
     "apply the log from the checkpoint on": Mutant(
         _with_restored(_applies_whole_log), invariants.bars_equal_one_undisturbed_pass
     ),
     "keep in the item what the log does not tell": Mutant(
         Build(patched=_logs_every_change), invariants.bars_equal_one_undisturbed_pass
+    ),
+    "commit only what no operator has edited": Mutant(
+        _with_ports(state_table=CommitsByPosition), invariants.bars_equal_one_undisturbed_pass
+    ),
+    "edit a lane with a condition": Mutant(
+        Build(operator_states=EditsAnyPosition), invariants.bars_equal_one_undisturbed_pass
+    ),
+    "edit only what no other operator has edited": Mutant(
+        Build(operator_states=EditsAnyEdit), invariants.bars_equal_one_undisturbed_pass, first_seed=50
+    ),
+    "count an edit": Mutant(Build(operator_states=CountsNoEdit), invariants.bars_equal_one_undisturbed_pass),
+    "keep the position in an edit": Mutant(
+        Build(operator_states=MovesPosition), invariants.bars_equal_one_undisturbed_pass
+    ),
+    "keep what is pending in an edit": Mutant(Build(operator_states=DropsPending), invariants.no_alert_is_lost),
+    "put the indicators into the item in an edit": Mutant(
+        Build(operator_states=KeepsLog), invariants.bars_equal_one_undisturbed_pass
+    ),
+    "count the pending bars in an edit": Mutant(
+        Build(operator_states=IgnoresPending), invariants.bars_equal_one_undisturbed_pass
     ),
     "name a refused line by its place": Mutant(
         _with_ports(quarantine=NumbersMessages), invariants.refused_lines_arrive_under_one_id
