@@ -13,8 +13,9 @@ from unittest.mock import patch
 
 from msgspec.structs import replace
 
+import indicators
 from indicators import Indicators
-from lane_state import START, WHOLE, Alert, LaneState, Position, unpack_checkpoint
+from lane_state import START, WHOLE, Alert, LaneState, Position, pack, unpack_checkpoint
 from processor_lambda.alerts import Rules
 from processor_lambda.checkpoints import restored
 from processor_lambda.day_counts import DAYS
@@ -23,6 +24,7 @@ from processor_lambda.ports import QuarantineMessage
 from processor_lambda.records import Record
 from processor_lambda.rows import Row
 from processor_lambda.settings import Resolution, Settings
+from processor_lambda.warmup import warmed_up
 from quotes import Quote, decode, encode, lanes_of_key
 from replica.event_source.mapping import EventSourceMapping
 from replica.event_source.records import Record as KinesisRecord
@@ -30,8 +32,9 @@ from tests.fakes.pipeline import SETTINGS
 from tests.fakes.processor_ports import unpack_state
 from tests.model.cloud import RULES, Cloud, ItemKind, processor_of
 from tests.model.event_source import EventSource, Source
-from tests.model.history import History
+from tests.model.history import Edit, History
 from tests.model.lambda_function import BatchProcessor, Function, Invocation, Scheduler, TooManyInvocations
+from tests.model.operators import MakeStates, OperatorStates, bars_before
 from tests.model.scenarios import Scenario, heartbeat
 from tests.model.streams import KEYS, Stream, lambda_record
 
@@ -103,6 +106,7 @@ class Build(NamedTuple):
     reported: Callable[[Sequence[Record]], int] = lambda _: 0
     """Which record of a failed batch is reported, by its index. `app.handler` reports the first."""
     record_of: Callable[[KinesisRecord], Record] = lambda_record
+    operator_states: MakeStates = OperatorStates
     patched: Callable[[], AbstractContextManager[object]] = nullcontext
     """A patch that is active during the run."""
 
@@ -147,7 +151,12 @@ def play(
     cloud.settings = replace(SETTINGS, row_resolution=row_resolution)
     stream = scenario.stream()
     function = Function(
-        cloud, scheduler, new_processor=build.processor, reported=build.reported, record_of=build.record_of
+        cloud,
+        scheduler,
+        new_processor=build.processor,
+        reported=build.reported,
+        record_of=build.record_of,
+        operator_states=build.operator_states,
     )
     source = source_of(stream, mapping, function, scheduler)
     redriven = _Redriven()
@@ -176,7 +185,7 @@ def play(
         before_redrive=redriven.effects_before,
         never_ended=never_ended,
         effects=effects_of(cloud),
-        expected=_expected(records, committed, cloud.settings, _used_rules(function)),
+        expected=_expected(records, committed, cloud.settings, _used_rules(function), function.history.edits),
     )
 
 
@@ -269,10 +278,46 @@ def _used_rules(function: Function) -> dict[int, list[UsedRules]]:
     return used
 
 
-class _ReplayingFold(Fold):
-    """Folds each line by the rules by which it was committed in a run."""
+class _Replayed:
+    """What happened in a run, and has to happen again at the same positions."""
 
-    used: Mapping[int, Sequence[UsedRules]]
+    def __init__(
+        self, cloud: Cloud, records: Sequence[Record], used: Mapping[int, Sequence[UsedRules]], edits: Sequence[Edit]
+    ) -> None:
+        self.used = used
+        self.edits = list(edits)
+        """The edits that are still to come, in order."""
+        self._cloud = cloud
+        self._lanes = {record.sequence_number: record.partition_key for record in records}
+
+    def next_edit(self, position: Position) -> Edit | None:
+        """The next edit of the lane that has a record at a position."""
+        return next((edit for edit in self.edits if edit.lane == self._lanes[position.sequence]), None)
+
+    def edited(self, state: LaneState, symbol: str) -> LaneState:
+        """A state after an edit: the symbol's indicators are those after all of its closed bars. All are stored."""
+        known = state.symbols.get(symbol)
+        if known is None:
+            return state
+        end = known.event_time if state.complete_to is None else state.complete_to
+        rows = bars_before(self._cloud, symbol, end.replace(second=0) if known.bar is None else known.bar.minute)
+        split = known.split
+        after = indicators.pack(warmed_up(rows, [split] if split is not None and split.is_applied else []))
+        return replace(state, indicators=state.indicators | {symbol: after}, log=None, edits=state.edits + 1)
+
+    def end(self) -> None:
+        """Edit the lanes that were edited after their last record."""
+        for edit in self.edits:
+            stored = self._cloud.state_table.stored(edit.lane)
+            state = restored(stored.state, stored.checkpoint)
+            assert state is not None
+            self._cloud.states[edit.lane] = pack(self.edited(state, edit.symbol))
+
+
+class _ReplayingFold(Fold):
+    """Folds each line by the rules by which it was committed in a run, and edits each lane where it was edited."""
+
+    replayed: _Replayed
 
     def __init__(self, rules: Rules, *, keep_lines: bool = False) -> None:
         super().__init__(rules, keep_lines=keep_lines)
@@ -281,7 +326,15 @@ class _ReplayingFold(Fold):
     def __call__(
         self, state: LaneState, lines: Sequence[PositionedLine], end: Position, warm: Mapping[str, Indicators]
     ) -> Folded:
-        """Fold the lines up to the first one that was committed by other rules than the first."""
+        """Fold the lines up to the next edit, and to the first that was committed by other rules than the first."""
+        edit = self.replayed.next_edit(end)
+        if edit is not None and edit.position < (lines[0].position if lines else end):
+            self.replayed.edits.remove(edit)
+            state = self.replayed.edited(state, edit.symbol)
+            return Folded(replace(state, published=state.last_number, pending=()), 0, 0, 0, 0)
+        if edit is not None and edit.position < end:
+            lines = [line for line in lines if line.position <= edit.position]
+            end = lines[-1].position
         rules = [self._rules_of(line.position) for line in lines]
         same = next((number for number, each in enumerate(rules) if each is not rules[0]), len(lines))
         if same < len(lines):
@@ -289,7 +342,7 @@ class _ReplayingFold(Fold):
         return Fold(rules[0] if rules else RULES, keep_lines=self._keep)(state, lines, end, warm)
 
     def _rules_of(self, position: Position) -> Rules:
-        used = self.used.get(position.sequence, ())
+        used = self.replayed.used.get(position.sequence, ())
         return next((each.rules for each in used if each.after < position <= each.until), RULES)
 
 
@@ -302,13 +355,19 @@ def undisturbed_effects(records: tuple[Record, ...], settings: Settings) -> Effe
     return effects_of(cloud)
 
 
-def _effects_by(used: Mapping[int, Sequence[UsedRules]], records: tuple[Record, ...], settings: Settings) -> Effects:
-    """The same, where each line is folded by the rules by which it was committed in a run."""
-    if not used:
+def _effects_by(
+    used: Mapping[int, Sequence[UsedRules]], edits: Sequence[Edit], records: tuple[Record, ...], settings: Settings
+) -> Effects:
+    """The same, where each line is folded by the rules by which it was committed in a run, and with the run's edits."""
+    if not used and not edits:
         return undisturbed_effects(records, settings)
-    fold = type("_FoldOfRun", (_ReplayingFold,), {"used": used})
-    with patch("processor_lambda.processor.Fold", fold):
-        return undisturbed_effects.__wrapped__(records, settings)
+    cloud = Cloud()
+    cloud.settings = settings
+    replayed = _Replayed(cloud, records, used, edits)
+    with patch("processor_lambda.processor.Fold", type("_FoldOfRun", (_ReplayingFold,), {"replayed": replayed})):
+        processor_of(cloud).process(records)
+    replayed.end()
+    return effects_of(cloud)
 
 
 def _expected(
@@ -316,13 +375,14 @@ def _expected(
     committed: tuple[Record, ...],
     settings: Settings,
     used: Mapping[int, Sequence[UsedRules]],
+    edits: Sequence[Edit],
 ) -> Effects:
     """Rows, archive and refused lines come from all records; bars, alerts and states from the first arrivals.
 
     The counts of the days come from all that was committed, and repeated packets count again.
     """
     of_all = undisturbed_effects(records, settings)
-    of_counted = _effects_by(used, _first_arrivals(committed), settings)
+    of_counted = _effects_by(used, edits, _first_arrivals(committed), settings)
     return of_counted._replace(
         quotes=_quotes_by_day(committed),
         rows=of_counted.rows if settings.row_resolution == "minute" else of_all.rows,
