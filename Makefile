@@ -45,6 +45,7 @@ RESET ?=
 YES ?=
 ADOPT ?=
 IMAGE ?=
+OF ?=
 ZIP ?=
 SERVICE_ROLE ?=
 DRY_RUN ?=
@@ -217,10 +218,11 @@ images: ## Build the images of the producer and of the tools with Docker.
 	@docker compose version >/dev/null 2>&1 || { echo "there is no docker with Compose: install Docker and its Compose plugin"; exit 1; }
 	@docker compose build
 
-image: $(RUN) ## Build the image of the producer with Docker, push it to the registry on AWS, and print its URI.
+image: $(RUN) ## Build an image with Docker, push it to the registry on AWS, and print its URI.
+##   OF=producer                 which one: producer, or operations, that of the history's tasks
 ##   PACKAGE_ARCHITECTURE=arm64  the CPU: arm64 or x86_64
 ##   SERVICE_ROLE=arn            the role with which CloudFormation makes the registry
-	@$(VENV)/bin/stockstream image --stage '$(STAGE)' \
+	@$(VENV)/bin/stockstream image --stage '$(STAGE)' $(if $(OF),--of '$(OF)') \
 	  $(if $(PACKAGE_ARCHITECTURE),--architecture $(PACKAGE_ARCHITECTURE)) \
 	  $(if $(SERVICE_ROLE),--service-role '$(SERVICE_ROLE)')
 

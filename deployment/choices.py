@@ -10,7 +10,7 @@ import boto3
 
 from deployment import zones
 from deployment.cloudformation import parameters_of
-from deployment.deployer import ARCHITECTURE, IMAGE, IMAGE_REPOSITORY, Deployment
+from deployment.deployer import ARCHITECTURE, IMAGE, REPOSITORY_OF, Deployment
 from deployment.errors import ParameterError
 from deployment.functions import FUNCTIONS
 from deployment.guards import DELETION_PROTECTION, protection
@@ -21,7 +21,7 @@ from deployment.stacks import REGISTRY
 
 Cpu = Literal["arm64", "x86_64", "native"]
 """What a user can name as the CPU. `native` is that of this machine."""
-CHOSEN = frozenset({ARCHITECTURE, DELETION_PROTECTION, IMAGE_REPOSITORY, zones.ZONES})
+CHOSEN = frozenset({ARCHITECTURE, DELETION_PROTECTION, *REPOSITORY_OF.values(), zones.ZONES})
 """The parameters that are chosen here. To reset one is to choose it as in a new stage."""
 
 
@@ -55,7 +55,7 @@ def choose_parameters(
     kept = _kept(DELETION_PROTECTION, held, reset)
     values[DELETION_PROTECTION] = protection(values.get(DELETION_PROTECTION), kept, stage)
     if REGISTRY in deployment.stacks:
-        values |= _image_parameters(image or values.get(IMAGE), values)
+        values |= _image_parameters(values if image is None else {**values, IMAGE: image})
     if zones.ZONES not in values and _chooses_zones(deployment, reset):
         values[zones.ZONES] = zones.choose(boto3.client("ec2"))
     return values
@@ -112,9 +112,10 @@ def _chosen_cpu(option: Cpu | None, named: str | None, held: str | None) -> Arch
     return architecture_of(option)
 
 
-def _image_parameters(image: str | None, named: Mapping[str, str]) -> dict[str, str]:
-    """The parameters that name the image. ECS may pull it from its own private repository, which its URI names."""
-    found = {} if image is None else {IMAGE: image}
-    if IMAGE_REPOSITORY not in named:
-        found[IMAGE_REPOSITORY] = repository_arn(image or "") or ""
+def _image_parameters(named: Mapping[str, str]) -> dict[str, str]:
+    """The parameters that name images. ECS may pull one from its own private repository, which its URI names."""
+    found = {name: named[name] for name in REPOSITORY_OF if name in named}
+    for name, repository in REPOSITORY_OF.items():
+        if repository not in named:
+            found[repository] = repository_arn(named.get(name, "")) or ""
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Literal, cast
 
 import boto3
 import typer
@@ -14,10 +14,11 @@ from deployment.adoption import Adopter, choose
 from deployment.choices import CHOSEN, Cpu, architecture_of, choose_parameters, zips_of
 from deployment.cloudformation import outputs_of
 from deployment.confirmation import Confirmation
-from deployment.deployer import ARCHITECTURE, IMAGE, LANES, BeforeStack, Deployment
+from deployment.deployer import ARCHITECTURE, LANES, BeforeStack, Deployment
 from deployment.errors import DeploymentError, ParameterError
 from deployment.functions import FUNCTIONS, PROCESSOR
-from deployment.image import ProducerImage, mark_in_use, mark_unused
+from deployment.image import IMAGES, ContainerImage
+from deployment.images import images_of, pushed, unmark
 from deployment.kept_resources import KEPT_OUTPUTS, STORAGE
 from deployment.package import Target, build
 from deployment.place import Place, read_place
@@ -226,11 +227,8 @@ def deploy(  # noqa: PLR0917  (options, by name)
         )
         resets -= CHOSEN
         target = Target(architecture=architecture_of(cast(Cpu, parameters[ARCHITECTURE])))
-        producer = ProducerImage(target.architecture)
-        if whole and IMAGE not in parameters:
-            producer.check_sources()
-            if not dry_run:
-                producer.check_docker()
+        images = images_of(deployment, target.architecture, parameters, resets)
+        images.check(parameters, docker=not dry_run)
         objects = choose_objects(deployment, wishes, parameters, adopted)
         built = zips_of(zip_file or ())
         zips = {
@@ -240,7 +238,7 @@ def deploy(  # noqa: PLR0917  (options, by name)
         previews = deployment.preview(
             zips,
             parameters,
-            image=lambda known: producer.uri(ecr, known.get("RepositoryUri", "new")),
+            images=images.names(ecr),
             reset=resets,
             with_new_stacks=dry_run and not existing_only,
         )
@@ -268,14 +266,12 @@ def deploy(  # noqa: PLR0917  (options, by name)
             outputs = deployment.deploy(
                 zips,
                 parameters,
-                image=lambda known: producer.push(ecr, known["RepositoryUri"], deployment.report),
+                images=images.builds(ecr, deployment.report),
                 reset=resets,
                 before=before,
             )
         serving.complete(outputs)
-        if whole:
-            repository = outputs["RepositoryUri"]
-            mark_in_use(ecr, repository, parameters.get(IMAGE) or producer.uri(ecr, repository), stage)
+        images.mark(ecr, outputs, parameters, stage)
         _give(outputs, outputs_file)
 
 
@@ -287,18 +283,22 @@ def image(
     service_role: Annotated[
         str | None, typer.Option(metavar="ARN", help="The role with which CloudFormation changes resources.")
     ] = None,
+    of: Annotated[
+        Literal["producer", "operations"],
+        typer.Option("--of", help="Which image: that of the producer, or that of the history's tasks."),
+    ] = "producer",
 ) -> None:
-    """Build the producer's image, push it to the registry, and print its URI with its digest.
+    """Build an image, push it to the registry, and print its URI with its digest.
 
-    This creates the registry if there is none. Each stage can then deploy the same image: `deploy --image URI`.
+    This creates the registry if there is none. Each stage can then deploy the same images: `deploy --image URI
+    --parameter HistoryImage=URI`.
     """
     with reported_errors():
-        producer = ProducerImage(architecture_of(architecture))
-        producer.check_sources()
-        producer.check_docker()
+        built = ContainerImage(architecture_of(architecture), contents=IMAGES[of])
+        built.check_sources()
+        built.check_docker()
         deployment = _deployment(prefix, stage, (REGISTRY,), service_role)
-        repository = deployment.deploy({})["RepositoryUri"]
-        echo(producer.push(boto3.client("ecr"), repository, deployment.report))
+        echo(pushed(built, boto3.client("ecr"), deployment.report, deployment.deploy({})))
 
 
 @app.command()
@@ -323,7 +323,7 @@ def destroy(
         storage = deployment.stack(STORAGE)
         deployment.destroy()
         if (registry := deployment.stack(REGISTRY)) is not None:  # other stages use it
-            mark_unused(boto3.client("ecr"), outputs_of(registry)["RepositoryUri"], stage)
+            unmark(boto3.client("ecr"), outputs_of(registry), stage)
         outputs = {} if storage is None else outputs_of(storage)
         if kept := [outputs[name] for name in KEPT_OUTPUTS if name in outputs]:
             echo("to deploy the stage again with them:", err=True)

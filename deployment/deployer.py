@@ -47,7 +47,7 @@ from deployment.state_versions import STATE_VERSION, Report, choose_for_zip
 from deployment.waiting import Wait
 
 MakeImage = Callable[[Outputs], str]
-"""Makes the producer's image, given the outputs of the stacks that exist, and returns its URI."""
+"""Makes an image, given the outputs of the stacks that exist, and returns its URI."""
 BeforeStack = Callable[[Outputs], None]
 """What is done before a stack is created or updated, given the outputs of earlier stacks."""
 
@@ -59,8 +59,10 @@ STACK_PREFIX = "StackPrefix"
 """The parameter of a template that names the first part of the names of the stacks."""
 IMAGE = "Image"
 """The parameter of the producer's template that names its image."""
-IMAGE_REPOSITORY = "ImageRepositoryArn"
-"""The parameter of the producer's template that lets ECS pull the image from another private repository."""
+HISTORY_IMAGE = "HistoryImage"
+"""The parameter of the history's template that names its image."""
+REPOSITORY_OF = {IMAGE: "ImageRepositoryArn", HISTORY_IMAGE: "HistoryImageRepositoryArn"}
+"""The parameters that let ECS pull an image from another private repository, by the parameter that names the image."""
 
 LANES = "Lanes"
 """The parameter of the producer's template that is the number of lanes."""
@@ -100,7 +102,7 @@ class Deployment:
         zips: Mapping[str, Path],
         overrides: Mapping[str, str] | None = None,
         *,
-        image: MakeImage | None = None,
+        images: Mapping[str, MakeImage] = MappingProxyType({}),
         reset: Collection[str] = (),
         before: Mapping[str, BeforeStack] | None = None,
     ) -> Outputs:
@@ -109,10 +111,10 @@ class Deployment:
         `zips` maps the name of a stack to the zip of its function. A zip is uploaded under a key that contains the hash
         of its content, so a function changes if and only if its code does. `overrides` are parameters of the templates;
         they take precedence over the outputs of earlier stacks. A parameter of neither keeps the value that its stack
-        has, unless `reset` names it, which gives it its default. `image` makes the producer's image as soon as its
-        registry exists, unless the overrides name one. `before` has what is done before a stack is created or updated,
-        with the outputs of the stacks before it. It is safe to run this again, also after a failure. Raises
-        `DeploymentError`, and `RolledBack` if a new release of a function was rolled back.
+        has, unless `reset` names it, which gives it its default. `images` make the images as soon as their registry
+        exists, each by the parameter that names it, unless the overrides do. `before` has what is done before a stack
+        is created or updated, with the outputs of earlier stacks. It is safe to run this again, also after a failure.
+        Raises `DeploymentError`, and `RolledBack` if a new release of a function was rolled back.
 
         If the overrides name DeletionProtection, the termination protection of all stacks follows it.
         """
@@ -127,8 +129,8 @@ class Deployment:
             if before is not None and name in before:
                 before[name](MappingProxyType(known))
             outputs |= self._put(name, self._template(name, known, reset))
-            if name == REGISTRY and image is not None and IMAGE not in values:
-                made[IMAGE] = image(outputs)  # here, so that a build that fails leaves the other stacks as they are
+            if name == REGISTRY:  # here, so that a build that fails leaves the other stacks as they are
+                made |= {key: make(outputs) for key, make in images.items() if key not in values}
         if DELETION_PROTECTION in values:
             self._protect(protected=values[DELETION_PROTECTION] == "true")
         return MappingProxyType(outputs)
@@ -138,7 +140,7 @@ class Deployment:
         zips: Mapping[str, Path],
         overrides: Mapping[str, str] | None = None,
         *,
-        image: MakeImage | None = None,
+        images: Mapping[str, MakeImage] = MappingProxyType({}),
         reset: Collection[str] = (),
         with_new_stacks: bool = True,
     ) -> Mapping[str, tuple[str, ...]]:
@@ -146,7 +148,7 @@ class Deployment:
 
         Without `with_new_stacks`, a stack that does not exist yet has one line, which says so.
 
-        Here `image` only names the image. The outputs of a stack that does not exist yet are unknown, so changes that
+        Here `images` only name the images. The outputs of a stack that does not exist yet are unknown, so changes that
         depend on them alone are missing. Raises `DeploymentError`.
         """
         values = self._checked(zips, overrides or {}, reset, self.report)
@@ -159,8 +161,8 @@ class Deployment:
             known = outputs | values
             if CODE_KEY in needed:
                 known[CODE_KEY] = _key_of(name, _zip_of(name, zips))
-            if image is not None and IMAGE in needed:
-                known[IMAGE] = image(existing)  # a repository that is still to be made cannot be asked
+            # A repository that is still to be made cannot be asked.
+            known |= {key: make(existing) for key, make in images.items() if key in needed}
             stack_name, template = self._stack_name(name), self._template(name, known, reset)
             stack = self._client.find_at_rest(stack_name)
             if exists(stack):
@@ -281,7 +283,7 @@ class Deployment:
         values = {one.name: one.value for one in named}
         if not found:  # also what is deployed may contradict a default of this version
             related = RELATED - {LATENCY, CONSUMER_ARN} if CONSUMER in self.stacks else RELATED
-            found = contradictions(self._values_of(related, values, reset))
+            found = contradictions(self.will_be(related, values, reset))
         if found:
             raise ParameterError("\n".join(found))
 
@@ -302,7 +304,7 @@ class Deployment:
                 values[STATE_VERSION] = str(version)
         return values
 
-    def _values_of(
+    def will_be(
         self, names: frozenset[str], values: Mapping[str, str], reset: Collection[str]
     ) -> Mapping[str, str | None]:
         """The values that parameters will have: those given here, else those of their stacks, else their defaults."""

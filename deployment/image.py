@@ -1,4 +1,4 @@
-"""Builds the producer's image with docker, and pushes it to ECR once, under a tag that names what it is built from.
+"""Builds an image with docker, and pushes it to ECR once, under a tag that names what it is built from.
 
 A deployment names the image by its digest, `repository@sha256:…`. So the image that was tested is the one that runs.
 """
@@ -25,18 +25,76 @@ from deployment.functions import ROOT
 from deployment.package import Architecture
 
 DOCKERFILE = "docker/Dockerfile"
-SOURCES = (
-    DOCKERFILE,
-    "docker/probe.py",
-    "requirements/producer.txt",
-    "aws_limits",
-    "quotes",
-    "terminal",
-    "watchlist",
-    "yahoo_requests",
-    "producer_service",
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What one image is built from."""
+
+    target: str
+    """The target of the Dockerfile."""
+    title: str
+    """What messages call the image."""
+    option: str
+    """How a user names an image that is built already."""
+    repository: str
+    """The output of the stack registry that is the URI of the image's repository."""
+    sources: tuple[str, ...]
+    """The files and packages in the image, as paths from the root of the repository."""
+
+
+PRODUCER = Contents(
+    target="producer",
+    title="the producer's image",
+    option="--image URI, or make deploy IMAGE=URI",
+    repository="RepositoryUri",
+    sources=(
+        DOCKERFILE,
+        "docker/probe.py",
+        "requirements/producer.txt",
+        "aws_limits",
+        "quotes",
+        "terminal",
+        "watchlist",
+        "yahoo_requests",
+        "producer_service",
+    ),
 )
-"""The files and packages in the Dockerfile's target `producer`."""
+OPERATIONS = Contents(
+    target="operations",
+    title="the image of the history's tasks",
+    option="--parameter HistoryImage=URI, or make deploy PARAMETERS=HistoryImage=URI",
+    repository="OperationsRepositoryUri",
+    sources=(
+        DOCKERFILE,
+        "docker/probe.py",
+        "requirements/producer.txt",
+        "requirements/history.txt",
+        "requirements/replica.txt",
+        "infra/athena",
+        "infra/cloudformation",
+        "analytics",
+        "aws_limits",
+        "aws_requests",
+        "backfill",
+        "bars",
+        "compaction",
+        "configuration",
+        "indicators",
+        "lane_state",
+        "operations",
+        "processor_lambda",
+        "quotes",
+        "terminal",
+        "watchlist",
+        "workspace",
+        "yahoo_requests",
+    ),
+)
+IMAGES = {contents.target: contents for contents in (PRODUCER, OPERATIONS)}
+"""The images that run on AWS, by their targets."""
+_CODE = ("*.py", "*.sql", "*.toml", "*.yaml")
+"""The files of a folder that are in an image."""
 _PLATFORMS: dict[Architecture, str] = {"arm64": "linux/arm64", "x86_64": "linux/amd64"}
 _COMMAND_SECONDS = 1800
 _BASE = re.compile(r"^ARG PYTHON_IMAGE=(\S+)$", re.MULTILINE)
@@ -58,12 +116,13 @@ def repository_arn(image: str) -> str | None:
 
 
 @dataclass(frozen=True)
-class ProducerImage:
-    """The producer's image for a CPU, from the sources under `root`. Methods raise `ImageError`."""
+class ContainerImage:
+    """An image for a CPU, from the sources under `root`. Methods raise `ImageError`."""
 
     architecture: Architecture
     root: Path = ROOT
     docker: str = "docker"
+    contents: Contents = PRODUCER
 
     @cached_property
     def base(self) -> str:
@@ -107,16 +166,16 @@ class ProducerImage:
         """Raise `ImageError` if there is no checkout, from which the image is built."""
         if not (self.root / DOCKERFILE).is_file():
             raise ImageError(
-                "the producer's image is built from a checkout of stockstream, and this command is installed without "
-                "one. Run it from a checkout, or name an image that is built already: --image URI"
+                f"{self.contents.title} is built from a checkout of stockstream, and this command is installed without "
+                f"one. Run it from a checkout, or name an image that is built already: {self.contents.option}"
             )
 
     def check_docker(self) -> None:
         """Raise `ImageError` if docker is not installed."""
         if shutil.which(self.docker) is None:
             raise ImageError(
-                "docker is not installed, and the producer's image is built with it. Install docker, or name an image "
-                "that is built already: --image URI, or make deploy IMAGE=URI"
+                f"docker is not installed, and {self.contents.title} is built with it. Install docker, or name an "
+                f"image that is built already: {self.contents.option}"
             )
 
     def push(self, ecr: BaseClient, repository_uri: str, report: Callable[[str], None]) -> str:
@@ -135,7 +194,7 @@ class ProducerImage:
         base_name, _, base_digest = self.base.partition("@")
         options = [
             *("--platform", _PLATFORMS[self.architecture]),
-            *("--target", "producer"),
+            *("--target", self.contents.target),
             *("--tag", tagged),
             *("--build-arg", f"VERSION={self.tag}"),
             *("--build-arg", f"PYTHON_IMAGE={self.base}"),
@@ -165,9 +224,9 @@ class ProducerImage:
         return f"{repository_uri}@{found[0]['imageDigest']}" if found else None
 
     def _files(self) -> Iterator[Path]:
-        for source in SOURCES:
+        for source in self.contents.sources:
             path = self.root / source
-            yield from [path] if path.is_file() else sorted(path.rglob("*.py"))
+            yield from [path] if path.is_file() else sorted(file for kind in _CODE for file in path.rglob(kind))
 
     def _run(self, *arguments: str, secret: str | None = None) -> str:
         """What docker prints. A secret goes to its standard input, so that no list of processes shows it."""

@@ -24,6 +24,7 @@ _SHAPES = (
     ("RepositoryArn", "arn:{partition}:ecr:{region}:{account}:repository/{name}"),
     ("ClusterArn", "arn:{partition}:ecs:{region}:{account}:cluster/{name}"),
     ("ServiceArn", "arn:{partition}:ecs:{region}:{account}:service/{name}/{name}"),
+    ("TaskArn", "arn:{partition}:ecs:{region}:{account}:task-definition/{name}:1"),
     ("KeyArn", "arn:{partition}:kms:{region}:{account}:key/00000000-0000-0000-0000-000000000000"),
     ("LogGroupArn", "arn:{partition}:logs:{region}:{account}:log-group:{name}"),
     ("AlarmArns", "arn:{partition}:cloudwatch:{region}:{account}:alarm:{name}"),

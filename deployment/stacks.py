@@ -14,7 +14,7 @@ TEMPLATES = ROOT / "infra" / "cloudformation"
 """The folder of the templates. The stack `stream` is the template `stream.yaml`."""
 
 REGISTRY = "registry"
-"""The stack of the repository of images. All stages of an account and region share it."""
+"""The stack of the repositories of images. All stages of an account and region share it."""
 DRIFT = "drift"
 """The stack that remembers what a stage serves."""
 PIPELINE = ("stream", "storage", "processor", "query")
@@ -37,6 +37,7 @@ ALL_STACKS = (
     "network",
     "producer",
     "producer-alarms",
+    "history",
     DRIFT,
 )
 """The stacks that every stage has, in the order of deployment.

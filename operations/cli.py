@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from aws_limits import KIB
-from operations import exporter, kinesis, quarantine_cli, redrive, rules_cli, symbols_cli
+from operations import every_day_cli, exporter, kinesis, quarantine_cli, redrive, rules_cli, symbols_cli
 from operations.archive_reader import READERS
 from operations.aws import client
 from operations.command_line import (
@@ -52,6 +52,7 @@ app = typer.Typer(
     "credentials that the AWS SDK finds, for example in AWS_ENDPOINT_URL, AWS_DEFAULT_REGION and AWS_PROFILE.",
 )
 app.callback()(options)
+app.add_typer(every_day_cli.app)
 app.add_typer(quarantine_cli.app, name="quarantine")
 app.add_typer(symbols_cli.app, name="symbols")
 app.add_typer(rules_cli.app, name="rules")

@@ -16,8 +16,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from producer_service.freshness import Freshness
 from producer_service.outbox_collector import CountingOutbox, OutboxCollector
 from producer_service.pushed_metrics import PushedMetrics
-from producer_service.sources import FailureReason
 from producer_service.stream import PutFailure
+from yahoo_requests.errors import FailureReason
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _BYTES = (1_000, 5_000, 25_000, 100_000, 500_000, 1_000_000, 5_000_000)

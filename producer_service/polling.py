@@ -16,7 +16,8 @@ from producer_service.group_state import GroupState
 from producer_service.intake import WAIT_SECONDS, Intake
 from producer_service.metrics import Metrics
 from producer_service.poll_report import PollReport
-from producer_service.sources import Failure, FailureReason, FetchResult, ForgettingSource, PolledSource
+from producer_service.sources import Failure, FetchResult, ForgettingSource, PolledSource
+from yahoo_requests.errors import FailureReason
 
 MAX_LOGGED_SYMBOLS = 20
 

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from deployment.image import ProducerImage
+from deployment.image import ContainerImage
 from operations.aws import client
 from operations.errors import OperationsError
 from smoke import display, preflight
@@ -74,7 +74,7 @@ def smoke(  # noqa: PLR0917  (options, by name)
         echo(f"account {place.account}, region {place.region}, as {place.identity}")
         existing = tested.existing_stacks()
         named = {option.partition("=")[0] for option in options}
-        image = None if "--image" in named else ProducerImage("arm64")
+        image = None if "--image" in named else ContainerImage("arm64")
         denied = preflight.denied_calls(tested.client)
         found = preflight.obstacles(existing, stage=stage, keep=keep, image=image)
     if found:

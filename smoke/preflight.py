@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from deployment.errors import ImageError
-from deployment.image import ProducerImage
+from deployment.image import ContainerImage
 from smoke.stage import Client
 
 DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "AccessDeniedFault")
@@ -66,7 +66,7 @@ def denied_calls(client: Client) -> list[str]:
     return denied
 
 
-def obstacles(existing: Sequence[str], *, stage: str, keep: bool, image: ProducerImage | None) -> list[str]:
+def obstacles(existing: Sequence[str], *, stage: str, keep: bool, image: ContainerImage | None) -> list[str]:
     """Everything that keeps the test from beginning.
 
     `existing` are the stacks of the stage that exist, and `image` is the image that is to be built, if one is.

@@ -16,9 +16,7 @@ from msgspec.structs import replace
 from producer_service.exchanges import Trading
 from quotes import Action, Quote
 from watchlist.groups import ALWAYS
-
-FailureReason = Literal["rate_limited", "unauthorized", "server_error", "malformed", "timeout", "connection", "stopped"]
-"""Why a request brought nothing. `stopped` means that the source was closed meanwhile, which is not its fault."""
+from yahoo_requests.errors import FailureReason
 
 GapReason = Literal["disconnected", "refused", "stalled"]
 """Why pushed quotes may be missing: the connection ended or could not be opened, the source refused it, or it was open

@@ -44,8 +44,14 @@ def emitted() -> set[str]:
 METRICS: dict[str, tuple[set[str], set[str]]] = {
     # From the function's log, in the embedded metric format.
     metrics.NAMESPACE: (emitted(), {metrics.DIMENSION}),
-    # From metric filters of the producer's log and of the API's access log.
-    "Stockstream/${AWS::StackName}": ({"Accepted", "Starts", "ThrottledRequests", "WatchlistUnusable"}, set()),
+    # From metric filters of the logs of the producer and of the history's tasks, and of the API's access log.
+    "Stockstream/${AWS::StackName}": (
+        {
+            *("Accepted", "Starts", "ThrottledRequests", "WatchlistUnusable"),
+            *("BackfillsDone", "BackfillsFailed", "CompactionsDone", "CompactionsFailed", "CountsDiffer"),
+        },
+        set(),
+    ),
     "AWS/Lambda": ({"Invocations", "Errors", "Throttles", "IteratorAge", "Duration"}, {"FunctionName"}),
     "AWS/Kinesis": ({"IncomingRecords", "IncomingBytes", "WriteProvisionedThroughputExceeded"}, {"StreamName"}),
     "AWS/DynamoDB": ({"WriteThrottleEvents", "ConsumedWriteCapacityUnits"}, {"TableName"}),
@@ -87,7 +93,7 @@ class TestAlarm:
 
     def test_says_what_missing_data_means(self, name: str) -> None:
         _, alarm = ALARMS[name]
-        silent = {"ProducerSilent", "ProcessorIdle"}
+        silent = {"ProducerSilent", "ProcessorIdle", "BackfillLate", "CompactionLate"}
         idle = {"QuarantineNotEmpty"}  # SQS publishes no metrics of an idle queue, whatever it holds
         meaning = "breaching" if name in silent else "ignore" if name in idle else "notBreaching"
         assert alarm["TreatMissingData"] == meaning
@@ -127,6 +133,7 @@ def test_every_known_problem_has_an_alarm_or_a_rule() -> None:
         *("ProducerSilent", "NoQuotesAccepted", "ProducerRestarting", "TaskStopped", "DeploymentFailed"),
         *("TaskStoppedUndelivered", "DeploymentFailedUndelivered", "WatchlistUnusable"),
         *("StackDrifted", "StackDriftedUndelivered", "DriftUnchecked"),
+        *("BackfillFailed", "BackfillLate", "CompactionFailed", "CompactionLate", "CountsDiffer"),
         *("ApiFailing", "ApiSlow", "ApiThrottled", "QueryFailing", "QueryThrottled"),
     }
 

@@ -158,6 +158,10 @@ def test_the_boundary_lets_no_role_give_permissions_or_change_another_stage() ->
     pulling = ["ecr:Batch*", "ecr:Get*"]
     for statement in CI["Boundary"]["Properties"]["PolicyDocument"]["Statement"]:
         changing = [action for action in as_list(statement["Action"]) if not matches(action, [*reading, *pulling])]
+        if changing == ["iam:PassRole"]:  # the history's tasks get roles of the stage, which have this boundary too
+            assert statement["Resource"]["Fn::Sub"].endswith(":role/${Prefix}-${Stage}-*")
+            assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+            continue
         assert not any(action.startswith(("iam:", "sts:", "cloudformation:", "*")) for action in changing)
         if statement["Resource"] == "*":
             assert changing == []

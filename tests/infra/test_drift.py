@@ -12,7 +12,11 @@ from deployment.stacks import ALL_STACKS, ON_REQUEST, REGISTRY
 from tests.support.event_patterns import matches
 from tests.support.templates import ALL, as_list, branches, default, properties, resources, statements
 
-SCHEDULES = {name: resource["Properties"] for _, name, resource in resources("AWS::Scheduler::Schedule")}
+SCHEDULES = {
+    name: resource["Properties"]
+    for template, name, resource in resources("AWS::Scheduler::Schedule")
+    if template == "drift"
+}
 NOT_FOR_READING = {"iam:PassRole", "glue:CreateTable", "kms:Decrypt"}
 OF_FEATURES_THAT_ARE_NOT_USED = {
     "glue:GetConnection",
@@ -58,7 +62,7 @@ def test_every_stack_is_compared_once_a_day() -> None:
 def test_a_stack_that_may_be_empty_is_compared_only_if_it_is_not() -> None:
     """AWS does not say what a detection answers for a stack without resources."""
     may_be_empty = {name for name in ALL_STACKS if all("Condition" in one for one in ALL[name]["Resources"].values())}
-    assert may_be_empty == {"capacity", "consumer", "subscriptions"}
+    assert may_be_empty == {"capacity", "consumer", "history", "subscriptions"}
     schedules = {
         inputs(one["Properties"])[0]["StackName"]: one
         for one in ALL["drift"]["Resources"].values()
@@ -68,11 +72,13 @@ def test_a_stack_that_may_be_empty_is_compared_only_if_it_is_not() -> None:
     assert conditions == {
         "capacity": "LookingAtCapacity",
         "consumer": "LookingAtConsumer",
+        "history": "LookingAtHistory",
         "subscriptions": "LookingAtSubscriptions",
     }
     declared = ALL["drift"]["Conditions"]
     assert declared["LookingAtCapacity"]["Fn::And"][1] == {"Condition": "Provisioned"}
     assert declared["LookingAtConsumer"]["Fn::And"][1] == {"Fn::Equals": [{"Ref": "Latency"}, "fast"]}
+    assert declared["LookingAtHistory"]["Fn::And"][1] == {"Fn::Equals": [{"Ref": "History"}, "on"]}
     assert declared["LookingAtSubscriptions"]["Fn::And"][1] == {"Fn::Equals": [{"Ref": "AlertsSubscribed"}, "true"]}
 
 

@@ -26,7 +26,7 @@ def commands(project: str) -> list[str]:
 
 def test_it_runs_targets_of_the_makefile_with_variables_that_exist() -> None:
     ours = [command for project in ("Build", "Deploy") for command in commands(project) if command.startswith("make")]
-    assert [command.split()[1] for command in ours] == ["package", "image", "deploy"]
+    assert [command.split()[1] for command in ours] == ["package", "image", "image", "deploy"]
     for command in ours:
         for variable in re.findall(r" ([A-Z_]+)=", command):
             assert re.search(rf"^{variable} \?=", MAKEFILE, re.MULTILINE), variable
@@ -40,14 +40,16 @@ def test_a_person_agrees_before_the_deployment_and_a_failure_is_rolled_back() ->
     assert deploying["OnFailure"] == {"Result": "ROLLBACK"}
 
 
-def test_the_zip_and_the_image_that_were_built_are_deployed() -> None:
+def test_the_zips_and_the_images_that_were_built_are_deployed() -> None:
     specification = yaml.safe_load(RESOURCES["Build"]["Properties"]["Source"]["BuildSpec"])
-    assert specification["env"]["exported-variables"] == ["IMAGE"]
-    assert '"#{Built.IMAGE}"' in ACTIONS["Deploy"]["Configuration"]["EnvironmentVariables"]
+    assert specification["env"]["exported-variables"] == ["IMAGE", "HISTORY_IMAGE"]
+    for name in ("IMAGE", "HISTORY_IMAGE"):
+        assert f'"#{{Built.{name}}}"' in ACTIONS["Deploy"]["Configuration"]["EnvironmentVariables"]
     assert ACTIONS["Build"]["Namespace"] == "Built"
     assert [artifact["Name"] for artifact in ACTIONS["Deploy"]["InputArtifacts"]] == ["Source", "Built"]
     (deploy,) = commands("Deploy")
     assert 'IMAGE="$IMAGE"' in deploy
+    assert "HistoryImage=$HISTORY_IMAGE" in deploy
     assert "$CODEBUILD_SRC_DIR_Built" in deploy
 
 

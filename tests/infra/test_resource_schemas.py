@@ -46,7 +46,7 @@ def values(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]
         "WebAclArn": "arn:aws:wafv2:us-east-1:000000000000:global/webacl/name/00000000",
     }
     deployment.preview(
-        dict.fromkeys(STACKS, code), named, image=lambda known: f"{known.get('RepositoryUri', 'new')}:tag"
+        dict.fromkeys(STACKS, code), named, images={"Image": lambda known: f"{known.get('RepositoryUri', 'new')}:tag"}
     )
     return {
         name.removeprefix("stockstream-test-"): {

@@ -71,6 +71,52 @@ GRANTS = {
         ("logs:CreateLogStream", "LogGroup.Arn"),
         ("logs:PutLogEvents", "LogGroup.Arn"),
     ],
+    ("history", "BackfillRole"): [
+        ("dynamodb:GetItem", "StateTableArn"),
+        ("dynamodb:PutItem", "BarsTableArn"),
+        ("dynamodb:PutItem", "StateTableArn"),
+        ("dynamodb:Query", "BarsTableArn"),
+        ("dynamodb:Query", "CalendarsTableArn"),
+        ("s3:GetObject", "${ArchiveBucketArn}/backfill/*"),
+        ("s3:ListBucket", "ArchiveBucketArn"),
+        ("s3:PutObject", "${ArchiveBucketArn}/backfill/*"),
+    ],
+    ("history", "CompactRole"): [
+        *(
+            (f"glue:{action}", resource)
+            for action in ("CreateTable", "GetDatabase", "GetTable", "UpdateTable")
+            for resource in (
+                "arn:${AWS::Partition}:glue:${AWS::Region}:${AWS::AccountId}:catalog",
+                "arn:${AWS::Partition}:glue:${AWS::Region}:${AWS::AccountId}:database/${Database}",
+                "arn:${AWS::Partition}:glue:${AWS::Region}:${AWS::AccountId}:table/${Database}/*",
+            )
+        ),
+        ("s3:DeleteObject", "${ArchiveBucketArn}/compacted/*"),
+        ("s3:DeleteObject", "${ArchiveBucketArn}/raw-data/*"),  # only with ExpireRawAfterDays
+        ("s3:GetObject", "${ArchiveBucketArn}/backfill/*"),
+        ("s3:GetObject", "${ArchiveBucketArn}/compacted/*"),
+        ("s3:GetObject", "${ArchiveBucketArn}/raw-data/*"),
+        ("s3:ListBucket", "ArchiveBucketArn"),
+        ("s3:PutObject", "${ArchiveBucketArn}/compacted/*"),
+    ],
+    ("history", "ExecutionRole"): [
+        ("ecr:BatchCheckLayerAvailability", "HistoryImageRepositoryArn"),
+        ("ecr:BatchCheckLayerAvailability", "OperationsRepositoryArn"),
+        ("ecr:BatchGetImage", "HistoryImageRepositoryArn"),
+        ("ecr:BatchGetImage", "OperationsRepositoryArn"),
+        ("ecr:GetAuthorizationToken", "*"),
+        ("ecr:GetDownloadUrlForLayer", "HistoryImageRepositoryArn"),
+        ("ecr:GetDownloadUrlForLayer", "OperationsRepositoryArn"),
+        ("logs:CreateLogStream", "LogGroup.Arn"),
+        ("logs:PutLogEvents", "LogGroup.Arn"),
+    ],
+    ("history", "SchedulerRole"): [
+        ("ecs:RunTask", "BackfillTask"),
+        ("ecs:RunTask", "CompactTask"),
+        ("iam:PassRole", "BackfillRole.Arn"),
+        ("iam:PassRole", "CompactRole.Arn"),
+        ("iam:PassRole", "ExecutionRole.Arn"),
+    ],
 }
 TRUSTED = {
     ("processor", "Role"): "lambda.amazonaws.com",
@@ -79,6 +125,10 @@ TRUSTED = {
     ("producer", "ExecutionRole"): "ecs-tasks.amazonaws.com",
     ("analytics", "CrawlerRole"): "glue.amazonaws.com",
     ("drift", "Role"): "scheduler.amazonaws.com",
+    ("history", "BackfillRole"): "ecs-tasks.amazonaws.com",
+    ("history", "CompactRole"): "ecs-tasks.amazonaws.com",
+    ("history", "ExecutionRole"): "ecs-tasks.amazonaws.com",
+    ("history", "SchedulerRole"): "scheduler.amazonaws.com",
 }
 AUTHORIZATION = json.loads((files("cfnlint") / "data" / "AdditionalSpecs" / "Policies.json").read_text())
 POLICIES = [*TRUSTED, ("analytics", "QueryPolicy")]
@@ -149,6 +199,8 @@ def test_who_queries_may_do_what_the_console_does() -> None:
 
 LISTED = {
     ("producer", "TaskRole"): {"Fn::Sub": "undelivered/${StreamName}/*"},
+    ("history", "BackfillRole"): "backfill/*",
+    ("history", "CompactRole"): ["backfill/*", "compacted/*", "raw-data/*"],
     ("analytics", "QueryPolicy"): "raw-data/*",
     ("analytics", "CrawlerRole"): "raw-data/*",
     ("processor", "Role"): None,  # Lambda does not document how it uses the permission
@@ -164,6 +216,14 @@ def test_the_archive_is_listed_only_under_the_prefix_of_each_role() -> None:
         if "s3:ListBucket" in as_list(statement["Action"]) and "ArchiveBucketArn" in str(statement["Resource"])
     }
     assert listed == LISTED
+
+
+def test_scheduler_starts_tasks_only_in_the_cluster_of_the_history_and_gives_roles_only_to_ecs() -> None:
+    conditions = {statement["Sid"]: statement["Condition"] for statement in statements("history", "SchedulerRole")}
+    assert conditions == {
+        "StartTheTasks": {"ArnEquals": {"ecs:cluster": {"Fn::GetAtt": ["Cluster", "Arn"]}}},
+        "GiveTheTasksTheirRoles": {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+    }
 
 
 def test_no_condition_passes_if_its_key_is_absent() -> None:

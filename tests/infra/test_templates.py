@@ -12,6 +12,7 @@ from tests.support.templates import ALL, PATHS, default, properties, resources
 
 BUCKETS = [("storage", "Archive"), ("storage", "Code"), ("analytics", "Results"), ("web", "Page")]
 TABLES = ("Quotes", "Bars", "State")
+REPOSITORIES = ("Repository", "OperationsRepository")
 MADE_BY_THE_DEPLOYMENT = {"CodeKey", "Image", "Release", "StackPrefix"}
 NAMED_BY_THE_USER = {"Authentication"}  # it has no default, so that nobody gets a login that nobody chose
 
@@ -69,13 +70,14 @@ def test_cloudformation_names_the_resources() -> None:
         for template, name, resource in resources()
         if given & resource.get("Properties", {}).keys() and resource["Type"] not in refers
     }
-    assert named == {("analytics", "Workgroup"), ("drift", "Group")}
+    assert named == {("analytics", "Workgroup"), ("drift", "Group"), ("history", "Group")}
 
 
 def test_topic_key_and_repository_are_encrypted() -> None:
     assert properties("operators", "Operators")["KmsMasterKeyId"] == {"Ref": "Key"}
     assert properties("operators", "Key")["EnableKeyRotation"] is True
-    assert properties("registry", "Repository")["EncryptionConfiguration"] == {"EncryptionType": "AES256"}
+    for repository in REPOSITORIES:
+        assert properties("registry", repository)["EncryptionConfiguration"] == {"EncryptionType": "AES256"}
 
 
 class TestStream:
@@ -264,26 +266,30 @@ def test_only_resources_that_hold_data_outlive_their_stack() -> None:
         ("operators", "Undelivered"): ("Delete", "Retain"),
         ("analytics", "Results"): ("Delete", "Delete"),
         ("registry", "Repository"): ("Delete", "Retain"),
+        ("registry", "OperationsRepository"): ("Delete", "Retain"),
         ("operators", "Key"): ("Delete", "Delete"),
         ("producer", "Workspace"): ("Delete", "Retain"),
         ("processor", "LogGroup"): ("Delete", "Retain"),
         ("api", "AccessLog"): ("Delete", "Retain"),
         ("web", "Page"): ("Delete", "Delete"),
         ("producer", "LogGroup"): ("Delete", "Retain"),
+        ("history", "LogGroup"): ("Delete", "Retain"),
         ("processor", "Version"): ("Delete", "Retain"),  # for a return to an older version at once
     }
 
 
 class TestRegistry:
-    def test_scans_what_is_pushed_and_overwrites_no_tag_of_a_content(self) -> None:
-        declared = properties("registry", "Repository")
+    @pytest.mark.parametrize("repository", REPOSITORIES)
+    def test_scans_what_is_pushed_and_overwrites_no_tag_of_a_content(self, repository: str) -> None:
+        declared = properties("registry", repository)
         assert declared["ImageScanningConfiguration"] == {"ScanOnPush": True}
         assert declared["ImageTagMutability"] == "IMMUTABLE_WITH_EXCLUSION"
         (moving,) = declared["ImageTagMutabilityExclusionFilters"]
         assert moving["ImageTagMutabilityExclusionFilterValue"] == "in-use-*"
 
-    def test_keeps_the_newest_images_and_those_that_a_stage_runs(self) -> None:
-        text = properties("registry", "Repository")["LifecyclePolicy"]["LifecyclePolicyText"]["Fn::Sub"]
+    @pytest.mark.parametrize("repository", REPOSITORIES)
+    def test_keeps_the_newest_images_and_those_that_a_stage_runs(self, repository: str) -> None:
+        text = properties("registry", repository)["LifecyclePolicy"]["LifecyclePolicyText"]["Fn::Sub"]
         running, rest = json.loads(text.replace("${KeptImages}", str(default("registry", "KeptImages"))))["rules"]
         assert (
             running["rulePriority"] < rest["rulePriority"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deployment.errors import ImageError
-from deployment.image import ProducerImage
+from deployment.image import ContainerImage
 from tests.fakes.image_registry import PASSWORD, REPOSITORY_URI, FakeRegistry, digest_of
 
 BASE_DIGEST = f"sha256:{'1' * 64}"
@@ -40,8 +40,8 @@ def calls(docker: Path) -> list[tuple[list[str], str]]:
     return [(arguments, given) for arguments, given in map(json.loads, lines)]
 
 
-def image(docker: Path) -> ProducerImage:
-    return ProducerImage("arm64", docker=str(docker))
+def image(docker: Path) -> ContainerImage:
+    return ContainerImage("arm64", docker=str(docker))
 
 
 def test_a_missing_image_is_built_for_its_cpu_and_pushed_with_the_password_on_no_command_line(docker: Path) -> None:

@@ -26,7 +26,7 @@ WITHOUT_UNSUPPORTED_TYPES = {
     "Latency": "cheap",
 }
 IMAGE = "registry.example.org/producer:1"
-QUIET = {"MappingState": "Disabled", "Image": IMAGE, **WITHOUT_UNSUPPORTED_TYPES}
+QUIET = {"MappingState": "Disabled", "Image": IMAGE, "HistoryImage": IMAGE, **WITHOUT_UNSUPPORTED_TYPES}
 """Parameters of a deployment in which nothing reads the stream and no image is built."""
 
 

@@ -10,15 +10,14 @@ from typing import NamedTuple
 
 import structlog
 
-from producer_service.sources import Failure, FailureReason, Rejected
+from producer_service.sources import Failure, Rejected
 from producer_service.sources.yahoo.action_schedule import ActionSchedule
-from producer_service.sources.yahoo.actions import ParsedActions, parse_actions
-from producer_service.sources.yahoo.client import QuoteClient
-from producer_service.sources.yahoo.errors import SourceError
-from producer_service.sources.yahoo.json_values import MalformedResponse
-from producer_service.sources.yahoo.parsing import failure_reason
 from producer_service.sources.yahoo.request_pool import RequestPool
 from quotes import Action, Quote, whole_milliseconds
+from yahoo_requests.actions import ParsedActions, parse_actions
+from yahoo_requests.client import QuoteClient
+from yahoo_requests.errors import FailureReason, SourceError, failure_reason
+from yahoo_requests.json_values import MalformedResponse
 
 REFUSED_SECONDS = 3_600.0
 """How long no actions are requested after Yahoo refused them with 401 or 403."""
@@ -76,7 +75,7 @@ class ActionRequests:
                 log.warning("actions_failed", symbol=symbol, reason=answer.reason, detail=answer.detail[:300])
                 continue
             actions += answer.actions
-            rejected += answer.rejected
+            rejected += [Rejected(symbol, reason) for reason in answer.rejected]
             again_at = answer.ask_again_at
             self._schedule.answered(symbol, now, None if again_at is None else (again_at - asked_at).total_seconds())
         if "unauthorized" in reasons:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from producer_service.sources.token_bucket import TokenBucket
 from quotes import Quote
+from yahoo_requests.token_bucket import TokenBucket
 
 START_SECONDS = 15.0
 """From the first poll to the first request. Quotes come first, and a process that ends soon asks for nothing."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from producer_service.sources import FailureReason
-from producer_service.sources.breaker import PollOutcome
+from yahoo_requests.breaker import PollOutcome
+from yahoo_requests.errors import FailureReason
 
 REFUSALS: tuple[FailureReason, ...] = ("rate_limited", "unauthorized")
 """Failures that mean Yahoo does not want our requests. One of them ends the poll."""

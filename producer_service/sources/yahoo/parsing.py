@@ -12,11 +12,10 @@ from typing import Any
 
 import msgspec
 
-from producer_service.sources import FailureReason, Rejected
-from producer_service.sources.yahoo.json_values import MalformedResponse, document, is_number, optional_label, time_of
+from producer_service.sources import Rejected
 from quotes import MAX_CLOCK_SKEW, ROLLING_DAY, Invalid, Quote, price
-
-SOURCE = "yahoo"
+from yahoo_requests import SOURCE
+from yahoo_requests.json_values import MalformedResponse, document, is_number, optional_label, time_of
 
 FIELDS = (
     "regularMarketPrice",
@@ -87,21 +86,6 @@ class ParsedResponse(msgspec.Struct, frozen=True):
 def requested_fields(*, extended_hours: bool) -> tuple[str, ...]:
     """The fields to request."""
     return (*FIELDS, *EXTENDED_FIELDS) if extended_hours else FIELDS
-
-
-def failure_reason(status: int) -> FailureReason | None:
-    """Why a response with this HTTP status is a failure. None if its body should be parsed."""
-    match status:
-        case 200:
-            return None
-        case 429 | 999:  # 999 is a status of Yahoo's own, older than 429
-            return "rate_limited"
-        case 401 | 403:
-            return "unauthorized"
-        case _ if status >= 500:  # noqa: PLR2004  (defined by HTTP)
-            return "server_error"
-        case _:
-            return "malformed"
 
 
 def parse(body: bytes, symbols: Sequence[str], received: datetime, *, extended_hours: bool = False) -> ParsedResponse:

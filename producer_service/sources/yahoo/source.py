@@ -6,6 +6,7 @@ Yahoo's terms limit its API to personal use.
 from __future__ import annotations
 
 import random
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -14,22 +15,24 @@ from pathlib import Path
 
 import structlog
 
+from producer_service.errors import ConfigurationError
+from producer_service.private_files import make_directory
 from producer_service.sources import Failure, FetchResult
-from producer_service.sources.breaker import Breaker, BreakerPolicy, PollOutcome
-from producer_service.sources.token_bucket import TokenBucket
 from producer_service.sources.yahoo import traits_of
 from producer_service.sources.yahoo.action_requests import ActionRequests
 from producer_service.sources.yahoo.action_schedule import ActionSchedule
 from producer_service.sources.yahoo.batch_policy import BatchPolicy, poll_outcome
-from producer_service.sources.yahoo.client import QuoteClient, YfinanceClient
 from producer_service.sources.yahoo.empty_responses import LastAnswers, with_reference
-from producer_service.sources.yahoo.errors import SourceError
 from producer_service.sources.yahoo.inactive_symbols import InactiveSymbols
-from producer_service.sources.yahoo.json_values import MalformedResponse
-from producer_service.sources.yahoo.parsing import ParsedResponse, failure_reason, parse, requested_fields
-from producer_service.sources.yahoo.request_limiter import RequestLimiter
+from producer_service.sources.yahoo.parsing import ParsedResponse, parse, requested_fields
 from producer_service.sources.yahoo.request_pool import Batch, BatchResult, RequestPool
 from quotes import whole_milliseconds
+from yahoo_requests.breaker import Breaker, BreakerPolicy, PollOutcome
+from yahoo_requests.client import QuoteClient, YfinanceClient
+from yahoo_requests.errors import SourceError, failure_reason
+from yahoo_requests.json_values import MalformedResponse
+from yahoo_requests.request_limiter import REQUESTS_PER_SECOND, TIMEOUT_SECONDS, RequestLimiter
+from yahoo_requests.token_bucket import TokenBucket
 
 MAX_BATCH = 50
 """The most symbols in a request. Yahoo fails above 99 (quantmod #433), and sometimes answers 429 from 65 on (ticker
@@ -38,10 +41,7 @@ MAX_BATCH = 50
 MAX_IN_FLIGHT = 4
 """The most requests at a time. yahoo-finance2 uses this limit, because Yahoo refused more (#338)."""
 
-TIMEOUT_SECONDS = 5.0
 POLL_SECONDS = 30.0
-REQUESTS_PER_SECOND = 2.0
-"""The average rate of requests: enough for 1,000 symbols every 10 seconds. Yahoo does not publish its limit."""
 REQUESTS_BURST = 20
 """The most requests at once: one poll of 1,000 symbols."""
 
@@ -103,6 +103,8 @@ class YahooSource:
         self._breaker = Breaker(policy=breaker_policy or BreakerPolicy())
         self._inactive_symbols = inactive_symbols or InactiveSymbols()
         self._last_answers = LastAnswers()
+        if cache_directory is not None:
+            _check_writable(cache_directory)
         self._client = client or YfinanceClient(
             cache_directory,
             RequestLimiter(TokenBucket(requests_per_second, requests_burst), timeout_seconds),
@@ -286,3 +288,14 @@ def _unanswered(batch: Batch, policy: BatchPolicy, number: int) -> Failure:
         return Failure(policy.stopped_by, "no response by the end of the poll", batch)
     why = "the source is closed" if policy.stopped_by == "stopped" else "an earlier batch failed"
     return Failure(policy.stopped_by, f"not requested because {why}", batch)
+
+
+def _check_writable(directory: Path) -> None:
+    try:
+        make_directory(directory)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        raise ConfigurationError(
+            [f"{directory}: yfinance cannot keep its caches there: {error.strerror}; name a writable directory"]
+        ) from error

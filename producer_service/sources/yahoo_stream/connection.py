@@ -15,8 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, WebSocketException
 
 from producer_service.backoff import pause
-from producer_service.sources import FailureReason
-from producer_service.sources.yahoo.parsing import failure_reason
+from yahoo_requests.errors import FailureReason, failure_reason
 
 URL = "wss://streamer.finance.yahoo.com/?version=2"
 SUBSCRIBE_SECONDS = 15.0

@@ -26,9 +26,9 @@ from decimal import Decimal
 import msgspec
 from msgspec.structs import replace
 
-from producer_service.sources.yahoo_stream.single_precision import is_same
 from producer_service.sources.yahoo_stream.trades import Trade
 from quotes import Quote
+from yahoo_requests.single_precision import is_same
 
 CONTINUES = timedelta(hours=1)
 """The longest time from one trade of a symbol to the next within a session. After more, another day may have begun."""

@@ -16,9 +16,9 @@ import msgspec
 from google.protobuf.message import DecodeError
 from yfinance.pricing_pb2 import PricingData
 
-from producer_service.sources.yahoo_stream.single_precision import shortest
 from producer_service.sources.yahoo_stream.trades import MarketSession, Trade
 from quotes import MAX_CLOCK_SKEW, Invalid, price
+from yahoo_requests.single_precision import shortest
 
 _SESSIONS: Mapping[int, MarketSession] = {0: "PRE", 1: "REGULAR", 2: "POST"}
 """The values of `market_hours`. There are others, such as that of trading overnight, which the quotes do not have."""

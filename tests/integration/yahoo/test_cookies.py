@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from producer_service.sources.yahoo.crumbs import COOKIE_FILE
 from producer_service.sources.yahoo.source import YahooSource
 from tests.fakes.yahoo.local_yahoo import QUOTE_PATH, LocalYahoo
 from tests.support.yahoo_sources import BATCHES, OPEN, SYMBOLS, MakeSource
+from yahoo_requests.crumbs import COOKIE_FILE
 
 CRUMB_PATH = "/v1/test/getcrumb"
 UNAUTHORIZED = '{"finance":{"result":null,"error":{"code":"Unauthorized"}}}'

@@ -16,12 +16,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from producer_service.sources.yahoo.crumbs import COOKIE_FILE
 from producer_service.sources.yahoo.inactive_symbols import InactiveSymbols
 from producer_service.sources.yahoo.source import MAX_IN_FLIGHT, YahooSource
 from tests.fakes.yahoo.local_yahoo import LocalYahoo
 from tests.support.sizes import sized
 from tests.support.yahoo_sources import OPEN, Uptime
+from yahoo_requests.crumbs import COOKIE_FILE
 
 ROOT = Path(__file__).parents[3]
 SYMBOLS = (*(f"S{number}" for number in range(147)), "RIDE", "ADH", "ZZZZ")

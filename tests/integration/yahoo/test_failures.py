@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from producer_service.sources import FetchResult
-from producer_service.sources.token_bucket import TokenBucket
-from producer_service.sources.yahoo.errors import SourceError
-from producer_service.sources.yahoo.request_limiter import RequestLimiter
-from producer_service.sources.yahoo.session import open_session
 from producer_service.sources.yahoo.source import YahooSource
 from tests.fakes.yahoo.local_yahoo import QUOTE_PATH, LocalYahoo
 from tests.support.yahoo_sources import BATCHES, OPEN, SYMBOLS, MakeSource, Uptime, skip
+from yahoo_requests.errors import SourceError
+from yahoo_requests.request_limiter import RequestLimiter
+from yahoo_requests.session import open_session
+from yahoo_requests.token_bucket import TokenBucket
 
 RATE_LIMITED: dict[str, Any] = {"status": 429, "body": "Too Many Requests\r\n"}
 

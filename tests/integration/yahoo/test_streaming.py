@@ -16,12 +16,12 @@ import pytest
 
 from producer_service.deduplication import Accepted, SymbolHistory, deduplicate
 from producer_service.sources import FetchResult
-from producer_service.sources.yahoo_stream.single_precision import is_same
 from producer_service.sources.yahoo_stream.source import YahooStreamSource
 from replica.producer_process import ProducerProcess, environment
 from tests.fakes.yahoo.local_yahoo import LocalYahoo
 from tests.support.waiting import wait_until
 from tests.support.yahoo_sources import OPEN, MakeSource
+from yahoo_requests.single_precision import is_same
 
 SYMBOLS = ("AAPL", "BTC-USD", "BRK-A", "^GSPC", "VOD.L")
 SPEED = 20

@@ -1,4 +1,4 @@
-"""The producer's image: its tag names what it is built from, and only an image that the registry lacks is built."""
+"""An image: its tag names what it is built from, and only an image that the registry lacks is built."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from deployment.errors import ImageError
 from deployment.functions import ROOT
-from deployment.image import DOCKERFILE, SOURCES, ProducerImage, mark_in_use, mark_unused, repository_arn
+from deployment.image import DOCKERFILE, IMAGES, ContainerImage, mark_in_use, mark_unused, repository_arn
 from tests.fakes.image_registry import REPOSITORY_URI, FakeRegistry, digest_of
 
 PINNED = f"python:3.13-slim@sha256:{'1' * 64}"
@@ -28,22 +28,22 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_a_tag_names_sources_and_cpu(root: Path) -> None:
-    tag = ProducerImage("arm64", root).tag
-    assert tag == ProducerImage("arm64", root).tag
+    tag = ContainerImage("arm64", root).tag
+    assert tag == ContainerImage("arm64", root).tag
     assert tag.startswith("arm64-")
-    assert ProducerImage("x86_64", root).tag.startswith("x86-64-")
+    assert ContainerImage("x86_64", root).tag.startswith("x86-64-")
     (root / "producer_service" / "sources" / "yahoo.py").write_text("2")
-    assert ProducerImage("arm64", root).tag != tag
+    assert ContainerImage("arm64", root).tag != tag
 
 
 def test_a_tag_names_the_base_image_too(root: Path) -> None:
-    tag = ProducerImage("arm64", root, "no-such-docker").tag
+    tag = ContainerImage("arm64", root, "no-such-docker").tag
     (root / DOCKERFILE).write_text(f"ARG PYTHON_IMAGE={OTHER_BASE}\n")
-    assert ProducerImage("arm64", root, "no-such-docker").tag != tag
+    assert ContainerImage("arm64", root, "no-such-docker").tag != tag
 
 
 def test_the_digest_that_the_dockerfile_has_is_used_without_asking_docker(root: Path) -> None:
-    assert ProducerImage("arm64", root, "no-such-docker").base == PINNED
+    assert ContainerImage("arm64", root, "no-such-docker").base == PINNED
 
 
 def test_the_dockerfile_names_its_base_once_and_every_image_is_built_on_it() -> None:
@@ -55,16 +55,16 @@ def test_the_dockerfile_names_its_base_once_and_every_image_is_built_on_it() -> 
 
 
 def test_a_tag_ignores_files_that_are_not_in_the_image(root: Path) -> None:
-    tag = ProducerImage("arm64", root).tag
+    tag = ContainerImage("arm64", root).tag
     (root / "README.md").write_text("news")
     cache = root / "quotes" / "__pycache__"
     cache.mkdir()
     (cache / "a.pyc").write_bytes(b"1")
-    assert ProducerImage("arm64", root).tag == tag
+    assert ContainerImage("arm64", root).tag == tag
 
 
 def test_an_image_that_the_registry_has_is_named_by_its_digest_and_not_built(root: Path) -> None:
-    image = ProducerImage("arm64", root, "no-such-docker")
+    image = ContainerImage("arm64", root, "no-such-docker")
     registry = FakeRegistry(image.tag)
     reports: list[str] = []
     pushed = f"{REPOSITORY_URI}@{digest_of(image.tag)}"
@@ -75,14 +75,14 @@ def test_an_image_that_the_registry_has_is_named_by_its_digest_and_not_built(roo
 
 @pytest.mark.parametrize("repository", [REPOSITORY_URI, "new"])
 def test_an_image_that_is_still_to_be_built_is_named_by_its_tag(root: Path, repository: str) -> None:
-    image = ProducerImage("arm64", root, "no-such-docker")
+    image = ContainerImage("arm64", root, "no-such-docker")
     assert image.uri(FakeRegistry(), repository) == f"{repository}:{image.tag}"
     assert image.uri(FakeRegistry(error="RepositoryNotFoundException"), repository) == f"{repository}:{image.tag}"
 
 
 def test_a_preview_without_docker_says_that_docker_would_name_the_image(root: Path) -> None:
     (root / DOCKERFILE).write_text("ARG PYTHON_IMAGE=python:3.13-slim\n")
-    uri = ProducerImage("arm64", root, "no-such-docker").uri(FakeRegistry(), REPOSITORY_URI)
+    uri = ContainerImage("arm64", root, "no-such-docker").uri(FakeRegistry(), REPOSITORY_URI)
     assert uri == f"{REPOSITORY_URI}:known-when-docker-is-installed"
 
 
@@ -145,28 +145,28 @@ def test_the_repository_that_ecs_may_pull_from_follows_from_the_uri(image: str, 
 
 def test_without_docker_the_error_says_how_to_name_an_image(root: Path) -> None:
     with pytest.raises(ImageError, match=r"docker is not installed.* name an image that is built already: --image URI"):
-        ProducerImage("arm64", root, "no-such-docker").push(FakeRegistry(), REPOSITORY_URI, lambda _: None)
+        ContainerImage("arm64", root, "no-such-docker").push(FakeRegistry(), REPOSITORY_URI, lambda _: None)
 
 
 def test_a_registry_that_refuses_is_reported(root: Path) -> None:
     with pytest.raises(ImageError, match=r"AWS rejected a request to .*AccessDenied"):
-        ProducerImage("arm64", root).push(FakeRegistry(error="AccessDeniedException"), REPOSITORY_URI, lambda _: None)
+        ContainerImage("arm64", root).push(FakeRegistry(error="AccessDeniedException"), REPOSITORY_URI, lambda _: None)
 
 
-def test_the_tag_covers_everything_that_the_dockerfile_copies() -> None:
+@pytest.mark.parametrize("target", IMAGES)
+def test_the_tag_covers_everything_that_the_dockerfile_copies(target: str) -> None:
     stages = (ROOT / DOCKERFILE).read_text(encoding="utf-8").split("\nFROM ")
-    own = [
-        stage for stage in stages if stage.splitlines()[0].endswith((" AS environment", " AS runtime", " AS producer"))
-    ]
+    names = (" AS environment", " AS runtime", f" AS {target}-environment", f" AS {target}")
+    own = [stage for stage in stages if stage.splitlines()[0].endswith(names)]
     copied = {
         line.split()[1].rstrip("/")
         for stage in own
         for line in stage.splitlines()
         if line.startswith("COPY ") and "--from" not in line
     }
-    assert copied == set(SOURCES) - {DOCKERFILE}
+    assert copied == set(IMAGES[target].sources) - {DOCKERFILE}
 
 
 def test_without_a_checkout_an_image_has_to_be_named(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="--image URI"):
-        ProducerImage("arm64", tmp_path).check_sources()
+        ContainerImage("arm64", tmp_path).check_sources()

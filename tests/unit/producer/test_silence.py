@@ -10,10 +10,11 @@ from pathlib import Path
 
 from producer_service.market_hours import Calendar
 from producer_service.silence import FIRST_POLL, GAP, MAX_NAMED
-from producer_service.sources import Failure, FailureReason, FetchResult, Rejected
+from producer_service.sources import Failure, FetchResult, Rejected
 from tests.fakes.producer_bench import RECORDED, Bench, FakeSource, calendar, group
 from tests.support.quotes import OPEN, make_quote
 from watchlist.groups import WatchGroup
+from yahoo_requests.errors import FailureReason
 
 MINUTE = timedelta(minutes=1)
 ANSWERED = FetchResult(quotes=(make_quote(),), complete_to=OPEN)

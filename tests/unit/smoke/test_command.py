@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 import smoke.cli as command
-from deployment.image import ProducerImage
+from deployment.image import ContainerImage
 from smoke import preflight
 from smoke.plan import DESTROY, STEPS
 from smoke.preflight import obstacles
@@ -137,7 +137,7 @@ def test_a_denied_call_is_a_warning_and_an_unsupported_one_is_not(
 
 
 def test_without_docker_and_image_the_test_does_not_begin(tmp_path: Path) -> None:
-    (obstacle,) = obstacles([], stage="dev", keep=False, image=ProducerImage("arm64", docker=str(tmp_path / "none")))
+    (obstacle,) = obstacles([], stage="dev", keep=False, image=ContainerImage("arm64", docker=str(tmp_path / "none")))
     assert obstacle.startswith("docker is not installed")
 
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer_service.sources import FailureReason
-from producer_service.sources.breaker import PollOutcome
 from producer_service.sources.yahoo.batch_policy import REFUSALS, BatchPolicy, poll_outcome
+from yahoo_requests.breaker import PollOutcome
+from yahoo_requests.errors import FailureReason
 
 REASONS: tuple[FailureReason, ...] = get_args(FailureReason)
 

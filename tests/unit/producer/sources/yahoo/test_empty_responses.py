@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from producer_service.sources.breaker import BreakerPolicy
 from producer_service.sources.yahoo.empty_responses import REFERENCE, LastAnswers, with_reference
-from producer_service.sources.yahoo.session import HttpResponse
 from producer_service.sources.yahoo.source import MAX_BATCH, YahooSource
 from tests.support.sizes import sized
+from yahoo_requests.breaker import BreakerPolicy
+from yahoo_requests.session import HttpResponse
 
 NOW = datetime(2026, 11, 23, 15, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -10,17 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from producer_service.sources import FailureReason
-from producer_service.sources.yahoo.json_values import MalformedResponse
 from producer_service.sources.yahoo.parsing import (
     EXTENDED_FIELDS,
     FIELDS,
-    failure_reason,
     parse,
     requested_fields,
 )
 from quotes import Quote
 from tests.support.sizes import sized
+from yahoo_requests.json_values import MalformedResponse
 
 RECEIVED = datetime(2026, 11, 23, 15, 0, 1, tzinfo=UTC)
 EVENT = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
@@ -352,25 +350,6 @@ def test_recorded_prices_of_extended_hours_agree_with_the_recorded_change(record
 def test_a_body_without_a_list_of_quotes_is_malformed(response: bytes, reason: str) -> None:
     with pytest.raises(MalformedResponse, match=reason):
         parse(response, ["OCDO.L"], RECEIVED)
-
-
-@pytest.mark.parametrize(
-    ("status", "reason"),
-    [
-        (200, None),
-        (429, "rate_limited"),
-        (999, "rate_limited"),
-        (401, "unauthorized"),
-        (403, "unauthorized"),
-        (500, "server_error"),
-        (503, "server_error"),
-        (404, "malformed"),
-        (422, "malformed"),
-        (302, "malformed"),
-    ],
-)
-def test_each_status_has_a_failure_reason(status: int, reason: FailureReason | None) -> None:
-    assert failure_reason(status) == reason
 
 
 json_values = st.recursive(

@@ -9,10 +9,10 @@ import pytest
 
 from producer_service.sources import FetchResult
 from producer_service.sources.yahoo.action_schedule import ActionSchedule
-from producer_service.sources.yahoo.errors import SourceError
 from producer_service.sources.yahoo.inactive_symbols import InactiveSymbols
-from producer_service.sources.yahoo.session import HttpResponse
 from producer_service.sources.yahoo.source import MAX_BATCH, MAX_IN_FLIGHT, MAX_STALENESS, YahooSource
+from yahoo_requests.errors import SourceError
+from yahoo_requests.session import HttpResponse
 
 NOW = datetime(2026, 11, 23, 15, 0, 0, 123456, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

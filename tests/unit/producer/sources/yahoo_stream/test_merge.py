@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from producer_service.deduplication import Accepted, SymbolHistory, deduplicate
 from producer_service.sources.yahoo_stream.merge import CONTINUES, Merge
-from producer_service.sources.yahoo_stream.single_precision import is_same, shortest
 from producer_service.sources.yahoo_stream.trades import MarketSession, Trade
 from quotes import ROLLING_DAY, Quote
 from tests.support.quotes import OPEN
 from tests.support.sizes import sized
+from yahoo_requests.single_precision import is_same, shortest
 
 SYMBOL = "BRK-A"
 

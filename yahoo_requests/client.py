@@ -14,12 +14,10 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
 
-from producer_service.errors import ConfigurationError
-from producer_service.private_files import make_directory
-from producer_service.sources.yahoo import actions
-from producer_service.sources.yahoo.crumbs import Crumbs
-from producer_service.sources.yahoo.request_limiter import RequestLimiter
-from producer_service.sources.yahoo.session import CHART_URL, QUOTE_URL, HttpResponse, open_session
+from yahoo_requests import actions
+from yahoo_requests.crumbs import Crumbs
+from yahoo_requests.request_limiter import RequestLimiter
+from yahoo_requests.session import CHART_URL, QUOTE_URL, HttpResponse, open_session
 
 
 class QuoteClient(Protocol):
@@ -47,9 +45,9 @@ class QuoteClient(Protocol):
 class YfinanceClient:
     """The real client. yfinance's caches are global to the process, so use one client at a time.
 
-    `cache_directory` keeps the cookie from one start to the next. It must belong to this process alone. None means a
-    private temporary directory, which `close` removes. Raises `ConfigurationError` if the directory is not writable:
-    yfinance would silently request a cookie before every other request.
+    `cache_directory` keeps the cookie from one start to the next. It must belong to this process alone, and it must be
+    writable: otherwise yfinance would silently request a cookie before every other request. None means a private
+    temporary directory, which `close` removes.
 
     - Every request passes the limiter.
     - A crumb that Yahoo refuses is renewed once, however many batches are refused. A second refusal blocks the limiter.
@@ -60,7 +58,6 @@ class YfinanceClient:
         if cache_directory is None:
             self._temporary = tempfile.TemporaryDirectory(prefix="stockstream-yfinance-", ignore_cleanup_errors=True)
             cache_directory = Path(self._temporary.name)
-        _check_writable(cache_directory)
         self._limiter = limiter
         self._fields = ",".join(fields)
         import yfinance  # noqa: PLC0415  (see `Crumbs`)
@@ -122,14 +119,3 @@ class YfinanceClient:
 def _is_crumb_refused(response: HttpResponse) -> bool:
     """Whether Yahoo refuses the crumb or its cookie. A redirect leads to the consent pages."""
     return response.status == 401 or 300 <= response.status < 400  # noqa: PLR2004  (defined by HTTP)
-
-
-def _check_writable(directory: Path) -> None:
-    try:
-        make_directory(directory)
-        with tempfile.TemporaryFile(dir=directory):
-            pass
-    except OSError as error:
-        raise ConfigurationError(
-            [f"{directory}: yfinance cannot keep its caches there: {error.strerror}; name a writable directory"]
-        ) from error

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer_service.sources.yahoo_stream.single_precision import is_same, shortest
+from yahoo_requests.single_precision import is_same, shortest
 
 
 def single(value: float) -> float:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from producer_service.errors import ConfigurationError
-
 
 class TokenBucket:
     """A bucket of up to `burst` tokens. It starts full and gains `per_second` tokens a second. Not thread-safe.
 
     In any span of t seconds at most `burst + per_second * t` tokens are taken. Times are monotonic seconds. A time
-    earlier than a previous one counts as the previous one. Raises `ConfigurationError` for a rate or burst that would
-    never let a request through.
+    earlier than a previous one counts as the previous one. Raises `ValueError` for a rate or burst that would never
+    let a request through.
     """
 
     def __init__(self, per_second: float, burst: int) -> None:
         if not per_second > 0 or burst < 1:
-            raise ConfigurationError(
-                [f"{per_second} requests a second with bursts of {burst} let no request through: both must be positive"]
+            raise ValueError(
+                f"{per_second} requests a second with bursts of {burst} let no request through: both must be positive"
             )
         self._per_second = per_second
         self._burst = burst

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer_service.sources.breaker import JITTER, Breaker, BreakerPolicy, PollOutcome
+from yahoo_requests.breaker import JITTER, Breaker, BreakerPolicy, PollOutcome
 
 NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -6,9 +6,14 @@ import threading
 import time
 from collections.abc import Callable
 
-from producer_service.sources import FailureReason
-from producer_service.sources.token_bucket import TokenBucket
-from producer_service.sources.yahoo.errors import SourceError
+from yahoo_requests.errors import FailureReason, SourceError
+from yahoo_requests.token_bucket import TokenBucket
+
+REQUESTS_PER_SECOND = 2.0
+"""The producer's average rate of requests for quotes: enough for 1,000 symbols every 10 seconds. Yahoo does not publish
+its limit."""
+TIMEOUT_SECONDS = 5.0
+"""The longest that a request for quotes may take."""
 
 
 class RequestLimiter:

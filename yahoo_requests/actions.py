@@ -15,16 +15,10 @@ from typing import Any
 
 import msgspec
 
-from producer_service.sources import Rejected
-from producer_service.sources.yahoo.json_values import (
-    MalformedResponse,
-    document,
-    is_number,
-    optional_label,
-    time_of,
-)
-from producer_service.sources.yahoo.parsing import SOURCE
 from quotes import MAX_CLOCK_SKEW, Action, Invalid, price
+from yahoo_requests import SOURCE
+from yahoo_requests.chart_body import chart_of
+from yahoo_requests.json_values import MalformedResponse, is_number, optional_label, time_of
 
 PARAMETERS = {"range": "5d", "interval": "1d", "events": "div,split"}
 """Five trading days, so that a request or two may fail. Each symbol is asked on each of them."""
@@ -39,7 +33,8 @@ class ParsedActions(msgspec.Struct, frozen=True):
 
     actions: tuple[Action, ...]
     """In the order of their times. No two of them have the same identity."""
-    rejected: tuple[Rejected, ...]
+    rejected: tuple[str, ...]
+    """Why each action was rejected that is in a form that no action may have."""
     ask_again_at: datetime | None = None
     """When the first action takes effect that was rejected because it is in the future."""
 
@@ -47,18 +42,29 @@ class ParsedActions(msgspec.Struct, frozen=True):
 def parse_actions(body: bytes, symbol: str, received: datetime) -> ParsedActions:
     """The actions of a symbol. `received` is aware UTC in whole milliseconds.
 
+    Raises `MalformedResponse` and nothing else, whatever the bytes.
+    """
+    return actions_of(chart_of(body, symbol), symbol, received, oldest=received - MAX_AGE)
+
+
+def actions_of(chart: Mapping[str, Any], symbol: str, received: datetime, *, oldest: datetime) -> ParsedActions:
+    """The actions that a chart declares, from the time `oldest` on. `received` is aware UTC in whole milliseconds.
+
     An action is rejected if a value of it is missing or unusable, if it takes effect in the future, or if it is the
-    second of its kind at the same time. Raises `MalformedResponse` and nothing else, whatever the bytes.
+    second of its kind at the same time. Raises `MalformedResponse` if the events are no object.
     """
     found: dict[tuple[str, datetime], Action] = {}
-    rejected: list[Rejected] = []
+    rejected: list[str] = []
     future: list[datetime] = []
-    events, currency = _events(body, symbol)
+    events = chart.get("events") or {}
+    if not isinstance(events, dict):
+        raise MalformedResponse(f"the events {events!r:.40} are not an object")
+    currency = chart["meta"].get("currency")
     for kind, declared in _declared(events):
         try:
             event = _object(declared)
             time = time_of("date", event.get("date"))
-            if time < received - MAX_AGE:
+            if time < oldest:
                 continue
             if time - received > MAX_CLOCK_SKEW:
                 future.append(time)
@@ -66,7 +72,7 @@ def parse_actions(body: bytes, symbol: str, received: datetime) -> ParsedActions
             action = _split(event, common) if kind == "split" else _dividend(event, common, currency)
             _check_new(action, found, received)
         except Invalid as error:
-            rejected.append(Rejected(symbol, f"{kind}: {error}"))
+            rejected.append(f"{kind}: {error}")
         else:
             found[kind, time] = action
     actions = sorted(found.values(), key=lambda action: action.event_time)
@@ -92,23 +98,6 @@ def _check_new(action: Action, found: Container[tuple[str, datetime]], received:
         raise Invalid("date", f"{action.event_time} is in the future")
     if (action.action, action.event_time) in found:
         raise Invalid("date", f"{action.event_time} is that of another {action.action}")
-
-
-def _events(body: bytes, symbol: str) -> tuple[Mapping[str, Any], object]:
-    """The events of a chart, and the currency of its prices."""
-    match document(body):
-        case {"chart": {"result": [{"meta": {"symbol": str(named), **meta}, **result}]}} if (
-            named.upper() == symbol.upper()
-        ):
-            events = result.get("events") or {}
-            if isinstance(events, dict):
-                return events, meta.get("currency")
-            raise MalformedResponse(f"the events {events!r:.40} are not an object")
-        case {"chart": {"error": {"code": code, "description": description}}} | {
-            "finance": {"error": {"code": code, "description": description}}
-        }:
-            raise MalformedResponse(f"{code}: {description}")
-    raise MalformedResponse(f"the body has no chart of {symbol}")
 
 
 def _split(event: Mapping[str, Any], common: Mapping[str, Any]) -> Action:

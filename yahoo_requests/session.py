@@ -11,9 +11,8 @@ from typing import Any
 
 import msgspec
 
-from producer_service.sources.yahoo.errors import SourceError
-from producer_service.sources.yahoo.parsing import failure_reason
-from producer_service.sources.yahoo.request_limiter import RequestLimiter
+from yahoo_requests.errors import SourceError, failure_reason
+from yahoo_requests.request_limiter import RequestLimiter
 
 QUOTE_URL = "https://query1.finance.yahoo.com/v7/finance/quote"
 CHART_URL = "https://query1.finance.yahoo.com/v8/finance/chart/"
@@ -34,12 +33,13 @@ class HttpResponse(msgspec.Struct, frozen=True):
     body: bytes
 
 
-def open_session(limiter: RequestLimiter) -> Any:
+def open_session(limiter: RequestLimiter, *, charts_are_counted: bool = False) -> Any:
     """A session of curl_cffi that looks like Chrome, as yfinance's own does. Safe to use from several threads.
 
     Its requests raise `SourceError` and nothing else: for a response that did not come, for a refusal, and for a crumb
     or a consent page with a status other than 200. After a refusal the limiter lets no more requests of the poll
-    through. Other responses are returned, whatever their status: a cookie comes with a 404.
+    through. Other responses are returned, whatever their status: a cookie comes with a 404. Requests for charts need no
+    token of the limiter, unless they are counted: the producer limits them elsewhere.
     """
     from curl_cffi import CurlOpt  # noqa: PLC0415  (importing it takes most of a second, and only this source needs it)
     from curl_cffi.requests import Session  # noqa: PLC0415
@@ -47,7 +47,7 @@ def open_session(limiter: RequestLimiter) -> Any:
     class LimitedSession(Session[Any]):
         def request(self, method: Any, url: str, **options: Any) -> Any:  # type: ignore[override]
             is_crumb = url.endswith(_CRUMB_PATH)
-            options["timeout"] = limiter.acquire(counted=not url.startswith(CHART_URL))
+            options["timeout"] = limiter.acquire(counted=charts_are_counted or not url.startswith(CHART_URL))
             if is_crumb:
                 options["allow_redirects"] = False  # wherever they lead, there is no crumb
             try:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import structlog
 
-from producer_service.sources.yahoo.errors import SourceError
+from yahoo_requests.errors import SourceError
 
 COOKIE_FILE = "cookies.db"
 MAX_CRUMB = 64

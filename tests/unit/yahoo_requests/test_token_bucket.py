@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer_service.errors import ConfigurationError
-from producer_service.sources.token_bucket import TokenBucket
+from yahoo_requests.token_bucket import TokenBucket
 
 
 def test_a_burst_passes_and_the_next_request_waits_for_its_token() -> None:
@@ -27,7 +26,7 @@ def test_a_long_rest_fills_it_no_further_than_the_burst() -> None:
 
 @pytest.mark.parametrize(("per_second", "burst"), [(0, 1), (-1, 1), (float("nan"), 1), (1, 0)])
 def test_rejects_a_bucket_that_would_let_nothing_through(per_second: float, burst: int) -> None:
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(ValueError, match="let no request through"):
         TokenBucket(per_second, burst)
 
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from producer_service.sources.token_bucket import TokenBucket
-from producer_service.sources.yahoo.errors import SourceError
-from producer_service.sources.yahoo.request_limiter import RequestLimiter
+from yahoo_requests.errors import SourceError
+from yahoo_requests.request_limiter import RequestLimiter
+from yahoo_requests.token_bucket import TokenBucket
 
 
 class FakeTime(threading.Condition):

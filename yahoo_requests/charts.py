@@ -1,0 +1,245 @@
+"""Turns a response of Yahoo's v8 chart endpoint into bars and corporate actions. Pure.
+
+Yahoo documents neither the endpoint nor its faults. A chart holds columns of equal length, and its events beside them:
+
+    {"chart": {"result": [{"meta": {"symbol": "AAPL", "currency": "USD", "dataGranularity": "1m", ...},
+                           "timestamp": [1795444200, ...], "events": {...},
+                           "indicators": {"quote": [{"open": [271.489990234375, ...], "close": [...], ...}]}}]}}
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from itertools import pairwise, takewhile
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from quotes import Action, Invalid, price
+from yahoo_requests.actions import actions_of
+from yahoo_requests.chart_body import ChartError, chart_of
+from yahoo_requests.chart_rows import Resolution, Row, rows_of
+from yahoo_requests.json_values import MalformedResponse, optional_label, time_of
+from yahoo_requests.open_time import OpenTime, Session
+from yahoo_requests.single_precision import unsplit
+
+
+class ChartLimit(NamedTuple):
+    """How much history Yahoo gives."""
+
+    kept: timedelta
+    """How long it keeps the bars."""
+    per_request: timedelta
+    """The longest window of a request."""
+
+
+LIMITS: Mapping[Resolution, ChartLimit | None] = {
+    "1m": ChartLimit(timedelta(days=30), timedelta(days=7)),
+    "5m": ChartLimit(timedelta(days=60), timedelta(days=60)),
+    "1h": ChartLimit(timedelta(days=730), timedelta(days=730)),
+    "1d": None,
+}
+"""The limit of each resolution, or None. Yahoo's errors name them: "The requested range must be within the last 30
+days", "Only 8 days worth of 1m granularity data are allowed to be fetched per request". Seven are always allowed."""
+
+SETTLED = timedelta(minutes=30)
+"""This long after its end a bar no longer changes. The longest delay of an exchange is 20 minutes."""
+USUAL_GAP = timedelta(minutes=15)
+"""A shorter time without rows is usual at the end of a session, whatever the symbol."""
+
+_SYNONYMS = {"60m": "1h"}
+"""Names of resolutions that Yahoo uses beside ours."""
+_NOT_FOUND, _NO_DATA = "Not Found", "Bad Request"
+
+
+class ChartWindow(NamedTuple):
+    """What a chart was requested for."""
+
+    start: datetime
+    end: datetime
+    """Aware UTC. A bar that begins at this time is not part of it."""
+    sessions: tuple[Session, ...] = ()
+    """The sessions of the exchange, in any order and with breaks left out. Empty if they are not known: then no row is
+    outside of them, and an answer without an error is taken to be whole."""
+
+
+class ChartBar(NamedTuple):
+    """A bar of a chart."""
+
+    start: datetime
+    """Aware UTC. A day begins at midnight of the exchange. An hour begins at the open of its session or at a full hour
+    after it, such as 9:30 in New York: Yahoo has no others."""
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: int | None
+    """None if Yahoo does not know it."""
+
+
+class ParsedChart(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of a chart."""
+
+    bars: tuple[ChartBar, ...] = ()
+    """In the order of time, all of them finished. Prices and volumes are those of the time: they are not adjusted."""
+    actions: tuple[Action, ...] = ()
+    """The splits and dividends that the chart declares, in the order of time."""
+    complete_to: datetime
+    """The chart says everything about the window up to this time: where it has no bar, nothing was traded. It is the
+    start of the window if the chart says nothing, and its end if it was answered as a whole."""
+    currency: str | None = None
+    timezone: str | None = None
+    """The time zone of the exchange, such as `America/New_York`."""
+    is_known: bool = True
+    """False if Yahoo says that it has no such symbol. It says so of others too while it is out of order."""
+    problems: tuple[str, ...] = ()
+    """What is wrong with the chart, for people."""
+
+
+def parse_chart(
+    body: bytes,
+    symbol: str,
+    resolution: Resolution,
+    window: ChartWindow,
+    fetched_at: datetime,
+    *,
+    splits: Sequence[Action] = (),
+    currency: str | None = None,
+) -> ParsedChart:
+    """The bars and actions of a chart that was requested with `events=div,split`. Times are aware UTC in milliseconds.
+
+    - Yahoo's prices are adjusted for all splits up to the present. Those that the chart declares, and the `splits` that
+      are known from elsewhere, are undone in the bars before them. A daily chart that reaches from the window to the
+      present knows all of them. Actions of other kinds among `splits` are ignored.
+    - A bar that may still change is left out, and so is the row of the present moment that Yahoo appends.
+    - The closing auction's row, which begins at the end of a session, is a bar like others (yfinance #2806).
+    - Rows outside the window or the sessions are left out.
+    - An answer that ends early is complete up to its last row: see `complete_to`.
+
+    Raises `MalformedResponse` for a body that is no such chart, and nothing else: an HTML page, half a document, an
+    error, a chart of another symbol, of another resolution, or in another currency than the one that is named here.
+    """
+    try:
+        chart = chart_of(body, symbol)
+    except ChartError as error:
+        if error.code == _NOT_FOUND:
+            return ParsedChart(complete_to=window.start, is_known=False, problems=(str(error),))
+        if error.code == _NO_DATA and "doesn't exist" in str(error):
+            return ParsedChart(complete_to=min(window.end, fetched_at - SETTLED), problems=(str(error),))
+        raise
+    meta = chart["meta"]
+    zone = _zone(meta)
+    _check(meta, resolution, currency)
+    problems: Counter[str] = Counter()
+    declared = actions_of(chart, symbol, fetched_at, oldest=datetime.min.replace(tzinfo=fetched_at.tzinfo))
+    problems.update(declared.rejected)
+    open_time = OpenTime(window.sessions)
+    rows = [*_wanted(rows_of(chart, resolution, zone, problems), window, open_time, problems)]
+    last_trade = _last_trade(meta)
+    settled = [*takewhile(lambda row: _is_settled(row, last_trade, fetched_at), rows)]
+    complete_to = _complete_to(settled, window, open_time, last_trade, fetched_at)
+    if len(settled) < len(rows):
+        complete_to = min(complete_to, rows[len(settled)].start)
+    ratios = _ratios((*declared.actions, *splits), fetched_at)
+    return ParsedChart(
+        bars=tuple(_bars(settled, ratios, problems)),
+        actions=declared.actions,
+        complete_to=complete_to,
+        currency=optional_label(meta.get("currency")),
+        timezone=zone.key,
+        problems=tuple(f"{problem} ({count}x)" if count > 1 else problem for problem, count in problems.items()),
+    )
+
+
+def _zone(meta: Mapping[str, Any]) -> ZoneInfo:
+    name = meta.get("exchangeTimezoneName")
+    try:
+        return ZoneInfo(str(name))
+    except (KeyError, ValueError, OSError) as error:
+        raise MalformedResponse(f"{name!r:.40} is not a time zone") from error
+
+
+def _check(meta: Mapping[str, Any], resolution: Resolution, currency: str | None) -> None:
+    granularity = str(meta.get("dataGranularity"))
+    if _SYNONYMS.get(granularity, granularity) != resolution:
+        raise MalformedResponse(f"the chart has bars of {granularity:.20}, not of {resolution}")
+    if currency is not None and meta.get("currency") != currency:
+        raise MalformedResponse(f"the chart is in {meta.get('currency')!r:.20}, not in {currency}")
+
+
+def _last_trade(meta: Mapping[str, Any]) -> datetime | None:
+    """The time of the last trade that Yahoo knows."""
+    try:
+        return time_of("", meta.get("regularMarketTime"))
+    except Invalid:
+        return None
+
+
+def _wanted(rows: Iterable[Row], window: ChartWindow, open_time: OpenTime, problems: Counter[str]) -> Iterable[Row]:
+    for row in rows:
+        if not window.start <= row.start < window.end:
+            problems["a row outside the window"] += 1
+        elif open_time and not open_time.touches(row.start, row.end):
+            problems["a row outside the sessions"] += 1
+        else:
+            yield row
+
+
+def _is_settled(row: Row, last_trade: datetime | None, fetched_at: datetime) -> bool:
+    """Whether a row is finished: it ended long ago, or Yahoo knows of a later trade."""
+    return row.end + SETTLED <= fetched_at or (last_trade is not None and row.end <= last_trade)
+
+
+def _complete_to(
+    rows: Sequence[Row], window: ChartWindow, open_time: OpenTime, last_trade: datetime | None, fetched_at: datetime
+) -> datetime:
+    """How far an answer with these rows says everything, also of the times without a trade.
+
+    It ends early if after its last row the exchange is open for longer than it ever is between two of its rows.
+    """
+    settled_to = max(window.start, min(window.end, fetched_at - SETTLED))
+    if not rows:
+        is_idle = last_trade is not None and last_trade < window.start
+        return settled_to if is_idle or not open_time.between(window.start, settled_to) else window.start
+    covered_to = min(rows[-1].end, window.end)
+    gaps = (open_time.between(one.end, other.start) for one, other in pairwise(rows))
+    if open_time.between(covered_to, settled_to) > max(USUAL_GAP, max(gaps, default=USUAL_GAP)):
+        return covered_to
+    return max(covered_to, settled_to)
+
+
+class _Split(NamedTuple):
+    time: datetime
+    ratio: Fraction
+
+
+def _ratios(actions: Iterable[Action], fetched_at: datetime) -> list[_Split]:
+    """The splits in force, newest first, each with the ratio of all of them from it on."""
+    found = {
+        action.event_time: Fraction(action.numerator, action.denominator)
+        for action in actions
+        if action.numerator and action.denominator and action.event_time <= fetched_at
+    }
+    ratio, splits = Fraction(1), []
+    for time in sorted(found, reverse=True):
+        ratio *= found[time]
+        splits.append(_Split(time, ratio))
+    return splits
+
+
+def _bars(rows: Iterable[Row], splits: Sequence[_Split], problems: Counter[str]) -> Iterable[ChartBar]:
+    for row in rows:
+        if row.prices is None:
+            continue
+        ratio = next((split.ratio for split in reversed(splits) if row.end <= split.time), Fraction(1))
+        try:
+            first, high, low, close = (price(unsplit(number, ratio)) for number in row.prices)
+        except Invalid as error:
+            problems[str(error)] += 1
+            continue
+        yield ChartBar(row.start, first, high, low, close, None if row.volume is None else round(row.volume / ratio))
