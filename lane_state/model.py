@@ -243,6 +243,12 @@ class LaneState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """When Kinesis received the last record that was folded in. None if an earlier release wrote the state."""
     counts: tuple[DayCounts, ...] = ()
     """The counts of the last days, newest last (`processor_lambda.day_counts`)."""
+    edits: int = 0
+    """How many commits came from an operator's command, which changes indicators and keeps the position.
+
+    A commit is stored only if both the position and this number are still those that were read. An earlier release
+    does not know the number and drops it.
+    """
 
     @property
     def last_entry(self) -> int:

@@ -12,7 +12,16 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 from configuration import ConfigurationError
 from operations import demo_stage, outputs
@@ -119,13 +128,27 @@ def say_rebuilds(hints: RebuildHints, now: datetime, target: str) -> None:
         say(f"bars that were closed before did not change; an hour after their minutes, correct them: {command}")
 
 
+class _RateColumn(ProgressColumn):
+    """How many parts are done in a second."""
+
+    def render(self, task: Task) -> Text:
+        return Text("" if task.speed is None else f"{task.speed:.2g} a second")
+
+
 @contextmanager
-def progress(step: str, total: int | None) -> Iterator[Callable[[int], None]]:
+def progress(step: str, total: int | None, *, shows_rate: bool = False) -> Iterator[Callable[[int], None]]:
     """Show a progress bar on stderr. Call the function that it yields with the number of newly done parts.
 
-    `total` is the number of parts, or None if it is unknown.
+    `total` is the number of parts, or None if it is unknown. With `shows_rate`, it also shows the parts a second.
     """
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    rate = (_RateColumn(),) if shows_rate else ()
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        *rate,
+        TimeRemainingColumn(),
+    )
     # With redirection, rich would write to stderr what is printed to stdout meanwhile.
     with Progress(
         *columns,

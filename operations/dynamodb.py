@@ -60,19 +60,20 @@ class DynamoBarTable(DynamoTable):
 
     def before(self, symbol: str, minute: datetime, count: int) -> list[Row]:
         """See `ports.BarTable`. It reads one page of at most 1 MB, which holds the 1,000 rows that `rebuild` needs."""
-        query = self._query(symbol, bar_keys(ONE_MINUTE, None, minute))
+        query = self.query(symbol, bar_keys(ONE_MINUTE, None, minute))
         with translated_errors(f"table {self._name}"):
             answer = self._client.query(**query, ScanIndexForward=False, Limit=count)
-        return [_row(item) for item in reversed(answer["Items"])]
+        return [row_of(item) for item in reversed(answer["Items"])]
 
     def between(self, symbol: str, start: datetime, end: datetime) -> list[Row]:
         """See `ports.BarTable`."""
-        query = self._query(symbol, bar_keys(ONE_MINUTE, start, end))
+        query = self.query(symbol, bar_keys(ONE_MINUTE, start, end))
         with translated_errors(f"table {self._name}"):
             pages = self._client.get_paginator("query").paginate(**query)
-            return [_row(item) for page in pages for item in page["Items"]]
+            return [row_of(item) for page in pages for item in page["Items"]]
 
-    def _query(self, symbol: str, keys: KeyRange) -> dict[str, Any]:
+    def query(self, symbol: str, keys: KeyRange) -> dict[str, Any]:
+        """The consistent query for the rows of a symbol with some keys."""
         return {
             "TableName": self._name,
             "ConsistentRead": True,
@@ -86,5 +87,6 @@ class DynamoBarTable(DynamoTable):
         }
 
 
-def _row(item: Mapping[str, Any]) -> Row:
+def row_of(item: Mapping[str, Any]) -> Row:
+    """The row in an item, as the SDK returns it."""
     return {name: _deserialize(value) for name, value in item.items()}

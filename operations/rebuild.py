@@ -159,7 +159,7 @@ class Rebuilder:
         state = before.symbols.get(symbol)
         if state is None or state.split is None or not state.split.is_applied:
             return warm
-        return warmed_up(self._bars.before(symbol, start, WARMUP_BARS), state.split)
+        return warmed_up(self._bars.before(symbol, start, WARMUP_BARS), [state.split])
 
     def _read(
         self,

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from botocore.exceptions import ClientError
 
 from configuration import WATCHLIST_KEY, ConfigurationObject
 from operations import watchlist_edit
-from operations.aws import client, translated_errors
+from operations.aws import client
 from operations.command_line import (
     DEFAULT_PREFIX,
     DEFAULT_STAGE,
@@ -28,6 +27,7 @@ from operations.command_line import (
 )
 from operations.errors import WrongUsage
 from operations.outputs import required
+from operations.producer_stack import producer_parameters
 from operations.watchlist_place import FilePlace, ObjectPlace, Watchlist, WatchlistPlace
 from quotes import MAX_LANES
 from terminal.output import echo
@@ -189,16 +189,7 @@ def _lanes(file: Path | None, prefix: str, stage: str, outputs_file: Path | None
     """The lanes of the producer that is deployed beside the stage. A file, a demo and compose have the default."""
     if file is not None or outputs_file is not None:
         return DEFAULT_LANES
-    name = f"{prefix}-{stage}-producer"
-    with translated_errors(f"stack {name}"):
-        try:
-            stack = client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
-        except ClientError as error:
-            if "does not exist" in str(error):
-                return DEFAULT_LANES
-            raise
-    values = {each["ParameterKey"]: each.get("ParameterValue", "") for each in stack.get("Parameters", ())}
-    return int(values.get("Lanes") or DEFAULT_LANES)
+    return int(producer_parameters(prefix, stage).get("Lanes") or DEFAULT_LANES)
 
 
 def _required(place: WatchlistPlace) -> Watchlist:

@@ -14,7 +14,7 @@ class SettingsError(ProcessorError):
 
 
 class CommitConflict(ProcessorError):
-    """Another invocation committed this lane, or stored its checkpoint, after it was read. Read it again."""
+    """Somebody else committed this lane, or stored its checkpoint, after it was read. Read it again."""
 
 
 class PermanentFailure(ProcessorError):

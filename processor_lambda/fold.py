@@ -136,7 +136,7 @@ class _LaneFold:
         self._splits = dict(state.splits)
         self._published = state.last_number
         self._indicators = dict(state.indicators)
-        self._checkpoint, self._log = state.checkpoint, state.log
+        self._checkpoint, self._log, self._edits = state.checkpoint, state.log, state.edits
         self._closed: list[LogEntry] = []
 
     def state(self, position: Position) -> LaneState:
@@ -155,6 +155,7 @@ class _LaneFold:
             indicators=self._indicators,
             checkpoint=self._checkpoint,
             log=None if self._log is None else (*self._log, *self._closed),
+            edits=self._edits,
         )
 
     def take(self, positioned: PositionedLine) -> None:

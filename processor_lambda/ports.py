@@ -124,9 +124,9 @@ class StateTable(Protocol):
         """
 
     def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
-        """Store a lane's state if the stored position is still that of `read`. Raises `CommitConflict` otherwise.
+        """Store a lane's state if position and edits of the stored one are still those of `read`.
 
-        Returns the size of the stored state in bytes.
+        Raises `CommitConflict` otherwise. Returns the size of the stored state in bytes.
         """
 
     def write_checkpoint(self, lane: str, checkpoint: Checkpoint, replaced: int) -> int:

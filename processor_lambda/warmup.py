@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from bars.keys import start_of
-from indicators import Indicators
+from indicators import MAX_DIVISOR, Indicators
 from lane_state import LaneState, Split
 from processor_lambda.fold import MAX_SYMBOLS, PositionedLine
 from processor_lambda.rows import Row
@@ -35,16 +35,23 @@ def first_minutes(state: LaneState, lines: Iterable[PositionedLine]) -> dict[str
     return minutes
 
 
-def warmed_up(rows: Sequence[Row], split: Split | None = None) -> Indicators:
-    """The indicators after some rows of the bars table, oldest first.
+def warmed_up(rows: Sequence[Row], splits: Sequence[Split] = ()) -> Indicators:
+    """The indicators after some rows of the bars table, oldest first, in the shares after the `splits`.
 
-    Rows before `split` are in old shares, and count in new ones. Any other split between them counts as a price move.
+    Rows before a split are in old shares. Any other split between the rows counts as a price move.
     """
     indicators = Indicators()
+    due = sorted(splits, key=lambda split: split.time)
     for row in rows:
-        minute, close, volume = start_of(str(row["key"])), float(row["close"]), row.get("volume")
-        shares = 1.0 if split is None or minute >= split.time else split.new / split.old
-        indicators = indicators.advanced(
-            minute, close / shares, None if volume is None else int(int(volume) * shares + 0.5)
-        )
+        minute, volume = start_of(str(row["key"])), row.get("volume")
+        while due and due[0].time <= minute:
+            indicators = _in_new_shares(indicators, due.pop(0))
+        indicators = indicators.advanced(minute, float(row["close"]), None if volume is None else int(volume))
+    for split in due:
+        indicators = _in_new_shares(indicators, split)
     return indicators
+
+
+def _in_new_shares(indicators: Indicators, split: Split) -> Indicators:
+    ratio = split.new / split.old
+    return indicators.rescaled(ratio) if 1 / MAX_DIVISOR <= ratio <= MAX_DIVISOR else Indicators()

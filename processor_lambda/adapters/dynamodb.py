@@ -191,10 +191,22 @@ class DynamoStateTable:
             "last_sequence": _Text(str(state.position)),
             "state": _Bytes(packed),
         }
+        if state.edits:
+            item["edits"] = _Number(str(state.edits))
         if read.position == START:
             is_stored = self._put(item, "attribute_not_exists(lane)")
+        elif read.edits == 0:
+            is_stored = self._put(
+                item,
+                "last_sequence = :read AND attribute_not_exists(edits)",
+                {":read": _Text(str(read.position))},
+            )
         else:
-            is_stored = self._put(item, "last_sequence = :read", {":read": _Text(str(read.position))})
+            is_stored = self._put(
+                item,
+                "last_sequence = :read AND edits = :edits",
+                {":read": _Text(str(read.position)), ":edits": _Number(str(read.edits))},
+            )
         if not is_stored:
             raise CommitConflict(lane)
         return len(packed)

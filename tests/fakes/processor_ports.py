@@ -120,14 +120,17 @@ class MemoryStateTable:
     def read(self, lanes: Collection[str]) -> dict[str, Stored]:
         """See `ports.StateTable`."""
         self._world.fault("states.read")
-        return {
-            lane: Stored(self._state(lane), self._world.marks.get(lane, 0), self._checkpoint(lane)) for lane in lanes
-        }
+        return {lane: self.stored(lane) for lane in lanes}
+
+    def stored(self, lane: str) -> Stored:
+        """What is stored of a lane. Unlike a read, it is no call."""
+        return Stored(self._state(lane), self._world.marks.get(lane, 0), self._checkpoint(lane))
 
     def commit(self, lane: str, state: LaneState, read: LaneState) -> int:
         """See `ports.StateTable`."""
         self._world.fault("states.commit")
-        if self._state(lane).position != read.position:
+        stored = self._state(lane)
+        if (stored.position, stored.edits) != (read.position, read.edits):
             raise CommitConflict(lane)
         self._world.states[lane] = pack(state)
         self._world.fault("states.commit done")

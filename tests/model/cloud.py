@@ -64,7 +64,8 @@ CHANGED_RULES = Rules(
 """Other rules: some are new, some are gone, and some of the same name raise other alerts."""
 
 
-def _old_bar(symbol: str, minute: int) -> Row:
+def old_bar(symbol: str, minute: int) -> Row:
+    """A stored bar that no quote of a scenario made. The minute counts from the open."""
     price = Decimal(100) + Decimal(minute % 3) / 10
     time = OPEN + timedelta(minutes=minute)
     bar = Bar(
@@ -84,7 +85,7 @@ def _old_bar(symbol: str, minute: int) -> Row:
 _OLD_BARS: dict[tuple[str, ...], Row] = {
     (symbol, str(row["key"])): row
     for symbol in (symbols[0] for symbols in SYMBOLS.values())
-    for row in (_old_bar(symbol, minute) for minute in range(-26, 4))
+    for row in (old_bar(symbol, minute) for minute in range(-26, 4))
 }
 
 
@@ -224,15 +225,19 @@ class TornStateTable(MemoryStateTable):
         read = {lane: Stored(LaneState(), 0) for lane in lanes}
         for kind in self._cloud.read_order:
             now = super().read(lanes)
-            for lane in lanes:
-                match kind:
-                    case "state":
-                        read[lane] = replace(read[lane], state=now[lane].state)
-                    case "mark":
-                        read[lane] = replace(read[lane], published=now[lane].published)
-                    case "checkpoint":
-                        read[lane] = replace(read[lane], checkpoint=now[lane].checkpoint)
+            read = {lane: with_item(kind, read[lane], now[lane]) for lane in lanes}
         return read
+
+
+def with_item(kind: ItemKind, read: Stored, now: Stored) -> Stored:
+    """What is read of a lane after one more of its items is."""
+    match kind:
+        case "state":
+            return replace(read, state=now.state)
+        case "mark":
+            return replace(read, published=now.published)
+        case "checkpoint":
+            return replace(read, checkpoint=now.checkpoint)
 
 
 class RefusingTopic(MemoryTopic):

@@ -27,6 +27,14 @@ class Commit(NamedTuple):
     state: LaneState
 
 
+class Edit(NamedTuple):
+    """A commit of an operator."""
+
+    lane: str
+    symbol: str
+    position: Position
+
+
 class VisibleRow(NamedTuple):
     """A row that appeared or changed."""
 
@@ -73,6 +81,7 @@ class History:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self.commits: list[Commit] = []
+        self.edits: list[Edit] = []
         self.bars: list[VisibleRow] = []
         self.minute_rows: list[VisibleRow] = []
         """The rows of quotes, if one row a minute is written."""
@@ -112,6 +121,11 @@ class History:
                 self._record_stored_alerts(invocation)
             case "quarantine.put done":
                 self._record_pointers()
+
+    def record_edit(self, edit: Edit) -> None:
+        """Record the commit of an operator."""
+        self.edits.append(edit)
+        self._states[edit.lane] = self._cloud.states[edit.lane]
 
     def _record_commits(self, invocation: int) -> None:
         for lane, packed in self._cloud.states.items():

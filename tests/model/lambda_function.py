@@ -6,7 +6,6 @@ possible. Nothing here is random: a `Scheduler` makes every decision.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, Protocol
 
@@ -17,7 +16,9 @@ from processor_lambda.records import Record
 from replica.event_source.records import Record as KinesisRecord
 from replica.event_source.response import Failed, Outcome, PartlyFailed, Succeeded
 from tests.model.cloud import BATCHED, Cloud, PartialFailure
-from tests.model.history import History
+from tests.model.history import Edit, History
+from tests.model.operators import MakeStates, Operators
+from tests.model.pausable_thread import PausableThread
 
 MAX_INVOCATIONS = 300
 """A run with more invocations than this never ends."""
@@ -97,7 +98,7 @@ class Invocation:
         """When it was first killed, failed, abandoned or processed in part."""
         self.rules: Rules | None = None
         """The rules that it says it uses. None until it has read them."""
-        self.thread: _PausableThread | None = None
+        self.thread: PausableThread | None = None
         """The thread that it runs in, if it is going to be abandoned."""
 
 
@@ -122,6 +123,9 @@ class Scheduler(Protocol):
     def changes_rules(self, call: str) -> bool:
         """Choose whether somebody writes other rules now. It is asked like `resume`."""
 
+    def operates(self, call: str) -> str | None:
+        """Choose a symbol whose operator makes one more call now. It is asked like `resume`."""
+
     def resume(self, abandoned: Sequence[Invocation], call: str) -> tuple[Invocation, int | None] | None:
         """Choose an abandoned invocation that continues now, and for how many points (None: to its end).
 
@@ -141,6 +145,7 @@ class Function:
         new_processor: Callable[[Cloud], BatchProcessor],
         reported: Callable[[Sequence[Record]], int],
         record_of: Callable[[KinesisRecord], Record],
+        operator_states: MakeStates,
     ) -> None:
         self._cloud, self._scheduler = cloud, scheduler
         self._new_processor, self._reported, self._record_of = new_processor, reported, record_of
@@ -153,6 +158,7 @@ class Function:
         self.history = History(cloud)
         self.trace: list[str] = []
         """What happened, for a person."""
+        self._operators = Operators(cloud, operator_states, self._note_edit)
         cloud.fault = self._reach_point
         cloud.stored_rules.are_seen, cloud.stored_rules.use = scheduler.sees_rules, self._use_rules
 
@@ -162,9 +168,10 @@ class Function:
             raise TooManyInvocations
         self._resume_others()
         self._change_rules()
+        self._operate()
         invocation = self._new_invocation(records)
         if any(fault.kind == "abandoned" for fault in invocation.faults):
-            invocation.thread = _PausableThread(lambda: self._run(invocation))
+            invocation.thread = PausableThread(lambda: self._run(invocation))
             self._continue(invocation, None)
         else:
             before, self._current = self._current, invocation
@@ -176,13 +183,14 @@ class Function:
         return invocation.outcome
 
     def end(self, *, kill: bool) -> None:
-        """Let every abandoned invocation continue to its end, or kill it."""
+        """Let every abandoned invocation and every operator continue to its end, or kill them."""
         while self.abandoned:
             invocation = self.abandoned.pop(0)
             if kill:
                 invocation.faults = [Fault(0, "killed")]
             self.trace.append(f"at the end, invocation {invocation.number} {'is killed' if kill else 'continues'}")
             self._continue(invocation, None)
+        self._operators.end(kill=kill)
 
     def _resume_others(self, call: str = "") -> None:
         while self.abandoned and (chosen := self._scheduler.resume(self.abandoned, call)):
@@ -198,6 +206,17 @@ class Function:
         if self._scheduler.changes_rules(call):
             self.trace.append("    the rules change")
             self._cloud.stored_rules.change()
+
+    def _operate(self, call: str = "") -> None:
+        while symbol := self._scheduler.operates(call):
+            self._operators.go_on(symbol)
+
+    def _note_edit(self, edit: Edit) -> None:
+        """An operator has committed a lane."""
+        if self._current is not None:
+            self._current.is_undisturbed = False
+        self.trace.append(f"    an operator edits {edit.symbol} in {edit.lane} at {edit.position}")
+        self.history.record_edit(edit)
 
     def _use_rules(self, rules: Rules) -> None:
         """The current invocation has read the rules. Its log line names the first ones that it reads."""
@@ -247,6 +266,7 @@ class Function:
         assert invocation is not None
         self.history.record(invocation.number, call)
         self._change_rules(call)
+        self._operate(call)
         if invocation.thread is None or invocation not in self.abandoned:
             self._resume_others(call)
         elif invocation.points_left is not None:
@@ -280,34 +300,6 @@ class Function:
         self.trace.append(f"    invocation {invocation.number} {what}")
         if invocation.first_fault is None:
             invocation.first_fault = FirstFault(dict(self._cloud.marks), len(self._cloud.alerts))
-
-
-class _PausableThread:
-    """Work that can pause in the middle. Its thread only runs while `resume` waits for it."""
-
-    def __init__(self, work: Callable[[], None]) -> None:
-        self._work = work
-        self._resumed, self._paused = threading.Lock(), threading.Lock()
-        self._resumed.acquire()
-        self._paused.acquire()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def resume(self) -> None:
-        """Let it run until it pauses again or ends."""
-        if self._thread.ident is None:
-            self._thread.start()
-        else:
-            self._resumed.release()
-        self._paused.acquire()
-
-    def pause(self) -> None:
-        """Wait for the next `resume`. The work calls this."""
-        self._paused.release()
-        self._resumed.acquire()
-
-    def _run(self) -> None:
-        self._work()
-        self._paused.release()
 
 
 def _name_of(record: Record) -> str:

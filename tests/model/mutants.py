@@ -24,6 +24,16 @@ from processor_lambda.records import ParsedRecord, Record
 from quotes import Heartbeat, Line
 from replica.event_source.records import Record as KinesisRecord
 from tests.model import invariants
+from tests.model.broken_operators import (
+    CommitsByPosition,
+    CountsNoEdit,
+    DropsPending,
+    EditsAnyEdit,
+    EditsAnyPosition,
+    IgnoresPending,
+    KeepsLog,
+    MovesPosition,
+)
 from tests.model.broken_ports import (
     AllMarkedPublished,
     AssumesCheckpointsStored,
@@ -442,6 +452,26 @@ MUTANTS = {
     ),
     "keep in the item what the log does not tell": Mutant(
         Build(patched=_logs_every_change), invariants.bars_equal_one_undisturbed_pass
+    ),
+    "commit only what no operator has edited": Mutant(
+        _with_ports(state_table=CommitsByPosition), invariants.bars_equal_one_undisturbed_pass
+    ),
+    "edit a lane with a condition": Mutant(
+        Build(operator_states=EditsAnyPosition), invariants.bars_equal_one_undisturbed_pass
+    ),
+    "edit only what no other operator has edited": Mutant(
+        Build(operator_states=EditsAnyEdit), invariants.bars_equal_one_undisturbed_pass
+    ),
+    "count an edit": Mutant(Build(operator_states=CountsNoEdit), invariants.bars_equal_one_undisturbed_pass),
+    "keep the position in an edit": Mutant(
+        Build(operator_states=MovesPosition), invariants.bars_equal_one_undisturbed_pass
+    ),
+    "keep what is pending in an edit": Mutant(Build(operator_states=DropsPending), invariants.no_alert_is_lost),
+    "put the indicators into the item in an edit": Mutant(
+        Build(operator_states=KeepsLog), invariants.bars_equal_one_undisturbed_pass
+    ),
+    "count the pending bars in an edit": Mutant(
+        Build(operator_states=IgnoresPending), invariants.bars_equal_one_undisturbed_pass
     ),
     "name a refused line by its place": Mutant(
         _with_ports(quarantine=NumbersMessages), invariants.refused_lines_arrive_under_one_id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from itertools import count
+from itertools import chain, count
 from typing import get_args
 from unittest.mock import patch
 
@@ -16,6 +16,7 @@ from tests.model.event_source import EventSource
 from tests.model.lambda_function import CALLS, Fault, FaultKind, Instance, Invocation
 from tests.model.runs import REAL, Build, MakeSource, Run, play
 from tests.model.scenarios import random_scenario
+from tests.model.streams import SYMBOLS
 
 ALL_KINDS: tuple[FaultKind, ...] = (*get_args(FaultKind), "abandoned", "partial")
 """The kinds of faults. Two of them are listed twice, so that they are more likely."""
@@ -31,8 +32,14 @@ few of them."""
 class RandomScheduler:
     """Decides at random, determined by its generator. It stops injecting faults after some number of them."""
 
-    def __init__(self, rng: random.Random, rules_rng: random.Random) -> None:
-        self._rng, self._rules_rng = rng, rules_rng
+    def __init__(self, rng: random.Random, rules_rng: random.Random, operators_rng: random.Random) -> None:
+        self._rng, self._rules_rng, self._operators_rng = rng, rules_rng, operators_rng
+        risk = operators_rng.choice((0.0, 0.0, 0.1, 0.4))
+        self._operator_probability = {"states.commit done": 2 * risk, None: risk}
+        """How likely it is that an operator makes a call at a point, by the point. A lane has pending bars for a short
+        time after its commit."""
+        self._operated = operators_rng.sample([*chain(*SYMBOLS.values())], operators_rng.randint(1, 3))
+        """The symbols that operators work on."""
         self._change_probability = rules_rng.choice((0.0, 0.01, 0.1))
         """How likely it is that the rules change at a point."""
         self._risk = rng.choice((0.2, 0.4, 0.7))
@@ -80,6 +87,13 @@ class RandomScheduler:
     def changes_rules(self, call: str) -> bool:  # noqa: ARG002
         """See `Scheduler`."""
         return self._rules_rng.random() < self._change_probability
+
+    def operates(self, call: str) -> str | None:
+        """See `Scheduler`."""
+        probability = self._operator_probability
+        if self._operators_rng.random() >= probability.get(call, probability[None]):
+            return None
+        return self._operators_rng.choice(self._operated)
 
     def resume(self, abandoned: Sequence[Invocation], call: str) -> tuple[Invocation, int | None] | None:  # noqa: ARG002
         """See `Scheduler`."""
@@ -132,7 +146,7 @@ def play_seed(seed: int, build: Build = REAL, source_of: MakeSource = EventSourc
     with patch(MAX_PUBLICATIONS, rng.choice((1, 3, 250))), costs:
         return play(
             random_scenario(rng.randrange(SCENARIOS)),
-            RandomScheduler(rng, random.Random(f"rules {seed}")),
+            RandomScheduler(rng, random.Random(f"rules {seed}"), random.Random(f"operators {seed}")),
             mapping,
             build,
             kill_at_end=rng.random() < 0.5,

@@ -13,8 +13,9 @@ from unittest.mock import patch
 
 from msgspec.structs import replace
 
+import indicators
 from indicators import Indicators
-from lane_state import START, WHOLE, Alert, LaneState, Position, unpack_checkpoint
+from lane_state import START, WHOLE, Alert, LaneState, Position, pack, unpack_checkpoint
 from processor_lambda.alerts import Rules
 from processor_lambda.checkpoints import restored
 from processor_lambda.day_counts import DAYS
@@ -23,6 +24,7 @@ from processor_lambda.ports import QuarantineMessage
 from processor_lambda.records import Record
 from processor_lambda.rows import Row
 from processor_lambda.settings import Resolution, Settings
+from processor_lambda.warmup import warmed_up
 from quotes import Quote, decode, encode, lanes_of_key
 from replica.event_source.mapping import EventSourceMapping
 from replica.event_source.records import Record as KinesisRecord
@@ -30,8 +32,9 @@ from tests.fakes.pipeline import SETTINGS
 from tests.fakes.processor_ports import unpack_state
 from tests.model.cloud import RULES, Cloud, ItemKind, processor_of
 from tests.model.event_source import EventSource, Source
-from tests.model.history import History
+from tests.model.history import Edit, History
 from tests.model.lambda_function import BatchProcessor, Function, Invocation, Scheduler, TooManyInvocations
+from tests.model.operators import MakeStates, OperatorStates, bars_before
 from tests.model.scenarios import Scenario, heartbeat
 from tests.model.streams import KEYS, Stream, lambda_record
 
@@ -103,6 +106,7 @@ class Build(NamedTuple):
     reported: Callable[[Sequence[Record]], int] = lambda _: 0
     """Which record of a failed batch is reported, by its index. `app.handler` reports the first."""
     record_of: Callable[[KinesisRecord], Record] = lambda_record
+    operator_states: MakeStates = OperatorStates
     patched: Callable[[], AbstractContextManager[object]] = nullcontext
     """A patch that is active during the run."""
 
@@ -147,7 +151,12 @@ def play(
     cloud.settings = replace(SETTINGS, row_resolution=row_resolution)
     stream = scenario.stream()
     function = Function(
-        cloud, scheduler, new_processor=build.processor, reported=build.reported, record_of=build.record_of
+        cloud,
+        scheduler,
+        new_processor=build.processor,
+        reported=build.reported,
+        record_of=build.record_of,
+        operator_states=build.operator_states,
     )
     source = source_of(stream, mapping, function, scheduler)
     redriven = _Redriven()
@@ -176,7 +185,7 @@ def play(
         before_redrive=redriven.effects_before,
         never_ended=never_ended,
         effects=effects_of(cloud),
-        expected=_expected(records, committed, cloud.settings, _used_rules(function)),
+        expected=_expected(records, committed, cloud.settings, _used_rules(function), function.history.edits),
     )
 
 
@@ -278,11 +287,50 @@ def _rules_of(record: Record, used: Mapping[int, Sequence[UsedRules]]) -> tuple[
     )
 
 
-class _ReplayingFold(Fold):
-    """Folds each line by the rules by which it was committed in a run."""
+class _Replayed:
+    """What happened in a run, and has to happen again at the same positions."""
 
-    used: Mapping[int, Sequence[Rules]]
-    """The rules of each line, by the sequence number of its record."""
+    def __init__(
+        self, cloud: Cloud, records: Sequence[Record], rules: Sequence[Sequence[Rules]], edits: Sequence[Edit]
+    ) -> None:
+        self._rules = {int(record.sequence_number): of_lines for record, of_lines in zip(records, rules, strict=True)}
+        self.edits = list(edits)
+        """The edits that are still to come, in order."""
+        self._cloud = cloud
+        self._lanes = {record.sequence_number: record.partition_key for record in records}
+
+    def rules_of(self, line: Position) -> Rules:
+        """The rules by which a line was committed."""
+        return self._rules[line.sequence][line.line - 1]
+
+    def next_edit(self, position: Position) -> Edit | None:
+        """The next edit of the lane that has a record at a position."""
+        return next((edit for edit in self.edits if edit.lane == self._lanes[position.sequence]), None)
+
+    def edited(self, state: LaneState, symbol: str) -> LaneState:
+        """A state after an edit: the symbol's indicators are those after all of its closed bars. All are stored."""
+        known = state.symbols.get(symbol)
+        if known is None:
+            return state
+        end = known.event_time if state.complete_to is None else state.complete_to
+        rows = bars_before(self._cloud, symbol, end.replace(second=0) if known.bar is None else known.bar.minute)
+        split = known.split
+        after = indicators.pack(warmed_up(rows, [split] if split is not None and split.is_applied else []))
+        return replace(state, indicators=state.indicators | {symbol: after}, log=None, edits=state.edits + 1)
+
+    def end(self) -> None:
+        """Edit the lanes that were edited after their last record."""
+        for edit in self.edits:
+            stored = self._cloud.state_table.stored(edit.lane)
+            state = restored(stored.state, stored.checkpoint)
+            assert state is not None
+            self._cloud.states[edit.lane] = pack(self.edited(state, edit.symbol))
+
+
+class _ReplayingFold(Fold):
+    """Folds each line by the rules by which it was committed in a run, and edits each lane where it was edited."""
+
+    replayed: _Replayed
 
     def __init__(self, rules: Rules, *, keep_lines: bool = False) -> None:
         super().__init__(rules, keep_lines=keep_lines)
@@ -291,8 +339,16 @@ class _ReplayingFold(Fold):
     def __call__(
         self, state: LaneState, lines: Sequence[PositionedLine], end: Position, warm: Mapping[str, Indicators]
     ) -> Folded:
-        """Fold the lines up to the first one that was committed by other rules than the first."""
-        rules = [self.used[line.position.sequence][line.position.line - 1] for line in lines]
+        """Fold the lines up to the next edit, and to the first that was committed by other rules than the first."""
+        edit = self.replayed.next_edit(end)
+        if edit is not None and edit.position < (lines[0].position if lines else end):
+            self.replayed.edits.remove(edit)
+            state = self.replayed.edited(state, edit.symbol)
+            return Folded(replace(state, published=state.last_number, pending=()), 0, 0, 0, 0)
+        if edit is not None and edit.position < end:
+            lines = [line for line in lines if line.position <= edit.position]
+            end = lines[-1].position
+        rules = [self.replayed.rules_of(line.position) for line in lines]
         same = next((number for number, each in enumerate(rules) if each is not rules[0]), len(lines))
         if same < len(lines):
             lines, end = lines[:same], lines[same - 1].position
@@ -309,12 +365,20 @@ def undisturbed_effects(records: tuple[Record, ...], settings: Settings) -> Effe
 
 
 @lru_cache(maxsize=200)
-def _effects_by(rules: tuple[tuple[Rules, ...], ...], records: tuple[Record, ...], settings: Settings) -> Effects:
-    """The same, where each line of a record is folded by its own rules. Many runs of a script have the same rules."""
-    used = {int(record.sequence_number): of_lines for record, of_lines in zip(records, rules, strict=True)}
-    fold = type("_FoldOfRun", (_ReplayingFold,), {"used": used})
-    with patch("processor_lambda.processor.Fold", fold):
-        return undisturbed_effects.__wrapped__(records, settings)
+def _effects_by(
+    rules: tuple[tuple[Rules, ...], ...], edits: tuple[Edit, ...], records: tuple[Record, ...], settings: Settings
+) -> Effects:
+    """The same, where each line of a record is folded by its own rules, and with edits.
+
+    Many runs of a script have the same rules and edits.
+    """
+    cloud = Cloud()
+    cloud.settings = settings
+    replayed = _Replayed(cloud, records, rules, edits)
+    with patch("processor_lambda.processor.Fold", type("_FoldOfRun", (_ReplayingFold,), {"replayed": replayed})):
+        processor_of(cloud).process(records)
+    replayed.end()
+    return effects_of(cloud)
 
 
 def _expected(
@@ -322,6 +386,7 @@ def _expected(
     committed: tuple[Record, ...],
     settings: Settings,
     used: Mapping[int, Sequence[UsedRules]],
+    edits: Sequence[Edit],
 ) -> Effects:
     """Rows, archive and refused lines come from all records; bars, alerts and states from the first arrivals.
 
@@ -330,8 +395,10 @@ def _expected(
     of_all = undisturbed_effects(records, settings)
     counted = _first_arrivals(committed)
     rules = tuple(_rules_of(record, used) for record in counted)
-    changed = any(each is not RULES for of_lines in rules for each in of_lines)
-    of_counted = _effects_by(rules, counted, settings) if changed else undisturbed_effects(counted, settings)
+    if edits or any(each is not RULES for of_lines in rules for each in of_lines):
+        of_counted = _effects_by(rules, tuple(edits), counted, settings)
+    else:
+        of_counted = undisturbed_effects(counted, settings)
     return of_counted._replace(
         quotes=_quotes_by_day(committed),
         rows=of_counted.rows if settings.row_resolution == "minute" else of_all.rows,

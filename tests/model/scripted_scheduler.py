@@ -74,6 +74,10 @@ class ScriptedScheduler:
         """See `Scheduler`. Every invocation has other rules than the one before it."""
         return not call
 
+    def operates(self, call: str) -> str | None:  # noqa: ARG002
+        """See `Scheduler`."""
+        return None
+
     def resume(self, abandoned: Sequence[Invocation], call: str) -> tuple[Invocation, int | None] | None:
         """See `Scheduler`. The point after a call is not used, because the point before the next is the same moment."""
         if call.endswith(" done"):

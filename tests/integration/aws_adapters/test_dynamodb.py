@@ -185,10 +185,24 @@ def test_a_commit_has_the_condition_that_its_state_is_unchanged(
     assert first["ConditionExpression"] == "attribute_not_exists(lane)"
     assert base64.b64decode(first["Item"]["state"]["B"]) == pack(STATE)
     assert (second["ConditionExpression"], second["ExpressionAttributeValues"]) == (
-        "last_sequence = :read",
+        "last_sequence = :read AND attribute_not_exists(edits)",
         {":read": {"S": "7"}},
     )
     assert second["Item"]["last_sequence"] == {"S": "9+3"}
+    assert "edits" not in second["Item"]
+
+
+def test_a_commit_of_a_lane_that_an_operator_edited_has_the_condition_that_nobody_has_since(
+    server: ScriptedServer, states: DynamoStateTable
+) -> None:
+    server.play(DONE)
+    states.commit("a", replace(STATE, position=Position(9, 3), edits=2), replace(STATE, edits=2))
+    request = json.loads(server.requests[0].body)
+    assert (request["ConditionExpression"], request["ExpressionAttributeValues"]) == (
+        "last_sequence = :read AND edits = :edits",
+        {":read": {"S": "7"}, ":edits": {"N": "2"}},
+    )
+    assert request["Item"]["edits"] == {"N": "2"}
 
 
 def test_a_checkpoint_has_the_condition_that_the_one_it_replaces_is_stored(

@@ -1,0 +1,61 @@
+"""Yahoo's history as the backfill reads it: one request for a chunk, and the bars in its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Protocol, cast
+
+from backfill.chunks import Chunk, FinishedChunk, SourceBar
+from backfill.errors import UnknownSymbol
+from backfill.plan import Limit
+from bars.resolutions import Span
+from quotes import Action, whole_milliseconds
+from yahoo_requests import SOURCE
+from yahoo_requests.chart_rows import Resolution
+from yahoo_requests.charts import LIMITS, ChartWindow, parse_chart
+from yahoo_requests.errors import SourceError
+from yahoo_requests.json_values import MalformedResponse
+from yahoo_requests.session import HttpResponse
+
+
+class ChartRequests(Protocol):
+    """Sends requests for charts: `yahoo_requests.chart_client.ChartClient`."""
+
+    def chart(self, symbol: str, resolution: Resolution, start: datetime, end: datetime) -> HttpResponse:
+        """Yahoo's answer. Raises `SourceError` if there is none."""
+
+
+class YahooCharts:
+    """See `ports.Charts`."""
+
+    def __init__(self, client: ChartRequests, now: Callable[[], datetime]) -> None:
+        self._client, self._now = client, now
+
+    def fetch(self, chunk: Chunk, sessions: Sequence[Span], splits: Sequence[Action]) -> FinishedChunk:
+        """See `ports.Charts.fetch`."""
+        resolution = cast("Resolution", chunk.resolution)
+        response = self._client.chart(chunk.symbol, resolution, chunk.start, chunk.end)
+        fetched_at = whole_milliseconds(self._now())
+        window = ChartWindow(chunk.start, chunk.end, tuple(sessions))
+        try:
+            chart = parse_chart(response.body, chunk.symbol, resolution, window, fetched_at, splits=splits)
+        except MalformedResponse as error:
+            raise SourceError("malformed", f"HTTP {response.status}: {error}") from error
+        if not chart.is_known:
+            raise UnknownSymbol("; ".join(chart.problems))
+        return FinishedChunk(
+            chunk=chunk,
+            fetched_at=fetched_at,
+            complete_to=chart.complete_to,
+            source=SOURCE,
+            bars=tuple(SourceBar(*bar) for bar in chart.bars),
+            actions=chart.actions,
+            problems=chart.problems,
+        )
+
+
+def limit_of(resolution: str) -> Limit:
+    """What Yahoo says of a resolution."""
+    limit = LIMITS[cast("Resolution", resolution)]
+    return Limit(None, None) if limit is None else Limit(limit.kept, limit.per_request)

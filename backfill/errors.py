@@ -1,0 +1,9 @@
+"""The errors of the backfill."""
+
+
+class Unreadable(Exception):
+    """An archived chunk is damaged, or a later version wrote it. The message says which chunk and why."""
+
+
+class UnknownSymbol(Exception):
+    """The source says that it has no such symbol. The message says what it said."""

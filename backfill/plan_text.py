@@ -1,0 +1,78 @@
+"""What a backfill will do and has done, in words for people. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from backfill.planner import Plan, Planned
+from backfill.summary import Summary
+
+MINUTE_SECONDS = 60
+HOUR_SECONDS = 3_600
+
+
+def plan_lines(plan: Plan, rate: float, most: int | None) -> Iterator[str]:
+    """A line for each symbol with something to do, at most `most`, and the number of requests with their time."""
+    busy = {name: each for name, each in plan.symbols.items() if each.requests or each.archived}
+    for name in list(busy)[:most]:
+        yield f"{name}: {_work(busy[name])}"
+    if most is not None and len(busy) > most:
+        yield f"… and {len(busy) - most} more symbols"
+    forgotten = {name: each.forgotten for name, each in plan.symbols.items() if each.forgotten}
+    if forgotten:
+        days = sum(map(len, forgotten.values()))
+        yield f"{days} days of {_listed(list(forgotten))} miss bars that Yahoo does not keep any more"
+    unknown = [name for name, each in plan.symbols.items() if each.is_unknown]
+    if unknown:
+        yield f"some sessions of {_listed(unknown)} are not in the table of calendars, and their days are left out"
+    if plan.requests:
+        yield f"{plan.requests} {_plural('request', plan.requests)} at {rate:g} a second: {_time(plan.requests / rate)}"
+    elif not busy:
+        yield f"no bar is missing of {len(plan.symbols)} {_plural('symbol', len(plan.symbols))}"
+
+
+def summary_lines(summary: Summary) -> Iterator[str]:
+    """What was done."""
+    yield (
+        f"wrote {summary.written:,} bars after {summary.requests} {_plural('request', summary.requests)}; "
+        f"{summary.without_trades:,} minutes have no trade"
+    )
+    if summary.from_archive:
+        yield f"stored {summary.from_archive} {_plural('answer', summary.from_archive)} of an earlier run"
+    if summary.refolded or summary.lanes:
+        yield f"computed the indicators of {summary.refolded:,} bars and of {summary.lanes} live symbols again"
+    yield from summary.problems
+    yield from summary.failures
+
+
+def _work(planned: Planned) -> str:
+    parts = []
+    if planned.archived:
+        parts.append(f"{len(planned.archived)} {_plural('answer', len(planned.archived))} from the archive")
+    if planned.chunks:
+        first, last = planned.chunks[0], planned.chunks[-1]
+        zone = planned.calendar.zone
+        parts.append(
+            f"{len(planned.chunks)} {_plural('request', len(planned.chunks))} for "
+            f"{first.start.astimezone(zone):%Y-%m-%d} to {last.end.astimezone(zone):%Y-%m-%d}"
+        )
+    if planned.daily is not None and not planned.is_daily_archived:
+        parts.append("1 for its splits")
+    return ", ".join(parts)
+
+
+def _time(seconds: float) -> str:
+    if seconds < MINUTE_SECONDS:
+        return f"about {max(1, round(seconds))} {_plural('second', max(1, round(seconds)))}"
+    if seconds < HOUR_SECONDS:
+        minutes = round(seconds / MINUTE_SECONDS)
+        return f"about {minutes} {_plural('minute', minutes)}"
+    return f"about {seconds / HOUR_SECONDS:.1f} hours"
+
+
+def _listed(names: list[str], most: int = 10) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _plural(noun: str, count: int) -> str:
+    return noun if count == 1 else f"{noun}s"

@@ -1,0 +1,174 @@
+"""Plans a backfill from what is stored, what was asked before, and the chunks in the archive. It changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+import msgspec
+
+from backfill.chunk_file import decode_chunk, key_of
+from backfill.chunks import Chunk, FinishedChunk
+from backfill.days import ExchangeDay, days_of, with_weekdays
+from backfill.errors import Unreadable
+from backfill.plan import DayRange, Known, Limit, daily_chunk, forgotten_first, last_open, missing_days, plan_symbol
+from backfill.ports import Bars, Chunks
+from backfill.rows import asked_spans, refold_key, refold_since
+from bars.keys import ONE_MINUTE, asked_keys, bar_keys, start_of
+from bars.provenance import STREAM, provenance_of
+from bars.resolutions import ONE_DAY, Span
+from bars.sessions import Sessions, SymbolCalendar
+
+_DAY = timedelta(days=1)
+
+SessionsOf = Callable[[SymbolCalendar, datetime, datetime], Sessions]
+"""All sessions of the days that have a session in a range of time."""
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person or a schedule wants to be filled."""
+
+    symbols: Mapping[str, SymbolCalendar]
+    resolution: str
+    limit: Limit
+    days: DayRange
+    again: bool = False
+    """Ask again for what the source had no bar of before."""
+    over_stream: bool = False
+    """Ask for the minutes that the stream has stored as well, and replace them."""
+
+
+class Planned(NamedTuple):
+    """What a backfill will do with one symbol."""
+
+    calendar: SymbolCalendar
+    days: list[ExchangeDay]
+    """The days that the plan is about, and the present one."""
+    archived: list[Chunk]
+    """Chunks that an earlier run has finished, but not stored completely."""
+    chunks: list[Chunk]
+    daily: Chunk | None
+    """The chunk of days that shows the symbol's splits up to now. None if no chunk needs it."""
+    is_daily_archived: bool
+    refold_since: datetime | None
+    """The indicators of an earlier run are not computed from this minute on. None if there are none."""
+    forgotten: list[date]
+    is_unknown: bool
+
+    @property
+    def requests(self) -> int:
+        """How many requests the symbol takes."""
+        return len(self.chunks) + (self.daily is not None and not self.is_daily_archived)
+
+
+class Plan(NamedTuple):
+    """What a backfill will do, by symbol. Symbols without anything to do are in it too."""
+
+    wish: Wish
+    symbols: Mapping[str, Planned]
+
+    @property
+    def chunks(self) -> list[Chunk]:
+        """The chunks to ask for, in this order."""
+        return forgotten_first(chunk for each in self.symbols.values() for chunk in each.chunks)
+
+    @property
+    def archived(self) -> list[Chunk]:
+        """The chunks to store from the archive."""
+        return forgotten_first(chunk for each in self.symbols.values() for chunk in each.archived)
+
+    @property
+    def requests(self) -> int:
+        """How many requests it takes."""
+        return sum(each.requests for each in self.symbols.values())
+
+    @property
+    def refolds(self) -> dict[str, datetime]:
+        """The symbols whose indicators an earlier run left to be computed, and from which minute on."""
+        return {name: each.refold_since for name, each in self.symbols.items() if each.refold_since is not None}
+
+
+class Planner:
+    """Plans for one table of bars and one archive."""
+
+    def __init__(self, bars: Bars, chunks: Chunks, sessions_of: SessionsOf) -> None:
+        self._bars, self._chunks, self._sessions_of = bars, chunks, sessions_of
+
+    def plan(self, wish: Wish, now: datetime, on_progress: Callable[[int], None] = lambda _: None) -> Plan:
+        """The plan for a wish. `on_progress` is called with 1 after each symbol."""
+        planned: dict[str, Planned] = {}
+        for symbol, calendar in wish.symbols.items():
+            planned[symbol] = self._plan(symbol, calendar, wish, now)
+            on_progress(1)
+        return Plan(wish, planned)
+
+    def _plan(self, symbol: str, calendar: SymbolCalendar, wish: Wish, now: datetime) -> Planned:
+        known = self._known(symbol, calendar, wish, now)
+        missing = missing_days(known, wish.resolution, wish.days, now)
+        archived: list[Chunk] = []
+        if missing and not wish.again:
+            gaps = [span for each in missing for span in each.spans]
+            stored = self._chunks.stored(symbol, wish.resolution)
+            read = self._read(each for each in stored if _overlaps(each.start, each.end, gaps))
+            found = [each for each in read if _overlaps(each.chunk.start, each.complete_to, gaps)]
+            archived = [each.chunk for each in found]
+            known = known._replace(asked=[*known.asked, *(Span(each.chunk.start, each.complete_to) for each in found)])
+        planned = plan_symbol(known, wish.resolution, wish.limit, wish.days, now)
+        daily, is_daily_archived = None, False
+        if planned.chunks and wish.resolution != ONE_DAY.name:
+            daily = daily_chunk(symbol, calendar.zone, planned.chunks[0].start, now)
+            fresh = self._fresh_daily(daily, last_open(known.sessions, now), now)
+            daily, is_daily_archived = (daily, False) if fresh is None else (fresh, True)
+        return Planned(
+            calendar,
+            days_of(known.sessions, known.zone),
+            archived,
+            list(planned.chunks),
+            daily,
+            is_daily_archived,
+            self._refold_since(symbol, wish.resolution),
+            list(planned.forgotten),
+            planned.is_unknown,
+        )
+
+    def _known(self, symbol: str, calendar: SymbolCalendar, wish: Wish, now: datetime) -> Known:
+        start, end = wish.days.span(calendar.zone)
+        sessions = self._sessions_of(calendar, start, max(end, now))
+        # A session of the first day may begin on the evening before it.
+        rows = self._bars.between(symbol, *bar_keys(wish.resolution, start - _DAY, end + _DAY))
+        starts = [start_of(str(row["key"])) for row in rows if not (wish.over_stream and provenance_of(row) == STREAM)]
+        asked: list[Span] = []
+        if not wish.again:
+            asked = asked_spans(self._bars.between(symbol, *asked_keys(wish.resolution, start - _DAY, end + _DAY)))
+        if wish.resolution == ONE_DAY.name and start < sessions.known_from:
+            sessions = with_weekdays(sessions, start, calendar.zone)
+        return Known(
+            symbol, calendar.zone, sessions.sessions, sessions.known_from, sessions.known_to, frozenset(starts), asked
+        )
+
+    def _read(self, chunks: Iterable[Chunk]) -> Iterator[FinishedChunk]:
+        """Those archived chunks that can be read. One that cannot is asked for again."""
+        for chunk in chunks:
+            content = self._chunks.get(chunk)
+            with suppress(Unreadable):
+                if content is not None:
+                    yield decode_chunk(content, key_of(chunk))
+
+    def _fresh_daily(self, wanted: Chunk, opened: datetime | None, now: datetime) -> Chunk | None:
+        """An archived chunk of days that has all splits from the start of the wanted one up to now."""
+        stored = self._chunks.stored(wanted.symbol, wanted.resolution)
+        for each in self._read(each for each in stored if each.start <= wanted.start and each.end > now):
+            if opened is None or each.fetched_at > opened:
+                return each.chunk
+        return None
+
+    def _refold_since(self, symbol: str, resolution: str) -> datetime | None:
+        if resolution != ONE_MINUTE:
+            return None
+        return refold_since(self._bars.between(symbol, refold_key(), refold_key()))
+
+
+def _overlaps(start: datetime, end: datetime, gaps: Iterable[Span]) -> bool:
+    return any(each.start < end and each.end > start for each in gaps)

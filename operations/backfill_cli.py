@@ -1,0 +1,243 @@
+"""The command `python -m operations backfill`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+import typer
+
+from backfill import lane_refold
+from backfill.charts import YahooCharts, limit_of
+from backfill.errors import Unreadable
+from backfill.plan_text import plan_lines, summary_lines
+from backfill.planner import Plan, Planner, Wish
+from backfill.ports import Bars
+from backfill.runner import Runner
+from backfill.summary import Summary
+from lane_state import Split
+from operations import errors
+from operations.aws import client
+from operations.backfill_stores import WRITERS, ArchivedChunks, BackfillBars
+from operations.calendar_table import CalendarTable
+from operations.command_line import (
+    DEFAULT_PREFIX,
+    DEFAULT_STAGE,
+    NOT_DONE,
+    DryRunOption,
+    OutputsFileOption,
+    StackPrefixOption,
+    StageOption,
+    epilog,
+    outputs_of,
+    progress,
+    reported_errors,
+    say,
+)
+from operations.deployed import Deployed
+from operations.errors import WrongUsage
+from operations.history_options import FromOption, SymbolsOption, ToOption, chosen, day_range
+from operations.lane_states import DynamoLaneStates
+from operations.outputs import required
+from quotes import MAX_LANES
+from terminal.output import echo
+from watchlist import DEFAULT_LANES
+from yahoo_requests.chart_client import CHARTS_PER_SECOND, ChartClient, chart_limiter
+
+LIVE_SOURCES = ("yahoo", "yahoo_stream")
+"""The sources whose quotes are those of Yahoo. The quotes of others are simulated or recorded."""
+SHOWN_SYMBOLS = 20
+"""How many symbols of a plan are shown before it runs."""
+
+ResolutionName = Literal["1m", "5m", "1h", "1d"]
+
+app = typer.Typer()
+
+
+@app.command(
+    "backfill",
+    epilog=epilog(
+        "backfill --dry-run",
+        "backfill",
+        "backfill --symbols AAPL,MSFT --from 2026-10-28 --to 2026-11-26 --resolution 5m",
+    ),
+)
+def backfill_(  # noqa: PLR0917  (options, by name)
+    symbols: SymbolsOption = None,
+    first: FromOption = None,
+    last: ToOption = None,
+    resolution: Annotated[ResolutionName, typer.Option(help="The length of the bars.")] = "1m",
+    rate: Annotated[
+        float,
+        typer.Option(
+            min=0.001,
+            help="Requests a second. Yahoo counts those of the producer together with these, so the default is a "
+            "quarter of the producer's rate.",
+        ),
+    ] = CHARTS_PER_SECOND,
+    again: Annotated[  # noqa: FBT002
+        bool, typer.Option("--again", help="Ask again for minutes of which Yahoo had no bar before.")
+    ] = False,
+    overwrite: Annotated[
+        Literal["stream"] | None,
+        typer.Option(help="Replace the bars of the live stream by Yahoo's. Bars of a rebuild always stay."),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="The producer's source. Bars are filled for yahoo and yahoo_stream alone, because other quotes are "
+            "simulated or recorded. By default, it is that of the deployed producer, or of the demo."
+        ),
+    ] = None,
+    lanes: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=MAX_LANES, help=f"The stream's number of lanes. By default, the producer's, or {DEFAULT_LANES}."
+        ),
+    ] = None,
+    bar_ttl_days: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Days after which a minute expires, 0 for never. By default, those of the deployed function."
+        ),
+    ] = None,
+    dry_run: DryRunOption = False,  # noqa: FBT002
+    summary_to: Annotated[
+        str | None,
+        typer.Option(
+            "--summary",
+            metavar="FILE",
+            help="Write the counts as a line of JSON to this file, or to stdout for -. They always go to stdout if "
+            "that is no terminal.",
+        ),
+    ] = None,
+    stack_prefix: StackPrefixOption = DEFAULT_PREFIX,
+    stage: StageOption = DEFAULT_STAGE,
+    outputs_file: OutputsFileOption = None,
+) -> None:
+    """Fill the gaps of stored bars from Yahoo's history.
+
+    It compares the stored bars with the sessions of the exchanges, prints what it asks Yahoo for and how long that
+    takes, and stores what is missing. It never replaces a bar of the live stream, unless --overwrite says so. It asks
+    for nothing twice: you may interrupt and repeat it at any time. If Yahoo refuses a request, it stops, and the next
+    run goes on. Yahoo keeps minutes for 30 days, bars of 5 minutes for 60, of hours for 730, and of days for ever.
+    """
+    with reported_errors(), _as_operations_errors():
+        now = _now()
+        deployed = Deployed(outputs_of(stack_prefix, stage, outputs_file), stack_prefix, stage, outputs_file)
+        summary = Summary(resolution=resolution)
+        with nullcontext() if dry_run else _reporting(summary, summary_to):
+            live_source = source or deployed.source()
+            if live_source not in LIVE_SOURCES:
+                say(f"the quotes of the source {live_source} are simulated or recorded: no history can fill their gaps")
+                return
+            stores = _Stores(deployed)
+            wish = Wish(
+                symbols=chosen(stores.calendars.symbols(), symbols),
+                resolution=resolution,
+                limit=limit_of(resolution),
+                days=day_range(first, last, now),
+                again=again,
+                over_stream=overwrite is not None,
+            )
+            with progress("planning", len(wish.symbols)) as on_progress:
+                planner = Planner(stores.bars, stores.chunks, stores.calendars.sessions_of)
+                plan = planner.plan(wish, now, on_progress)
+            for line in plan_lines(plan, rate, None if dry_run else SHOWN_SYMBOLS):
+                echo(line, err=not dry_run)
+            if dry_run:
+                return
+            summary.symbols = len(plan.symbols)
+            live = stores.live(lanes or deployed.lanes())
+            ttl_days = deployed.bar_ttl_days() if bar_ttl_days is None else bar_ttl_days
+            _run(plan, stores, live, rate, ttl_days, summary)
+            for line in summary_lines(summary):
+                say(line)
+        if summary.failures:
+            raise typer.Exit(NOT_DONE)
+
+
+class _Stores:
+    """The table of bars, the archive and the table of calendars of a deployment."""
+
+    def __init__(self, deployed: Deployed) -> None:
+        self._dynamodb = client("dynamodb", max_pool_connections=WRITERS)
+        self._state_table = partial(required, deployed.names, "StateTable")
+        self.calendars = CalendarTable(self._dynamodb, required(deployed.names, "CalendarsTable"))
+        self.bars = BackfillBars(self._dynamodb, required(deployed.names, "BarsTable"))
+        self.chunks = ArchivedChunks(client("s3"), required(deployed.names, "ArchiveBucket"))
+
+    def live(self, lanes: int) -> _LiveLanes:
+        """The indicators in the states of the lanes."""
+        return _LiveLanes(DynamoLaneStates(self._dynamodb, self._state_table()), self.bars, lanes)
+
+
+class _LiveLanes:
+    """See `backfill.ports.LiveIndicators`."""
+
+    def __init__(self, states: lane_refold.LaneStates, bars: Bars, lanes: int) -> None:
+        self._states, self._bars, self._lanes = states, bars, lanes
+
+    def refold(self, symbol: str, splits: Sequence[Split]) -> bool:
+        """See `ports.LiveIndicators`."""
+        return lane_refold.refold(self._states, symbol, self._bars, splits, self._lanes)
+
+
+def _run(  # noqa: PLR0917  (one call)
+    plan: Plan, stores: _Stores, live: _LiveLanes, rate: float, ttl_days: int, summary: Summary
+) -> None:
+    requests = ChartClient(chart_limiter(rate))
+    try:
+        runner = Runner(stores.bars, stores.chunks, YahooCharts(requests, _now), live, now=_now, ttl_days=ttl_days)
+        with progress("asking Yahoo", plan.requests, shows_rate=True) as on_progress:
+            runner.fill(plan, summary, on_progress)
+        with progress("computing indicators", len(plan.symbols)) as on_progress:
+            runner.refold(plan, summary, on_progress)
+    finally:
+        requests.close()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@contextmanager
+def _as_operations_errors() -> Iterator[None]:
+    try:
+        yield
+    except Unreadable as error:
+        raise errors.Unreadable(str(error)) from error
+
+
+@contextmanager
+def _reporting(summary: Summary, to: str | None) -> Iterator[None]:
+    """Write the summary at the end, however the run ends."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        summary.status = "interrupted"
+        raise
+    except BaseException as error:
+        summary.status = "failed"
+        summary.failures.append(f"{error}" or type(error).__name__)
+        raise
+    else:
+        summary.status = "failed" if summary.failures else "done"
+    finally:
+        _write(msgspec.json.encode(summary).decode(), to)
+
+
+def _write(line: str, to: str | None) -> None:
+    if to == "-" or not sys.stdout.isatty():
+        echo(line)
+    if to is not None and to != "-":
+        try:
+            Path(to).write_text(f"{line}\n", encoding="utf-8")
+        except OSError as error:
+            raise WrongUsage(f"--summary {to} cannot be written: {error.strerror}") from error

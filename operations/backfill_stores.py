@@ -1,0 +1,133 @@
+"""DynamoDB and S3: the table of bars and the archive, as a backfill uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from boto3.dynamodb.types import TypeSerializer
+from botocore.exceptions import ClientError
+
+from backfill.chunk_file import chunk_of, key_of, prefix_of
+from backfill.chunks import Chunk
+from backfill.rows import PRICES
+from bars.keys import KeyRange
+from bars.provenance import ATTRIBUTE, BACKFILL, REBUILD
+from operations.aws import translated_errors
+from operations.dynamodb import DynamoBarTable, row_of
+from operations.errors import NotFound
+from operations.s3 import S3ObjectStore
+from processor_lambda.rows import Row
+
+WRITERS = 8
+"""How many rows are written at once. Each needs a request of its own, because it has a condition."""
+
+_serialize = TypeSerializer().serialize
+
+
+class BackfillBars:
+    """See `backfill.ports.Bars`. All reads are strongly consistent."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        self._client, self._name = client, name
+        self._table = DynamoBarTable(client, name)
+        self.before = self._table.before
+
+    def between(self, symbol: str, first: str, last: str) -> list[Row]:
+        """See `ports.Bars`."""
+        with translated_errors(f"table {self._name}"):
+            pages = self._client.get_paginator("query").paginate(**self._table.query(symbol, KeyRange(first, last)))
+            return [row_of(item) for page in pages for item in page["Items"]]
+
+    def put(self, rows: Sequence[Row]) -> None:
+        """See `ports.Bars`."""
+        self._each(self._put, rows)
+
+    def put_bars(self, rows: Sequence[Row], *, over_stream: bool) -> int:
+        """See `ports.Bars`."""
+        if over_stream:
+            condition = "attribute_not_exists(#provenance) OR #provenance <> :provenance"
+        else:
+            condition = "attribute_not_exists(symbol) OR #provenance = :provenance"
+        names = {"#provenance": ATTRIBUTE}
+        values = {":provenance": _serialize(REBUILD if over_stream else BACKFILL)}
+        return self._each(lambda row: self._put(row, condition, names, values), rows)
+
+    def put_unless_changed(self, rows: Sequence[Row]) -> int:
+        """See `ports.Bars`."""
+        return self._each(lambda row: self._put(row, *_unchanged(row)), rows)
+
+    def _each(self, put: Callable[[Row], bool], rows: Sequence[Row]) -> int:
+        with ThreadPoolExecutor(WRITERS) as pool:
+            return sum(pool.map(put, rows))
+
+    def _put(
+        self,
+        row: Row,
+        condition: str | None = None,
+        names: Mapping[str, str] | None = None,
+        values: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Write a row if its condition holds. Returns whether it does."""
+        request: dict[str, Any] = {
+            "TableName": self._name,
+            "Item": {name: _serialize(value) for name, value in row.items()},
+        }
+        if condition is not None:
+            request |= {
+                "ConditionExpression": condition,
+                "ExpressionAttributeNames": names,
+                "ExpressionAttributeValues": values,
+            }
+        with translated_errors(f"table {self._name}"):
+            try:
+                self._client.put_item(**request)
+            except ClientError as error:
+                if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                    return False
+                raise
+        return True
+
+
+class ArchivedChunks:
+    """See `backfill.ports.Chunks`: objects in the archive's bucket."""
+
+    def __init__(self, client: Any, bucket: str) -> None:
+        self._client, self._bucket = client, bucket
+        self._store = S3ObjectStore(client)
+
+    def stored(self, symbol: str, resolution: str) -> list[Chunk]:
+        """See `ports.Chunks`."""
+        addresses = self._store.list(self._address(prefix_of(symbol, resolution)))
+        chunks = (chunk_of(address.removeprefix(self._address(""))) for address in addresses)
+        return [chunk for chunk in chunks if chunk is not None]
+
+    def get(self, chunk: Chunk) -> bytes | None:
+        """See `ports.Chunks`."""
+        try:
+            return self._store.get(self._address(key_of(chunk)))
+        except NotFound:
+            return None
+
+    def put(self, chunk: Chunk, content: bytes) -> None:
+        """See `ports.Chunks`."""
+        key = key_of(chunk)
+        with translated_errors(self._address(key)):
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=content)
+
+    def _address(self, key: str) -> str:
+        return f"s3://{self._bucket}/{key}"
+
+
+def _unchanged(row: Row) -> tuple[str, dict[str, str], dict[str, Any]]:
+    """The condition that a stored bar still has the prices, the volume and the provenance of a row."""
+    names, values, conditions = {}, {}, []
+    for name in (*PRICES, ATTRIBUTE):
+        names[f"#{name}"] = name
+        if name in row:
+            values[f":{name}"] = _serialize(row[name])
+            conditions.append(f"#{name} = :{name}")
+        else:
+            conditions.append(f"attribute_not_exists(#{name})")
+    return " AND ".join(conditions), names, values

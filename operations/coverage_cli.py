@@ -1,0 +1,142 @@
+"""The command `python -m operations coverage`."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+import msgspec
+import typer
+
+from backfill.plan import SETTLED_AFTER, DayRange
+from backfill.rows import asked_spans
+from bars.coverage import DayCoverage, coverage_of_days
+from bars.keys import ONE_MINUTE, asked_keys, bar_keys, start_of
+from bars.provenance import BACKFILL, REBUILD, STREAM, provenance_of
+from bars.sessions import SymbolCalendar
+from operations.aws import client
+from operations.backfill_stores import BackfillBars
+from operations.calendar_table import CalendarTable
+from operations.command_line import (
+    DEFAULT_PREFIX,
+    DEFAULT_STAGE,
+    OutputsFileOption,
+    StackPrefixOption,
+    StageOption,
+    epilog,
+    outputs_of,
+    progress,
+    reported_errors,
+    say,
+)
+from operations.history_options import FromOption, SymbolsOption, ToOption, chosen, day_range
+from operations.outputs import required
+from quotes import to_iso
+from terminal.output import echo
+
+_DAY = timedelta(days=1)
+_COUNTS = ("expected", "stored", STREAM, BACKFILL, REBUILD, "without_trades", "missing")
+_COLUMNS = ("symbol", "day", "opens", "closes", *_COUNTS)
+
+Format = Literal["table", "json", "csv"]
+
+app = typer.Typer()
+
+
+@app.command(
+    "coverage",
+    epilog=epilog("coverage", "coverage --symbols AAPL,MSFT --from 2026-11-02 --to 2026-11-27 --format csv"),
+)
+def coverage(  # noqa: PLR0917  (options, by name)
+    symbols: SymbolsOption = None,
+    first: FromOption = None,
+    last: ToOption = None,
+    form: Annotated[
+        Format, typer.Option("--format", help="A table for people, or JSON or CSV for programs.")
+    ] = "table",
+    stack_prefix: StackPrefixOption = DEFAULT_PREFIX,
+    stage: StageOption = DEFAULT_STAGE,
+    outputs_file: OutputsFileOption = None,
+) -> None:
+    """Say how complete the stored minutes are, for each symbol and day of its exchange.
+
+    Expected are the minutes of the exchange's sessions that ended over an hour ago. Each of them has a bar of the
+    stream, of a backfill or of a rebuild, or was asked for and had no trade, or is missing. The command backfill fills
+    what is missing.
+    """
+    with reported_errors():
+        now = datetime.now(UTC)
+        names = outputs_of(stack_prefix, stage, outputs_file)
+        dynamodb = client("dynamodb")
+        calendars = CalendarTable(dynamodb, required(names, "CalendarsTable"))
+        bars = BackfillBars(dynamodb, required(names, "BarsTable"))
+        days = day_range(first, last, now)
+        found: list[tuple[str, DayCoverage]] = []
+        wanted = chosen(calendars.symbols(), symbols)
+        with progress("reading bars", len(wanted)) as on_progress:
+            for symbol, calendar in wanted.items():
+                found += [(symbol, day) for day in _coverage_of(symbol, calendar, days, bars, calendars, now)]
+                on_progress(1)
+        if not found:
+            say("no session of these symbols is known in these days, or the first one has just begun")
+        _print(found, form)
+
+
+def _coverage_of(  # noqa: PLR0917  (one call)
+    symbol: str, calendar: SymbolCalendar, days: DayRange, bars: BackfillBars, calendars: CalendarTable, now: datetime
+) -> list[DayCoverage]:
+    start, end = days.span(calendar.zone)
+    sessions = [
+        each
+        for each in calendars.sessions_of(calendar, start, end).sessions
+        if days.first.isoformat() <= each.day <= days.last.isoformat()
+    ]
+    # A session of the first day may begin on the evening before it.
+    rows = bars.between(symbol, *bar_keys(ONE_MINUTE, start - _DAY, end + _DAY))
+    stored = {start_of(str(row["key"])): provenance_of(row) for row in rows}
+    asked = asked_spans(bars.between(symbol, *asked_keys(ONE_MINUTE, start - _DAY, end + _DAY)))
+    return coverage_of_days(sessions, stored, asked, before=now - SETTLED_AFTER)
+
+
+def _print(found: Iterable[tuple[str, DayCoverage]], form: Format) -> None:
+    rows = [_row(symbol, day) for symbol, day in found]
+    if form == "json":
+        echo(msgspec.json.format(msgspec.json.encode(rows), indent=1).decode())
+    elif form == "csv":
+        text = io.StringIO()
+        writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        echo(text.getvalue().removesuffix("\n"))
+    elif rows:
+        names = ("symbol", "day", *_COUNTS)
+        texts = [[name.replace("_", " ") for name in names], *([_cell(row[name]) for name in names] for row in rows)]
+        widths = [max(len(line[column]) for line in texts) for column in range(len(names))]
+        for line in texts:
+            cells = [
+                text.ljust(width) if column < 2 else text.rjust(width)  # noqa: PLR2004  (symbol and day)
+                for column, (text, width) in enumerate(zip(line, widths, strict=True))
+            ]
+            echo("  ".join(cells).rstrip())
+
+
+def _row(symbol: str, day: DayCoverage) -> dict[str, Any]:
+    counts = {name: day.stored.get(name, 0) for name in (STREAM, BACKFILL, REBUILD)}
+    return {
+        "symbol": symbol,
+        "day": day.day,
+        "opens": to_iso(day.opens),
+        "closes": to_iso(day.closes),
+        "expected": day.expected,
+        "stored": sum(counts.values()),
+        **counts,
+        "without_trades": day.without_trades,
+        "missing": day.missing,
+    }
+
+
+def _cell(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)

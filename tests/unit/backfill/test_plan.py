@@ -1,0 +1,217 @@
+"""What is planned: whole days of the exchange that miss a bar, in the fewest chunks that Yahoo allows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backfill.chunks import Chunk
+from backfill.days import days_of, minutes_of, uncovered, with_weekdays, without
+from backfill.plan import DayRange, Known, Limit, daily_chunk, forgotten_first, missing_days, plan_symbol
+from bars.resolutions import Span, midnight
+from bars.sessions import Session, Sessions
+from tests.support.sizes import sized
+
+NEW_YORK, TOKYO, CHICAGO, BERLIN = map(ZoneInfo, ("America/New_York", "Asia/Tokyo", "America/Chicago", "Europe/Berlin"))
+MINUTES = Limit(timedelta(days=30), timedelta(days=7))
+NOW = datetime(2026, 11, 28, 19, tzinfo=UTC)
+WEEK = DayRange(date(2026, 11, 23), date(2026, 11, 27))
+EVER = datetime(2020, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC)
+
+
+def session(day: str, opens: str, closes: str, zone: ZoneInfo, eve: int = 0) -> Session:
+    """A session by the exchange's clock. With `eve`, it opens that many days before its day."""
+    own = date.fromisoformat(day)
+    start = datetime.combine(own - timedelta(days=eve), time.fromisoformat(opens), zone)
+    end = datetime.combine(own, time.fromisoformat(closes), zone)
+    return Session(day, start.astimezone(UTC), end.astimezone(UTC))
+
+
+def known(
+    sessions: Sequence[Session], zone: ZoneInfo = NEW_YORK, stored: Sequence[datetime] = (), asked: Sequence[Span] = ()
+) -> Known:
+    return Known("AAPL", zone, sessions, *EVER, frozenset(stored), asked)
+
+
+US_WEEK = [
+    session("2026-11-23", "09:30", "16:00", NEW_YORK),
+    session("2026-11-24", "09:30", "16:00", NEW_YORK),
+    session("2026-11-25", "09:30", "16:00", NEW_YORK),
+    # Thanksgiving is a holiday, and the day after it a half day.
+    session("2026-11-27", "09:30", "13:00", NEW_YORK),
+]
+
+
+def all_minutes(sessions: Sequence[Session], zone: ZoneInfo) -> list[datetime]:
+    return [minute for day in days_of(sessions, zone) for minute in minutes_of(day)]
+
+
+def test_a_week_without_bars_is_one_chunk_from_its_first_midnight_to_its_last_closing_auction() -> None:
+    plan = plan_symbol(known(US_WEEK), "1m", MINUTES, WEEK, NOW)
+    assert plan.chunks == [
+        Chunk("AAPL", "1m", datetime(2026, 11, 23, 5, tzinfo=UTC), datetime(2026, 11, 27, 18, 1, tzinfo=UTC))
+    ]
+    assert not plan.is_unknown
+    assert plan.forgotten == []
+
+
+def test_a_half_day_expects_half_of_the_minutes_and_a_holiday_none() -> None:
+    missing = missing_days(known(US_WEEK), "1m", WEEK, NOW)
+    lengths = {
+        each.day.day.day: sum((end - start) // timedelta(minutes=1) for start, end in each.spans) for each in missing
+    }
+    assert lengths == {23: 390, 24: 390, 25: 390, 27: 210}
+
+
+def test_one_missing_minute_plans_its_day_and_nothing_else() -> None:
+    stored = all_minutes(US_WEEK, NEW_YORK)
+    stored.remove(datetime(2026, 11, 24, 15, 30, tzinfo=UTC))
+    (chunk,) = plan_symbol(known(US_WEEK, stored=stored), "1m", MINUTES, WEEK, NOW).chunks
+    assert (chunk.start, chunk.end) == (
+        datetime(2026, 11, 24, 5, tzinfo=UTC),
+        datetime(2026, 11, 24, 21, 1, tzinfo=UTC),
+    )
+
+
+def test_a_minute_that_was_asked_for_before_is_not_missing() -> None:
+    stored = all_minutes(US_WEEK, NEW_YORK)
+    gap = datetime(2026, 11, 24, 15, 30, tzinfo=UTC)
+    stored.remove(gap)
+    asked = [Span(gap, gap + timedelta(minutes=1))]
+    assert plan_symbol(known(US_WEEK, stored=stored, asked=asked), "1m", MINUTES, WEEK, NOW).chunks == []
+
+
+def test_a_day_is_planned_only_once_it_has_been_over_for_an_hour() -> None:
+    end = datetime(2026, 11, 27, 18, 1, tzinfo=UTC)
+    friday = DayRange(date(2026, 11, 27), date(2026, 11, 27))
+    for age, planned in ((timedelta(minutes=59), 0), (timedelta(hours=1), 1)):
+        assert len(plan_symbol(known(US_WEEK), "1m", MINUTES, friday, end + age).chunks) == planned
+
+
+def test_days_that_the_source_forgets_are_named_and_not_asked_for() -> None:
+    now = datetime(2026, 12, 24, 19, tzinfo=UTC)
+    plan = plan_symbol(known(US_WEEK), "1m", MINUTES, WEEK, now)
+    assert plan.forgotten == [date(2026, 11, 23), date(2026, 11, 24)]
+    assert plan.chunks[0].start == datetime(2026, 11, 25, 5, tzinfo=UTC)
+
+
+def test_unknown_sessions_are_said() -> None:
+    each = known(US_WEEK)._replace(known_from=datetime(2026, 11, 25, tzinfo=UTC))
+    assert plan_symbol(each, "1m", MINUTES, WEEK, NOW).is_unknown
+    each = known(US_WEEK)._replace(known_to=datetime(2026, 11, 26, tzinfo=UTC))
+    assert plan_symbol(each, "1m", MINUTES, WEEK, NOW).is_unknown
+
+
+def test_what_the_source_forgets_first_is_asked_for_first() -> None:
+    early, late = datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 9, tzinfo=UTC)
+    chunks = [Chunk("B", "1m", late, late), Chunk("B", "1m", early, late), Chunk("A", "1m", late, late)]
+    assert [(each.symbol, each.start) for each in forgotten_first(chunks)] == [("B", early), ("A", late), ("B", late)]
+
+
+def test_a_lunch_break_is_not_missing() -> None:
+    tokyo = [session("2026-11-24", "09:00", "11:30", TOKYO), session("2026-11-24", "12:30", "15:30", TOKYO)]
+    (day,) = days_of(tokyo, TOKYO)
+    spans = uncovered(day, "1m", [], before=day.end)
+    assert [(end - start).seconds // 60 for start, end in spans] == [150, 180]
+
+
+def test_a_night_session_belongs_to_the_day_after_it_and_days_do_not_overlap() -> None:
+    nights = [
+        session("2026-11-23", "17:00", "16:00", CHICAGO, eve=1),
+        session("2026-11-24", "17:00", "16:00", CHICAGO, eve=1),
+    ]
+    monday, tuesday = days_of(nights, CHICAGO)
+    assert monday.start == datetime(2026, 11, 22, 23, tzinfo=UTC)
+    assert monday.end <= tuesday.start
+    (chunk,) = plan_symbol(known(nights, CHICAGO), "1m", MINUTES, WEEK, NOW).chunks
+    assert (chunk.start, chunk.end) == (monday.start, tuesday.end)
+    (night,) = missing_days(known(nights, CHICAGO, all_minutes(nights[:1], CHICAGO)), "1m", WEEK, NOW)
+    assert night.day == tuesday
+
+
+@pytest.mark.parametrize(("first", "hours"), [(date(2026, 3, 23), 23), (date(2026, 10, 19), 25)])
+def test_a_symbol_that_trades_around_the_clock_has_days_of_23_and_25_hours(first: date, hours: int) -> None:
+    days = [first + timedelta(days=each) for each in range(7)]
+    sessions = [
+        Session(each.isoformat(), midnight(each, BERLIN), midnight(each + timedelta(days=1), BERLIN)) for each in days
+    ]
+    assert len(list(minutes_of(days_of(sessions, BERLIN)[-1]))) == hours * 60
+    now = midnight(days[-1], BERLIN) + timedelta(days=2)
+    chunks = plan_symbol(known(sessions, BERLIN), "1m", MINUTES, DayRange(days[0], days[-1]), now).chunks
+    assert [each.start for each in chunks] == [sessions[0].opens, *([sessions[-1].opens] if hours == 25 else [])]
+    assert all(each.end - each.start <= timedelta(days=7) for each in chunks)
+    assert chunks[-1].end == sessions[-1].closes
+
+
+def test_a_session_keeps_its_clock_when_the_exchange_changes_its_own() -> None:
+    days = [session(day, "09:30", "16:00", NEW_YORK) for day in ("2026-10-30", "2026-11-02")]
+    friday, monday = days_of(days, NEW_YORK)
+    assert (friday.sessions[0].start.hour, monday.sessions[0].start.hour) == (13, 14)
+    assert len(list(minutes_of(friday))) == len(list(minutes_of(monday))) == 390
+
+
+@pytest.mark.parametrize(("resolution", "step"), [("5m", 5), ("1h", 60)])
+def test_coarser_bars_cover_their_minutes_wherever_they_begin(resolution: str, step: int) -> None:
+    (day, *_) = days_of(US_WEEK, NEW_YORK)
+    opens, closes = day.sessions[0]
+    starts = [opens + timedelta(minutes=each) for each in range(0, 390, step)]  # Yahoo's hours begin at half past
+    assert uncovered(day, resolution, starts, before=day.end) == []
+    assert uncovered(day, resolution, starts[:-1], before=day.end) == [Span(starts[-1], closes)]
+
+
+def test_the_bar_of_a_day_covers_the_day() -> None:
+    (day, *_) = days_of(US_WEEK, NEW_YORK)
+    assert uncovered(day, "1d", [day.midnight], before=day.end) == []
+    assert uncovered(day, "1d", [], before=day.end) == [Span(day.start, day.end)]
+
+
+def test_days_take_one_request_that_reaches_to_the_present_day() -> None:
+    plan = plan_symbol(known(US_WEEK), "1d", Limit(None, None), WEEK, NOW)
+    assert plan.chunks == [daily_chunk("AAPL", NEW_YORK, datetime(2026, 11, 23, 5, tzinfo=UTC), NOW)]
+    assert plan.chunks[0].end == datetime(2026, 11, 29, 5, tzinfo=UTC)
+
+
+def test_before_the_known_sessions_weekdays_stand_for_the_days_of_the_exchange() -> None:
+    start = midnight(date(2026, 11, 19), NEW_YORK)
+    assumed = with_weekdays(Sessions(US_WEEK, US_WEEK[0].opens, NOW), start, NEW_YORK)
+    assert [each.day[-2:] for each in assumed.sessions] == ["19", "20", "23", "24", "25", "27"]
+    assert assumed.known_from == start
+
+
+@settings(max_examples=sized(25, 150))
+@given(st.sets(st.sampled_from(all_minutes(US_WEEK, NEW_YORK)), max_size=40), st.data())
+def test_a_gap_gives_the_same_chunks_however_much_else_is_missing_in_other_weeks(
+    gaps: set[datetime], data: st.DataObject
+) -> None:
+    before = [session(day, "09:30", "16:00", NEW_YORK) for day in ("2026-11-16", "2026-11-17", "2026-11-20")]
+    others = data.draw(st.sets(st.sampled_from(all_minutes(before, NEW_YORK)), max_size=5))
+    alone = known(US_WEEK, stored=[each for each in all_minutes(US_WEEK, NEW_YORK) if each not in gaps])
+    both = [*before, *US_WEEK]
+    among = known(both, stored=[each for each in all_minutes(both, NEW_YORK) if each not in gaps | others])
+    month = DayRange(date(2026, 11, 1), date(2026, 11, 27))
+    chunks = plan_symbol(alone, "1m", MINUTES, month, NOW).chunks
+    assert [
+        each
+        for each in plan_symbol(among, "1m", MINUTES, month, NOW).chunks
+        if each.start >= US_WEEK[0].opens - timedelta(days=1)
+    ] == chunks
+    assert all(any(each.start <= gap < each.end for each in chunks) for gap in gaps)
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 9)), max_size=6))
+def test_what_remains_without_some_spans_has_none_of_their_minutes(pairs: list[tuple[int, int]]) -> None:
+    base = datetime(2026, 11, 23, tzinfo=UTC)
+
+    def at(minute: int) -> datetime:
+        return base + timedelta(minutes=minute)
+
+    asked = [Span(at(start), at(start + length)) for start, length in pairs]
+    left = without([Span(at(0), at(30)), Span(at(40), at(60))], asked)
+    for minute in range(70):
+        wanted = (minute < 30 or 40 <= minute < 60) and not any(s <= minute < s + n for s, n in pairs)
+        assert any(start <= at(minute) < end for start, end in left) == wanted

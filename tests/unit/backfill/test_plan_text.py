@@ -1,0 +1,61 @@
+"""A plan and its outcome in words for people."""
+
+from __future__ import annotations
+
+from backfill.plan_text import plan_lines, summary_lines
+from backfill.summary import Summary
+from tests.fakes.backfilled_market import BackfilledMarket
+
+
+def test_a_plan_names_requests_days_and_time() -> None:
+    market = BackfilledMarket()
+    assert list(plan_lines(market.plan(), 0.5, None)) == [
+        "AAPL: 2 requests for 2026-11-16 to 2026-11-27, 1 for its splits",
+        "MSFT: 2 requests for 2026-11-16 to 2026-11-27, 1 for its splits",
+        "6 requests at 0.5 a second: about 12 seconds",
+    ]
+
+
+def test_a_long_plan_is_cut() -> None:
+    market = BackfilledMarket([f"S{number}" for number in range(100)])
+    lines = list(plan_lines(market.plan(), 0.5, 2))
+    assert lines[2:] == ["… and 98 more symbols", "300 requests at 0.5 a second: about 10 minutes"]
+
+
+def test_nothing_to_do_is_said() -> None:
+    market = BackfilledMarket()
+    market.run()
+    assert list(plan_lines(market.plan(), 0.5, None)) == ["no bar is missing of 2 symbols"]
+
+
+def test_what_cannot_be_filled_is_said() -> None:
+    market = BackfilledMarket()
+    plan = market.plan()
+    market.now = market.now.replace(month=12, day=20)
+    planned = market.plan().symbols["AAPL"]
+    assert planned.forgotten
+    plan.symbols["AAPL"] = planned._replace(is_unknown=True, chunks=[], daily=None)  # type: ignore[index]
+    lines = list(plan_lines(plan, 0.5, None))
+    assert lines[1] == f"{len(planned.forgotten)} days of AAPL miss bars that Yahoo does not keep any more"
+    assert lines[2] == "some sessions of AAPL are not in the table of calendars, and their days are left out"
+
+
+def test_an_outcome_names_what_was_written_and_every_failure() -> None:
+    summary = Summary(
+        resolution="1m",
+        requests=1,
+        written=1_950,
+        without_trades=3,
+        from_archive=1,
+        refolded=2_000,
+        lanes=1,
+        problems=["AAPL: a row outside the window"],
+        failures=["MSFT from 2026-11-16: timeout: no answer"],
+    )
+    assert list(summary_lines(summary)) == [
+        "wrote 1,950 bars after 1 request; 3 minutes have no trade",
+        "stored 1 answer of an earlier run",
+        "computed the indicators of 2,000 bars and of 1 live symbols again",
+        "AAPL: a row outside the window",
+        "MSFT from 2026-11-16: timeout: no answer",
+    ]
