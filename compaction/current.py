@@ -1,12 +1,12 @@
 """`compacted/current.json`: which files are the tables at the moment, for readers without a catalog. Pure.
 
     {"v":1,"compacted_to":"2026-11-27","written_at":"2026-11-27T02:11:09.000Z","tables":{"compacted_quotes":{
-     "metadata":"compacted/compacted_quotes/metadata/00003-….metadata.json",
-     "files":[{"path":"compacted/compacted_quotes/data/….parquet","rows":81000,"bytes":4194304,"day":"2026-11-26"}]}}}
+     "metadata":"s3://archive/compacted/compacted_quotes/metadata/00003-….metadata.json",
+     "files":[{"path":"s3://archive/compacted/compacted_quotes/data/….parquet","rows":9,"bytes":419,"day":"2026-11-26"}]}}}
 
-Paths are keys in the archive, so they are the same in the bucket, in a directory and in a copy of it. The job replaces
-the object after it has committed the tables. So the files that it names are complete, and they stay for some days after
-they were replaced.
+Addresses are those in Iceberg's metadata. In a copy of an archive, the part from `compacted/` on is the place of a
+file. The job replaces the object after it has committed the tables. So the files that it names are complete, and they
+stay for some days after they were replaced.
 """
 
 from __future__ import annotations
@@ -37,6 +37,11 @@ class TableFiles(msgspec.Struct, frozen=True):
 
     metadata: str
     files: tuple[File, ...]
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The addresses of the files."""
+        return tuple(each.path for each in self.files)
 
 
 class Current(msgspec.Struct, frozen=True, kw_only=True):

@@ -175,14 +175,14 @@ class OpenTable:
                     found.update(each.data_file.file_path for each in manifest.fetch_manifest_entry(io))
             return found
 
-    def summary(self, root: str) -> TableFiles:
-        """The files of the table by their keys below the root of the archive, in the order of their days."""
+    def summary(self) -> TableFiles:
+        """The files of the table, in the order of their days."""
         files = [
-            File(key_of(each.file_path, root), each.record_count, each.file_size_in_bytes, self.partition_of(each))
+            File(each.file_path, each.record_count, each.file_size_in_bytes, self.partition_of(each))
             for each in self.files().entries
         ]
         files.sort(key=lambda each: (each.day or date.min, each.path))
-        return TableFiles(key_of(self._table.metadata_location, root), tuple(files))
+        return TableFiles(self._table.metadata_location, tuple(files))
 
 
 class Tables:

@@ -108,7 +108,7 @@ LEDGER = Table(
         Column("dt", "string", "The day of arrival in UTC"),
         *_columns("long", "objects", "bytes"),
         Column("fingerprint", "string", "Changes if the day gets, loses or changes an object"),
-        *_columns("long", "quote_lines", "quotes", "heartbeats", "actions", "quarantined"),
+        *_columns("long", "quote_lines", "heartbeats", "actions", "quarantined"),
         Column("lanes", "int", "The number of lanes, by the heartbeats; null without one"),
         Column("packets", "long", "The most packets that the quotes of each poll can have been, see the query cost"),
         *_columns("date", "first_event_day", "last_event_day"),

@@ -8,11 +8,18 @@ from typing import Annotated
 import typer
 
 from aws_limits import KIB
-<<<<<<< HEAD
-from operations import every_day_cli, exporter, kinesis, quarantine_cli, redrive, rules_cli, symbols_cli
-=======
-from operations import backfill_cli, coverage_cli, exporter, kinesis, quarantine_cli, redrive, rules_cli, symbols_cli
->>>>>>> part-backfill
+from operations import (
+    backfill_cli,
+    compact_cli,
+    coverage_cli,
+    every_day_cli,
+    exporter,
+    kinesis,
+    quarantine_cli,
+    redrive,
+    rules_cli,
+    symbols_cli,
+)
 from operations.archive_reader import READERS
 from operations.aws import client
 from operations.command_line import (
@@ -62,6 +69,7 @@ app.add_typer(symbols_cli.app, name="symbols")
 app.add_typer(rules_cli.app, name="rules")
 app.add_typer(backfill_cli.app)
 app.add_typer(coverage_cli.app)
+app.add_typer(compact_cli.app)
 
 
 @app.command(epilog=epilog("metrics --outputs-file outputs.env --port 9100"))

@@ -51,6 +51,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "quarantine": Entry("operations", "List, show, replay or drop refused lines."),
         "redrive": Entry("operations", "Put the batches that Lambda discarded back on the stream."),
         "rebuild": Entry("operations", "Compute the bars of a day again from the archive."),
+        "compact": Entry("operations", "Make sorted Iceberg tables of the raw objects of closed days."),
         "metrics": Entry("operations", "Serve metrics for Prometheus until stopped."),
     },
     "Deploy": {

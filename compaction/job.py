@@ -1,0 +1,188 @@
+"""A run of the compaction: the raw objects of arrival days become rows of the tables.
+
+The steps of an arrival day, in this order, each of which may be the last before the run is killed:
+
+1. Its objects are read into files of this machine.
+2. Each closed event day that it has quotes of gets one commit, with those quotes and the rows that it had.
+3. The ledger says what was read. A day without this row is read again, which changes nothing twice.
+
+At the end, `compacted/current.json` and then the views name the tables and the first day that is not closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from compaction import actions, arrivals, ledger, quote_days
+from compaction.arrivals import RAW, Arrival
+from compaction.errors import CompactionError, Damaged, Unavailable
+from compaction.iceberg import Tables
+from compaction.layout import LEDGER
+from compaction.ports import Archive, ArchiveObject, Views
+from compaction.publishing import publish
+from compaction.quote_days import DayResult
+from compaction.reading import ArrivalReader, ArrivedAction, Counts
+from compaction.staging import Staging
+
+Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], None]]]
+"""Shows how far a step is: it gets the name of the step and its size."""
+
+
+class Summary(msgspec.Struct, kw_only=True):
+    """What a run did."""
+
+    event: str = "compaction"
+    status: str = "done"
+    compacted_to: date | None = None
+    """The first event day that is not closed."""
+    arrival_days: int = 0
+    """The arrival days that were read."""
+    objects: int = 0
+    bytes: int = 0
+    quote_lines: int = 0
+    quotes_added: int = 0
+    copies: int = 0
+    """The copies of quotes that the tables hold only once."""
+    days_changed: list[date] = msgspec.field(default_factory=list)
+    actions_added: int = 0
+    bars_changed: int = 0
+    files_deleted: int = 0
+    raw_objects_deleted: int = 0
+    seconds: float = 0
+    failures: list[str] = msgspec.field(default_factory=list)
+    """What could not be done. The status is `failed` if there is any."""
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """The arrival days that a run reads."""
+
+    days: tuple[tuple[date, tuple[ArchiveObject, ...]], ...]
+
+    @property
+    def objects(self) -> int:
+        """How many objects they have."""
+        return sum(len(objects) for _, objects in self.days)
+
+    @property
+    def bytes(self) -> int:
+        """The size of the objects."""
+        return sum(each.bytes for _, objects in self.days for each in objects)
+
+
+class Compaction:
+    """One run at the time `now`. It keeps quotes in `scratch` while it sorts them."""
+
+    def __init__(
+        self,
+        archive: Archive,
+        tables: Tables,
+        *,
+        now: datetime,
+        progress: Progress,
+        views: Views | None = None,
+        scratch: Path | None = None,
+    ) -> None:
+        self._archive, self._tables, self._views = archive, tables, views
+        self._now, self._progress, self._scratch = now, progress, scratch
+        self._limit = arrivals.closed_to(now)
+        self.summary = Summary()
+
+    def plan(self, wanted: Sequence[date] | None) -> Plan:
+        """What a run reads: by default everything that the tables lack, or what `wanted` event days arrived in."""
+        known = self._known()
+        days: list[tuple[date, tuple[ArchiveObject, ...]]] = []
+        for day in arrivals.candidates(self._arrival_days(), known, self._limit, wanted):
+            objects = tuple(arrivals.objects_of(self._archive, day))
+            if objects and (
+                wanted is not None or arrivals.is_to_be_read(day, arrivals.fingerprint(objects), known, self._limit)
+            ):
+                days.append((day, objects))
+        return Plan(tuple(days))
+
+    def quotes_and_actions(self, plan: Plan) -> None:
+        """Read the planned days, and commit what they have."""
+        arrived: list[ArrivedAction] = []
+        read: dict[str, dict[str, Any]] = {}
+        with (
+            Staging(self._scratch) as staging,
+            self._progress("compacting the archive", plan.bytes) as on_progress,
+        ):
+            reader = ArrivalReader(self._archive, staging)
+            for position, (day, objects) in enumerate(plan.days):
+                try:
+                    counts, found = reader.read(objects, on_progress)
+                except (Damaged, Unavailable) as error:
+                    staging.forget_arrival(day.isoformat())
+                    self._failed(f"arrival day {day}: {error}")
+                    continue
+                self._count(counts)
+                arrived += found
+                read[day.isoformat()] = ledger.row(day, arrivals.fingerprint(objects), counts, self._limit, self._now)
+                # The quotes of a day arrive on the next day too, so its commit waits for that.
+                following = plan.days[position + 1][0] if position + 1 < len(plan.days) else None
+                self._flush(staging, read, arrived, self._limit if following is None else min(day, self._limit))
+            self._flush(staging, read, arrived, self._limit)
+
+    def publish(self) -> None:
+        """Tell readers which files are the tables, and which days are closed."""
+        self.summary.compacted_to = publish(
+            self._archive,
+            self._tables,
+            lambda before: arrivals.compacted_to(self._arrival_days(), self._known(), self._limit, before),
+            self._now,
+        )
+        if self._views is not None:
+            self._views.replace(self.summary.compacted_to)
+
+    def _flush(
+        self, staging: Staging, read: dict[str, dict[str, Any]], arrived: list[ArrivedAction], before: date
+    ) -> None:
+        """Commit the closed event days before a day, and then what was read completely."""
+        for day in [each for each in staging.days() if each < before]:
+            try:
+                done = quote_days.commit(self._tables, staging, day)
+            except CompactionError as error:
+                for dt in staging.arrivals(day):
+                    read.pop(dt, None)  # it is read again by the next run
+                self._failed(f"event day {day}: {error}")
+            else:
+                self._committed(done)
+            staging.drop(day)
+        waiting = {dt for day in staging.days() if day < self._limit for dt in staging.arrivals(day)}
+        complete = [dt for dt in read if dt not in waiting]
+        if not complete:
+            return
+        self.summary.actions_added += actions.commit(
+            self._tables, [each for each in arrived if each.place.dt in complete]
+        )
+        arrived[:] = [each for each in arrived if each.place.dt not in complete]
+        ledger.put(self._tables, [read.pop(dt) for dt in complete])
+
+    def _committed(self, done: DayResult) -> None:
+        self.summary.copies += done.copies
+        self.summary.quotes_added += done.added
+        if done.is_changed:
+            self.summary.days_changed.append(done.day)
+
+    def _count(self, counts: Counts) -> None:
+        self.summary.arrival_days += 1
+        self.summary.objects += counts.objects
+        self.summary.bytes += counts.bytes
+        self.summary.quote_lines += counts.quote_lines
+
+    def _failed(self, reason: str) -> None:
+        self.summary.status = "failed"
+        self.summary.failures.append(reason)
+
+    def _known(self) -> dict[date, Arrival]:
+        table = self._tables.open(LEDGER)
+        return ledger.arrivals(ledger.rows_of(table, table.files()))
+
+    def _arrival_days(self) -> list[date]:
+        return arrivals.arrival_days(self._archive.folders(RAW))

@@ -1,0 +1,40 @@
+"""Writes `compacted/current.json`: which files are the tables at the moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime
+
+from compaction import current
+from compaction.current import KEY, Current
+from compaction.errors import Conflict
+from compaction.iceberg import Tables
+from compaction.layout import TABLES
+from compaction.ports import Archive
+from compaction.small_tables import ATTEMPTS
+from quotes import to_iso, whole_milliseconds
+
+
+def publish(archive: Archive, tables: Tables, compacted_to: Callable[[date | None], date], now: datetime) -> date:
+    """Write what the tables are now. Returns the first event day that is not closed. Raises `Conflict`.
+
+    `compacted_to` computes it from the one before. If two runs publish at once, the later one reads the tables after
+    the earlier one has published them, so nothing goes back.
+    """
+    for attempt in range(ATTEMPTS):
+        found = archive.get_tagged(KEY)
+        before = None if found is None else current.decode(found[0])
+        closed_to = compacted_to(None if before is None else before.compacted_to)
+        written = Current(
+            compacted_to=closed_to,
+            written_at=to_iso(whole_milliseconds(now)),
+            tables={layout.name: tables.open(layout).summary() for layout in TABLES},
+        )
+        try:
+            archive.put(KEY, current.encode(written), replaces=None if found is None else found[1])
+        except Conflict:
+            if attempt == ATTEMPTS - 1:
+                raise
+        else:
+            return closed_to
+    raise AssertionError("unreachable")

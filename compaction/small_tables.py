@@ -1,0 +1,64 @@
+"""Commits to a table whose partition fits into memory: the rows of a key replace those that it had."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+
+from compaction.errors import Conflict
+from compaction.iceberg import Tables
+from compaction.layout import Table
+from compaction.parquet_files import write
+
+Row = dict[str, Any]
+Key = tuple[Any, ...]
+ATTEMPTS = 5
+"""How often a commit is computed again after another run's commit."""
+
+
+def commit(
+    tables: Tables,
+    layout: Table,
+    changed: Iterable[Row],
+    wins: Callable[[Row, Row], bool],
+    partition: date | None = None,
+) -> int:
+    """Put rows into the table, or into a partition of it. Returns how many rows differ from before.
+
+    `layout.order` is the key. `wins(new, old)` says whether a row replaces the one with its key. Raises `Conflict`.
+    """
+    rows = list(changed)
+    for attempt in range(ATTEMPTS):
+        table = tables.open(layout)
+        old = table.files(partition)
+        merged = {
+            _key(layout, row): row for path in old.paths for batch in table.batches(path) for row in batch.to_pylist()
+        }
+        count = 0
+        for row in rows:
+            stored = merged.get(_key(layout, row))
+            whole = {name: row.get(name) for name in layout.names}
+            if stored is None or (stored != whole and wins(whole, stored)):
+                merged[_key(layout, row)] = whole
+                count += 1
+        if not count:
+            return 0
+        batch = pa.RecordBatch.from_pylist([merged[key] for key in sorted(merged)], schema=table.schema)
+        written: list[str] = []
+        write(table, [batch], partition, written)
+        try:
+            table.replace(old, written)
+        except Conflict:
+            table.delete(written)
+            if attempt == ATTEMPTS - 1:
+                raise
+        else:
+            return count
+    raise AssertionError("unreachable")
+
+
+def _key(layout: Table, row: Mapping[str, Any]) -> Key:
+    return tuple(row[name] for name in layout.order)

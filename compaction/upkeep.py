@@ -1,0 +1,78 @@
+"""Removes what is no longer needed: old snapshots, files of no snapshot, and raw objects, if that is wanted."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+from compaction import current, ledger
+from compaction.arrivals import LOOK_BACK, ONE_DAY, RAW, arrival_days, fingerprint, objects_of, place_of
+from compaction.current import KEY
+from compaction.errors import Conflict
+from compaction.iceberg import Tables, key_of
+from compaction.job import Summary
+from compaction.layout import FOLDER, LEDGER, TABLES
+from compaction.ports import Archive
+
+LEAST_RAW_DAYS = LOOK_BACK.days + 1
+"""Raw objects are kept at least so long, because a run compares these days with what it read of them."""
+ORPHAN_AGE = timedelta(days=3)
+"""How old a file of no snapshot is when it is deleted. A run that writes files now has not committed them yet."""
+
+
+class Upkeep:
+    """Removes files at the time `now`, and counts them in the summary."""
+
+    def __init__(self, archive: Archive, tables: Tables, now: datetime, summary: Summary) -> None:
+        self._archive, self._tables, self._now, self._summary = archive, tables, now, summary
+
+    def run(self, snapshot_days: int, raw_days: int) -> None:
+        """Remove what is older. With `raw_days` of 0, raw objects stay."""
+        for layout in TABLES:
+            try:
+                self._tables.open(layout).expire_snapshots(self._now - timedelta(days=snapshot_days))
+            except Conflict:  # another run is at work, so the next one expires them
+                continue
+        self._delete_orphans()
+        if raw_days:
+            self._expire_raw(raw_days)
+
+    def _delete_orphans(self) -> None:
+        """Delete old files that no snapshot and no `current.json` names, such as those of a run that was killed."""
+        found = self._archive.get(KEY)
+        named = (
+            set()
+            if found is None
+            else {
+                key_of(path, self._archive.root)
+                for table in current.decode(found).tables.values()
+                for path in table.paths
+            }
+        )
+        for layout in TABLES:
+            prefix = f"{FOLDER}/{layout.name}/"
+            old = [each.key for each in self._archive.objects(prefix) if each.written_at < self._now - ORPHAN_AGE]
+            # Listed first: a file that a commit names after this was written later.
+            named |= {key_of(path, self._archive.root) for path in self._tables.open(layout).referenced()}
+            orphans = [key for key in old if key not in named]
+            self._archive.delete(orphans)
+            self._summary.files_deleted += len(orphans)
+
+    def _expire_raw(self, days: int) -> None:
+        """Delete the raw objects of arrival days that are old, and are as the ledger says that they were compacted."""
+        table = self._tables.open(LEDGER)
+        known = ledger.arrivals(ledger.rows_of(table, table.files()))
+        before = self._now.astimezone(UTC).date() - timedelta(days=days)
+        for day in arrival_days(self._archive.folders(RAW)):
+            if day >= before or day not in known or not self._is_closed(day, known[day].has_more()):
+                continue
+            objects = [
+                each for each in self._archive.objects(f"{RAW}dt={day}/") if not each.key.endswith(("/", "_$folder$"))
+            ]
+            if fingerprint(objects) != known[day].fingerprint or any(place_of(each.key) is None for each in objects):
+                continue
+            self._archive.delete(each.key for each in objects)
+            self._summary.raw_objects_deleted += len(objects)
+
+    def _is_closed(self, day: date, has_more: bool) -> bool:  # noqa: FBT001
+        closed = self._summary.compacted_to
+        return closed is not None and day + ONE_DAY < closed and not has_more

@@ -1,0 +1,119 @@
+"""The command `python -m operations compact`."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from aws_limits import KIB
+from operations.command_line import (
+    DEFAULT_PREFIX,
+    DEFAULT_STAGE,
+    NOT_DONE,
+    DryRunOption,
+    OutputsFileOption,
+    StackPrefixOption,
+    StageOption,
+    epilog,
+    progress,
+    reported_errors,
+    say,
+)
+from operations.errors import WrongUsage
+from operations.history_place import (
+    ArchiveOption,
+    CatalogOption,
+    DatabaseOption,
+    archive_at,
+    database_of,
+    history_errors,
+    tables_at,
+)
+from terminal.output import echo
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command(
+    "compact",
+    epilog=epilog("compact --stage prod", "compact --archive downloaded/ --day 2026-11-26", "compact --dry-run"),
+)
+def compact(  # noqa: PLR0917  (options, by name)
+    archive: ArchiveOption = None,
+    catalog: CatalogOption = None,
+    database: DatabaseOption = None,
+    day: Annotated[
+        list[datetime] | None,
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            metavar="YYYY-MM-DD",
+            help="Read again what arrived around this day of the quotes (UTC). Repeat for more. By default, read what "
+            "the tables lack.",
+        ),
+    ] = None,
+    dry_run: DryRunOption = False,  # noqa: FBT002
+    summary: Annotated[
+        Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Also write the summary, JSON, to this file.")
+    ] = None,
+    snapshot_days: Annotated[
+        int, typer.Option(min=1, help="Days for which earlier versions of the tables can be read.")
+    ] = 7,
+    expire_raw_after_days: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Delete raw objects that are compacted, verified and older than this. 0 deletes none; otherwise the "
+            "least is 36, because a run looks 35 days back.",
+        ),
+    ] = 0,
+    stack_prefix: StackPrefixOption = DEFAULT_PREFIX,
+    stage: StageOption = DEFAULT_STAGE,
+    outputs_file: OutputsFileOption = None,
+) -> None:
+    """Make sorted Iceberg tables of the raw objects of closed days.
+
+    A day is closed from 02:00 UTC of the next day on. Each quote is in the tables once, whatever arrived twice. What
+    arrives late is added by a later run. You may repeat or interrupt this command, or run it twice at once: the tables
+    are the same. The summary is one line of JSON on stdout.
+    """
+    with reported_errors(), history_errors():
+        from compaction.job import Compaction  # noqa: PLC0415  (it loads the large libraries)
+        from compaction.upkeep import LEAST_RAW_DAYS, Upkeep  # noqa: PLC0415
+
+        if 0 < expire_raw_after_days < LEAST_RAW_DAYS:
+            raise WrongUsage(
+                f"--expire-raw-after-days {expire_raw_after_days} is too early: a run looks 35 days back for what came "
+                f"late. Use 0 or at least {LEAST_RAW_DAYS}"
+            )
+        now, started = datetime.now(UTC), time.monotonic()
+        place = archive_at(archive, stack_prefix, stage, outputs_file)
+        name = database_of(database, stack_prefix, stage)
+        tables = tables_at(place, catalog, name)
+        run = Compaction(place, tables, now=now, progress=progress)
+        plan = run.plan(_days(day))
+        say(f"{len(plan.days)} arrival days with {plan.objects:,} objects, {plan.bytes / KIB / KIB:,.1f} MiB")
+        if dry_run:
+            for arrival_day, objects in plan.days:
+                echo(f"{arrival_day}  {len(objects)} objects")
+            return
+        run.quotes_and_actions(plan)
+        run.publish()
+        Upkeep(place, tables, now, run.summary).run(snapshot_days, expire_raw_after_days)
+        run.summary.seconds = round(time.monotonic() - started, 1)
+        for failure in run.summary.failures:
+            say(failure)
+        line = msgspec.json.encode(run.summary).decode()
+        echo(line)
+        if summary is not None:
+            summary.write_text(line + "\n", encoding="utf-8")
+        if run.summary.failures:
+            raise typer.Exit(NOT_DONE)
+
+
+def _days(given: list[datetime] | None) -> list[date] | None:
+    return sorted({each.date() for each in given}) if given else None
