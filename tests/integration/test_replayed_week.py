@@ -103,19 +103,21 @@ class Week:
         """The identities of all accepted quotes."""
         return list(accepted_log.read(self._accepted_log))
 
-    def compact(self, catalog: Path) -> Values:
-        """Compact the archive as the daily task does, and return the summary of the command."""
-        archive = f"s3://{self._pipeline.outputs['ArchiveBucket']}"
-        options = ("--archive", archive, "--catalog", f"sqlite:///{catalog}", "--summary", "-")
-        environment = self._pipeline.emulator.environment(os.environ)
+    def compact(self, directory: Path) -> Values:
+        """Compact the archive as the daily task does, and return the summary. The catalog is in a directory."""
+        outputs = directory / "outputs.env"
+        outputs.write_text("".join(f"{name}={value}\n" for name, value in self._pipeline.outputs.items()))
         run = subprocess.run(
-            [sys.executable, "-m", "operations", "compact", *options],
-            env=environment,
+            [
+                *(sys.executable, "-m", "operations", "compact", "--outputs-file", str(outputs)),
+                *("--catalog", f"sqlite:///{directory / 'catalog.db'}"),
+            ],
+            env=self._pipeline.emulator.environment(os.environ),
             capture_output=True,
             text=True,
             check=False,
         )
-        assert run.returncode == 0, run.stderr
+        assert run.returncode == 0, run.stdout + run.stderr
         summary: Values = json.loads(run.stdout)
         return summary
 
@@ -127,10 +129,10 @@ class Week:
         """The rows of a file of a compacted table."""
         return pq.read_table(io.BytesIO(self.object(file.path))).to_pylist()
 
-    def object(self, key: str) -> bytes:
-        """An object of the archive."""
-        s3 = self._pipeline.emulator.client("s3")
-        body: bytes = s3.get_object(Bucket=self._pipeline.outputs["ArchiveBucket"], Key=key)["Body"].read()
+    def object(self, name: str) -> bytes:
+        """An object of the archive, by its key or its address."""
+        s3, bucket = self._pipeline.emulator.client("s3"), self._pipeline.outputs["ArchiveBucket"]
+        body: bytes = s3.get_object(Bucket=bucket, Key=name.removeprefix(f"s3://{bucket}/"))["Body"].read()
         return body
 
 
@@ -251,8 +253,7 @@ def test_paging_gives_each_quote_once_while_new_ones_arrive(week: Week, order: s
 
 
 def test_every_accepted_quote_is_one_compacted_row_with_each_value_to_the_digit(week: Week, tmp_path: Path) -> None:
-    catalog = tmp_path / "catalog.db"
-    assert week.compact(catalog)["status"] == "done"
+    assert week.compact(tmp_path)["quotes_added"] == len(week.accepted())
     days = [week.rows_of(file) for file in week.current().tables[QUOTES.name].files]
     assert all(rows == sorted_items(rows, *QUOTES.order) for rows in days)
     rows = [row for rows in days for row in rows]
@@ -266,7 +267,7 @@ def test_every_accepted_quote_is_one_compacted_row_with_each_value_to_the_digit(
     ]
 
     before = week.current().tables
-    assert week.compact(catalog)["quotes_added"] == 0
+    assert week.compact(tmp_path)["quotes_added"] == 0
     assert week.current().tables[QUOTES.name] == before[QUOTES.name]
 
 
