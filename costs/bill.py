@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from aws_limits import DYNAMODB_WRITE_UNIT_BYTES, KIB
+from costs import history
 from costs.expected_usage import HEADROOM, MONTH_HOURS, Hours, Setup, sizes_of, usage_of_month
 from costs.prices import Prices
 from costs.sizes import ITEM_OVERHEAD_BYTES
@@ -92,6 +93,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """How many queries of the last seven days are run in a day. The saved queries read these days."""
     archive_queries: float = 0
     """How many queries of the whole archive are run in a month. A query of the view `quotes` is one."""
+    history: bool = True
+    """Whether the stage fills the gaps of its bars and compacts its archive. Queries then read few raw objects."""
     viewers: Viewers = Viewers(number=0)
     """Who looks at the dashboard. Without anybody, no dashboard and no API are deployed."""
 
@@ -140,6 +143,7 @@ def bill(setup: Setup, plan: Plan, prices: Prices) -> Bill:
         *_fixed(setup, plan, prices),
         *_requests(setup, plan, usage, prices),
         *_storage(setup, plan, usage, prices),
+        *_history(setup, plan, usage, prices),
         *_queries(plan, usage, prices),
         *(_line("viewers", *part, prices) for part in parts_of(setup, plan.viewers, plan.architecture)),
     )
@@ -259,13 +263,36 @@ def _storage(setup: Setup, plan: Plan, usage: Usage, prices: Prices) -> list[Lin
     return [_line("quotes", name, quantity, price, prices) for name, quantity, price in parts]
 
 
+def _history(setup: Setup, plan: Plan, usage: Usage, prices: Prices) -> list[Line]:
+    """What the history costs, if the stage keeps one."""
+    if not plan.history:
+        return []
+    fixed = history.fixed_parts(setup, usage, plan.architecture)
+    by_quotes = history.parts(setup, usage, plan.archive_days)
+    return [
+        *(_line("fixed", *part, prices) for part in fixed),
+        *(_line("quotes", *part, prices) for part in by_quotes),
+    ]
+
+
 def _queries(plan: Plan, usage: Usage, prices: Prices) -> list[Line]:
-    """What queries cost: a GET for each object, a LIST for each folder of an hour, and the bytes that Athena reads."""
-    days = plan.recent_queries * MONTH_DAYS * min(RECENT_DAYS, plan.archive_days)
-    days += plan.archive_queries * plan.archive_days
-    objects = usage.archive_puts / MONTH_DAYS * days
+    """What queries cost: a GET for each object, a LIST for each folder of an hour, and the bytes that Athena reads.
+
+    With a history, they read closed days from the compacted tables.
+    """
+    asked = (
+        (plan.recent_queries * MONTH_DAYS, min(RECENT_DAYS, plan.archive_days)),
+        (plan.archive_queries, plan.archive_days),
+    )
+    compacted = history.Read(usage)
+    if plan.history:
+        days = sum(compacted.raw_days(*each) for each in asked)
+        reads, read = (sum(map(count, *zip(*asked, strict=True))) for count in (compacted.requests, compacted.bytes))
+    else:
+        days, reads, read = sum(queries * each for queries, each in asked), 0.0, 0.0
+    objects = usage.archive_puts / MONTH_DAYS * days + reads
     listings = days * 24 * math.ceil(usage.archive_puts / MONTH_HOURS / LISTED_AT_ONCE)
-    terabytes = usage.archive_bytes / MONTH_DAYS * days / GIGABYTE / 1_000
+    terabytes = (usage.archive_bytes / MONTH_DAYS * days + read) / GIGABYTE / 1_000
     parts = [
         ("Queries: reads of S3", objects, "s3_get"),
         ("Queries: listings of S3", listings, "s3_put"),

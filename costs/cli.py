@@ -91,6 +91,9 @@ def show(  # noqa: PLR0917  (options, by name)
     archive_queries: Annotated[
         float, typer.Option(min=0, help="Queries of the whole archive in a month, as those of the view quotes are.")
     ] = 0,
+    history: Annotated[  # noqa: FBT002  (an option, by name)
+        bool, typer.Option(help="Fill the gaps of bars and compact the archive once a day (History).")
+    ] = True,
     viewers: Annotated[
         int, typer.Option(min=0, help="People who look at the dashboard of all symbols, which polls once a second.")
     ] = 0,
@@ -148,6 +151,7 @@ def show(  # noqa: PLR0917  (options, by name)
         archive_days=archive_days,
         recent_queries=recent_queries,
         archive_queries=archive_queries,
+        history=history,
         viewers=Viewers(number=viewers, hours=viewer_hours),
     )
     table = prices.read()

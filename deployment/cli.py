@@ -13,6 +13,7 @@ from botocore.config import Config
 from deployment.adoption import Adopter, choose
 from deployment.choices import CHOSEN, Cpu, architecture_of, choose_parameters, zips_of
 from deployment.cloudformation import outputs_of
+from deployment.compacted_views import without_compacted_views
 from deployment.confirmation import Confirmation
 from deployment.deployer import ARCHITECTURE, LANES, BeforeStack, Deployment
 from deployment.errors import DeploymentError, ParameterError
@@ -210,7 +211,7 @@ def deploy(  # noqa: PLR0917  (options, by name)
         resets = frozenset(reset or ())
         deployment = _deployment(prefix, stage, ALL_STACKS if whole else PIPELINE, service_role, watch_minutes)
         serving = choose_serving(deployment, wishes.parameters, resets, stage)
-        deployment = serving.deployment
+        deployment = without_compacted_views(serving.deployment, boto3.client("glue"))
         deployment.check(wishes.parameters, resets)
         serving.check()
         place = _place_of(wishes, stage)

@@ -63,13 +63,13 @@ app = typer.Typer(
     "credentials that the AWS SDK finds, for example in AWS_ENDPOINT_URL, AWS_DEFAULT_REGION and AWS_PROFILE.",
 )
 app.callback()(options)
-app.add_typer(every_day_cli.app)
 app.add_typer(quarantine_cli.app, name="quarantine")
 app.add_typer(symbols_cli.app, name="symbols")
 app.add_typer(rules_cli.app, name="rules")
 app.add_typer(backfill_cli.app)
-app.add_typer(coverage_cli.app)
 app.add_typer(compact_cli.app)
+app.add_typer(coverage_cli.app)
+app.add_typer(every_day_cli.app)
 
 
 @app.command(epilog=epilog("metrics --outputs-file outputs.env --port 9100"))

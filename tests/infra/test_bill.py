@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime
 
-from costs import bill, prices, viewers
+import pytest
+
+from costs import bill, history, prices, viewers
 from costs.expected_usage import Setup
 from deployment.stacks import ON_REQUEST
 from processor_lambda import metrics
@@ -15,6 +17,7 @@ from producer_service.settings import VARIABLES, Settings
 from tests.support.reports import busiest
 from tests.support.templates import default, properties, resources
 from watchlist import SYNTHETIC_SYMBOLS
+from yahoo_requests.chart_client import CHARTS_PER_SECOND
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 RECORD = Record(stream="s", shard="0", sequence_number=1, partition_key="k", arrival=NOW, data=b"")
@@ -29,7 +32,9 @@ def test_the_bill_counts_the_alarms_dashboards_keys_and_metrics_of_the_templates
     )
     named = {each["Name"] for line in lines for of in line["_aws"]["CloudWatchMetrics"] for each in of["Metrics"]}
     of_the_api = Counter(resource["Type"] for template, _, resource in resources() if template in ON_REQUEST)
-    assert kinds["AWS::CloudWatch::Alarm"] == bill.ALARMS + viewers.ALARMS
+    of_the_history = Counter(resource["Type"] for template, _, resource in resources() if template == "history")
+    assert kinds["AWS::CloudWatch::Alarm"] == bill.ALARMS + history.ALARMS + viewers.ALARMS
+    assert of_the_history["AWS::CloudWatch::Alarm"] == history.ALARMS
     assert of_the_api["AWS::CloudWatch::Alarm"] == viewers.ALARMS
     assert default("query", "QueryMemorySize") == viewers.FUNCTION_MB
     assert kinds["AWS::CloudWatch::Dashboard"] == bill.DASHBOARDS
@@ -40,8 +45,9 @@ def test_the_bill_counts_the_alarms_dashboards_keys_and_metrics_of_the_templates
         for _, _, resource in resources("AWS::Logs::MetricFilter")
         for each in resource["Properties"]["MetricTransformations"]
     }
-    assert named | filters > bill.RARE_METRICS
-    assert len((named | filters) - bill.RARE_METRICS) == bill.METRICS
+    of_tasks = history.RARE_METRICS.union(history.METRICS)
+    assert named | filters > bill.RARE_METRICS | of_tasks
+    assert len((named | filters) - bill.RARE_METRICS - of_tasks) == bill.METRICS
 
 
 def test_the_defaults_of_the_bill_are_those_of_the_templates() -> None:
@@ -59,6 +65,16 @@ def test_the_defaults_of_the_bill_are_those_of_the_templates() -> None:
     assert (int(plan.task_vcpu * 1024), int(plan.task_gb * 1024)) == tuple(
         int(default("producer", name)) for name in ("Cpu", "Memory")
     )
+    assert (int(history.COMPACT_VCPU * 1024), int(history.COMPACT_GB * 1024)) == tuple(
+        int(default("history", name)) for name in ("CompactCpu", "CompactMemory")
+    )
+    task = properties("history", "BackfillTask")
+    assert (int(history.BACKFILL_VCPU * 1024), int(history.BACKFILL_GB * 1024)) == (
+        int(task["Cpu"]),
+        int(task["Memory"]),
+    )
+    assert pytest.approx(CHARTS_PER_SECOND) == 1 / history.SECONDS_A_CHART
+    assert plan.history is (default("history", "History") == "on")
     assert float(VARIABLES["PRODUCER_WATCHLIST_SECONDS"][0]) == bill.WATCHLIST_SECONDS
     assert default("processor", "AlertTtlDays") == bill.ALERT_DAYS
     assert plan.tables == "on-demand"

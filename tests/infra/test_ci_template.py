@@ -252,7 +252,7 @@ def test_every_grant_has_a_purpose(role: str) -> None:
 
 
 CALL = re.compile(
-    r"\b(cloudformation|cloudwatch|dynamodb|ec2|ecr|iam|s3)\.(?:get_(?:paginator|waiter)\(\"(\w+)\"|(\w+))"
+    r"\b(cloudformation|cloudwatch|dynamodb|ec2|ecr|glue|iam|s3)\.(?:get_(?:paginator|waiter)\(\"(\w+)\"|(\w+))"
 )
 """A method of a client of boto3 in the code of the deployment."""
 UNDER_ANOTHER_NAME = {

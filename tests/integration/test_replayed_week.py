@@ -127,7 +127,8 @@ class Week:
 
     def rows_of(self, file: File) -> list[Values]:
         """The rows of a file of a compacted table."""
-        return pq.read_table(io.BytesIO(self.object(file.path))).to_pylist()
+        rows: list[Values] = pq.read_table(io.BytesIO(self.object(file.path))).to_pylist()
+        return rows
 
     def object(self, name: str) -> bytes:
         """An object of the archive, by its key or its address."""

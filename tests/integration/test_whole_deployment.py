@@ -6,7 +6,9 @@ import json
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 
 from configuration import WATCHLIST_KEY
 from deployment import zones
+from deployment.compacted_views import without_compacted_views
 from deployment.deployer import Deployment
 from deployment.errors import DeploymentError
 from deployment.functions import ROOT
@@ -94,7 +97,7 @@ def test_all_stacks_are_created_left_alone_updated_and_deleted(
 
     reports.clear()
     deployment.deploy({"processor": idle, "query": idle}, QUIET | {"Source": "yahoo", "DesiredCount": "0"})
-    changed = [f"updating {deployment.prefix}-{name}" for name in ("producer", "producer-alarms")]
+    changed = [f"updating {deployment.prefix}-{name}" for name in ("producer", "producer-alarms", "history")]
     assert [line for line in reports if line.startswith("updating")] == changed
     service, definition = task(emulator, outputs)
     environment = {entry["name"]: entry["value"] for entry in definition["containerDefinitions"][0]["environment"]}
@@ -122,6 +125,49 @@ def test_the_task_gets_the_outputs_of_the_other_stacks(emulator: Emulator, outpu
     placed = service["networkConfiguration"]["awsvpcConfiguration"]
     assert placed["subnets"] == outputs["SubnetIds"].split(",")
     assert placed["assignPublicIp"] == "ENABLED"
+
+
+def test_the_schedules_of_the_history_start_tasks_that_get_the_outputs_of_the_other_stacks(
+    emulator: Emulator, shared: Deployment, outputs: Outputs
+) -> None:
+    ecs, scheduler = emulator.client("ecs"), emulator.client("scheduler")
+    found = {}
+    for listed in scheduler.list_schedules(GroupName=f"{shared.prefix}-history")["Schedules"]:
+        target = scheduler.get_schedule(GroupName=f"{shared.prefix}-history", Name=listed["Name"])["Target"]
+        assert target["Arn"] == outputs["HistoryClusterArn"]
+        arn = target["EcsParameters"]["TaskDefinitionArn"]
+        (container,) = ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]["containerDefinitions"]
+        assert container["image"] == IMAGE
+        environment = {entry["name"]: entry["value"] for entry in container["environment"]}
+        found[arn] = (container["name"], container["command"], environment)
+    name, command, _ = found[outputs["CompactTaskArn"]]
+    assert (name, command[:3]) == ("compact", ["compact", "--archive", f"s3://{outputs['ArchiveBucket']}"])
+    assert outputs["Database"] in command
+    name, _, environment = found[outputs["BackfillTaskArn"]]
+    assert name == "backfill"
+    names = ("ArchiveBucket", "BarsTable", "StateTable", "CalendarsTable")
+    assert environment["OUTPUTS"].splitlines() == [f"{name}={outputs[name]}" for name in names]
+    assert environment["SOURCE"] == "synthetic"
+
+
+def test_views_that_compaction_has_written_are_left_alone(
+    emulator: Emulator, shared: Deployment, outputs: Outputs
+) -> None:
+    glue, place = emulator.client("glue"), {"DatabaseName": outputs["Database"]}
+    assert "views" in without_compacted_views(shared, glue).stacks
+    raw = glue.get_table(**place, Name="quotes")["Table"]
+    fields = ("Name", "TableType", "Parameters", "StorageDescriptor")
+    compacted = {name: raw[name] for name in fields}
+    document = b64encode(b'{"originalSql": "SELECT symbol FROM compacted_quotes WHERE day < DATE ..."}').decode()
+    glue.update_table(**place, TableInput={**compacted, "ViewOriginalText": f"/* Presto View: {document} */"})
+    try:
+        assert "views" not in without_compacted_views(shared, glue).stacks
+        glue.delete_table(**place, Name="quotes")
+        assert "views" in without_compacted_views(shared, glue).stacks
+    finally:
+        with suppress(glue.exceptions.EntityNotFoundException):
+            glue.delete_table(**place, Name="quotes")
+        glue.create_table(**place, TableInput={**compacted, "ViewOriginalText": raw["ViewOriginalText"]})
 
 
 @pytest.mark.usefixtures("outputs")

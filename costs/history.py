@@ -1,0 +1,94 @@
+"""What the history costs: the two daily tasks, what they read and write, and what queries cost with it. Pure.
+
+Counts follow from the code, as those of `expected_usage` do. Only the constants marked as assumed are not measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from costs.expected_usage import MONTH_HOURS, Setup
+from costs.usage import GIGABYTE, Usage
+
+Part = tuple[str, float, str]
+"""The name of a line, its quantity, and its price."""
+
+ALARMS = 5
+METRICS = ("BackfillsDone", "CompactionsDone")
+"""The metrics that are sent in one hour of each day. AWS bills a metric by the hour."""
+RARE_METRICS = frozenset({"BackfillsFailed", "CompactionsFailed", "CountsDiffer"})
+"""The metrics that are sent only when something goes wrong."""
+IMAGES_GB = 2.6
+"""Ten images of 0.26 GB."""
+
+BACKFILL_VCPU, BACKFILL_GB = 0.25, 0.5
+COMPACT_VCPU, COMPACT_GB = 1.0, 2.0
+START_SECONDS = 60
+"""How long a task takes before its program runs, which AWS bills too. Assumed."""
+SECONDS_A_CHART = 2
+"""A backfill asks Yahoo for a chart of each symbol a day, at a quarter of the producer's rate."""
+QUOTES_A_SECOND = 50_000
+"""How many quotes a second a vCPU of Fargate compacts. `python -m benchmarks.compaction` measures it here."""
+QUOTE_BYTES = 12.0
+"""What a quote takes in the compacted table, as `python -m benchmarks.compaction` measures it."""
+BAR_BYTES = 60.0
+"""What a bar of one minute takes there, with its indicators. Assumed."""
+FILE_BYTES = 128e6
+READS_OF_A_FILE = 4
+"""Requests with which Athena reads a Parquet file: its end, and its row groups. Assumed."""
+READS_OF_A_TABLE = 6
+"""Requests for the metadata of an Iceberg table. Assumed."""
+LISTED_DAYS = 35
+"""The arrival days that each run lists."""
+STORED_DAYS, BAR_ITEM_BYTES, MINUTES_A_DAY = 30, 300, 390
+"""The stored bars that a backfill compares with the sessions each day."""
+RAW_DAYS = 2.5
+"""The arrival days that queries still read from the raw archive: the open day, and what came about its midnight."""
+LISTED_AT_ONCE = 1_000
+MONTH_DAYS = 365 / 12
+
+
+def fixed_parts(setup: Setup, usage: Usage, architecture: str) -> Iterator[Part]:
+    """What the tasks cost each month, whoever asks for the history."""
+    backfill = (START_SECONDS + SECONDS_A_CHART * setup.symbols) / 3600 * MONTH_DAYS
+    compact = (START_SECONDS * MONTH_DAYS + usage.quotes / QUOTES_A_SECOND) / 3600
+    vcpu = backfill * BACKFILL_VCPU + compact * COMPACT_VCPU
+    gigabytes = backfill * BACKFILL_GB + compact * COMPACT_GB
+    yield "History: CPU of its tasks", vcpu, f"fargate_vcpu_hour_{architecture}"
+    yield "History: memory of its tasks", gigabytes, f"fargate_gb_hour_{architecture}"
+    yield "History: alarms", ALARMS, "alarm"
+    yield "History: metrics", len(METRICS) / 24, "metric"
+    yield "History: images", IMAGES_GB, "ecr_gb"
+
+
+def parts(setup: Setup, usage: Usage, archive_days: int) -> Iterator[Part]:
+    """What the history of a month's quotes costs: each raw object is read once, and the tables are stored."""
+    minutes = usage.bar_writes
+    stored = setup.symbols * STORED_DAYS * MINUTES_A_DAY * BAR_ITEM_BYTES / 4096 / 2
+    listings = MONTH_DAYS * LISTED_DAYS * 24 * math.ceil(usage.archive_puts / MONTH_HOURS / LISTED_AT_ONCE)
+    table_gb = (usage.quotes * QUOTE_BYTES + minutes * BAR_BYTES) / GIGABYTE
+    yield "History: reads of raw objects", usage.archive_puts, "s3_get"
+    yield "History: listings of S3", listings, "s3_put"
+    yield "History: reads of bars", stored * MONTH_DAYS, "dynamodb_read_on_demand"
+    yield "History: storage of tables", table_gb * archive_days / MONTH_DAYS, "s3_storage_gb"
+
+
+class Read:
+    """What queries read of the archive in a month, where closed days are compacted."""
+
+    def __init__(self, usage: Usage) -> None:
+        self._day_bytes = usage.quotes * QUOTE_BYTES / MONTH_DAYS
+
+    def raw_days(self, queries: float, days: float) -> float:
+        """The days that queries of the last `days` read from the raw archive."""
+        return queries * min(days, RAW_DAYS)
+
+    def requests(self, queries: float, days: float) -> float:
+        """The requests for the files of the closed days and for the table's metadata."""
+        files = max(0.0, days - RAW_DAYS) * max(1, math.ceil(self._day_bytes / FILE_BYTES))
+        return queries * (READS_OF_A_TABLE + files * READS_OF_A_FILE)
+
+    def bytes(self, queries: float, days: float) -> float:
+        """The bytes of these files. Athena reads fewer, because it skips columns that a query does not name."""
+        return queries * max(0.0, days - RAW_DAYS) * self._day_bytes
