@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from backfill.chunk_file import decode_chunk, encode, key_of
 from backfill.chunks import Chunk, FinishedChunk
-from backfill.days import uncovered
+from backfill.days import covered_minutes, uncovered
 from backfill.errors import UnknownSymbol, Unreadable
 from backfill.indicators import WARMUP_BARS, refolded
 from backfill.lane_refold import LaneIsBusy
@@ -162,11 +162,11 @@ class Runner:
         if new and chunk.resolution == ONE_MINUTE:
             self._mark(chunk.symbol, min(start_of(str(row["key"])) for row in new))
         summary.written += self._bars.put_bars(new, over_stream=over_stream)
-        starts = [bar.start for bar in finished.bars]
+        covered = covered_minutes(chunk.resolution, [bar.start for bar in finished.bars])
         asked: list[Row] = []
         for day in plan.symbols[chunk.symbol].days:
             if chunk.start <= day.start and day.end <= chunk.end:
-                spans = uncovered(day, chunk.resolution, starts, before=finished.complete_to)
+                spans = uncovered(day, chunk.resolution, covered, before=finished.complete_to)
                 if spans:
                     asked.append(asked_row(finished, day.start, spans, self._ttl_days))
                 summary.without_trades += sum(

@@ -63,7 +63,7 @@ def coverage(  # noqa: PLR0917  (options, by name)
 ) -> None:
     """Say how complete the stored minutes are, for each symbol and day.
 
-    A day is one of the exchange. Expected are the minutes of the exchange's sessions that ended over an hour ago. Each of them has a bar of the
+    Expected are the minutes of the exchange's sessions that ended over an hour ago. Each of them has a bar of the
     stream, of a backfill or of a rebuild, or was asked for and had no trade, or is missing. The command backfill fills
     what is missing.
     """
