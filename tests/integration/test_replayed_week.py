@@ -1,17 +1,31 @@
-"""The query API over a recorded week: its answers equal the tables, also while the week is being stored."""
+"""A recorded week, replayed through the pipeline: the query API answers what is stored, and so do the compacted tables.
+
+The API is asked while the week is being stored, too.
+"""
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterable, Iterator
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pyarrow.parquet as pq
 import pytest
 
+from compaction import current
+from compaction.current import Current, File
+from compaction.layout import PRICE, QUOTE_VALUES, QUOTES, Column
+from producer_service import accepted_log
+from quotes import Identity
 from replica.pipeline import Pipeline
 from replica.producer_process import ProducerProcess
 from replica.producer_process import environment as producer_environment
@@ -68,8 +82,9 @@ class Api:
 class Week:
     """A recorded week that was replayed through the pipeline, and what was read while it was being stored."""
 
-    def __init__(self, pipeline: Pipeline, api: Api, symbols: list[str]) -> None:
+    def __init__(self, pipeline: Pipeline, api: Api, symbols: list[str], accepted_log: Path) -> None:
         self._pipeline = pipeline
+        self._accepted_log = accepted_log
         self.api = api
         self.symbols = symbols
         self.read_meanwhile: dict[str, list[Values]] = {}
@@ -83,6 +98,43 @@ class Week:
             .paginate(TableName=self._pipeline.outputs[table])
         )
         return [plain(item) for page in pages for item in page["Items"]]
+
+    def accepted(self) -> list[Identity]:
+        """The identities of all accepted quotes."""
+        return list(accepted_log.read(self._accepted_log))
+
+    def compact(self, directory: Path) -> Values:
+        """Compact the archive as the daily task does, and return the summary. The catalog is in a directory."""
+        outputs = directory / "outputs.env"
+        outputs.write_text("".join(f"{name}={value}\n" for name, value in self._pipeline.outputs.items()))
+        run = subprocess.run(
+            [
+                *(sys.executable, "-m", "operations", "compact", "--outputs-file", str(outputs)),
+                *("--catalog", f"sqlite:///{directory / 'catalog.db'}"),
+            ],
+            env=self._pipeline.emulator.environment(os.environ),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert run.returncode == 0, run.stdout + run.stderr
+        summary: Values = json.loads(run.stdout)
+        return summary
+
+    def current(self) -> Current:
+        """What the tables are, for readers without a catalog."""
+        return current.decode(self.object(current.KEY))
+
+    def rows_of(self, file: File) -> list[Values]:
+        """The rows of a file of a compacted table."""
+        rows: list[Values] = pq.read_table(io.BytesIO(self.object(file.path))).to_pylist()
+        return rows
+
+    def object(self, name: str) -> bytes:
+        """An object of the archive, by its key or its address."""
+        s3, bucket = self._pipeline.emulator.client("s3"), self._pipeline.outputs["ArchiveBucket"]
+        body: bytes = s3.get_object(Bucket=bucket, Key=name.removeprefix(f"s3://{bucket}/"))["Body"].read()
+        return body
 
 
 def plain(item: Values) -> Values:
@@ -118,7 +170,7 @@ def week(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         settings["CALENDARS_TABLE"] = pipeline.outputs["CalendarsTable"]
         base = pipeline.emulator.environment(os.environ)
         environment = producer_environment(base, scratch, pipeline.outputs["StreamName"], settings)
-        replayed = Week(pipeline, Api(client), symbols)
+        replayed = Week(pipeline, Api(client), symbols, scratch / "accepted_log.jsonl")
         path = f"/v1/quotes/{ILLIQUID[0]}"
         with ProducerProcess(environment) as producer:
             wait_until(lambda: pipeline.monitor.snapshot().stored > 500, "quotes are stored", seconds=PATIENCE)
@@ -199,3 +251,36 @@ def test_paging_gives_each_quote_once_while_new_ones_arrive(week: Week, order: s
     whole = [by("event_time", "revision")(quote) for quote in week.api.every(path, **WEEK, order="asc", limit=5000)]
     assert len(read) > 100
     assert oldest_first == whole[: len(oldest_first)]
+
+
+def test_every_accepted_quote_is_one_compacted_row_with_each_value_to_the_digit(week: Week, tmp_path: Path) -> None:
+    assert week.compact(tmp_path)["quotes_added"] == len(week.accepted())
+    days = [week.rows_of(file) for file in week.current().tables[QUOTES.name].files]
+    assert all(rows == sorted_items(rows, *QUOTES.order) for rows in days)
+    rows = [row for rows in days for row in rows]
+    identities = [(row["symbol"], row["event_time"], row["revision"]) for row in rows]
+    accepted = [(each.symbol, each.event_time.replace(tzinfo=None), each.revision) for each in week.accepted()]
+    assert sorted(identities) == sorted(accepted)
+    stored = {column.name: column for column in QUOTE_VALUES}
+    assert sorted_items(({name: row[name] for name in stored} for row in rows), *QUOTES.order) == [
+        {name: of_type(column, item.get(name)) for name, column in stored.items()}
+        for item in expected_quotes(week.items("QuotesTable"))
+    ]
+
+    before = week.current().tables
+    assert week.compact(tmp_path)["quotes_added"] == 0
+    assert week.current().tables[QUOTES.name] == before[QUOTES.name]
+
+
+def of_type(column: Column, text: str | None) -> Any:
+    """The value of a column, from the text in DynamoDB."""
+    match column.type:
+        case _ if text is None:
+            return None
+        case "long":
+            return int(text)
+        case "timestamp":
+            return datetime.fromisoformat(text).replace(tzinfo=None)
+        case type_ if type_ == PRICE:
+            return Decimal(text)
+    return text

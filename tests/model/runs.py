@@ -278,17 +278,30 @@ def _used_rules(function: Function) -> dict[int, list[UsedRules]]:
     return used
 
 
+def _rules_of(record: Record, used: Mapping[int, Sequence[UsedRules]]) -> tuple[Rules, ...]:
+    """The rules by which each line of a record was committed in a run."""
+    of_record = used.get(int(record.sequence_number), ())
+    positions = (Position(int(record.sequence_number), line + 1) for line in range(record.data.count(b"\n") + 1))
+    return tuple(
+        next((each.rules for each in of_record if each.after < position <= each.until), RULES) for position in positions
+    )
+
+
 class _Replayed:
     """What happened in a run, and has to happen again at the same positions."""
 
     def __init__(
-        self, cloud: Cloud, records: Sequence[Record], used: Mapping[int, Sequence[UsedRules]], edits: Sequence[Edit]
+        self, cloud: Cloud, records: Sequence[Record], rules: Sequence[Sequence[Rules]], edits: Sequence[Edit]
     ) -> None:
-        self.used = used
+        self._rules = {int(record.sequence_number): of_lines for record, of_lines in zip(records, rules, strict=True)}
         self.edits = list(edits)
         """The edits that are still to come, in order."""
         self._cloud = cloud
         self._lanes = {record.sequence_number: record.partition_key for record in records}
+
+    def rules_of(self, line: Position) -> Rules:
+        """The rules by which a line was committed."""
+        return self._rules[line.sequence][line.line - 1]
 
     def next_edit(self, position: Position) -> Edit | None:
         """The next edit of the lane that has a record at a position."""
@@ -335,15 +348,11 @@ class _ReplayingFold(Fold):
         if edit is not None and edit.position < end:
             lines = [line for line in lines if line.position <= edit.position]
             end = lines[-1].position
-        rules = [self._rules_of(line.position) for line in lines]
+        rules = [self.replayed.rules_of(line.position) for line in lines]
         same = next((number for number, each in enumerate(rules) if each is not rules[0]), len(lines))
         if same < len(lines):
             lines, end = lines[:same], lines[same - 1].position
         return Fold(rules[0] if rules else RULES, keep_lines=self._keep)(state, lines, end, warm)
-
-    def _rules_of(self, position: Position) -> Rules:
-        used = self.replayed.used.get(position.sequence, ())
-        return next((each.rules for each in used if each.after < position <= each.until), RULES)
 
 
 @lru_cache(maxsize=200)
@@ -355,15 +364,17 @@ def undisturbed_effects(records: tuple[Record, ...], settings: Settings) -> Effe
     return effects_of(cloud)
 
 
+@lru_cache(maxsize=200)
 def _effects_by(
-    used: Mapping[int, Sequence[UsedRules]], edits: Sequence[Edit], records: tuple[Record, ...], settings: Settings
+    rules: tuple[tuple[Rules, ...], ...], edits: tuple[Edit, ...], records: tuple[Record, ...], settings: Settings
 ) -> Effects:
-    """The same, where each line is folded by the rules by which it was committed in a run, and with the run's edits."""
-    if not used and not edits:
-        return undisturbed_effects(records, settings)
+    """The same, where each line of a record is folded by its own rules, and with edits.
+
+    Many runs of a script have the same rules and edits.
+    """
     cloud = Cloud()
     cloud.settings = settings
-    replayed = _Replayed(cloud, records, used, edits)
+    replayed = _Replayed(cloud, records, rules, edits)
     with patch("processor_lambda.processor.Fold", type("_FoldOfRun", (_ReplayingFold,), {"replayed": replayed})):
         processor_of(cloud).process(records)
     replayed.end()
@@ -382,7 +393,12 @@ def _expected(
     The counts of the days come from all that was committed, and repeated packets count again.
     """
     of_all = undisturbed_effects(records, settings)
-    of_counted = _effects_by(used, edits, _first_arrivals(committed), settings)
+    counted = _first_arrivals(committed)
+    rules = tuple(_rules_of(record, used) for record in counted)
+    if edits or any(each is not RULES for of_lines in rules for each in of_lines):
+        of_counted = _effects_by(rules, tuple(edits), counted, settings)
+    else:
+        of_counted = undisturbed_effects(counted, settings)
     return of_counted._replace(
         quotes=_quotes_by_day(committed),
         rows=of_counted.rows if settings.row_resolution == "minute" else of_all.rows,
