@@ -461,8 +461,11 @@ def test_a_symbol_that_yahoo_does_not_have() -> None:
 
 
 def test_a_window_before_a_symbol_was_listed() -> None:
-    chart = parsed(failure("Bad Request", "Data doesn't exist for startDate = 1795410000, endDate = 1795496400"))
+    answer = failure("Bad Request", "Data doesn't exist for startDate = 1795410000, endDate = 1795496400")
+
+    chart = parsed(answer)
     assert (chart.bars, chart.is_known, chart.complete_to) == ((), True, WINDOW.end)
+    assert parsed(answer, fetched_at=WINDOW.start).complete_to == WINDOW.start
 
 
 LIMIT = "1m data not available for startTime=1 and endTime=2. The requested range must be within the last 30 days."
