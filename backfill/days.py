@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Collection, Container, Iterable, Iterator
 from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from bars.resolutions import ONE_DAY, RESOLUTIONS, Span, midnight
+from bars.resolutions import ONE_DAY, ONE_MINUTE, RESOLUTIONS, Span, midnight
 from bars.sessions import Session, Sessions
 
 MINUTE = timedelta(minutes=1)
@@ -55,17 +56,32 @@ def minutes_of(day: ExchangeDay) -> Iterator[datetime]:
             minute += MINUTE
 
 
-def uncovered(day: ExchangeDay, resolution: str, starts: Iterable[datetime], *, before: datetime) -> list[Span]:
-    """The minutes of a day's sessions that none of the bars covers, as spans without a break, up to a moment.
+def covered_minutes(resolution: str, starts: Collection[datetime]) -> Collection[datetime]:
+    """The minutes that bars with these starts cover. For bars of a day, the starts."""
+    length = RESOLUTIONS[resolution].minutes
+    if resolution in {ONE_MINUTE.name, ONE_DAY.name}:
+        return frozenset(starts)
+    return frozenset(start + MINUTE * offset for start in starts for offset in range(length))
 
-    `starts` are the starts of the bars. For bars of a day, the whole day is one span.
+
+def uncovered(
+    day: ExchangeDay,
+    resolution: str,
+    covered: Collection[datetime],
+    *,
+    before: datetime,
+    asked: Container[datetime] = (),
+) -> list[Span]:
+    """The minutes of a day's sessions up to a moment that are neither covered nor asked for, as spans without a break.
+
+    `covered` is that of `covered_minutes`. For bars of a day, the whole day is one span.
     """
     if resolution == ONE_DAY.name:
-        is_known = day.midnight in frozenset(starts)
+        is_known = day.midnight in covered or day.start in asked
         return [] if is_known or day.end > before else [Span(day.start, day.end)]
-    length = RESOLUTIONS[resolution].minutes
-    covered = frozenset(start + MINUTE * offset for start in starts for offset in range(length))
-    return spans_of(minute for minute in minutes_of(day) if minute not in covered and minute < before)
+    return spans_of(
+        minute for minute in minutes_of(day) if minute not in covered and minute < before and minute not in asked
+    )
 
 
 def spans_of(minutes: Iterable[datetime]) -> list[Span]:
@@ -79,21 +95,24 @@ def spans_of(minutes: Iterable[datetime]) -> list[Span]:
     return found
 
 
-def without(spans: Iterable[Span], asked: Sequence[Span]) -> list[Span]:
-    """What remains of some spans without others."""
-    left = list(spans)
-    for start, end in asked:
-        remaining: list[Span] = []
-        for span in left:
-            if span.end <= start or span.start >= end:
-                remaining.append(span)
-                continue
-            if span.start < start:
-                remaining.append(Span(span.start, start))
-            if span.end > end:
-                remaining.append(Span(end, span.end))
-        left = remaining
-    return left
+class Times(Container[datetime]):
+    """Spans of time in any order, which may overlap. Whether they have a moment takes logarithmic time."""
+
+    def __init__(self, spans: Iterable[Span]) -> None:
+        self._starts: list[datetime] = []
+        self._ends: list[datetime] = []
+        for start, end in sorted(spans):
+            if self._ends and start <= self._ends[-1]:
+                self._ends[-1] = max(self._ends[-1], end)
+            else:
+                self._starts.append(start)
+                self._ends.append(end)
+
+    def __contains__(self, moment: object) -> bool:
+        if not isinstance(moment, datetime):
+            return False
+        after = bisect_right(self._starts, moment)
+        return after > 0 and moment < self._ends[after - 1]
 
 
 def with_weekdays(known: Sessions, start: datetime, zone: ZoneInfo) -> Sessions:

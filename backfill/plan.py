@@ -12,7 +12,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from backfill.chunks import Chunk
-from backfill.days import ExchangeDay, days_of, uncovered, without
+from backfill.days import ExchangeDay, Times, covered_minutes, days_of, uncovered
 from bars.resolutions import ONE_DAY, Span, midnight
 from bars.sessions import Session
 
@@ -83,12 +83,12 @@ class SymbolPlan(NamedTuple):
 def missing_days(known: Known, resolution: str, wanted: DayRange, now: datetime) -> list[MissingDay]:
     """The days of which bars are missing. Days that are not over are left out."""
     found: list[MissingDay] = []
+    covered, asked = covered_minutes(resolution, known.stored), Times(known.asked)
     for day in days_of(known.sessions, known.zone):
-        if not wanted.first <= day.day <= wanted.last or day.end + SETTLED_AFTER > now:
+        is_over = _end_of(day, resolution, known.zone) + SETTLED_AFTER <= now
+        if not (is_over and wanted.first <= day.day <= wanted.last):
             continue
-        starts = [each for each in known.stored if day.start - _DAY < each < day.end]
-        asked = [each for each in known.asked if each.start < day.end and each.end > day.start]
-        spans = without(uncovered(day, resolution, starts, before=day.end), asked)
+        spans = uncovered(day, resolution, covered, before=day.end, asked=asked)
         if spans:
             found.append(MissingDay(day, spans))
     return found
@@ -134,6 +134,11 @@ def last_open(sessions: Sequence[Session], now: datetime) -> datetime | None:
 def forgotten_first(chunks: Iterable[Chunk]) -> list[Chunk]:
     """Chunks in the order in which the source forgets their bars."""
     return sorted(chunks, key=lambda each: (each.start, each.symbol))
+
+
+def _end_of(day: ExchangeDay, resolution: str, zone: ZoneInfo) -> datetime:
+    """When the bars of a day are over. That of a whole day lasts until midnight."""
+    return midnight(day.day + _DAY, zone) if resolution == ONE_DAY.name else day.end
 
 
 def _window_of(day: date, limit: Limit) -> int:

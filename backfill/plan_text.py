@@ -35,7 +35,7 @@ def summary_lines(summary: Summary) -> Iterator[str]:
     """What was done."""
     yield (
         f"wrote {summary.written:,} bars after {summary.requests} {_plural('request', summary.requests)}; "
-        f"{summary.without_trades:,} minutes have no trade"
+        f"Yahoo has no bar of {summary.without_trades:,} {_plural('minute', summary.without_trades)}"
     )
     if summary.from_archive:
         yield f"stored {summary.from_archive} {_plural('answer', summary.from_archive)} of an earlier run"

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from backfill.chunk_file import decode_chunk, encode, key_of
 from backfill.chunks import Chunk, FinishedChunk
-from backfill.days import uncovered
+from backfill.days import covered_minutes, uncovered
 from backfill.errors import UnknownSymbol, Unreadable
 from backfill.indicators import WARMUP_BARS, refolded
 from backfill.lane_refold import LaneIsBusy
@@ -64,6 +64,9 @@ class Runner:
 
         The counts are added to the summary. `on_progress` gets the number of requests that a step took.
         """
+        summary.symbols = len(plan.symbols)
+        summary.forgotten_days = sum(len(each.forgotten) for each in plan.symbols.values())
+        summary.unknown_sessions = [name for name, each in plan.symbols.items() if each.is_unknown]
         for chunk in plan.archived:
             self._store(self._archived(chunk), plan, summary)
             summary.from_archive += 1
@@ -159,11 +162,11 @@ class Runner:
         if new and chunk.resolution == ONE_MINUTE:
             self._mark(chunk.symbol, min(start_of(str(row["key"])) for row in new))
         summary.written += self._bars.put_bars(new, over_stream=over_stream)
-        starts = [bar.start for bar in finished.bars]
+        covered = covered_minutes(chunk.resolution, [bar.start for bar in finished.bars])
         asked: list[Row] = []
         for day in plan.symbols[chunk.symbol].days:
             if chunk.start <= day.start and day.end <= chunk.end:
-                spans = uncovered(day, chunk.resolution, starts, before=finished.complete_to)
+                spans = uncovered(day, chunk.resolution, covered, before=finished.complete_to)
                 if spans:
                     asked.append(asked_row(finished, day.start, spans, self._ttl_days))
                 summary.without_trades += sum(
@@ -201,14 +204,10 @@ class Runner:
         found: dict[datetime, Action] = {}
         for chunk in self._chunks.stored(symbol, ONE_DAY.name):
             if chunk.end > since:
-                actions = self._archived(chunk).actions
-                found |= {each.event_time: each for each in actions if each.action == "split"}
+                with suppress(Unreadable):  # the other chunks of days have the same splits
+                    actions = self._archived(chunk).actions
+                    found |= {each.event_time: each for each in actions if each.action == "split"}
         return [found[time] for time in sorted(found)]
-
-
-def finished_status(summary: Summary) -> str:
-    """The status of a run that has ended."""
-    return "failed" if summary.failures else "done"
 
 
 def _is_wanted(row: Row, stored: Row | None, *, over_stream: bool) -> bool:

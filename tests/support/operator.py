@@ -50,7 +50,7 @@ class Operator:
     ) -> tuple[str, str]:
         """Run a command in this process, which starts faster. Returns stdout and stderr. `code` is the exit code.
 
-        `variables` are added to its environment.
+        `variables` are further variables of its environment.
         """
         environment: Mapping[str, str | None] = {
             **dict.fromkeys(name for name in os.environ if name.startswith("AWS_")),

@@ -1,268 +1,167 @@
-"""A backfill beside the live stream of a deployed pipeline, from a local Yahoo, and killed wherever it can be.
-
-The function made the bars of yesterday, with an outage. Yahoo has all minutes of nine days, but for some faults.
-"""
+"""The commands backfill and coverage, against a deployed pipeline and a local Yahoo."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
-from msgspec.structs import replace
 
-from bars.keys import ONE_MINUTE, bar_keys, start_of
-from bars.provenance import BACKFILL, STREAM, provenance_of
-from indicators import NAMES, Indicators, significant, unpack
-from lane_state import Split
-from operations.backfill_stores import ArchivedChunks, BackfillBars
-from operations.lane_states import DynamoLaneStates
-from processor_lambda.checkpoints import restored
+from backfill.chunks import SourceBar
+from bars.keys import bar_keys
+from operations.backfill_stores import BackfillBars
 from processor_lambda.rows import Row
-from processor_lambda.warmup import warmed_up
-from quotes import Heartbeat, Line, encode
-from tests.fakes.yahoo.local_yahoo import CHART_PATH, LocalYahoo
-from tests.support.operator import LANES, PATIENCE, Operator, lane_key, make_quote
-from tests.support.waiting import wait_until
+from quotes import to_iso
+from tests.fakes.backfilled_market import stream_row
+from tests.fakes.yahoo.local_yahoo import LocalYahoo
+from tests.support.operator import Operator
 
-TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-DAYS = [TODAY - timedelta(days=back) for back in range(9, 0, -1)]
-YESTERDAY = DAYS[-1]
-SECOND = timedelta(seconds=1)
-OPENS, SESSION = timedelta(hours=12), 8
-"""When a day's session begins, and how many minutes it has. Sessions are short, so that few bars are written."""
-LIVE, NEW, OTHER = SYMBOLS = ("BTC-USD", "ETH-USD", "SOL-USD")
-"""A symbol that the stream has, and two that it never saw."""
-OUTAGE = range(2, 5)
-"""The minutes of yesterday that the stream does not have."""
-MINUTES = [day + OPENS + timedelta(minutes=each) for day in DAYS for each in range(SESSION)]
-STREAMED = [minute for minute in MINUTES[-SESSION:] if minute.minute not in OUTAGE]
-SPLIT = Split(DAYS[4], 2, 1, is_declared=True, is_applied=True)
-"""Two new shares for one of `LIVE`, in the middle of the days."""
-GAP = MINUTES[21:24]
-"""The minutes in which Yahoo has no trade of `NEW`."""
-OPTIONS = (
-    *("--from", f"{DAYS[0]:%Y-%m-%d}", "--to", f"{YESTERDAY:%Y-%m-%d}"),
-    *("--source", "yahoo", "--lanes", str(LANES), "--rate", "1000", "--summary", "-"),
-)
+Run = Callable[..., tuple[str, str]]
+CHART = "/v8/finance/chart/"
+NEW_YORK = ZoneInfo("America/New_York")
+MINUTES = 30
+"""The length of the session in the table of calendars. It is that of a half day of a very short exchange."""
+SYMBOLS = ("NVDA", "UGA")
+"""UGA trades every few minutes."""
 
 
-class Killed(BaseException):
-    """The command ends here, as if it were killed."""
+def weekday_before(day: date) -> date:
+    day -= timedelta(days=1)
+    return day if day.weekday() < 5 else weekday_before(day)
 
 
-def recorded(symbol: str, minute: datetime) -> tuple[float, float, float, float, int]:
-    """What was traded in a minute: open, high, low, close and volume."""
-    cents = int(minute.timestamp()) // 60 * 7 % 113
-    price = 300 if symbol != LIVE else 200 if minute < SPLIT.time else 100
-    close = price + cents / 100
-    return close - 0.25, close + 0.5, close - 0.75, close, 1_000 + cents * 2
+DAY = weekday_before(datetime.now(NEW_YORK).date())
+OPEN = datetime.combine(DAY, time(9, 30), NEW_YORK).astimezone(UTC)
+STREAMED = [OPEN + timedelta(minutes=each) for each in range(5)]
+ARGUMENTS = ("--symbols", ",".join(SYMBOLS), "--from", str(DAY), "--to", str(DAY))
 
 
 @pytest.fixture
-def market(operator: Operator, yahoo: LocalYahoo) -> Iterator[LocalYahoo]:
-    """The local Yahoo with the recorded minutes, and the sessions in the table of calendars."""
-    yahoo.reset()
-    yahoo.set_clock(None)
-    for symbol in SYMBOLS:
-        yahoo.declare_minutes(symbol, [(int(each.timestamp()), *recorded(symbol, each)) for each in MINUTES])
-    date = int(SPLIT.time.timestamp())
-    yahoo.declare_actions(LIVE, {"splits": {str(date): {"date": date, "numerator": 2, "denominator": 1}}})
-    yahoo.disturb_charts(NEW, cut=[(GAP[0].timestamp(), GAP[-1].timestamp() + 1)])
-    put_calendars(operator)
-    yield yahoo
-    yahoo.reset()
-
-
-def put_calendars(operator: Operator) -> None:
-    def text(time: datetime) -> str:
-        return time.isoformat().replace("+00:00", "Z")
-
-    items: list[dict[str, str]] = [
-        {"id": "symbols", "name": symbol, "calendar": "SHORT", "timezone": "UTC"} for symbol in SYMBOLS
-    ]
-    for year in {day.year for day in DAYS}:
-        sessions = [
-            [f"{day:%Y-%m-%d}", text(day + OPENS), text(day + OPENS + timedelta(minutes=SESSION))]
-            for day in DAYS
-            if day.year == year
-        ]
-        known = {
-            "known_from": text(datetime(year, 1, 1, tzinfo=UTC)),
-            "known_to": text(datetime(year + 1, 1, 1, tzinfo=UTC)),
-        }
-        items.append({"id": "SHORT", "name": str(year), "timezone": "UTC", "sessions": json.dumps(sessions), **known})
-    for each in items:
-        item = {name: {"S": value} for name, value in each.items()}
-        operator.client("dynamodb").put_item(TableName=operator.outputs["CalendarsTable"], Item=item)
-
-
-def stream(operator: Operator, minutes: list[datetime], price: int) -> None:
-    """Let the function make bars of `LIVE`: two quotes a minute, and a heartbeat that closes the last one."""
-    times = [minute + second * SECOND for minute in minutes for second in (3, 41)]
-    lines: list[Line] = [
-        replace(make_quote(LIVE, price=price + time.minute % 5), event_time=time, ingest_time=time) for time in times
-    ]
-    end = minutes[-1] + timedelta(minutes=1)
-    key = lane_key(LIVE)
-    operator.put(encode([*lines, Heartbeat(lane=key, clock=end, complete_to=end)]), key)
-    operator.process()
-
-
-def bar_table(operator: Operator) -> BackfillBars:
+def bars(operator: Operator) -> BackfillBars:
     return BackfillBars(operator.client("dynamodb"), operator.outputs["BarsTable"])
 
 
-def stored(operator: Operator, symbol: str) -> list[Row]:
-    return bar_table(operator).between(symbol, *bar_keys(ONE_MINUTE))
+@pytest.fixture
+def market(operator: Operator, bars: BackfillBars, yahoo: LocalYahoo) -> Iterator[Run]:
+    """A stage whose table of calendars knows a session, and whose stream has stored five minutes of it."""
+    yahoo.reset()
+    closes = OPEN + timedelta(minutes=MINUTES)
+    items: list[dict[str, str]] = [
+        {"id": "symbols", "name": symbol, "calendar": "SHORT", "timezone": NEW_YORK.key} for symbol in SYMBOLS
+    ]
+    for year in {DAY.year, (DAY + timedelta(days=3)).year}:
+        sessions = [[str(DAY), to_iso(OPEN), to_iso(closes)]] if year == DAY.year else []
+        known = {"known_from": f"{year}-01-01T05:00:00Z", "known_to": f"{year + 1}-01-01T05:00:00Z"}
+        item = {"id": "SHORT", "name": str(year), "timezone": NEW_YORK.key, "sessions": json.dumps(sessions)}
+        items.append(item | known)
+    for item in items:
+        operator.client("dynamodb").put_item(
+            TableName=operator.outputs["CalendarsTable"], Item={name: {"S": value} for name, value in item.items()}
+        )
+    price = Decimal("1.5")
+    bars.put([stream_row("NVDA", SourceBar(each, price, price, price, price, 7)) for each in STREAMED])
+    yield partial(operator.run, variables=yahoo.environment)
+    yahoo.reset()
 
 
-def prices(row: Row) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name not in NAMES}
-
-
-def live_indicators(operator: Operator) -> Indicators:
-    states = DynamoLaneStates(operator.client("dynamodb"), operator.outputs["StateTable"])
-    read = states.read(lane_key(LIVE))
-    state = restored(read.state, read.checkpoint)
-    assert state is not None
-    return unpack(state.indicators[LIVE])
-
-
-def values_of(row: Row) -> list[Any]:
-    return [row[name] for name in ("open", "high", "low", "close", "volume")]
-
-
-def traded(symbol: str, minute: datetime) -> list[Decimal]:
-    """The values of a minute's row, as they were recorded."""
-    return [Decimal(str(round(each, 2))) for each in recorded(symbol, minute)]
-
-
-def assert_indicators(rows: list[Row], splits: Sequence[Split] = ()) -> None:
-    """The indicators in rows are those of a fold from the first row on."""
-    for count, row in enumerate(rows, start=1):
-        by_then = [split for split in splits if split.time <= start_of(str(row["key"]))]
-        values = warmed_up(rows[:count], by_then).values()
-        assert {name: row[name] for name in NAMES if name in row} == {
-            name: significant(value) for name, value in values.items()
-        }
-
-
-def assert_complete(operator: Operator, before: list[Row]) -> None:
-    """The bars of the stream are as they were, all others as they were recorded, and indicators follow from them."""
-    streamed = {str(row["key"]): prices(row) for row in before}
-    for symbol in (LIVE, NEW):
-        rows = stored(operator, symbol)
-        expected = [minute for minute in MINUTES if symbol == LIVE or minute not in GAP]
-        assert [start_of(str(row["key"])) for row in rows] == expected
-        for row, minute in zip(rows, expected, strict=True):
-            if symbol == LIVE and minute in STREAMED:
-                assert prices(row) == streamed[str(row["key"])]
-                assert provenance_of(row) == STREAM
-            else:
-                assert values_of(row) == traded(symbol, minute)
-                assert (provenance_of(row), row["quotes"], row["source"]) == (BACKFILL, 0, "yahoo")
-        assert_indicators(rows, [SPLIT] if symbol == LIVE else [])
-    assert live_indicators(operator) == warmed_up(stored(operator, LIVE), [SPLIT])
-
-
-def of(*symbols: str) -> tuple[str, str]:
-    return "--symbols", ",".join(symbols)
-
-
-def answered(yahoo: LocalYahoo) -> Counter[tuple[str, str]]:
-    """How often Yahoo answered each chart."""
-    return Counter((each.path, each.query) for each in yahoo.requests(CHART_PATH) if each.status == 200)
-
-
-def summary_of(output: str) -> dict[str, Any]:
-    counts: dict[str, Any] = json.loads(output.splitlines()[-1])
+def counts_of(stdout: str) -> dict[str, Any]:
+    counts: dict[str, Any] = json.loads(stdout.splitlines()[-1])
     return counts
 
 
-def kill_after_each_step(patch: pytest.MonkeyPatch) -> list[str]:
-    """End each run of the command after its first call that changes something. Returns the last call of each run."""
-    last: list[str] = []
+def test_gaps_are_filled_once_and_the_certificate_agrees(market: Run, bars: BackfillBars, yahoo: LocalYahoo) -> None:
+    plan, _ = market("backfill", *ARGUMENTS, "--source", "yahoo", "--dry-run")
+    assert plan.splitlines()[-1] == "4 requests at 0.5 a second: about 8 seconds"
+    stdout, stderr = market("backfill", *ARGUMENTS, "--source", "yahoo", "--rate", "100")
+    counts = counts_of(stdout)
+    assert (counts["event"], counts["status"], counts["requests"]) == ("backfill", "done", 4)
+    assert len(yahoo.requests(CHART)) == 4
+    assert "4 requests at 100 a second" in stderr
+    rows = {
+        symbol: bars.between(symbol, *bar_keys("1m", OPEN, OPEN + timedelta(minutes=MINUTES))) for symbol in SYMBOLS
+    }
+    assert [row["close"] for row in rows["NVDA"][:5]] == [Decimal("1.5")] * 5
+    assert [row.get("provenance") for row in rows["NVDA"]] == [None] * 5 + ["backfill"] * (MINUTES - 5)
+    assert "sma_20" in rows["NVDA"][-1]
+    quiet = MINUTES - len(rows["UGA"])
+    assert 0 < quiet < MINUTES
+    assert counts["without_trades"] >= quiet
 
-    def killing(call: Any) -> Any:
-        def killing(*arguments: Any, **options: Any) -> Any:
-            result = call(*arguments, **options)
-            if result != 0:
-                last.append(call.__name__)
-                raise Killed
-            return result
+    again, _ = market("backfill", *ARGUMENTS, "--source", "yahoo")
+    assert counts_of(again)["requests"] == counts_of(again)["written"] == 0
+    assert len(yahoo.requests(CHART)) == 4
 
-        return killing
+    certificate, _ = market("coverage", *ARGUMENTS, "--format", "json")
+    nvda, uga = json.loads(certificate)
+    assert {name: nvda[name] for name in ("day", "expected", "stored", "stream", "backfill", "missing")} == {
+        "day": str(DAY),
+        "expected": MINUTES,
+        "stored": MINUTES,
+        "stream": 5,
+        "backfill": MINUTES - 5,
+        "missing": 0,
+    }
+    assert (uga["stored"], uga["without_trades"], uga["missing"]) == (MINUTES - quiet, quiet, 0)
+    table, _ = market("coverage", *ARGUMENTS)
+    assert table.splitlines()[0].split()[:4] == ["symbol", "day", "expected", "stored"]
+    text, _ = market("coverage", *ARGUMENTS, "--format", "csv")
+    assert text.splitlines()[0] == (
+        "symbol,day,opens,closes,expected,stored,stream,backfill,rebuild,without_trades,missing"
+    )
+    assert len(text.splitlines()) == 3
 
-    for kind, names in (
-        (ArchivedChunks, ("put",)),
-        (BackfillBars, ("put_bars", "put_unless_changed")),
-        (DynamoLaneStates, ("commit",)),
-    ):
-        for name in names:
-            patch.setattr(kind, name, killing(getattr(kind, name)))
-    return last
+
+def test_the_first_refusal_of_yahoo_stops_the_command(market: Run, yahoo: LocalYahoo) -> None:
+    yahoo.add_fault(CHART, status=429)
+    arguments = ("backfill", *ARGUMENTS, "--source", "yahoo", "--resolution", "5m", "--rate", "100")
+    stdout, stderr = market(*arguments, code=1)
+    assert len(yahoo.requests(CHART)) == 1
+    assert counts_of(stdout)["status"] == "failed"
+    assert "run the same command again later: it goes on where this run stopped" in stderr
 
 
-def test_a_backfill_that_is_killed_after_any_step_asks_nothing_twice_and_leaves_the_stream_alone(
-    operator: Operator, market: LocalYahoo, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("--source", "synthetic"), 0, "the quotes of the source synthetic are simulated or recorded"),
+        ((), 2, "nothing says where the quotes come from: set --source"),
+        (("--source", "yahoo", "--symbols", "UNKNOWN"), 2, "UNKNOWN: no producer has written the calendar"),
+        (("--source", "yahoo", "--from", "2026-11-27", "--to", "2026-11-26"), 2, "--from 2026-11-27 is after --to"),
+    ],
+)
+def test_what_cannot_be_filled_is_said(
+    market: Run, yahoo: LocalYahoo, arguments: tuple[str, ...], code: int, message: str
 ) -> None:
-    stream(operator, STREAMED, 110)
-    before = stored(operator, LIVE)
-    assert len(before) == len(STREAMED)
-    assert "sma_20" not in live_indicators(operator).values()
-    with monkeypatch.context() as patch:
-        points = kill_after_each_step(patch)
-        while True:
-            killed = len(points)
-            with suppress(Killed):
-                output, _ = operator.run("backfill", *of(LIVE, NEW), *OPTIONS, variables=market.environment)
-            if len(points) == killed:
-                break
-    requests = answered(market)
-    assert set(requests.values()) == {1}
-    assert points.count("put") == len(requests) == 6, "two weeks of minutes and the days of each symbol"
-    assert (points.count("commit"), summary_of(output)["requests"]) == (1, 0)
-    assert_complete(operator, before)
-
-    later = [YESTERDAY + OPENS + timedelta(minutes=SESSION + each) for each in range(2)]
-    stream(operator, later, 110)
-    rows = stored(operator, LIVE)
-    assert [start_of(str(row["key"])) for row in rows[-2:]] == later
-    assert_indicators(rows, [SPLIT])
-    assert live_indicators(operator) == warmed_up(rows, [SPLIT])
+    _, stderr = market("backfill", *arguments, code=code)
+    assert message in stderr
+    assert yahoo.requests(CHART) == []
 
 
-def test_a_backfill_goes_on_after_errors_a_refusal_and_a_kill(operator: Operator, market: LocalYahoo) -> None:
-    run = partial(operator.run, "backfill", *of(OTHER), *OPTIONS, variables=market.environment)
-    market.add_fault(CHART_PATH, status=429)
-    _, messages = run(code=1)
-    assert "Yahoo refuses further requests for now" in messages
-    assert "run the same command again later: it goes on where this run stopped" in messages
-    assert len(market.requests(CHART_PATH)) == 1
+def test_conditional_writes_spare_the_bars_of_others(bars: BackfillBars) -> None:
+    stored = [_row(0, None), _row(1, "backfill"), _row(2, "rebuild")]
+    bars.put(stored)
+    new = [_row(each, "backfill", close=2) for each in range(4)]
+    assert bars.put_bars(new, over_stream=False) == 2
+    assert [row["close"] for row in _rows(bars)] == [1, 2, 1, 2]
+    assert bars.put_bars(new, over_stream=True) == 3
+    assert [row["close"] for row in _rows(bars)] == [2, 2, 1, 2]
+    read = [row | {"sma_5": Decimal("1.25")} for row in _rows(bars)]
+    bars.put([_row(0, None), _row(1, "backfill", close=3)])
+    assert bars.put_unless_changed(read) == 2
+    assert ["sma_5" in row for row in _rows(bars)] == [False, False, True, True]
 
-    market.add_fault(CHART_PATH, status=503, skip=1)
-    market.add_fault(CHART_PATH, drop=True, skip=1)
-    output, _ = run(code=1)
-    assert summary_of(output)["failures"]
 
-    market.add_fault(CHART_PATH, delay=PATIENCE)
-    asked = len(market.requests(CHART_PATH))
-    with operator.start("backfill", *of(OTHER), *OPTIONS, variables=market.environment) as process:
-        wait_until(lambda: len(market.requests(CHART_PATH)) > asked, "another request", seconds=PATIENCE)
-        process.kill()
+def _row(minute: int, provenance: str | None, close: int = 1) -> Row:
+    price = Decimal(close)
+    bar = SourceBar(OPEN + timedelta(minutes=minute), price, price, price, price, None if minute % 2 else 5)
+    row = stream_row("CONDITION", bar)
+    return row if provenance is None else row | {"provenance": provenance}
 
-    run()
-    assert set(answered(market).values()) == {1}
-    rows = stored(operator, OTHER)
-    assert [start_of(str(row["key"])) for row in rows] == MINUTES
-    assert all(values_of(row) == traded(OTHER, start_of(str(row["key"]))) for row in rows)
-    assert_indicators(rows)
-    output, _ = run()
-    assert (summary_of(output)["requests"], summary_of(output)["written"]) == (0, 0)
+
+def _rows(bars: BackfillBars) -> list[Row]:
+    return bars.between("CONDITION", *bar_keys("1m"))

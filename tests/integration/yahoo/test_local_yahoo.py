@@ -24,6 +24,7 @@ from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 from websockets.sync.client import ClientConnection, connect
 
 from tests.fakes.yahoo.local_yahoo import QUOTE_PATH, READY, LocalYahoo
+from tests.fakes.yahoo.recordings import single
 from tests.support.yahoo_sources import OPEN
 
 ROOT = Path(__file__).parents[3]
@@ -149,8 +150,8 @@ class TestCharts:
         (quote,) = quotes("AAPL")
 
         closes = frame["Close"]["AAPL"].dropna()
-        assert closes.iloc[-1] == quote["regularMarketPrice"]
-        assert frame["High"]["AAPL"].max() == quote["regularMarketDayHigh"]
+        assert closes.iloc[-1] == single(quote["regularMarketPrice"])
+        assert frame["High"]["AAPL"].max() == single(quote["regularMarketDayHigh"])
         assert frame["Volume"]["AAPL"].sum() == quote["regularMarketVolume"]
         assert frame["Close"]["UGA"].isna().any()
         assert len(frame) == 31  # from the open to now
@@ -160,8 +161,8 @@ class TestCharts:
         (quote,) = quotes("AAPL")
 
         assert len(frame) == 5
-        assert frame["Close"].iloc[-1] == quote["regularMarketPrice"]
-        assert frame["Close"].iloc[-2] == quote["regularMarketPreviousClose"]
+        assert frame["Close"].iloc[-1] == single(quote["regularMarketPrice"])
+        assert frame["Close"].iloc[-2] == single(quote["regularMarketPreviousClose"])
 
     @pytest.mark.usefixtures("yfinance")
     def test_a_delisted_symbol_has_none(self) -> None:

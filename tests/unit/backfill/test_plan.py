@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backfill.chunks import Chunk
-from backfill.days import days_of, minutes_of, uncovered, with_weekdays, without
+from backfill.days import Times, covered_minutes, days_of, minutes_of, uncovered, with_weekdays
 from backfill.plan import DayRange, Known, Limit, daily_chunk, forgotten_first, missing_days, plan_symbol
 from bars.resolutions import Span, midnight
 from bars.sessions import Session, Sessions
@@ -160,8 +160,10 @@ def test_coarser_bars_cover_their_minutes_wherever_they_begin(resolution: str, s
     (day, *_) = days_of(US_WEEK, NEW_YORK)
     opens, closes = day.sessions[0]
     starts = [opens + timedelta(minutes=each) for each in range(0, 390, step)]  # Yahoo's hours begin at half past
-    assert uncovered(day, resolution, starts, before=day.end) == []
-    assert uncovered(day, resolution, starts[:-1], before=day.end) == [Span(starts[-1], closes)]
+    assert uncovered(day, resolution, covered_minutes(resolution, starts), before=day.end) == []
+    assert uncovered(day, resolution, covered_minutes(resolution, starts[:-1]), before=day.end) == [
+        Span(starts[-1], closes)
+    ]
 
 
 def test_the_bar_of_a_day_covers_the_day() -> None:
@@ -204,14 +206,12 @@ def test_a_gap_gives_the_same_chunks_however_much_else_is_missing_in_other_weeks
 
 
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 9)), max_size=6))
-def test_what_remains_without_some_spans_has_none_of_their_minutes(pairs: list[tuple[int, int]]) -> None:
+def test_times_have_the_moments_of_each_of_their_spans(pairs: list[tuple[int, int]]) -> None:
     base = datetime(2026, 11, 23, tzinfo=UTC)
 
     def at(minute: int) -> datetime:
         return base + timedelta(minutes=minute)
 
-    asked = [Span(at(start), at(start + length)) for start, length in pairs]
-    left = without([Span(at(0), at(30)), Span(at(40), at(60))], asked)
-    for minute in range(70):
-        wanted = (minute < 30 or 40 <= minute < 60) and not any(s <= minute < s + n for s, n in pairs)
-        assert any(start <= at(minute) < end for start, end in left) == wanted
+    times = Times(Span(at(start), at(start + length)) for start, length in pairs)
+    for minute in range(-1, 70):
+        assert (at(minute) in times) == any(start <= minute < start + length for start, length in pairs)

@@ -53,7 +53,7 @@ def test_an_outcome_names_what_was_written_and_every_failure() -> None:
         failures=["MSFT from 2026-11-16: timeout: no answer"],
     )
     assert list(summary_lines(summary)) == [
-        "wrote 1,950 bars after 1 request; 3 minutes have no trade",
+        "wrote 1,950 bars after 1 request; Yahoo has no bar of 3 minutes",
         "stored 1 answer of an earlier run",
         "computed the indicators of 2,000 bars and of 1 live symbols again",
         "AAPL: a row outside the window",
