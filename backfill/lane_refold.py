@@ -94,14 +94,14 @@ def refold(states: LaneStates, symbol: str, bars: StoredBars, splits: Sequence[S
         if after in (Indicators(), unpacked(state.indicators.get(symbol, b""))):
             return False
         try:
-            states.commit(lane, edited(state, symbol, after), state)
+            states.commit(lane, _edited(state, symbol, after), state)
         except CommitConflict:
             continue
         return True
     raise LaneIsBusy(lane, symbol)
 
 
-def edited(state: LaneState, symbol: str, after: Indicators) -> LaneState:
+def _edited(state: LaneState, symbol: str, after: Indicators) -> LaneState:
     """A state with other indicators of a symbol. The log does not lead to them, so the item holds them all."""
     packed = state.indicators | {symbol: indicators.pack(after)}
     return replace(state, indicators=packed, log=None, edits=state.edits + 1)
