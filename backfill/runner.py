@@ -58,6 +58,8 @@ class Runner:
     ) -> None:
         self._bars, self._chunks, self._charts, self._live = bars, chunks, charts, live
         self._now, self._ttl_days = now, ttl_days
+        self._changed_from: dict[str, datetime] = {}
+        """The first minute that this run has written, by symbol."""
 
     def fill(self, plan: Plan, summary: Summary, on_progress: Progress = _ignored) -> None:
         """Store what the archive has, then ask for the chunks. The first refusal of the source ends it.
@@ -99,9 +101,10 @@ class Runner:
         if plan.wish.resolution != ONE_MINUTE:
             return
         for symbol in plan.symbols:
-            since = refold_since(self._bars.between(symbol, refold_key(), refold_key()))
-            if since is not None:
-                self._refold(symbol, since, summary)
+            # Another run beside this one may have cleared the note.
+            since = [each for each in (self._noted(symbol), self._changed_from.get(symbol)) if each is not None]
+            if since:
+                self._refold(symbol, min(since), summary)
             on_progress(1)
 
     def _splits(self, symbol: str, plan: Plan, summary: Summary, on_progress: Progress) -> tuple[Action, ...]:
@@ -179,9 +182,15 @@ class Runner:
 
     def _mark(self, symbol: str, minute: datetime) -> None:
         """Note from which minute on the indicators of a symbol must be computed again."""
-        noted = refold_since(self._bars.between(symbol, refold_key(), refold_key()))
+        own = self._changed_from.get(symbol)
+        self._changed_from[symbol] = minute if own is None else min(own, minute)
+        noted = self._noted(symbol)
         if noted is None or minute < noted:
             self._bars.put([refold_row(symbol, minute)])
+
+    def _noted(self, symbol: str) -> datetime | None:
+        """From which minute on, as this run, an earlier one or one beside it has noted."""
+        return refold_since(self._bars.between(symbol, refold_key(), refold_key()))
 
     def _refold(self, symbol: str, since: datetime, summary: Summary) -> None:
         """The live state comes first: what the stream stores after it has the new indicators already."""

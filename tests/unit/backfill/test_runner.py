@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from backfill.chunk_file import decode_chunk
 from backfill.chunks import Chunk, FinishedChunk
 from backfill.errors import UnknownSymbol
+from backfill.lane_refold import LaneIsBusy
+from backfill.rows import refold_row
 from bars.coverage import coverage_of
 from bars.resolutions import Span
 from processor_lambda.rows import Row
@@ -289,7 +291,31 @@ def test_the_indicators_are_those_of_an_undisturbed_market() -> None:
     assert isinstance(found[later[-1]]["sma_50"], Decimal)
 
 
-KILLS = sized(8, 60)
+def test_a_run_beside_this_one_that_clears_the_note_does_not_keep_the_indicators_from_being_computed() -> None:
+    market = BackfilledMarket(["AAPL"])
+    put_bars = market.bars.put_bars
+
+    def put_and_clear(rows: Sequence[Row], *, over_stream: bool) -> int:
+        written = put_bars(rows, over_stream=over_stream)
+        market.bars.put([refold_row("AAPL", None)])
+        return written
+
+    market.bars.put_bars = put_and_clear  # type: ignore[method-assign]
+    market.run()
+    assert "sma_5" in market.bars.rows["AAPL", "1m#2026-11-27T14:35:00.000Z"]
+
+
+def test_a_lane_that_is_busy_is_tried_again_by_the_next_run() -> None:
+    market = BackfilledMarket(["AAPL"])
+    market.live.error = LaneIsBusy("lane-01-of-04", "AAPL")
+    summary = market.run()
+    assert summary.failures == [str(market.live.error)]
+    market.live.error = None
+    summary = market.run()
+    assert (summary.requests, summary.lanes, summary.refolded > 0) == (0, 1, True)
+
+
+KILLS = sized(8, 25)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -329,7 +355,7 @@ def disturbed_market() -> BackfilledMarket:
     return market
 
 
-@settings(max_examples=sized(15, 100))
+@settings(max_examples=sized(15, 45))
 @given(
     st.sets(st.integers(0, 59), max_size=30),
     st.sets(st.integers(0, 59), max_size=30),
