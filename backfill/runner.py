@@ -74,9 +74,9 @@ class Runner:
             summary.from_archive += 1
         breaker = Breaker()
         splits: dict[str, tuple[Action, ...]] = {}
-        unknown: set[str] = set()
+        skipped: set[str] = set()
         for chunk in plan.chunks:
-            if chunk.symbol in unknown:
+            if chunk.symbol in skipped:
                 continue
             try:
                 if chunk.resolution != ONE_DAY.name and chunk.symbol not in splits:
@@ -85,10 +85,13 @@ class Runner:
                 summary.chunks += 1
                 on_progress(1)
             except UnknownSymbol as error:
-                unknown.add(chunk.symbol)
+                skipped.add(chunk.symbol)
                 summary.problems.append(f"{chunk.symbol}: Yahoo does not know it: {error}")
             except SourceError as error:
-                summary.failures.append(f"{chunk.symbol} from {chunk.start:%Y-%m-%d}: {error}")
+                day = chunk.start.astimezone(plan.symbols[chunk.symbol].calendar.zone)
+                summary.failures.append(f"{chunk.symbol} from {day:%Y-%m-%d}: {error}")
+                if chunk.resolution != ONE_DAY.name and chunk.symbol not in splits:
+                    skipped.add(chunk.symbol)  # without its splits, none of its prices is known
                 breaker = breaker.after(_outcome(error), self._now(), 0.0)
                 if breaker.permits(self._now()) != "all":
                     summary.failures.append(f"stopped: {_refusal(error)}; {GO_ON}")
@@ -220,12 +223,12 @@ class Runner:
 
 
 def _is_wanted(row: Row, stored: Row | None, *, over_stream: bool) -> bool:
-    """Whether to write a row. A stored bar of an earlier backfill is replaced if the source corrects it."""
+    """Whether to write a row. A stored bar of a backfill is replaced if the source has corrected it since."""
     if stored is None:
         return True
     provenance = provenance_of(stored)
     if provenance == BACKFILL:
-        return not is_same_bar(row, stored)
+        return not is_same_bar(row, stored) and str(row["ingest_time"]) > str(stored.get("ingest_time", ""))
     return over_stream and provenance == STREAM
 
 

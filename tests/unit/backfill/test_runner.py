@@ -201,6 +201,41 @@ def test_a_chunk_that_fails_is_reported_and_the_others_are_filled() -> None:
     assert market.prices("MSFT") == market.charts.history["MSFT", "1m"]
 
 
+def test_a_symbol_whose_splits_are_not_known_is_left_out() -> None:
+    market = BackfilledMarket()
+    error = SourceError("malformed", "the body is not JSON")
+    market.charts.fault = lambda chunk: error if (chunk.symbol, chunk.resolution) == ("AAPL", "1d") else None
+    summary = market.run()
+    assert len(summary.failures) == 1
+    assert [chunk.symbol for chunk in market.charts.requests].count("AAPL") == 1
+    assert market.prices("MSFT") == market.charts.history["MSFT", "1m"]
+
+
+def test_a_correction_of_the_source_stays_when_an_older_answer_is_stored_again() -> None:
+    market = BackfilledMarket(["AAPL"])
+    market.run()
+    corrected = bar_at(market.minutes[0], price=200)
+    market.charts.history["AAPL", "1m"][0] = corrected
+    market.bars.rows.pop(("AAPL", "1m#2026-11-16T14:31:00.000Z"))
+    market.now += timedelta(hours=1)
+    market.run(again=True)
+    assert market.prices("AAPL")[0] == corrected
+    older = BackfilledMarket(["AAPL"])
+    older.run()
+    market.chunks.objects |= older.chunks.objects
+    market.bars.rows.pop(("AAPL", "1m#2026-11-16T14:31:00.000Z"))
+    assert market.run().written == 1
+    assert market.prices("AAPL")[0] == corrected
+
+
+def test_splits_shortly_before_a_gap_are_known_too() -> None:
+    market = BackfilledMarket(["AAPL"])
+    market.stream("AAPL", market.minutes[:-1])
+    market.run()
+    daily, minutes = market.charts.requests
+    assert minutes.start - daily.start == timedelta(days=14)
+
+
 def test_several_failures_in_a_row_stop_the_run() -> None:
     market = BackfilledMarket([f"S{number}" for number in range(9)])
     market.charts.fault = lambda _: SourceError("timeout", "no answer")
