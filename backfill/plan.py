@@ -21,7 +21,7 @@ SETTLED_AFTER = timedelta(hours=1)
 MARGIN = timedelta(hours=1)
 """How much earlier than the source forgets a bar it is asked for, since a run takes a while."""
 LOOK_BACK = timedelta(days=14)
-"""How far before its first chunk the splits of a symbol are looked for, since its indicators start from bars of then."""
+"""How far before its first chunk the splits of a symbol are looked for: its indicators start from earlier bars."""
 LONGEST_WINDOW = timedelta(weeks=520)
 """The window of bars that any request may ask for."""
 _WEEK = timedelta(weeks=1)
