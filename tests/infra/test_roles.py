@@ -149,7 +149,7 @@ def test_who_queries_may_do_what_the_console_does() -> None:
 
 LISTED = {
     ("producer", "TaskRole"): {"Fn::Sub": "undelivered/${StreamName}/*"},
-    ("analytics", "QueryPolicy"): "raw-data/*",
+    ("analytics", "QueryPolicy"): ["raw-data/*", "compacted/*"],
     ("analytics", "CrawlerRole"): "raw-data/*",
     ("processor", "Role"): None,  # Lambda does not document how it uses the permission
 }
