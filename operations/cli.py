@@ -12,6 +12,7 @@ from operations import (
     backfill_cli,
     compact_cli,
     coverage_cli,
+    export_cli,
     exporter,
     kinesis,
     quarantine_cli,
@@ -68,6 +69,7 @@ app.add_typer(rules_cli.app, name="rules")
 app.add_typer(backfill_cli.app)
 app.add_typer(coverage_cli.app)
 app.add_typer(compact_cli.app)
+app.add_typer(export_cli.app)
 
 
 @app.command(epilog=epilog("metrics --outputs-file outputs.env --port 9100"))
