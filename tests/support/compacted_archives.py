@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from datetime import UTC, date, datetime
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +19,7 @@ from analytics.catalog import Column
 from analytics.compacted_files import CURRENT
 from analytics.compacted_tables import ACTIONS, DAYS, QUOTES, CompactedTable
 from analytics.duckdb_engine import Engine
+from quotes import Line, encode_line
 
 BUCKET = "s3://archive"
 _ARROW = {
@@ -29,25 +32,51 @@ _ARROW = {
     "decimal(38,26)": pa.decimal128(38, 26),
 }
 
+_KNOWN = catalog.read()
+_STATEMENTS = {
+    **{view.name: f"SELECT * FROM {view.name}" for view in _KNOWN.views},
+    **{query.name: query.select for query in _KNOWN.queries},
+}
+
 Rows = Iterable[Mapping[str, Any]]
+Arrived = tuple[datetime, Line | bytes]
+"""A line, or the bytes of one, and when it arrives."""
+
+
+def write(archive: Path, lines: Iterable[Arrived], random: Random) -> None:
+    """Write lines to objects of the hours in which they arrive, whose names do not follow the order of arrival."""
+    objects: dict[str, list[bytes]] = {}
+    for at, line in lines:
+        name = f"shardId-000000000000-{random.choice([7, 7, 9, 10])}-{random.choice([9, 10])}"
+        key = f"raw-data/dt={at:%Y-%m-%d}/hour={at:%H}/{name}.jsonl.gz"
+        objects.setdefault(key, []).append(line if isinstance(line, bytes) else encode_line(line))
+    for key, of in objects.items():
+        (archive / key).parent.mkdir(parents=True, exist_ok=True)
+        (archive / key).write_bytes(gzip.compress(b"".join(of), 1))
+
+
+def results(archive: Path) -> Mapping[str, list[Any]]:
+    """The rows of every view and saved query over an archive, sorted."""
+    with closing(Engine(_KNOWN, archive)) as engine:
+        return {name: sorted(engine.run(sql).rows, key=repr) for name, sql in _STATEMENTS.items()}
 
 
 def compact(archive: Path, compacted_to: date, **rows: Rows) -> None:
     """Write the compacted tables of an archive, with all events before a day. `rows` are those of further tables."""
-    rows = {**_of_the_archive(archive, compacted_to), **rows}
+    if (archive / "raw-data").is_dir():
+        rows = {**_of_the_archive(archive, compacted_to), **rows}
     tables = {table.name: _written(archive, table, rows.get(table.name, ())) for table in compacted_tables.TABLES}
     current = {"v": 1, "compacted_to": str(compacted_to), "written_at": f"{datetime.now(UTC)}", "tables": tables}
     (archive / CURRENT).write_text(json.dumps(current))
 
 
 def _of_the_archive(archive: Path, compacted_to: date) -> dict[str, Rows]:
-    known = catalog.read()
-    actions = next(view.select for view in known.views if view.name == "corporate_actions")
+    actions = next(view.select for view in _KNOWN.views if view.name == "corporate_actions")
     closed = actions.replace("FROM lines\n", f"FROM (SELECT * FROM lines WHERE dt < '{compacted_to}')\n")
     quotes = f"SELECT *, CAST(event_time AS date) AS day FROM quotes WHERE event_time < DATE '{compacted_to}'"
     # The job reads objects of the open day too, for late quotes, so its ledger has a row of that day.
     days = "SELECT *, 0 AS bytes, '' AS fingerprint FROM arrival_days"
-    with closing(Engine(known, archive)) as engine:
+    with closing(Engine(_KNOWN, archive)) as engine:
         found = {QUOTES.name: quotes, ACTIONS.name: closed, DAYS.name: days}
         results = {name: engine.run(select) for name, select in found.items()}
     return {name: [dict(zip(of.columns, row, strict=True)) for row in of.rows] for name, of in results.items()}

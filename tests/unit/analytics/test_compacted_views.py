@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import shutil
 import tempfile
-from collections.abc import Mapping
-from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -16,24 +13,12 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analytics import catalog
-from analytics.duckdb_engine import Engine
-from quotes import Action, Heartbeat, Line, Quote, encode_line
-from tests.support.compacted_archives import compact
+from quotes import Action, Heartbeat, Line, Quote
+from tests.support.compacted_archives import Arrived, compact, results, write
 from tests.support.sizes import sized
 
-KNOWN = catalog.read()
-STATEMENTS = {
-    **{view.name: f"SELECT * FROM {view.name}" for view in KNOWN.views},
-    **{query.name: query.select for query in KNOWN.queries},
-}
 DAYS = 10
 """How many days an archive has, the last of which is today."""
-
-
-def results(archive: Path) -> Mapping[str, list[Any]]:
-    with closing(Engine(KNOWN, archive)) as engine:
-        return {name: sorted(engine.run(sql).rows, key=repr) for name, sql in STATEMENTS.items()}
 
 
 SECONDS = st.sampled_from([0, 0.001, 29, 59.999, 3600, 50_000, 86_340, 86_399.999])
@@ -48,10 +33,10 @@ OFTEN = st.none() | PRICES
 
 
 @st.composite
-def arrivals(draw: st.DrawFn) -> list[tuple[datetime, Line | bytes]]:
+def arrivals(draw: st.DrawFn) -> list[Arrived]:
     """Lines with the times at which they arrive, most of them once, some again and later, with other content."""
     first = datetime.combine(datetime.now(UTC).date() - timedelta(days=DAYS - 1), datetime.min.time(), UTC)
-    found: list[tuple[datetime, Line | bytes]] = []
+    found: list[Arrived] = []
 
     def received(event_time: datetime) -> datetime:
         # Every arrival has a time of its own, so that copies in one object have an order.
@@ -63,7 +48,7 @@ def arrivals(draw: st.DrawFn) -> list[tuple[datetime, Line | bytes]]:
         kind = draw(st.sampled_from(["quote"] * 6 + ["split", "dividend", "heartbeat", "refused"]))
         for _ in range(draw(st.sampled_from([1, 1, 2, 3]))):
             at = received(event_time)
-            common = {"symbol": symbol, "event_time": event_time, "source": "test", "ingest_time": at}
+            common: dict[str, Any] = {"symbol": symbol, "event_time": event_time, "source": "test", "ingest_time": at}
             if kind == "quote":
                 line: Line | bytes = Quote(
                     **common,
@@ -93,22 +78,10 @@ def arrivals(draw: st.DrawFn) -> list[tuple[datetime, Line | bytes]]:
     return found
 
 
-def write(archive: Path, lines: list[tuple[datetime, Line | bytes]], random: Random) -> None:
-    """Write lines to objects of the hours in which they arrive, whose names do not follow the order of arrival."""
-    objects: dict[str, list[bytes]] = {}
-    for at, line in lines:
-        name = f"shardId-000000000000-{random.choice([7, 7, 9, 10])}-{random.choice([9, 10])}"
-        key = f"raw-data/dt={at:%Y-%m-%d}/hour={at:%H}/{name}.jsonl.gz"
-        objects.setdefault(key, []).append(line if isinstance(line, bytes) else encode_line(line))
-    for key, of in objects.items():
-        (archive / key).parent.mkdir(parents=True, exist_ok=True)
-        (archive / key).write_bytes(gzip.compress(b"".join(of), 1))
-
-
 @settings(max_examples=sized(2, 5), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(lines=arrivals(), open_days=st.integers(0, 4), random=st.randoms(use_true_random=False))
 def test_results_are_the_same_with_compacted_tables(
-    lines: list[tuple[datetime, Line | bytes]], open_days: int, random: Random
+    lines: list[Arrived], open_days: int, random: Random
 ) -> None:
     with tempfile.TemporaryDirectory() as directory:
         archive = Path(directory)
@@ -124,7 +97,7 @@ def test_results_are_the_same_with_compacted_tables(
 def test_closed_days_are_not_read_from_the_raw_archive(tmp_path: Path) -> None:
     """Their objects may expire. Only the last hour before the open days is read, for quotes ahead of their arrival."""
     today = datetime.now(UTC).date()
-    lines = [(at, quote(at)) for at in moments(today)]
+    lines: list[Arrived] = [(at, quote(at)) for at in moments(today)]
     write(tmp_path, lines, Random(1))
     compact(tmp_path, today)
     whole = results(tmp_path)
