@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
+from bars.keys import bar_key
 from configuration import RULES_KEY
 from deployment.stacks import Outputs
 from quotes import partition_key, to_iso
@@ -99,7 +100,7 @@ def assert_stored_once(emulator: Emulator, deployed: Outputs, batch: Batch) -> N
     rows = rows_of(emulator, deployed["QuotesTable"], batch, "timestamp")
     assert sorted(rows) == sorted(batch.identities)
     bars = rows_of(emulator, deployed["BarsTable"], batch, "key")
-    assert sorted(bars) == sorted((symbol, to_iso(MINUTE)) for symbol in batch.symbols)
+    assert sorted(bars) == sorted((symbol, bar_key("1m", MINUTE)) for symbol in batch.symbols)
 
 
 def test_a_batch_is_stored(emulator: Emulator, deployed: Outputs, start: Any) -> None:

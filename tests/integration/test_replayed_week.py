@@ -227,7 +227,8 @@ def test_every_bar_is_answered_as_its_item_with_every_indicator(week: Week) -> N
         flat = {**bar, "key": f"1m#{bar['start']}", **bar.get("indicators", {})}
         assert flat.items() >= {name: item[name] for name in flat.keys() & item.keys()}.items()
         assert {"open", "high", "low", "close", "quotes"} <= flat.keys() & item.keys()
-        assert flat.keys() - item.keys() <= {"start", "indicators"}
+        assert bar["provenance"] == "stream"
+        assert flat.keys() - item.keys() <= {"start", "provenance", "indicators"}
         assert item.keys() - flat.keys() <= {"expires_at", "ingest_time"}
 
 
