@@ -25,8 +25,8 @@ from backfill.plan import (
     plan_symbol,
 )
 from backfill.ports import Bars, Chunks
-from backfill.rows import asked_spans, refold_key, refold_since
-from bars.keys import ONE_MINUTE, asked_keys, bar_keys, start_of
+from backfill.rows import asked_spans
+from bars.keys import asked_keys, bar_keys, start_of
 from bars.provenance import STREAM
 from bars.resolutions import ONE_DAY, Span
 from bars.sessions import Sessions, SymbolCalendar
@@ -62,8 +62,6 @@ class Planned(NamedTuple):
     daily: Chunk | None
     """The chunk of days that shows the symbol's splits up to now. None if no chunk needs it."""
     is_daily_archived: bool
-    refold_since: datetime | None
-    """The indicators of an earlier run are not computed from this minute on. None if there are none."""
     forgotten: list[date]
     is_unknown: bool
 
@@ -93,11 +91,6 @@ class Plan(NamedTuple):
     def requests(self) -> int:
         """How many requests it takes."""
         return sum(each.requests for each in self.symbols.values())
-
-    @property
-    def refolds(self) -> dict[str, datetime]:
-        """The symbols whose indicators an earlier run left to be computed, and from which minute on."""
-        return {name: each.refold_since for name, each in self.symbols.items() if each.refold_since is not None}
 
 
 class Planner:
@@ -138,7 +131,6 @@ class Planner:
             list(planned.chunks),
             daily,
             is_daily_archived,
-            self._refold_since(symbol, wish.resolution),
             list(planned.forgotten),
             planned.is_unknown,
         )
@@ -175,11 +167,6 @@ class Planner:
             if opened is None or each.fetched_at > opened:
                 return each.chunk
         return None
-
-    def _refold_since(self, symbol: str, resolution: str) -> datetime | None:
-        if resolution != ONE_MINUTE:
-            return None
-        return refold_since(self._bars.between(symbol, refold_key(), refold_key()))
 
 
 def _overlaps(start: datetime, end: datetime, gaps: Iterable[Span]) -> bool:
