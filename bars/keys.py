@@ -1,7 +1,7 @@
 """The range keys of the table of bars. Pure.
 
 A key is the resolution and the start of the bar, such as `1m#2026-11-27T14:30:00.000Z`. So the bars of a symbol and a
-resolution are one range of keys, in order of time. Keys that begin with `asked` are no bars: see `asked_key`.
+resolution are one range of keys, in order of time. Other keys, such as `asked_key`, are no bars.
 """
 
 from __future__ import annotations

@@ -13,6 +13,9 @@ import httpx
 import msgspec
 import pytest
 
+from bars.coverage import WITHOUT_TRADES, spans_text
+from bars.keys import asked_key
+from bars.resolutions import Span
 from deployment.deployer import Deployment
 from deployment.stacks import Outputs
 from lane_state import LaneState, pack
@@ -21,7 +24,7 @@ from replica import http_api
 from replica.emulator import Emulator
 from tests.fakes.query_ports import item_of
 from tests.support.generated_requests import ask_whatever_the_document_allows
-from tests.support.query_bars import MINUTE, bar_row
+from tests.support.query_bars import MINUTE, bar_row, sessions_of
 from tests.support.query_states import SECOND, alert_row, make_bar, make_symbol, quote_row
 from tests.support.sizes import sized
 
@@ -29,6 +32,9 @@ LANES = 4
 NOW = datetime.now(UTC).replace(microsecond=0)
 QUOTES = [quote_row("^GSPC", NOW - number * SECOND, price=Decimal(100 + number) / 3) for number in range(7)]
 MINUTES = [bar_row("^GSPC", (NOW - number * MINUTE).replace(second=0)) for number in range(1, 25)]
+OPENS, CLOSES = ((NOW - number * MINUTE).replace(second=0) for number in (30, 0))
+"""A session that has just closed."""
+DAY = f"{OPENS:%Y-%m-%d}"
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +59,9 @@ def api(emulator: Emulator, deployed: Outputs) -> Iterator[httpx.Client]:
     for row in MINUTES:
         put("BarsTable", row)
     put("CalendarsTable", {"id": "symbols", "name": "^GSPC", "calendar": "XNYS", "timezone": "America/New_York"})
+    put("CalendarsTable", sessions_of("XNYS", OPENS.year, "America/New_York", [(DAY, _minute(OPENS), _minute(CLOSES))]))
+    asked = spans_text([Span(OPENS, OPENS + 2 * MINUTE)])
+    put("BarsTable", {"symbol": "^GSPC", "key": asked_key("1m", OPENS), WITHOUT_TRADES: asked})
     symbol = make_symbol(event_time=NOW, price=QUOTES[0]["price"], bar=make_bar("^GSPC", NOW.replace(second=0)))
     state = pack(LaneState(clock=NOW, symbols={"^GSPC": symbol}))
     lane = partition_key(lane_of("^GSPC", LANES), LANES)
@@ -61,6 +70,10 @@ def api(emulator: Emulator, deployed: Outputs) -> Iterator[httpx.Client]:
     url = http_api.url(emulator.endpoint_url, entrance)
     with httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
         yield client
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}"
 
 
 def _without_nulls(value: Any) -> Any:
@@ -101,6 +114,12 @@ def test_the_pages_of_bars_are_the_minutes_of_the_table_and_the_open_one(api: ht
     assert [bar["start"] for bar in found if "is_open" in bar] == [to_iso(NOW.replace(second=0))]
     coarse = walked(api, "/v1/bars/%5EGSPC", "bars", order=order, limit="2", resolution="5m")
     assert sum(bar["quotes"] for bar in coarse) == sum(bar["quotes"] for bar in found)
+
+
+def test_the_minutes_of_a_session_are_stored_without_trades_or_missing(api: httpx.Client) -> None:
+    (day,) = api.get("/v1/coverage/%5EGSPC").json()["days"]
+    counts = {name: day[name] for name in ("expected", "stored", "stream", "without_trades", "missing")}
+    assert counts == {"expected": 30, "stored": 24, "stream": 24, "without_trades": 2, "missing": 4}
 
 
 def test_the_pages_of_alerts_are_the_rows_of_all_days(api: httpx.Client) -> None:

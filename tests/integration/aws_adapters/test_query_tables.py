@@ -61,6 +61,14 @@ class TestTable:
         assert page == Page([], is_last=True)
         assert "ExclusiveStartKey" not in json.loads(server.requests[0].body)
 
+    def test_only_some_attributes_are_asked_for(self, server: ScriptedServer, dynamodb: Service) -> None:
+        server.play(answered({"Items": [{"key": {"S": "2"}}]}))
+        table = DynamoTable(dynamodb, "bars", "symbol", "key")
+        table.read("A", "1", "9", newest_first=False, limit=7, only=("key", "provenance"))
+        request = json.loads(server.requests[0].body)
+        assert request["ProjectionExpression"] == "#only0, #only1"
+        assert {"#only0": "key", "#only1": "provenance"}.items() <= request["ExpressionAttributeNames"].items()
+
     def test_a_table_that_is_throttled_is_unavailable_after_a_few_attempts(
         self, server: ScriptedServer, dynamodb: Service, clock: Clock
     ) -> None:
