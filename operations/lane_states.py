@@ -23,7 +23,8 @@ class DynamoLaneStates:
 
     def read(self, lane: str) -> Stored:
         """See `lane_refold.LaneStates`. Raises `Unreadable` if a newer release wrote the lane."""
-        state, mark, checkpoint = (self._item(lane + suffix) for suffix in ("", MARK_SUFFIX, CHECKPOINT_SUFFIX))
+        # The state comes last: the sooner it is committed, the less often the function commits in between.
+        checkpoint, mark, state = (self._item(lane + suffix) for suffix in (CHECKPOINT_SUFFIX, MARK_SUFFIX, ""))
         try:
             return Stored(
                 unpack(state["state"]["B"]) if "state" in state else LaneState(),

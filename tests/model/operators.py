@@ -7,6 +7,7 @@ on. What the backfill has found are bars from before the open.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from functools import cache
 
@@ -112,11 +113,9 @@ class Operators:
             self._note(Edit(lane, symbol, state.position))
 
         def command() -> None:
-            try:
-                states, bars = self._states(self._cloud, pause, note), OperatorBars(self._cloud, pause)
+            states, bars = self._states(self._cloud, pause, note), OperatorBars(self._cloud, pause)
+            with suppress(Ended, LaneIsBusy):
                 refold(states, symbol, bars, (), LANES)
-            except (Ended, LaneIsBusy):
-                pass
 
         thread = self._running[symbol] = PausableThread(command)
         thread.resume()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,21 +15,13 @@ from backfill.days import Times, covered_minutes, days_of, minutes_of, uncovered
 from backfill.plan import DayRange, Known, Limit, daily_chunk, forgotten_first, missing_days, plan_symbol
 from bars.resolutions import Span, midnight
 from bars.sessions import Session, Sessions
+from tests.fakes.exchange_weeks import BERLIN, CHICAGO, NEW_YORK, TOKYO, WEEKS, around_the_clock, session
 from tests.support.sizes import sized
 
-NEW_YORK, TOKYO, CHICAGO, BERLIN = map(ZoneInfo, ("America/New_York", "Asia/Tokyo", "America/Chicago", "Europe/Berlin"))
 MINUTES = Limit(timedelta(days=30), timedelta(days=7))
 NOW = datetime(2026, 11, 28, 19, tzinfo=UTC)
 WEEK = DayRange(date(2026, 11, 23), date(2026, 11, 27))
 EVER = datetime(2020, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC)
-
-
-def session(day: str, opens: str, closes: str, zone: ZoneInfo, eve: int = 0) -> Session:
-    """A session by the exchange's clock. With `eve`, it opens that many days before its day."""
-    own = date.fromisoformat(day)
-    start = datetime.combine(own - timedelta(days=eve), time.fromisoformat(opens), zone)
-    end = datetime.combine(own, time.fromisoformat(closes), zone)
-    return Session(day, start.astimezone(UTC), end.astimezone(UTC))
 
 
 def known(
@@ -38,13 +30,7 @@ def known(
     return Known("AAPL", zone, sessions, *EVER, frozenset(stored), asked)
 
 
-US_WEEK = [
-    session("2026-11-23", "09:30", "16:00", NEW_YORK),
-    session("2026-11-24", "09:30", "16:00", NEW_YORK),
-    session("2026-11-25", "09:30", "16:00", NEW_YORK),
-    # Thanksgiving is a holiday, and the day after it a half day.
-    session("2026-11-27", "09:30", "13:00", NEW_YORK),
-]
+US_WEEK = WEEKS["a holiday and a half day"].sessions
 
 
 def all_minutes(sessions: Sequence[Session], zone: ZoneInfo) -> list[datetime]:
@@ -137,9 +123,7 @@ def test_a_night_session_belongs_to_the_day_after_it_and_days_do_not_overlap() -
 @pytest.mark.parametrize(("first", "hours"), [(date(2026, 3, 23), 23), (date(2026, 10, 19), 25)])
 def test_a_symbol_that_trades_around_the_clock_has_days_of_23_and_25_hours(first: date, hours: int) -> None:
     days = [first + timedelta(days=each) for each in range(7)]
-    sessions = [
-        Session(each.isoformat(), midnight(each, BERLIN), midnight(each + timedelta(days=1), BERLIN)) for each in days
-    ]
+    sessions = around_the_clock(first, 7, BERLIN)
     assert len(list(minutes_of(days_of(sessions, BERLIN)[-1]))) == hours * 60
     now = midnight(days[-1], BERLIN) + timedelta(days=2)
     chunks = plan_symbol(known(sessions, BERLIN), "1m", MINUTES, DayRange(days[0], days[-1]), now).chunks
