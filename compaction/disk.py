@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from compaction.layout import PRICE
 
-MEMORY = "400MB"
+MEMORY = "256MB"
 """How much memory DuckDB takes. The rest goes to the disk."""
 BATCH_ROWS = 50_000
 ARROW = {

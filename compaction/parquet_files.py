@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 
 from compaction.iceberg import OpenTable
 
-ROWS_OF_A_GROUP = 500_000
+ROWS_OF_A_GROUP = 250_000
 """The rows of a row group. They are in memory together until it is written."""
-ROWS_OF_A_FILE = 8 * ROWS_OF_A_GROUP
+ROWS_OF_A_FILE = 16 * ROWS_OF_A_GROUP
 """The rows of a file. Athena reads several files at once."""
 
 
@@ -38,6 +38,7 @@ def write(table: OpenTable, batches: Iterable[pa.RecordBatch], partition: date |
             while first is not None and rows < ROWS_OF_A_FILE:
                 writer.write_table(first, row_group_size=ROWS_OF_A_GROUP)
                 rows += first.num_rows
+                first = None  # so that two row groups are not in memory together
                 first = next(waiting_groups, None)
 
 
@@ -53,5 +54,7 @@ def groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
             group = pa.Table.from_batches(waiting)
             waiting, rows = [], 0
             yield group
+            del group
+            pa.default_memory_pool().release_unused()  # else it keeps what the last row groups took
     if waiting:
         yield pa.Table.from_batches(waiting)

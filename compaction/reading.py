@@ -22,7 +22,7 @@ READERS = 8
 """How many objects are fetched at once."""
 _AHEAD = 4 * READERS
 """How many objects may be in memory before their turn."""
-_LINES = 20_000
+_LINES = 15_000
 """How many lines are decoded at once. Less takes more time a line, and more takes more memory."""
 
 

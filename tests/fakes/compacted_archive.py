@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from bars.keys import resolution_of, start_of
 from compaction.catalogs import sqlite_tables
 from compaction.directory import DirectoryArchive
 from compaction.iceberg import Tables
 from compaction.job import Compaction, Progress, Summary
 from compaction.layout import QUOTES, Table
+from compaction.ports import Backfilled
 from quotes import Line, encode
 from tests.fakes.stopped_calls import Stopping
 
@@ -24,6 +30,62 @@ NOW = datetime(2026, 11, 28, 3, tzinfo=UTC)
 def no_progress(_step: str, _size: int | None) -> Iterator[Any]:
     """Show nothing."""
     yield lambda _done: None
+
+
+class Inline(Executor):
+    """Runs each call at once, so that no thread of PyIceberg outlives a test."""
+
+    def submit(self, call: Callable[..., Any], /, *args: Any, **named: Any) -> Future[Any]:
+        """Run a call."""
+        done: Future[Any] = Future()
+        done.set_result(call(*args, **named))
+        return done
+
+    @classmethod
+    def use(cls, monkeypatch: pytest.MonkeyPatch, factory: Any) -> None:
+        """Let PyIceberg's factory of executors return one."""
+        monkeypatch.setattr(factory, "_instance", cls())
+        monkeypatch.setattr(factory, "_instance_pid", os.getpid())
+
+
+class MemoryHistory:
+    """A table of bars, and chunks of a backfill. It implements `compaction.ports.History`."""
+
+    def __init__(self, rows: list[dict[str, Any]]) -> None:
+        self.rows = rows
+        self.fetched: list[Backfilled] = []
+
+    def symbols(self) -> list[str]:
+        """See `compaction.ports.History`."""
+        return sorted({row["symbol"] for row in self.rows})
+
+    def bars(self, symbol: str, resolution: str, start: datetime, end: datetime) -> Iterator[Mapping[str, Any]]:
+        """See `compaction.ports.History`."""
+        for row in self.rows:
+            key = row["key"]
+            if row["symbol"] == symbol and resolution_of(key) == resolution and start <= start_of(key) < end:
+                yield row
+
+    def chunks(self, since: datetime | None) -> Iterator[Backfilled]:
+        """See `compaction.ports.History`."""
+        return (each for each in self.fetched if since is None or each.fetched_at >= since)
+
+    def sessions(self, before: datetime) -> Iterator[Mapping[str, Any]]:
+        """See `compaction.ports.History`."""
+        opens, closes = datetime(2026, 11, 23, 14, 30), datetime(2026, 11, 23, 21)  # noqa: DTZ001  (as in the table)
+        if closes < before.replace(tzinfo=None):
+            yield {"symbol": "AAPL", "calendar": "XNYS", "timezone": "America/New_York", "day": opens.date()} | {
+                "opens": opens,
+                "closes": closes,
+                "expected": 390,
+                "without_trades": 0,
+            }
+
+    def chunk(self, symbol: str, resolution: str, start: datetime, end: datetime) -> Backfilled:
+        """A chunk that was fetched just now."""
+        return Backfilled(
+            key="k", symbol=symbol, resolution=resolution, start=start, end=end, fetched_at=NOW, actions=()
+        )
 
 
 class CompactedArchive:

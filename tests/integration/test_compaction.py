@@ -1,23 +1,28 @@
 """A run of the compaction makes the same tables whatever happens to it, and every quote is in them once."""
 
 import gzip
-import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pyiceberg.utils.concurrent import ExecutorFactory
 
+from bars.keys import bar_key
 from compaction import current
 from compaction.current import KEY
-from compaction.layout import ACTIONS, LEDGER
+from compaction.directory import DirectoryArchive
+from compaction.export import Exporter, Wanted
+from compaction.job import Compaction, Summary
+from compaction.layout import ACTIONS, BARS, LEDGER, SESSIONS
+from compaction.row_files import write
+from compaction.upkeep import Upkeep
 from quotes import Action, Heartbeat, Line, Quote, encode
-from tests.fakes.compacted_archive import CompactedArchive
+from tests.fakes.compacted_archive import NOW, CompactedArchive, Inline, MemoryHistory, no_progress
 from tests.fakes.stopped_calls import Killed, Stopping
 from tests.support.quotes import make_quote
 from tests.support.sizes import sized
@@ -27,19 +32,9 @@ MIDNIGHT = datetime(2026, 11, 24, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 
 
-class Inline(Executor):
-    """Runs each call at once, so that no thread of PyIceberg outlives a test."""
-
-    def submit(self, call: Callable[..., Any], /, *args: Any, **named: Any) -> Future[Any]:
-        done: Future[Any] = Future()
-        done.set_result(call(*args, **named))
-        return done
-
-
 @pytest.fixture(autouse=True)
 def without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ExecutorFactory, "_instance", Inline())
-    monkeypatch.setattr(ExecutorFactory, "_instance_pid", os.getpid())
+    Inline.use(monkeypatch, ExecutorFactory)
 
 
 @pytest.fixture
@@ -277,3 +272,91 @@ def test_lines_of_other_encoders_are_the_same_quotes(archive: CompactedArchive) 
     archive.arrive(other, MONDAY)
     archive.run()
     assert archive.identities() == identities([make_quote()])
+
+
+def test_bars_are_compacted_by_month_and_replaced_by_later_ones(archive: CompactedArchive) -> None:
+    def bar(at: datetime, close: str, resolution: str = "1m", **attributes: Any) -> dict[str, Any]:
+        prices = dict.fromkeys(("open", "high", "low", "close"), Decimal(close))
+        return {"symbol": "AAPL", "key": bar_key(resolution, at), **prices, **attributes}
+
+    october = MONDAY - timedelta(days=30)
+    minute, later = bar(MONDAY, "1.25", rsi_14=Decimal("50.5"), quotes=Decimal(3)), NOW.replace(hour=2)
+    history = MemoryHistory([minute, bar(october, "2", "1d", provenance="backfill"), bar(later, "9")])
+
+    def run(wanted: list[date] | None = None) -> int:
+        job = Compaction(
+            DirectoryArchive(archive.directory), archive.tables(), now=NOW, progress=no_progress, history=history
+        )
+        job.bars(wanted)
+        job.publish()
+        return job.summary.bar_months_changed
+
+    assert run() == 2
+    assert [(row["symbol"], row["expected"]) for row in archive.rows(SESSIONS)] == [("AAPL", 390)]
+    first, second = sorted(archive.rows(BARS), key=lambda row: row["start"])
+    assert (first["resolution"], first["provenance"], first["close"]) == ("1d", "backfill", 2)
+    assert (second["start"], second["rsi_14"], second["quotes"]) == (MONDAY.replace(tzinfo=None), 50.5, 3)
+    assert second["provenance"] == "stream"  # the bar of the open day waits
+    # A backfill fills a gap of a closed day, and a rebuild corrects a bar.
+    filled = MONDAY + timedelta(minutes=1)
+    history.rows += [bar(filled, "3", provenance="backfill")]
+    history.fetched = [history.chunk("AAPL", "1m", filled, filled + timedelta(minutes=1))]
+    assert run() == 1
+    assert run() == 0
+    history.rows[0] = bar(MONDAY, "4", provenance="rebuild")
+    assert run([MONDAY.date()]) == 1
+    found = {row["start"].minute: row["close"] for row in archive.rows(BARS) if row["resolution"] == "1m"}
+    assert found == {30: 4, 31: 3}
+
+
+def test_an_export_has_closed_days_of_the_table_and_open_ones_of_the_archive(archive: CompactedArchive) -> None:
+    quotes = filled(archive)
+    archive.run(now=MIDNIGHT + timedelta(hours=3))
+    exporter = Exporter(DirectoryArchive(archive.directory), archive.tables(), None)
+    assert exporter.compacted_to == MIDNIGHT.date()
+
+    def exported(symbols: list[str] | None, first: date, last: date) -> list[tuple[Any, ...]]:
+        batches = exporter.quotes(Wanted(symbols=symbols, first=first, last=last))
+        rows = [row for batch in batches for row in batch.to_pylist()]
+        return [(row["symbol"], row["event_time"], row["revision"]) for row in rows]
+
+    assert sorted(exported(None, MONDAY.date(), MIDNIGHT.date())) == identities(quotes)
+    tuesday = [each for each in quotes if each.event_time >= MIDNIGHT]
+    assert exported(["AAPL"], MIDNIGHT.date(), MIDNIGHT.date()) == identities(tuesday)
+    assert exported(["MSFT"], MIDNIGHT.date(), MIDNIGHT.date()) == []
+
+
+def test_a_csv_has_exact_prices_and_times_of_the_contract(archive: CompactedArchive) -> None:
+    archive.arrive([quote(price="0.00000000000000000000000001"), quote("MSFT", price="100")], MONDAY)
+    archive.run()
+    exporter = Exporter(DirectoryArchive(archive.directory), archive.tables(), None)
+    file = BytesIO()
+    wanted = Wanted(symbols=None, first=MONDAY.date(), last=MONDAY.date())
+    assert write(exporter.quotes(wanted), ("symbol", "event_time", "price", "volume"), "csv", file) == 2
+    assert file.getvalue().decode() == (
+        "symbol,event_time,price,volume\n"
+        "AAPL,2026-11-23T14:30:00.000Z,0.00000000000000000000000001,\n"
+        "MSFT,2026-11-23T14:30:00.000Z,100,\n"
+    )
+
+
+def test_old_snapshots_orphans_and_compacted_raw_objects_are_removed(archive: CompactedArchive) -> None:
+    quotes = filled(archive)
+    archive.run()
+    archive.arrive([quote("NVDA")], MONDAY)
+    archive.run()
+    orphan = archive.directory / "compacted/compacted_quotes/data/orphan.parquet"
+    orphan.write_bytes(b"of a run that was killed")
+    stored = archive.rows()
+    for days, files, objects in ((1, 0, 0), (8, 5, 0), (40, 0, 5)):
+        summary = Summary(compacted_to=date(2026, 11, 28))
+        tables = archive.tables()
+        now = datetime.now(UTC) + timedelta(days=days)
+        Upkeep(DirectoryArchive(archive.directory), tables, now, summary).run(7, 36 if objects else 0)
+        assert (summary.files_deleted >= files, summary.raw_objects_deleted) == (True, objects)
+        assert archive.rows() == stored
+    assert not orphan.exists()
+    assert archive.identities() == identities([*quotes, quote("NVDA")])
+    # A run over what is left of the archive changes nothing.
+    assert archive.run().status == "done"
+    assert archive.rows() == stored

@@ -44,7 +44,7 @@ def sorted_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @settings(
-    max_examples=sized(40, 400), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=sized(15, 300), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 @given(st.lists(edge_lines() | ordered_lines, max_size=8))
 def test_reads_the_quotes_that_the_decoder_accepts_with_the_same_values(contents: list[bytes]) -> None:

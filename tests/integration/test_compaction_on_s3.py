@@ -1,0 +1,88 @@
+"""The compaction with S3 and Glue: the same tables, one winner of a race, and views that name the closed days."""
+
+import base64
+import gzip
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from pyiceberg.utils.concurrent import ExecutorFactory
+
+from compaction.catalogs import glue_tables
+from compaction.current import KEY
+from compaction.errors import Conflict
+from compaction.iceberg import Tables
+from compaction.job import Compaction
+from compaction.layout import LEDGER, QUOTES
+from operations.archive_bucket import BucketArchive
+from operations.glue_views import GlueViews
+from quotes import Quote, encode
+from replica.emulator import Emulator
+from tests.fakes.compacted_archive import NOW, Inline, no_progress
+
+BUCKET, DATABASE = "compacted-archive", "compacted_archive"
+MONDAY = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    Inline.use(monkeypatch, ExecutorFactory)
+
+
+def quote(second: int, price: str = "1.5") -> Quote:
+    at = MONDAY + timedelta(seconds=second)
+    return Quote(symbol="AAPL", event_time=at, price=Decimal(price), source="test", ingest_time=at)
+
+
+def test_compacts_a_bucket_into_tables_of_glue(emulator: Emulator) -> None:
+    s3, glue = emulator.client("s3"), emulator.client("glue")
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    glue.create_database(DatabaseInput={"Name": DATABASE})
+    archive = BucketArchive(s3, BUCKET)
+
+    def tables() -> Tables:
+        files = {
+            "s3.endpoint": s3.meta.endpoint_url,
+            "s3.region": "eu-west-1",
+            "s3.access-key-id": "test",
+            "s3.secret-access-key": "test",
+        }
+        return glue_tables(glue, DATABASE, archive.root, files)
+
+    def run() -> date | None:
+        views = GlueViews(glue, DATABASE)
+        job = Compaction(archive, tables(), now=NOW, progress=no_progress, views=views)
+        job.quotes_and_actions(job.plan(None))
+        job.publish()
+        assert job.summary.failures == []
+        return job.summary.compacted_to
+
+    def arrive(number: int, quotes: list[Quote]) -> None:
+        body = gzip.compress(encode(quotes))
+        s3.put_object(Bucket=BUCKET, Key=f"raw-data/dt=2026-11-23/hour=14/s-{number}-{number}.jsonl.gz", Body=body)
+
+    def rows() -> list[dict[str, Any]]:
+        table = tables().open(QUOTES)
+        return [row for path in table.files().paths for batch in table.batches(path) for row in batch.to_pylist()]
+
+    arrive(1, [quote(1), quote(0)])
+    arrive(2, [quote(1), quote(2, "123456789012.12345678901234567890123456")])
+    assert run() == date(2026, 11, 28)
+    assert [row["event_time"].second for row in rows()] == [0, 1, 2]
+    assert str(rows()[2]["price"]) == "123456789012.12345678901234567890123456"
+    assert archive.get(KEY) is not None
+
+    stale = tables().open(LEDGER)
+    arrive(3, [quote(3)])
+    assert run() == date(2026, 11, 28)
+    assert len(rows()) == 4
+    with pytest.raises(Conflict, match="archive_days"):
+        stale.replace(stale.files(), stale.files().paths)
+
+    with pytest.raises(Conflict, match="was changed by another program"):
+        archive.put(KEY, b"{}", replaces=None)
+    view = glue.get_table(DatabaseName=DATABASE, Name="quotes")["Table"]
+    document = base64.b64decode(view["ViewOriginalText"].split()[3]).decode()
+    assert "compacted_quotes" in document
+    assert "2026-11-28" in document
