@@ -154,7 +154,7 @@ def test_the_job_writes_every_column_that_a_view_reads() -> None:
     """The views are below the job, so each has a list of the columns."""
     types = {"bigint": "long", "timestamp": "timestamp"}
     written = {table.name: {column.name: column.type for column in table.columns} for table in layout.TABLES}
-    for table in (each for each in compacted_tables.TABLES if each.name in written):
+    for table in compacted_tables.TABLES:
         columns = {column.name: types.get(column.type, column.type) for column in table.columns}
         assert columns.items() <= written[table.name].items(), table.name
 
@@ -184,7 +184,7 @@ def test_trino_would_return_what_the_local_engine_returns(engine: Engine, statem
 
 def test_trino_would_return_the_same_over_compacted_tables(tmp_path: Path) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
-    lines = [quote("A", "1.5"), split(now), dividend(now, day=22)]
+    lines: list[Line] = [quote("A", "1.5"), split(now), dividend(now, day=22)]
     start = datetime(2026, 11, 20, 14, 30)  # noqa: DTZ001  (SQL's timestamps have no zone)
     bar = {"symbol": "A", "resolution": "1m", "start": start, "day": start.date(), "close": Decimal(9), "volume": 7}
     session = {"symbol": "A", "day": start.date(), "opens": start, "closes": start, "expected": 1, "without_trades": 0}

@@ -234,6 +234,10 @@ def test_cost_counts_what_is_billed_for_the_quotes(query: Query) -> None:
     assert len(receipts) + LANES <= total["payload_units_at_most"] <= 2 * len(SENT) + 1 + LANES
 
 
+def test_without_compacted_sessions_no_minute_is_known_to_be_missing(query: Query) -> None:
+    assert query("missing_minutes") == []
+
+
 def test_quarantined_has_every_refused_line_once_with_its_bytes(query: Query) -> None:
     rows = query("select * from quarantined")
     assert sorted(row["content"] for row in rows) == sorted(b64encode(line).decode() for line in REFUSED * 3)

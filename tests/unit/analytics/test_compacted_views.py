@@ -80,9 +80,7 @@ def arrivals(draw: st.DrawFn) -> list[Arrived]:
 
 @settings(max_examples=sized(2, 5), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(lines=arrivals(), open_days=st.integers(0, 4), random=st.randoms(use_true_random=False))
-def test_results_are_the_same_with_compacted_tables(
-    lines: list[Arrived], open_days: int, random: Random
-) -> None:
+def test_results_are_the_same_with_compacted_tables(lines: list[Arrived], open_days: int, random: Random) -> None:
     with tempfile.TemporaryDirectory() as directory:
         archive = Path(directory)
         write(archive, lines, random)
