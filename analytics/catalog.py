@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ ATHENA = ROOT / "infra" / "athena"
 TEMPLATES = ROOT / "infra" / "cloudformation"
 TABLE_TEMPLATE = TEMPLATES / "analytics.yaml"
 LINES = "lines"
+COMPACTED_TO = "DATE '1970-01-01'"
+"""What stands in the files of the compacted views for the first day (UTC) that is not in the compacted tables."""
 
 
 class CatalogError(AnalyticsError):
@@ -52,9 +55,20 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
 
     table: Table
     views: tuple[Statement, ...]
-    """The views, sorted by name. A view may use the views before it."""
+    """The views before the first compaction, each after those that it uses."""
+    compacted: tuple[Statement, ...] = ()
+    """The views that read compacted tables, in place of the views with the same names. They contain `COMPACTED_TO`."""
     queries: tuple[Statement, ...]
     """The saved queries, sorted by name."""
+
+    def views_at(self, compacted_to: date | None) -> tuple[Statement, ...]:
+        """The views, each after those that it uses. Compacted tables have all events before a day, if there is one."""
+        if compacted_to is None:
+            return self.views
+        replaced = {view.name: view for view in self.compacted}
+        views = (replaced.get(view.name, view) for view in self.views)
+        literal = f"DATE '{compacted_to:%Y-%m-%d}'"
+        return tuple(msgspec.structs.replace(view, select=view.select.replace(COMPACTED_TO, literal)) for view in views)
 
     def query(self, name: str) -> Statement | None:
         """The saved query with this name, if there is one. `daily-ohlc` is the same as `daily_ohlc`."""
@@ -66,13 +80,28 @@ def read(template: Path = TABLE_TEMPLATE, directory: Path = ATHENA) -> Catalog:
     """Read the catalog, by default from the files of this repository. Raises `CatalogError`."""
     return Catalog(
         table=_table(template),
-        views=_statements(directory / "views"),
+        views=_ordered(_statements(directory / "views")),
+        compacted=_statements(directory / "compacted"),
         queries=_statements(directory / "queries"),
     )
 
 
 def _statements(directory: Path) -> tuple[Statement, ...]:
     return tuple(map(_statement, sorted(directory.glob("*.sql"))))
+
+
+def _ordered(views: Sequence[Statement]) -> tuple[Statement, ...]:
+    """The views, each after those that it uses. Raises `CatalogError` if some use each other."""
+    ordered: list[Statement] = []
+    left = list(views)
+    while left:
+        names = "|".join(view.name for view in left)
+        ready = [view for view in left if not re.search(rf"\b(FROM|JOIN)\s+({names})\b", view.select)]
+        if not ready:
+            raise CatalogError(f"the views {names.replace('|', ', ')} use each other")
+        ordered += ready
+        left = [view for view in left if view not in ready]
+    return tuple(ordered)
 
 
 def _statement(path: Path) -> Statement:

@@ -20,7 +20,7 @@ from typing import TypeVar
 
 import duckdb
 
-from analytics import local_tables
+from analytics import compacted_files, local_tables
 from analytics.catalog import Catalog, Column
 from analytics.errors import AnalyticsError
 from analytics.quoting import literal, quoted
@@ -110,7 +110,8 @@ class Engine:
         self._names = frozenset(name.lower() for _, name in self._objects(DATABASE))
         self.lacking = frozenset(table.name for table in local_tables.TABLES if not table.file_in(archive).is_file())
         """The tables beside the archive that it does not have. They are empty."""
-        places = [archive.anchor] if allow_files else [archive / "raw-data", archive / local_tables.DIRECTORY]
+        parts = ("raw-data", local_tables.DIRECTORY, compacted_files.DIRECTORY)
+        places = [archive.anchor] if allow_files else [archive / part for part in parts]
         allowed = ", ".join(literal(str(place)) for place in places)
         for setting in (f"SET allowed_directories = [{allowed}]", *_LOCKS):
             self._execute(setting)

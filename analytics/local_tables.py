@@ -38,11 +38,12 @@ class LocalTable(msgspec.Struct, frozen=True, kw_only=True):
 _PRICE = "DECIMAL(38,26)"
 BARS = LocalTable(
     name="bars",
-    description="The bars with their indicators, as the bars table of DynamoDB has them. Not in Athena.",
+    description="The bars with their indicators, as the bars table of DynamoDB has them.",
     columns=(
         Column("symbol", "VARCHAR"),
         Column("resolution", "VARCHAR", "The length of the bar: 1m, 5m, 1h or 1d"),
         Column("start", "TIMESTAMP", "The start of the bar"),
+        Column("day", "DATE", "The day of its start (UTC)"),
         Column("open", _PRICE),
         Column("high", _PRICE),
         Column("low", _PRICE),
@@ -118,8 +119,9 @@ def _is_bar(item: Mapping[str, str]) -> bool:
 def _bar(item: Mapping[str, str]) -> dict[str, str]:
     """The columns of a bar as texts."""
     key = item["key"]
-    columns = {"resolution": resolution_of(key), "start": to_iso(start_of(key)), "provenance": provenance_of(item)}
-    return {**item, **columns}
+    start = start_of(key)
+    columns = {"resolution": resolution_of(key), "start": to_iso(start), "day": f"{start:%Y-%m-%d}"}
+    return {**item, **columns, "provenance": provenance_of(item)}
 
 
 def _alert(message: str) -> dict[str, str]:

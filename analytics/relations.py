@@ -6,19 +6,28 @@ DuckDB reads the numbers of JSON as doubles, so a price is taken from the text o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
-from analytics import local_tables
+from analytics import compacted_files, compacted_tables, local_tables
 from analytics.catalog import Catalog, CatalogError, Column, Table
+from analytics.compacted_tables import CompactedTable
 from analytics.local_tables import LocalTable
 from analytics.quoting import literal, quoted
 
 PRICES = frozenset({"price", "open", "high", "low", "previous_close", "amount"})
 """The columns of text that are numbers in the lines."""
-_TYPES = {"string": "VARCHAR", "bigint": "BIGINT", "int": "INTEGER"}
+_TYPES = {
+    "string": "VARCHAR",
+    "bigint": "BIGINT",
+    "int": "INTEGER",
+    "double": "DOUBLE",
+    "date": "DATE",
+    "timestamp": "TIMESTAMP",
+    "decimal(38,26)": "DECIMAL(38,26)",
+}
 _MACROS = (
     # Functions of Trino that DuckDB does not have. Athena estimates the percentile, and this one is exact.
     "CREATE MACRO from_iso8601_timestamp(text) AS CAST(text AS TIMESTAMPTZ)",
@@ -41,10 +50,15 @@ def definitions(catalog: Catalog, archive: Path) -> Iterator[str]:
     """The statements that make the tables, the views and the functions of Trino."""
     yield from (*_MACROS, _PRICE_MACRO)
     yield f"CREATE VIEW {catalog.table.name} AS {_relation(catalog.table, archive)}"
-    for table in local_tables.TABLES:
-        yield f"CREATE VIEW {table.name} AS {_local_relation(table, archive)}"
-    for view in catalog.views:
+    yield f"CREATE VIEW {local_tables.ALERTS.name} AS {_local_relation(local_tables.ALERTS, archive)}"
+    current = compacted_files.read(archive)
+    for compacted in compacted_tables.TABLES:
+        files = [archive / key for key in current.keys_of(compacted.name)] if current else []
+        yield f"CREATE VIEW {compacted.name} AS {_stored(_duckdb_columns(compacted), files)}"
+    for view in catalog.views_at(current.compacted_to if current else None):
         select = _PRICE_CAST.sub(r"price_of(\1)", view.select)
+        if view.name == local_tables.BARS.name:
+            select = _with_kept_bars(select, archive)
         yield f"CREATE VIEW {view.name} AS {select}"
 
 
@@ -69,13 +83,32 @@ def _relation(table: Table, archive: Path) -> str:
 
 def _local_relation(table: LocalTable, archive: Path) -> str:
     """A SELECT of the table's columns from its file, or of no rows if there is none."""
-    empty = ", ".join(f"CAST(NULL AS {column.type}) AS {quoted(column.name)}" for column in table.columns)
     file = table.file_in(archive)
-    if not file.is_file():
+    return _stored(table.columns, [file] if file.is_file() else [])
+
+
+def _with_kept_bars(select: str, archive: Path) -> str:
+    """The bars of the compacted tables, and those that a demo has kept beside the archive."""
+    kept = _local_relation(local_tables.BARS, archive)
+    return (
+        f"WITH compacted AS ({select}), kept AS ({kept}) "  # noqa: S608  (names of this package)
+        "FROM compacted UNION ALL BY NAME SELECT * FROM kept ANTI JOIN compacted USING (symbol, resolution, start)"
+    )
+
+
+def _duckdb_columns(table: CompactedTable) -> list[Column]:
+    return [Column(column.name, _type(column)) for column in table.columns]
+
+
+def _stored(columns: Iterable[Column], files: Sequence[Path]) -> str:
+    """A SELECT of columns, which have types of DuckDB, from Parquet files, or of no rows if there are none."""
+    empty = ", ".join(f"CAST(NULL AS {column.type}) AS {quoted(column.name)}" for column in columns)
+    if not files:
         return f"SELECT {empty} WHERE false"
     # An older file may lack columns.
-    names = ", ".join(quoted(column.name) for column in table.columns)
-    stored = f"SELECT * FROM read_parquet({literal(str(file))})"  # noqa: S608  (a path, quoted)
+    names = ", ".join(quoted(column.name) for column in columns)
+    listed = ", ".join(literal(str(file)) for file in files)
+    stored = f"SELECT * FROM read_parquet([{listed}], union_by_name = true)"  # noqa: S608  (paths, quoted)
     return f"SELECT {names} FROM (SELECT {empty} WHERE false UNION ALL BY NAME {stored})"  # noqa: S608  (names of this package)
 
 

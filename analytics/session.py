@@ -54,8 +54,7 @@ class Session:
     @property
     def _tables(self) -> list[str]:
         """The names of the tables and views."""
-        local = (table.name for table in local_tables.TABLES)
-        return [self._catalog.table.name, *local, *(view.name for view in self._catalog.views)]
+        return [self._catalog.table.name, local_tables.ALERTS.name, *(view.name for view in self._catalog.views)]
 
     def run_all(self, statements: Sequence[Statement]) -> bool:
         """Run statements until one fails or leaves, and return whether to go on. Raises `QueryError`.
@@ -116,7 +115,7 @@ class Session:
 
     def _contents(self) -> Result:
         rows = [("table", self._catalog.table.name, TABLE_DESCRIPTION)]
-        rows += [("table", table.name, table.description) for table in local_tables.TABLES]
+        rows.append(("table", local_tables.ALERTS.name, local_tables.ALERTS.description))
         rows += [("view", view.name, view.description) for view in self._catalog.views]
         rows += [("saved query", query.name, query.description) for query in self._catalog.queries]
         return Result(("kind", "name", "description"), ("VARCHAR",) * 3, tuple(rows))

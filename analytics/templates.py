@@ -8,7 +8,9 @@ AWS::Athena::NamedQuery.
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from analytics.catalog import Catalog, Column, Statement
 
@@ -94,13 +96,31 @@ def _view(view: Statement, columns: Sequence[Column]) -> str:
 """
 
 
-def _document(view: Statement, columns: Sequence[Column]) -> str:
+def glue_table(view: Statement, columns: Sequence[Column], database: str) -> dict[str, Any]:
+    """A view as the `TableInput` of Glue's API, with the content that the template gives it."""
+    document = _document(view, columns, database)
+    return {
+        "Name": view.name,
+        "Description": view.description,
+        "TableType": "VIRTUAL_VIEW",
+        "Parameters": {"presto_view": "true", "comment": "Presto View"},
+        "PartitionKeys": [],
+        "StorageDescriptor": {
+            "SerdeInfo": {},
+            "Columns": [{"Name": column.name, "Type": column.type} for column in columns],
+        },
+        "ViewExpandedText": "/* Presto View */",
+        "ViewOriginalText": f"/* Presto View: {b64encode(document.encode()).decode()} */",
+    }
+
+
+def _document(view: Statement, columns: Sequence[Column], database: str = f"${{{DATABASE}}}") -> str:
     listed = ",\n".join("    " + json.dumps({"name": column.name, "type": _trino(column.type)}) for column in columns)
     return f"""\
 {{
   "originalSql": {json.dumps(view.select)},
   "catalog": "awsdatacatalog",
-  "schema": "${{{DATABASE}}}",
+  "schema": {json.dumps(database)},
   "columns": [
 {listed}
   ]
@@ -108,7 +128,7 @@ def _document(view: Statement, columns: Sequence[Column]) -> str:
 
 
 def _trino(glue_type: str) -> str:
-    return {"string": "varchar", "int": "integer", "timestamp": "timestamp(3)"}.get(glue_type, glue_type)
+    return {"string": "varchar", "int": "integer", "timestamp": "timestamp(6)"}.get(glue_type, glue_type)
 
 
 def _logical(name: str) -> str:

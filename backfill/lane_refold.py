@@ -72,8 +72,8 @@ def refold(states: LaneStates, symbol: str, bars: StoredBars, splits: Sequence[S
     the state has changed. It stays as it is if it has these indicators already, or if there are no stored bars, or if
     it does not know the symbol, which then starts from its stored bars. Raises `LaneIsBusy`.
 
-    Bars that were committed before may be published with their earlier indicators until this returns. So the rows of
-    stored bars are corrected afterwards.
+    A bar that the function has committed before, and stores only afterwards, has the earlier indicators in its row. So
+    correct the rows after this.
     """
     lane = partition_key(lane_of(symbol, lanes), lanes)
     for _ in range(ATTEMPTS):

@@ -17,7 +17,7 @@ from backfill.plan import DayRange, Known, Limit, daily_chunk, forgotten_first, 
 from backfill.ports import Bars, Chunks
 from backfill.rows import asked_spans, refold_key, refold_since
 from bars.keys import ONE_MINUTE, asked_keys, bar_keys, start_of
-from bars.provenance import STREAM, provenance_of
+from bars.provenance import STREAM
 from bars.resolutions import ONE_DAY, Span
 from bars.sessions import Sessions, SymbolCalendar
 
@@ -137,8 +137,10 @@ class Planner:
         start, end = wish.days.span(calendar.zone)
         sessions = self._sessions_of(calendar, start, max(end, now))
         # A session of the first day may begin on the evening before it.
-        rows = self._bars.between(symbol, *bar_keys(wish.resolution, start - _DAY, end + _DAY))
-        starts = [start_of(str(row["key"])) for row in rows if not (wish.over_stream and provenance_of(row) == STREAM)]
+        stored = self._bars.provenances(symbol, *bar_keys(wish.resolution, start - _DAY, end + _DAY))
+        starts = [
+            start_of(key) for key, provenance in stored.items() if not (wish.over_stream and provenance == STREAM)
+        ]
         asked: list[Span] = []
         if not wish.again:
             asked = asked_spans(self._bars.between(symbol, *asked_keys(wish.resolution, start - _DAY, end + _DAY)))

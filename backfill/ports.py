@@ -19,6 +19,9 @@ class Bars(Protocol):
     def between(self, symbol: str, first: str, last: str) -> list[Row]:
         """The rows of a symbol whose keys are from `first` to `last`, both inclusive, in order."""
 
+    def provenances(self, symbol: str, first: str, last: str) -> dict[str, str]:
+        """The provenance of each bar of a symbol whose key is from `first` to `last`, both inclusive, by key."""
+
     def before(self, symbol: str, minute: datetime, count: int) -> list[Row]:
         """The last minutes of a symbol before a minute, at most `count`, oldest first."""
 

@@ -64,6 +64,9 @@ class Runner:
 
         The counts are added to the summary. `on_progress` gets the number of requests that a step took.
         """
+        summary.symbols = len(plan.symbols)
+        summary.forgotten_days = sum(len(each.forgotten) for each in plan.symbols.values())
+        summary.unknown_sessions = [name for name, each in plan.symbols.items() if each.is_unknown]
         for chunk in plan.archived:
             self._store(self._archived(chunk), plan, summary)
             summary.from_archive += 1
@@ -201,14 +204,10 @@ class Runner:
         found: dict[datetime, Action] = {}
         for chunk in self._chunks.stored(symbol, ONE_DAY.name):
             if chunk.end > since:
-                actions = self._archived(chunk).actions
-                found |= {each.event_time: each for each in actions if each.action == "split"}
+                with suppress(Unreadable):  # the other chunks of days have the same splits
+                    actions = self._archived(chunk).actions
+                    found |= {each.event_time: each for each in actions if each.action == "split"}
         return [found[time] for time in sorted(found)]
-
-
-def finished_status(summary: Summary) -> str:
-    """The status of a run that has ended."""
-    return "failed" if summary.failures else "done"
 
 
 def _is_wanted(row: Row, stored: Row | None, *, over_stream: bool) -> bool:

@@ -65,9 +65,7 @@ class Upkeep:
         for day in arrival_days(self._archive.folders(RAW)):
             if day >= before or day not in known or not self._is_closed(day, known[day].has_more()):
                 continue
-            objects = [
-                each for each in self._archive.objects(f"{RAW}dt={day}/") if not each.key.endswith(("/", "_$folder$"))
-            ]
+            objects = objects_of(self._archive, day)
             if fingerprint(objects) != known[day].fingerprint or any(place_of(each.key) is None for each in objects):
                 continue
             self._archive.delete(each.key for each in objects)

@@ -153,7 +153,6 @@ def backfill_(  # noqa: PLR0917  (options, by name)
                 echo(line, err=not dry_run)
             if dry_run:
                 return
-            summary.symbols = len(plan.symbols)
             live = stores.live(lanes or deployed.lanes())
             ttl_days = deployed.bar_ttl_days() if bar_ttl_days is None else bar_ttl_days
             _run(plan, stores, live, rate, ttl_days, summary)

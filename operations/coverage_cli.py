@@ -15,7 +15,7 @@ from backfill.plan import SETTLED_AFTER, DayRange
 from backfill.rows import asked_spans
 from bars.coverage import DayCoverage, coverage_of_days
 from bars.keys import ONE_MINUTE, asked_keys, bar_keys, start_of
-from bars.provenance import BACKFILL, REBUILD, STREAM, provenance_of
+from bars.provenance import BACKFILL, REBUILD, STREAM
 from bars.sessions import SymbolCalendar
 from operations.aws import client
 from operations.backfill_stores import BackfillBars
@@ -61,9 +61,9 @@ def coverage(  # noqa: PLR0917  (options, by name)
     stage: StageOption = DEFAULT_STAGE,
     outputs_file: OutputsFileOption = None,
 ) -> None:
-    """Say how complete the stored minutes are, for each symbol and day of its exchange.
+    """Say how complete the stored minutes are, for each symbol and day.
 
-    Expected are the minutes of the exchange's sessions that ended over an hour ago. Each of them has a bar of the
+    A day is one of the exchange. Expected are the minutes of the exchange's sessions that ended over an hour ago. Each of them has a bar of the
     stream, of a backfill or of a rebuild, or was asked for and had no trade, or is missing. The command backfill fills
     what is missing.
     """
@@ -95,8 +95,8 @@ def _coverage_of(  # noqa: PLR0917  (one call)
         if days.first.isoformat() <= each.day <= days.last.isoformat()
     ]
     # A session of the first day may begin on the evening before it.
-    rows = bars.between(symbol, *bar_keys(ONE_MINUTE, start - _DAY, end + _DAY))
-    stored = {start_of(str(row["key"])): provenance_of(row) for row in rows}
+    found = bars.provenances(symbol, *bar_keys(ONE_MINUTE, start - _DAY, end + _DAY))
+    stored = {start_of(key): provenance for key, provenance in found.items()}
     asked = asked_spans(bars.between(symbol, *asked_keys(ONE_MINUTE, start - _DAY, end + _DAY)))
     return coverage_of_days(sessions, stored, asked, before=now - SETTLED_AFTER)
 
@@ -104,13 +104,14 @@ def _coverage_of(  # noqa: PLR0917  (one call)
 def _print(found: Iterable[tuple[str, DayCoverage]], form: Format) -> None:
     rows = [_row(symbol, day) for symbol, day in found]
     if form == "json":
-        echo(msgspec.json.format(msgspec.json.encode(rows), indent=1).decode())
+        echo(msgspec.json.encode(rows).decode())
     elif form == "csv":
         text = io.StringIO()
         writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-        echo(text.getvalue().removesuffix("\n"))
+        for written in text.getvalue().splitlines():
+            echo(written)
     elif rows:
         names = ("symbol", "day", *_COUNTS)
         texts = [[name.replace("_", " ") for name in names], *([_cell(row[name]) for name in names] for row in rows)]

@@ -38,13 +38,13 @@ def first_minutes(state: LaneState, lines: Iterable[PositionedLine]) -> dict[str
 def warmed_up(rows: Sequence[Row], splits: Sequence[Split] = ()) -> Indicators:
     """The indicators after some rows of the bars table, oldest first, in the shares after the `splits`.
 
-    Rows before a split are in old shares. Any other split between the rows counts as a price move.
+    Rows before the minute of a split are in old shares. Any other split between the rows counts as a price move.
     """
     indicators = Indicators()
     due = sorted(splits, key=lambda split: split.time)
     for row in rows:
         minute, volume = start_of(str(row["key"])), row.get("volume")
-        while due and due[0].time <= minute:
+        while due and due[0].time < minute + MINUTE:
             indicators = _in_new_shares(indicators, due.pop(0))
         indicators = indicators.advanced(minute, float(row["close"]), None if volume is None else int(volume))
     for split in due:

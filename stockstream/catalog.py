@@ -48,6 +48,8 @@ SECTIONS: dict[str, dict[str, Entry]] = {
     "Operate a deployment": {
         "symbols": Entry("operations", "List, add, remove or check the symbols that are polled."),
         "rules": Entry("operations", "Check, show or replace the alert rules."),
+        "coverage": Entry("operations", "Say how complete the stored minutes are, for each symbol and day."),
+        "backfill": Entry("operations", "Fill the gaps of stored bars from Yahoo's history."),
         "quarantine": Entry("operations", "List, show, replay or drop refused lines."),
         "redrive": Entry("operations", "Put the batches that Lambda discarded back on the stream."),
         "rebuild": Entry("operations", "Compute the bars of a day again from the archive."),

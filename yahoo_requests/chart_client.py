@@ -43,8 +43,8 @@ class ChartClient:
     def chart(self, symbol: str, resolution: Resolution, start: datetime, end: datetime) -> HttpResponse:
         """Yahoo's answer for the bars that begin from `start` on and before `end`, with the events of that time.
 
-        The answer may be an error about the symbol or the window, which `charts.parse_chart` reads. Raises `SourceError`
-        if there is no answer.
+        The answer may be an error about the symbol or the window, which `charts.parse_chart` reads. Raises
+        `SourceError` if there is no answer.
         """
         parameters = {
             "period1": str(int(start.timestamp())),

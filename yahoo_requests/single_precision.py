@@ -37,11 +37,12 @@ def unsplit(number: Decimal | int, ratio: Fraction) -> Decimal:
     A number that is no binary32 is meant as it is printed.
     """
     single = float(number)
+    if ratio == 1:
+        return Decimal(shortest(single)) if is_single(single) else Decimal(number)
+    product = Fraction(number) * ratio
     if not is_single(single):
-        product = Fraction(number) * ratio
-        return Decimal(number) if ratio == 1 else _DOUBLE_DIGITS.divide(product.numerator, product.denominator)
+        return _DOUBLE_DIGITS.divide(product.numerator, product.denominator)
     packed = _FLOAT.pack(single)
-    product = Fraction(single) * ratio
     for digits in range(_SURE_DIGITS, _MOST_DIGITS):
         candidate = Context(prec=digits).divide(product.numerator, product.denominator)
         if _FLOAT.pack(float(Fraction(candidate) / ratio)) == packed:

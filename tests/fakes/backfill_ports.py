@@ -57,6 +57,11 @@ class MemoryBars:
         """See `ports.Bars`."""
         return self.process.call(lambda: self._between(symbol, first, last))
 
+    def provenances(self, symbol: str, first: str, last: str) -> dict[str, str]:
+        """See `ports.Bars`."""
+        rows = self.process.call(lambda: self._between(symbol, first, last))
+        return {str(row["key"]): provenance_of(row) for row in rows}
+
     def before(self, symbol: str, minute: datetime, count: int) -> list[Row]:
         """See `ports.Bars`."""
         return self.process.call(lambda: self._between(symbol, *bar_keys("1m", None, minute))[-count:])

@@ -364,7 +364,7 @@ MUTANTS = {
         _with_ports(state_table=StaleReads), invariants.an_alert_repeats_only_after_a_fault_before_its_mark
     ),
     "drop what was committed": Mutant(
-        _with_numbers(_AlwaysGreater), invariants.bars_equal_one_undisturbed_pass, first_seed=330
+        _with_numbers(_AlwaysGreater), invariants.bars_equal_one_undisturbed_pass, first_seed=380
     ),
     "compare sequence numbers as integers": Mutant(
         _with_numbers(_ComparedAsText), invariants.bars_equal_one_undisturbed_pass
@@ -403,10 +403,10 @@ MUTANTS = {
     ),
     "mark after publishing": Mutant(_with_ports(state_table=MarksBeforePublishing), invariants.no_alert_is_lost),
     "raise the marks lane by lane": Mutant(
-        Build(processor=_MarksAtEnd), invariants.an_alert_repeats_only_after_a_fault_before_its_mark, first_seed=290
+        Build(processor=_MarksAtEnd), invariants.an_alert_repeats_only_after_a_fault_before_its_mark, first_seed=700
     ),
     "mark when all alerts are published": Mutant(
-        _with_ports(topic=MarksByCount), invariants.no_alert_is_lost, first_seed=210
+        _with_ports(topic=MarksByCount), invariants.no_alert_is_lost, first_seed=300
     ),
     "never lower a mark": Mutant(_with_ports(state_table=LoweringMarks), invariants.the_published_mark_never_falls),
     "fail after a conflict with a fresh read": Mutant(
@@ -442,10 +442,10 @@ MUTANTS = {
         _with_ports(state_table=CheckpointsBeforeCommit), invariants.no_batch_fails_without_a_fault
     ),
     "write a checkpoint with a condition": Mutant(
-        _with_ports(state_table=UnconditionalCheckpoints), invariants.bars_equal_one_undisturbed_pass
+        _with_ports(state_table=UnconditionalCheckpoints), invariants.bars_equal_one_undisturbed_pass, first_seed=160
     ),
     "go on with the numbers of the checkpoint": Mutant(
-        _with_ports(state_table=NumbersRestart), invariants.bars_equal_one_undisturbed_pass
+        _with_ports(state_table=NumbersRestart), invariants.bars_equal_one_undisturbed_pass, first_seed=160
     ),
     "apply the log from the checkpoint on": Mutant(
         _with_restored(_applies_whole_log), invariants.bars_equal_one_undisturbed_pass
@@ -460,7 +460,7 @@ MUTANTS = {
         Build(operator_states=EditsAnyPosition), invariants.bars_equal_one_undisturbed_pass
     ),
     "edit only what no other operator has edited": Mutant(
-        Build(operator_states=EditsAnyEdit), invariants.bars_equal_one_undisturbed_pass
+        Build(operator_states=EditsAnyEdit), invariants.bars_equal_one_undisturbed_pass, first_seed=50
     ),
     "count an edit": Mutant(Build(operator_states=CountsNoEdit), invariants.bars_equal_one_undisturbed_pass),
     "keep the position in an edit": Mutant(

@@ -12,10 +12,10 @@ from functools import cache
 
 from backfill.lane_refold import LaneIsBusy, refold
 from bars.keys import ONE_MINUTE, bar_key
-from lane_state import LaneState, pack
-from processor_lambda.errors import CommitConflict
+from lane_state import LaneState
 from processor_lambda.ports import Stored
 from processor_lambda.rows import Row
+from tests.fakes.lane_states import MemoryLaneStates
 from tests.fakes.pipeline import LANES
 from tests.model.cloud import Cloud, old_bar, with_item
 from tests.model.history import Edit
@@ -42,11 +42,12 @@ class Ended(BaseException):
     """The command of an operator ends here."""
 
 
-class OperatorStates:
+class OperatorStates(MemoryLaneStates):
     """The table of the lanes' states, as an operator's command uses it."""
 
     def __init__(self, cloud: Cloud, pause: Callable[[], None], note: Callable[[str, LaneState], None]) -> None:
         """`pause` is called before each call, and `note` after each commit."""
+        super().__init__(cloud)
         self._cloud, self._pause, self._note = cloud, pause, note
 
     def read(self, lane: str) -> Stored:
@@ -60,10 +61,7 @@ class OperatorStates:
     def commit(self, lane: str, state: LaneState, read: LaneState) -> None:
         """See `lane_refold.LaneStates`."""
         self._pause()
-        stored = self._cloud.state_table.stored(lane).state
-        if (stored.position, stored.edits) != (read.position, read.edits):
-            raise CommitConflict(lane)
-        self._cloud.states[lane] = pack(state)
+        super().commit(lane, state, read)
         self._note(lane, state)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 from unittest.mock import patch
 
 from processor_lambda.records import Record
@@ -32,6 +33,17 @@ SHORT_SCENARIO = Scenario(
 """A record for each of the instances, a batch of three records that has every effect, and a record after it."""
 
 
+READING, COMMITTING = 4, 1
+"""The calls of an operator: it reads three items and the bars, and commits."""
+
+
+class Operated(NamedTuple):
+    """When an operator edits the lane of `SYMBOL`, by the number of points that there were before."""
+
+    reads_at: int
+    commits_at: int
+
+
 class ScriptedScheduler:
     """The scheduler of the short scenario.
 
@@ -39,7 +51,14 @@ class ScriptedScheduler:
     of the role `then`.
     """
 
-    def __init__(self, first: str, then: str, fault: Fault | None = None, resume_at: int | None = None) -> None:
+    def __init__(
+        self,
+        first: str,
+        then: str,
+        fault: Fault | None = None,
+        resume_at: int | None = None,
+        operated: Operated | None = None,
+    ) -> None:
         self._sizes = iter((1, 1, 3))
         self._roles = iter(("cold", "cold", first))
         self._then = then
@@ -48,6 +67,10 @@ class ScriptedScheduler:
         """The call of other invocations at which the abandoned one continues to its end. None: after all of them."""
         self.calls_of_others = 0
         """How many calls others have made since the invocation was abandoned."""
+        self._operated = operated
+        self._steps = 0
+        self.points = 0
+        """How many points there have been, in all invocations."""
 
     def shard(self, waiting: Sequence[tuple[str, int]]) -> tuple[str, int]:
         """See `Scheduler`."""
@@ -74,8 +97,16 @@ class ScriptedScheduler:
         """See `Scheduler`. Every invocation has other rules than the one before it."""
         return not call
 
-    def operates(self, call: str) -> str | None:  # noqa: ARG002
+    def operates(self, call: str) -> str | None:
         """See `Scheduler`."""
+        if self._operated is not None:
+            until = READING if self.points >= self._operated.reads_at else 0
+            if self.points >= self._operated.commits_at:
+                until = READING + COMMITTING
+            if self._steps < until:
+                self._steps += 1
+                return SYMBOL
+        self.points += call != ""
         return None
 
     def resume(self, abandoned: Sequence[Invocation], call: str) -> tuple[Invocation, int | None] | None:

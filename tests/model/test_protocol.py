@@ -22,7 +22,7 @@ from tests.model.lambda_function import CALLS, Fault, FaultKind, Invocation
 from tests.model.mutants import MUTANTS, Mutant
 from tests.model.random_scheduler import mapping_of, play_seed
 from tests.model.runs import Run, is_about_alert
-from tests.model.scripted_scheduler import FAULTY, ROLES, ScriptedScheduler, play_script
+from tests.model.scripted_scheduler import FAULTY, ROLES, Operated, ScriptedScheduler, play_script
 from tests.support.sizes import sized
 
 SEEDS = int(os.environ.get("STOCKSTREAM_SEEDS", sized(64, 2_000)))
@@ -36,6 +36,8 @@ STEP = sized(10, 1)
 """A fault is tried at every tenth point by default. Which points these are differs between the parametrized tests."""
 RESUME_STEP = sized(40, 2)
 """By default, an abandoned invocation continues at every 40th call of others. Which calls these are differs too."""
+EDIT_STEP = sized(10, 2)
+"""By default, an operator reads at every tenth point."""
 
 
 def offset_of(*parameters: object) -> int:
@@ -95,6 +97,21 @@ def test_a_batch_that_is_abandoned_at_any_call_and_finishes_at_any_other_violate
                 break
 
 
+@pytest.mark.parametrize("between", [0, 1, 3, 10])
+@pytest.mark.parametrize("first", ROLES)
+def test_an_operator_who_edits_a_lane_between_any_calls_violates_no_invariant(first: str, between: int) -> None:
+    """The operator reads at one point and commits some points later."""
+    edits = 0
+    for reads_at in count(offset_of(first, between) % EDIT_STEP, EDIT_STEP):
+        scheduler = ScriptedScheduler(first, first, operated=Operated(reads_at, reads_at + between))
+        run = play_script(scheduler, mapping_of(bisect=False, retries=UNLIMITED))
+        assert_no_violation(run, f"an operator reads after {reads_at} points, and commits {between} later")
+        edits += len(run.history.edits)
+        if scheduler.points <= reads_at + between:
+            break
+    assert edits > 0
+
+
 @pytest.mark.parametrize("seeds", PARTS, ids=str)
 def test_random_runs_violate_no_invariant(seeds: Sequence[int]) -> None:
     for seed in seeds:
@@ -127,6 +144,7 @@ SITUATIONS = {
     "response lost at a checkpoint": 0,
     "committed a log": 0,
     "put indicators back into an item": 0,
+    "edited a lane": 0,
     "changed the rules within an invocation": 0,
     "tried again by other rules before a commit": 0,
     "tried again by other rules after a commit": 0,
@@ -157,6 +175,8 @@ def situations(run: Run) -> Iterator[str]:
         yield "repeated an alert"
     if any(is_about_alert(message) for message in run.cloud.messages):
         yield "quarantined an alert"
+    if run.history.edits:
+        yield "edited a lane"
     if run.history.pointers:
         yield "pointed to an object"
     yield from _situations_of_memory(run)

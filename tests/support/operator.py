@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from typer.testing import CliRunner
@@ -40,11 +41,21 @@ class Operator:
         self.outputs = deployment.deploy({"processor": package}, {"MappingState": "Disabled"})
         self._environment = emulator.environment(os.environ)
 
-    def run(self, *arguments: str, endpoint: str | None = None, code: int = 0) -> tuple[str, str]:
-        """Run a command in this process, which starts faster. Returns stdout and stderr. `code` is the exit code."""
+    def run(
+        self,
+        *arguments: str,
+        endpoint: str | None = None,
+        code: int = 0,
+        variables: Mapping[str, str] = MappingProxyType({}),
+    ) -> tuple[str, str]:
+        """Run a command in this process, which starts faster. Returns stdout and stderr. `code` is the exit code.
+
+        `variables` are further variables of its environment.
+        """
         environment: Mapping[str, str | None] = {
             **dict.fromkeys(name for name in os.environ if name.startswith("AWS_")),
             **self._with(endpoint),
+            **variables,
         }
         result = CliRunner().invoke(app, [*arguments, *_target(arguments)], env=environment)
         assert isinstance(result.exception, SystemExit | None), result.exception

@@ -7,29 +7,9 @@ WITH prices AS (
     0.2e0 AS lambda_million_requests
 ),
 arrived AS (
-  SELECT
-    dt,
-    count(DISTINCT "$path") AS batches,
-    count_if(kind = 'heartbeat') AS heartbeats,
-    max(CAST(split_part(lane, '-', 4) AS integer)) AS lanes
-  FROM lines
+  SELECT dt, objects, heartbeats, packets
+  FROM arrival_days
   WHERE dt >= CAST(CAST(current_date - INTERVAL '7' DAY AS date) AS varchar)
-  GROUP BY dt
-),
--- A poll makes a packet of each lane with a quote, and another one for every 25 KB, which are at least 83 quotes.
-polls AS (
-  SELECT dt, ingest_time, count(*) AS quotes
-  FROM quote_lines
-  WHERE dt >= CAST(CAST(current_date - INTERVAL '7' DAY AS date) AS varchar)
-  GROUP BY dt, ingest_time
-),
-packets AS (
-  SELECT
-    polls.dt,
-    sum(least(polls.quotes, coalesce(arrived.lanes, 1) + CAST(floor(polls.quotes / 83e0) AS bigint))) AS packets
-  FROM polls
-  JOIN arrived ON arrived.dt = polls.dt
-  GROUP BY polls.dt
 ),
 stored AS (
   SELECT
@@ -43,12 +23,11 @@ counted AS (
   SELECT
     arrived.dt,
     coalesce(stored.quotes, 0) AS quotes,
-    coalesce(packets.packets, 0) + arrived.heartbeats AS payload_units_at_most,
+    arrived.packets + arrived.heartbeats AS payload_units_at_most,
     coalesce(stored.quotes, 0) AS rows_written,
     coalesce(stored.symbol_minutes, 0) AS bars_written,
-    arrived.batches
+    arrived.objects AS batches
   FROM arrived
-  LEFT JOIN packets ON packets.dt = arrived.dt
   LEFT JOIN stored ON stored.dt = arrived.dt
 ),
 priced AS (

@@ -1,11 +1,8 @@
 -- Duplicate, late, revised and refused lines of each day of arrival, missing fields, and seconds from event to receipt.
 WITH days AS (
-  SELECT
-    dt,
-    count_if(kind = 'quote') AS quote_lines
-  FROM lines
+  SELECT dt, quote_lines, quarantined
+  FROM arrival_days
   WHERE dt >= CAST(CAST(current_date - INTERVAL '7' DAY AS date) AS varchar)
-  GROUP BY dt
 ),
 received AS (
   SELECT
@@ -32,12 +29,6 @@ once AS (
     max(delay_seconds) AS delay_max
   FROM received
   GROUP BY dt
-),
-refused AS (
-  SELECT dt, count(*) AS quarantined
-  FROM quarantined
-  WHERE dt >= CAST(CAST(current_date - INTERVAL '7' DAY AS date) AS varchar)
-  GROUP BY dt
 )
 SELECT
   days.dt,
@@ -45,7 +36,7 @@ SELECT
   days.quote_lines - coalesce(once.quotes, 0) AS duplicates,
   coalesce(once.late, 0) AS late,
   coalesce(once.revised, 0) AS revised,
-  coalesce(refused.quarantined, 0) AS quarantined,
+  days.quarantined,
   coalesce(once.without_day_prices, 0) AS without_day_prices,
   coalesce(once.without_previous_close, 0) AS without_previous_close,
   coalesce(once.without_volume, 0) AS without_volume,
@@ -54,5 +45,4 @@ SELECT
   once.delay_max
 FROM days
 LEFT JOIN once ON once.dt = days.dt
-LEFT JOIN refused ON refused.dt = days.dt
 ORDER BY days.dt DESC

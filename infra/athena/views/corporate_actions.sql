@@ -2,13 +2,13 @@
 SELECT
   symbol,
   action,
-  CAST(from_iso8601_timestamp(event_time) AS timestamp) AS event_time,
+  CAST(from_iso8601_timestamp(event_time) AS timestamp(6)) AS event_time,
   numerator,
   denominator,
   CAST(amount AS decimal(38,26)) AS amount,
   currency,
   source,
-  CAST(from_iso8601_timestamp(ingest_time) AS timestamp) AS ingest_time,
+  CAST(from_iso8601_timestamp(ingest_time) AS timestamp(6)) AS ingest_time,
   dt,
   hour
 FROM (

@@ -18,6 +18,7 @@ a mounted folder.
 | `quotes`, `fundamentals` | bodies of the v7 quote endpoint |
 | `charts` | bodies of the v8 chart endpoint |
 | `corporate_actions` | the splits and dividends that charts declare |
+| `recordings`, `chart_faults` | minutes that charts show instead of generated ones, and what is wrong with their rows |
 | `pricing_data`, `streaming` | messages of the streaming endpoint, and its connections |
 | `cookies` | cookies, crumbs and the consent pages |
 | `faults` | rules that make it fail on purpose |

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-import msgspec
-
-from tests.fakes.yahoo.corporate_actions import CorporateActions
+from tests.fakes.yahoo.chart_faults import ChartFaults, disturbed
+from tests.fakes.yahoo.corporate_actions import CorporateActions, Events
 from tests.fakes.yahoo.fundamentals import FIRST_TRADE
 from tests.fakes.yahoo.instruments import Instrument
 from tests.fakes.yahoo.messages import Response, error, json
 from tests.fakes.yahoo.prices import DAY, MINUTE
 from tests.fakes.yahoo.quotes import with_volume
+from tests.fakes.yahoo.recordings import Recordings, ratios, single
 from tests.fakes.yahoo.sessions import (
     Session,
     last_session,
@@ -31,6 +31,9 @@ _SESSIONS = {"1d": 1, "5d": 5, "1mo": 21, "3mo": 63, "6mo": 126, "1y": 251, "2y"
 """About how many sessions each range has."""
 _VALID_RANGES = ["1d", "5d", "1mo", "3mo", "6mo", "1y", "2y", "5y", "10y", "ytd", "max"]
 _MAX_MINUTE_SPAN = 8 * DAY
+_KEPT_DAYS = {"1m": 30, "1h": 730, "60m": 730}
+_OTHERS_KEPT_DAYS = 60
+"""How many days of intraday bars Yahoo keeps, by interval."""
 _MAX_AGE = {"cache-control": "public, max-age=10, stale-while-revalidate=20"}
 _COLUMNS = ("open", "high", "low", "close", "volume")
 
@@ -41,11 +44,13 @@ class Charts:
     def __init__(self, tapes: Tapes, actions: CorporateActions | None = None) -> None:
         self._tapes = tapes
         self._actions = actions or CorporateActions()
+        self.recordings = Recordings()
+        self.faults = ChartFaults()
 
     def response(self, symbol: str, parameters: Mapping[str, str], now: float) -> Response:
         """The response to a request for a symbol's chart: its bars over `range`, or from `period1` to `period2`.
 
-        It declares all events of the symbol, whatever the range.
+        It declares the events of that time. With `range`, it declares all events of the symbol.
         """
         instrument = self._actions.instrument(symbol, now)
         if instrument is None:
@@ -55,10 +60,11 @@ class Charts:
             return error(422, "chart", "Unprocessable Entity", f"The local Yahoo has no charts of interval {interval}")
         seen = now - instrument.market.delay_minutes * MINUTE
         sessions = _sessions(instrument, parameters, seen)
-        if interval == "1m" and sessions and seen - sessions[0].start > _MAX_MINUTE_SPAN:
-            span = f"startTime={sessions[0].start} and endTime={sessions[-1].end}"
-            limit = "Only 8 days worth of 1m granularity data are allowed to be fetched per request."
-            return error(422, "chart", "Unprocessable Entity", f"1m data not available for {span}. {limit}")
+        start, end = _span(parameters, sessions, seen)
+        if interval in _INTRADAY and (limit := _limit(interval, start, end, now)):
+            span = f"startTime={int(start)} and endTime={int(end)}"
+            return error(422, "chart", "Unprocessable Entity", f"{interval} data not available for {span}. {limit}")
+        faults = self.faults.take(symbol, interval)
         meta = self._meta(instrument, sessions, seen) | {
             "dataGranularity": interval,
             "range": parameters.get("range", ""),
@@ -69,11 +75,22 @@ class Charts:
             meta["previousClose"] = self._tapes.previous_close(instrument, session)
             meta["scale"] = 3
             meta["tradingPeriods"] = [[_period(instrument, session.start, session.end)] for session in sessions]
-            bars = self._intraday(instrument, sessions, seen, _INTRADAY[interval] * MINUTE)
-        else:
+        events = self._actions.events(symbol, parameters.get("events", ""))
+        seconds = _INTRADAY[interval] * MINUTE if interval in _INTRADAY else DAY
+        splits = ratios(self._actions.events(symbol, "split").get("splits"))
+        bars = self.recordings.bars(symbol, sessions, seconds, seen, splits)
+        if bars is None and interval in _INTRADAY:
+            bars = self._intraday(instrument, sessions, seen, seconds)
+        elif bars is None:
             bars = self._daily(instrument, sessions, seen)
+        if "period1" in parameters:
+            bars = [bar for bar in bars if start <= (bar.start if isinstance(bar, Bar) else bar) < end]
+            events = _of_span(events, start, end)
+        bars = disturbed(bars, faults, sessions, seen)
+        for fault in faults:
+            meta |= fault.meta
         result = {"meta": meta} | _columns(bars, adjusted=interval == "1d")
-        if events := self._actions.events(symbol, parameters.get("events", "")):
+        if events:
             result["events"] = events
         return json({"chart": {"result": [result], "error": None}}, _MAX_AGE)
 
@@ -155,6 +172,34 @@ def _sessions(instrument: Instrument, parameters: Mapping[str, str], now: float)
     return sessions[::-1]
 
 
+def _span(parameters: Mapping[str, str], sessions: list[Session], now: float) -> tuple[float, float]:
+    """The time that a chart is requested for."""
+    if "period1" in parameters:
+        return float(parameters["period1"]), float(parameters.get("period2", now))
+    return sessions[0].start, now
+
+
+def _limit(interval: str, start: float, end: float, now: float) -> str | None:
+    """Why Yahoo refuses to show so much or so old data."""
+    if interval == "1m" and end - start > _MAX_MINUTE_SPAN:
+        return "Only 8 days worth of 1m granularity data are allowed to be fetched per request."
+    kept = _KEPT_DAYS.get(interval, _OTHERS_KEPT_DAYS)
+    return f"The requested range must be within the last {kept} days." if now - start > kept * DAY else None
+
+
+def _of_span(events: Events, start: float, end: float) -> Events:
+    """The declared events of a span of time. Those that have no time are left out."""
+    found = {
+        kind: {
+            key: event
+            for key, event in declared.items()
+            if isinstance(event, dict) and start <= event.get("date", 0) < end
+        }
+        for kind, declared in events.items()
+    }
+    return {kind: declared for kind, declared in found.items() if declared}
+
+
 def _period(instrument: Instrument, start: int, end: int) -> dict[str, Any]:
     zone, offset = utc_offset(instrument.market, start)
     return {"timezone": zone, "start": start, "end": end, "gmtoffset": offset}
@@ -164,7 +209,12 @@ def _columns(bars: list[Bar | int], *, adjusted: bool) -> dict[str, Any]:
     """The bars as columns. A minute without a trade is null in each. Without bars there are no columns and no times."""
     if not bars:
         return {"indicators": {"quote": [{}]}}
-    rows = [msgspec.structs.astuple(bar)[1:] if isinstance(bar, Bar) else (None,) * len(_COLUMNS) for bar in bars]
+    rows = [
+        (*map(single, (bar.open, bar.high, bar.low, bar.close)), bar.volume)
+        if isinstance(bar, Bar)
+        else (None,) * len(_COLUMNS)
+        for bar in bars
+    ]
     quote = {name: [row[index] for row in rows] for index, name in enumerate(_COLUMNS)}
     indicators: dict[str, Any] = {"quote": [quote]}
     if adjusted:

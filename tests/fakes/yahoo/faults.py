@@ -17,19 +17,26 @@ _LOGGED_REQUESTS = 100_000
 class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """What happens to requests whose host and path match, such as `query1.finance.yahoo.com/v7/finance/quote`.
 
-    A fault with `status` answers in Yahoo's place. A fault with `drop` closes the connection without an answer. Any
-    other fault only delays the request, and further faults that match apply too.
+    A fault with `status` answers in Yahoo's place. A fault with `drop` closes the connection without an answer. A fault
+    with `cut` shortens the answer. Any other fault only delays the request, and further faults that match apply too.
     """
 
     path: str = ""
     """A regular expression, found anywhere in host and path."""
     status: Annotated[int, msgspec.Meta(ge=100, le=999)] | None = None
+    query: str = ""
+    """A regular expression, found anywhere in the query, such as `interval=1m`."""
+    skip: int = 0
+    """How many requests that match are left alone first."""
     body: str = ""
     content_type: str = TEXT
     headers: dict[str, str] = {}
     delay: Annotated[float, msgspec.Meta(ge=0)] = 0
     """Seconds to wait first."""
     drop: bool = False
+    cut: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    """Yahoo's own answer, of which only this part of the body comes: as if it were whole, or with `drop` before the
+    connection closes."""
     connect: Literal["refuse", "garble"] | None = None
     """Fails new connections to hosts that match `path`, before any request: the connection is refused, or answers the
     TLS handshake with bytes that are not TLS. The other options then have no effect."""
@@ -51,8 +58,9 @@ class Faults:
         self._faults: list[Fault] = []
 
     def add(self, fault: Fault) -> None:
-        """Add a rule. Raises `re.error` for a path that is not a regular expression."""
+        """Add a rule. Raises `re.error` for a path or query that is not a regular expression."""
         re.compile(fault.path)
+        re.compile(fault.query)
         self._faults.append(fault)
 
     def clear(self) -> None:
@@ -65,9 +73,14 @@ class Faults:
         for fault in list(self._faults):
             if fault.connect is not None or not re.search(fault.path, request.host + request.path):
                 continue
+            if not re.search(fault.query, request.query):
+                continue
+            if fault.skip > 0:
+                fault.skip -= 1
+                continue
             taken.append(fault)
             self._count(fault)
-            if fault.drop or fault.status is not None:
+            if fault.drop or fault.status is not None or fault.cut is not None:
                 break
         return taken
 

@@ -6,19 +6,24 @@ import shlex
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 import msgspec
 
+from tests.fakes.yahoo.chart_faults import ChartFault
 from tests.fakes.yahoo.corporate_actions import Events
 from tests.fakes.yahoo.faults import Fault, LoggedRequest
+from tests.fakes.yahoo.recordings import Minute
 
 QUOTE_PATH = "/v7/finance/quote"
+CHART_PATH = "/v8/finance/chart/"
 READY = "# Press Ctrl-C here to stop it."
 """The line that follows the variables, when it listens."""
 
@@ -36,6 +41,24 @@ def variables(url: str, authority: Path, directory: Path) -> dict[str, str]:
     }
 
 
+class ChartRequest(NamedTuple):
+    """A chart that was requested. Times are aware UTC, and None if the request names a range."""
+
+    symbol: str
+    interval: str
+    start: datetime | None
+    end: datetime | None
+
+
+def _chart_request(request: LoggedRequest) -> ChartRequest:
+    parameters = {name: values[-1] for name, values in parse_qs(request.query).items()}
+    start, end = (
+        datetime.fromtimestamp(float(parameters[name]), UTC) if name in parameters else None
+        for name in ("period1", "period2")
+    )
+    return ChartRequest(request.path.removeprefix(CHART_PATH), parameters.get("interval", "1d"), start, end)
+
+
 class LocalYahoo:
     """A local Yahoo that runs: how to reach it, what was requested from it, and how it should respond."""
 
@@ -46,7 +69,7 @@ class LocalYahoo:
         """The environment in which a process reaches it. Empty if that is arranged elsewhere."""
 
     def reset(self) -> None:
-        """Forget requests, faults, those of streams too, the text of crumbs, and corporate actions."""
+        """Forget requests, faults, those of streams and charts too, the text of crumbs, actions and recordings."""
         self._post("reset")
 
     def expire_crumbs(self) -> None:
@@ -60,6 +83,14 @@ class LocalYahoo:
     def declare_actions(self, symbol: str, events: Events) -> None:
         """Declare corporate actions in a symbol's chart, and apply splits to its prices, until the next reset."""
         self._post("actions", {"symbol": symbol, "events": events})
+
+    def declare_minutes(self, symbol: str, minutes: Iterable[Minute]) -> None:
+        """Declare all minutes in which a symbol trades, for its charts of every interval, until the next reset."""
+        self._post("recording", {"symbol": symbol, "minutes": list(minutes)})
+
+    def disturb_charts(self, symbol: str, **fault: Any) -> None:
+        """Have the charts of a symbol go wrong until the next reset: see `ChartFault` for the options."""
+        self._post("charts", ChartFault(symbol=symbol, **fault))
 
     def set_clock(self, now: float | None, speed: float = 1.0) -> None:
         """Run from this time on, in seconds since 1970. None is the machine's clock."""
@@ -86,6 +117,10 @@ class LocalYahoo:
     def requested_symbols(self) -> list[list[str]]:
         """The symbols of each request for quotes."""
         return [parse_qs(request.query)["symbols"][0].split(",") for request in self.requests(QUOTE_PATH)]
+
+    def requested_charts(self) -> Counter[ChartRequest]:
+        """How often each chart was requested since the last reset, whatever the answer."""
+        return Counter(_chart_request(request) for request in self.requests(CHART_PATH))
 
     def _post(self, action: str, body: object = None) -> None:
         url = f"{self._url}/control/{action}"

@@ -6,6 +6,8 @@ import asyncio
 import ssl
 import time
 
+import msgspec
+
 from tests.fakes.yahoo.certificates import Certificates
 from tests.fakes.yahoo.clock import Clock
 from tests.fakes.yahoo.control import Control
@@ -80,18 +82,26 @@ class Server:
         """Answer requests to Yahoo until the connection ends."""
         while (request := await read_request(reader)) is not None:
             entry = self._log.add(request, connection, time.time())
-            response = None
+            response, cut = None, None
             for fault in self._faults.take(request):
                 await asyncio.sleep(fault.delay)
-                if fault.drop:
+                if fault.drop and fault.cut is None:
                     return
                 response = fault.response
+                cut = fault if fault.cut is not None else None
             if response is None and request.is_websocket and request.host == STREAMER:
                 entry.status = 101
                 await self._streams.serve(request, reader, writer)
                 return
             response = response or self._site.respond(request)
             entry.status = response.status
+            if cut is not None and cut.cut is not None:
+                kept = int(len(response.body) * cut.cut)
+                if cut.drop:
+                    writer.write(response.encode()[: len(response.encode()) - len(response.body) + kept])
+                    await writer.drain()
+                    return
+                response = msgspec.structs.replace(response, body=response.body[:kept])
             await _send(writer, response)
 
 

@@ -26,7 +26,7 @@ class Site:
         self.cookies = Cookies()
         self.actions = CorporateActions()
         self.quotes = Quotes(tapes, self.actions)
-        self._charts = Charts(tapes, self.actions)
+        self.charts = Charts(tapes, self.actions)
         self._clock = clock
 
     def respond(self, request: Request) -> Response:
@@ -54,7 +54,7 @@ class Site:
         if path == "/v1/test/getcrumb":
             return self.cookies.crumb(request)
         if path.startswith(_CHART):
-            return self._charts.response(path.removeprefix(_CHART), request.parameters, self._clock.now())
+            return self.charts.response(path.removeprefix(_CHART), request.parameters, self._clock.now())
         if path == "/v7/finance/quote":
             return self.cookies.refusal(request) or self._quotes_response(request)
         return error(404, "finance", "Not Found", "HTTP 404 Not Found")

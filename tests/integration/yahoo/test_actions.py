@@ -20,11 +20,10 @@ from producer_service.sources.yahoo.source import YahooSource
 from producer_service.wiring import Producer
 from quotes import Action, Quote, lane_of
 from tests.fakes.stream import FakeStream
-from tests.fakes.yahoo.local_yahoo import QUOTE_PATH, LocalYahoo
+from tests.fakes.yahoo.local_yahoo import CHART_PATH, QUOTE_PATH, LocalYahoo
 from tests.support.waiting import wait_until
 from tests.support.yahoo_sources import OPEN, MakeSource, skip
 
-CHART_PATH = "/v8/finance/chart/"
 DATE = int(OPEN.timestamp())
 
 

@@ -85,11 +85,12 @@ def rows(engine: Engine, sql: str) -> list[dict[str, object]]:
 def test_bars_keep_every_attribute_and_all_digits(tmp_path: Path) -> None:
     full, lonely = rows(keep(tmp_path), "SELECT * FROM bars ORDER BY symbol")
     row = bar_row(FULL_BAR, 0)
-    of_the_key = ("key", "resolution", "start", "provenance")
+    of_the_key = ("key", "resolution", "start", "day", "provenance")
     assert {name: value for name, value in full.items() if name not in (*of_the_key, *NAMES)} == {
         name: value for name, value in row.items() if name not in (*of_the_key, *NAMES)
     }
     assert {name: full[name] for name in NAMES} == {name: float(row[name]) for name in NAMES}  # of 12 digits
+    assert full["day"] == MINUTE.date()
     assert (full["resolution"], full["start"], full["provenance"]) == ("1m", MINUTE.replace(tzinfo=None), "stream")
     assert [name for name, value in lonely.items() if value is None] == ["volume", *NAMES]
 
@@ -97,7 +98,7 @@ def test_bars_keep_every_attribute_and_all_digits(tmp_path: Path) -> None:
 def test_the_table_of_bars_has_a_column_for_every_attribute_of_a_bar_but_its_expiry() -> None:
     assert {column.name for column in local_tables.BARS.columns} == (
         bar_row(FULL_BAR, 30).keys() - {"expires_at", "key"}
-    ) | {"resolution", "start", "provenance"}
+    ) | {"resolution", "start", "day", "provenance"}
 
 
 def test_alerts_keep_every_field_of_their_message(tmp_path: Path) -> None:

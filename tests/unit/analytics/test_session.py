@@ -84,7 +84,7 @@ def test_everything_is_listed_with_its_description(engine: Engine, capsys: pytes
     printed = " ".join(capsys.readouterr().out.split())
     names = ["lines", "bars", "alerts", *(each.name for each in (*KNOWN.views, *KNOWN.queries))]
     assert [name for name in names if f" {name} " not in printed] == []
-    assert "minute TIMESTAMP The start of the minute" in printed
+    assert "start TIMESTAMP The start of the bar" in printed
     assert "kind VARCHAR quote, heartbeat, action or quarantined" in printed
     assert "lead(minute) OVER" in printed
 
@@ -159,7 +159,7 @@ def demo(archive: Path) -> DemoRecord:
 def test_without_an_archive_that_of_the_last_demo_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     last = tmp_path / "last"
     (last / "raw-data").mkdir(parents=True)
-    local_tables.keep(last, [{"symbol": "KEPT"}], [])
+    local_tables.keep(last, [{"symbol": "KEPT", "key": "1m#2026-11-23T14:30:00.000Z"}], [])
     monkeypatch.setattr(demo_record, "last_ended", lambda: demo(last))
     monkeypatch.setattr(demo_record, "running", lambda: (demo(tmp_path / "running"),))
     done = CliRunner().invoke(cli.app, ["sql", "select symbol from bars", "--csv"])

@@ -310,24 +310,26 @@ CURRENT = LaneState(
     log=(),
     arrival=OPEN,
     counts=(DayCounts("2026-11-22", 9, 0, 0), DayCounts("2026-11-23", 5, 2, 1)),
+    edits=2,
 )
 
 
 def test_a_state_of_the_release_before_the_counts_is_read_without_them() -> None:
     state = unpack(EARLIER)
-    assert (state.arrival, state.counts, state.symbols["AAPL"].exchange) == (None, (), None)
+    assert (state.arrival, state.counts, state.edits, state.symbols["AAPL"].exchange) == (None, (), 0, None)
     assert (state.position, state.clock, state.published, state.checkpoint) == (Position(7, WHOLE), OPEN, 3, 1)
     symbol = state.symbols["AAPL"]
     assert (symbol.price, symbol.split) == (Decimal("100.5"), Split(OPEN, 2, 1, is_declared=True, is_applied=True))
     assert unpack(pack(state)) == state
 
 
-def test_the_release_before_the_counts_reads_a_state_that_has_them() -> None:
+@pytest.mark.parametrize("unknown", [("arrival", "counts", "edits"), ("edits",)], ids=str)
+def test_an_earlier_release_reads_a_state_with_fields_that_it_does_not_know(unknown: tuple[str, ...]) -> None:
     """Its structs had all fields but these, so they ignore what they do not know."""
     earlier_symbol = _without(SymbolState, "exchange", array_like=True)
-    earlier_lane = _without(LaneState, "arrival", "counts", symbols=dict[str, earlier_symbol])  # type: ignore[valid-type]
+    earlier_lane = _without(LaneState, *unknown, symbols=dict[str, earlier_symbol])  # type: ignore[valid-type]
     packed = msgspec.msgpack.decode(zlib.decompress(pack(CURRENT)))["state"]
-    assert packed.keys() >= {"arrival", "counts"}
+    assert packed.keys() >= set(unknown)
     read = msgspec.structs.asdict(msgspec.msgpack.decode(msgspec.msgpack.encode(packed), type=earlier_lane))
     symbol = msgspec.structs.asdict(CURRENT.symbols["AAPL"])
     del symbol["exchange"]

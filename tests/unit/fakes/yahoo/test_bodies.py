@@ -16,6 +16,7 @@ from producer_service.sources.yahoo.parsing import EXTENDED_FIELDS, FIELDS, pars
 from tests.fakes.yahoo.charts import Charts
 from tests.fakes.yahoo.prices import Prices
 from tests.fakes.yahoo.quotes import ALWAYS, Quotes
+from tests.fakes.yahoo.recordings import single
 from tests.fakes.yahoo.tapes import Tapes
 
 Body = dict[str, Any]
@@ -91,10 +92,10 @@ def test_a_chart_has_a_row_for_each_minute_and_one_for_the_current_price() -> No
     times, (columns,) = result["timestamp"], result["indicators"]["quote"]
     start = int(OPEN.timestamp()) - 1_800
     assert times == [*range(start, start + 1_801, 60), int(OPEN.timestamp()) + 6]
-    assert columns["close"][-1] == result["meta"]["regularMarketPrice"]
+    assert columns["close"][-1] == single(result["meta"]["regularMarketPrice"])
     assert columns["volume"][-1] == 0
     assert sum(columns["volume"]) == result["meta"]["regularMarketVolume"]
-    assert max(columns["high"]) == result["meta"]["regularMarketDayHigh"]
+    assert max(columns["high"]) == single(result["meta"]["regularMarketDayHigh"])
     assert result["meta"]["tradingPeriods"][0][0]["start"] == start
 
 

@@ -1,0 +1,86 @@
+"""The compacted tables beside an archive on this machine: `compacted/current.json` names the files that are the tables.
+
+Compaction replaces this object last, after each commit. So its files fit each other and the day that it names, and a
+reader needs no catalog.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from pathlib import Path, PurePosixPath
+
+import msgspec
+
+from analytics.errors import AnalyticsError
+
+DIRECTORY = "compacted"
+"""Where the tables are, beside `raw-data/`."""
+CURRENT = f"{DIRECTORY}/current.json"
+VERSION = 1
+"""The version of `current.json` that this program reads."""
+
+
+class CompactedFile(msgspec.Struct, frozen=True):
+    """A Parquet file of a table, by the address at which it was written."""
+
+    path: str
+
+
+class CompactedFiles(msgspec.Struct, frozen=True):
+    """The files of a table."""
+
+    files: tuple[CompactedFile, ...]
+
+
+class Current(msgspec.Struct, frozen=True):
+    """The content of `current.json`, as far as readers need it."""
+
+    v: int
+    compacted_to: date
+    """The first day (UTC) of which the tables have no events. All events before it are in the tables."""
+    tables: Mapping[str, CompactedFiles]
+
+    def keys_of(self, table: str) -> tuple[str, ...]:
+        """The keys of a table's files in its bucket, or their paths beside the archive. Raises `CompactedError`."""
+        return tuple(_key(file.path) for file in self.tables[table].files) if table in self.tables else ()
+
+    def keys(self) -> Iterator[str]:
+        """The keys of all files."""
+        for table in self.tables:
+            yield from self.keys_of(table)
+
+
+class CompactedError(AnalyticsError):
+    """The compacted tables beside an archive cannot be read. The message says what to do."""
+
+
+def decode(content: bytes) -> Current:
+    """Decode the content of `current.json`. Raises `CompactedError`."""
+    try:
+        current = msgspec.json.decode(content, type=Current)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise CompactedError(f"{CURRENT} cannot be read: {error}. Compact the archive again") from error
+    if current.v != VERSION:
+        raise CompactedError(f"{CURRENT} has version {current.v}, and this program reads version {VERSION}: update it")
+    return current
+
+
+def read(archive: Path) -> Current | None:
+    """The tables beside the archive in a directory. None if it was never compacted. Raises `CompactedError`."""
+    try:
+        current = decode((archive / CURRENT).read_bytes())
+    except FileNotFoundError:
+        return None
+    for key in current.keys():  # noqa: SIM118  (no mapping)
+        if not (archive / key).is_file():
+            raise CompactedError(f"{archive / key} is missing, which {CURRENT} names: compact the archive again")
+    return current
+
+
+def _key(path: str) -> str:
+    """The key of a file, by its address such as `s3://bucket/compacted/…`, `file:///archive/compacted/…` or a path."""
+    _, found, rest = path.rpartition(f"/{DIRECTORY}/")
+    if not found or ".." in PurePosixPath(rest).parts or not rest.endswith(".parquet"):
+        raise CompactedError(f"{CURRENT} names {path!r:.200}, which is no Parquet file in {DIRECTORY}/")
+    return f"{DIRECTORY}/{rest}"

@@ -1,0 +1,32 @@
+-- Every bar of a closed day once, of all resolutions (1m, 5m, 1h, 1d), with where it came from and the indicators of one-minute bars.
+SELECT
+  symbol,
+  resolution,
+  start,
+  day,
+  open,
+  high,
+  low,
+  close,
+  volume,
+  quotes,
+  provenance,
+  sma_5,
+  sma_20,
+  sma_50,
+  ema_12,
+  ema_26,
+  bollinger_upper,
+  bollinger_lower,
+  rsi_14,
+  macd,
+  macd_signal,
+  macd_histogram,
+  return_mean,
+  return_deviation,
+  last_return,
+  z_score,
+  volume_mean,
+  volume_ratio
+FROM compacted_bars
+WHERE day < DATE '1970-01-01'

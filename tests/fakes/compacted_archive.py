@@ -1,0 +1,71 @@
+"""An archive in a directory that tests fill as the processor does, compact, and read back."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from compaction.catalogs import sqlite_tables
+from compaction.directory import DirectoryArchive
+from compaction.iceberg import Tables
+from compaction.job import Compaction, Progress, Summary
+from compaction.layout import QUOTES, Table
+from quotes import Line, encode
+from tests.fakes.stopped_calls import Stopping
+
+NOW = datetime(2026, 11, 28, 3, tzinfo=UTC)
+
+
+@contextmanager
+def no_progress(_step: str, _size: int | None) -> Iterator[Any]:
+    """Show nothing."""
+    yield lambda _done: None
+
+
+class CompactedArchive:
+    """An archive, and a catalog beside it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._number = 0
+
+    def arrive(self, lines: Sequence[Line] | bytes, at: datetime, *, number: int | None = None) -> Path:
+        """Let lines arrive in an object of their own. `number` is its sequence number, by default the next one."""
+        self._number += 1
+        last = self._number if number is None else number
+        body = lines if isinstance(lines, bytes) else encode(lines)
+        folder = self.directory / f"raw-data/dt={at:%Y-%m-%d}/hour={at:%H}"
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / f"shard-0-{last}-{last}.jsonl.gz"
+        file.write_bytes(gzip.compress(body, mtime=0))
+        return file
+
+    def tables(self) -> Tables:
+        """The tables by a new connection to the catalog."""
+        return sqlite_tables(f"sqlite:///{self.directory}/compacted/catalog.db", str(self.directory))
+
+    def run(self, stopping: Stopping | None = None, now: datetime = NOW, day: date | None = None) -> Summary:
+        """Compact the archive, up to the call at which the program ends."""
+        archive: Any = DirectoryArchive(self.directory)
+        tables: Any = self.tables()
+        if stopping is not None:
+            archive, tables = stopping.wrapped(archive), stopping.wrapped(tables, opens="open")
+        progress: Progress = no_progress
+        job = Compaction(archive, tables, now=now, progress=progress)
+        job.quotes_and_actions(job.plan(None if day is None else [day]))
+        job.publish()
+        return job.summary
+
+    def rows(self, layout: Table = QUOTES) -> list[dict[str, Any]]:
+        """The rows of a table in the order of its files."""
+        table = self.tables().open(layout)
+        paths = sorted(table.files().paths)
+        return [row for path in paths for batch in table.batches(path) for row in batch.to_pylist()]
+
+    def identities(self) -> list[tuple[Any, ...]]:
+        """The identities of the stored quotes, sorted."""
+        return sorted((row["symbol"], row["event_time"], row["revision"]) for row in self.rows())

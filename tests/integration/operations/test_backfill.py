@@ -1,0 +1,167 @@
+"""The commands backfill and coverage, against a deployed pipeline and a local Yahoo."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from functools import partial
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from backfill.chunks import SourceBar
+from bars.keys import bar_keys
+from operations.backfill_stores import BackfillBars
+from processor_lambda.rows import Row
+from quotes import to_iso
+from tests.fakes.backfilled_market import stream_row
+from tests.fakes.yahoo.local_yahoo import LocalYahoo
+from tests.support.operator import Operator
+
+Run = Callable[..., tuple[str, str]]
+CHART = "/v8/finance/chart/"
+NEW_YORK = ZoneInfo("America/New_York")
+MINUTES = 30
+"""The length of the session in the table of calendars. It is that of a half day of a very short exchange."""
+SYMBOLS = ("NVDA", "UGA")
+"""UGA trades every few minutes."""
+
+
+def weekday_before(day: date) -> date:
+    day -= timedelta(days=1)
+    return day if day.weekday() < 5 else weekday_before(day)
+
+
+DAY = weekday_before(datetime.now(NEW_YORK).date())
+OPEN = datetime.combine(DAY, time(9, 30), NEW_YORK).astimezone(UTC)
+STREAMED = [OPEN + timedelta(minutes=each) for each in range(5)]
+ARGUMENTS = ("--symbols", ",".join(SYMBOLS), "--from", str(DAY), "--to", str(DAY))
+
+
+@pytest.fixture
+def bars(operator: Operator) -> BackfillBars:
+    return BackfillBars(operator.client("dynamodb"), operator.outputs["BarsTable"])
+
+
+@pytest.fixture
+def market(operator: Operator, bars: BackfillBars, yahoo: LocalYahoo) -> Iterator[Run]:
+    """A stage whose table of calendars knows a session, and whose stream has stored five minutes of it."""
+    yahoo.reset()
+    closes = OPEN + timedelta(minutes=MINUTES)
+    items: list[dict[str, str]] = [
+        {"id": "symbols", "name": symbol, "calendar": "SHORT", "timezone": NEW_YORK.key} for symbol in SYMBOLS
+    ]
+    for year in {DAY.year, (DAY + timedelta(days=3)).year}:
+        sessions = [[str(DAY), to_iso(OPEN), to_iso(closes)]] if year == DAY.year else []
+        known = {"known_from": f"{year}-01-01T05:00:00Z", "known_to": f"{year + 1}-01-01T05:00:00Z"}
+        item = {"id": "SHORT", "name": str(year), "timezone": NEW_YORK.key, "sessions": json.dumps(sessions)}
+        items.append(item | known)
+    for item in items:
+        operator.client("dynamodb").put_item(
+            TableName=operator.outputs["CalendarsTable"], Item={name: {"S": value} for name, value in item.items()}
+        )
+    price = Decimal("1.5")
+    bars.put([stream_row("NVDA", SourceBar(each, price, price, price, price, 7)) for each in STREAMED])
+    yield partial(operator.run, variables=yahoo.environment)
+    yahoo.reset()
+
+
+def counts_of(stdout: str) -> dict[str, Any]:
+    counts: dict[str, Any] = json.loads(stdout.splitlines()[-1])
+    return counts
+
+
+def test_gaps_are_filled_once_and_the_certificate_agrees(market: Run, bars: BackfillBars, yahoo: LocalYahoo) -> None:
+    plan, _ = market("backfill", *ARGUMENTS, "--source", "yahoo", "--dry-run")
+    assert plan.splitlines()[-1] == "4 requests at 0.5 a second: about 8 seconds"
+    stdout, stderr = market("backfill", *ARGUMENTS, "--source", "yahoo", "--rate", "100")
+    counts = counts_of(stdout)
+    assert (counts["event"], counts["status"], counts["requests"]) == ("backfill", "done", 4)
+    assert len(yahoo.requests(CHART)) == 4
+    assert "4 requests at 100 a second" in stderr
+    rows = {
+        symbol: bars.between(symbol, *bar_keys("1m", OPEN, OPEN + timedelta(minutes=MINUTES))) for symbol in SYMBOLS
+    }
+    assert [row["close"] for row in rows["NVDA"][:5]] == [Decimal("1.5")] * 5
+    assert [row.get("provenance") for row in rows["NVDA"]] == [None] * 5 + ["backfill"] * (MINUTES - 5)
+    assert "sma_20" in rows["NVDA"][-1]
+    quiet = MINUTES - len(rows["UGA"])
+    assert 0 < quiet < MINUTES
+    assert counts["without_trades"] >= quiet
+
+    again, _ = market("backfill", *ARGUMENTS, "--source", "yahoo")
+    assert counts_of(again)["requests"] == counts_of(again)["written"] == 0
+    assert len(yahoo.requests(CHART)) == 4
+
+    certificate, _ = market("coverage", *ARGUMENTS, "--format", "json")
+    nvda, uga = json.loads(certificate)
+    assert {name: nvda[name] for name in ("day", "expected", "stored", "stream", "backfill", "missing")} == {
+        "day": str(DAY),
+        "expected": MINUTES,
+        "stored": MINUTES,
+        "stream": 5,
+        "backfill": MINUTES - 5,
+        "missing": 0,
+    }
+    assert (uga["stored"], uga["without_trades"], uga["missing"]) == (MINUTES - quiet, quiet, 0)
+    table, _ = market("coverage", *ARGUMENTS)
+    assert table.splitlines()[0].split()[:4] == ["symbol", "day", "expected", "stored"]
+    text, _ = market("coverage", *ARGUMENTS, "--format", "csv")
+    assert text.splitlines()[0] == (
+        "symbol,day,opens,closes,expected,stored,stream,backfill,rebuild,without_trades,missing"
+    )
+    assert len(text.splitlines()) == 3
+
+
+def test_the_first_refusal_of_yahoo_stops_the_command(market: Run, yahoo: LocalYahoo) -> None:
+    yahoo.add_fault(CHART, status=429)
+    arguments = ("backfill", *ARGUMENTS, "--source", "yahoo", "--resolution", "5m", "--rate", "100")
+    stdout, stderr = market(*arguments, code=1)
+    assert len(yahoo.requests(CHART)) == 1
+    assert counts_of(stdout)["status"] == "failed"
+    assert "run the same command again later: it goes on where this run stopped" in stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("--source", "synthetic"), 0, "the quotes of the source synthetic are simulated or recorded"),
+        ((), 2, "nothing says where the quotes come from: set --source"),
+        (("--source", "yahoo", "--symbols", "UNKNOWN"), 2, "UNKNOWN: no producer has written the calendar"),
+        (("--source", "yahoo", "--from", "2026-11-27", "--to", "2026-11-26"), 2, "--from 2026-11-27 is after --to"),
+    ],
+)
+def test_what_cannot_be_filled_is_said(
+    market: Run, yahoo: LocalYahoo, arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    _, stderr = market("backfill", *arguments, code=code)
+    assert message in stderr
+    assert yahoo.requests(CHART) == []
+
+
+def test_conditional_writes_spare_the_bars_of_others(bars: BackfillBars) -> None:
+    stored = [_row(0, None), _row(1, "backfill"), _row(2, "rebuild")]
+    bars.put(stored)
+    new = [_row(each, "backfill", close=2) for each in range(4)]
+    assert bars.put_bars(new, over_stream=False) == 2
+    assert [row["close"] for row in _rows(bars)] == [1, 2, 1, 2]
+    assert bars.put_bars(new, over_stream=True) == 3
+    assert [row["close"] for row in _rows(bars)] == [2, 2, 1, 2]
+    read = [row | {"sma_5": Decimal("1.25")} for row in _rows(bars)]
+    bars.put([_row(0, None), _row(1, "backfill", close=3)])
+    assert bars.put_unless_changed(read) == 2
+    assert ["sma_5" in row for row in _rows(bars)] == [False, False, True, True]
+
+
+def _row(minute: int, provenance: str | None, close: int = 1) -> Row:
+    price = Decimal(close)
+    bar = SourceBar(OPEN + timedelta(minutes=minute), price, price, price, price, None if minute % 2 else 5)
+    row = stream_row("CONDITION", bar)
+    return row if provenance is None else row | {"provenance": provenance}
+
+
+def _rows(bars: BackfillBars) -> list[Row]:
+    return bars.between("CONDITION", *bar_keys("1m"))

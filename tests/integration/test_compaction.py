@@ -1,0 +1,279 @@
+"""A run of the compaction makes the same tables whatever happens to it, and every quote is in them once."""
+
+import gzip
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyiceberg.utils.concurrent import ExecutorFactory
+
+from compaction import current
+from compaction.current import KEY
+from compaction.layout import ACTIONS, LEDGER
+from quotes import Action, Heartbeat, Line, Quote, encode
+from tests.fakes.compacted_archive import CompactedArchive
+from tests.fakes.stopped_calls import Killed, Stopping
+from tests.support.quotes import make_quote
+from tests.support.sizes import sized
+
+MONDAY = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
+MIDNIGHT = datetime(2026, 11, 24, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+class Inline(Executor):
+    """Runs each call at once, so that no thread of PyIceberg outlives a test."""
+
+    def submit(self, call: Callable[..., Any], /, *args: Any, **named: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(call(*args, **named))
+        return done
+
+
+@pytest.fixture(autouse=True)
+def without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ExecutorFactory, "_instance", Inline())
+    monkeypatch.setattr(ExecutorFactory, "_instance_pid", os.getpid())
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> CompactedArchive:
+    return CompactedArchive(tmp_path)
+
+
+def quote(symbol: str = "AAPL", at: datetime = MONDAY, price: str = "100", revision: int = 0) -> Quote:
+    return Quote(
+        symbol=symbol, event_time=at, revision=revision, price=Decimal(price), source="test", ingest_time=at + SECOND
+    )
+
+
+def identities(quotes: Sequence[Quote]) -> list[tuple[object, ...]]:
+    return sorted((each.symbol, each.event_time.replace(tzinfo=None), each.revision) for each in quotes)
+
+
+def filled(archive: CompactedArchive) -> list[Quote]:
+    """Quotes of two days, which overlap midnight and arrived twice, with other lines between them."""
+    first = [quote(symbol, MONDAY + second * SECOND) for second in range(3) for symbol in ("MSFT", "AAPL")]
+    second = [quote(at=MIDNIGHT - SECOND), quote(at=MIDNIGHT), quote(at=MIDNIGHT, revision=1)]
+    split = Action(
+        symbol="AAPL", action="split", event_time=MONDAY, source="test", ingest_time=MONDAY, numerator=2, denominator=1
+    )
+    others: list[Line] = [Heartbeat(lane="lane-01-of-04", clock=MONDAY), split]
+    archive.arrive([*first, *others], MONDAY)
+    archive.arrive(first[2:], MONDAY)
+    archive.arrive(second, MIDNIGHT - SECOND)
+    archive.arrive(second, MIDNIGHT + SECOND)
+    return [*first, *second]
+
+
+def test_every_quote_is_there_once_sorted_with_the_day_of_its_event(archive: CompactedArchive) -> None:
+    quotes = filled(archive)
+    summary = archive.run()
+    assert (summary.status, summary.quote_lines, summary.quotes_added) == ("done", 16, 9)
+    rows = archive.rows()
+    assert [
+        (row["symbol"], row["event_time"], row["revision"]) for row in rows if row["day"] == date(2026, 11, 23)
+    ] == (identities([each for each in quotes if each.event_time < MIDNIGHT]))
+    assert archive.identities() == identities(quotes)
+    assert all(row["day"] == row["event_time"].date() for row in rows)
+    assert summary.compacted_to == date(2026, 11, 28)
+    [action] = archive.rows(ACTIONS)
+    assert (action["numerator"], action["day"]) == (2, date(2026, 11, 23))
+
+
+def test_readers_without_a_catalog_find_the_files_of_the_tables(archive: CompactedArchive) -> None:
+    filled(archive)
+    archive.run()
+    found = current.decode((archive.directory / KEY).read_bytes())
+    files = found.tables["compacted_quotes"].files
+    assert [(each.day, each.rows) for each in files] == [(date(2026, 11, 23), 7), (date(2026, 11, 24), 2)]
+    assert all(Path(each.path).stat().st_size == each.bytes for each in files)
+    assert found.compacted_to == date(2026, 11, 28)
+
+
+def test_values_keep_all_38_digits(archive: CompactedArchive) -> None:
+    price = "-123456789012.12345678901234567890123456"
+    full = Quote(
+        symbol="^GSPC",
+        event_time=MONDAY + timedelta(milliseconds=1),
+        price=Decimal(price),
+        source="test",
+        ingest_time=MONDAY + SECOND,
+        open=Decimal("0.00000000000000000000000001"),
+        volume=2**63 - 1,
+        currency="a, b",
+        source_time=MONDAY,
+        volume_period="24h",
+    )
+    archive.arrive([full], MONDAY)
+    archive.run()
+    [row] = archive.rows()
+    assert (str(row["price"]), row["open"], row["high"]) == (price, full.open, None)
+    assert (row["volume"], row["currency"], row["source_time"]) == (2**63 - 1, "a, b", MONDAY.replace(tzinfo=None))
+    assert (row["event_time"].microsecond, row["dt"], row["hour"]) == (1000, "2026-11-23", 14)
+
+
+def test_of_two_contents_of_an_identity_the_last_arrival_counts(archive: CompactedArchive) -> None:
+    # As text, the name of the later object sorts before that of the earlier one.
+    archive.arrive([quote(price="2")], MONDAY, number=10)
+    archive.arrive([quote(price="1")], MONDAY, number=9)
+    archive.run()
+    assert [row["price"] for row in archive.rows()] == [2]
+    # An object that is found later, but arrived before the other ones, changes nothing.
+    archive.arrive([quote(price="3")], MONDAY, number=8)
+    assert archive.run().days_changed == []
+    archive.arrive([quote(price="4")], MONDAY + timedelta(hours=1), number=1)
+    assert archive.run().days_changed == [MONDAY.date()]
+    assert [row["price"] for row in archive.rows()] == [4]
+
+
+def test_late_objects_are_added_by_a_later_run(archive: CompactedArchive) -> None:
+    quotes = filled(archive)
+    archive.run()
+    late = [quote("NVDA", MONDAY), quote("NVDA", MIDNIGHT)]
+    archive.arrive(late, MIDNIGHT + timedelta(days=2))
+    summary = archive.run()
+    assert (summary.arrival_days, summary.quotes_added) == (1, 2)
+    assert archive.identities() == identities([*quotes, *late])
+
+
+def test_a_run_without_anything_new_commits_nothing(archive: CompactedArchive) -> None:
+    filled(archive)
+    archive.run()
+    before = archive.rows(), archive.tables().open(LEDGER).files().paths
+    summary = archive.run()
+    assert (summary.objects, summary.days_changed) == (0, [])
+    assert archive.run(day=MONDAY.date()).days_changed == []
+    assert archive.rows() == before[0]
+
+
+def test_quotes_of_an_open_day_wait_until_it_is_closed(archive: CompactedArchive) -> None:
+    early = MIDNIGHT + timedelta(hours=3)
+    archive.arrive([quote(at=MIDNIGHT - SECOND), quote(at=MIDNIGHT)], MIDNIGHT - SECOND)
+    first = archive.run(now=early)
+    assert (first.compacted_to, archive.identities()) == (MIDNIGHT.date(), identities([quote(at=MIDNIGHT - SECOND)]))
+    second = archive.run(now=early + timedelta(days=1))
+    assert second.compacted_to == date(2026, 11, 25)
+    assert archive.identities() == identities([quote(at=MIDNIGHT - SECOND), quote(at=MIDNIGHT)])
+
+
+def test_the_ledger_counts_what_arrived(archive: CompactedArchive) -> None:
+    filled(archive)
+    refused = b'{"kind":"quarantined","v":1,"shard":"s","sequence_number":"7","line":2,"reason":"r","content":"YQ=="}\n'
+    archive.arrive(refused + refused + refused.replace(b'"line":2', b'"line":3'), MONDAY)
+    archive.run()
+    monday, tuesday = archive.rows(LEDGER)
+    counted = ("dt", "objects", "quote_lines", "heartbeats", "actions", "quarantined", "lanes", "packets")
+    assert [monday[name] for name in counted] == ["2026-11-23", 4, 13, 1, 1, 2, 4, 13]
+    assert [tuesday[name] for name in counted] == ["2026-11-24", 1, 3, 0, 0, 0, None, 2]
+    assert archive.run().objects == 0
+
+
+def test_a_day_without_quotes_is_closed_too(archive: CompactedArchive) -> None:
+    assert archive.run().compacted_to == date(2026, 11, 28)
+    archive.arrive([Heartbeat(lane="lane-00-of-01", clock=MONDAY)], MONDAY)
+    assert archive.run().status == "done"
+    assert archive.rows() == []
+    assert [row["heartbeats"] for row in archive.rows(LEDGER)] == [1]
+
+
+def test_damaged_objects_are_named_and_their_days_stay_open(archive: CompactedArchive) -> None:
+    quotes = filled(archive)
+    bodies = {
+        gzip.compress(b"x" * 100)[:-9]: "is damaged: Compressed file ended",
+        b"no gzip": "is damaged: Not a gzipped file",
+        gzip.compress(b'{"kind":"quote"}\n'): "has a line that the processor cannot have written",
+    }
+    lost = [quote("NVDA", MIDNIGHT + timedelta(days=number)) for number in range(3)]
+    files = [archive.arrive([each], each.event_time) for each in lost]
+    good = [each.read_bytes() for each in files]
+    for file, body in zip(files, bodies, strict=True):
+        file.write_bytes(body)
+    summary = archive.run()
+    assert summary.status == "failed"
+    for day, file, reason, failure in zip((24, 25, 26), files, bodies.values(), summary.failures, strict=True):
+        assert failure.startswith(f"arrival day 2026-11-{day}: {file}")
+        assert reason in failure
+    # The quotes of Monday arrived on Tuesday too, so Monday is not complete either.
+    assert summary.compacted_to == date(2026, 11, 23)
+    assert archive.identities() == identities(quotes)
+    for file, body in zip(files, good, strict=True):
+        file.write_bytes(body)
+    assert archive.run().compacted_to == date(2026, 11, 28)
+    assert archive.identities() == identities([*quotes, *lost])
+
+
+def test_an_object_of_another_name_is_named(archive: CompactedArchive) -> None:
+    archive.arrive([quote()], MONDAY).rename(archive.directory / "raw-data/dt=2026-11-23/hour=14/notes.txt")
+    assert "notes.txt is not an object that the processor archived" in archive.run().failures[0]
+
+
+def test_a_run_that_is_killed_anywhere_and_run_again_makes_the_same_tables(
+    tmp_path: Path, subtests: pytest.Subtests
+) -> None:
+    undisturbed = CompactedArchive(tmp_path / "undisturbed")
+    quotes = filled(undisturbed)
+    counting = Stopping()
+    undisturbed.run(counting)
+    assert {"replace", "put", "written", "get", "files"} <= set(counting.calls)
+    expected = undisturbed.rows(), undisturbed.rows(ACTIONS)
+    steps = len(counting.calls)
+    points = [(at, is_after) for at in range(1, steps + 1) for is_after in (False, True)]
+    for at, is_after in points[:: max(1, len(points) // sized(4, 12))]:
+        with subtests.test(call=counting.calls[at - 1], at=at, is_after=is_after):
+            archive = CompactedArchive(tmp_path / f"{at}-{is_after}")
+            filled(archive)
+            with pytest.raises(Killed):
+                archive.run(Stopping(at, is_after=is_after))
+            assert archive.run().status == "done"
+            assert (archive.rows(), archive.rows(ACTIONS)) == expected
+            assert archive.identities() == identities(quotes)
+
+
+def test_two_runs_at_once_make_the_same_tables(tmp_path: Path) -> None:
+    alone = CompactedArchive(tmp_path / "alone")
+    quotes = filled(alone)
+    alone.run()
+    both = CompactedArchive(tmp_path / "both")
+    filled(both)
+    both.run(now=MONDAY)  # it makes the tables, and closes no day
+    runs = [threading.Thread(target=both.run) for _ in range(2)]
+    for each in runs:
+        each.start()
+    for each in runs:
+        each.join()
+    assert both.rows() == alone.rows()
+    assert both.identities() == identities(quotes)
+    assert both.run().days_changed == []
+
+
+def test_a_commit_between_reading_and_writing_is_merged(tmp_path: Path) -> None:
+    archive = CompactedArchive(tmp_path)
+    archive.arrive([quote()], MONDAY)
+
+    class Interrupting(Stopping):
+        def call(self, name: str, run: Callable[[], Any]) -> Any:
+            if name == "replace" and "replace" not in self.calls:
+                self.calls.append(name)
+                archive.arrive([quote("NVDA")], MONDAY)
+                archive.run()
+            return super().call(name, run)
+
+    archive.run(Interrupting())
+    assert archive.identities() == identities([quote(), quote("NVDA")])
+    assert archive.run().compacted_to == date(2026, 11, 28)
+    assert archive.identities() == identities([quote(), quote("NVDA")])
+
+
+def test_lines_of_other_encoders_are_the_same_quotes(archive: CompactedArchive) -> None:
+    line = encode([make_quote()])
+    other = line.replace(b",", b" , ").replace(b'"price" :100', b'"price":100.00')
+    archive.arrive(other, MONDAY)
+    archive.run()
+    assert archive.identities() == identities([make_quote()])

@@ -1,0 +1,94 @@
+"""A chunk from Yahoo: one request, and the bars in its answer."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from backfill.charts import YahooCharts, limit_of
+from backfill.chunks import Chunk, SourceBar
+from backfill.errors import UnknownSymbol
+from backfill.plan import Limit
+from bars.resolutions import Span
+from yahoo_requests.chart_rows import Resolution
+from yahoo_requests.errors import SourceError
+from yahoo_requests.session import HttpResponse
+
+OPEN = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
+CHUNK = Chunk("AAPL", "1m", OPEN - timedelta(hours=9, minutes=30), OPEN + timedelta(minutes=3))
+SESSIONS = [Span(OPEN, OPEN + timedelta(minutes=2))]
+NOT_FOUND = {"chart": {"result": None, "error": {"code": "Not Found", "description": "No data found"}}}
+WHOLE = {
+    "chart": {
+        "result": [
+            {
+                "meta": {
+                    "symbol": "AAPL",
+                    "currency": "USD",
+                    "dataGranularity": "1m",
+                    "exchangeTimezoneName": "America/New_York",
+                    "regularMarketTime": int(OPEN.timestamp()) + 120,
+                },
+                "timestamp": [int(OPEN.timestamp()), int(OPEN.timestamp()) + 60],
+                "indicators": {
+                    "quote": [
+                        {
+                            "open": [171.6199951171875, 172],
+                            "high": [172, 172],
+                            "low": [171.5, 172],
+                            "close": [171.75, 172],
+                            "volume": [0, 10],
+                        }
+                    ]
+                },
+            }
+        ],
+        "error": None,
+    }
+}
+
+
+class Requests:
+    """Answers every request with the same body, and notes what was asked for."""
+
+    def __init__(self, status: int, body: object) -> None:
+        self._response = HttpResponse(status, body if isinstance(body, bytes) else json.dumps(body).encode())
+        self.asked: list[tuple[object, ...]] = []
+
+    def chart(self, symbol: str, resolution: Resolution, start: datetime, end: datetime) -> HttpResponse:
+        self.asked.append((symbol, resolution, start, end))
+        return self._response
+
+
+def charts(requests: Requests) -> YahooCharts:
+    return YahooCharts(requests, lambda: OPEN + timedelta(days=1, microseconds=1_700))
+
+
+def test_a_chunk_is_one_request_and_has_the_exact_bars() -> None:
+    requests = Requests(200, WHOLE)
+    finished = charts(requests).fetch(CHUNK, SESSIONS, ())
+    assert requests.asked == [("AAPL", "1m", CHUNK.start, CHUNK.end)]
+    assert finished.bars[0].open == Decimal("171.62")
+    assert finished.bars[1] == SourceBar(OPEN + timedelta(minutes=1), *[Decimal(172)] * 4, 10)  # type: ignore[arg-type,call-arg]
+    assert finished.complete_to == CHUNK.end
+    assert finished.fetched_at == OPEN + timedelta(days=1, milliseconds=1)
+
+
+def test_a_symbol_that_yahoo_does_not_know_is_said() -> None:
+    with pytest.raises(UnknownSymbol, match="No data found"):
+        charts(Requests(404, NOT_FOUND)).fetch(CHUNK, SESSIONS, ())
+
+
+@pytest.mark.parametrize("body", [b"<html>busy</html>", json.dumps(WHOLE).encode()[:-20]])
+def test_an_unusable_answer_is_a_failure_of_the_source(body: bytes) -> None:
+    with pytest.raises(SourceError, match=r"malformed: HTTP 200: ") as error:
+        charts(Requests(200, body)).fetch(CHUNK, SESSIONS, ())
+    assert error.value.reason == "malformed"
+
+
+def test_the_limits_are_those_of_yahoo() -> None:
+    assert limit_of("1m") == Limit(timedelta(days=30), timedelta(days=7))
+    assert limit_of("1d") == Limit(None, None)

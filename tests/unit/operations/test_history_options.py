@@ -1,0 +1,40 @@
+"""Which symbols and days the commands about stored history are about."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from backfill.plan import DayRange
+from bars.sessions import SymbolCalendar
+from operations.errors import WrongUsage
+from operations.history_options import chosen, day_range
+
+NOW = datetime(2026, 11, 28, 19, tzinfo=UTC)
+KNOWN = {name: SymbolCalendar("XNYS", "America/New_York") for name in ("AAPL", "MSFT", "^GSPC")}
+
+
+def test_by_default_all_symbols_are_meant() -> None:
+    assert chosen(KNOWN, None) == KNOWN
+
+
+def test_symbols_are_separated_by_commas_and_named_once() -> None:
+    assert list(chosen(KNOWN, ["MSFT, AAPL", "MSFT"])) == ["MSFT", "AAPL"]
+
+
+def test_a_symbol_without_a_calendar_is_refused_by_name() -> None:
+    with pytest.raises(WrongUsage, match=r"^NVDA, AMD: no producer has written the calendar of these symbols"):
+        chosen(KNOWN, ["AAPL,NVDA,AMD"])
+
+
+def test_by_default_the_days_are_the_last_thirty_up_to_the_one_that_has_begun_anywhere() -> None:
+    assert day_range(None, None, NOW) == DayRange(date(2026, 10, 29), date(2026, 11, 29))
+
+
+def test_days_may_be_named() -> None:
+    first, last = datetime(2026, 10, 1), datetime(2026, 10, 5)  # noqa: DTZ001  (as the command line gives them)
+    assert day_range(first, last, NOW) == DayRange(date(2026, 10, 1), date(2026, 10, 5))
+    assert day_range(None, last, NOW) == DayRange(date(2026, 9, 5), date(2026, 10, 5))
+    with pytest.raises(WrongUsage, match="--from 2026-10-05 is after --to 2026-10-01"):
+        day_range(last, first, NOW)
