@@ -54,8 +54,9 @@ class TestTask:
     def test_runs_its_command_with_a_role_of_its_own(self, task: str) -> None:
         declared = properties("history", task)
         assert declared["TaskRoleArn"] == {"Fn::GetAtt": [task.replace("Task", "Role"), "Arn"]}
-        words = " ".join(str(word) for word in container(task)["Command"])
-        assert re.search(rf"(python -m operations )?{TASKS[task]} ", words)
+        (command,) = container(task)["Command"]
+        assert f" exec python -m operations {TASKS[task]} --outputs-file /tmp/outputs " in command
+        assert command.startswith("printenv OUTPUTS > /tmp/outputs &&")
 
     def test_has_the_image_of_the_history(self, task: str) -> None:
         assert container(task)["Image"] == {"Ref": "HistoryImage"}
