@@ -83,7 +83,7 @@ def test_the_deployment_guide_counts_the_alarms() -> None:
 def test_the_deployment_guide_and_the_readme_have_the_dollars_of_the_bill() -> None:
     """`tests/unit/costs/test_cost_page.py` compares the page of costs with the bill itself."""
     page = (ROOT / "docs" / "cost.md").read_text(encoding="utf-8")
-    month, fixed = re.findall(r"--symbols 24 --interval 10 --brief\n.*; \$([\d.]+) a month, of which \$([\d.]+)", page)[
+    month, fixed = re.findall(r"bill --symbols 24 --interval 10 --brief\n.*; \$([\d.]+) a month, of which \$([\d.]+)", page)[
         0
     ]
     assert f"The fixed costs are about ${float(fixed):.0f} a month." in GUIDES["deploy.md"]
