@@ -24,6 +24,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from backfill.chunk_file import encode, key_of
+from backfill.chunks import Chunk, FinishedChunk
 from configuration import RULES_KEY, WATCHLIST_KEY
 from deployment.deployer import Deployment
 from deployment.stacks import Outputs
@@ -38,7 +40,6 @@ from tests.fakes.fault_proxy import FaultProxy, Request
 from tests.fakes.query_ports import NOW, event_of
 from tests.fakes.yahoo.instruments import find
 from tests.fakes.yahoo.local_yahoo import running
-from tests.fakes.yahoo.markets import Market
 from tests.fakes.yahoo.sessions import local_day, session_before
 from tests.support.grants import ACCOUNT, Call, Grant, calls_of, grants_of
 from tests.support.handler_process import Batch, HandlerProcess, event_record
@@ -336,6 +337,20 @@ def run_task(
     )
 
 
+def declare_last_session(strict: Emulator, outputs: Outputs) -> tuple[datetime, datetime]:
+    """Write the calendar of AAPL with only its last session that is over. Returns the begin and the end of that."""
+    instrument = find("AAPL")
+    assert instrument is not None
+    session = session_before(instrument.market, local_day(instrument.market, time.time()))
+    opens, closes = (datetime.fromtimestamp(each, UTC) for each in (session.start, session.end))
+    day = f"{opens:%Y-%m-%d}"
+    year = {"sessions": json.dumps([[day, to_iso(opens), to_iso(closes)]]), "known_from": day, "known_to": day}
+    for row in ({"id": "symbols", "name": "AAPL", "calendar": "XNYS"}, {"id": "XNYS", "name": day[:4], **year}):
+        item = {name: {"S": value} for name, value in (row | {"timezone": "America/New_York"}).items()}
+        strict.client("dynamodb").put_item(TableName=outputs["CalendarsTable"], Item=item)
+    return opens, closes
+
+
 def test_the_task_that_compacts_the_archive(strict: Emulator, outputs: Outputs, tmp_path: Path) -> None:
     principal = Principal(strict, "compact", role_documents(strict, "history", "CompactRole"), EMULATOR_ACTIONS)
     function = HandlerProcess(strict.environment(os.environ) | of_the_function(outputs))
@@ -343,6 +358,11 @@ def test_the_task_that_compacts_the_archive(strict: Emulator, outputs: Outputs, 
         assert function.invoke(Batch("COMPACTED").event) == []
     finally:
         function.kill()
+    opens, closes = declare_last_session(strict, outputs)
+    chunk = FinishedChunk(
+        chunk=Chunk("AAPL", "1m", opens, closes), fetched_at=closes, complete_to=closes, source="yahoo"
+    )
+    strict.client("s3").put_object(Bucket=outputs["ArchiveBucket"], Key=key_of(chunk.chunk), Body=encode(chunk))
     with recorded(strict, principal) as proxy:
         done = run_task(strict, outputs["CompactTaskArn"], principal.environment(strict, proxy), tmp_path)
     assert done.returncode == 0, done.stderr
@@ -353,28 +373,13 @@ def test_the_task_that_compacts_the_archive(strict: Emulator, outputs: Outputs, 
     assert_least(principal, explained("compact", place))
 
 
-def _market(symbol: str) -> Market:
-    instrument = find(symbol)
-    assert instrument is not None
-    return instrument.market
-
-
 def test_the_task_that_fills_gaps(strict: Emulator, outputs: Outputs, tmp_path: Path) -> None:
     principal = Principal(strict, "backfill", role_documents(strict, "history", "BackfillRole"))
-    market = _market("AAPL")
-    session = session_before(market, local_day(market, time.time()))
-    opens, closes = (datetime.fromtimestamp(each, UTC) for each in (session.start, session.end))
-    day = f"{opens:%Y-%m-%d}"
-    year = {"sessions": json.dumps([[day, to_iso(opens), to_iso(closes)]]), "known_from": day, "known_to": day}
-    place = {"timezone": "America/New_York"}
-    dynamodb = strict.client("dynamodb")
-    for row in ({"id": "symbols", "name": "AAPL", "calendar": "XNYS"}, {"id": "XNYS", "name": day[:4], **year}):
-        item = {name: {"S": value} for name, value in (row | place).items()}
-        dynamodb.put_item(TableName=outputs["CalendarsTable"], Item=item)
+    _, closes = declare_last_session(strict, outputs)
     lane = partition_key(lane_of("AAPL", 4), 4)
     state = LaneState(clock=closes, complete_to=closes, symbols={"AAPL": make_symbol(event_time=closes)})
     item = {"lane": {"S": lane}, "state": {"B": pack(state)}, "last_sequence": {"S": str(state.position)}}
-    dynamodb.put_item(TableName=outputs["StateTable"], Item=item)
+    strict.client("dynamodb").put_item(TableName=outputs["StateTable"], Item=item)
     with recorded(strict, principal) as proxy, running(tmp_path / "yahoo") as yahoo:
         environment = principal.environment(strict, proxy) | dict(yahoo.environment) | {"NO_PROXY": "127.0.0.1"}
         done = run_task(strict, outputs["BackfillTaskArn"], environment | {"SOURCE": "yahoo"}, tmp_path)
