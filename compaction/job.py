@@ -23,7 +23,7 @@ from compaction import actions, arrivals, bars, ledger, quote_days, small_tables
 from compaction.arrivals import RAW, Arrival
 from compaction.bar_months import BarMonths
 from compaction.bars import OVERLAP
-from compaction.errors import CompactionError, Damaged, Unavailable
+from compaction.errors import CompactionError, CountsDiffer, Damaged, Unavailable
 from compaction.iceberg import Tables
 from compaction.layout import LEDGER, SESSIONS
 from compaction.ports import Archive, ArchiveObject, History, Views
@@ -58,6 +58,8 @@ class Summary(msgspec.Struct, kw_only=True):
     files_deleted: int = 0
     raw_objects_deleted: int = 0
     seconds: float = 0
+    counts_differ: int = 0
+    """The failures of which the reason is that what was written is not what was read."""
     failures: list[str] = msgspec.field(default_factory=list)
     """What could not be done. The status is `failed` if there is any."""
 
@@ -123,7 +125,7 @@ class Compaction:
                     counts, found = reader.read(objects, on_progress)
                 except (Damaged, Unavailable) as error:
                     staging.forget_arrival(day.isoformat())
-                    self.failed(f"arrival day {day}: {error}")
+                    self.failed(f"arrival day {day}: {error}", error)
                     continue
                 self._count(counts)
                 arrived += found
@@ -176,7 +178,7 @@ class Compaction:
             except CompactionError as error:
                 for dt in staging.arrivals(day):
                     read.pop(dt, None)  # it is read again by the next run
-                self.failed(f"event day {day}: {error}")
+                self.failed(f"event day {day}: {error}", error)
             else:
                 self._committed(done)
             staging.drop(day)
@@ -202,9 +204,10 @@ class Compaction:
         self.summary.bytes += counts.bytes
         self.summary.quote_lines += counts.quote_lines
 
-    def failed(self, reason: str) -> None:
+    def failed(self, reason: str, error: CompactionError) -> None:
         """Let the summary say what could not be done."""
         self.summary.status = "failed"
+        self.summary.counts_differ += isinstance(error, CountsDiffer)
         self.summary.failures.append(reason)
 
     def _known(self) -> dict[date, Arrival]:

@@ -15,8 +15,8 @@ from costs.sizes import ITEM_OVERHEAD_BYTES
 from costs.usage import GIGABYTE, Usage, items, per_million
 from costs.viewers import Viewers, parts_of
 
-Kind = Literal["fixed", "quotes", "viewers"]
-"""Whether a cost is fixed, or depends on the number of quotes, or on who looks at them."""
+Kind = Literal["fixed", "quotes", "history", "viewers"]
+"""Whether a cost is fixed, or depends on the number of quotes, or is that of the history, or of who looks at them."""
 Mode = Literal["provisioned", "on-demand"]
 
 MONTH_DAYS = 365 / 12
@@ -267,12 +267,8 @@ def _history(setup: Setup, plan: Plan, usage: Usage, prices: Prices) -> list[Lin
     """What the history costs, if the stage keeps one."""
     if not plan.history:
         return []
-    fixed = history.fixed_parts(setup, usage, plan.architecture)
-    by_quotes = history.parts(setup, usage, plan.archive_days)
-    return [
-        *(_line("fixed", *part, prices) for part in fixed),
-        *(_line("quotes", *part, prices) for part in by_quotes),
-    ]
+    found = history.parts_of(setup, usage, plan.architecture, plan.archive_days)
+    return [_line("history", *part, prices) for part in found]
 
 
 def _queries(plan: Plan, usage: Usage, prices: Prices) -> list[Line]:

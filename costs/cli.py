@@ -33,7 +33,7 @@ Examples:
 out = Console(highlight=False, soft_wrap=True)
 WIDTH = 120
 """The width of the table if the output is not a terminal."""
-TITLES: dict[Kind, str] = {"fixed": "fixed", "quotes": "per quote", "viewers": "viewers"}
+TITLES: dict[Kind, str] = {"fixed": "fixed", "quotes": "per quote", "history": "history", "viewers": "viewers"}
 
 
 @app.command(epilog=EXAMPLES)
@@ -173,7 +173,7 @@ def _show(setup: Setup, priced: Bill, price_table: Prices) -> None:
     table.add_column("dollars", justify="right")
     table.add_column("per million", justify="right")
     for kind, title in TITLES.items():
-        if kind == "viewers" and not total(priced.lines, kind):
+        if kind in ("history", "viewers") and not total(priced.lines, kind):
             continue
         for line in priced.lines:
             if line.kind == kind and line.quantity:

@@ -29,9 +29,9 @@ START_SECONDS = 60
 SECONDS_A_CHART = 2
 """A backfill asks Yahoo for a chart of each symbol a day, at a quarter of the producer's rate."""
 QUOTES_A_SECOND = 50_000
-"""How many quotes a second a vCPU of Fargate compacts. `python -m benchmarks.compaction` measures it here."""
+"""How many quotes a second a vCPU of Fargate compacts. Assumed."""
 QUOTE_BYTES = 12.0
-"""What a quote takes in the compacted table, as `python -m benchmarks.compaction` measures it."""
+"""What a quote takes in the compacted table. Assumed."""
 BAR_BYTES = 60.0
 """What a bar of one minute takes there, with its indicators. Assumed."""
 FILE_BYTES = 128e6
@@ -49,29 +49,25 @@ LISTED_AT_ONCE = 1_000
 MONTH_DAYS = 365 / 12
 
 
-def fixed_parts(setup: Setup, usage: Usage, architecture: str) -> Iterator[Part]:
-    """What the tasks cost each month, whoever asks for the history."""
+def parts_of(setup: Setup, usage: Usage, architecture: str, archive_days: int) -> Iterator[Part]:
+    """What the tasks cost, and what the history of a month's quotes costs: each raw object is read once."""
     backfill = (START_SECONDS + SECONDS_A_CHART * setup.symbols) / 3600 * MONTH_DAYS
     compact = (START_SECONDS * MONTH_DAYS + usage.quotes / QUOTES_A_SECOND) / 3600
     vcpu = backfill * BACKFILL_VCPU + compact * COMPACT_VCPU
     gigabytes = backfill * BACKFILL_GB + compact * COMPACT_GB
-    yield "History: CPU of its tasks", vcpu, f"fargate_vcpu_hour_{architecture}"
-    yield "History: memory of its tasks", gigabytes, f"fargate_gb_hour_{architecture}"
-    yield "History: alarms", ALARMS, "alarm"
-    yield "History: metrics", len(METRICS) / 24, "metric"
-    yield "History: images", IMAGES_GB, "ecr_gb"
-
-
-def parts(setup: Setup, usage: Usage, archive_days: int) -> Iterator[Part]:
-    """What the history of a month's quotes costs: each raw object is read once, and the tables are stored."""
+    yield "Tasks: CPU", vcpu, f"fargate_vcpu_hour_{architecture}"
+    yield "Tasks: memory", gigabytes, f"fargate_gb_hour_{architecture}"
+    yield "Tasks: alarms", ALARMS, "alarm"
+    yield "Tasks: metrics", len(METRICS) / 24, "metric"
+    yield "Tasks: images", IMAGES_GB, "ecr_gb"
     minutes = usage.bar_writes
     stored = setup.symbols * STORED_DAYS * MINUTES_A_DAY * BAR_ITEM_BYTES / 4096 / 2
     listings = MONTH_DAYS * LISTED_DAYS * 24 * math.ceil(usage.archive_puts / MONTH_HOURS / LISTED_AT_ONCE)
     table_gb = (usage.quotes * QUOTE_BYTES + minutes * BAR_BYTES) / GIGABYTE
-    yield "History: reads of raw objects", usage.archive_puts, "s3_get"
-    yield "History: listings of S3", listings, "s3_put"
-    yield "History: reads of bars", stored * MONTH_DAYS, "dynamodb_read_on_demand"
-    yield "History: storage of tables", table_gb * archive_days / MONTH_DAYS, "s3_storage_gb"
+    yield "Compaction: reads of S3", usage.archive_puts, "s3_get"
+    yield "Compaction: listings of S3", listings, "s3_put"
+    yield "Backfill: reads of bars", stored * MONTH_DAYS, "dynamodb_read_on_demand"
+    yield "Compaction: storage of tables", table_gb * archive_days / MONTH_DAYS, "s3_storage_gb"
 
 
 class Read:

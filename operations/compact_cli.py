@@ -114,7 +114,7 @@ def compact(  # noqa: PLR0917  (options, by name)
             run.publish()
             Upkeep(place.archive, place.tables, now, run.summary).run(snapshot_days, expire_raw_after_days)
         except CompactionError as error:
-            run.failed(str(error))
+            run.failed(str(error), error)
         run.summary.seconds = round(time.monotonic() - started, 1)
         for failure in run.summary.failures:
             say(failure)

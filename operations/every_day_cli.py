@@ -63,16 +63,12 @@ def every_day(  # noqa: PLR0917  (options, by name)
     runs, and ends this. The command goes on the next time where it was.
     """
     with reported_errors():
-        archive = required(outputs_of(stack_prefix, stage, outputs_file), "ArchiveBucket")
+        required(outputs_of(stack_prefix, stage, outputs_file), "ArchiveBucket")  # says at once what is wrong
         target = shlex.split(target_options(stack_prefix, stage, outputs_file))
         of_source = () if source is None else ("--source", source)
         steps = (
             Step(name=BACKFILL, at=backfill_at.time(), command=(BACKFILL, *target, *of_source)),
-            Step(
-                name=COMPACT,
-                at=compact_at.time(),
-                command=(COMPACT, "--archive", f"s3://{archive}", "--catalog", catalog),
-            ),
+            Step(name=COMPACT, at=compact_at.time(), command=(COMPACT, *target, "--catalog", catalog)),
         )
         program = EveryDay(steps, _start, say)
         for number in (signal.SIGINT, signal.SIGTERM):

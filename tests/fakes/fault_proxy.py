@@ -5,12 +5,13 @@ from __future__ import annotations
 import http.client
 import ssl
 from collections.abc import Callable
+from email.message import Message
+from io import BufferedIOBase
 from urllib.parse import urlsplit
 
 import msgspec
 
 from tests.fakes.fake_server import FakeServer, QuietHandler
-
 
 OF_THE_CONNECTION = {"content-length", "expect", "transfer-encoding"}
 """The headers of a request that are not passed on as they are."""
@@ -55,7 +56,7 @@ class FaultProxy(FakeServer):
                 return expected
 
             def _pass_on(self) -> None:
-                body = self._body()
+                body = _body_of(self.rfile, self.headers)
                 request = Request(self.command, self.path, self.headers.get("X-Amz-Target") or "", body)
                 fault = proxy.fault(request)
                 if isinstance(fault, Answer):
@@ -84,17 +85,6 @@ class FaultProxy(FakeServer):
                 self._answer(response.status, kept, content, of_head)
                 connection.close()
 
-            def _body(self) -> bytes:
-                if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
-                    return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                chunks = []
-                while size := int(self.rfile.readline().partition(b";")[0], 16):
-                    chunks.append(self.rfile.read(size))
-                    self.rfile.readline()
-                while self.rfile.readline().strip():
-                    pass  # the trailers, which say nothing that an emulator needs
-                return b"".join(chunks)
-
             do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _pass_on  # noqa: N815  (http.server's names)
 
             def _answer(
@@ -112,3 +102,15 @@ class FaultProxy(FakeServer):
                     self.close_connection = True  # the client was killed meanwhile
 
         super().__init__(Handler)
+
+
+def _body_of(stream: BufferedIOBase, headers: Message) -> bytes:
+    if headers.get("Transfer-Encoding", "").lower() != "chunked":
+        return stream.read(int(headers.get("Content-Length") or 0))
+    chunks = []
+    while size := int(stream.readline().partition(b";")[0], 16):
+        chunks.append(stream.read(size))
+        stream.readline()
+    while stream.readline().strip():
+        pass  # the trailers, which say nothing that an emulator needs
+    return b"".join(chunks)

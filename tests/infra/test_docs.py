@@ -83,9 +83,8 @@ def test_the_deployment_guide_counts_the_alarms() -> None:
 def test_the_deployment_guide_and_the_readme_have_the_dollars_of_the_bill() -> None:
     """`tests/unit/costs/test_cost_page.py` compares the page of costs with the bill itself."""
     page = (ROOT / "docs" / "cost.md").read_text(encoding="utf-8")
-    month, fixed = re.findall(r"--symbols 24 --interval 10 --brief\n.*; \$([\d.]+) a month, of which \$([\d.]+)", page)[
-        0
-    ]
+    pattern = r"bill --symbols 24 --interval 10 --brief\n.*; \$([\d.]+) a month, of which \$([\d.]+)"
+    month, fixed = re.findall(pattern, page)[0]
     assert f"The fixed costs are about ${float(fixed):.0f} a month." in GUIDES["deploy.md"]
     assert f"about ${float(month):.0f} (" in GUIDES["deploy.md"]
     assert f"(about ${float(fixed):.0f} a\n  month fixed)" in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+import compaction.job
+from backfill.summary import Summary
 from deployment.functions import ROOT
 from operations.every_day_cli import every_day
 from tests.support.templates import ALL, branches, default, properties, resources
@@ -54,8 +56,9 @@ class TestTask:
     def test_runs_its_command_with_a_role_of_its_own(self, task: str) -> None:
         declared = properties("history", task)
         assert declared["TaskRoleArn"] == {"Fn::GetAtt": [task.replace("Task", "Role"), "Arn"]}
-        words = " ".join(str(word) for word in container(task)["Command"])
-        assert re.search(rf"(python -m operations )?{TASKS[task]} ", words)
+        (command,) = container(task)["Command"]
+        assert f" exec python -m operations {TASKS[task]} --outputs-file /tmp/outputs " in command
+        assert command.startswith("printenv OUTPUTS > /tmp/outputs &&")
 
     def test_has_the_image_of_the_history(self, task: str) -> None:
         assert container(task)["Image"] == {"Ref": "HistoryImage"}
@@ -105,6 +108,15 @@ def test_each_alarm_watches_a_metric_that_a_filter_makes() -> None:
     for name in ("BackfillLate", "CompactionLate"):
         hours = alarms[name]["Period"] * alarms[name]["EvaluationPeriods"] / 3600
         assert 24 < hours <= 28  # a run may end later than that of the day before
+
+
+def test_the_filters_match_the_lines_that_the_tasks_print() -> None:
+    patterns = metrics_of_filters()
+    for name, line in (("Backfills", Summary(resolution="1m")), ("Compactions", compaction.job.Summary())):
+        assert patterns[f"{name}Done"] == f'{{ ($.event = "{line.event}") && ($.status = "{line.status}") }}'
+        assert patterns[f"{name}Failed"] == f'{{ ($.event = "{line.event}") && ($.status = "failed") }}'
+    assert patterns["CountsDiffer"] == '{ ($.event = "compaction") && ($.counts_differ > 0) }'
+    assert "counts_differ" in compaction.job.Summary.__struct_fields__
 
 
 def test_raw_records_are_deleted_only_by_a_stage_that_asks_for_it() -> None:

@@ -45,6 +45,7 @@ OF_FUNCTIONS = {package for function in FUNCTIONS.values() for package in functi
         ("sql", packages_used_by("analytics")),
         ("dashboard", packages_used_by("dashboard_server")),
         ("tools", packages_used_by("deployment", "operations") | OF_FUNCTIONS),
+        ("operations", packages_used_by("operations")),
     ],
 )
 def test_a_stage_copies_the_packages_that_its_commands_need_and_no_other(stage: str, packages: set[str]) -> None:

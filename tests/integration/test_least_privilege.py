@@ -15,6 +15,7 @@ import time
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,13 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from backfill.chunk_file import encode, key_of
+from backfill.chunks import Chunk, FinishedChunk
 from configuration import RULES_KEY, WATCHLIST_KEY
 from deployment.deployer import Deployment
 from deployment.stacks import Outputs
 from lane_state import LaneState, pack
-from quotes import lane_of, partition_key
+from quotes import lane_of, partition_key, to_iso
 from replica import consumer
 from replica.emulator import REGION, Emulator
 from replica.event_source.aws import connect
@@ -35,6 +38,9 @@ from replica.producer_process import ProducerProcess
 from replica.producer_process import environment as producer_environment
 from tests.fakes.fault_proxy import FaultProxy, Request
 from tests.fakes.query_ports import NOW, event_of
+from tests.fakes.yahoo.instruments import find
+from tests.fakes.yahoo.local_yahoo import running
+from tests.fakes.yahoo.sessions import local_day, session_before
 from tests.support.grants import ACCOUNT, Call, Grant, calls_of, grants_of
 from tests.support.handler_process import Batch, HandlerProcess, event_record
 from tests.support.query_states import make_symbol
@@ -42,6 +48,7 @@ from tests.support.whole_deployment import QUIET, templates_for_ministack, whole
 from watchlist import written
 
 TIMEOUT_SECONDS = 60.0
+TASK_SECONDS = 180.0
 PREFIX = "least"
 
 BY_LAMBDA = "Lambda needs it to create a mapping and to start its poller. The replica's poller does not."
@@ -312,11 +319,37 @@ def test_the_query_function(strict: Emulator, outputs: Outputs) -> None:
     assert_least(principal, explained("query", {"LogGroup": log_group}))
 
 
-def container_of(strict: Emulator, task: str) -> dict[str, Any]:
-    """The only container of a task definition."""
+def run_task(
+    strict: Emulator, task: str, environment: dict[str, str], folder: Path
+) -> subprocess.CompletedProcess[str]:
+    """Run the command of a task here, with the variables of its container and another `/tmp`."""
     definition = strict.client("ecs").describe_task_definition(taskDefinition=task)["taskDefinition"]
-    (found,) = definition["containerDefinitions"]
-    return dict(found)
+    (container,) = definition["containerDefinitions"]
+    (script,) = container["command"]
+    variables = {entry["name"]: entry["value"] for entry in container["environment"]}
+    script = script.replace("/tmp", str(folder)).replace("exec python", f"exec {sys.executable}")
+    return subprocess.run(
+        [*container["entryPoint"], script],
+        env={**variables, "TMPDIR": str(folder), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TASK_SECONDS,
+    )
+
+
+def declare_last_session(strict: Emulator, outputs: Outputs) -> tuple[datetime, datetime]:
+    """Write the calendar of AAPL with only its last session that is over. Returns the begin and the end of that."""
+    instrument = find("AAPL")
+    assert instrument is not None
+    session = session_before(instrument.market, local_day(instrument.market, time.time()))
+    opens, closes = (datetime.fromtimestamp(each, UTC) for each in (session.start, session.end))
+    day = f"{opens:%Y-%m-%d}"
+    year = {"sessions": json.dumps([[day, to_iso(opens), to_iso(closes)]]), "known_from": day, "known_to": day}
+    for row in ({"id": "symbols", "name": "AAPL", "calendar": "XNYS"}, {"id": "XNYS", "name": day[:4], **year}):
+        item = {name: {"S": value} for name, value in (row | {"timezone": "America/New_York"}).items()}
+        strict.client("dynamodb").put_item(TableName=outputs["CalendarsTable"], Item=item)
+    return opens, closes
 
 
 def test_the_task_that_compacts_the_archive(strict: Emulator, outputs: Outputs, tmp_path: Path) -> None:
@@ -326,23 +359,37 @@ def test_the_task_that_compacts_the_archive(strict: Emulator, outputs: Outputs, 
         assert function.invoke(Batch("COMPACTED").event) == []
     finally:
         function.kill()
-    command = [sys.executable, "-m", "operations", *container_of(strict, outputs["CompactTaskArn"])["command"]]
+    opens, closes = declare_last_session(strict, outputs)
+    chunk = FinishedChunk(
+        chunk=Chunk("MSFT", "1m", opens, closes), fetched_at=closes, complete_to=closes, source="yahoo"
+    )
+    strict.client("s3").put_object(Bucket=outputs["ArchiveBucket"], Key=key_of(chunk.chunk), Body=encode(chunk))
     with recorded(strict, principal) as proxy:
-        environment = principal.environment(strict, proxy) | {"TMPDIR": str(tmp_path)}
-        for added in (True, False):
-            done = subprocess.run(
-                command, env=environment, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS
-            )
-            assert done.returncode == 0, done.stderr
-            line = json.loads(done.stdout.splitlines()[-1])
-            assert (line["event"], line["status"]) == ("compaction", "done")
-            assert bool(line["quotes_added"]) == added
+        done = run_task(strict, outputs["CompactTaskArn"], principal.environment(strict, proxy), tmp_path)
+    assert done.returncode == 0, done.stderr
+    line = json.loads(done.stdout.splitlines()[-1])
+    assert (line["event"], line["status"]) == ("compaction", "done")
+    assert line["quotes_added"] > 0
     place = {"compacted/*": f"{outputs['ArchiveBucketArn']}/compacted/*"}
     assert_least(principal, explained("compact", place))
 
 
 def test_the_task_that_fills_gaps(strict: Emulator, outputs: Outputs, tmp_path: Path) -> None:
-    pass
+    principal = Principal(strict, "backfill", role_documents(strict, "history", "BackfillRole"))
+    _, closes = declare_last_session(strict, outputs)
+    lane = partition_key(lane_of("AAPL", 4), 4)
+    state = LaneState(clock=closes, complete_to=closes, symbols={"AAPL": make_symbol(event_time=closes)})
+    item = {"lane": {"S": lane}, "state": {"B": pack(state)}, "last_sequence": {"S": str(state.position)}}
+    strict.client("dynamodb").put_item(TableName=outputs["StateTable"], Item=item)
+    with recorded(strict, principal) as proxy, running(tmp_path / "yahoo") as yahoo:
+        environment = principal.environment(strict, proxy) | dict(yahoo.environment) | {"NO_PROXY": "127.0.0.1"}
+        done = run_task(strict, outputs["BackfillTaskArn"], environment | {"SOURCE": "yahoo"}, tmp_path)
+        assert done.returncode == 0, done.stderr
+        line = json.loads(done.stdout.splitlines()[-1])
+        assert (line["event"], line["status"]) == ("backfill", "done")
+        assert line["written"] > 300
+        assert line["lanes"] == 1
+    assert_least(principal, explained("backfill", {}))
 
 
 def test_only_in_fast_mode_the_mapping_may_read_through_the_consumer(

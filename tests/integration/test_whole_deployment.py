@@ -139,15 +139,15 @@ def test_the_schedules_of_the_history_start_tasks_that_get_the_outputs_of_the_ot
         (container,) = ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]["containerDefinitions"]
         assert container["image"] == IMAGE
         environment = {entry["name"]: entry["value"] for entry in container["environment"]}
-        found[arn] = (container["name"], container["command"], environment)
-    name, command, _ = found[outputs["CompactTaskArn"]]
-    assert (name, command[:3]) == ("compact", ["compact", "--archive", f"s3://{outputs['ArchiveBucket']}"])
-    assert outputs["Database"] in command
-    name, _, environment = found[outputs["BackfillTaskArn"]]
-    assert name == "backfill"
+        found[arn] = (container["name"], environment)
+    name, environment = found[outputs["CompactTaskArn"]]
+    assert (name, environment["DATABASE"]) == ("compact", outputs["Database"])
+    names = ("ArchiveBucket", "BarsTable", "CalendarsTable")
+    assert environment["OUTPUTS"].splitlines() == [f"{each}={outputs[each]}" for each in names]
+    name, environment = found[outputs["BackfillTaskArn"]]
+    assert (name, environment["SOURCE"]) == ("backfill", "synthetic")
     names = ("ArchiveBucket", "BarsTable", "StateTable", "CalendarsTable")
-    assert environment["OUTPUTS"].splitlines() == [f"{name}={outputs[name]}" for name in names]
-    assert environment["SOURCE"] == "synthetic"
+    assert environment["OUTPUTS"].splitlines() == [f"{each}={outputs[each]}" for each in names]
 
 
 def test_views_that_compaction_has_written_are_left_alone(

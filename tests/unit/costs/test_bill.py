@@ -20,7 +20,8 @@ from costs.usage import items, per_million
 from quotes import MAX_SYMBOLS_PER_LANE
 
 PRICES = prices.read()
-HIGH_RATE = Plan(hours="always", tables="provisioned")
+HIGH_RATE = Plan(hours="always", tables="provisioned", history=False)
+"""The targets are for quotes alone."""
 
 
 def setup(symbols: int, **changes: object) -> Setup:
@@ -97,7 +98,8 @@ class TestTargets:
 class TestBill:
     def test_the_lines_add_up_to_the_total(self) -> None:
         priced = bill(setup(100), Plan(hours="always"), PRICES)
-        assert priced.usd == pytest.approx(total(priced.lines, "fixed") + total(priced.lines, "quotes"))
+        parts = (total(priced.lines, kind) for kind in ("fixed", "quotes", "history"))
+        assert priced.usd == pytest.approx(sum(parts))
         for line in priced.lines:
             price = next(price for price in PRICES.prices.values() if price.unit == line.unit)
             assert line.usd == pytest.approx(line.quantity * price.usd)
@@ -145,7 +147,7 @@ class TestBill:
         assert bill(setup(10_000, window_seconds=5), HIGH_RATE, PRICES).parallelization > 1
 
     def test_a_query_reads_every_object_of_its_days(self) -> None:
-        plan = Plan(hours="always", archive_days=1000, recent_queries=2, archive_queries=3)
+        plan = Plan(hours="always", archive_days=1000, recent_queries=2, archive_queries=3, history=False)
         small = setup(24, interval_seconds=10)
         priced = {line.name: line.quantity for line in bill(small, plan, PRICES).lines}
         a_day = usage_of_month(small, "always").archive_puts / (365 / 12)
@@ -154,6 +156,28 @@ class TestBill:
         assert priced["Queries: listings of S3"] == pytest.approx(24 * days)
         without = bill(small, Plan(hours="always"), PRICES)
         assert sum(line.usd for line in without.lines if line.name.startswith("Queries")) == 0
+
+    def test_with_a_history_queries_of_the_whole_archive_cost_a_tenth_of_the_requests(self) -> None:
+        plan = Plan(hours="market", recent_queries=10, archive_queries=10)
+        with_history, without = (
+            bill(setup(100), msgspec.structs.replace(plan, history=kept), PRICES) for kept in (True, False)
+        )
+
+        def of_queries(priced: Bill) -> float:
+            return sum(line.usd for line in priced.lines if line.name.startswith("Queries"))
+
+        assert of_queries(with_history) < of_queries(without) / 10
+        assert with_history.usd < without.usd
+        assert total(without.lines, "history") == 0
+
+    def test_a_history_of_more_quotes_needs_more_time_and_more_storage(self) -> None:
+        few, many = (
+            {line.name: line.quantity for line in bill(setup(symbols), Plan(hours="always"), PRICES).lines}
+            for symbols in (100, 200)
+        )
+        for name in ("Tasks: CPU", "Compaction: storage of tables", "Backfill: reads of bars"):
+            assert many[name] > 1.5 * few[name]
+        assert many["Tasks: alarms"] == few["Tasks: alarms"]
 
     def test_a_key_costs_its_first_two_rotations_too(self) -> None:
         priced = {line.name: line for line in bill(setup(24), Plan(hours="always"), PRICES).lines}
