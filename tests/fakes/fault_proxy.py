@@ -12,6 +12,10 @@ import msgspec
 from tests.fakes.fake_server import FakeServer, QuietHandler
 
 
+OF_THE_CONNECTION = {"content-length", "expect", "transfer-encoding"}
+"""The headers of a request that are not passed on as they are."""
+
+
 class Request(msgspec.Struct, frozen=True):
     """A request, before it is answered."""
 
@@ -45,8 +49,13 @@ class FaultProxy(FakeServer):
             protocol_version = "HTTP/1.1"
             wbufsize = -1  # head and body in one packet; as two packets they would wait 40 ms for an acknowledgement
 
+            def handle_expect_100(self) -> bool:
+                expected = super().handle_expect_100()
+                self.wfile.flush()  # the client sends the body only then
+                return expected
+
             def _pass_on(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                body = self._body()
                 request = Request(self.command, self.path, self.headers.get("X-Amz-Target") or "", body)
                 fault = proxy.fault(request)
                 if isinstance(fault, Answer):
@@ -62,7 +71,7 @@ class FaultProxy(FakeServer):
                         proxy._upstream.hostname, proxy._upstream.port, timeout=60, context=tls
                     )
                 )
-                headers = {name: value for name, value in self.headers.items() if name.lower() != "content-length"}
+                headers = {name: value for name, value in self.headers.items() if name.lower() not in OF_THE_CONNECTION}
                 connection.request(self.command, self.path, body, headers | {"Content-Length": str(len(body))})
                 response = connection.getresponse()
                 content = response.read()
@@ -71,17 +80,32 @@ class FaultProxy(FakeServer):
                     for k, v in response.getheaders()
                     if k.lower() not in ("content-length", "transfer-encoding", "connection", "date", "server")
                 ]
-                self._answer(response.status, kept, content)
+                of_head = response.headers.get("Content-Length") if self.command == "HEAD" else None
+                self._answer(response.status, kept, content, of_head)
                 connection.close()
+
+            def _body(self) -> bytes:
+                if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+                    return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                chunks = []
+                while size := int(self.rfile.readline().partition(b";")[0], 16):
+                    chunks.append(self.rfile.read(size))
+                    self.rfile.readline()
+                while self.rfile.readline().strip():
+                    pass  # the trailers, which say nothing that an emulator needs
+                return b"".join(chunks)
 
             do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _pass_on  # noqa: N815  (http.server's names)
 
-            def _answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+            def _answer(
+                self, status: int, headers: list[tuple[str, str]], body: bytes, size: str | None = None
+            ) -> None:
+                """Answer with a body, or with the size of one that is not sent."""
                 try:
                     self.send_response(status)
                     for name, value in headers:
                         self.send_header(name, value)
-                    self.send_header("Content-Length", str(len(body)))
+                    self.send_header("Content-Length", size or str(len(body)))
                     self.end_headers()
                     self.wfile.write(body)
                 except ConnectionError:

@@ -108,7 +108,7 @@ def test_each_alarm_watches_a_metric_that_a_filter_makes() -> None:
 
 
 def test_raw_records_are_deleted_only_by_a_stage_that_asks_for_it() -> None:
-    assert default("history", "ExpireRawAfterDays") == 0
+    assert default("history", "ExpireRawAfterDays") == "0"
     (conditional,) = [one for one in properties("history", "CompactRole")["Policies"] if "Fn::If" in one]
     (policy,) = branches([conditional])
     assert conditional["Fn::If"][0] == "Expiring"

@@ -74,9 +74,9 @@ GRANTS = {
     ("history", "BackfillRole"): [
         ("dynamodb:GetItem", "StateTableArn"),
         ("dynamodb:PutItem", "BarsTableArn"),
-        ("dynamodb:PutItem", "StateTableArn"),
         ("dynamodb:Query", "BarsTableArn"),
         ("dynamodb:Query", "CalendarsTableArn"),
+        ("dynamodb:UpdateItem", "StateTableArn"),
         ("s3:GetObject", "${ArchiveBucketArn}/backfill/*"),
         ("s3:ListBucket", "ArchiveBucketArn"),
         ("s3:PutObject", "${ArchiveBucketArn}/backfill/*"),

@@ -58,6 +58,8 @@ UNUSED_HERE: dict[str, dict[tuple[str, str], str]] = {
         ("kinesis:DescribeStreamSummary", "StreamArn"): BY_LAMBDA,
         ("s3:ListBucket", "ArchiveBucketArn"): DESTINATION_OF_LAMBDA,
     },
+    "compact": {("s3:DeleteObject", "compacted/*"): "Files are deleted when no version of the last days needs them."},
+    "backfill": {},
     "query": {
         ("logs:CreateLogStream", "LogGroup"): LOG_OF_LAMBDA,
         ("logs:PutLogEvents", "LogGroup"): LOG_OF_LAMBDA,
@@ -213,9 +215,8 @@ def test_the_producer(strict: Emulator, outputs: Outputs, tmp_path: Path) -> Non
     assert_least(principal, explained("producer", {}))
 
 
-def test_the_processor_and_its_mapping(strict: Emulator, outputs: Outputs, tmp_path: Path) -> None:
-    documents = role_documents(strict, "processor", "Role")
-    principal = Principal(strict, "processor", documents, EMULATOR_ACTIONS)
+def of_the_function(outputs: Outputs) -> dict[str, str]:
+    """The variables of the stream function, as its template sets them."""
     variables = {
         "QUOTES_TABLE": "QuotesTable",
         "BARS_TABLE": "BarsTable",
@@ -225,11 +226,14 @@ def test_the_processor_and_its_mapping(strict: Emulator, outputs: Outputs, tmp_p
         "ALERTS_TOPIC_ARN": "AlertsTopicArn",
         "QUARANTINE_QUEUE_URL": "QuarantineQueueUrl",
     }
+    return {variable: outputs[name] for variable, name in variables.items()} | {"RULES_KEY": RULES_KEY}
+
+
+def test_the_processor_and_its_mapping(strict: Emulator, outputs: Outputs, tmp_path: Path) -> None:
+    documents = role_documents(strict, "processor", "Role")
+    principal = Principal(strict, "processor", documents, EMULATOR_ACTIONS)
     with recorded(strict, principal) as proxy:
-        environment = principal.environment(strict, proxy) | {
-            variable: outputs[name] for variable, name in variables.items()
-        }
-        environment["RULES_KEY"] = RULES_KEY
+        environment = principal.environment(strict, proxy) | of_the_function(outputs)
         for rules in (b"[[rule]]\nkind = 'price_move'\n", b"no rules"):  # it looks for the earlier version
             strict.client("s3").put_object(Bucket=outputs["ArchiveBucket"], Key=RULES_KEY, Body=rules)
         function = HandlerProcess(environment)
@@ -306,6 +310,39 @@ def test_the_query_function(strict: Emulator, outputs: Outputs) -> None:
     assert dict(zip(QUERIES, answers, strict=True)) == dict.fromkeys(QUERIES, 200)
     log_group = next(grant.resource for grant in principal.grants if grant.action == "logs:PutLogEvents")
     assert_least(principal, explained("query", {"LogGroup": log_group}))
+
+
+def container_of(strict: Emulator, task: str) -> dict[str, Any]:
+    """The only container of a task definition."""
+    definition = strict.client("ecs").describe_task_definition(taskDefinition=task)["taskDefinition"]
+    (found,) = definition["containerDefinitions"]
+    return dict(found)
+
+
+def test_the_task_that_compacts_the_archive(strict: Emulator, outputs: Outputs, tmp_path: Path) -> None:
+    principal = Principal(strict, "compact", role_documents(strict, "history", "CompactRole"), EMULATOR_ACTIONS)
+    function = HandlerProcess(strict.environment(os.environ) | of_the_function(outputs))
+    try:
+        assert function.invoke(Batch("COMPACTED").event) == []
+    finally:
+        function.kill()
+    command = [sys.executable, "-m", "operations", *container_of(strict, outputs["CompactTaskArn"])["command"]]
+    with recorded(strict, principal) as proxy:
+        environment = principal.environment(strict, proxy) | {"TMPDIR": str(tmp_path)}
+        for added in (True, False):
+            done = subprocess.run(
+                command, env=environment, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS
+            )
+            assert done.returncode == 0, done.stderr
+            line = json.loads(done.stdout.splitlines()[-1])
+            assert (line["event"], line["status"]) == ("compaction", "done")
+            assert bool(line["quotes_added"]) == added
+    place = {"compacted/*": f"{outputs['ArchiveBucketArn']}/compacted/*"}
+    assert_least(principal, explained("compact", place))
+
+
+def test_the_task_that_fills_gaps(strict: Emulator, outputs: Outputs, tmp_path: Path) -> None:
+    pass
 
 
 def test_only_in_fast_mode_the_mapping_may_read_through_the_consumer(

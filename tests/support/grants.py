@@ -35,7 +35,13 @@ _QUERY_SERVICES = {
 """The versions of the APIs whose requests are forms."""
 # AWS allows these batch operations under the name of the single operation.
 _ACTIONS = {"sqs:SendMessageBatch": "sqs:SendMessage", "sns:PublishBatch": "sns:Publish"}
-_S3 = {"PUT": "s3:PutObject", "GET": "s3:GetObject", "HEAD": "s3:GetObject", "DELETE": "s3:DeleteObject"}
+_S3 = {
+    "PUT": "s3:PutObject",
+    "POST": "s3:PutObject",  # the begin and the end of an upload in parts
+    "GET": "s3:GetObject",
+    "HEAD": "s3:GetObject",
+    "DELETE": "s3:DeleteObject",
+}
 
 
 class Call(msgspec.Struct, frozen=True, order=True):
