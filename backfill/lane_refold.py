@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 import indicators
 from indicators import Indicators
-from lane_state import LaneState, Split, SymbolState
+from lane_state import Bar, LaneState, Split, SymbolState
 from processor_lambda.checkpoints import restored
 from processor_lambda.errors import CommitConflict
 from processor_lambda.ports import Stored
@@ -31,6 +31,9 @@ from quotes import lane_of, partition_key
 ATTEMPTS = 20
 """How often a lane is read and committed before giving up. An attempt takes about a tenth of a second, and the function
 commits a busy lane some times a second."""
+PATIENT_ATTEMPTS = 10
+"""In the first attempts, it waits until the decided bars of the symbol are stored, which takes some hundredths of a
+second. Their rows have the indicators from before. A function that has stopped stores them with its next batch."""
 BARS = 1_000
 """How many stored bars the indicators are computed from. Older bars weigh less than 1e-14 in the slowest indicator."""
 
@@ -72,11 +75,11 @@ def refold(states: LaneStates, symbol: str, bars: StoredBars, splits: Sequence[S
     the state has changed. It stays as it is if it has these indicators already, or if there are no stored bars, or if
     it does not know the symbol, which then starts from its stored bars. Raises `LaneIsBusy`.
 
-    A bar that the function has committed before, and stores only afterwards, has the earlier indicators in its row. So
-    correct the rows after this.
+    Afterwards, every row with earlier indicators is stored and can be corrected, unless the function has stopped before
+    it stored the bars of a commit.
     """
     lane = partition_key(lane_of(symbol, lanes), lanes)
-    for _ in range(ATTEMPTS):
+    for attempt in range(ATTEMPTS):
         stored = states.read(lane)
         state = restored(stored.state, stored.checkpoint)
         if state is None:
@@ -84,25 +87,34 @@ def refold(states: LaneStates, symbol: str, bars: StoredBars, splits: Sequence[S
         known = state.symbols.get(symbol)
         if known is None:
             return False
-        after = _indicators_of(symbol, state, stored.published, bars, splits)
+        unpublished = _unpublished(stored, symbol)
+        if unpublished and attempt < PATIENT_ATTEMPTS:
+            continue
+        after = _indicators_of(symbol, state, unpublished, bars, splits)
         if after in (Indicators(), unpacked(state.indicators.get(symbol, b""))):
             return False
         try:
-            states.commit(lane, edited(state, symbol, after), state)
+            states.commit(lane, _edited(state, symbol, after), state)
         except CommitConflict:
             continue
         return True
     raise LaneIsBusy(lane, symbol)
 
 
-def edited(state: LaneState, symbol: str, after: Indicators) -> LaneState:
+def _edited(state: LaneState, symbol: str, after: Indicators) -> LaneState:
     """A state with other indicators of a symbol. The log does not lead to them, so the item holds them all."""
     packed = state.indicators | {symbol: indicators.pack(after)}
     return replace(state, indicators=packed, log=None, edits=state.edits + 1)
 
 
+def _unpublished(stored: Stored, symbol: str) -> list[Bar]:
+    """The bars of a symbol that the function has decided and may not have stored yet."""
+    bars = [publication.bar for publication in stored.state.pending if publication.number > stored.published]
+    return [bar for bar in bars if bar is not None and bar.symbol == symbol]
+
+
 def _indicators_of(
-    symbol: str, state: LaneState, published: int, bars: StoredBars, splits: Sequence[Split]
+    symbol: str, state: LaneState, unpublished: Sequence[Bar], bars: StoredBars, splits: Sequence[Split]
 ) -> Indicators:
     """The indicators after all closed minutes of a symbol: the stored ones, and those that are still to be published.
 
@@ -110,10 +122,9 @@ def _indicators_of(
     """
     known = state.symbols[symbol]
     rows = {row["key"]: row for row in bars.before(symbol, _end_of_closed_minutes(known, state), BARS)}
-    for publication in state.pending:
-        if publication.number > published and publication.bar is not None and publication.bar.symbol == symbol:
-            row = bar_row(publication.bar, ttl_days=0)
-            rows[row["key"]] = row
+    for bar in unpublished:
+        row = bar_row(bar, ttl_days=0)
+        rows[row["key"]] = row
     in_order = [rows[key] for key in sorted(rows, key=str)][-BARS:]
     return warmed_up(in_order, _in_force(known.split, splits, known.event_time))
 

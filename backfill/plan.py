@@ -20,6 +20,8 @@ SETTLED_AFTER = timedelta(hours=1)
 """How long ago a day must have ended. Until then, its last quotes may still be on their way."""
 MARGIN = timedelta(hours=1)
 """How much earlier than the source forgets a bar it is asked for, since a run takes a while."""
+LOOK_BACK = timedelta(days=14)
+"""How far before its first chunk the splits of a symbol are looked for: its indicators start from earlier bars."""
 LONGEST_WINDOW = timedelta(weeks=520)
 """The window of bars that any request may ask for."""
 _WEEK = timedelta(weeks=1)
@@ -119,6 +121,11 @@ def chunks_of(known: Known, days: Iterable[ExchangeDay], resolution: str, limit:
     if resolution == ONE_DAY.name and chunks:  # one request tells all, and the splits up to now as well
         return [daily_chunk(known.symbol, known.zone, chunks[0].start, now)]
     return chunks
+
+
+def chunk_of_splits(symbol: str, zone: ZoneInfo, first: Chunk, now: datetime) -> Chunk:
+    """The chunk of days that shows all splits that matter to a symbol's chunks, of which this is the first."""
+    return daily_chunk(symbol, zone, midnight(first.start.astimezone(zone).date() - LOOK_BACK, zone), now)
 
 
 def daily_chunk(symbol: str, zone: ZoneInfo, start: datetime, now: datetime) -> Chunk:

@@ -13,7 +13,17 @@ from backfill.chunk_file import decode_chunk, key_of
 from backfill.chunks import Chunk, FinishedChunk
 from backfill.days import ExchangeDay, days_of, with_weekdays
 from backfill.errors import Unreadable
-from backfill.plan import DayRange, Known, Limit, daily_chunk, forgotten_first, last_open, missing_days, plan_symbol
+from backfill.plan import (
+    LOOK_BACK,
+    DayRange,
+    Known,
+    Limit,
+    chunk_of_splits,
+    forgotten_first,
+    last_open,
+    missing_days,
+    plan_symbol,
+)
 from backfill.ports import Bars, Chunks
 from backfill.rows import asked_spans, refold_key, refold_since
 from bars.keys import ONE_MINUTE, asked_keys, bar_keys, start_of
@@ -118,7 +128,7 @@ class Planner:
         planned = plan_symbol(known, wish.resolution, wish.limit, wish.days, now)
         daily, is_daily_archived = None, False
         if planned.chunks and wish.resolution != ONE_DAY.name:
-            daily = daily_chunk(symbol, calendar.zone, planned.chunks[0].start, now)
+            daily = chunk_of_splits(symbol, calendar.zone, planned.chunks[0], now)
             fresh = self._fresh_daily(daily, last_open(known.sessions, now), now)
             daily, is_daily_archived = (daily, False) if fresh is None else (fresh, True)
         return Planned(
@@ -135,7 +145,7 @@ class Planner:
 
     def _known(self, symbol: str, calendar: SymbolCalendar, wish: Wish, now: datetime) -> Known:
         start, end = wish.days.span(calendar.zone)
-        sessions = self._sessions_of(calendar, start, max(end, now))
+        sessions = self._sessions_of(calendar, start - LOOK_BACK, max(end, now))
         # A session of the first day may begin on the evening before it.
         stored = self._bars.provenances(symbol, *bar_keys(wish.resolution, start - _DAY, end + _DAY))
         starts = [

@@ -58,6 +58,8 @@ class Runner:
     ) -> None:
         self._bars, self._chunks, self._charts, self._live = bars, chunks, charts, live
         self._now, self._ttl_days = now, ttl_days
+        self._changed_from: dict[str, datetime] = {}
+        """The first minute that this run has written, by symbol."""
 
     def fill(self, plan: Plan, summary: Summary, on_progress: Progress = _ignored) -> None:
         """Store what the archive has, then ask for the chunks. The first refusal of the source ends it.
@@ -72,9 +74,9 @@ class Runner:
             summary.from_archive += 1
         breaker = Breaker()
         splits: dict[str, tuple[Action, ...]] = {}
-        unknown: set[str] = set()
+        skipped: set[str] = set()
         for chunk in plan.chunks:
-            if chunk.symbol in unknown:
+            if chunk.symbol in skipped:
                 continue
             try:
                 if chunk.resolution != ONE_DAY.name and chunk.symbol not in splits:
@@ -83,10 +85,13 @@ class Runner:
                 summary.chunks += 1
                 on_progress(1)
             except UnknownSymbol as error:
-                unknown.add(chunk.symbol)
+                skipped.add(chunk.symbol)
                 summary.problems.append(f"{chunk.symbol}: Yahoo does not know it: {error}")
             except SourceError as error:
-                summary.failures.append(f"{chunk.symbol} from {chunk.start:%Y-%m-%d}: {error}")
+                day = chunk.start.astimezone(plan.symbols[chunk.symbol].calendar.zone)
+                summary.failures.append(f"{chunk.symbol} from {day:%Y-%m-%d}: {error}")
+                if chunk.resolution != ONE_DAY.name and chunk.symbol not in splits:
+                    skipped.add(chunk.symbol)  # without its splits, none of its prices is known
                 breaker = breaker.after(_outcome(error), self._now(), 0.0)
                 if breaker.permits(self._now()) != "all":
                     summary.failures.append(f"stopped: {_refusal(error)}; {GO_ON}")
@@ -99,9 +104,10 @@ class Runner:
         if plan.wish.resolution != ONE_MINUTE:
             return
         for symbol in plan.symbols:
-            since = refold_since(self._bars.between(symbol, refold_key(), refold_key()))
-            if since is not None:
-                self._refold(symbol, since, summary)
+            # Another run beside this one may have cleared the note.
+            since = [each for each in (self._noted(symbol), self._changed_from.get(symbol)) if each is not None]
+            if since:
+                self._refold(symbol, min(since), summary)
             on_progress(1)
 
     def _splits(self, symbol: str, plan: Plan, summary: Summary, on_progress: Progress) -> tuple[Action, ...]:
@@ -179,9 +185,15 @@ class Runner:
 
     def _mark(self, symbol: str, minute: datetime) -> None:
         """Note from which minute on the indicators of a symbol must be computed again."""
-        noted = refold_since(self._bars.between(symbol, refold_key(), refold_key()))
+        own = self._changed_from.get(symbol)
+        self._changed_from[symbol] = minute if own is None else min(own, minute)
+        noted = self._noted(symbol)
         if noted is None or minute < noted:
             self._bars.put([refold_row(symbol, minute)])
+
+    def _noted(self, symbol: str) -> datetime | None:
+        """From which minute on, as this run, an earlier one or one beside it has noted."""
+        return refold_since(self._bars.between(symbol, refold_key(), refold_key()))
 
     def _refold(self, symbol: str, since: datetime, summary: Summary) -> None:
         """The live state comes first: what the stream stores after it has the new indicators already."""
@@ -211,12 +223,12 @@ class Runner:
 
 
 def _is_wanted(row: Row, stored: Row | None, *, over_stream: bool) -> bool:
-    """Whether to write a row. A stored bar of an earlier backfill is replaced if the source corrects it."""
+    """Whether to write a row. A stored bar of a backfill is replaced if the source has corrected it since."""
     if stored is None:
         return True
     provenance = provenance_of(stored)
     if provenance == BACKFILL:
-        return not is_same_bar(row, stored)
+        return not is_same_bar(row, stored) and str(row["ingest_time"]) > str(stored.get("ingest_time", ""))
     return over_stream and provenance == STREAM
 
 

@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from bars.provenance import STREAM, least
+
 MINUTE = timedelta(minutes=1)
 _DAY_MINUTES = 1_440
 
@@ -32,10 +34,9 @@ class Resolution(NamedTuple):
 
 
 ONE_MINUTE = Resolution("1m", 1)
+ONE_HOUR = Resolution("1h", 60)
 ONE_DAY = Resolution("1d", _DAY_MINUTES)
-RESOLUTIONS = {
-    each.name: each for each in (ONE_MINUTE, Resolution("5m", 5), Resolution("15m", 15), Resolution("1h", 60), ONE_DAY)
-}
+RESOLUTIONS = {each.name: each for each in (ONE_MINUTE, Resolution("5m", 5), Resolution("15m", 15), ONE_HOUR, ONE_DAY)}
 """All resolutions, by name."""
 
 
@@ -51,7 +52,9 @@ class Bar(msgspec.Struct, frozen=True, gc=False):
     volume: int | None
     """None if no minute has a volume."""
     quotes: int
-    """How many quotes it was made from."""
+    """How many quotes it was made from. None of a backfilled bar."""
+    provenance: str = STREAM
+    """That of the bar it was made of which counts least."""
 
 
 class Span(NamedTuple):
@@ -88,11 +91,14 @@ def merged(bars: Iterable[Bar], start: datetime | None = None) -> Bar:
     """One bar of some, which are in order of time. It begins with the first of them, unless another start is named."""
     first, *others = bars
     high, low, close, volume, quotes = first.high, first.low, first.close, first.volume, first.quotes
+    provenance = first.provenance
     for bar in others:
         high, low, close, quotes = max(high, bar.high), min(low, bar.low), bar.close, quotes + bar.quotes
         if bar.volume is not None:
             volume = bar.volume + (volume or 0)
-    return Bar(start or first.start, first.open, high, low, close, volume, quotes)
+        if bar.provenance != provenance:
+            provenance = least(provenance, bar.provenance)
+    return Bar(start or first.start, first.open, high, low, close, volume, quotes, provenance)
 
 
 def aggregated(bars: Iterable[Bar], resolution: Resolution, zone: ZoneInfo) -> Iterator[Bar]:

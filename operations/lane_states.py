@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from lane_state import LaneState, pack, unpack, unpack_checkpoint
 from operations.aws import translated_errors
+from operations.errors import Unreadable
 from processor_lambda.adapters.dynamodb import CHECKPOINT_SUFFIX, MARK_SUFFIX
 from processor_lambda.errors import CommitConflict
 from processor_lambda.ports import Stored
@@ -21,13 +22,16 @@ class DynamoLaneStates:
         self._client, self._name = client, name
 
     def read(self, lane: str) -> Stored:
-        """See `lane_refold.LaneStates`."""
+        """See `lane_refold.LaneStates`. Raises `Unreadable` if a newer release wrote the lane."""
         state, mark, checkpoint = (self._item(lane + suffix) for suffix in ("", MARK_SUFFIX, CHECKPOINT_SUFFIX))
-        return Stored(
-            unpack(state["state"]["B"]) if "state" in state else LaneState(),
-            int(mark["published"]["N"]) if "published" in mark else 0,
-            unpack_checkpoint(checkpoint["indicators"]["B"]) if "indicators" in checkpoint else None,
-        )
+        try:
+            return Stored(
+                unpack(state["state"]["B"]) if "state" in state else LaneState(),
+                int(mark["published"]["N"]) if "published" in mark else 0,
+                unpack_checkpoint(checkpoint["indicators"]["B"]) if "indicators" in checkpoint else None,
+            )
+        except ValueError as error:
+            raise Unreadable(f"table {self._name}, {lane}: {error}") from error
 
     def commit(self, lane: str, state: LaneState, read: LaneState) -> None:
         """See `lane_refold.LaneStates`."""

@@ -1,18 +1,31 @@
-"""Pages of bars of any resolution, made of the minutes of a symbol."""
+"""Pages of bars of any resolution, made of the minutes of a symbol, and of stored coarser bars where there are none."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from bars.keys import KeyRange, bar_keys
-from bars.resolutions import MINUTE, ONE_MINUTE, Bar, Resolution, Span, first_start, merged, span_of
+from bars.keys import STORED_RESOLUTIONS, KeyRange, bar_keys
+from bars.layers import Piece, filled
+from bars.resolutions import (
+    MINUTE,
+    ONE_HOUR,
+    ONE_MINUTE,
+    RESOLUTIONS,
+    Bar,
+    Resolution,
+    Span,
+    first_start,
+    merged,
+    span_of,
+)
 from indicators import Indicators
-from query_api.minutes import Minutes, bar_of, start_of
+from query_api.minutes import Minutes
 from query_api.parameters import Range
 from query_api.ports import Item
+from query_api.stored_bars import bar_of, start_of
 
 WARM_UP_BARS = 200
 """Indicators of coarser bars begin this many bars before the first bar of a page.
@@ -26,14 +39,14 @@ class Group(NamedTuple):
     """What one bar is made of."""
 
     span: Span
-    row: Item
-    """The row of its first minute that was read, which is all of a bar of a minute."""
+    row: Item | None
+    """The row of a minute. None for a coarser bar."""
     bars: list[Bar]
-    """The minutes of a coarser bar, in order of time. They take a tenth of the memory of their rows."""
+    """The bars that a coarser bar is made of, in order of time. They take a tenth of the memory of their rows."""
 
     def bar(self) -> Bar:
         """The bar."""
-        return merged(self.bars, self.span.start) if self.bars else bar_of(self.row)
+        return merged(self.bars, self.span.start) if self.row is None else bar_of(self.row)
 
 
 class BarPage(NamedTuple):
@@ -49,19 +62,19 @@ class BarReader:
 
     def __init__(self, minutes: Minutes, resolution: Resolution, zone: ZoneInfo) -> None:
         self._minutes, self.resolution, self._zone = minutes, resolution, zone
+        stored = [each for each in map(RESOLUTIONS.__getitem__, STORED_RESOLUTIONS) if each is not ONE_MINUTE]
+        self._coarser = {each: minutes.coarser() for each in stored if each.minutes <= resolution.minutes}
 
     def page(self, times: Range, limit: int, *, newest_first: bool) -> BarPage:
         """Up to `limit` bars that begin in a range. Each is made of all its minutes, also of those past the range."""
-        keys = self._keys(times)
-        expected = (limit + 1) * self.resolution.minutes
         groups: list[Group] = []
-        for group in self._groups(keys, newest_first=newest_first, expected=expected):
+        for group in self._groups(_bounded(times), limit, newest_first=newest_first):
             if len(groups) == limit:
                 return BarPage(groups, has_more=True)
             groups.append(group)
-        if self._minutes.is_cut and len(groups) > 1:
+        if self._is_cut and len(groups) > 1:
             del groups[-1]  # some of its minutes may be missing
-        return BarPage(groups, has_more=self._minutes.is_cut)
+        return BarPage(groups, has_more=self._is_cut)
 
     def is_open(self, group: Group) -> bool:
         """Whether minutes of a bar may still change or come."""
@@ -78,6 +91,8 @@ class BarReader:
         symbol = self._minutes.state
         split = None if symbol is None else symbol.split
         self._minutes.allow_again()  # or a long page would leave none, and its first bars had no indicators
+        for reader in self._coarser.values():
+            reader.allow_again()
         before = self.page(Range(None, bars[0].start), WARM_UP_BARS, newest_first=True)
         state = Indicators()
         values: list[dict[str, float]] = []
@@ -89,32 +104,75 @@ class BarReader:
             values.append(state.values())
         return values[len(before.groups) :]
 
-    def _keys(self, times: Range) -> KeyRange:
-        """The minutes of the bars that begin in a range."""
-        start, end = times
-        if start is not None:
-            start = first_start(min(start, LATEST), self.resolution, self._zone)
-        if end is not None:
-            end = None if end >= LATEST else first_start(end, self.resolution, self._zone)
-        return bar_keys(ONE_MINUTE.name, start, end)
+    @property
+    def _is_cut(self) -> bool:
+        return self._minutes.is_cut or any(reader.is_cut for reader in self._coarser.values())
 
-    def _groups(self, keys: KeyRange, *, newest_first: bool, expected: int) -> Iterator[Group]:
-        items = self._minutes.read(keys, newest_first=newest_first, expected=expected)
+    def _groups(self, times: Range, limit: int, *, newest_first: bool) -> Iterator[Group]:
         if self.resolution is ONE_MINUTE:
-            for item in items:
+            for item in self._minutes.read(self._keys(times), newest_first=newest_first, expected=limit + 1):
                 minute = start_of(item)
                 yield Group(Span(minute, minute + MINUTE), item, [])
             return
         group: Group | None = None
-        for item in items:
-            bar = bar_of(item)
-            if group is None or not group.span.start <= bar.start < group.span.end:
-                if group is not None:
+        for piece in self._pieces(self._wide(times), limit, newest_first=newest_first):
+            if self._is_cut:
+                break  # finer bars may be missing here
+            start = piece.bar.start
+            is_whole = piece.resolution is self.resolution
+            if group is None or is_whole or not group.span.start <= start < group.span.end:
+                if group is not None and _begins_in(group, times):
                     yield _in_order(group, newest_first=newest_first)
-                group = Group(span_of(bar.start, self.resolution, self._zone), item, [])
-            group.bars.append(bar)
-        if group is not None:
+                span = piece.span(self._zone) if is_whole else span_of(start, self.resolution, self._zone)
+                group = Group(span, None, [])
+            group.bars.append(piece.bar)
+        if group is not None and _begins_in(group, times):
             yield _in_order(group, newest_first=newest_first)
+
+    def _pieces(self, times: Range, limit: int, *, newest_first: bool) -> Iterator[Piece]:
+        """The minutes of a range, and the stored coarser bars of the times that have no finer ones."""
+        expected = (limit + 1) * self.resolution.minutes
+        items = self._minutes.read(self._keys(times), newest_first=newest_first, expected=expected)
+        pieces = _pieces_of(items, ONE_MINUTE)
+        for resolution, reader in self._coarser.items():
+            keys, most = bar_keys(resolution.name, *times), expected // resolution.minutes
+            coarser = reader.read(keys, newest_first=newest_first, expected=most)
+            pieces = filled(pieces, _pieces_of(coarser, resolution), self._zone, newest_first=newest_first)
+        return pieces
+
+    def _wide(self, times: Range) -> Range:
+        """The times of which bars have to be read for the bars that begin in a range.
+
+        Stored bars of an hour may begin within an hour of the clock. So the finer bars around the range count too.
+        """
+        start, end = times
+        if end is not None:
+            end = first_start(end, self.resolution, self._zone)
+            if self.resolution is ONE_HOUR:
+                end = min(end + timedelta(minutes=ONE_HOUR.minutes), LATEST)
+        if start is not None and self.resolution is not ONE_HOUR:
+            start = first_start(start, self.resolution, self._zone)
+        return Range(start, end)
+
+    @staticmethod
+    def _keys(times: Range) -> KeyRange:
+        return bar_keys(ONE_MINUTE.name, *times)
+
+
+def _bounded(times: Range) -> Range:
+    """A range without what is later than any bar."""
+    start, end = times
+    return Range(start and min(start, LATEST), None if end is None or end >= LATEST else end)
+
+
+def _begins_in(group: Group, times: Range) -> bool:
+    start = group.span.start
+    return (times.start is None or start >= times.start) and (times.end is None or start < times.end)
+
+
+def _pieces_of(items: Iterable[Item], resolution: Resolution) -> Iterator[Piece]:
+    for item in items:
+        yield Piece(bar_of(item), resolution)
 
 
 def _in_order(group: Group, *, newest_first: bool) -> Group:

@@ -8,11 +8,11 @@ from decimal import Decimal
 
 import lane_state
 from bars.keys import ONE_MINUTE, KeyRange, bar_key
-from bars.resolutions import Bar
 from indicators import NAMES, significant
 from lane_state import LaneState, SymbolState
 from query_api import json_text
 from query_api.ports import Attribute, Item, Table
+from query_api.stored_bars import StoredBars, key_of
 
 MAX_MINUTES = 20_000
 """The most minutes that are read for one answer: ten weeks of a share, two weeks of a coin, about 12 MB."""
@@ -26,15 +26,14 @@ class Minutes:
 
     def __init__(self, table: Table, symbol: str, lane: LaneState | None, most: int | None = None) -> None:
         self._table, self._symbol = table, symbol
-        self._left = self._most = most or MAX_MINUTES
+        self._most = most or MAX_MINUTES
+        self._stored = StoredBars(table, symbol, self._most)
         self.state: SymbolState | None = None if lane is None else lane.symbols.get(symbol)
         self.complete_to = None if lane is None else lane.complete_to
         """The minutes that end at or before it are closed."""
         current = None if self.state is None else self.state.bar
         self.open_minute = None if current is None else current.minute
         """The minute that is still open."""
-        self.is_cut = False
-        """Whether the last reading ended because too many minutes were read."""
         pending = [] if lane is None else [each.bar for each in lane.pending if each.bar is not None]
         fresh = [bar for bar in pending if bar.symbol == symbol] + ([] if current is None else [current])
         self._fresh = {bar_key(ONE_MINUTE, bar.minute): _item_of(bar) for bar in fresh}
@@ -43,18 +42,26 @@ class Minutes:
         """The end of a range, if every minute before it is closed; otherwise None."""
         return end if end is not None and self.complete_to is not None and end <= self.complete_to else None
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether the last reading ended because too many minutes were read."""
+        return self._stored.is_cut
+
     def allow_again(self) -> None:
         """Let as many minutes be read as before the first reading."""
-        self._left = self._most
+        self._stored.allow_again()
 
-    def read(self, keys: KeyRange, *, newest_first: bool, expected: int) -> Iterator[Item]:
-        """The minutes with these range keys.
+    def coarser(self) -> StoredBars:
+        """A reader of the symbol's stored bars of another length. It may read as many as of minutes."""
+        return StoredBars(self._table, self._symbol, self._most)
+
+    def read(self, keys: KeyRange, *, newest_first: bool, expected: int, only: tuple[str, ...] = ()) -> Iterator[Item]:
+        """The minutes with these range keys. `only` names the attributes of stored ones that are needed.
 
         `expected` is how many the caller may take. If it takes more, they are read in further pages.
         """
-        self.is_cut = False
         fresh = sorted((key for key in self._fresh if keys.first <= key <= keys.last), reverse=not newest_first)
-        for item in self._stored(keys, newest_first=newest_first, expected=expected):
+        for item in self._stored.read(keys, newest_first=newest_first, expected=expected, only=only):
             key = key_of(item)
             while fresh and (fresh[-1] > key if newest_first else fresh[-1] < key):
                 yield self._fresh[fresh.pop()]
@@ -66,54 +73,6 @@ class Minutes:
         if not self.is_cut:
             while fresh:
                 yield self._fresh[fresh.pop()]
-
-    def _stored(self, keys: KeyRange, *, newest_first: bool, expected: int) -> Iterator[Item]:
-        after: str | None = None
-        if keys.first > keys.last:
-            return
-        while self._left > 0:
-            limit = min(self._left, max(expected, 1))
-            page = self._table.read(self._symbol, *keys, newest_first=newest_first, limit=limit, after=after)
-            self._left -= len(page.items)
-            yield from page.items
-            if page.is_last:
-                return
-            expected -= len(page.items)
-            after = key_of(page.items[-1]) if page.items else after
-        self.is_cut = True
-
-
-def key_of(item: Item) -> str:
-    """The range key of a bar."""
-    return item["key"].S or ""
-
-
-def start_text_of(item: Item) -> str:
-    """The start of a bar, as text."""
-    return key_of(item).rpartition("#")[2]
-
-
-def start_of(item: Item) -> datetime:
-    """The start of a bar."""
-    return datetime.fromisoformat(start_text_of(item))
-
-
-def bar_of(item: Item) -> Bar:
-    """The bar of an item."""
-    volume = item.get("volume")
-    return Bar(
-        start_of(item),
-        _decimal(item["open"]),
-        _decimal(item["high"]),
-        _decimal(item["low"]),
-        _decimal(item["close"]),
-        None if volume is None or volume.N is None else int(volume.N),
-        int(item["quotes"].N or 0),
-    )
-
-
-def _decimal(attribute: Attribute) -> Decimal:
-    return Decimal(attribute.N or 0)
 
 
 def _item_of(bar: lane_state.Bar) -> Item:

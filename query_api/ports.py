@@ -41,11 +41,20 @@ class Table(Protocol):
     """A table with a partition key and a range key, both texts."""
 
     def read(
-        self, partition: str, first: str, last: str, *, newest_first: bool, limit: int, after: str | None = None
+        self,
+        partition: str,
+        first: str,
+        last: str,
+        *,
+        newest_first: bool,
+        limit: int,
+        after: str | None = None,
+        only: Collection[str] = (),
     ) -> Page:
         """Up to `limit` items of a partition whose range keys are from `first` to `last`, both inclusive.
 
-        `after` is the range key of the item before the first one, from an earlier page.
+        `after` is the range key of the item before the first one, from an earlier page. Items have all attributes, or
+        `only` some. The range key has to be among these.
         """
 
 

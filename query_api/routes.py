@@ -9,6 +9,7 @@ import msgspec
 from query_api.endpoints import (
     alerts,
     bars,
+    coverage,
     gaps,
     latest,
     quotes,
@@ -51,6 +52,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     bars.ENDPOINT,
     sessions.ENDPOINT,
     gaps.ENDPOINT,
+    coverage.ENDPOINT,
     udf_config.CONFIG,
     udf_config.TIME,
     udf_config.WIDGETS,

@@ -50,7 +50,15 @@ class DynamoTable:
         self._partition_key, self._range_key = partition_key, range_key
 
     def read(
-        self, partition: str, first: str, last: str, *, newest_first: bool, limit: int, after: str | None = None
+        self,
+        partition: str,
+        first: str,
+        last: str,
+        *,
+        newest_first: bool,
+        limit: int,
+        after: str | None = None,
+        only: Collection[str] = (),
     ) -> Page:
         """See `ports.Table`."""
         request: dict[str, Any] = {
@@ -61,6 +69,10 @@ class DynamoTable:
             "ScanIndexForward": not newest_first,
             "Limit": limit,
         }
+        if only:
+            names = {f"#only{number}": name for number, name in enumerate(only)}
+            request["ProjectionExpression"] = ", ".join(names)
+            request["ExpressionAttributeNames"] |= names
         if after is not None:
             request["ExclusiveStartKey"] = {self._partition_key: _Key(partition), self._range_key: _Key(after)}
         response = _call(self._service, "Query", request, _QueryResponse)

@@ -26,7 +26,7 @@ Frame = Literal["pandas", "polars"]
 
 PAGE = 5_000
 """How many rows one request asks for. It is the most that the API gives."""
-TIMES = ("start", "event_time", "ingest_time", "source_time", "timestamp")
+TIMES = ("start", "event_time", "ingest_time", "source_time", "timestamp", "opens", "closes")
 """Columns that hold UTC times."""
 PATIENCE_SECONDS = 60.0
 """For how long `stream` tries again while the API does not answer."""
@@ -126,13 +126,22 @@ class QuotesClient:
     ) -> Any:
         """Bars from `start` up to, but without, `end`, oldest first: one row each, with a column for each indicator.
 
-        A minute without quotes has no bar. The bar of the current minute is there with `is_open`. Without `start`, only
-        the newest `PAGE` bars.
+        A minute without quotes has no bar. The bar of the current minute is there with `is_open`. `provenance` is
+        `stream`, `backfill` or `rebuild`. Without `start`, only the newest `PAGE` bars.
         """
         names = indicators if isinstance(indicators, str) else ",".join(indicators) or None
         query = {"resolution": resolution, "indicators": names}
         rows = self._rows(f"/v1/bars/{_in_path(symbol)}", "bars", query, start, end)
         return self._table([{**row, **row.pop("indicators", {})} for row in rows])
+
+    def coverage(self, symbol: str, start: Moment | None = None, end: Moment | None = None) -> Any:
+        """How many minutes are stored and missing, one row for each day of the exchange, by default of the last 30 days.
+
+        `expected` is the sum of `stored`, `without_trades` (the source has no bar either) and `missing`. `stored` is
+        the sum of `stream`, `backfill` and `rebuild`. A range has at most 60 days.
+        """
+        query = {"start": _text(start), "end": _text(end)}
+        return self._table(self._get(f"/v1/coverage/{_in_path(symbol)}", query)["days"])
 
     def quotes(self, symbol: str, start: Moment | None = None, end: Moment | None = None) -> Any:
         """The stored quotes of a symbol, oldest first, one row each. Without `start`, only the newest `PAGE`."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
+from bars.provenance import BEST_FIRST
 from bars.resolutions import ONE_DAY, ONE_MINUTE, RESOLUTIONS, Resolution
 from indicators import NAMES, significant
 from query_api import cursors, json_text
 from query_api.bar_pages import WARM_UP_BARS, BarReader, Group
 from query_api.errors import unknown_symbol, wrong_parameter
 from query_api.http import Request, Response
-from query_api.minutes import MAX_MINUTES, Minutes, start_text_of
+from query_api.minutes import MAX_MINUTES, Minutes
 from query_api.openapi import (
     BOOLEAN,
     COUNT,
@@ -36,11 +38,13 @@ from query_api.openapi import (
 from query_api.pages import cache_of, csv_page, position_of, query_of
 from query_api.parameters import EPOCH, Parameters, Range
 from query_api.ports import Item, Stores
+from query_api.stored_bars import provenance_of, start_text_of
 from query_api.symbol_facts import SymbolFacts, facts_of
 from quotes import from_iso, to_iso
 
 DEFAULT_LIMIT, MAX_LIMIT = 500, 5_000
 _ALL, _NONE = "all", "none"
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 def answer(request: Request, stores: Stores) -> Response:
@@ -62,12 +66,14 @@ def answer(request: Request, stores: Stores) -> Response:
     cursor = None
     if page.has_more and page.groups:
         last = page.groups[-1].span
-        cursor = cursors.encode(query_of(request, parameters), to_iso(last.start if newest_first else last.end))
+        cursor = cursors.encode(
+            query_of(request, parameters), to_iso(last.start if newest_first else last.start + _MILLISECOND)
+        )
     ends = [group.span.end for group in page.groups]
     end = max(ends, default=None) if page.has_more and not newest_first else times.end
     cache = cache_of(minutes.settled(end and max([end, *ends])), request.now)
     if resolution is ONE_MINUTE and not is_csv:
-        bars = [_minute(group.row, names, is_open=reader.is_open(group)) for group in page.groups]
+        bars = [_minute(group.row, names, is_open=reader.is_open(group)) for group in page.groups if group.row]
         return Response(body=_body(facts, resolution, bars, cursor), cache=cache)
     rows = _rows(page.groups, reader, facts, names, newest_first=newest_first)
     if is_csv:
@@ -85,6 +91,7 @@ def _body(facts: SymbolFacts, resolution: Resolution, bars: Sequence[str], curso
 def _minute(item: Item, names: Sequence[str] | None, *, is_open: bool) -> str:
     """A minute as JSON. Most answers hold hundreds, so it is written straight from the row."""
     members = ",".join([f'"{name}":{item[name].N}' for name in _STORED if name in item])
+    members += f',"provenance":"{provenance_of(item)}"'
     open_mark = ',"is_open":true' if is_open else ""
     if names is None:
         return f'{{"start":"{start_text_of(item)}",{members}{open_mark}}}'
@@ -121,7 +128,7 @@ def _rows(
 ) -> list[Row]:
     if reader.resolution is ONE_MINUTE:
         stored = (*_STORED, *(names or ()))
-        return [_minute_row(group.row, stored, is_open=reader.is_open(group)) for group in groups]
+        return [_minute_row(group.row, stored, is_open=reader.is_open(group)) for group in groups if group.row]
     in_order = groups[::-1] if newest_first else groups
     bars = [group.bar() for group in in_order]
     values: Sequence[Mapping[str, float]] = reader.values(bars) if names else [{}] * len(bars)
@@ -134,7 +141,7 @@ def _rows(
         row |= {name: json_text.number(price) for name, price in prices.items()}
         if bar.volume is not None:
             row["volume"] = str(bar.volume)
-        row["quotes"] = str(bar.quotes)
+        row |= {"quotes": str(bar.quotes), "provenance": f'"{bar.provenance}"'}
         if reader.is_open(group):
             row["is_open"] = "true"
         else:
@@ -145,13 +152,13 @@ def _rows(
 
 def _minute_row(item: Item, stored: Sequence[str], *, is_open: bool) -> Row:
     row = {name: item[name].N or "0" for name in stored if name in item}
-    row["start"] = f'"{start_text_of(item)}"'
+    row |= {"start": f'"{start_text_of(item)}"', "provenance": f'"{provenance_of(item)}"'}
     if is_open:
         row["is_open"] = "true"
     return row
 
 
-_MEMBERS = ("start", "day", "open", "high", "low", "close", "volume", "quotes", "is_open")
+_MEMBERS = ("start", "day", "open", "high", "low", "close", "volume", "quotes", "provenance", "is_open")
 _STORED = ("open", "high", "low", "close", "volume", "quotes")
 
 
@@ -195,7 +202,13 @@ BAR_SCHEMA = record(
         "low": PRICE,
         "close": PRICE,
         "volume": described(COUNT, "What was traded in it. Absent if the source never gave a volume."),
-        "quotes": described(COUNT, "How many quotes it was made from."),
+        "quotes": described(COUNT, "How many quotes it was made from. A backfilled bar has none."),
+        "provenance": described(
+            {"type": "string", "enum": list(BEST_FIRST)},
+            "`stream`: made of quotes as they arrived. `rebuild`: made anew of the archived quotes. `backfill`: from "
+            "the source's history. A bar that is made of several has the one that counts least, which is the last of "
+            f"{', '.join(BEST_FIRST)}.",
+        ),
         "is_open": described(BOOLEAN, "True while the bar may still change. Absent once it is closed."),
         "indicators": INDICATOR_SCHEMA,
     },
@@ -207,9 +220,10 @@ ENDPOINT = Endpoint(
     answer=answer,
     summary="Bars of a symbol.",
     description="Bars of 5 minutes to 1 hour begin at full multiples on the clock of the exchange, and bars of a day "
-    "at its midnight. They are made of the stored minutes, so there is no bar where there was no quote. The range "
-    "says which bars begin in it; each is made of all its minutes, also of those past the range. The newest bar "
-    f"may be open. An answer reads at most {MAX_MINUTES:,} minutes, so a page of coarse bars may be short and have "
+    "at its midnight. They are made of the stored minutes. Where no minute is stored, backfilled bars of 5 minutes, an "
+    "hour or a day take their place; those of an hour keep the start that the source gave them. The range says which "
+    "bars begin in it; each is made of all its minutes, also of those past the range. The newest bar may be open. "
+    f"An answer reads at most {MAX_MINUTES:,} minutes, so a page of coarse bars may be short and have "
     "a next one. Closed bars of a minute have the indicators that the stream function stored. Those of coarser "
     f"bars are computed from the bars of the page and up to {WARM_UP_BARS} before it, as far as they are in "
     f"{MAX_MINUTES:,} more minutes.",

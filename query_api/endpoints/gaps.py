@@ -10,10 +10,11 @@ from query_api import json_text
 from query_api.endpoints.sessions import bounded, check_days, newest_time, sessions_of, sessions_unknown
 from query_api.errors import unknown_symbol
 from query_api.http import Request, Response
-from query_api.minutes import Minutes, start_of
+from query_api.minutes import Minutes
 from query_api.openapi import COUNT, END, START, SYMBOL, SYMBOL_SCHEMA, TIME, Endpoint, array, described, record
 from query_api.parameters import Parameters, Range
 from query_api.ports import Stores
+from query_api.stored_bars import start_of
 from query_api.symbol_facts import SymbolFacts, facts_of
 from quotes import to_iso
 

@@ -143,6 +143,10 @@ class TestQuality:
         expect(rows_of(page.get_by_test_id("quality-lanes"))).to_have_count(len(status["lanes"]))
         gaps = dashboard.get("/v1/gaps/AAPL")
         expect(page.get_by_test_id("quality-gaps")).to_contain_text(str(gaps["stored_minutes"]))
+        days = dashboard.get("/v1/coverage/AAPL")["days"]
+        coverage = page.get_by_test_id("quality-coverage")
+        expect(rows_of(coverage)).to_have_count(len(days))
+        expect(coverage).to_contain_text(days[-1]["day"])
         expect(page.locator("main")).to_contain_text(re.compile("quarantine", re.IGNORECASE))
         expect(page.locator("main")).to_contain_text(re.compile("repeated", re.IGNORECASE))
 

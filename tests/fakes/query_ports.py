@@ -67,7 +67,15 @@ class MemoryTable:
             self._items[row[self._keys[0]], row[self._keys[1]]] = item_of(row)
 
     def read(
-        self, partition: str, first: str, last: str, *, newest_first: bool, limit: int, after: str | None = None
+        self,
+        partition: str,
+        first: str,
+        last: str,
+        *,
+        newest_first: bool,
+        limit: int,
+        after: str | None = None,
+        only: Collection[str] = (),
     ) -> Page:
         """See `ports.Table`."""
         self.reads += 1
@@ -80,7 +88,10 @@ class MemoryTable:
         if after is not None:
             keys = [key for key in keys if (key[1] < after if newest_first else key[1] > after)]
         page = keys[: min(limit, self.page_items)]
-        return Page([self._items[key] for key in page], len(page) == len(keys) and len(page) < limit)
+        items = [self._items[key] for key in page]
+        if only:
+            items = [{name: value for name, value in item.items() if name in only} for item in items]
+        return Page(items, len(page) == len(keys) and len(page) < limit)
 
 
 class MemoryStateTable:

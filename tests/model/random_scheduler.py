@@ -143,7 +143,8 @@ def play_seed(seed: int, build: Build = REAL, source_of: MakeSource = EventSourc
     versions = (1, 2) if of_states.random() < 0.3 else (2,)
     symbol_bytes, log = of_states.choice(COSTS)
     costs = patch.multiple(CHECKPOINTS, DYNAMODB_WRITE_UNIT_BYTES=1, SYMBOL_BYTES=symbol_bytes, MAX_LOG_ENTRIES=log)
-    with patch(MAX_PUBLICATIONS, rng.choice((1, 3, 250))), costs:
+    patience = patch("backfill.lane_refold.PATIENT_ATTEMPTS", 2 * (seed % 2))
+    with patch(MAX_PUBLICATIONS, rng.choice((1, 3, 250))), costs, patience:
         return play(
             random_scenario(rng.randrange(SCENARIOS)),
             RandomScheduler(rng, random.Random(f"rules {seed}"), random.Random(f"operators {seed}")),

@@ -118,6 +118,10 @@ class ScriptedScheduler:
 
 
 def play_script(scheduler: ScriptedScheduler, mapping: EventSourceMapping) -> Run:
-    """Play the short scenario. It ends with one heartbeat for each lane. A checkpoint is written after each minute."""
-    with patch.multiple("processor_lambda.checkpoints", DYNAMODB_WRITE_UNIT_BYTES=1, SYMBOL_BYTES=1):
+    """Play the short scenario. It ends with one heartbeat for each lane. A checkpoint is written after each minute.
+
+    Operators do not wait until the bars of a commit are stored.
+    """
+    eager = patch.multiple("processor_lambda.checkpoints", DYNAMODB_WRITE_UNIT_BYTES=1, SYMBOL_BYTES=1)
+    with eager, patch("backfill.lane_refold.PATIENT_ATTEMPTS", 0):
         return play(SHORT_SCENARIO, scheduler, mapping, REAL, end_seconds=END_SECONDS[:1])

@@ -69,12 +69,14 @@ class Operator:
         assert process.returncode == 0, f"{stdout}\n{stderr}"
         return stdout, stderr
 
-    def start(self, *arguments: str, endpoint: str | None = None) -> subprocess.Popen[str]:
-        """Start a command in a process of its own, to interrupt or kill it."""
+    def start(
+        self, *arguments: str, endpoint: str | None = None, variables: Mapping[str, str] = MappingProxyType({})
+    ) -> subprocess.Popen[str]:
+        """Start a command in a process of its own, to interrupt or kill it. `variables` are as in `run`."""
         return subprocess.Popen(
             [sys.executable, "-m", "operations", *arguments, *_target(arguments)],
             cwd=ROOT,
-            env=self._with(endpoint),
+            env={**self._with(endpoint), **variables},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -36,7 +36,7 @@ export function answer(url: URL, count: number): MockAnswer {
   const of = listed.find((one) => one.symbol === symbol);
   const query = url.searchParams;
   if (version !== "v1") return problem(404, "not-found", "There is no such path.");
-  if (["quotes", "bars", "sessions", "gaps"].includes(name) && !of)
+  if (["quotes", "bars", "sessions", "gaps", "coverage"].includes(name) && !of)
     return problem(404, "symbol-unknown", `Nothing is stored of the symbol ${symbol}.`);
   switch (name) {
     case "symbols":
@@ -51,6 +51,8 @@ export function answer(url: URL, count: number): MockAnswer {
       return sessionsOf(of as Listed, query, now);
     case "gaps":
       return gapsOf(of as Listed, query, now);
+    case "coverage":
+      return coverageOf(of as Listed, now);
     case "alerts":
       return alerts(listed, query, now);
     case "status":
@@ -211,6 +213,26 @@ function gapsOf(of: Listed, query: URLSearchParams, now: number): MockAnswer {
     }
   }
   return ok({ symbol: of.symbol, start: iso(start), end: iso(end), expected_minutes: expected, stored_minutes: stored, gaps });
+}
+
+/** The last 30 days. Bars of days that are long over are made up by the index of the day. */
+function coverageOf(of: Listed, now: number): MockAnswer {
+  const days: object[] = [];
+  for (let back = 29; back >= 0; back--) {
+    const within = session(of, now - back * 24 * 60 * MINUTE);
+    const weekday = new Date(within?.opens ?? now).getUTCDay();
+    if (within === null || (of.calendar !== "24/7" && (weekday === 0 || weekday === 6)) || within.opens > now) continue;
+    const expected = Math.floor((Math.min(within.closes, now) - within.opens) / MINUTE);
+    const missing = back > 20 || noise(of.seed, back) > 0.7 ? Math.floor(expected * noise(of.seed, back + 50) * 0.2) : 0;
+    const backfill = back > 10 ? Math.floor((expected - missing) * noise(of.seed, back + 100)) : 0;
+    const rebuild = back === 4 ? Math.floor(expected / 6) : 0;
+    const without_trades = Math.min(3, expected - missing - backfill - rebuild);
+    const stored = expected - missing - without_trades;
+    const counts = { expected, stored, stream: stored - backfill - rebuild, backfill, rebuild, without_trades, missing };
+    days.push({ day: iso(within.opens).slice(0, 10), opens: iso(within.opens), closes: iso(within.closes), ...counts });
+  }
+  const known = { known_from: iso(now - 400 * 24 * 60 * MINUTE), known_to: iso(now + 100 * 24 * 60 * MINUTE) };
+  return ok({ symbol: of.symbol, calendar: of.calendar, timezone: of.timezone, days, ...known });
 }
 
 function alerts(listed: readonly Listed[], query: URLSearchParams, now: number): MockAnswer {

@@ -110,6 +110,28 @@ export interface GapsAnswer {
   readonly gaps: readonly Gap[];
 }
 
+/** A day of the exchange. `expected` is the sum of the minutes that are stored, without trades and missing. */
+export interface CoverageDay {
+  readonly day: string;
+  readonly opens: Time;
+  readonly closes: Time;
+  readonly expected: Num;
+  readonly stored: Num;
+  readonly stream: Num;
+  readonly backfill: Num;
+  readonly rebuild: Num;
+  readonly without_trades: Num;
+  readonly missing: Num;
+}
+export interface CoverageAnswer {
+  readonly symbol: string;
+  readonly calendar: string;
+  readonly timezone: string;
+  readonly days: readonly CoverageDay[];
+  readonly known_from: Time;
+  readonly known_to: Time;
+}
+
 export interface Alert {
   readonly id: string;
   readonly rule: string;

@@ -3,6 +3,7 @@
 import type {
   AlertsAnswer,
   BarsAnswer,
+  CoverageAnswer,
   GapsAnswer,
   Resolution,
   SessionsAnswer,
@@ -72,6 +73,9 @@ export class Api {
   }
   gaps(symbol: string, range: Pick<Page, "start" | "end"> = {}, signal?: AbortSignal): Promise<GapsAnswer> {
     return this.get(path(["v1", "gaps", symbol], range as Query), signal);
+  }
+  coverage(symbol: string, range: Pick<Page, "start" | "end"> = {}, signal?: AbortSignal): Promise<CoverageAnswer> {
+    return this.get(path(["v1", "coverage", symbol], range as Query), signal);
   }
   alerts(
     query: Page & { readonly rule?: string; readonly severity?: string; readonly symbol?: string } = {},

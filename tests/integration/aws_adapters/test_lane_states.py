@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from uuid import uuid4
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from aws_requests import Service
 from aws_requests.credentials import credentials_of
 from lane_state import Checkpoint, LaneState, Position
-from operations.errors import WrongUsage
+from lane_state.codec import READS
+from operations.errors import Unreadable, WrongUsage
 from operations.lane_states import DynamoLaneStates
 from processor_lambda.adapters.dynamodb import DynamoStateTable
 from processor_lambda.errors import CommitConflict
@@ -78,6 +81,13 @@ def test_each_commits_only_what_the_other_one_has_not_committed_since(
     with pytest.raises(CommitConflict, match="a"):
         operator.commit("a", replace(EDITED, edits=3), replace(EDITED, edits=2))
     operator.commit("a", replace(moved, edits=3), moved)
+
+
+def test_a_lane_that_a_newer_release_wrote_is_named(emulator: Emulator, table: str, operator: DynamoLaneStates) -> None:
+    newer = zlib.compress(msgspec.msgpack.encode({"version": READS + 1, "last_sequence": "1", "state": {}}))
+    emulator.client("dynamodb").put_item(TableName=table, Item={"lane": {"S": "a"}, "state": {"B": newer}})
+    with pytest.raises(Unreadable, match=r"a: the state has version 3, .*: deploy the newer one"):
+        operator.read("a")
 
 
 def test_a_table_that_does_not_exist_is_named(emulator: Emulator) -> None:

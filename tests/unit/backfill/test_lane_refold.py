@@ -160,6 +160,30 @@ def test_a_copy_that_the_function_has_in_memory_is_read_again(world: World, shar
     assert indicators_of(world) == stored_fold(world)
 
 
+def test_it_waits_until_the_bars_of_a_commit_are_stored_so_that_their_rows_can_be_corrected(
+    world: World, shard: Shard
+) -> None:
+    make_processor(world).process(shard.records[:-4])
+    backfill(world)
+    edited_before: list[int] = []
+    read, rival = MemoryLaneStates.read, make_processor(world)
+
+    def pass_point(call: str) -> None:
+        if call == "bars.put":  # the bar is committed and not stored
+            with suppress(LaneIsBusy), pytest.MonkeyPatch.context() as patch:
+                patch.setattr(lane_refold, "ATTEMPTS", lane_refold.PATIENT_ATTEMPTS)
+                run(world)
+            edited_before.append(read(MemoryLaneStates(world), LANE).state.edits)
+
+    world.fault = pass_point
+    rival.process(shard.records)
+    assert len(edited_before) > 0
+    assert set(edited_before) == {0}
+    world.fault = lambda _: None
+    assert run(world)
+    assert indicators_of(world) == stored_fold(world)
+
+
 @pytest.mark.parametrize("dies_at", ["bars.put", "states.raise_mark"])
 def test_bars_that_are_still_to_be_published_count(world: World, shard: Shard, dies_at: str) -> None:
     processor = make_processor(world)

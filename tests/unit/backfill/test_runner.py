@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from backfill.chunk_file import decode_chunk
 from backfill.chunks import Chunk, FinishedChunk
 from backfill.errors import UnknownSymbol
+from backfill.lane_refold import LaneIsBusy
+from backfill.rows import refold_row
 from bars.coverage import coverage_of
 from bars.resolutions import Span
 from processor_lambda.rows import Row
@@ -199,6 +201,41 @@ def test_a_chunk_that_fails_is_reported_and_the_others_are_filled() -> None:
     assert market.prices("MSFT") == market.charts.history["MSFT", "1m"]
 
 
+def test_a_symbol_whose_splits_are_not_known_is_left_out() -> None:
+    market = BackfilledMarket()
+    error = SourceError("malformed", "the body is not JSON")
+    market.charts.fault = lambda chunk: error if (chunk.symbol, chunk.resolution) == ("AAPL", "1d") else None
+    summary = market.run()
+    assert len(summary.failures) == 1
+    assert [chunk.symbol for chunk in market.charts.requests].count("AAPL") == 1
+    assert market.prices("MSFT") == market.charts.history["MSFT", "1m"]
+
+
+def test_a_correction_of_the_source_stays_when_an_older_answer_is_stored_again() -> None:
+    market = BackfilledMarket(["AAPL"])
+    market.run()
+    corrected = bar_at(market.minutes[0], price=200)
+    market.charts.history["AAPL", "1m"][0] = corrected
+    market.bars.rows.pop(("AAPL", "1m#2026-11-16T14:31:00.000Z"))
+    market.now += timedelta(hours=1)
+    market.run(again=True)
+    assert market.prices("AAPL")[0] == corrected
+    older = BackfilledMarket(["AAPL"])
+    older.run()
+    market.chunks.objects |= older.chunks.objects
+    market.bars.rows.pop(("AAPL", "1m#2026-11-16T14:31:00.000Z"))
+    assert market.run().written == 1
+    assert market.prices("AAPL")[0] == corrected
+
+
+def test_splits_shortly_before_a_gap_are_known_too() -> None:
+    market = BackfilledMarket(["AAPL"])
+    market.stream("AAPL", market.minutes[:-1])
+    market.run()
+    daily, minutes = market.charts.requests
+    assert minutes.start - daily.start == timedelta(days=14)
+
+
 def test_several_failures_in_a_row_stop_the_run() -> None:
     market = BackfilledMarket([f"S{number}" for number in range(9)])
     market.charts.fault = lambda _: SourceError("timeout", "no answer")
@@ -289,7 +326,31 @@ def test_the_indicators_are_those_of_an_undisturbed_market() -> None:
     assert isinstance(found[later[-1]]["sma_50"], Decimal)
 
 
-KILLS = sized(8, 60)
+def test_a_run_beside_this_one_that_clears_the_note_does_not_keep_the_indicators_from_being_computed() -> None:
+    market = BackfilledMarket(["AAPL"])
+    put_bars = market.bars.put_bars
+
+    def put_and_clear(rows: Sequence[Row], *, over_stream: bool) -> int:
+        written = put_bars(rows, over_stream=over_stream)
+        market.bars.put([refold_row("AAPL", None)])
+        return written
+
+    market.bars.put_bars = put_and_clear  # type: ignore[method-assign]
+    market.run()
+    assert "sma_5" in market.bars.rows["AAPL", "1m#2026-11-27T14:35:00.000Z"]
+
+
+def test_a_lane_that_is_busy_is_tried_again_by_the_next_run() -> None:
+    market = BackfilledMarket(["AAPL"])
+    market.live.error = LaneIsBusy("lane-01-of-04", "AAPL")
+    summary = market.run()
+    assert summary.failures == [str(market.live.error)]
+    market.live.error = None
+    summary = market.run()
+    assert (summary.requests, summary.lanes, summary.refolded > 0) == (0, 1, True)
+
+
+KILLS = sized(8, 25)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -329,7 +390,7 @@ def disturbed_market() -> BackfilledMarket:
     return market
 
 
-@settings(max_examples=sized(15, 100))
+@settings(max_examples=sized(15, 45))
 @given(
     st.sets(st.integers(0, 59), max_size=30),
     st.sets(st.integers(0, 59), max_size=30),

@@ -86,6 +86,29 @@ def test_without_a_start_an_endless_history_ends_at_a_page() -> None:
     assert frame["volume"].tolist() == list(range(1 - quotes_client.PAGE, 1))
 
 
+def test_coverage_is_a_row_for_each_day() -> None:
+    days = [
+        {
+            "day": f"2026-11-{day}",
+            "opens": f"2026-11-{day}T14:30:00.000Z",
+            "expected": 390,
+            "stored": 380,
+            "missing": 10,
+        }
+        for day in (25, 27)
+    ]
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> Answer:
+        asked.append(str(request.url))
+        return body(json.dumps({"symbol": "^GSPC", "days": days}))
+
+    frame = client(answer).coverage("^GSPC", start=date(2026, 11, 1))
+    assert asked == ["http://feed.test/v1/coverage/%5EGSPC?start=2026-11-01"]
+    assert (list(frame["day"]), int(frame["missing"].sum())) == (["2026-11-25", "2026-11-27"], 20)
+    assert frame["opens"].iloc[1] == pd.Timestamp("2026-11-27T14:30:00Z")
+
+
 def test_polars_frames_have_the_same_rows() -> None:
     frame = client(PagedBars(), frame="polars").bars("AAPL", start="2026-11-27")
     assert isinstance(frame, pl.DataFrame)

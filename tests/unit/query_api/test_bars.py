@@ -40,7 +40,7 @@ def test_a_minute_has_the_digits_of_its_row() -> None:
     world.bars.put({**bar_row("AAPL", OPEN), **prices, "sma_5": Decimal("1.5"), "rsi_14": Decimal(50)})
     assert world.get("/v1/bars/AAPL").body.decode() == (
         '{"symbol":"AAPL","resolution":"1m","timezone":"America/New_York","bars":[{"start":"2026-11-23T14:30:00.000Z",'
-        '"open":1.10,"high":1E+2,"low":-37.63,"close":0.000001,"volume":7,"quotes":2}],"next":null}'
+        '"open":1.10,"high":1E+2,"low":-37.63,"close":0.000001,"volume":7,"quotes":2,"provenance":"stream"}],"next":null}'
     )
     with_indicators = world.get("/v1/bars/AAPL", indicators="rsi_14,sma_5").json()
     assert with_indicators["bars"][0]["indicators"] == {"sma_5": "1.5", "rsi_14": 50}
@@ -76,6 +76,7 @@ def test_a_coarser_bar_is_made_of_its_minutes() -> None:
         "close": "4.00",
         "volume": 21,
         "quotes": 6,
+        "provenance": "stream",
     }
 
 
@@ -211,8 +212,8 @@ def test_csv_has_the_same_bars() -> None:
     world = world_of(*minutes_from(OPEN, 10))
     answer = world.get("/v1/bars/AAPL", resolution="5m", limit=1, format="csv", indicators="sma_5")
     assert answer.body.decode() == (
-        "start,open,high,low,close,volume,quotes,is_open,sma_5\r\n"
-        "2026-11-23T14:35:00.000Z,271.49,271.49,271.49,271.49,35,10,,\r\n"
+        "start,open,high,low,close,volume,quotes,provenance,is_open,sma_5\r\n"
+        "2026-11-23T14:35:00.000Z,271.49,271.49,271.49,271.49,35,10,stream,,\r\n"
     )
     assert answer.headers["link"].endswith('>; rel="next"')
     day = world.get("/v1/bars/AAPL", resolution="1d", format="csv").body.decode()

@@ -13,7 +13,7 @@ import pytest
 from bars.resolutions import RESOLUTIONS, aggregated
 from bars.sessions import Session
 from lane_state import LaneState
-from query_api.minutes import bar_of
+from query_api.stored_bars import bar_of
 from query_api.udf_sessions import ALWAYS_TRADING, trading_hours
 from quotes import to_iso
 from tests.fakes.query_ports import NOW, QueryWorld

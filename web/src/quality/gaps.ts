@@ -42,6 +42,7 @@ export class GapParts {
   constructor(
     private readonly app: App,
     private chosen: string,
+    private readonly onShow: (symbol: string) => void,
   ) {
     const again = h("button", { type: "button", class: "button", onclick: () => this.refresh() }, "Look again");
     const label = h("label", { class: "field" }, "Symbol ", this.#select);
@@ -79,6 +80,7 @@ export class GapParts {
     this.#watcher.disconnect();
     for (const element of this.#rows.values()) this.#watcher.observe(element);
     this.#want(this.chosen);
+    this.onShow(this.chosen);
   }
 
   /** Writes the times again, after the zone has changed. */
@@ -97,6 +99,7 @@ export class GapParts {
     this.app.replaceParameters({ symbol });
     this.#showDetail();
     this.#want(symbol);
+    this.onShow(symbol);
   }
 
   #link(symbol: string): HTMLElement {

@@ -38,6 +38,18 @@ export const GAPS: Explanation = {
   runbook: ["StreamGap", "SourceFailing", "ProducerDown"],
 };
 
+export const COVERAGE: Explanation = {
+  title: "Coverage by day",
+  meaning:
+    "The minutes of the chosen symbol on each day of its exchange, by where their bars come from: made of quotes as they " +
+    "arrived, rebuilt from the archive, or backfilled from the source's history. “No trade” means that a backfill asked " +
+    "and the source has no bar either.",
+  action:
+    "The daily backfill fills what the source still has. “stockstream backfill” does so at once, and “stockstream " +
+    "rebuild” corrects bars whose quotes are in the archive.",
+  runbook: ["StreamGap", "ProducerDown"],
+};
+
 export const QUARANTINE: Explanation = {
   title: "Quarantine",
   meaning:

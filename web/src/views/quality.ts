@@ -5,6 +5,7 @@ import "../styles/quality.css";
 import type { StatusAnswer, SymbolsAnswer } from "../answers.ts";
 import type { Mount } from "../app.ts";
 import { h, setText } from "../components/dom.ts";
+import { CoverageParts } from "../quality/coverage.ts";
 import { GapParts } from "../quality/gaps.ts";
 import { StaleParts } from "../quality/stale.ts";
 import { StatusParts } from "../quality/status.ts";
@@ -16,7 +17,8 @@ const AGES_EVERY = 5;
 export const mount: Mount = (root, route, app) => {
   const status = new StatusParts(app);
   const stale = new StaleParts(app);
-  const gaps = new GapParts(app, route.parameters.get("symbol") ?? "");
+  const coverage = new CoverageParts(app);
+  const gaps = new GapParts(app, route.parameters.get("symbol") ?? "", (symbol) => coverage.show(symbol));
   const asOf = h("p", { class: "muted" }, "Loading …");
   let as_of: string | null | undefined;
   const showAsOf = (): void => {
@@ -32,6 +34,7 @@ export const mount: Mount = (root, route, app) => {
       status.problems,
       status.lanes,
       gaps.element,
+      coverage.element,
       h("div", { class: "quality-pair" }, stale.element, status.quarantine),
       status.counts,
     ),
@@ -63,5 +66,6 @@ export const mount: Mount = (root, route, app) => {
   return () => {
     for (const end of ends) end();
     gaps.stop();
+    coverage.stop();
   };
 };
