@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from compaction import small_tables
+from compaction.arrivals import Place
 from compaction.iceberg import Tables
 from compaction.layout import ACTIONS
+from compaction.ports import Backfilled
 from compaction.reading import ArrivedAction
 from compaction.small_tables import Row
 
@@ -14,6 +16,15 @@ from compaction.small_tables import Row
 def commit(tables: Tables, arrived: Sequence[ArrivedAction]) -> int:
     """Put actions into their table, whatever their event day. Returns how many rows differ from before."""
     return small_tables.commit(tables, ACTIONS, map(_row, arrived), _is_later)
+
+
+def of_chunks(chunks: Iterable[Backfilled]) -> list[ArrivedAction]:
+    """The actions in chunks of a backfill. They arrive when they were fetched."""
+    return [
+        ArrivedAction(Place(f"{chunk.fetched_at:%Y-%m-%d}", chunk.fetched_at.hour, len(chunk.key), chunk.key), action)
+        for chunk in chunks
+        for action in chunk.actions
+    ]
 
 
 def _row(arrived: ArrivedAction) -> Row:

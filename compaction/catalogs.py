@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
 from pyiceberg.catalog import Catalog
 from pyiceberg.catalog.glue import GlueCatalog
 from pyiceberg.catalog.sql import SqlCatalog
+from sqlalchemy.exc import SQLAlchemyError
 
 from compaction.iceberg import Tables
 from compaction.layout import FOLDER, NAMESPACE
@@ -21,10 +23,10 @@ def sqlite_tables(uri: str, root: str, files: dict[str, str] | None = None) -> T
     """The tables that a SQLite file, `sqlite:///path`, lists. `files` are PyIceberg's settings for S3."""
     Path(uri.removeprefix(SQLITE)).absolute().parent.mkdir(parents=True, exist_ok=True)
     catalog = SqlCatalog(NAMESPACE, uri=uri, warehouse=f"{root}/{FOLDER}", **_IO, **(files or {}))
-    return Tables(catalog, NAMESPACE, root, makes_namespace=True)
+    return Tables(catalog, NAMESPACE, root, makes_namespace=True, errors=(SQLAlchemyError,))
 
 
 def glue_tables(client: Any, database: str, root: str, files: dict[str, str]) -> Tables:
     """The tables in a database of Glue, by a client of boto3."""
     catalog: Catalog = GlueCatalog(GLUE, client=client, **_IO, **files)
-    return Tables(catalog, database, root, makes_namespace=False)
+    return Tables(catalog, database, root, makes_namespace=False, errors=(ClientError, BotoCoreError))

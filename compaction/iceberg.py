@@ -66,6 +66,7 @@ _FIRST_PARTITION_FIELD = 1_000
 _EPOCH = date(1970, 1, 1)
 BATCH_ROWS = 50_000
 """How many rows are read at once."""
+Errors = tuple[type[Exception], ...]
 
 
 class DataFiles(msgspec.Struct, frozen=True):
@@ -87,8 +88,8 @@ class DataFiles(msgspec.Struct, frozen=True):
 class OpenTable:
     """A table at the snapshot that it had when it was opened."""
 
-    def __init__(self, layout: Table, table: IcebergTable) -> None:
-        self.layout, self._table = layout, table
+    def __init__(self, layout: Table, table: IcebergTable, errors: Errors) -> None:
+        self.layout, self._table, self._errors = layout, table, errors
 
     @property
     def location(self) -> str:
@@ -102,7 +103,7 @@ class OpenTable:
 
     def files(self, of: date | None = None) -> DataFiles:
         """The files of the table, or of one of its partitions: a day, or the first day of a month."""
-        with _translated(self.layout.name):
+        with _translated(self.layout.name, self._errors):
             entries = (task.file for task in self._table.scan().plan_files())
             return DataFiles(tuple(each for each in entries if of is None or self.partition_of(each) == of))
 
@@ -119,20 +120,20 @@ class OpenTable:
 
     def batches(self, path: str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows of a file, some at once."""
-        with _translated(path), self._table.io.new_input(path).open() as stream:
+        with _translated(path, self._errors), self._table.io.new_input(path).open() as stream:
             file = pq.ParquetFile(stream, pre_buffer=False)
             yield from file.iter_batches(batch_size=BATCH_ROWS, columns=columns)
 
     @contextmanager
     def output(self, path: str) -> Iterator[Any]:
         """A new file of the table, to write to."""
-        with _translated(path), self._table.io.new_output(path).create(overwrite=True) as stream:
+        with _translated(path, self._errors), self._table.io.new_output(path).create(overwrite=True) as stream:
             yield stream
 
     def delete(self, paths: Sequence[str]) -> None:
         """Delete files that no commit names."""
         for path in paths:
-            with _translated(path):
+            with _translated(path, self._errors):
                 self._table.io.delete(path)
 
     def replace(self, old: DataFiles, new: Sequence[str]) -> None:
@@ -142,7 +143,7 @@ class OpenTable:
         """
         if not old.entries and not new:
             return
-        with _translated(self.layout.name):
+        with _translated(self.layout.name, self._errors):
             described = [parquet_file_to_data_file(self._table.io, self._table.metadata, path) for path in new]
             transaction = self._table.transaction()
             with transaction.update_snapshot().overwrite() as overwrite:
@@ -154,7 +155,7 @@ class OpenTable:
 
     def expire_snapshots(self, before: datetime) -> None:
         """Forget the snapshots of before a time, except the last one."""
-        with _translated(self.layout.name):
+        with _translated(self.layout.name, self._errors):
             old = [each for each in self._table.snapshots() if each.timestamp_ms < before.timestamp() * 1000]
             current = self._table.current_snapshot()
             ids = [each.snapshot_id for each in old if current is None or each.snapshot_id != current.snapshot_id]
@@ -163,7 +164,7 @@ class OpenTable:
 
     def referenced(self) -> set[str]:
         """The addresses of all files of all snapshots."""
-        with _translated(self.layout.name):
+        with _translated(self.layout.name, self._errors):
             metadata, io = self._table.metadata, self._table.io
             found = {self._table.metadata_location, *(entry.metadata_file for entry in metadata.metadata_log)}
             for snapshot in metadata.snapshots:
@@ -188,16 +189,24 @@ class OpenTable:
 class Tables:
     """The tables of a namespace. `root` is where the archive is."""
 
-    def __init__(self, catalog: Catalog, namespace: str, root: str, *, makes_namespace: bool) -> None:
-        self._catalog, self._namespace, self._root = catalog, namespace, root
+    def __init__(
+        self, catalog: Catalog, namespace: str, root: str, *, makes_namespace: bool, errors: Errors = ()
+    ) -> None:
+        """`errors` are what the catalog raises if it does not answer."""
+        self._catalog, self._namespace, self._root, self._errors = catalog, namespace, root, errors
         self._makes_namespace = makes_namespace
+
+    @property
+    def is_glue(self) -> bool:
+        """Whether the catalog is Glue, which has the views of Athena too."""
+        return not self._makes_namespace
 
     def open(self, layout: Table) -> OpenTable:
         """The table as it is now. It is made if it does not exist. Raises `Unavailable`."""
         name = (self._namespace, layout.name)
-        with _translated(layout.name):
+        with _translated(layout.name, self._errors):
             try:
-                return OpenTable(layout, self._catalog.load_table(name))
+                return OpenTable(layout, self._catalog.load_table(name), self._errors)
             except NoSuchTableError:
                 pass
             if self._makes_namespace:
@@ -210,7 +219,7 @@ class Tables:
                 )
             except TableAlreadyExistsError:  # another run has made it just now
                 made = self._catalog.load_table(name)
-            return OpenTable(layout, made)
+            return OpenTable(layout, made, self._errors)
 
 
 def key_of(address: str, root: str) -> str:
@@ -234,11 +243,12 @@ def _iceberg(layout: Table) -> tuple[Schema, PartitionSpec, SortOrder]:
 
 
 @contextmanager
-def _translated(what: str) -> Iterator[None]:
+def _translated(what: str, errors: Errors) -> Iterator[None]:
     """Raise the errors of the library as those of this package, with what was worked on."""
+    unavailable: Errors = (OSError, *errors)
     try:
         yield
     except (CommitFailedException, ValidationException) as error:
         raise Conflict(f"{what}: another run has changed the table: {error}") from error
-    except OSError as error:
+    except unavailable as error:
         raise Unavailable(f"{what}: {error}") from error

@@ -13,22 +13,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from compaction import actions, arrivals, ledger, quote_days
+from compaction import actions, arrivals, bars, ledger, quote_days, small_tables
 from compaction.arrivals import RAW, Arrival
+from compaction.bar_months import BarMonths
+from compaction.bars import OVERLAP
 from compaction.errors import CompactionError, Damaged, Unavailable
 from compaction.iceberg import Tables
-from compaction.layout import LEDGER
-from compaction.ports import Archive, ArchiveObject, Views
-from compaction.publishing import publish
+from compaction.layout import LEDGER, SESSIONS
+from compaction.ports import Archive, ArchiveObject, History, Views
+from compaction.publishing import publish, published
 from compaction.quote_days import DayResult
 from compaction.reading import ArrivalReader, ArrivedAction, Counts
 from compaction.staging import Staging
+from quotes import from_iso
 
 Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], None]]]
 """Shows how far a step is: it gets the name of the step and its size."""
@@ -51,7 +54,7 @@ class Summary(msgspec.Struct, kw_only=True):
     """The copies of quotes that the tables hold only once."""
     days_changed: list[date] = msgspec.field(default_factory=list)
     actions_added: int = 0
-    bars_changed: int = 0
+    bar_months_changed: int = 0
     files_deleted: int = 0
     raw_objects_deleted: int = 0
     seconds: float = 0
@@ -86,9 +89,10 @@ class Compaction:
         now: datetime,
         progress: Progress,
         views: Views | None = None,
+        history: History | None = None,
         scratch: Path | None = None,
     ) -> None:
-        self._archive, self._tables, self._views = archive, tables, views
+        self._archive, self._tables, self._views, self._history = archive, tables, views, history
         self._now, self._progress, self._scratch = now, progress, scratch
         self._limit = arrivals.closed_to(now)
         self.summary = Summary()
@@ -119,7 +123,7 @@ class Compaction:
                     counts, found = reader.read(objects, on_progress)
                 except (Damaged, Unavailable) as error:
                     staging.forget_arrival(day.isoformat())
-                    self._failed(f"arrival day {day}: {error}")
+                    self.failed(f"arrival day {day}: {error}")
                     continue
                 self._count(counts)
                 arrived += found
@@ -128,6 +132,28 @@ class Compaction:
                 following = plan.days[position + 1][0] if position + 1 < len(plan.days) else None
                 self._flush(staging, read, arrived, self._limit if following is None else min(day, self._limit))
             self._flush(staging, read, arrived, self._limit)
+
+    def bars(self, wanted: Sequence[date] | None) -> None:
+        """Commit the bars, sessions and backfilled actions of closed days. Without a table of bars, do nothing."""
+        if self._history is None:
+            return
+        before = published(self._archive)
+        closed_before = None if before is None else before.compacted_to
+        to = arrivals.compacted_to(self._arrival_days(), self._known(), self._limit, closed_before)
+        since = None if before is None else from_iso(before.written_at) - OVERLAP
+        chunks = list(self._history.chunks(since))
+        self.summary.actions_added += actions.commit(self._tables, actions.of_chunks(chunks))
+        ranges = list(bars.ranges(self._history.symbols(), chunks, closed_before, to, wanted))
+        with (
+            BarMonths(self._tables, self._scratch) as months,
+            self._progress("compacting bars", len(ranges)) as on_progress,
+        ):
+            for each in ranges:
+                months.add(self._history.bars(each.symbol, each.resolution, each.start, each.end))
+                on_progress(1)
+            self.summary.bar_months_changed = months.commit()
+        sessions = self._history.sessions(datetime.combine(to, time(), UTC))
+        small_tables.commit(self._tables, SESSIONS, map(dict, sessions), lambda new, old: True)  # noqa: ARG005
 
     def publish(self) -> None:
         """Tell readers which files are the tables, and which days are closed."""
@@ -150,7 +176,7 @@ class Compaction:
             except CompactionError as error:
                 for dt in staging.arrivals(day):
                     read.pop(dt, None)  # it is read again by the next run
-                self._failed(f"event day {day}: {error}")
+                self.failed(f"event day {day}: {error}")
             else:
                 self._committed(done)
             staging.drop(day)
@@ -176,7 +202,8 @@ class Compaction:
         self.summary.bytes += counts.bytes
         self.summary.quote_lines += counts.quote_lines
 
-    def _failed(self, reason: str) -> None:
+    def failed(self, reason: str) -> None:
+        """Let the summary say what could not be done."""
         self.summary.status = "failed"
         self.summary.failures.append(reason)
 

@@ -102,6 +102,17 @@ BARS = Table(
     partition=("day", "month"),
     order=("symbol", "resolution", "start"),
 )
+SESSIONS = Table(
+    name="compacted_sessions",
+    columns=(
+        *_columns("string", "symbol", "calendar", "timezone"),
+        Column("day", "date", "The day of the exchange, which a session that begins in the evening before belongs to"),
+        *_columns("timestamp", "opens", "closes"),
+        Column("expected", "long", "How many minutes start in the session"),
+        Column("without_trades", "long", "How many of them have no bar, and the source has none either"),
+    ),
+    order=("symbol", "opens"),
+)
 LEDGER = Table(
     name="archive_days",
     columns=(
@@ -117,4 +128,4 @@ LEDGER = Table(
     ),
     order=("dt",),
 )
-TABLES = (QUOTES, ACTIONS, BARS, LEDGER)
+TABLES = (QUOTES, ACTIONS, BARS, SESSIONS, LEDGER)

@@ -19,14 +19,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
+from compaction.disk import ARROW
 from compaction.errors import Damaged
-from compaction.layout import PRICE, QUOTE_VALUES
+from compaction.layout import QUOTE_VALUES
 from quotes import MAX_CLOCK_SKEW, Action, Heartbeat, Quote, decode, lanes_of_key
 
 ORIGIN = "origin"
 """The column with the number of the object that holds the line."""
-_ARROW = {"string": pa.string(), "long": pa.int64(), "timestamp": pa.timestamp("us"), PRICE: pa.decimal128(38, 26)}
-SCHEMA = pa.schema([(column.name, _ARROW[column.type]) for column in QUOTE_VALUES] + [(ORIGIN, pa.int64())])
+SCHEMA = pa.schema([(column.name, ARROW[column.type]) for column in QUOTE_VALUES] + [(ORIGIN, pa.int64())])
 
 _PRICE = r"-?(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,26})?"
 _COUNT = "(?:0|[1-9][0-9]{0,17})"

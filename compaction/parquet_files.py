@@ -22,9 +22,9 @@ def write(table: OpenTable, batches: Iterable[pa.RecordBatch], partition: date |
 
     Each file has a new name, and nobody reads it before a commit names it.
     """
-    groups = _groups(batches)
+    waiting_groups = groups(batches)
     folder = "" if partition is None else f"day={partition.isoformat()}/"
-    first = next(groups, None)
+    first = next(waiting_groups, None)
     while first is not None:
         path = f"{table.location}/data/{folder}{uuid4().hex}.parquet"
         written.append(path)
@@ -38,10 +38,10 @@ def write(table: OpenTable, batches: Iterable[pa.RecordBatch], partition: date |
             while first is not None and rows < ROWS_OF_A_FILE:
                 writer.write_table(first, row_group_size=ROWS_OF_A_GROUP)
                 rows += first.num_rows
-                first = next(groups, None)
+                first = next(waiting_groups, None)
 
 
-def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+def groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
     """The rows of each row group."""
     waiting: list[pa.RecordBatch] = []
     rows = 0

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
+
+from quotes import Action
 
 
 class ArchiveObject(msgspec.Struct, frozen=True):
@@ -52,11 +54,29 @@ class Views(Protocol):
         """Let the views read days before this one from the tables, and the rest from the raw archive."""
 
 
-class StoredBars(Protocol):
-    """The table of bars. Rows have the attributes of DynamoDB."""
+class Backfilled(msgspec.Struct, frozen=True, kw_only=True):
+    """A chunk of history that a backfill has archived."""
+
+    key: str
+    symbol: str
+    resolution: str
+    start: datetime
+    end: datetime
+    fetched_at: datetime
+    actions: tuple[Action, ...]
+
+
+class History(Protocol):
+    """What was made of quotes, and what a backfill fetched. Every call raises `Unavailable` or `Damaged`."""
 
     def symbols(self) -> list[str]:
         """The symbols that may have bars."""
 
-    def between(self, symbol: str, resolution: str, start: datetime, end: datetime) -> Iterator[Mapping[str, object]]:
-        """The rows of a symbol and resolution from `start` up to but not including `end`, oldest first."""
+    def bars(self, symbol: str, resolution: str, start: datetime, end: datetime) -> Iterator[Mapping[str, Any]]:
+        """The rows of the table of bars from `start` up to but not including `end`, with DynamoDB's attributes."""
+
+    def chunks(self, since: datetime | None) -> Iterator[Backfilled]:
+        """The chunks that were archived since a time, or all of them."""
+
+    def sessions(self, before: datetime) -> Iterator[Mapping[str, Any]]:
+        """The rows of the table `compacted_sessions` whose sessions have ended before a time."""

@@ -15,6 +15,12 @@ from compaction.small_tables import ATTEMPTS
 from quotes import to_iso, whole_milliseconds
 
 
+def published(archive: Archive) -> Current | None:
+    """What was published last. None before the first run."""
+    found = archive.get(KEY)
+    return None if found is None else current.decode(found)
+
+
 def publish(archive: Archive, tables: Tables, compacted_to: Callable[[date | None], date], now: datetime) -> date:
     """Write what the tables are now. Returns the first event day that is not closed. Raises `Conflict`.
 

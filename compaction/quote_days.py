@@ -8,13 +8,14 @@ from datetime import date
 import msgspec
 import pyarrow as pa
 
+from compaction.disk import Checksum, once
 from compaction.errors import Conflict, CountsDiffer
 from compaction.iceberg import OpenTable, Tables
 from compaction.layout import QUOTES
 from compaction.line_columns import ORIGIN
 from compaction.parquet_files import write
 from compaction.small_tables import ATTEMPTS
-from compaction.staging import VALUES, Checksum, Staging, once
+from compaction.staging import IDENTITY, VALUES, Staging
 
 
 class DayResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +81,7 @@ class _Merged:
 
     def rows(self, stored: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """The rows as they are written."""
-        for part in once(self._staging.sorted(self._day, stored)):
+        for part in once(self._staging.sorted(self._day, stored), IDENTITY):
             self.kept = self.kept.plus(self._staging.checksum(part.kept))
             self.copies = self.copies.plus(self._staging.checksum(part.copies))
             yield self._with_places(part.kept)

@@ -12,35 +12,22 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from compaction.arrivals import Place
+from compaction.disk import Checksum, Disk
 from compaction.layout import QUOTE_VALUES
 from compaction.line_columns import ORIGIN, SCHEMA
 
-MEMORY = "400MB"
-"""How much memory DuckDB takes. The rest of a day goes to the disk."""
-BATCH_ROWS = 50_000
 VALUES = tuple(column.name for column in QUOTE_VALUES)
 IDENTITY = ("symbol", "event_time", "revision")
 _LISTED = ", ".join(VALUES)
+_ARRIVED = f"{ORIGIN} IN (SELECT {ORIGIN} FROM arrived)"  # noqa: S608
 _QUOTES_OF_A_PACKET = 83
 """The quotes of 25 KB, the unit in which Kinesis bills packets: see the saved query `cost`."""
-
-
-class Checksum(NamedTuple):
-    """The number of some rows and the sum of their hashes."""
-
-    rows: int = 0
-    total: int = 0
-
-    def plus(self, other: Checksum) -> Checksum:
-        """Of the rows of both."""
-        return Checksum(self.rows + other.rows, self.total + other.total)
 
 
 class Staging:
@@ -48,15 +35,8 @@ class Staging:
 
     def __init__(self, scratch: Path | None = None) -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="stockstream-compaction-", dir=scratch)
-        self._database = duckdb.connect(str(Path(self._directory.name, "staging.duckdb")))
-        for setting in (
-            f"SET memory_limit = '{MEMORY}'",
-            f"SET temp_directory = '{self._directory.name}/spilled'",
-            "SET threads = 2",
-            "SET preserve_insertion_order = false",
-            "SET TimeZone = 'UTC'",
-        ):
-            self._database.execute(setting)
+        self._disk = Disk(self._directory.name, SCHEMA, VALUES)
+        self._database = self._disk.connection
         self._places: list[Place] = []
         self._numbers: dict[Place, int] = {}
         self._sums: dict[date, Checksum] = {}
@@ -87,8 +67,8 @@ class Staging:
         for day in pc.unique(days).to_pylist():
             part = quotes.filter(pc.equal(days, day))
             if day not in self._sums:
-                self._make(_table(day))
-            self._insert(_table(day), part)
+                self._disk.make(_table(day))
+            self._disk.insert(_table(day), part)
             self._sums[day] = self._sums.get(day, Checksum()).plus(self.checksum(part))
 
     def forget_arrival(self, dt: str) -> None:
@@ -96,7 +76,7 @@ class Staging:
         with self._numbers_of(dt):
             for day in self.days():
                 self._database.execute(f"DELETE FROM {_table(day)} WHERE {_ARRIVED}")  # noqa: S608
-                self._sums[day] = self._sum_of(f"SELECT * FROM {_table(day)}")  # noqa: S608
+                self._sums[day] = self._disk.checksum_of(_table(day))
 
     def days(self) -> list[date]:
         """The event days that have quotes here, in order."""
@@ -133,32 +113,25 @@ class Staging:
 
         Every row has the number of its object. Call `existing` afterwards for the checksum of the stored ones.
         """
-        self._make("existing")
+        self._disk.make("existing")
         for batch in stored:
-            self._insert("existing", self._numbered(batch))
+            self._disk.insert("existing", self._numbered(batch))
         order = sorted(range(len(self._places)), key=self._places.__getitem__)
         positions = pa.table({ORIGIN: pa.array(order, pa.int64()), "position": pa.array(range(len(order)), pa.int64())})
-        cursor = self._database.cursor()
-        cursor.register("positions", positions)
-        reader = cursor.execute(
+        yield from self._disk.batches(
             f"SELECT {_LISTED}, {ORIGIN} FROM (SELECT * FROM {_table(day)} UNION ALL SELECT * FROM existing) "  # noqa: S608
             f"JOIN positions USING ({ORIGIN}) "
-            "ORDER BY symbol, event_time, revision, position DESC, ingest_time DESC"
-        ).to_arrow_reader(BATCH_ROWS)
-        yield from reader
-        cursor.close()
+            "ORDER BY symbol, event_time, revision, position DESC, ingest_time DESC",
+            positions=positions,
+        )
 
     def existing(self) -> Checksum:
         """The rows of the partition that `sorted` read last."""
-        return self._sum_of("SELECT * FROM existing")
+        return self._disk.checksum_of("existing")
 
     def checksum(self, rows: pa.Table | pa.RecordBatch) -> Checksum:
         """The checksum of rows with the columns of a quote."""
-        cursor = self._database.cursor()
-        cursor.register("rows", rows if isinstance(rows, pa.Table) else pa.Table.from_batches([rows]))
-        found = cursor.execute(_SUM.format("SELECT * FROM rows")).fetchone()
-        cursor.close()
-        return _checksum(found)
+        return self._disk.checksum(rows)
 
     def _numbered(self, stored: pa.RecordBatch) -> pa.Table:
         """Rows of the table `compacted_quotes` with the numbers of their objects."""
@@ -174,57 +147,11 @@ class Staging:
         yield
         self._database.unregister("arrived")
 
-    def _make(self, table: str) -> None:
-        self._database.register("none", SCHEMA.empty_table())
-        self._database.execute(f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM none")  # noqa: S608
-        self._database.unregister("none")
-
-    def _insert(self, table: str, rows: pa.Table) -> None:
-        self._database.register("rows", rows)
-        self._database.execute(f"INSERT INTO {table} SELECT * FROM rows")  # noqa: S608
-        self._database.unregister("rows")
-
-    def _sum_of(self, select: str) -> Checksum:
-        return _checksum(self._database.execute(_SUM.format(select)).fetchone())
-
     def _one(self, query: str, values: dict[str, Any]) -> Any:
         found = self._database.execute(query, values).fetchone()
         assert found is not None  # noqa: S101  (an aggregate has one row)
         return found[0]
 
 
-_ARRIVED = f"{ORIGIN} IN (SELECT {ORIGIN} FROM arrived)"  # noqa: S608
-_SUM = f"SELECT count(*), coalesce(sum(hash({_LISTED})), 0) FROM ({{}})"  # noqa: S608
-
-
-def _checksum(found: tuple[Any, ...] | None) -> Checksum:
-    assert found is not None  # noqa: S101  (an aggregate has one row)
-    return Checksum(int(found[0]), int(found[1]))
-
-
 def _table(day: date) -> str:
     return f'"quotes of {day.isoformat()}"'
-
-
-class Once(NamedTuple):
-    """Some sorted rows, split into the first of each identity and the copies of it."""
-
-    kept: pa.RecordBatch
-    copies: pa.RecordBatch
-
-
-def once(batches: Iterable[pa.RecordBatch], identity: tuple[str, ...] = IDENTITY) -> Iterator[Once]:
-    """Split sorted rows: the first row of each identity is kept."""
-    last: tuple[Any, ...] | None = None
-    for batch in batches:
-        if not batch.num_rows:
-            continue
-        differs = pa.array([last != tuple(batch[name][0].as_py() for name in identity)])
-        if batch.num_rows > 1:
-            changes = None
-            for name in identity:
-                changed = pc.not_equal(batch[name].slice(1), batch[name].slice(0, batch.num_rows - 1))
-                changes = changed if changes is None else pc.or_(changes, changed)
-            differs = pa.concat_arrays([differs, changes])
-        last = tuple(batch[name][batch.num_rows - 1].as_py() for name in identity)
-        yield Once(batch.filter(differs), batch.filter(pc.invert(differs)))

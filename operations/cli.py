@@ -13,6 +13,7 @@ from operations import (
     compact_cli,
     coverage_cli,
     every_day_cli,
+    export_cli,
     exporter,
     kinesis,
     quarantine_cli,
@@ -70,6 +71,7 @@ app.add_typer(backfill_cli.app)
 app.add_typer(compact_cli.app)
 app.add_typer(coverage_cli.app)
 app.add_typer(every_day_cli.app)
+app.add_typer(export_cli.app)
 
 
 @app.command(epilog=epilog("metrics --outputs-file outputs.env --port 9100"))

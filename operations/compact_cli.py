@@ -11,6 +11,7 @@ import msgspec
 import typer
 
 from aws_limits import KIB
+from operations.aws import client
 from operations.command_line import (
     DEFAULT_PREFIX,
     DEFAULT_STAGE,
@@ -27,12 +28,12 @@ from operations.command_line import (
 from operations.errors import WrongUsage
 from operations.history_place import (
     ArchiveOption,
+    BarsTableOption,
+    CalendarsTableOption,
     CatalogOption,
     DatabaseOption,
-    archive_at,
-    database_of,
     history_errors,
-    tables_at,
+    history_place,
 )
 from terminal.output import echo
 
@@ -71,6 +72,8 @@ def compact(  # noqa: PLR0917  (options, by name)
             "least is 36, because a run looks 35 days back.",
         ),
     ] = 0,
+    bars_table: BarsTableOption = None,
+    calendars_table: CalendarsTableOption = None,
     stack_prefix: StackPrefixOption = DEFAULT_PREFIX,
     stage: StageOption = DEFAULT_STAGE,
     outputs_file: OutputsFileOption = None,
@@ -82,8 +85,10 @@ def compact(  # noqa: PLR0917  (options, by name)
     are the same. The summary is one line of JSON on stdout.
     """
     with reported_errors(), history_errors():
+        from compaction.errors import CompactionError  # noqa: PLC0415
         from compaction.job import Compaction  # noqa: PLC0415  (it loads the large libraries)
         from compaction.upkeep import LEAST_RAW_DAYS, Upkeep  # noqa: PLC0415
+        from operations.glue_views import GlueViews  # noqa: PLC0415
 
         if 0 < expire_raw_after_days < LEAST_RAW_DAYS:
             raise WrongUsage(
@@ -91,19 +96,25 @@ def compact(  # noqa: PLR0917  (options, by name)
                 f"late. Use 0 or at least {LEAST_RAW_DAYS}"
             )
         now, started = datetime.now(UTC), time.monotonic()
-        place = archive_at(archive, stack_prefix, stage, outputs_file)
-        name = database_of(database, stack_prefix, stage)
-        tables = tables_at(place, catalog, name)
-        run = Compaction(place, tables, now=now, progress=progress)
-        plan = run.plan(_days(day))
+        place = history_place(
+            archive, catalog, database, bars_table, calendars_table, stack_prefix, stage, outputs_file
+        )
+        views = GlueViews(client("glue"), place.database) if place.tables.is_glue else None
+        run = Compaction(place.archive, place.tables, now=now, progress=progress, views=views, history=place.history)
+        wanted = _days(day)
+        plan = run.plan(wanted)
         say(f"{len(plan.days)} arrival days with {plan.objects:,} objects, {plan.bytes / KIB / KIB:,.1f} MiB")
         if dry_run:
             for arrival_day, objects in plan.days:
                 echo(f"{arrival_day}  {len(objects)} objects")
             return
-        run.quotes_and_actions(plan)
-        run.publish()
-        Upkeep(place, tables, now, run.summary).run(snapshot_days, expire_raw_after_days)
+        try:
+            run.quotes_and_actions(plan)
+            run.bars(wanted)
+            run.publish()
+            Upkeep(place.archive, place.tables, now, run.summary).run(snapshot_days, expire_raw_after_days)
+        except CompactionError as error:
+            run.failed(str(error))
         run.summary.seconds = round(time.monotonic() - started, 1)
         for failure in run.summary.failures:
             say(failure)

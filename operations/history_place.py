@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from operations.archive_bucket import BucketArchive
 from operations.aws import client
+from operations.backfill_stores import BackfillBars
+from operations.calendar_table import CalendarTable
 from operations.command_line import outputs_of
 from operations.errors import OperationsError, Unavailable, WrongUsage
 from operations.outputs import required
+from operations.stored_history import StoredHistory
 
 if TYPE_CHECKING:
     from compaction.iceberg import Tables
-    from compaction.ports import Archive
+    from compaction.ports import Archive, History
 
 _S3 = "s3://"
 _SQLITE = "sqlite:///"
@@ -45,11 +48,57 @@ DatabaseOption = Annotated[
     str | None, typer.Option("--database", help="The database of Glue. By default, that of the stage.")
 ]
 
+BarsTableOption = Annotated[
+    str | None,
+    typer.Option(
+        "--bars-table", metavar="NAME", help="The table of bars, with --archive. Without it, bars are left out."
+    ),
+]
+CalendarsTableOption = Annotated[
+    str | None,
+    typer.Option("--calendars-table", metavar="NAME", help="The table of calendars, which --bars-table needs too."),
+]
 
-def archive_at(place: str | None, prefix: str, stage: str, outputs_file: Path | None) -> Archive:
-    """The archive that the options name. Raises `WrongUsage`."""
-    if place is None:
-        place = f"{_S3}{required(outputs_of(prefix, stage, outputs_file), 'ArchiveBucket')}"
+
+class HistoryPlace(NamedTuple):
+    """Where the history of a stage is."""
+
+    archive: Archive
+    tables: Tables
+    history: History | None
+    """The table of bars. None if the options do not name it."""
+    database: str
+    """The database of Glue."""
+
+
+def history_place(  # noqa: PLR0917  (the options)
+    archive: str | None,
+    catalog: str | None,
+    database: str | None,
+    bars_table: str | None,
+    calendars_table: str | None,
+    prefix: str,
+    stage: str,
+    outputs_file: Path | None,
+) -> HistoryPlace:
+    """What the options name. Without `archive`, it is all of the stage. Raises `WrongUsage`."""
+    if archive is None:
+        names = outputs_of(prefix, stage, outputs_file)
+        archive = f"{_S3}{required(names, 'ArchiveBucket')}"
+        bars_table, calendars_table = required(names, "BarsTable"), required(names, "CalendarsTable")
+    if (bars_table is None) != (calendars_table is None):
+        raise WrongUsage("--bars-table and --calendars-table belong together: set both or neither")
+    place = _archive_at(archive)
+    name = database or f"{prefix}_{stage}_analytics".replace("-", "_")
+    tables = _tables_at(place, catalog, name)
+    if bars_table is None or calendars_table is None:
+        return HistoryPlace(place, tables, None, name)
+    dynamodb = client("dynamodb")
+    stored = StoredHistory(place, BackfillBars(dynamodb, bars_table), CalendarTable(dynamodb, calendars_table))
+    return HistoryPlace(place, tables, stored, name)
+
+
+def _archive_at(place: str) -> Archive:
     if place.startswith(_S3):
         bucket = place.removeprefix(_S3).rstrip("/")
         if not bucket or "/" in bucket:
@@ -64,8 +113,7 @@ def archive_at(place: str | None, prefix: str, stage: str, outputs_file: Path | 
     return DirectoryArchive(Path(place))
 
 
-def tables_at(archive: Archive, catalog: str | None, database: str) -> Tables:
-    """The compacted tables of an archive, by the option `--catalog`. Raises `WrongUsage`."""
+def _tables_at(archive: Archive, catalog: str | None, database: str) -> Tables:
     from compaction.catalogs import glue_tables, sqlite_tables  # noqa: PLC0415
 
     is_bucket = archive.root.startswith(_S3)
@@ -79,11 +127,6 @@ def tables_at(archive: Archive, catalog: str | None, database: str) -> Tables:
     if not catalog.startswith(_SQLITE):
         raise WrongUsage(f"--catalog {catalog} is neither glue nor like sqlite:///path/of/catalog.db")
     return sqlite_tables(catalog, archive.root, files)
-
-
-def database_of(database: str | None, prefix: str, stage: str) -> str:
-    """The database of Glue: by default, the one that the stack analytics of the stage makes."""
-    return database or f"{prefix}_{stage}_analytics".replace("-", "_")
 
 
 @contextmanager

@@ -54,6 +54,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "redrive": Entry("operations", "Put the batches that Lambda discarded back on the stream."),
         "rebuild": Entry("operations", "Compute the bars of a day again from the archive."),
         "compact": Entry("operations", "Make sorted Iceberg tables of the raw objects of closed days."),
+        "export": Entry("operations", "Write bars or quotes of some symbols and days to a Parquet or CSV file."),
         "metrics": Entry("operations", "Serve metrics for Prometheus until stopped."),
     },
     "Deploy": {

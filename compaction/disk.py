@@ -1,0 +1,117 @@
+"""DuckDB on a disk: it sorts what does not fit into memory, and computes checksums of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from compaction.layout import PRICE
+
+MEMORY = "400MB"
+"""How much memory DuckDB takes. The rest goes to the disk."""
+BATCH_ROWS = 50_000
+ARROW = {
+    "string": pa.string(),
+    "long": pa.int64(),
+    "int": pa.int32(),
+    "double": pa.float64(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us"),
+    PRICE: pa.decimal128(38, 26),
+}
+"""The types of Arrow by those of `layout`."""
+
+
+class Checksum(NamedTuple):
+    """The number of some rows and the sum of their hashes, which does not depend on their order."""
+
+    rows: int = 0
+    total: int = 0
+
+    def plus(self, other: Checksum) -> Checksum:
+        """Of the rows of both."""
+        return Checksum(self.rows + other.rows, self.total + other.total)
+
+
+class Disk:
+    """A database in a directory, whose tables have the same columns."""
+
+    def __init__(self, directory: str, schema: pa.Schema, hashed: Sequence[str]) -> None:
+        """`hashed` are the columns that checksums are of."""
+        self.schema = schema
+        self._sum = f"SELECT count(*), coalesce(sum(hash({', '.join(hashed)})), 0) FROM "  # noqa: S608
+        self.connection = duckdb.connect(str(Path(directory, "rows.duckdb")))
+        for setting in (
+            f"SET memory_limit = '{MEMORY}'",
+            f"SET temp_directory = '{directory}/spilled'",
+            "SET threads = 2",
+            "SET preserve_insertion_order = false",
+            "SET TimeZone = 'UTC'",
+        ):
+            self.connection.execute(setting)
+
+    def make(self, table: str) -> None:
+        """Make an empty table, in place of one with this name."""
+        self.connection.register("none", self.schema.empty_table())
+        self.connection.execute(f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM none")  # noqa: S608
+        self.connection.unregister("none")
+
+    def insert(self, table: str, rows: pa.Table) -> None:
+        """Add rows to a table."""
+        self.connection.register("rows", rows)
+        self.connection.execute(f"INSERT INTO {table} SELECT * FROM rows")  # noqa: S608
+        self.connection.unregister("rows")
+
+    def batches(self, query: str, **tables: pa.Table) -> Iterator[pa.RecordBatch]:
+        """The rows of a query over the tables here and the given ones. They are not in memory together."""
+        cursor = self.connection.cursor()
+        for name, table in tables.items():
+            cursor.register(name, table)
+        yield from cursor.execute(query).to_arrow_reader(BATCH_ROWS)
+        cursor.close()
+
+    def checksum(self, rows: pa.Table | pa.RecordBatch) -> Checksum:
+        """The checksum of rows."""
+        cursor = self.connection.cursor()
+        cursor.register("rows", rows if isinstance(rows, pa.Table) else pa.Table.from_batches([rows]))
+        found = cursor.execute(self._sum + "rows").fetchone()
+        cursor.close()
+        return _checksum(found)
+
+    def checksum_of(self, table: str) -> Checksum:
+        """The checksum of a table."""
+        return _checksum(self.connection.execute(self._sum + table).fetchone())
+
+
+def _checksum(found: tuple[Any, ...] | None) -> Checksum:
+    assert found is not None  # noqa: S101  (an aggregate has one row)
+    return Checksum(int(found[0]), int(found[1]))
+
+
+class Once(NamedTuple):
+    """Some sorted rows, split into the first of each identity and the copies of it."""
+
+    kept: pa.RecordBatch
+    copies: pa.RecordBatch
+
+
+def once(batches: Iterable[pa.RecordBatch], identity: Sequence[str]) -> Iterator[Once]:
+    """Split sorted rows: the first row of each identity is kept."""
+    last: tuple[Any, ...] | None = None
+    for batch in batches:
+        if not batch.num_rows:
+            continue
+        differs = pa.array([last != tuple(batch[name][0].as_py() for name in identity)])
+        if batch.num_rows > 1:
+            changes = None
+            for name in identity:
+                changed = pc.not_equal(batch[name].slice(1), batch[name].slice(0, batch.num_rows - 1))
+                changes = changed if changes is None else pc.or_(changes, changed)
+            differs = pa.concat_arrays([differs, changes])
+        last = tuple(batch[name][batch.num_rows - 1].as_py() for name in identity)
+        yield Once(batch.filter(differs), batch.filter(pc.invert(differs)))

@@ -1,0 +1,140 @@
+"""The command `python -m operations export`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, BinaryIO, Literal
+
+import typer
+
+from operations.command_line import (
+    DEFAULT_PREFIX,
+    DEFAULT_STAGE,
+    OutputsFileOption,
+    StackPrefixOption,
+    StageOption,
+    epilog,
+    reported_errors,
+    say,
+)
+from operations.errors import WrongUsage
+from operations.history_place import (
+    ArchiveOption,
+    BarsTableOption,
+    CalendarsTableOption,
+    CatalogOption,
+    DatabaseOption,
+    history_errors,
+    history_place,
+)
+from quotes import is_symbol
+
+_DAYS = timedelta(days=30)
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command(
+    "export",
+    epilog=epilog(
+        "export --symbols AAPL,MSFT --from 2026-11-01 --to 2026-11-27 --output bars.parquet",
+        "export --table quotes --symbols AAPL --from 2026-11-27 --format csv --output -",
+    ),
+)
+def export(  # noqa: PLR0917  (options, by name)
+    output: Annotated[
+        str, typer.Option("--output", metavar="FILE|-", help="The file to write, or - for the standard output.")
+    ],
+    symbols: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--symbols", metavar="SYMBOL[,SYMBOL...]", help="The symbols, separated by commas. By default, all."
+        ),
+    ] = None,
+    first: Annotated[
+        datetime | None,
+        typer.Option(
+            "--from", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="The first day (UTC). By default, 30 days ago."
+        ),
+    ] = None,
+    last: Annotated[
+        datetime | None,
+        typer.Option("--to", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="The last day. By default, today."),
+    ] = None,
+    table: Annotated[Literal["bars", "quotes"], typer.Option(help="What to export.")] = "bars",
+    resolution: Annotated[Literal["1m", "5m", "1h", "1d"], typer.Option(help="The length of bars.")] = "1m",
+    form: Annotated[Literal["parquet", "csv"], typer.Option("--format", help="The format of the file.")] = "parquet",
+    archive: ArchiveOption = None,
+    catalog: CatalogOption = None,
+    database: DatabaseOption = None,
+    bars_table: BarsTableOption = None,
+    calendars_table: CalendarsTableOption = None,
+    stack_prefix: StackPrefixOption = DEFAULT_PREFIX,
+    stage: StageOption = DEFAULT_STAGE,
+    outputs_file: OutputsFileOption = None,
+) -> None:
+    """Write bars or quotes of some symbols and days to a file, for a notebook or another program.
+
+    Closed days come from the compacted tables. Quotes of later days come from the raw archive, and later bars from the
+    table of bars. Each quote is there once. Rows are in the order of their days or months, then of symbol and time.
+    Prices are exact, and not adjusted for splits and dividends.
+    """
+    with reported_errors(), history_errors():
+        from compaction.export import BAR_COLUMNS, QUOTE_COLUMNS, Exporter, Wanted  # noqa: PLC0415  (large libraries)
+        from compaction.row_files import write  # noqa: PLC0415
+
+        days = _days(first, last)
+        wanted = Wanted(symbols=_symbols(symbols), first=days[0], last=days[1])
+        place = history_place(
+            archive, catalog, database, bars_table, calendars_table, stack_prefix, stage, outputs_file
+        )
+        exporter = Exporter(place.archive, place.tables, place.history)
+        if exporter.compacted_to is None:
+            say("nothing is compacted yet, so every day comes from its source")
+        elif table == "bars" and place.history is None and wanted.last >= exporter.compacted_to:
+            say(f"bars from {exporter.compacted_to} on are left out: name their table by --bars-table")
+        if table == "quotes":
+            batches, columns = exporter.quotes(wanted), QUOTE_COLUMNS
+        else:
+            batches, columns = exporter.bars(wanted, resolution), BAR_COLUMNS
+        with _opened(output) as file:
+            rows = write(batches, columns, form, file)
+        say(f"{rows:,} rows")
+
+
+@contextmanager
+def _opened(output: str) -> Iterator[BinaryIO]:
+    """The file to write. What was there before stays if something fails."""
+    if output == "-":
+        yield sys.stdout.buffer
+        return
+    target = Path(output)
+    made = target.with_name(f".{target.name}.new")
+    try:
+        with made.open("wb") as file:
+            yield file
+        made.replace(target)
+    except OSError as error:
+        raise WrongUsage(f"--output {output} cannot be written: {error}") from error
+    finally:
+        made.unlink(missing_ok=True)
+
+
+def _symbols(given: list[str] | None) -> list[str] | None:
+    named = [name.strip() for text in given or () for name in text.split(",") if name.strip()]
+    for name in named:
+        if not is_symbol(name):
+            raise WrongUsage(f"--symbols: {name!r} is not a symbol: 1 to 32 letters, digits or .^=&$_:/+-")
+    return sorted(set(named)) or None
+
+
+def _days(first: datetime | None, last: datetime | None) -> tuple[date, date]:
+    end = datetime.now(UTC).date() if last is None else last.date()
+    start = end - _DAYS if first is None else first.date()
+    if start > end:
+        raise WrongUsage(f"--from {start} is after --to {end}")
+    return start, end
