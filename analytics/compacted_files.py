@@ -6,9 +6,10 @@ reader needs no catalog.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import date
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import msgspec
 
@@ -17,6 +18,7 @@ from analytics.errors import AnalyticsError
 DIRECTORY = "compacted"
 """Where the tables are, beside `raw-data/`."""
 CURRENT = f"{DIRECTORY}/current.json"
+_FILE = re.compile(r"(?:[A-Za-z0-9_=-][A-Za-z0-9._=-]*/)*[A-Za-z0-9_-][A-Za-z0-9._=-]*\.parquet", re.ASCII)
 VERSION = 1
 """The version of `current.json` that this program reads."""
 
@@ -79,8 +81,11 @@ def read(archive: Path) -> Current | None:
 
 
 def _key(path: str) -> str:
-    """The key of a file, by its address such as `s3://bucket/compacted/…`, `file:///archive/compacted/…` or a path."""
+    """The key of a file, by its address such as `s3://bucket/compacted/…`, `file:///archive/compacted/…` or a path.
+
+    The name of a file on this machine is its key, so a key that leads out of the directory is refused.
+    """
     _, found, rest = path.rpartition(f"/{DIRECTORY}/")
-    if not found or ".." in PurePosixPath(rest).parts or not rest.endswith(".parquet"):
+    if not found or not _FILE.fullmatch(rest):
         raise CompactedError(f"{CURRENT} names {path!r:.200}, which is no Parquet file in {DIRECTORY}/")
     return f"{DIRECTORY}/{rest}"

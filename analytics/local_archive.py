@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
-from analytics import local_tables
+from analytics import compacted_files, local_tables
 from analytics.errors import AnalyticsError
 from workspace.demo_record import DemoRecord
 from workspace.places import STATE
@@ -67,7 +67,7 @@ def prepare(directory: Path) -> None:
 
 
 def download(s3: Any, bucket: str, directory: Path) -> Downloaded:
-    """Copy the archive of a bucket to `raw-data/` in a directory.
+    """Copy the archive of a bucket to `raw-data/` in a directory, and the compacted tables to `compacted/`.
 
     It replaces the archive that was there, with its bars and alerts. If the bucket cannot be read or the directory
     cannot be written, it raises `NoArchive` and keeps that archive.
@@ -98,17 +98,38 @@ def _copied(s3: Any, bucket: str, directory: Path) -> Downloaded:
                         left_out.append(f"left out {key}: {problem}")
                     continue
                 names.add(key.lower())
-                path = Path(scratch, key)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with path.open("xb") as file:
-                    shutil.copyfileobj(s3.get_object(Bucket=bucket, Key=key)["Body"], file)
+                _copy(s3, bucket, key, Path(scratch))
                 count += 1
-        for old in (PREFIX, local_tables.DIRECTORY):
+        count += _copy_compacted(s3, bucket, Path(scratch))
+        for old in (PREFIX, local_tables.DIRECTORY, compacted_files.DIRECTORY):
             shutil.rmtree(directory / old, ignore_errors=True)
-        Path(scratch, PREFIX).rename(directory / PREFIX)
+        for new in (PREFIX, compacted_files.DIRECTORY):
+            if Path(scratch, new).is_dir():
+                Path(scratch, new).rename(directory / new)
     if others > MAX_NAMED:
         left_out.append(f"left out {others - MAX_NAMED:,} more objects for such reasons")
     return Downloaded(objects=count, left_out=tuple(left_out))
+
+
+def _copy_compacted(s3: Any, bucket: str, directory: Path) -> int:
+    """Copy the files that are the compacted tables now, if there are any. Returns how many objects were copied."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=compacted_files.CURRENT)
+    if not any(page.get("Contents") for page in pages):
+        return 0
+    _copy(s3, bucket, compacted_files.CURRENT, directory)
+    current = compacted_files.decode((directory / compacted_files.CURRENT).read_bytes())
+    keys = list(current.keys())
+    for key in keys:
+        _copy(s3, bucket, key, directory)
+    return len(keys) + 1
+
+
+def _copy(s3: Any, bucket: str, key: str, directory: Path) -> None:
+    """Copy an object to the file that is named like its key."""
+    path = directory / key
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as file:
+        shutil.copyfileobj(s3.get_object(Bucket=bucket, Key=key)["Body"], file)
 
 
 def _foreign(directory: Path) -> Iterator[Path]:
@@ -120,6 +141,8 @@ def _foreign(directory: Path) -> Iterator[Path]:
     for path in (directory / local_tables.DIRECTORY).glob("*"):
         if path not in tables:
             yield path
+    if (directory / compacted_files.DIRECTORY).is_dir() and not (directory / compacted_files.CURRENT).is_file():
+        yield directory / compacted_files.DIRECTORY
 
 
 def _problem_of(key: str, size: int, names: Collection[str]) -> str | None:

@@ -14,7 +14,7 @@ from workspace.places import STATE
 
 MARK = ".stockstream-demo"
 """The list of the files that a demo left in a directory, one path a line."""
-REPLACED = (PREFIX.rstrip("/"), "tables")
+REPLACED = (PREFIX.rstrip("/"), "tables", "compacted")
 """The folders that a demo replaces."""
 
 

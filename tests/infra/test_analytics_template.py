@@ -129,6 +129,6 @@ def test_there_is_a_crawler_only_on_request() -> None:
     assert crawling == {"Crawler", "CrawlerRole"}
 
 
-def test_a_query_may_list_only_raw_data() -> None:
+def test_a_query_may_list_only_raw_data_and_compacted_tables() -> None:
     (statement,) = [s for s in statements("analytics", "QueryPolicy") if s["Sid"] == "ListTheArchive"]
-    assert statement["Condition"] == {"StringLike": {"s3:prefix": "raw-data/*"}}
+    assert statement["Condition"] == {"StringLike": {"s3:prefix": ["raw-data/*", "compacted/*"]}}

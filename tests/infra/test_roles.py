@@ -201,7 +201,7 @@ LISTED = {
     ("producer", "TaskRole"): {"Fn::Sub": "undelivered/${StreamName}/*"},
     ("history", "BackfillRole"): "backfill/*",
     ("history", "CompactRole"): ["backfill/*", "compacted/*", "raw-data/*"],
-    ("analytics", "QueryPolicy"): "raw-data/*",
+    ("analytics", "QueryPolicy"): ["raw-data/*", "compacted/*"],
     ("analytics", "CrawlerRole"): "raw-data/*",
     ("processor", "Role"): None,  # Lambda does not document how it uses the permission
 }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+from base64 import b64encode
 from collections.abc import Sequence
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,13 @@ import pytest
 import sqlglot
 from sqlglot.optimizer.annotate_types import annotate_types
 
-from analytics import catalog, templates
+from analytics import catalog, compacted_tables, templates
 from analytics.catalog import Catalog, Statement
 from analytics.duckdb_engine import Engine, QueryError, view_columns
 from analytics.formatting import as_csv
 from analytics.result import Result
+from analytics.views import views_for
+from compaction import layout
 from costs import prices
 from deployment.stacks import TEMPLATES
 from processor_lambda.rows import quote_row
@@ -124,6 +127,36 @@ def test_a_view_in_glue_is_the_document_that_athena_reads() -> None:
         assert (document["originalSql"], document["schema"]) == (view.select, "${Database}")
         columns = [column["Name"] for column in table["StorageDescriptor"]["Columns"]]
         assert [column["name"] for column in document["columns"]] == columns
+
+
+def test_compaction_writes_the_views_of_the_template_until_there_are_compacted_tables() -> None:
+    declared = [resource["Properties"]["TableInput"] for resource in ALL["views"]["Resources"].values()]
+    for view, table in zip(views_for(None), declared, strict=True):
+        text, values = table["ViewOriginalText"]["Fn::Sub"]
+        document = (
+            values["Document"]["Fn::Base64"]["Fn::Sub"].replace("${Database}", "prod_analytics").removesuffix("\n")
+        )
+        encoded = b64encode(document.encode()).decode()
+        expected = table | {"ViewOriginalText": text.replace("${Document}", encoded)}
+        assert view.table_input("prod_analytics") == expected
+
+
+def test_the_views_over_compacted_tables_name_their_day_and_keep_their_columns() -> None:
+    before, after = ({view.name: view for view in views_for(day)} for day in (None, date(2026, 11, 27)))
+    assert {name: view.columns for name, view in after.items()} == {name: view.columns for name, view in before.items()}
+    changed = {name for name, view in after.items() if view.select != before[name].select}
+    assert changed == {view.name for view in CATALOG.compacted}
+    assert all("1970" not in view.select for view in after.values())
+    assert "WHERE day < DATE '2026-11-27'" in after["quotes"].select
+
+
+def test_the_job_writes_every_column_that_a_view_reads() -> None:
+    """The views are below the job, so each has a list of the columns."""
+    types = {"bigint": "long", "timestamp": "timestamp"}
+    written = {table.name: {column.name: column.type for column in table.columns} for table in layout.TABLES}
+    for table in (each for each in compacted_tables.TABLES if each.name in written):
+        columns = {column.name: types.get(column.type, column.type) for column in table.columns}
+        assert columns.items() <= written[table.name].items(), table.name
 
 
 def test_every_view_says_that_it_has_no_serde() -> None:

@@ -34,7 +34,8 @@ Rows = Iterable[Mapping[str, Any]]
 
 def compact(archive: Path, compacted_to: date, **rows: Rows) -> None:
     """Write the compacted tables of an archive, with all events before a day. `rows` are those of further tables."""
-    rows = {**_of_the_archive(archive, compacted_to), **rows}
+    if (archive / "raw-data").is_dir():
+        rows = {**_of_the_archive(archive, compacted_to), **rows}
     tables = {table.name: _written(archive, table, rows.get(table.name, ())) for table in compacted_tables.TABLES}
     current = {"v": 1, "compacted_to": str(compacted_to), "written_at": f"{datetime.now(UTC)}", "tables": tables}
     (archive / CURRENT).write_text(json.dumps(current))

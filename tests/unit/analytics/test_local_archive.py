@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import tempfile
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
@@ -14,7 +15,8 @@ from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics import local_archive
+from analytics import compacted_files, local_archive
+from analytics.compacted_files import CompactedError
 from tests.support.sizes import sized
 from workspace.demo_record import DemoRecord
 
@@ -24,16 +26,21 @@ class FakeS3:
 
     def __init__(self, *keys: str, broken: bool = False, sizes: Mapping[str, int] | None = None) -> None:
         self._keys, self._broken, self._sizes = keys, broken, sizes or {}
+        self.compacted: dict[str, bytes] = {}
+        """The objects of the compacted tables, by their keys."""
 
     def get_paginator(self, _: str) -> FakeS3:
         return self
 
-    def paginate(self, **_: str) -> list[dict[str, Any]]:
-        return [{"Contents": [{"Key": key, "Size": self._sizes.get(key, 1)}]} for key in self._keys] or [{}]
+    def paginate(self, *, Bucket: str, Prefix: str) -> list[dict[str, Any]]:  # noqa: N803  (boto3's names)
+        found = [key for key in (*self._keys, *self.compacted) if Bucket and key.startswith(Prefix)]
+        return [{"Contents": [{"Key": key, "Size": self._sizes.get(key, 1)}]} for key in found] or [{}]
 
     def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803  (boto3's names)
         if self._broken and Key == self._keys[-1]:
             raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetObject")
+        if Key in self.compacted:
+            return {"Body": io.BytesIO(self.compacted[Key])}
         return {"Body": io.BytesIO(f"{Bucket}/{Key}".encode())}
 
 
@@ -52,6 +59,68 @@ def test_a_download_replaces_the_last_archive_and_nothing_else(tmp_path: Path) -
     assert objects(tmp_path) == {"notes.txt", FIRST}
     assert (tmp_path / FIRST).read_bytes() == f"bucket/{FIRST}".encode()
     assert local_archive.require(tmp_path) == tmp_path
+
+
+def current_json(*paths: str) -> bytes:
+    tables = {"compacted_quotes": {"metadata": "", "files": [{"path": path, "rows": 1} for path in paths]}}
+    return json.dumps({"v": 1, "compacted_to": "2026-11-24", "written_at": "", "tables": tables}).encode()
+
+
+COMPACTED = "compacted/compacted_quotes/data/day=2026-11-23/00ff-0.parquet"
+
+
+def test_a_download_has_the_files_of_the_compacted_tables(tmp_path: Path) -> None:
+    s3 = FakeS3(FIRST)
+    s3.compacted = {"compacted/current.json": current_json(f"s3://bucket/{COMPACTED}"), COMPACTED: b"PAR1"}
+    assert local_archive.download(s3, "bucket", tmp_path).objects == 3
+    assert objects(tmp_path) == {FIRST, "compacted/current.json", COMPACTED}
+    assert (tmp_path / COMPACTED).read_bytes() == b"PAR1"
+    local_archive.download(FakeS3(FIRST), "bucket", tmp_path)
+    assert objects(tmp_path) == {FIRST}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "s3://bucket/compacted/../../escaped.parquet",
+        "s3://bucket/compacted/x/../../../escaped.parquet",
+        "s3://bucket/compacted//etc/x.parquet",
+        "s3://bucket/compacted/.x.parquet",
+        "s3://bucket/compacted/x.json",
+        "s3://bucket/raw-data/x.parquet",
+        "s3://bucket/compacted/a\0.parquet",
+    ],
+)
+def test_a_name_that_leads_out_of_the_tables_is_refused(tmp_path: Path, path: str) -> None:
+    local_archive.download(FakeS3(FIRST), "bucket", tmp_path)
+    s3 = FakeS3(SECOND)
+    s3.compacted = {"compacted/current.json": current_json(path)}
+    with pytest.raises(CompactedError, match="which is no Parquet file in compacted/"):
+        local_archive.download(s3, "bucket", tmp_path)
+    assert objects(tmp_path) == {FIRST}
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"{", "cannot be read"),
+        (b"[]", "cannot be read"),
+        (b'{"v":2,"compacted_to":"2026-11-24","tables":{}}', "has version 2, and this program reads version 1"),
+        (current_json(f"s3://bucket/{COMPACTED}"), "is missing, which compacted/current.json names"),
+    ],
+)
+def test_compacted_tables_that_cannot_be_read_are_an_error(tmp_path: Path, content: bytes, problem: str) -> None:
+    (tmp_path / "compacted").mkdir()
+    (tmp_path / "compacted" / "current.json").write_bytes(content)
+    with pytest.raises(CompactedError, match=problem):
+        compacted_files.read(tmp_path)
+
+
+def test_a_folder_that_is_no_compacted_table_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "compacted").mkdir()
+    (tmp_path / "compacted" / "mine.txt").write_text("mine")
+    with pytest.raises(local_archive.NoArchive, match="would be replaced"):
+        local_archive.download(FakeS3(FIRST), "bucket", tmp_path)
 
 
 HOUR = "raw-data/dt=2026-11-23/hour=14/"
