@@ -55,11 +55,6 @@ class DayCoverage(NamedTuple):
     gaps: list[Gap]
     """The missing minutes."""
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether no minute is missing."""
-        return self.missing == 0
-
 
 def coverage_of(sessions: Iterable[tuple[datetime, datetime]], stored: Collection[datetime]) -> Coverage:
     """Compare sessions, each from a moment to just before another, with the starts of the minutes that have a bar.

@@ -28,8 +28,3 @@ def provenance_of(row: Mapping[str, Any]) -> str:
 def least(first: str, second: str) -> str:
     """The one of two that counts less."""
     return max(first, second, key=BEST_FIRST.index)
-
-
-def may_replace(new: str, stored: str) -> bool:
-    """Whether a bar of the one provenance may replace one of the other."""
-    return BEST_FIRST.index(new) <= BEST_FIRST.index(stored)

@@ -135,7 +135,7 @@ class QuotesClient:
         return self._table([{**row, **row.pop("indicators", {})} for row in rows])
 
     def coverage(self, symbol: str, start: Moment | None = None, end: Moment | None = None) -> Any:
-        """How many minutes are stored and missing, one row for each day of the exchange, by default of the last 30 days.
+        """How many minutes are stored and missing, a row for each day of the exchange, by default of the last 30 days.
 
         `expected` is the sum of `stored`, `without_trades` (the source has no bar either) and `missing`. `stored` is
         the sum of `stream`, `backfill` and `rebuild`. A range has at most 60 days.

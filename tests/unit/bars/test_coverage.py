@@ -43,7 +43,7 @@ def gaps(day: DayCoverage) -> list[tuple[str, str, int]]:
 
 def test_holidays_have_no_day_and_half_days_have_fewer_minutes() -> None:
     full, half = coverage_of_days(NEW_YORK, all_of(NEW_YORK))
-    assert (full.day, full.expected, full.stored, full.is_complete) == ("2026-11-25", 390, {STREAM: 390}, True)
+    assert (full.day, full.expected, full.stored, full.missing) == ("2026-11-25", 390, {STREAM: 390}, 0)
     assert (half.day, half.expected, half.closes) == ("2026-11-27", 210, at("2026-11-27 18:00"))
 
 

@@ -1,10 +1,10 @@
-"""Which bar may replace which."""
+"""Where a bar comes from."""
 
 from __future__ import annotations
 
 import pytest
 
-from bars.provenance import BACKFILL, REBUILD, STREAM, may_replace, provenance_of
+from bars.provenance import BACKFILL, REBUILD, STREAM, least, provenance_of
 
 
 def test_a_row_without_a_provenance_is_of_the_stream() -> None:
@@ -13,18 +13,13 @@ def test_a_row_without_a_provenance_is_of_the_stream() -> None:
 
 
 @pytest.mark.parametrize(
-    ("new", "stored", "allowed"),
+    ("one", "other", "expected"),
     [
-        (REBUILD, REBUILD, True),
-        (REBUILD, STREAM, True),
-        (REBUILD, BACKFILL, True),
-        (STREAM, REBUILD, False),
-        (STREAM, STREAM, True),
-        (STREAM, BACKFILL, True),
-        (BACKFILL, REBUILD, False),
-        (BACKFILL, STREAM, False),
-        (BACKFILL, BACKFILL, True),
+        (REBUILD, REBUILD, REBUILD),
+        (REBUILD, STREAM, STREAM),
+        (REBUILD, BACKFILL, BACKFILL),
+        (STREAM, BACKFILL, BACKFILL),
     ],
 )
-def test_a_bar_replaces_those_that_count_no_more_than_itself(new: str, stored: str, *, allowed: bool) -> None:
-    assert may_replace(new, stored) is allowed
+def test_a_backfilled_bar_counts_least_and_a_rebuilt_one_most(one: str, other: str, expected: str) -> None:
+    assert least(one, other) == least(other, one) == expected
