@@ -55,6 +55,7 @@ USUAL_GAP = timedelta(minutes=15)
 _SYNONYMS = {"60m": "1h"}
 """Names of resolutions that Yahoo uses beside ours."""
 _NOT_FOUND, _NO_DATA = "Not Found", "Bad Request"
+"""The codes of Yahoo's errors for a symbol that it does not have, and for a window before a symbol was listed."""
 
 
 class ChartWindow(NamedTuple):
@@ -130,7 +131,7 @@ def parse_chart(
         if error.code == _NOT_FOUND:
             return ParsedChart(complete_to=window.start, is_known=False, problems=(str(error),))
         if error.code == _NO_DATA and "doesn't exist" in str(error):
-            return ParsedChart(complete_to=min(window.end, fetched_at - SETTLED), problems=(str(error),))
+            return ParsedChart(complete_to=_settled_to(window, fetched_at), problems=(str(error),))
         raise
     meta = chart["meta"]
     zone = _zone(meta)
@@ -195,6 +196,11 @@ def _is_settled(row: Row, last_trade: datetime | None, fetched_at: datetime) -> 
     return row.end + SETTLED <= fetched_at or (last_trade is not None and row.end <= last_trade)
 
 
+def _settled_to(window: ChartWindow, fetched_at: datetime) -> datetime:
+    """How far nothing of a window changes any more."""
+    return max(window.start, min(window.end, fetched_at - SETTLED))
+
+
 def _complete_to(
     rows: Sequence[Row], window: ChartWindow, open_time: OpenTime, last_trade: datetime | None, fetched_at: datetime
 ) -> datetime:
@@ -202,7 +208,7 @@ def _complete_to(
 
     It ends early if after its last row the exchange is open for longer than it ever is between two of its rows.
     """
-    settled_to = max(window.start, min(window.end, fetched_at - SETTLED))
+    settled_to = _settled_to(window, fetched_at)
     if not rows:
         is_idle = last_trade is not None and last_trade < window.start
         return settled_to if is_idle or not open_time.between(window.start, settled_to) else window.start

@@ -119,8 +119,12 @@ def test_prices_have_the_digits_that_were_traded(cents: list[int]) -> None:
 
 
 def test_a_number_that_is_not_in_single_precision_is_meant_as_it_is_printed() -> None:
-    (bar,) = parsed(body({OPEN: flat(123456.789012, 5)})).bars
+    chart = body({OPEN: flat(123456.789012, 5)})
+
+    (bar,) = parsed(chart).bars
     assert bar.close == Decimal("123456.789012")
+    (bar,) = parsed(chart, splits=[split(3, 1, OPEN + DAY)]).bars
+    assert bar.close == Decimal("370370.367036")
 
 
 # Splits
@@ -200,6 +204,12 @@ def test_the_row_of_the_present_and_the_unfinished_bar_are_left_out() -> None:
     assert starts(chart) == [OPEN + number * MINUTE for number in range(30)]
     assert chart.complete_to == OPEN + 30 * MINUTE
     assert chart.problems == ()
+
+
+def test_the_row_of_the_last_trade_is_left_out_after_the_session_too() -> None:
+    chart = parsed(body({**rows(OPEN, 390), CLOSE + timedelta(seconds=1): flat(105)}))
+
+    assert (starts(chart)[-1], chart.problems) == (CLOSE - MINUTE, ())
 
 
 def test_the_last_bar_of_a_delayed_exchange_is_unfinished_though_its_time_is_over() -> None:
@@ -316,15 +326,18 @@ def test_of_two_rows_of_one_time_that_with_more_volume_is_right() -> None:
 
 
 def test_a_null_row_does_not_replace_another() -> None:
-    chart = parsed(body([(OPEN, flat(10)), (OPEN, (None,) * 5)]))
-    assert [bar.close for bar in chart.bars] == [10]
+    table = [(OPEN, flat(10)), (OPEN, (None,) * 5)]
+    assert [bar.close for bar in parsed(body(table)).bars] == [10]
+    assert [bar.close for bar in parsed(body(table[::-1])).bars] == [10]
 
 
-def test_a_row_that_begins_before_another_ends_is_left_out() -> None:
-    chart = parsed(
-        body({OPEN: (10, 11, 9, 10, 5), OPEN + HOUR / 2: (10, 12, 9, 10, 5)}, dataGranularity="1h"), resolution="1h"
-    )
-    assert starts(chart) == [OPEN]
+@pytest.mark.parametrize("other", [(10, 12, 9, 10, 0), flat(12, 5)])
+def test_a_row_that_begins_before_another_ends_is_left_out(other: Values) -> None:
+    table = {OPEN: (10, 11, 9, 10, 5), OPEN + HOUR / 2: other}
+
+    chart = parsed(body(table, dataGranularity="1h"), resolution="1h")
+
+    assert [(bar.start, bar.high) for bar in chart.bars] == [(OPEN, Decimal(11))]
     assert chart.problems == ("a row that begins before another ends",)
 
 
@@ -410,8 +423,15 @@ def test_a_session_that_goes_on_is_complete_up_to_its_last_finished_bar() -> Non
     assert (len(chart.bars), chart.complete_to) == (119, OPEN + 119 * MINUTE)
 
 
+def test_in_a_session_that_goes_on_the_last_half_hour_may_still_bring_trades() -> None:
+    table = {OPEN: flat(10, 1), OPEN + 20 * MINUTE: flat(10, 1)}
+    chart = parsed(body(table, regularMarketTime=None), fetched_at=OPEN + HOUR)
+    assert (len(chart.bars), chart.complete_to) == (2, OPEN + HOUR / 2)
+
+
 def test_an_answer_without_rows_says_nothing_while_the_symbol_is_traded() -> None:
     assert parsed(body({})).complete_to == WINDOW.start
+    assert parsed(body({}, regularMarketTime=int(CLOSE.timestamp()))).complete_to == WINDOW.start
 
 
 def test_an_answer_without_rows_is_complete_if_nothing_was_traded_since() -> None:
@@ -441,8 +461,11 @@ def test_a_symbol_that_yahoo_does_not_have() -> None:
 
 
 def test_a_window_before_a_symbol_was_listed() -> None:
-    chart = parsed(failure("Bad Request", "Data doesn't exist for startDate = 1795410000, endDate = 1795496400"))
+    answer = failure("Bad Request", "Data doesn't exist for startDate = 1795410000, endDate = 1795496400")
+
+    chart = parsed(answer)
     assert (chart.bars, chart.is_known, chart.complete_to) == ((), True, WINDOW.end)
+    assert parsed(answer, fetched_at=WINDOW.start).complete_to == WINDOW.start
 
 
 LIMIT = "1m data not available for startTime=1 and endTime=2. The requested range must be within the last 30 days."
