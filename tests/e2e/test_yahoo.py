@@ -1,12 +1,19 @@
-"""The real yfinance in the producer's container polls a local Yahoo through a proxy, with and without failures."""
+"""A local Yahoo behind a proxy: yfinance polls it, with and without failures, and its charts fill gaps of the bars."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+from boto3.dynamodb.conditions import Key
 
+from bars.keys import bar_key
+from compaction import current
+from compaction.layout import BARS
 from tests.e2e.stack import HERE, Stack, docker, wait_until
 from tests.fakes.yahoo.local_yahoo import QUOTE_PATH, LocalYahoo
 
@@ -14,6 +21,8 @@ pytestmark = pytest.mark.e2e
 
 PORT = 8899
 """The port of the local Yahoo in its container."""
+MINUTES_OF_A_SESSION = 390
+"""Of New York. The local Yahoo knows no early closes."""
 
 
 @pytest.fixture(scope="module")
@@ -28,16 +37,20 @@ def yahoo(stack: Stack) -> Iterator[LocalYahoo]:
     yield local
     stack.compose("rm", "--stop", "--force", "yahoo")
     stack.files.pop()
-    stack.up("producer")
+    stack.up("producer", "history")
     docker("volume", "rm", f"{stack.project}_certificates")
 
 
 def _last_session() -> datetime:
     """Half an hour after the start of New York's last session that is at least a day old."""
-    day = datetime.now(UTC).replace(hour=15, minute=0, second=0, microsecond=0) - timedelta(days=1)
-    while day.weekday() > 4:
-        day -= timedelta(days=1)
-    return day
+    return _weekday_before(datetime.now(UTC).replace(hour=15, minute=0, second=0, microsecond=0))
+
+
+def _weekday_before(moment: datetime) -> datetime:
+    moment -= timedelta(days=1)
+    while moment.weekday() > 4:
+        moment -= timedelta(days=1)
+    return moment
 
 
 def _polls(stack: Stack, outcome: str) -> float:
@@ -85,3 +98,47 @@ def test_an_expired_crumb_is_renewed_within_the_poll(stack: Stack, yahoo: LocalY
     wait_until(lambda: yahoo.requests("/v1/test/getcrumb"), seconds=30, what="a request for a new crumb")
     wait_until(lambda: _polls(stack, "complete") > complete + 1, seconds=30, what="complete polls after it")
     assert _failures(stack, "unauthorized") == refused
+
+
+def operations(stack: Stack, *arguments: str) -> dict[str, Any]:
+    """Run a command in the service `history`, as an operator does. Returns its summary."""
+    program = ("exec", "-T", "history", "python", "-m", "operations")
+    summary: dict[str, Any] = json.loads(stack.compose(*program, *arguments, "--outputs-file", "/tmp/outputs").stdout)
+    return summary
+
+
+def test_the_history_service_fills_a_gap_from_yahoo_and_compacts_it(stack: Stack, yahoo: LocalYahoo) -> None:
+    stack.up("history")
+    day = _weekday_before(_last_session()).date()
+    gap = ("backfill", "--source", "yahoo", "--symbols", "S1", "--from", f"{day}", "--to", f"{day}")
+    filled = operations(stack, *gap)
+    bars = stored_minutes(stack, "S1", day)
+    assert filled["written"] == len(bars) == MINUTES_OF_A_SESSION
+    assert {bar["provenance"] for bar in bars} == {"backfill"}
+    asked = minutes_asked_for(yahoo)
+    assert asked == 1
+
+    assert operations(stack, *gap)["written"] == 0
+    assert minutes_asked_for(yahoo) == asked
+
+    bucket, s3 = stack.outputs["ArchiveBucket"], stack.session.client("s3")
+    compacted = operations(stack, "compact", "--catalog", f"sqlite:////var/lib/stockstream/{bucket}.db")
+    assert compacted["failures"] == []
+    tables = current.decode(s3.get_object(Bucket=bucket, Key=current.KEY)["Body"].read()).tables
+    assert sum(file.rows for file in tables[BARS.name].files) >= MINUTES_OF_A_SESSION
+
+
+def minutes_asked_for(yahoo: LocalYahoo) -> int:
+    """How often minutes were requested. The producer requests days."""
+    return sum(count for chart, count in yahoo.requested_charts().items() if chart.interval == "1m")
+
+
+def stored_minutes(stack: Stack, symbol: str, day: date) -> list[dict[str, Any]]:
+    """The stored minutes of a day in New York."""
+    start = datetime.combine(day, time(), ZoneInfo("America/New_York")).astimezone(UTC)
+    first, last = bar_key("1m", start), bar_key("1m", start + timedelta(hours=23))
+    table = stack.session.resource("dynamodb").Table(stack.outputs["BarsTable"])
+    found: list[dict[str, Any]] = table.query(
+        KeyConditionExpression=Key("symbol").eq(symbol) & Key("key").between(first, last)
+    )["Items"]
+    return found

@@ -21,9 +21,11 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 
+from bars.keys import resolution_of, start_of
+from bars.provenance import STREAM
 from compaction import current
 from compaction.current import Current, File
-from compaction.layout import PRICE, QUOTE_VALUES, QUOTES, Column
+from compaction.layout import BARS, PRICE, QUOTE_VALUES, QUOTES, Column
 from producer_service import accepted_log
 from quotes import Identity
 from replica.pipeline import Pipeline
@@ -254,7 +256,9 @@ def test_paging_gives_each_quote_once_while_new_ones_arrive(week: Week, order: s
     assert oldest_first == whole[: len(oldest_first)]
 
 
-def test_every_accepted_quote_is_one_compacted_row_with_each_value_to_the_digit(week: Week, tmp_path: Path) -> None:
+def test_each_accepted_quote_and_each_bar_is_one_compacted_row_with_its_values_to_the_digit(
+    week: Week, tmp_path: Path
+) -> None:
     assert week.compact(tmp_path)["quotes_added"] == len(week.accepted())
     days = [week.rows_of(file) for file in week.current().tables[QUOTES.name].files]
     assert all(rows == sorted_items(rows, *QUOTES.order) for rows in days)
@@ -268,9 +272,22 @@ def test_every_accepted_quote_is_one_compacted_row_with_each_value_to_the_digit(
         for item in expected_quotes(week.items("QuotesTable"))
     ]
 
+    of_bars = [column for column in BARS.columns if column.name not in {"resolution", "start", "day"}]
+    bars = [row for file in week.current().tables[BARS.name].files for row in week.rows_of(file)]
+    assert sorted_items(bars, *BARS.order) == sorted_items(
+        (
+            {column.name: of_type(column, item.get(column.name)) for column in of_bars}
+            | {"resolution": resolution_of(item["key"]), "start": start, "day": start.date()}
+            | {"provenance": STREAM}
+            for item in week.items("BarsTable")
+            for start in [start_of(item["key"]).replace(tzinfo=None)]
+        ),
+        *BARS.order,
+    )
+
     before = week.current().tables
     assert week.compact(tmp_path)["quotes_added"] == 0
-    assert week.current().tables[QUOTES.name] == before[QUOTES.name]
+    assert all(week.current().tables[name].files == before[name].files for name in (QUOTES.name, BARS.name))
 
 
 def of_type(column: Column, text: str | None) -> Any:
@@ -280,6 +297,8 @@ def of_type(column: Column, text: str | None) -> Any:
             return None
         case "long":
             return int(text)
+        case "double":
+            return float(text)
         case "timestamp":
             return datetime.fromisoformat(text).replace(tzinfo=None)
         case type_ if type_ == PRICE:
