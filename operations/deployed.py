@@ -41,7 +41,8 @@ class Deployed:
 
     def bar_ttl_days(self) -> int:
         """The days after which a minute expires. A file of outputs need not name the function that says so."""
-        function = self.names.get("LiveAliasArn") or self.names.get("FunctionName")
+        # LocalStack does not find the settings of a function by an alias.
+        function = self.names.get("FunctionName") or self.names.get("LiveAliasArn")
         return function_settings(client("lambda"), function).bar_ttl_days if function else DEFAULT_BAR_TTL_DAYS
 
     def _parameters(self) -> Mapping[str, str]:
