@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -154,11 +155,14 @@ class OpenTable:
             transaction.commit_transaction()
 
     def expire_snapshots(self, before: datetime) -> None:
-        """Forget the snapshots of before a time, except the last one."""
+        """Forget the snapshots that were replaced before a time.
+
+        A query that has begun on the last snapshot but one can be going on, however old that snapshot is.
+        """
         with _translated(self.layout.name, self._errors):
-            old = [each for each in self._table.snapshots() if each.timestamp_ms < before.timestamp() * 1000]
-            current = self._table.current_snapshot()
-            ids = [each.snapshot_id for each in old if current is None or each.snapshot_id != current.snapshot_id]
+            snapshots = sorted(self._table.snapshots(), key=lambda each: each.timestamp_ms)
+            end = before.timestamp() * 1000
+            ids = [old.snapshot_id for old, new in pairwise(snapshots) if new.timestamp_ms < end]
             if ids:
                 self._table.maintenance.expire_snapshots().by_ids(ids).commit()
 

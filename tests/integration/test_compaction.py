@@ -18,7 +18,7 @@ from compaction.current import KEY
 from compaction.directory import DirectoryArchive
 from compaction.export import Exporter, Wanted
 from compaction.job import Compaction, Summary
-from compaction.layout import ACTIONS, BARS, LEDGER, SESSIONS
+from compaction.layout import ACTIONS, BARS, LEDGER, QUOTES, SESSIONS
 from compaction.row_files import write
 from compaction.upkeep import Upkeep
 from quotes import Action, Heartbeat, Line, Quote, encode
@@ -338,6 +338,18 @@ def test_a_csv_has_exact_prices_and_times_of_the_contract(archive: CompactedArch
         "AAPL,2026-11-23T14:30:00.000Z,0.00000000000000000000000001,\n"
         "MSFT,2026-11-23T14:30:00.000Z,100,\n"
     )
+
+
+def test_a_snapshot_stays_for_the_queries_that_began_before_it_was_replaced(archive: CompactedArchive) -> None:
+    archive.arrive([quote()], MONDAY)
+    archive.run()
+    replaced = archive.tables().open(QUOTES).files().paths
+    archive.arrive([quote("NVDA")], MONDAY)
+    began = datetime.now(UTC)
+    archive.run()
+    for before, is_kept in ((began, True), (datetime.now(UTC), False)):
+        archive.tables().open(QUOTES).expire_snapshots(before)
+        assert (set(replaced) <= archive.tables().open(QUOTES).referenced()) == is_kept
 
 
 def test_old_snapshots_orphans_and_compacted_raw_objects_are_removed(archive: CompactedArchive) -> None:
