@@ -33,7 +33,7 @@ QUOTES_A_SECOND = 30_000
 QUOTE_BYTES = 17.0
 """What a quote takes in the compacted table, by the same benchmark."""
 BAR_BYTES = 165.0
-"""What a bar of one minute takes there. Most of it are its 17 indicators. Measured with five days of 20 made-up symbols."""
+"""What a bar of one minute takes there, most of it for its 17 indicators: five days of 20 made-up symbols."""
 FILE_BYTES = 128e6
 READS_OF_A_FILE = 4
 """Requests with which Athena reads a Parquet file: its end, and its row groups. Assumed."""

@@ -222,7 +222,7 @@ def test_a_run_that_is_killed_anywhere_and_run_again_makes_the_same_tables(
     expected = undisturbed.rows(), undisturbed.rows(ACTIONS)
     steps = len(counting.calls)
     points = [(at, is_after) for at in range(1, steps + 1) for is_after in (False, True)]
-    for at, is_after in points[:: max(1, len(points) // sized(4, 12))]:
+    for at, is_after in points[:: max(1, len(points) // sized(3, 12))]:
         with subtests.test(call=counting.calls[at - 1], at=at, is_after=is_after):
             archive = CompactedArchive(tmp_path / f"{at}-{is_after}")
             filled(archive)
