@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import (
     CommitFailedException,
+    NoSuchNamespaceError,
     NoSuchTableError,
     TableAlreadyExistsError,
     ValidationException,
@@ -219,6 +220,10 @@ class Tables:
                 )
             except TableAlreadyExistsError:  # another run has made it just now
                 made = self._catalog.load_table(name)
+            except NoSuchNamespaceError as error:
+                raise Unavailable(
+                    f"Glue has no database {self._namespace}: name that of the stack analytics"
+                ) from error
             return OpenTable(layout, made, self._errors)
 
 
