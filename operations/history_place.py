@@ -147,8 +147,8 @@ def history_errors() -> Iterator[None]:
         if (error.name or "").partition(".")[0] not in _LIBRARIES:
             raise
         raise OperationsError(
-            f"{error.name} is not installed here, because it is large: run `make history` in a checkout, or use the "
-            "image stockstream-operations"
+            f"{error.name} is not installed here, because it is large: run `make history` in a checkout, install "
+            "stockstream[history] in place of the wheel stockstream, or use the image stockstream-operations"
         ) from error
 
 
