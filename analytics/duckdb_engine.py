@@ -61,12 +61,15 @@ _REFUSED_CHANGE = re.compile("read-only mode|is not an table|base table|object .
 """DuckDB's errors if a statement would change the archive."""
 _WITHOUT_ROWS = (("Count",), ("Success",))
 """The columns that DuckDB returns for a statement that asks nothing."""
-_OBJECTS = """
-SELECT 'TABLE' AS kind, database_name, table_name AS name FROM duckdb_tables()
-UNION ALL SELECT 'VIEW', database_name, view_name FROM duckdb_views()
-UNION ALL SELECT if(function_type = 'macro', 'MACRO', 'MACRO TABLE'), database_name, function_name
-FROM duckdb_functions() WHERE function_type IN ('macro', 'table_macro')
+_DEFINED = re.compile(r"^CREATE (?:VIEW|MACRO) (\w+)", re.MULTILINE)
+"""The name in a statement of `definitions`."""
+_TEMPORARY = """
+SELECT 'TABLE' AS kind, table_name AS name FROM duckdb_tables() WHERE database_name = 'temp'
+UNION ALL SELECT 'VIEW', view_name FROM duckdb_views() WHERE database_name = 'temp'
+UNION ALL SELECT if(function_type = 'macro', 'MACRO', 'MACRO TABLE'), function_name
+FROM duckdb_functions() WHERE database_name = 'temp' AND function_type IN ('macro', 'table_macro')
 """
+"""What SQL has made."""
 _CHANGEABLE = ("TimeZone", "memory_limit", "threads")
 _LOCKS = (
     "SET autoinstall_known_extensions = false",
@@ -104,10 +107,11 @@ class Engine:
         with tempfile.TemporaryDirectory(prefix="stockstream-sql-") as scratch:
             file = literal(str(Path(scratch, f"{DATABASE}.duckdb")))
             self._execute(f"ATTACH {file} AS {DATABASE}; USE {DATABASE}")
-            for statement in definitions(catalog, archive):
+            defined = list(definitions(catalog, archive))
+            for statement in defined:
                 self._execute(statement)
             self._execute(f"USE memory; DETACH {DATABASE}; ATTACH {file} AS {DATABASE} (READ_ONLY); USE {DATABASE}")
-        self._names = frozenset(name.lower() for _, name in self._objects(DATABASE))
+        self._names = frozenset(name.lower() for statement in defined for name in _DEFINED.findall(statement))
         self.lacking = frozenset(table.name for table in local_tables.TABLES if not table.file_in(archive).is_file())
         """The tables beside the archive that it does not have. They are empty."""
         parts = ("raw-data", local_tables.DIRECTORY, compacted_files.DIRECTORY)
@@ -167,16 +171,10 @@ class Engine:
 
     def _keep_names(self) -> None:
         """Remove what has a name of the archive, since the views would ask it. Raises `QueryError`."""
-        for kind, name in self._objects("temp"):
+        for kind, name in self._execute(_TEMPORARY).fetchall():
             if name.lower() in self._names:
                 self._execute(f"DROP {kind} temp.{quoted(name)}")
                 raise QueryError(f"{name} is a name of the archive: use another name")
-
-    def _objects(self, database: str) -> list[tuple[str, str]]:
-        """The kinds and names of the tables, views and macros of a database."""
-        return self._execute(
-            f"SELECT kind, name FROM ({_OBJECTS}) WHERE database_name = {literal(database)}"  # noqa: S608  (a constant)
-        ).fetchall()
 
     def _execute(self, statement: str | duckdb.Statement) -> duckdb.DuckDBPyConnection:
         return self._cancellable(lambda: self._connection.execute(statement))

@@ -102,7 +102,10 @@ def is_to_be_read(day: date, found: str, ledger: Mapping[date, Arrival], limit: 
 
 
 def compacted_to(present: Iterable[date], ledger: Mapping[date, Arrival], limit: date, before: date | None) -> date:
-    """The first event day that is not complete in the tables. It is never earlier than the last answer, `before`."""
+    """The first event day that is not complete in the tables. A day that was closed by `before` stays closed.
+
+    It is never later than `limit`, so a machine whose clock was ahead closes days too early only until the next run.
+    """
     bounds = [limit]
     for day in present:
         known = ledger.get(day)
@@ -111,4 +114,4 @@ def compacted_to(present: Iterable[date], ledger: Mapping[date, Arrival], limit:
         elif known.has_more():
             bounds.append(known.closed_to)
     found = min(bounds)
-    return found if before is None else max(found, before)
+    return found if before is None else min(limit, max(found, before))

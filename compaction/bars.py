@@ -27,16 +27,16 @@ class Range(NamedTuple):
 def ranges(
     symbols: Sequence[str],
     chunks: Iterable[Backfilled],
-    closed_before: date | None,
+    read_to: date | None,
     closed_to: date,
     wanted: Sequence[date] | None,
 ) -> Iterator[Range]:
-    """The bars that may differ from the compacted ones. `closed_before` is what was closed by the last run.
+    """The bars that may differ from the compacted ones. Those of days before `read_to` were read by earlier runs.
 
     With `wanted` days, only these are read. A rebuild changes bars of closed days, and is followed by such a run.
     """
     end = _midnight(closed_to)
-    days = [(closed_before or _FIRST, closed_to)] if wanted is None else [(day, day + ONE_DAY) for day in wanted]
+    days = [(read_to or _FIRST, closed_to)] if wanted is None else [(day, day + ONE_DAY) for day in wanted]
     for symbol in symbols:
         for resolution in RESOLUTIONS:
             for first, last in days:

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
-from pyiceberg.catalog import Catalog
+from pyiceberg.catalog import METADATA_LOCATION, Catalog
 from pyiceberg.catalog.glue import GlueCatalog
 from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.exceptions import CommitFailedException
 from sqlalchemy.exc import SQLAlchemyError
 
 from compaction.errors import Unavailable
@@ -36,5 +37,21 @@ def sqlite_tables(uri: str, root: str, files: dict[str, str] | None = None) -> T
 
 def glue_tables(client: Any, database: str, root: str, files: dict[str, str]) -> Tables:
     """The tables in a database of Glue, by a client of boto3."""
-    catalog: Catalog = GlueCatalog(GLUE, client=client, **_IO, **files)
+    catalog: Catalog = _Glue(GLUE, client=client, **_IO, **files)
     return Tables(catalog, database, root, makes_namespace=False, errors=(ClientError, BotoCoreError))
+
+
+class _Glue(GlueCatalog):
+    """Glue, where a commit that has lost its answer is no conflict.
+
+    The SDK repeats a call without an answer, and Glue refuses the repetition because the first one has changed the
+    table. After a conflict, PyIceberg and this package delete their files, which would be those of the table.
+    """
+
+    def _update_glue_table(self, database_name: str, table_name: str, table_input: Any, version_id: str) -> None:
+        try:
+            super()._update_glue_table(database_name, table_name, table_input, version_id)
+        except CommitFailedException:
+            found = self._get_glue_table(database_name, table_name)
+            if found["Parameters"][METADATA_LOCATION] != table_input["Parameters"][METADATA_LOCATION]:
+                raise

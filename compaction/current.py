@@ -1,6 +1,7 @@
 """`compacted/current.json`: which files are the tables at the moment, for readers without a catalog. Pure.
 
-    {"v":1,"compacted_to":"2026-11-27","written_at":"2026-11-27T02:11:09.000Z","tables":{"compacted_quotes":{
+    {"v":1,"compacted_to":"2026-11-27","written_at":"2026-11-27T02:11:09.000Z",
+     "bars":{"to":"2026-11-27","at":"2026-11-27T02:11:09.000Z"},"tables":{"compacted_quotes":{
      "metadata":"s3://archive/compacted/compacted_quotes/metadata/00003-….metadata.json",
      "files":[{"path":"s3://archive/compacted/compacted_quotes/data/….parquet","rows":9,"bytes":419,"day":"2026-11-26"}]}}}
 
@@ -44,6 +45,15 @@ class TableFiles(msgspec.Struct, frozen=True):
         return tuple(each.path for each in self.files)
 
 
+class BarsRead(msgspec.Struct, frozen=True, kw_only=True):
+    """Which bars the last run that knew the table of bars has read. A run without that table reads none."""
+
+    to: date | None
+    """The bars of earlier days are in `compacted_bars`."""
+    at: str
+    """When the run began. Chunks that were archived before have been read."""
+
+
 class Current(msgspec.Struct, frozen=True, kw_only=True):
     """The tables at one moment."""
 
@@ -51,6 +61,8 @@ class Current(msgspec.Struct, frozen=True, kw_only=True):
     compacted_to: date
     """The first event day (UTC) that is not closed. The tables hold every earlier one completely."""
     written_at: str
+    bars: BarsRead | None = None
+    """None until a run has read the table of bars."""
     tables: dict[str, TableFiles]
 
 

@@ -48,7 +48,9 @@ class Exporter:
         self._archive, self._tables, self._history, self._scratch = archive, tables, history, scratch
         found = published(archive)
         self.compacted_to = None if found is None else found.compacted_to
-        """Earlier days come from the tables."""
+        """Quotes of earlier days come from the tables."""
+        self.bars_to = None if found is None or found.bars is None else found.bars.to
+        """Bars of earlier days come from the tables."""
 
     def quotes(self, wanted: Wanted) -> Iterator[pa.RecordBatch]:
         """Quotes by day, then by symbol and time, each once."""
@@ -60,13 +62,13 @@ class Exporter:
 
     def bars(self, wanted: Wanted, resolution: str) -> Iterator[pa.RecordBatch]:
         """Bars of closed days by month, symbol and time, and then those of the table of bars, if it is known."""
-        if self.compacted_to is not None:
-            closed = _until(wanted, self.compacted_to)
+        if self.bars_to is not None:
+            closed = _until(wanted, self.bars_to)
             for batch in self._stored(self._tables.open(BARS), closed, "start", BAR_COLUMNS):
                 yield batch.filter(pc.equal(batch["resolution"], resolution))
         if self._history is None:
             return
-        rest = _since(wanted, self.compacted_to)
+        rest = _since(wanted, self.bars_to)
         start, end = (datetime.combine(day, time(), UTC) for day in (rest.first, rest.last + ONE_DAY))
         if start < end:
             for symbol in sorted(self._history.symbols() if rest.symbols is None else rest.symbols):

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -44,7 +45,7 @@ from pyiceberg.types import (
 )
 
 from compaction.current import File, TableFiles
-from compaction.errors import Conflict, Unavailable
+from compaction.errors import Conflict, Damaged, Unavailable
 from compaction.layout import FOLDER, PRICE, Table
 
 _TYPES: dict[str, PrimitiveType] = {
@@ -155,11 +156,14 @@ class OpenTable:
             transaction.commit_transaction()
 
     def expire_snapshots(self, before: datetime) -> None:
-        """Forget the snapshots of before a time, except the last one."""
+        """Forget the snapshots that were replaced before a time.
+
+        A query that has begun on the last snapshot but one can be going on, however old that snapshot is.
+        """
         with _translated(self.layout.name, self._errors):
-            old = [each for each in self._table.snapshots() if each.timestamp_ms < before.timestamp() * 1000]
-            current = self._table.current_snapshot()
-            ids = [each.snapshot_id for each in old if current is None or each.snapshot_id != current.snapshot_id]
+            snapshots = sorted(self._table.snapshots(), key=lambda each: each.timestamp_ms)
+            end = before.timestamp() * 1000
+            ids = [old.snapshot_id for old, new in pairwise(snapshots) if new.timestamp_ms < end]
             if ids:
                 self._table.maintenance.expire_snapshots().by_ids(ids).commit()
 
@@ -203,11 +207,21 @@ class Tables:
         return not self._makes_namespace
 
     def open(self, layout: Table) -> OpenTable:
-        """The table as it is now. It is made if it does not exist. Raises `Unavailable`."""
+        """The table as it is now. It is made if it does not exist. Raises `Unavailable` and `Damaged`."""
+        table = self._loaded(layout)
+        if not is_below(table.location(), self._root):
+            raise Damaged(
+                f"the catalog has {layout.name} at {table.location()}, and not in the archive at {self._root}. If the "
+                f"archive was moved or copied, delete its folder {FOLDER}/, and run `compact` again. Otherwise name "
+                "another catalog"
+            )
+        return OpenTable(layout, table, self._errors)
+
+    def _loaded(self, layout: Table) -> IcebergTable:
         name = (self._namespace, layout.name)
         with _translated(layout.name, self._errors):
             try:
-                return OpenTable(layout, self._catalog.load_table(name), self._errors)
+                return self._catalog.load_table(name)
             except NoSuchTableError:
                 pass
             if self._makes_namespace:
@@ -215,16 +229,20 @@ class Tables:
             schema, spec, order = _iceberg(layout)
             location = f"{self._root}/{FOLDER}/{layout.name}"
             try:
-                made = self._catalog.create_table(
+                return self._catalog.create_table(
                     name, schema, location, partition_spec=spec, sort_order=order, properties=PROPERTIES
                 )
             except TableAlreadyExistsError:  # another run has made it just now
-                made = self._catalog.load_table(name)
+                return self._catalog.load_table(name)
             except NoSuchNamespaceError as error:
                 raise Unavailable(
                     f"Glue has no database {self._namespace}: name that of the stack analytics"
                 ) from error
-            return OpenTable(layout, made, self._errors)
+
+
+def is_below(address: str, root: str) -> bool:
+    """Whether an address is in the archive."""
+    return address.removeprefix("file://").startswith(f"{root}/")
 
 
 def key_of(address: str, root: str) -> str:

@@ -23,6 +23,7 @@ from compaction import actions, arrivals, bars, ledger, quote_days, small_tables
 from compaction.arrivals import RAW, Arrival
 from compaction.bar_months import BarMonths
 from compaction.bars import OVERLAP
+from compaction.current import BarsRead
 from compaction.errors import CompactionError, CountsDiffer, Damaged, Unavailable
 from compaction.iceberg import Tables
 from compaction.layout import LEDGER, SESSIONS
@@ -32,7 +33,7 @@ from compaction.quote_days import DayResult
 from compaction.reading import ArrivalReader, ArrivedAction, Counts
 from compaction.staging import Staging
 from compaction.summary import Summary
-from quotes import from_iso
+from quotes import from_iso, to_iso, whole_milliseconds
 
 Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], None]]]
 """Shows how far a step is: it gets the name of the step and its size."""
@@ -72,10 +73,12 @@ class Compaction:
         self._archive, self._tables, self._views, self._history = archive, tables, views, history
         self._now, self._progress, self._scratch = now, progress, scratch
         self._limit = arrivals.closed_to(now)
+        self._bars: BarsRead | None = None
         self.summary = summary or Summary()
 
     def plan(self, wanted: Sequence[date] | None) -> Plan:
         """What a run reads: by default everything that the tables lack, or what `wanted` event days arrived in."""
+        published(self._archive)  # the tables may be those of another archive
         known = self._known()
         days: list[tuple[date, tuple[ArchiveObject, ...]]] = []
         for day in arrivals.candidates(self._arrival_days(), known, self._limit, wanted):
@@ -117,10 +120,11 @@ class Compaction:
         before = published(self._archive)
         closed_before = None if before is None else before.compacted_to
         to = arrivals.compacted_to(self._arrival_days(), self._known(), self._limit, closed_before)
-        since = None if before is None else from_iso(before.written_at) - OVERLAP
-        chunks = list(self._history.chunks(since))
+        read = None if before is None else before.bars
+        chunks = list(self._history.chunks(None if read is None else from_iso(read.at) - OVERLAP))
         self.summary.actions_added += actions.commit(self._tables, actions.of_chunks(chunks))
-        ranges = list(bars.ranges(self._history.symbols(), chunks, closed_before, to, wanted))
+        read_to = None if read is None else read.to
+        ranges = list(bars.ranges(self._history.symbols(), chunks, read_to, to, wanted))
         with (
             BarMonths(self._tables, self._scratch) as months,
             self._progress("compacting bars", len(ranges)) as on_progress,
@@ -131,6 +135,7 @@ class Compaction:
             self.summary.bar_months_changed = months.commit()
         sessions = self._history.sessions(datetime.combine(to, time(), UTC))
         small_tables.commit(self._tables, SESSIONS, map(dict, sessions), lambda new, old: True)  # noqa: ARG005
+        self._bars = BarsRead(to=to if wanted is None else read_to, at=to_iso(whole_milliseconds(self._now)))
 
     def publish(self) -> None:
         """Tell readers which files are the tables, and which days are closed."""
@@ -139,6 +144,7 @@ class Compaction:
             self._tables,
             lambda before: arrivals.compacted_to(self._arrival_days(), self._known(), self._limit, before),
             self._now,
+            self._bars,
         )
         if self._views is not None:
             self._views.replace(self.summary.compacted_to)

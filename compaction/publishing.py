@@ -6,26 +6,41 @@ from collections.abc import Callable
 from datetime import date, datetime
 
 from compaction import current
-from compaction.current import KEY, Current
-from compaction.errors import Conflict
-from compaction.iceberg import Tables
-from compaction.layout import TABLES
+from compaction.current import KEY, BarsRead, Current
+from compaction.errors import Conflict, Damaged
+from compaction.iceberg import Tables, is_below
+from compaction.layout import FOLDER, TABLES
 from compaction.ports import Archive
 from compaction.small_tables import ATTEMPTS
 from quotes import to_iso, whole_milliseconds
 
 
 def published(archive: Archive) -> Current | None:
-    """What was published last. None before the first run."""
+    """What was published last. None before the first run. Raises `Damaged` if it is of another archive."""
     found = archive.get(KEY)
-    return None if found is None else current.decode(found)
+    if found is None:
+        return None
+    last = current.decode(found)
+    for table in last.tables.values():
+        if not is_below(table.metadata, archive.root):
+            raise Damaged(
+                f"{KEY} names tables at {table.metadata}, so the archive at {archive.root} was moved or copied. Delete "
+                f"its folder {FOLDER}/, and run `compact` again"
+            )
+    return last
 
 
-def publish(archive: Archive, tables: Tables, compacted_to: Callable[[date | None], date], now: datetime) -> date:
+def publish(
+    archive: Archive,
+    tables: Tables,
+    compacted_to: Callable[[date | None], date],
+    now: datetime,
+    bars: BarsRead | None,
+) -> date:
     """Write what the tables are now. Returns the first event day that is not closed. Raises `Conflict`.
 
-    `compacted_to` computes it from the one before. If two runs publish at once, the later one reads the tables after
-    the earlier one has published them, so nothing goes back.
+    `compacted_to` computes it from the one before. `bars` is what this run has read of them, if it has read any. If two
+    runs publish at once, the later one reads the tables after the earlier one has published them, so nothing goes back.
     """
     for attempt in range(ATTEMPTS):
         found = archive.get_tagged(KEY)
@@ -34,6 +49,7 @@ def publish(archive: Archive, tables: Tables, compacted_to: Callable[[date | Non
         written = Current(
             compacted_to=closed_to,
             written_at=to_iso(whole_milliseconds(now)),
+            bars=before.bars if before is not None and bars is None else bars,
             tables={layout.name: tables.open(layout).summary() for layout in TABLES},
         )
         try:

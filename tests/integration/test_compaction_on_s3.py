@@ -35,6 +35,24 @@ def quote(second: int, price: str = "1.5") -> Quote:
     return Quote(symbol="AAPL", event_time=at, price=Decimal(price), source="test", ingest_time=at)
 
 
+class AnswerLost:
+    """A client of Glue of which every first change of a table is done, and refused when it is repeated."""
+
+    def __init__(self, client: Any) -> None:
+        self.client, self.lost = client, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.client, name)
+
+    def update_table(self, **call: Any) -> None:
+        """Change a table, and do it once more if that has a version."""
+        self.client.update_table(**call)
+        if "VersionId" in call:
+            self.lost += 1
+            refused = {"Error": {"Code": "ConcurrentModificationException", "Message": "Update table failed"}}
+            raise self.client.exceptions.ConcurrentModificationException(refused, "UpdateTable")
+
+
 def test_compacts_a_bucket_into_tables_of_glue(emulator: Emulator) -> None:
     s3, glue = emulator.client("s3"), emulator.client("glue")
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
@@ -79,6 +97,14 @@ def test_compacts_a_bucket_into_tables_of_glue(emulator: Emulator) -> None:
     assert len(rows()) == 4
     with pytest.raises(Conflict, match="archive_days"):
         stale.replace(stale.files(), stale.files().paths)
+
+    # A commit of which the answer got lost is repeated by the SDK, and Glue refuses the repetition.
+    arrive(4, [quote(4)])
+    glue = AnswerLost(glue)
+    assert run() == date(2026, 11, 28)
+    assert glue.lost
+    assert len(rows()) == 5
+    glue = glue.client
 
     with pytest.raises(Conflict, match="was changed by another program"):
         archive.put(KEY, b"{}", replaces=None)

@@ -42,7 +42,7 @@ def arrivals(draw: st.DrawFn) -> list[Arrived]:
         # Every arrival has a time of its own, so that copies in one object have an order.
         return event_time + timedelta(seconds=draw(DELAYS), milliseconds=len(found))
 
-    for _ in range(draw(st.integers(1, sized(60, 200)))):
+    for _ in range(draw(st.integers(1, sized(30, 200)))):
         event_time = first + timedelta(days=draw(st.integers(0, DAYS - 1)), seconds=draw(SECONDS))
         symbol, revision = draw(SYMBOLS), draw(st.integers(0, 2))
         kind = draw(st.sampled_from(["quote"] * 6 + ["split", "dividend", "heartbeat", "refused"]))

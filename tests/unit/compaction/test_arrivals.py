@@ -70,6 +70,10 @@ def test_a_day_that_was_closed_stays_closed() -> None:
     assert compacted_to(DAYS, known(but=DAYS[10]), TODAY, DAYS[50]) == DAYS[50]
 
 
+def test_days_that_a_clock_ahead_has_closed_are_open_again() -> None:
+    assert compacted_to(DAYS, known(), TODAY, TODAY + timedelta(days=90)) == TODAY
+
+
 def test_places_sort_by_arrival_and_longer_names_are_later() -> None:
     keys = [
         "raw-data/dt=2026-11-23/hour=09/s-1-9.jsonl.gz",
