@@ -7,8 +7,11 @@ from decimal import Decimal
 from pathlib import Path
 from random import Random
 
+import pytest
+from pyiceberg.utils.concurrent import ExecutorFactory
+
 from quotes import Action, Heartbeat, Quote
-from tests.fakes.compacted_archive import CompactedArchive
+from tests.fakes.compacted_archive import CompactedArchive, Inline
 from tests.support.compacted_archives import Arrived, results, write
 
 REFUSED = (
@@ -17,7 +20,8 @@ REFUSED = (
 )
 
 
-def test_results_are_the_same_over_the_compacted_tables(tmp_path: Path) -> None:
+def test_results_are_the_same_over_the_compacted_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Inline.use(monkeypatch, ExecutorFactory)
     today = datetime.now(UTC).date()
     midnight = datetime.combine(today, time(), UTC)
     lines: list[Arrived] = []
