@@ -28,12 +28,12 @@ START_SECONDS = 60
 """How long a task takes before its program runs, which AWS bills too. Assumed."""
 SECONDS_A_CHART = 2
 """A backfill asks Yahoo for a chart of each symbol a day, at a quarter of the producer's rate."""
-QUOTES_A_SECOND = 50_000
-"""How many quotes a second a vCPU of Fargate compacts. Assumed."""
-QUOTE_BYTES = 12.0
-"""What a quote takes in the compacted table. Assumed."""
-BAR_BYTES = 60.0
-"""What a bar of one minute takes there, with its indicators. Assumed."""
+QUOTES_A_SECOND = 30_000
+"""How many quotes a second the task compacts: `benchmarks.compaction` with ten million quotes on a busy machine."""
+QUOTE_BYTES = 17.0
+"""What a quote takes in the compacted table, by the same benchmark."""
+BAR_BYTES = 165.0
+"""What a bar of one minute takes there, most of it for its 17 indicators: five days of 20 made-up symbols."""
 FILE_BYTES = 128e6
 READS_OF_A_FILE = 4
 """Requests with which Athena reads a Parquet file: its end, and its row groups. Assumed."""
