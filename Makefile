@@ -8,6 +8,7 @@ VENV := .venv
 STAMP := .installed
 RUN := $(VENV)/$(STAMP)
 DEV := $(VENV)/.installed-dev
+HISTORY := $(VENV)/.installed-history
 
 # The variables of `make demo`. An empty one stands for the default, which `.venv/bin/stockstream demo --help` shows.
 SECONDS ?=
@@ -74,7 +75,7 @@ E2E_TIMEOUT := 900
 UPGRADE ?=
 
 # No target builds a file of its own name.
-.PHONY: help demo sql bill yahoo unit test e2e trials bench check web-check screenshots format lock clean
+.PHONY: help demo sql history bill yahoo unit test e2e trials bench check web-check screenshots format lock clean
 .PHONY: package images image sbom deploy destroy smoke
 .PHONY: web web-dev web-test
 .DEFAULT_GOAL := help
@@ -116,6 +117,8 @@ sql: $(RUN) ## Query the archive of the last demo by SQL, as Athena would. Witho
 ##   ARCHIVE=dir        another archive: a directory that holds raw-data/, or s3://BUCKET
 ##   SQL_ARGS=--csv     more options: --csv or --json, and --allow-files for COPY … TO 'file.parquet'
 	@$(VENV)/bin/stockstream sql $(if $(ARCHIVE),--archive '$(ARCHIVE)') $(SQL_ARGS) $${SQL_QUERY:+"$$SQL_QUERY"}
+
+history: $(HISTORY) ## Install what the commands compact and export need beside that (200 MB).
 
 bill: $(RUN) ## Price a month on AWS, line by line.
 ##   BILL_ARGS="--symbols 100 --interval 1 --hours market"
@@ -226,9 +229,9 @@ image: $(RUN) ## Build an image with Docker, push it to the registry on AWS, and
 	  $(if $(PACKAGE_ARCHITECTURE),--architecture $(PACKAGE_ARCHITECTURE)) \
 	  $(if $(SERVICE_ROLE),--service-role '$(SERVICE_ROLE)')
 
-# The locks of the image and of the zips.
-SBOM_PARTS := producer processor query
-sbom: build/cyclonedx/$(STAMP) ## Write bills of materials of the image and the zips to build/sbom, in CycloneDX's format.
+# The locks of the images and of the zips. The image of the history's tasks has both producer and history.
+SBOM_PARTS := producer history processor query
+sbom: build/cyclonedx/$(STAMP) ## Write bills of materials of the images and the zips to build/sbom, in CycloneDX's format.
 	@mkdir -p build/sbom
 	@for part in $(SBOM_PARTS); do \
 	  PYTHONWARNINGS=ignore build/cyclonedx/bin/cyclonedx-py requirements requirements/$$part.txt --pyproject pyproject.toml --mc-type application \
@@ -273,6 +276,9 @@ $(RUN): requirements/replica.txt requirements/environment.py
 
 $(DEV): requirements/dev.txt $(RUN)
 	$(call install,$(VENV),$<,--add)
+
+$(HISTORY): requirements/history.txt $(RUN)
+	$(call install,$(VENV),$<,--add --wheels-only)
 
 # async-kinesis pins another botocore than ours, so `make bench` runs it in an environment of its own.
 build/peer/$(STAMP): requirements/peer.txt

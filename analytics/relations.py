@@ -108,7 +108,9 @@ def _stored(columns: Iterable[Column], files: Sequence[Path]) -> str:
     # An older file may lack columns.
     names = ", ".join(quoted(column.name) for column in columns)
     listed = ", ".join(literal(str(file)) for file in files)
-    stored = f"SELECT * FROM read_parquet([{listed}], union_by_name = true)"  # noqa: S608  (paths, quoted)
+    # DuckDB would take the month in the name of a folder, day=2026-11-01, for the column of this name.
+    options = "union_by_name = true, hive_partitioning = false"
+    stored = f"SELECT * FROM read_parquet([{listed}], {options})"  # noqa: S608  (paths, quoted)
     return f"SELECT {names} FROM (SELECT {empty} WHERE false UNION ALL BY NAME {stored})"  # noqa: S608  (names of this package)
 
 

@@ -12,6 +12,7 @@ from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import CommitFailedException
 from sqlalchemy.exc import SQLAlchemyError
 
+from compaction.errors import Unavailable
 from compaction.iceberg import Tables
 from compaction.layout import FOLDER, NAMESPACE
 
@@ -21,9 +22,16 @@ _IO = {"py-io-impl": "pyiceberg.io.pyarrow.PyArrowFileIO"}
 
 
 def sqlite_tables(uri: str, root: str, files: dict[str, str] | None = None) -> Tables:
-    """The tables that a SQLite file, `sqlite:///path`, lists. `files` are PyIceberg's settings for S3."""
-    Path(uri.removeprefix(SQLITE)).absolute().parent.mkdir(parents=True, exist_ok=True)
-    catalog = SqlCatalog(NAMESPACE, uri=uri, warehouse=f"{root}/{FOLDER}", **_IO, **(files or {}))
+    """The tables that a SQLite file, `sqlite:///path`, lists. `files` are PyIceberg's settings for S3.
+
+    The file is made if it does not exist. Raises `Unavailable` if it cannot be opened.
+    """
+    try:
+        Path(uri.removeprefix(SQLITE)).absolute().parent.mkdir(parents=True, exist_ok=True)
+        catalog = SqlCatalog(NAMESPACE, uri=uri, warehouse=f"{root}/{FOLDER}", **_IO, **(files or {}))
+    except (OSError, SQLAlchemyError) as error:
+        reason = getattr(error, "orig", None) or error  # without the statement
+        raise Unavailable(f"the catalog {uri} cannot be opened: {reason}") from error
     return Tables(catalog, NAMESPACE, root, makes_namespace=True, errors=(SQLAlchemyError,))
 
 

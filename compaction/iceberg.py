@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import (
     CommitFailedException,
+    NoSuchNamespaceError,
     NoSuchTableError,
     TableAlreadyExistsError,
     ValidationException,
@@ -233,6 +234,10 @@ class Tables:
                 )
             except TableAlreadyExistsError:  # another run has made it just now
                 return self._catalog.load_table(name)
+            except NoSuchNamespaceError as error:
+                raise Unavailable(
+                    f"Glue has no database {self._namespace}: name that of the stack analytics"
+                ) from error
 
 
 def is_below(address: str, root: str) -> bool:

@@ -32,37 +32,11 @@ from compaction.publishing import publish, published
 from compaction.quote_days import DayResult
 from compaction.reading import ArrivalReader, ArrivedAction, Counts
 from compaction.staging import Staging
+from compaction.summary import Summary
 from quotes import from_iso, to_iso, whole_milliseconds
 
 Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], None]]]
 """Shows how far a step is: it gets the name of the step and its size."""
-
-
-class Summary(msgspec.Struct, kw_only=True):
-    """What a run did."""
-
-    event: str = "compaction"
-    status: str = "done"
-    compacted_to: date | None = None
-    """The first event day that is not closed."""
-    arrival_days: int = 0
-    """The arrival days that were read."""
-    objects: int = 0
-    bytes: int = 0
-    quote_lines: int = 0
-    quotes_added: int = 0
-    copies: int = 0
-    """The copies of quotes that the tables hold only once."""
-    days_changed: list[date] = msgspec.field(default_factory=list)
-    actions_added: int = 0
-    bar_months_changed: int = 0
-    files_deleted: int = 0
-    raw_objects_deleted: int = 0
-    seconds: float = 0
-    counts_differ: int = 0
-    """The failures of which the reason is that what was written is not what was read."""
-    failures: list[str] = msgspec.field(default_factory=list)
-    """What could not be done. The status is `failed` if there is any."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -82,7 +56,7 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Compaction:
-    """One run at the time `now`. It keeps quotes in `scratch` while it sorts them."""
+    """One run at the time `now`, which it counts in `summary`. It keeps quotes in `scratch` while it sorts them."""
 
     def __init__(
         self,
@@ -94,12 +68,13 @@ class Compaction:
         views: Views | None = None,
         history: History | None = None,
         scratch: Path | None = None,
+        summary: Summary | None = None,
     ) -> None:
         self._archive, self._tables, self._views, self._history = archive, tables, views, history
         self._now, self._progress, self._scratch = now, progress, scratch
         self._limit = arrivals.closed_to(now)
         self._bars: BarsRead | None = None
-        self.summary = Summary()
+        self.summary = summary or Summary()
 
     def plan(self, wanted: Sequence[date] | None) -> Plan:
         """What a run reads: by default everything that the tables lack, or what `wanted` event days arrived in."""

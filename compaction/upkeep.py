@@ -9,9 +9,9 @@ from compaction.arrivals import LOOK_BACK, ONE_DAY, RAW, arrival_days, fingerpri
 from compaction.current import KEY
 from compaction.errors import Conflict
 from compaction.iceberg import Tables, key_of
-from compaction.job import Summary
 from compaction.layout import FOLDER, LEDGER, TABLES
 from compaction.ports import Archive
+from compaction.summary import Summary
 
 LEAST_RAW_DAYS = LOOK_BACK.days + 1
 """Raw objects are kept at least so long, because a run compares these days with what it read of them."""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Literal
 
-import msgspec
 import typer
 
 from backfill import lane_refold
@@ -41,10 +38,10 @@ from operations.command_line import (
     say,
 )
 from operations.deployed import Deployed
-from operations.errors import WrongUsage
 from operations.history_options import FromOption, SymbolsOption, ToOption, chosen, day_range
 from operations.lane_states import DynamoLaneStates
 from operations.outputs import required
+from operations.run_summary import SummaryOption, summary_at_end
 from quotes import MAX_LANES
 from terminal.output import echo
 from watchlist import DEFAULT_LANES
@@ -108,15 +105,7 @@ def backfill_(  # noqa: PLR0917  (options, by name)
         ),
     ] = None,
     dry_run: DryRunOption = False,  # noqa: FBT002
-    summary_to: Annotated[
-        str | None,
-        typer.Option(
-            "--summary",
-            metavar="FILE",
-            help="Write the counts as a line of JSON to this file, or to stdout for -. They always go to stdout if "
-            "that is no terminal.",
-        ),
-    ] = None,
+    summary_to: SummaryOption = None,
     stack_prefix: StackPrefixOption = DEFAULT_PREFIX,
     stage: StageOption = DEFAULT_STAGE,
     outputs_file: OutputsFileOption = None,
@@ -128,11 +117,11 @@ def backfill_(  # noqa: PLR0917  (options, by name)
     for nothing twice: you may interrupt and repeat it at any time. If Yahoo refuses a request, it stops, and the next
     run goes on. Yahoo keeps minutes for 30 days, bars of 5 minutes for 60, of hours for 730, and of days for ever.
     """
-    with reported_errors(), _as_operations_errors():
-        now = _now()
-        deployed = Deployed(outputs_of(stack_prefix, stage, outputs_file), stack_prefix, stage, outputs_file)
-        summary = Summary(resolution=resolution)
-        with nullcontext() if dry_run else _reporting(summary, summary_to):
+    summary = Summary(resolution=resolution)
+    with reported_errors():
+        with nullcontext() if dry_run else summary_at_end(summary, summary_to), _as_operations_errors():
+            now = _now()
+            deployed = Deployed(outputs_of(stack_prefix, stage, outputs_file), stack_prefix, stage, outputs_file)
             live_source = source or deployed.source()
             if live_source not in LIVE_SOURCES:
                 say(f"the quotes of the source {live_source} are simulated or recorded: no history can fill their gaps")
@@ -212,31 +201,3 @@ def _as_operations_errors() -> Iterator[None]:
         yield
     except Unreadable as error:
         raise errors.Unreadable(str(error)) from error
-
-
-@contextmanager
-def _reporting(summary: Summary, to: str | None) -> Iterator[None]:
-    """Write the summary at the end, however the run ends."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        summary.status = "interrupted"
-        raise
-    except BaseException as error:
-        summary.status = "failed"
-        summary.failures.append(f"{error}" or type(error).__name__)
-        raise
-    else:
-        summary.status = "failed" if summary.failures else "done"
-    finally:
-        _write(msgspec.json.encode(summary).decode(), to)
-
-
-def _write(line: str, to: str | None) -> None:
-    if to == "-" or not sys.stdout.isatty():
-        echo(line)
-    if to is not None and to != "-":
-        try:
-            Path(to).write_text(f"{line}\n", encoding="utf-8")
-        except OSError as error:
-            raise WrongUsage(f"--summary {to} cannot be written: {error.strerror}") from error

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, date, datetime
-from pathlib import Path
+from contextlib import nullcontext
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
-import msgspec
 import typer
 
 from aws_limits import KIB
+from compaction.arrivals import closed_to
+from compaction.summary import Summary, summary_lines
 from operations.aws import client
 from operations.command_line import (
     DEFAULT_PREFIX,
@@ -35,6 +36,7 @@ from operations.history_place import (
     history_errors,
     history_place,
 )
+from operations.run_summary import SummaryOption, summary_at_end
 from terminal.output import echo
 
 app = typer.Typer(rich_markup_mode=None)
@@ -58,9 +60,7 @@ def compact(  # noqa: PLR0917  (options, by name)
         ),
     ] = None,
     dry_run: DryRunOption = False,  # noqa: FBT002
-    summary: Annotated[
-        Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Also write the summary, JSON, to this file.")
-    ] = None,
+    summary_to: SummaryOption = None,
     snapshot_days: Annotated[
         int, typer.Option(min=1, help="Days for which earlier versions of the tables can be read.")
     ] = 7,
@@ -82,49 +82,63 @@ def compact(  # noqa: PLR0917  (options, by name)
 
     A day is closed from 02:00 UTC of the next day on. Each quote is in the tables once, whatever arrived twice. What
     arrives late is added by a later run. You may repeat or interrupt this command, or run it twice at once: the tables
-    are the same. The summary is one line of JSON on stdout.
+    are the same.
     """
-    with reported_errors(), history_errors():
-        from compaction.errors import CompactionError  # noqa: PLC0415
-        from compaction.job import Compaction  # noqa: PLC0415  (it loads the large libraries)
-        from compaction.upkeep import LEAST_RAW_DAYS, Upkeep  # noqa: PLC0415
-        from operations.glue_views import GlueViews  # noqa: PLC0415
+    summary = Summary()
+    with reported_errors():
+        with nullcontext() if dry_run else summary_at_end(summary, summary_to), history_errors():
+            from compaction.errors import CompactionError  # noqa: PLC0415
+            from compaction.job import Compaction  # noqa: PLC0415  (it loads the large libraries)
+            from compaction.upkeep import LEAST_RAW_DAYS, Upkeep  # noqa: PLC0415
+            from operations.glue_views import GlueViews  # noqa: PLC0415
 
-        if 0 < expire_raw_after_days < LEAST_RAW_DAYS:
-            raise WrongUsage(
-                f"--expire-raw-after-days {expire_raw_after_days} is too early: a run looks 35 days back for what came "
-                f"late. Use 0 or at least {LEAST_RAW_DAYS}"
+            if 0 < expire_raw_after_days < LEAST_RAW_DAYS:
+                raise WrongUsage(
+                    f"--expire-raw-after-days {expire_raw_after_days} is too early: a run looks 35 days back for what "
+                    f"came late. Use 0 or at least {LEAST_RAW_DAYS}"
+                )
+            now, started = datetime.now(UTC), time.monotonic()
+            wanted = _closed_days(day, now)
+            place = history_place(
+                archive, catalog, database, bars_table, calendars_table, stack_prefix, stage, outputs_file
             )
-        now, started = datetime.now(UTC), time.monotonic()
-        place = history_place(
-            archive, catalog, database, bars_table, calendars_table, stack_prefix, stage, outputs_file
-        )
-        views = GlueViews(client("glue"), place.database) if place.tables.is_glue else None
-        run = Compaction(place.archive, place.tables, now=now, progress=progress, views=views, history=place.history)
-        wanted = _days(day)
-        plan = run.plan(wanted)
-        say(f"{len(plan.days)} arrival days with {plan.objects:,} objects, {plan.bytes / KIB / KIB:,.1f} MiB")
-        if dry_run:
-            for arrival_day, objects in plan.days:
-                echo(f"{arrival_day}  {len(objects)} objects")
-            return
-        try:
-            run.quotes_and_actions(plan)
-            run.bars(wanted)
-            run.publish()
-            Upkeep(place.archive, place.tables, now, run.summary).run(snapshot_days, expire_raw_after_days)
-        except CompactionError as error:
-            run.failed(str(error), error)
-        run.summary.seconds = round(time.monotonic() - started, 1)
-        for failure in run.summary.failures:
-            say(failure)
-        line = msgspec.json.encode(run.summary).decode()
-        echo(line)
-        if summary is not None:
-            summary.write_text(line + "\n", encoding="utf-8")
-        if run.summary.failures:
+            views = GlueViews(client("glue"), place.database) if place.tables.is_glue else None
+            run = Compaction(
+                place.archive,
+                place.tables,
+                now=now,
+                progress=progress,
+                views=views,
+                history=place.history,
+                summary=summary,
+            )
+            plan = run.plan(wanted)
+            say(f"{len(plan.days)} arrival days with {plan.objects:,} objects, {plan.bytes / KIB / KIB:,.1f} MiB")
+            if dry_run:
+                for arrival_day, objects in plan.days:
+                    echo(f"{arrival_day}  {len(objects)} objects")
+                return
+            try:
+                run.quotes_and_actions(plan)
+                run.bars(wanted)
+                run.publish()
+                Upkeep(place.archive, place.tables, now, summary).run(snapshot_days, expire_raw_after_days)
+            except CompactionError as error:
+                run.failed(str(error), error)
+            summary.seconds = round(time.monotonic() - started, 1)
+            for line in summary_lines(summary):
+                say(line)
+        if summary.failures:
             raise typer.Exit(NOT_DONE)
 
 
-def _days(given: list[datetime] | None) -> list[date] | None:
-    return sorted({each.date() for each in given}) if given else None
+def _closed_days(given: list[datetime] | None, now: datetime) -> list[date] | None:
+    days = sorted({each.date() for each in given or ()})
+    limit = closed_to(now)
+    for each in days:
+        if each >= limit:
+            raise WrongUsage(
+                f"--day {each} is not closed yet: a day is compacted from 02:00 UTC of the next day on. The last one "
+                f"that can be is {limit - timedelta(days=1)}"
+            )
+    return days or None

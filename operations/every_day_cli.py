@@ -26,6 +26,7 @@ from operations.command_line import (
     target_options,
 )
 from operations.every_day import EveryDay, Step
+from operations.history_place import check_catalog
 from operations.outputs import required
 
 BACKFILL, COMPACT = "backfill", "compact"
@@ -63,18 +64,25 @@ def every_day(  # noqa: PLR0917  (options, by name)
     runs, and ends this. The command goes on the next time where it was.
     """
     with reported_errors():
+        check_catalog(catalog)
         required(outputs_of(stack_prefix, stage, outputs_file), "ArchiveBucket")  # says at once what is wrong
-        target = shlex.split(target_options(stack_prefix, stage, outputs_file))
-        of_source = () if source is None else ("--source", source)
-        steps = (
-            Step(name=BACKFILL, at=backfill_at.time(), command=(BACKFILL, *target, *of_source)),
-            Step(name=COMPACT, at=compact_at.time(), command=(COMPACT, *target, "--catalog", catalog)),
-        )
+        steps = steps_of(backfill_at, compact_at, target_options(stack_prefix, stage, outputs_file), source, catalog)
         program = EveryDay(steps, _start, say)
         for number in (signal.SIGINT, signal.SIGTERM):
             # A handler must not wait for a lock that the interrupted code may hold.
             signal.signal(number, lambda *_: threading.Thread(target=program.stop).start())
         program.run(at_once=now)
+
+
+def steps_of(
+    backfill_at: datetime, compact_at: datetime, target: str, source: str | None, catalog: str
+) -> tuple[Step, Step]:
+    """The two commands. `target` are the options that name the deployment."""
+    to, of_source = shlex.split(target), () if source is None else ("--source", source)
+    return (
+        Step(name=BACKFILL, at=backfill_at.time(), command=(BACKFILL, *to, *of_source)),
+        Step(name=COMPACT, at=compact_at.time(), command=(COMPACT, *to, "--catalog", catalog)),
+    )
 
 
 def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:

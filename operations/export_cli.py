@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, BinaryIO, Literal
+from typing import Annotated, Any, BinaryIO, Literal
 
 import typer
 
@@ -102,27 +102,45 @@ def export(  # noqa: PLR0917  (options, by name)
             batches, columns = exporter.quotes(wanted), QUOTE_COLUMNS
         else:
             batches, columns = exporter.bars(wanted, resolution), BAR_COLUMNS
-        with _opened(output) as file:
-            rows = write(batches, columns, form, file)
+        found: set[str] = set()
+        with _opened(output, form) as file:
+            rows = write(_noting_symbols(batches, found), columns, form, file)
+        for symbol in wanted.symbols or ():
+            if symbol not in found:
+                say(f"there are no {table} of {symbol} in these days")
         say(f"{rows:,} rows")
 
 
+def _noting_symbols(batches: Iterable[Any], found: set[str]) -> Iterator[Any]:
+    """The same batches of pyarrow. It adds their symbols to `found`."""
+    for batch in batches:
+        found.update(batch["symbol"].unique().to_pylist())
+        yield batch
+
+
 @contextmanager
-def _opened(output: str) -> Iterator[BinaryIO]:
+def _opened(output: str, form: str) -> Iterator[BinaryIO]:
     """The file to write. What was there before stays if something fails."""
+    target = Path(output)
     if output == "-":
+        if form == "parquet" and sys.stdout.isatty():
+            raise WrongUsage("Parquet is no text for a terminal: set --output to a file, or --format to csv")
         yield sys.stdout.buffer
         return
-    target = Path(output)
-    made = target.with_name(f".{target.name}.new")
+    if target.is_dir():
+        raise WrongUsage(f"--output {output} is a directory: name a file in it")
+    # A device or a pipe is written to, and never replaced.
+    made = target if target.exists() and not target.is_file() else target.with_name(f".{target.name}.new")
     try:
         with made.open("wb") as file:
             yield file
-        made.replace(target)
+        if made != target:
+            made.replace(target)
     except OSError as error:
-        raise WrongUsage(f"--output {output} cannot be written: {error}") from error
+        raise WrongUsage(f"--output {output} cannot be written: {error.strerror or error}") from error
     finally:
-        made.unlink(missing_ok=True)
+        if made != target:
+            made.unlink(missing_ok=True)
 
 
 def _symbols(given: list[str] | None) -> list[str] | None:
@@ -134,8 +152,11 @@ def _symbols(given: list[str] | None) -> list[str] | None:
 
 
 def _days(first: datetime | None, last: datetime | None) -> tuple[date, date]:
-    end = datetime.now(UTC).date() if last is None else last.date()
+    today = datetime.now(UTC).date()
+    end = today if last is None else last.date()
     start = end - _DAYS if first is None else first.date()
+    if start > today:
+        raise WrongUsage(f"--from {start} is in the future: today is {today} in UTC")
     if start > end:
         raise WrongUsage(f"--from {start} is after --to {end}")
     return start, end

@@ -106,11 +106,17 @@ def _archive_at(place: str) -> Archive:
         return BucketArchive(client("s3", max_pool_connections=16), bucket)
     from compaction.directory import DirectoryArchive  # noqa: PLC0415
 
-    if not Path(place).is_dir():
+    if not any((Path(place) / folder).is_dir() for folder in ("raw-data", "compacted")):
         raise WrongUsage(
-            f"--archive {place} is no directory: name one with raw-data/, or a bucket like s3://my-archive"
+            f"--archive {place} has no folder raw-data: name a directory that has one, or a bucket like s3://my-archive"
         )
     return DirectoryArchive(Path(place))
+
+
+def check_catalog(catalog: str) -> None:
+    """Raise `WrongUsage` if the text names no catalog."""
+    if catalog != _GLUE and (catalog == _SQLITE or not catalog.startswith(_SQLITE)):
+        raise WrongUsage(f"--catalog {catalog} is neither glue nor like sqlite:///path/of/catalog.db")
 
 
 def _tables_at(archive: Archive, catalog: str | None, database: str) -> Tables:
@@ -119,13 +125,12 @@ def _tables_at(archive: Archive, catalog: str | None, database: str) -> Tables:
     is_bucket = archive.root.startswith(_S3)
     if catalog is None:
         catalog = _GLUE if is_bucket else f"{_SQLITE}{archive.root}/compacted/catalog.db"
+    check_catalog(catalog)
     files = _s3_settings() if is_bucket else {}
     if catalog == _GLUE:
         if not is_bucket:
             raise WrongUsage("--catalog glue needs an archive in S3: leave the option out for a directory")
         return glue_tables(client("glue"), database, archive.root, files)
-    if not catalog.startswith(_SQLITE):
-        raise WrongUsage(f"--catalog {catalog} is neither glue nor like sqlite:///path/of/catalog.db")
     return sqlite_tables(catalog, archive.root, files)
 
 
@@ -142,8 +147,8 @@ def history_errors() -> Iterator[None]:
         if (error.name or "").partition(".")[0] not in _LIBRARIES:
             raise
         raise OperationsError(
-            f"{error.name} is not installed here, because it is large: run `make history` in a checkout, or use the "
-            "image stockstream-operations"
+            f"{error.name} is not installed here, because it is large: run `make history` in a checkout, install "
+            "stockstream[history] in place of the wheel stockstream, or use the image stockstream-operations"
         ) from error
 
 

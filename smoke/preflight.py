@@ -29,6 +29,7 @@ READS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("logs", "describe_log_groups", {"limit": 1}),
     ("ecr", "describe_repositories", {"maxResults": 1}),
     ("ecs", "list_clusters", {"maxResults": 1}),
+    ("scheduler", "list_schedule_groups", {"MaxResults": 1}),
     ("iam", "list_roles", {"MaxItems": 1}),
     ("apigatewayv2", "get_apis", {"MaxResults": "1"}),
 )

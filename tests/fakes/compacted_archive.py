@@ -17,9 +17,10 @@ from bars.keys import resolution_of, start_of
 from compaction.catalogs import sqlite_tables
 from compaction.directory import DirectoryArchive
 from compaction.iceberg import Tables
-from compaction.job import Compaction, Progress, Summary
+from compaction.job import Compaction, Progress
 from compaction.layout import QUOTES, Table
 from compaction.ports import Backfilled
+from compaction.summary import Summary
 from quotes import Line, encode
 from tests.fakes.stopped_calls import Stopping
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-import compaction.job
-from backfill.summary import Summary
+from backfill.summary import Summary as Backfill
+from compaction.summary import Summary as Compaction
 from deployment.functions import ROOT
 from operations.every_day_cli import every_day
 from tests.support.templates import ALL, branches, default, properties, resources
@@ -112,11 +112,11 @@ def test_each_alarm_watches_a_metric_that_a_filter_makes() -> None:
 
 def test_the_filters_match_the_lines_that_the_tasks_print() -> None:
     patterns = metrics_of_filters()
-    for name, line in (("Backfills", Summary(resolution="1m")), ("Compactions", compaction.job.Summary())):
+    for name, line in (("Backfills", Backfill(resolution="1m")), ("Compactions", Compaction())):
         assert patterns[f"{name}Done"] == f'{{ ($.event = "{line.event}") && ($.status = "{line.status}") }}'
         assert patterns[f"{name}Failed"] == f'{{ ($.event = "{line.event}") && ($.status = "failed") }}'
     assert patterns["CountsDiffer"] == '{ ($.event = "compaction") && ($.counts_differ > 0) }'
-    assert "counts_differ" in compaction.job.Summary.__struct_fields__
+    assert "counts_differ" in Compaction.__struct_fields__
 
 
 def test_raw_records_are_deleted_only_by_a_stage_that_asks_for_it() -> None:

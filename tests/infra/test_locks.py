@@ -29,13 +29,18 @@ def test_the_images_and_the_function_have_the_pins_that_are_tested(lock: str) ->
     assert pins(lock) <= pins("replica")
 
 
-def test_what_is_added_for_tests_changes_no_pin() -> None:
+def test_the_extra_of_the_wheel_is_what_the_history_needs() -> None:
+    assert PROJECT["project"]["optional-dependencies"]["history"] == PROJECT["dependency-groups"]["history"]
+
+
+@pytest.mark.parametrize(("present", "lock"), [("replica", "dev"), ("replica", "history"), ("dev", "history")])
+def test_what_is_added_to_an_environment_changes_no_pin(present: str, lock: str) -> None:
     # A package may have two pins, for two versions of Python.
-    names = {lock: {pin.partition("==")[0] for pin in pins(lock)} for lock in ("replica", "dev")}
-    shared = names["replica"] & names["dev"]
+    names = {each: {pin.partition("==")[0] for pin in pins(each)} for each in (present, lock)}
+    shared = names[present] & names[lock]
     assert shared
-    replica, added = ({pin for pin in pins(lock) if pin.partition("==")[0] in shared} for lock in ("replica", "dev"))
-    assert added == replica
+    before, added = ({pin for pin in pins(each) if pin.partition("==")[0] in shared} for each in (present, lock))
+    assert added == before
 
 
 def test_the_lock_of_the_page_has_hashes_and_no_addresses() -> None:

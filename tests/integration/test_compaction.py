@@ -19,9 +19,10 @@ from compaction.current import KEY
 from compaction.directory import DirectoryArchive
 from compaction.errors import Damaged
 from compaction.export import Exporter, Wanted
-from compaction.job import Compaction, Summary
+from compaction.job import Compaction
 from compaction.layout import ACTIONS, BARS, LEDGER, QUOTES, SESSIONS
 from compaction.row_files import write
+from compaction.summary import Summary
 from compaction.upkeep import Upkeep
 from quotes import Action, Heartbeat, Line, Quote, encode
 from tests.fakes.compacted_archive import NOW, CompactedArchive, Inline, MemoryHistory, no_progress

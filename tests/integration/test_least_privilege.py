@@ -26,6 +26,8 @@ from botocore.exceptions import ClientError
 
 from backfill.chunk_file import encode, key_of
 from backfill.chunks import Chunk, FinishedChunk
+from bars.keys import bar_key
+from compaction.current import KEY, decode
 from configuration import RULES_KEY, WATCHLIST_KEY
 from deployment.deployer import Deployment
 from deployment.stacks import Outputs
@@ -364,12 +366,18 @@ def test_the_task_that_compacts_the_archive(strict: Emulator, outputs: Outputs, 
         chunk=Chunk("MSFT", "1m", opens, closes), fetched_at=closes, complete_to=closes, source="yahoo"
     )
     strict.client("s3").put_object(Bucket=outputs["ArchiveBucket"], Key=key_of(chunk.chunk), Body=encode(chunk))
+    prices = {name: {"N": "100"} for name in ("open", "high", "low", "close", "volume", "quotes")}
+    bar = {"symbol": {"S": "AAPL"}, "key": {"S": bar_key("1m", opens)}, **prices}
+    strict.client("dynamodb").put_item(TableName=outputs["BarsTable"], Item=bar)
     with recorded(strict, principal) as proxy:
         done = run_task(strict, outputs["CompactTaskArn"], principal.environment(strict, proxy), tmp_path)
     assert done.returncode == 0, done.stderr
     line = json.loads(done.stdout.splitlines()[-1])
     assert (line["event"], line["status"]) == ("compaction", "done")
     assert line["quotes_added"] > 0
+    found = strict.client("s3").get_object(Bucket=outputs["ArchiveBucket"], Key=KEY)["Body"].read()
+    rows = {name: sum(file.rows for file in table.files) for name, table in decode(found).tables.items()}
+    assert rows["compacted_bars"] == rows["compacted_sessions"] == 1
     place = {"compacted/*": f"{outputs['ArchiveBucketArn']}/compacted/*"}
     assert_least(principal, explained("compact", place))
 

@@ -14,7 +14,7 @@ import pytest
 
 from workspace.places import ROOT
 
-PARTS = ("producer", "processor")
+PARTS = ("producer", "history", "processor")
 
 
 def make(*parts: str) -> dict[str, bytes]:

@@ -146,8 +146,8 @@ def test_the_schedules_of_the_history_start_tasks_that_get_the_outputs_of_the_ot
     assert environment["OUTPUTS"].splitlines() == [f"{each}={outputs[each]}" for each in names]
     name, environment = found[outputs["BackfillTaskArn"]]
     assert (name, environment["SOURCE"]) == ("backfill", "synthetic")
-    of_backfill = ("ArchiveBucket", "BarsTable", "StateTable", "CalendarsTable")
-    assert environment["OUTPUTS"].splitlines() == [f"{each}={outputs[each]}" for each in of_backfill]
+    filled = ("ArchiveBucket", "BarsTable", "StateTable", "CalendarsTable")
+    assert environment["OUTPUTS"].splitlines() == [f"{each}={outputs[each]}" for each in filled]
 
 
 def test_views_that_compaction_has_written_are_left_alone(

@@ -1,0 +1,62 @@
+"""The last line of the commands that run every day: their counts as JSON, by which CloudWatch knows how a run ended."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Protocol
+
+import msgspec
+import typer
+
+from operations.errors import WrongUsage
+from terminal.output import echo
+
+SummaryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--summary",
+        metavar="FILE",
+        help="Write the counts as a line of JSON to this file, or to stdout for -. They always go to stdout if that is "
+        "no terminal.",
+    ),
+]
+
+
+class RunSummary(Protocol):
+    """What a run did. It is a struct of msgspec."""
+
+    status: str
+    """`done`, `failed` or `interrupted`."""
+    failures: list[str]
+    """What could not be done."""
+
+
+@contextmanager
+def summary_at_end(summary: RunSummary, to: str | None) -> Iterator[None]:
+    """Print the summary however the run ends, and write it to the file `to`. An error becomes one of its failures."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        summary.status = "interrupted"
+        raise
+    except BaseException as error:
+        summary.status = "failed"
+        summary.failures.append(f"{error}" or type(error).__name__)
+        raise
+    else:
+        summary.status = "failed" if summary.failures else "done"
+    finally:
+        _write(msgspec.json.encode(summary).decode(), to)
+
+
+def _write(line: str, to: str | None) -> None:
+    if to == "-" or not sys.stdout.isatty():
+        echo(line)
+    if to is not None and to != "-":
+        try:
+            Path(to).write_text(f"{line}\n", encoding="utf-8")
+        except OSError as error:
+            raise WrongUsage(f"--summary {to} cannot be written: {error.strerror}") from error

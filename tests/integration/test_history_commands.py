@@ -1,0 +1,228 @@
+"""The commands of the history on an archive in a directory: what they print, and what they say of wrong usage."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from pyiceberg.utils.concurrent import ExecutorFactory
+from typer.testing import CliRunner, Result
+
+from compaction.job import Compaction
+from operations.cli import app
+from operations.every_day_cli import steps_of
+from quotes import Quote
+from tests.fakes.compacted_archive import CompactedArchive, Inline
+
+NOW = datetime.now(UTC)
+CLOSED = NOW - timedelta(days=3)
+FIRST, TODAY, TOMORROW = (f"{NOW + timedelta(days=days):%Y-%m-%d}" for days in (-3, 0, 1))
+
+
+@pytest.fixture(autouse=True)
+def _no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    Inline.use(monkeypatch, ExecutorFactory)
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    """An archive with three quotes of a closed day."""
+    CompactedArchive(tmp_path / "archive").arrive([quote(second) for second in range(3)], CLOSED)
+    return tmp_path / "archive"
+
+
+def quote(second: int) -> Quote:
+    at = CLOSED.replace(hour=14, minute=30, second=second, microsecond=0)
+    return Quote(symbol="AAPL", event_time=at, price=Decimal(100), source="test", ingest_time=at)
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(each) for each in arguments])
+
+
+def refusal(*arguments: object) -> str:
+    """What a command says of wrong usage."""
+    result = run(*arguments)
+    assert result.exit_code == 2, result.output
+    return result.stderr
+
+
+def last_line(result: Result) -> dict[str, Any]:
+    """The line by which CloudWatch knows how a run ended. It is the only one on stdout."""
+    (line,) = result.stdout.splitlines()
+    found: dict[str, Any] = json.loads(line)
+    return found
+
+
+def test_compact_says_what_it_did_to_people_and_programs(archive: Path, tmp_path: Path) -> None:
+    result = run("compact", "--archive", archive, "--summary", tmp_path / "summary.json")
+    assert result.exit_code == 0, result.output
+    line = last_line(result)
+    assert (line["event"], line["status"], line["quotes_added"], line["failures"]) == ("compaction", "done", 3, [])
+    assert json.loads((tmp_path / "summary.json").read_text(encoding="utf-8")) == line
+    assert "1 arrival days with 1 objects" in result.stderr
+    assert f"the days before {line['compacted_to']} are complete in the tables" in result.stderr
+    again = run("compact", "--archive", archive, "--day", FIRST, "--summary", tmp_path / "no" / "summary.json")
+    assert (last_line(again)["status"], last_line(again)["quotes_added"]) == ("done", 0)
+    assert again.exit_code == 2
+    assert "summary.json cannot be written: No such file or directory" in again.stderr
+
+
+def test_a_dry_run_of_compact_lists_the_arrival_days(archive: Path) -> None:
+    result = run("compact", "--archive", archive, "--dry-run")
+    assert (result.exit_code, result.stdout) == (0, f"{FIRST}  1 objects\n")
+    assert not (archive / "compacted" / "current.json").exists()
+
+
+def test_a_damaged_object_fails_the_run_and_is_named(archive: Path) -> None:
+    CompactedArchive(archive).arrive(b"rubbish", CLOSED, number=7)
+    result = run("compact", "--archive", archive)
+    assert result.exit_code == 1
+    line = last_line(result)
+    assert line["status"] == "failed"
+    assert "shard-0-7-7" in line["failures"][0]
+    assert f"not done: {line['failures'][0]}" in result.stderr
+
+
+class TestARunThatCannotBeginPrintsThatItFailed:
+    """So the alarm fires at once, instead of a day later."""
+
+    @pytest.mark.parametrize("command", ["compact", "backfill"])
+    def test_because_of_wrong_usage(self, command: str, tmp_path: Path) -> None:
+        result = run(command, "--outputs-file", tmp_path / "outputs")
+        assert result.exit_code == 2
+        line = last_line(result)
+        assert (line["event"], line["status"]) == ({"compact": "compaction"}.get(command, command), "failed")
+        assert "outputs cannot be read" in line["failures"][0]
+
+    def test_because_of_its_catalog(self, archive: Path, tmp_path: Path) -> None:
+        (tmp_path / "catalog.db").write_bytes(b"no database" * 100)
+        result = run("compact", "--archive", archive, "--catalog", f"sqlite:///{tmp_path}/catalog.db")
+        assert (result.exit_code, last_line(result)["status"]) == (1, "failed")
+        assert "catalog.db cannot be opened: file is not a database" in result.stderr
+
+    def test_while_it_plans(self, archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*_: object) -> None:
+            raise ZeroDivisionError("of a bug")
+
+        monkeypatch.setattr(Compaction, "plan", fail)
+        result = run("compact", "--archive", archive)
+        line = last_line(result)
+        assert (line["status"], line["failures"]) == ("failed", ["of a bug"])
+        assert isinstance(result.exception, ZeroDivisionError)
+
+    def test_without_the_libraries(self, archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in [name for name in sys.modules if name.startswith(("compaction.catalogs", "compaction.job"))]:
+            monkeypatch.delitem(sys.modules, name)
+        monkeypatch.setitem(sys.modules, "pyiceberg.catalog", None)
+        result = run("compact", "--archive", archive)
+        assert (result.exit_code, last_line(result)["status"]) == (1, "failed")
+        assert "pyiceberg.catalog is not installed here, because it is large: run `make history`" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["compact", "export --output -"])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--archive {empty}", "has no folder raw-data"),
+        ("--archive {empty}/nothing", "has no folder raw-data"),
+        ("--archive s3://bucket/folder", "is not a bucket like s3://my-archive"),
+        ("--archive {archive} --catalog glue", "--catalog glue needs an archive in S3"),
+        ("--archive {archive} --catalog sqlite:///", "is neither glue nor like sqlite:///path/of/catalog.db"),
+        ("--archive {archive} --catalog postgres://x", "is neither glue nor like sqlite:///path/of/catalog.db"),
+        ("--archive {archive} --bars-table bars", "--bars-table and --calendars-table belong together"),
+    ],
+)
+def test_an_archive_or_catalog_that_is_none_is_refused(
+    command: str, options: str, message: str, archive: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    given = options.format(archive=archive, empty=tmp_path / "empty")
+    assert message in refusal(*command.split(), *given.split())
+    assert list((tmp_path / "empty").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (f"--day {TODAY}", f"--day {TODAY} is not closed yet"),
+        (f"--day {TOMORROW}", "The last one that can be is"),
+        ("--expire-raw-after-days 35", "Use 0 or at least 36"),
+    ],
+)
+def test_compact_refuses_days_that_cannot_be(options: str, message: str, archive: Path) -> None:
+    assert message in refusal("compact", "--archive", archive, *options.split())
+    assert not (archive / "compacted").exists()
+
+
+class TestExport:
+    @pytest.mark.parametrize("compacted", [False, True])
+    def test_writes_the_quotes_of_closed_and_open_days(self, archive: Path, tmp_path: Path, *, compacted: bool) -> None:
+        if compacted:
+            assert run("compact", "--archive", archive).exit_code == 0
+        target = tmp_path / "quotes.parquet"
+        target.write_text("older", encoding="utf-8")
+        result = run("export", "--archive", archive, "--table", "quotes", "--output", target)
+        assert (result.exit_code, result.stderr.splitlines()[-1]) == (0, "3 rows")
+        assert pq.read_table(target).num_rows == 3
+        assert [each.name for each in tmp_path.iterdir() if each.name.startswith(".")] == []
+
+    def test_names_the_symbols_without_rows(self, archive: Path) -> None:
+        given = ("--table", "quotes", "--format", "csv", "--output", "-")
+        result = run("export", "--archive", archive, *given, "--symbols", "AAPL,NOPE")
+        assert result.exit_code == 0
+        assert len(result.stdout.splitlines()) == 4
+        assert "there are no quotes of NOPE in these days" in result.stderr
+        assert "AAPL" not in result.stderr
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ("--symbols A,B!", "--symbols: 'B!' is not a symbol"),
+            (f"--from {TOMORROW}", "is in the future"),
+            (f"--from {TODAY} --to {FIRST}", f"--from {TODAY} is after --to {FIRST}"),
+        ],
+    )
+    def test_refuses_symbols_and_days_that_cannot_be(self, options: str, message: str, archive: Path) -> None:
+        assert message in refusal("export", "--archive", archive, "--output", "-", *options.split())
+
+    @pytest.mark.parametrize(
+        ("output", "message"), [("", "is a directory: name a file in it"), ("no/file", "cannot be written: No such")]
+    )
+    def test_refuses_an_output_that_cannot_be_written(
+        self, output: str, message: str, archive: Path, tmp_path: Path
+    ) -> None:
+        assert message in refusal("export", "--archive", archive, "--output", tmp_path / output)
+
+    def test_writes_to_a_pipe_and_does_not_replace_it(self, archive: Path, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            given = ("--table", "quotes", "--format", "csv", "--output", tmp_path / "pipe")
+            assert run("export", "--archive", archive, *given).exit_code == 0
+            assert os.read(reader, 1 << 16).count(b"\n") == 4
+        finally:
+            os.close(reader)
+        assert (tmp_path / "pipe").is_fifo()
+
+
+class TestEveryDay:
+    def test_refuses_at_once_what_would_fail_every_night(self, tmp_path: Path) -> None:
+        assert "is neither glue nor like" in refusal("every-day", "--catalog", "postgres://x")
+        assert "outputs cannot be read" in refusal("every-day", "--outputs-file", tmp_path / "outputs")
+        (tmp_path / "outputs").write_text("StreamName=s\n", encoding="utf-8")
+        assert "ArchiveBucket" in refusal("every-day", "--outputs-file", tmp_path / "outputs")
+
+    def test_leads_both_commands_to_its_deployment(self) -> None:
+        times = [datetime.strptime(text, "%H:%M").replace(tzinfo=UTC) for text in ("01:10", "02:10")]
+        backfill, compact = steps_of(times[0], times[1], " --outputs-file 'a b'", "yahoo", "sqlite:///c.db")
+        assert (backfill.at.hour, compact.at.hour) == (1, 2)
+        assert backfill.command == ("backfill", "--outputs-file", "a b", "--source", "yahoo")
+        assert compact.command == ("compact", "--outputs-file", "a b", "--catalog", "sqlite:///c.db")
