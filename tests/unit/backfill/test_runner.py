@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from backfill.chunk_file import decode_chunk
 from backfill.chunks import Chunk, FinishedChunk
-from backfill.errors import UnknownSymbol
+from backfill.errors import OtherCurrency, UnknownSymbol
 from backfill.lane_refold import LaneIsBusy
 from backfill.rows import refold_row
 from bars.coverage import coverage_of
@@ -173,6 +173,18 @@ def test_the_minutes_of_a_symbol_that_the_source_does_not_know_are_not_asked_for
     assert [chunk.resolution for chunk in market.charts.requests if chunk.symbol == "AAPL"] == ["1d"]
     assert summary.problems == ["AAPL: Yahoo does not know it: no data found"]
     assert summary.failures == []
+    assert market.prices("MSFT") == market.charts.history["MSFT", "1m"]
+
+
+def test_nothing_of_a_symbol_in_another_currency_is_stored_or_asked_for_further() -> None:
+    market = BackfilledMarket(["AAPL", "LLOY.L", "MSFT"])
+    error = OtherCurrency("its history is in GBp, but its quotes are in USD")
+    market.charts.fault = lambda chunk: error if chunk.symbol == "LLOY.L" else None
+    summary = market.run()
+    assert [chunk.resolution for chunk in market.charts.requests if chunk.symbol == "LLOY.L"] == ["1d"]
+    assert summary.problems == ["LLOY.L: nothing is stored: its history is in GBp, but its quotes are in USD"]
+    assert market.bars.bars("LLOY.L") == {}
+    assert not any(chunk.symbol == "LLOY.L" for chunk in market.chunks.objects)
     assert market.prices("MSFT") == market.charts.history["MSFT", "1m"]
 
 
