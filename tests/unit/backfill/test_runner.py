@@ -402,7 +402,7 @@ def disturbed_market() -> BackfilledMarket:
     return market
 
 
-@settings(max_examples=sized(15, 45))
+@settings(max_examples=sized(8, 45))
 @given(
     st.sets(st.integers(0, 59), max_size=30),
     st.sets(st.integers(0, 59), max_size=30),
