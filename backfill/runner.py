@@ -211,8 +211,10 @@ class Runner:
             *self._bars.between(symbol, *bar_keys(ONE_MINUTE, since)),
         ]
         changed = refolded(rows, since, splits)
-        summary.refolded += self._bars.put_unless_changed(changed)
-        self._bars.put([refold_row(symbol, None)])
+        written = self._bars.put_unless_changed(changed)
+        summary.refolded += written
+        if written == len(changed):  # otherwise prices have changed meanwhile, and the next run computes again
+            self._bars.put([refold_row(symbol, None)])
 
     def _known_splits(self, symbol: str, since: datetime) -> list[Action]:
         """The splits that the archive knows from a moment on."""

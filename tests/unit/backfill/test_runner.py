@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from backfill.chunk_file import decode_chunk
 from backfill.chunks import Chunk, FinishedChunk
 from backfill.errors import OtherCurrency, UnknownSymbol
+from backfill.indicators import refolded
 from backfill.lane_refold import LaneIsBusy
 from backfill.rows import refold_row
 from bars.coverage import coverage_of
@@ -360,6 +361,24 @@ def test_a_lane_that_is_busy_is_tried_again_by_the_next_run() -> None:
     market.live.error = None
     summary = market.run()
     assert (summary.requests, summary.lanes, summary.refolded > 0) == (0, 1, True)
+
+
+def test_indicators_that_are_computed_while_a_bar_changes_are_computed_again_by_the_next_run() -> None:
+    market = BackfilledMarket(["AAPL"], minutes=20)
+    put = market.bars.put_unless_changed
+    changed = market.minutes[50]
+
+    def change_and_put(rows: Sequence[Row]) -> int:
+        market.stream("AAPL", [changed], price=500)
+        return put(rows)
+
+    market.bars.put_unless_changed = change_and_put  # type: ignore[method-assign]
+    market.run()
+    market.bars.put_unless_changed = put  # type: ignore[method-assign]
+    assert market.run().refolded > 0
+    rows = [*market.bars.bars("AAPL").values()]
+    assert refolded(rows, market.minutes[0], []) == []
+    assert market.run().refolded == 0
 
 
 KILLS = sized(8, 25)
