@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol, cast
 
 from backfill.chunks import Chunk, FinishedChunk, SourceBar
-from backfill.errors import UnknownSymbol
+from backfill.errors import OtherCurrency, UnknownSymbol
 from backfill.plan import Limit
 from bars.resolutions import Span
 from quotes import Action, whole_milliseconds
@@ -29,8 +29,12 @@ class ChartRequests(Protocol):
 class YahooCharts:
     """See `ports.Charts`."""
 
-    def __init__(self, client: ChartRequests, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, client: ChartRequests, now: Callable[[], datetime], currency_of: Callable[[str], str | None]
+    ) -> None:
         self._client, self._now = client, now
+        self._currency_of = currency_of
+        """The currency of a symbol's quotes, or None if it is not known."""
 
     def fetch(self, chunk: Chunk, sessions: Sequence[Span], splits: Sequence[Action]) -> FinishedChunk:
         """See `ports.Charts.fetch`."""
@@ -44,6 +48,9 @@ class YahooCharts:
             raise SourceError("malformed", f"HTTP {response.status}: {error}") from error
         if not chart.is_known:
             raise UnknownSymbol("; ".join(chart.problems))
+        known = self._currency_of(chunk.symbol)
+        if None not in (known, chart.currency) and chart.currency != known:
+            raise OtherCurrency(f"its history is in {chart.currency}, but its quotes are in {known}")
         return FinishedChunk(
             chunk=chunk,
             fetched_at=fetched_at,

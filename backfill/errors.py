@@ -7,3 +7,7 @@ class Unreadable(Exception):
 
 class UnknownSymbol(Exception):
     """The source says that it has no such symbol. The message says what it said."""
+
+
+class OtherCurrency(Exception):
+    """The source's prices of a symbol are in another currency than its quotes. The message names both."""

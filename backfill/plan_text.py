@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from backfill.planner import Plan, Planned
 from backfill.summary import Summary
 
+MOMENT = timedelta(milliseconds=1)
 MINUTE_SECONDS = 60
 HOUR_SECONDS = 3_600
 
@@ -21,12 +23,17 @@ def plan_lines(plan: Plan, rate: float, most: int | None) -> Iterator[str]:
     forgotten = {name: each.forgotten for name, each in plan.symbols.items() if each.forgotten}
     if forgotten:
         days = sum(map(len, forgotten.values()))
-        yield f"{days} days of {_listed(list(forgotten))} miss bars that Yahoo does not keep any more"
+        yield (
+            f"Yahoo no longer keeps the missing bars of {days} {_plural('day', days)}, counted for each symbol: "
+            f"{_listed(list(forgotten))}"
+        )
     unknown = [name for name, each in plan.symbols.items() if each.is_unknown]
     if unknown:
         yield f"some sessions of {_listed(unknown)} are not in the table of calendars, and their days are left out"
     if plan.requests:
         yield f"{plan.requests} {_plural('request', plan.requests)} at {rate:g} a second: {_time(plan.requests / rate)}"
+    elif not busy and forgotten:
+        yield "there is nothing to ask Yahoo for"
     elif not busy:
         yield f"no bar is missing of {len(plan.symbols)} {_plural('symbol', len(plan.symbols))}"
 
@@ -34,13 +41,17 @@ def plan_lines(plan: Plan, rate: float, most: int | None) -> Iterator[str]:
 def summary_lines(summary: Summary) -> Iterator[str]:
     """What was done."""
     yield (
-        f"wrote {summary.written:,} bars after {summary.requests} {_plural('request', summary.requests)}; "
-        f"Yahoo has no bar of {summary.without_trades:,} {_plural('minute', summary.without_trades)}"
+        f"wrote {summary.written:,} {_plural('bar', summary.written)} after {summary.requests} "
+        f"{_plural('request', summary.requests)}; Yahoo has no bar of {summary.without_trades:,} "
+        f"{_plural('minute', summary.without_trades)}"
     )
     if summary.from_archive:
         yield f"stored {summary.from_archive} {_plural('answer', summary.from_archive)} of an earlier run"
     if summary.refolded or summary.lanes:
-        yield f"computed the indicators of {summary.refolded:,} bars and of {summary.lanes} live symbols again"
+        yield (
+            f"computed the indicators of {summary.refolded:,} {_plural('bar', summary.refolded)} and of "
+            f"{summary.lanes} live {_plural('symbol', summary.lanes)} again"
+        )
     yield from summary.problems
     yield from summary.failures
 
@@ -50,11 +61,10 @@ def _work(planned: Planned) -> str:
     if planned.archived:
         parts.append(f"{len(planned.archived)} {_plural('answer', len(planned.archived))} from the archive")
     if planned.chunks:
-        first, last = planned.chunks[0], planned.chunks[-1]
         zone = planned.calendar.zone
+        first, last = planned.chunks[0].start.astimezone(zone), planned.chunks[-1].end.astimezone(zone) - MOMENT
         parts.append(
-            f"{len(planned.chunks)} {_plural('request', len(planned.chunks))} for "
-            f"{first.start.astimezone(zone):%Y-%m-%d} to {last.end.astimezone(zone):%Y-%m-%d}"
+            f"{len(planned.chunks)} {_plural('request', len(planned.chunks))} for {first:%Y-%m-%d} to {last:%Y-%m-%d}"
         )
     if planned.daily is not None and not planned.is_daily_archived:
         parts.append("1 for its splits")

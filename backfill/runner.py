@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from backfill.chunk_file import decode_chunk, encode, key_of
 from backfill.chunks import Chunk, FinishedChunk
 from backfill.days import covered_minutes, uncovered
-from backfill.errors import UnknownSymbol, Unreadable
+from backfill.errors import OtherCurrency, UnknownSymbol, Unreadable
 from backfill.indicators import WARMUP_BARS, refolded
 from backfill.lane_refold import LaneIsBusy
 from backfill.planner import Plan
@@ -87,6 +87,9 @@ class Runner:
             except UnknownSymbol as error:
                 skipped.add(chunk.symbol)
                 summary.problems.append(f"{chunk.symbol}: Yahoo does not know it: {error}")
+            except OtherCurrency as error:
+                skipped.add(chunk.symbol)
+                summary.problems.append(f"{chunk.symbol}: nothing is stored: {error}")
             except SourceError as error:
                 day = chunk.start.astimezone(plan.symbols[chunk.symbol].calendar.zone)
                 summary.failures.append(f"{chunk.symbol} from {day:%Y-%m-%d}: {error}")
@@ -208,8 +211,10 @@ class Runner:
             *self._bars.between(symbol, *bar_keys(ONE_MINUTE, since)),
         ]
         changed = refolded(rows, since, splits)
-        summary.refolded += self._bars.put_unless_changed(changed)
-        self._bars.put([refold_row(symbol, None)])
+        written = self._bars.put_unless_changed(changed)
+        summary.refolded += written
+        if written == len(changed):  # otherwise prices have changed meanwhile, and the next run computes again
+            self._bars.put([refold_row(symbol, None)])
 
     def _known_splits(self, symbol: str, since: datetime) -> list[Action]:
         """The splits that the archive knows from a moment on."""

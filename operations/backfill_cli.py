@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from typing import Annotated, Literal
 
 import typer
@@ -42,7 +42,7 @@ from operations.history_options import FromOption, SymbolsOption, ToOption, chos
 from operations.lane_states import DynamoLaneStates
 from operations.outputs import required
 from operations.run_summary import SummaryOption, summary_at_end
-from quotes import MAX_LANES
+from quotes import MAX_LANES, lane_of, partition_key
 from terminal.output import echo
 from watchlist import DEFAULT_LANES
 from yahoo_requests.chart_client import CHARTS_PER_SECOND, ChartClient, chart_limiter
@@ -176,13 +176,19 @@ class _LiveLanes:
         """See `ports.LiveIndicators`."""
         return lane_refold.refold(self._states, symbol, self._bars, splits, self._lanes)
 
+    def currency_of(self, symbol: str) -> str | None:
+        """The currency of a symbol's quotes. None if the stream does not know the symbol, or its currency."""
+        known = self._states.read(partition_key(lane_of(symbol, self._lanes), self._lanes)).state.symbols.get(symbol)
+        return None if known is None else known.currency
+
 
 def _run(  # noqa: PLR0917  (one call)
     plan: Plan, stores: _Stores, live: _LiveLanes, rate: float, ttl_days: int, summary: Summary
 ) -> None:
     requests = ChartClient(chart_limiter(rate))
+    charts = YahooCharts(requests, _now, cache(live.currency_of))
     try:
-        runner = Runner(stores.bars, stores.chunks, YahooCharts(requests, _now), live, now=_now, ttl_days=ttl_days)
+        runner = Runner(stores.bars, stores.chunks, charts, live, now=_now, ttl_days=ttl_days)
         with progress("asking Yahoo", plan.requests, shows_rate=True) as on_progress:
             runner.fill(plan, summary, on_progress)
         with progress("computing indicators", len(plan.symbols)) as on_progress:

@@ -1,18 +1,20 @@
 """Rebuilds a day's bars from the archive, after a bug, a redrive, a replay, or quotes that came late.
 
-It can be repeated and interrupted. A bar depends only on the archive and on the stored bars before its day, and only
-bars that differ are written. Days are rebuilt in order, because each starts from the bars of the one before.
+It can be repeated and interrupted. The prices of a bar depend only on the archive. Its indicators also depend on the
+stored bars before its day, and on those of minutes without quotes, such as the bars of a backfill. Only bars that
+differ are written. Days are rebuilt in order, because each starts from the bars of the one before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, date, datetime, time, timedelta
 
 import msgspec
 
 from bars import provenance
+from bars.keys import start_of
 from indicators import Indicators
 from lane_state import Bar, LaneState
 from operations import archive_reader
@@ -25,7 +27,7 @@ from processor_lambda.rows import Row, bar_row, quote_row
 from processor_lambda.settings import Settings
 from processor_lambda.symbol_state import MINUTE
 from processor_lambda.warmup import warmed_up
-from quotes import Quote, decode
+from quotes import GoodLine, Quote, decode
 
 DAY = timedelta(days=1)
 MIN_AGE = timedelta(hours=1)
@@ -139,15 +141,18 @@ class Rebuilder:
             with self._progress(f"rebuilding {span.start:%Y-%m-%d}", len(found)) as on_progress:
                 for symbol in found:
                     before = state_after(sorter.quotes(symbol, None, span.start))
+                    quotes = sorter.quotes(symbol, span.start, span.end)
+                    stored = self._bars.between(symbol, span.start, span.end)
                     bars = compute_bars(
                         symbol,
-                        sorter.quotes(symbol, span.start, span.end),
+                        quotes,
                         span.end,
                         before=before,
                         warm=self._in_new_shares(warm[symbol], symbol, span.start, before),
                         keep_lines=self._settings.row_resolution == "minute",
+                        others=_without_quotes(stored, quotes),
                     )
-                    yield self._write(symbol, span, bars, now, dry_run=dry_run)
+                    yield self._write(symbol, stored, bars, now, dry_run=dry_run)
                     on_progress(1)
             for symbol in young:
                 yield RebuildResult(
@@ -193,9 +198,11 @@ class Rebuilder:
         quote_filter = QuoteFilter(symbols=frozenset().union(*wanted.values()), before=span.start)
         self._read(addresses - known, quote_filter, sorter.add_earlier, "reading earlier days of the archive")
 
-    def _write(self, symbol: str, span: Span, bars: list[Bar], now: datetime, *, dry_run: bool) -> RebuildResult:
+    def _write(
+        self, symbol: str, found: Sequence[Row], bars: list[Bar], now: datetime, *, dry_run: bool
+    ) -> RebuildResult:
         """Write the bars that differ from the stored ones. They replace bars of any provenance."""
-        stored = {row["key"]: row for row in self._bars.between(symbol, span.start, span.end)}
+        stored = {row["key"]: row for row in found}
         rows = {row["key"]: row for row in (bar_row(bar, self._settings.bar_ttl_days) for bar in bars)}
         unexpired = {key: row for key, row in rows.items() if not _is_expired(row, now)}
         different = {
@@ -225,6 +232,13 @@ class Rebuilder:
             for good in decode(bar.line).good
             if isinstance(good.line, Quote)
         ]
+
+
+def _without_quotes(rows: Iterable[Row], quotes: Iterable[GoodLine]) -> list[Row]:
+    """The stored bars of minutes that have no quote."""
+    times = (quote.line.event_time for quote in quotes if isinstance(quote.line, Quote))
+    minutes = {time.replace(second=0, microsecond=0) for time in times}
+    return [row for row in rows if start_of(str(row["key"])) not in minutes]
 
 
 def _content(row: Row) -> Row:

@@ -110,7 +110,6 @@ def parse_chart(
     fetched_at: datetime,
     *,
     splits: Sequence[Action] = (),
-    currency: str | None = None,
 ) -> ParsedChart:
     """The bars and actions of a chart that was requested with `events=div,split`. Times are aware UTC in milliseconds.
 
@@ -123,7 +122,7 @@ def parse_chart(
     - An answer that ends early is complete up to its last row: see `complete_to`.
 
     Raises `MalformedResponse` for a body that is no such chart, and nothing else: an HTML page, half a document, an
-    error, a chart of another symbol, of another resolution, or in another currency than the one that is named here.
+    error, a chart of another symbol or of another resolution. The caller knows the currency that it expects.
     """
     try:
         chart = chart_of(body, symbol)
@@ -135,7 +134,7 @@ def parse_chart(
         raise
     meta = chart["meta"]
     zone = _zone(meta)
-    _check(meta, resolution, currency)
+    _check(meta, resolution)
     problems: Counter[str] = Counter()
     declared = actions_of(chart, symbol, fetched_at, oldest=datetime.min.replace(tzinfo=fetched_at.tzinfo))
     problems.update(declared.rejected)
@@ -165,12 +164,10 @@ def _zone(meta: Mapping[str, Any]) -> ZoneInfo:
         raise MalformedResponse(f"{name!r:.40} is not a time zone") from error
 
 
-def _check(meta: Mapping[str, Any], resolution: Resolution, currency: str | None) -> None:
+def _check(meta: Mapping[str, Any], resolution: Resolution) -> None:
     granularity = str(meta.get("dataGranularity"))
     if _SYNONYMS.get(granularity, granularity) != resolution:
         raise MalformedResponse(f"the chart has bars of {granularity:.20}, not of {resolution}")
-    if currency is not None and meta.get("currency") != currency:
-        raise MalformedResponse(f"the chart is in {meta.get('currency')!r:.20}, not in {currency}")
 
 
 def _last_trade(meta: Mapping[str, Any]) -> datetime | None:

@@ -107,7 +107,8 @@ def stream(operator: Operator, minutes: list[datetime], price: int) -> None:
     """Let the function make bars of `LIVE`: two quotes a minute, and a heartbeat that closes the last one."""
     times = [minute + second * SECOND for minute in minutes for second in (3, 41)]
     lines: list[Line] = [
-        replace(make_quote(LIVE, price=price + time.minute % 5), event_time=time, ingest_time=time) for time in times
+        replace(make_quote(LIVE, price=price + time.minute % 5), event_time=time, ingest_time=time, currency="USD")
+        for time in times
     ]
     end = minutes[-1] + timedelta(minutes=1)
     key = lane_key(LIVE)
@@ -262,3 +263,17 @@ def test_a_backfill_goes_on_after_errors_a_refusal_and_a_kill(operator: Operator
     assert_recorded(operator, NEW)
     output, _ = run()
     assert (summary_of(output)["requests"], summary_of(output)["written"]) == (0, 0)
+
+
+def test_a_history_in_another_currency_than_the_quotes_of_the_stream_is_not_stored(
+    operator: Operator, market: LocalYahoo
+) -> None:
+    stream(operator, [YESTERDAY + OPENS], 100)
+    before = stored(operator, LIVE)
+    market.disturb_charts(LIVE, meta={"currency": "EUR"})
+    output, _ = operator.run("backfill", *of(LIVE), *OPTIONS, "--resolution", "5m", variables=market.environment)
+    assert summary_of(output)["problems"] == [
+        "BTC-USD: nothing is stored: its history is in EUR, but its quotes are in USD"
+    ]
+    assert len(market.requests(CHART_PATH)) == 1
+    assert stored(operator, LIVE) == before

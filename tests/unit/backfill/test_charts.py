@@ -10,7 +10,7 @@ import pytest
 
 from backfill.charts import YahooCharts, limit_of
 from backfill.chunks import Chunk, SourceBar
-from backfill.errors import UnknownSymbol
+from backfill.errors import OtherCurrency, UnknownSymbol
 from backfill.plan import Limit
 from bars.resolutions import Span
 from yahoo_requests.chart_rows import Resolution
@@ -63,8 +63,8 @@ class Requests:
         return self._response
 
 
-def charts(requests: Requests) -> YahooCharts:
-    return YahooCharts(requests, lambda: OPEN + timedelta(days=1, microseconds=1_700))
+def charts(requests: Requests, currency: str | None = "USD") -> YahooCharts:
+    return YahooCharts(requests, lambda: OPEN + timedelta(days=1, microseconds=1_700), {"AAPL": currency}.get)
 
 
 def test_a_chunk_is_one_request_and_has_the_exact_bars() -> None:
@@ -80,6 +80,12 @@ def test_a_chunk_is_one_request_and_has_the_exact_bars() -> None:
 def test_a_symbol_that_yahoo_does_not_know_is_said() -> None:
     with pytest.raises(UnknownSymbol, match="No data found"):
         charts(Requests(404, NOT_FOUND)).fetch(CHUNK, SESSIONS, ())
+
+
+def test_a_history_in_another_currency_than_the_quotes_is_refused() -> None:
+    with pytest.raises(OtherCurrency, match="its history is in USD, but its quotes are in GBp"):
+        charts(Requests(200, WHOLE), "GBp").fetch(CHUNK, SESSIONS, ())
+    assert charts(Requests(200, WHOLE), None).fetch(CHUNK, SESSIONS, ()).bars
 
 
 @pytest.mark.parametrize("body", [b"<html>busy</html>", json.dumps(WHOLE).encode()[:-20]])

@@ -169,7 +169,7 @@ def test_before_the_known_sessions_weekdays_stand_for_the_days_of_the_exchange()
     assert assumed.known_from == start
 
 
-@settings(max_examples=sized(25, 60))
+@settings(max_examples=sized(12, 60))
 @given(st.sets(st.sampled_from(all_minutes(US_WEEK, NEW_YORK)), max_size=40), st.data())
 def test_a_gap_gives_the_same_chunks_however_much_else_is_missing_in_other_weeks(
     gaps: set[datetime], data: st.DataObject

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from backfill.plan_text import plan_lines, summary_lines
 from backfill.summary import Summary
+from bars.sessions import Session, SymbolCalendar
 from tests.fakes.backfilled_market import BackfilledMarket
 
 
@@ -17,9 +20,9 @@ def test_a_plan_names_requests_days_and_time() -> None:
 
 
 def test_a_long_plan_is_cut() -> None:
-    market = BackfilledMarket([f"S{number}" for number in range(100)])
+    market = BackfilledMarket([f"S{number}" for number in range(20)])
     lines = list(plan_lines(market.plan(), 0.5, 2))
-    assert lines[2:] == ["… and 98 more symbols", "300 requests at 0.5 a second: about 10 minutes"]
+    assert lines[2:] == ["… and 18 more symbols", "60 requests at 0.5 a second: about 2 minutes"]
 
 
 def test_nothing_to_do_is_said() -> None:
@@ -36,8 +39,28 @@ def test_what_cannot_be_filled_is_said() -> None:
     assert planned.forgotten
     plan.symbols["AAPL"] = planned._replace(is_unknown=True, chunks=[], daily=None)  # type: ignore[index]
     lines = list(plan_lines(plan, 0.5, None))
-    assert lines[1] == f"{len(planned.forgotten)} days of AAPL miss bars that Yahoo does not keep any more"
+    assert lines[1] == (
+        f"Yahoo no longer keeps the missing bars of {len(planned.forgotten)} days, counted for each symbol: AAPL"
+    )
     assert lines[2] == "some sessions of AAPL are not in the table of calendars, and their days are left out"
+
+
+def test_the_last_day_of_a_plan_is_one_that_is_asked_for() -> None:
+    market = BackfilledMarket(["BTC-USD"])
+    market.symbols["BTC-USD"] = SymbolCalendar("XNYS", "UTC")
+    midnight = datetime(2026, 11, 26, tzinfo=UTC)
+    market.sessions = [Session("2026-11-25", midnight - timedelta(days=1), midnight)]
+    assert next(plan_lines(market.plan(), 0.5, None)) == (
+        "BTC-USD: 1 request for 2026-11-25 to 2026-11-25, 1 for its splits"
+    )
+
+
+def test_with_forgotten_days_alone_no_line_says_that_nothing_is_missing() -> None:
+    market = BackfilledMarket()
+    market.now = market.now.replace(month=12, day=31)
+    (forgotten, last) = plan_lines(market.plan(), 0.5, None)
+    assert forgotten.startswith("Yahoo no longer keeps the missing bars of 20 days")
+    assert last == "there is nothing to ask Yahoo for"
 
 
 def test_an_outcome_names_what_was_written_and_every_failure() -> None:
@@ -55,7 +78,7 @@ def test_an_outcome_names_what_was_written_and_every_failure() -> None:
     assert list(summary_lines(summary)) == [
         "wrote 1,950 bars after 1 request; Yahoo has no bar of 3 minutes",
         "stored 1 answer of an earlier run",
-        "computed the indicators of 2,000 bars and of 1 live symbols again",
+        "computed the indicators of 2,000 bars and of 1 live symbol again",
         "AAPL: a row outside the window",
         "MSFT from 2026-11-16: timeout: no answer",
     ]

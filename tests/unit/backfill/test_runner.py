@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from backfill.chunk_file import decode_chunk
 from backfill.chunks import Chunk, FinishedChunk
-from backfill.errors import UnknownSymbol
+from backfill.errors import OtherCurrency, UnknownSymbol
+from backfill.indicators import refolded
 from backfill.lane_refold import LaneIsBusy
 from backfill.rows import refold_row
 from bars.coverage import coverage_of
@@ -173,6 +174,18 @@ def test_the_minutes_of_a_symbol_that_the_source_does_not_know_are_not_asked_for
     assert [chunk.resolution for chunk in market.charts.requests if chunk.symbol == "AAPL"] == ["1d"]
     assert summary.problems == ["AAPL: Yahoo does not know it: no data found"]
     assert summary.failures == []
+    assert market.prices("MSFT") == market.charts.history["MSFT", "1m"]
+
+
+def test_nothing_of_a_symbol_in_another_currency_is_stored_or_asked_for_further() -> None:
+    market = BackfilledMarket(["AAPL", "LLOY.L", "MSFT"])
+    error = OtherCurrency("its history is in GBp, but its quotes are in USD")
+    market.charts.fault = lambda chunk: error if chunk.symbol == "LLOY.L" else None
+    summary = market.run()
+    assert [chunk.resolution for chunk in market.charts.requests if chunk.symbol == "LLOY.L"] == ["1d"]
+    assert summary.problems == ["LLOY.L: nothing is stored: its history is in GBp, but its quotes are in USD"]
+    assert market.bars.bars("LLOY.L") == {}
+    assert not any(chunk.symbol == "LLOY.L" for chunk in market.chunks.objects)
     assert market.prices("MSFT") == market.charts.history["MSFT", "1m"]
 
 
@@ -350,6 +363,24 @@ def test_a_lane_that_is_busy_is_tried_again_by_the_next_run() -> None:
     assert (summary.requests, summary.lanes, summary.refolded > 0) == (0, 1, True)
 
 
+def test_indicators_that_are_computed_while_a_bar_changes_are_computed_again_by_the_next_run() -> None:
+    market = BackfilledMarket(["AAPL"], minutes=20)
+    put = market.bars.put_unless_changed
+    changed = market.minutes[50]
+
+    def change_and_put(rows: Sequence[Row]) -> int:
+        market.stream("AAPL", [changed], price=500)
+        return put(rows)
+
+    market.bars.put_unless_changed = change_and_put  # type: ignore[method-assign]
+    market.run()
+    market.bars.put_unless_changed = put  # type: ignore[method-assign]
+    assert market.run().refolded > 0
+    rows = [*market.bars.bars("AAPL").values()]
+    assert refolded(rows, market.minutes[0], []) == []
+    assert market.run().refolded == 0
+
+
 KILLS = sized(8, 25)
 
 
@@ -390,7 +421,7 @@ def disturbed_market() -> BackfilledMarket:
     return market
 
 
-@settings(max_examples=sized(15, 45))
+@settings(max_examples=sized(8, 45))
 @given(
     st.sets(st.integers(0, 59), max_size=30),
     st.sets(st.integers(0, 59), max_size=30),

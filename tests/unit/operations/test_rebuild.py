@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
 from msgspec.structs import replace
 
+from backfill.indicators import refolded
 from bars.provenance import ATTRIBUTE, BACKFILL, REBUILD, STREAM, provenance_of
 from operations.errors import WrongUsage
 from operations.rebuild import RebuildResult, Span, span_of
@@ -139,7 +141,7 @@ def test_only_bars_that_a_rebuild_changes_are_of_the_rebuild(day: list[Quote]) -
 def test_a_rebuild_replaces_backfilled_bars_that_the_archive_has_quotes_of(day: list[Quote]) -> None:
     market = undisturbed(day, CLOSE)
     expected = market.copied_bars()
-    of_quotes, of_no_quote = (("AAPL", f"1m#2026-11-23T{time}:00.000Z") for time in ("14:40", "13:00"))
+    of_quotes, of_no_quote = (("AAPL", f"1m#2026-11-23T{time}:00.000Z") for time in ("14:40", "16:30"))
     row = market.world.bar_rows[of_quotes]
     backfilled = {**row, "quotes": 0, ATTRIBUTE: BACKFILL, "source": "yahoo", "ingest_time": "2026-11-24T01:10:00.000Z"}
     alone = {**backfilled, "key": of_no_quote[1]}
@@ -148,6 +150,29 @@ def test_a_rebuild_replaces_backfilled_bars_that_the_archive_has_quotes_of(day: 
     assert (aapl.corrected, aapl.without_quotes) == (1, 0)
     assert market.world.bar_rows[of_quotes] == {**expected[of_quotes], ATTRIBUTE: REBUILD}
     assert market.world.bar_rows[of_no_quote] == alone
+
+
+@pytest.mark.parametrize(
+    "gap", [range(10), range(40, 60), range(80, 90), [3, 4, 5, 50, 70]], ids=["first", "middle", "last", "several"]
+)
+def test_indicators_count_the_bars_that_a_backfill_has_put_between_those_of_quotes(
+    day: list[Quote], gap: Sequence[int]
+) -> None:
+    start = min(quote.event_time for quote in day)
+    missing = [start + timedelta(minutes=minute) for minute in gap]
+    whole = undisturbed(day, CLOSE).copied_bars()
+    market = undisturbed([each for each in day if each.event_time.replace(second=0) not in missing], CLOSE)
+    for key in set(whole) - set(market.world.bar_rows):
+        market.world.bar_rows[key] = {**whole[key], "quotes": 0, ATTRIBUTE: BACKFILL}
+    for symbol in ("AAPL", "MSFT"):
+        rows = [market.world.bar_rows[key] for key in sorted(market.world.bar_rows) if key[0] == symbol]
+        market.world.bar_rows |= {(symbol, str(row["key"])): row for row in refolded(rows, MONDAY, [])}
+    expected = market.copied_bars()
+    assert [(each.corrected, each.without_quotes) for each in market.rebuild()] == [(0, 0), (0, 0)]
+    changed = ("AAPL", "1m#2026-11-23T15:45:00.000Z")
+    market.world.bar_rows[changed] = market.world.bar_rows[changed] | {"sma_50": Decimal(1)}
+    market.rebuild()
+    assert market.world.bar_rows == expected | {changed: expected[changed] | {ATTRIBUTE: REBUILD}}
 
 
 def test_bars_past_their_time_to_live_are_not_written(day: list[Quote]) -> None:
