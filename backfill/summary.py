@@ -20,9 +20,9 @@ class Summary(msgspec.Struct, kw_only=True):
     from_archive: int = 0
     """Chunks of an earlier run that were stored without a request."""
     bars: int = 0
-    """Bars in all these chunks."""
+    """Bars in all these chunks and in those of the days that show the splits."""
     written: int = 0
-    """Bars that were written: those that were missing, and those that differed from an earlier backfill."""
+    """Those of these bars that were written: they were missing, or differed from an earlier backfill."""
     without_trades: int = 0
     """Minutes of sessions that were asked for, and of which the source has no bar."""
     actions: int = 0

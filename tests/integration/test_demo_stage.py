@@ -183,7 +183,7 @@ def test_quotes_of_the_last_hour_are_no_failure_of_a_rebuild(demo: Demo) -> None
 
 
 def test_a_replayed_day_is_rebuilt_from_what_arrived_today(demo: Demo) -> None:
-    demo.wait_for(r"running, replayed prices: ([2-9]\d) quotes stored")
+    demo.wait_for(r"running, replayed prices: ([2-9]\d|[\d,]{3,}) quotes stored")
     rebuild = ("rebuild", "--stage", "demo", "--all-symbols", "--day", DAY)
     missing = operations(demo, *rebuild)
     assert missing.exit_code == 1
@@ -192,7 +192,8 @@ def test_a_replayed_day_is_rebuilt_from_what_arrived_today(demo: Demo) -> None:
     )
     done = operations(demo, *rebuild, "--arrived-until", f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}")
     assert done.exit_code == 0
-    assert re.match(DAY + r" AAPL: [1-9]\d* bars: 0 corrected", done.stdout), done.stdout
+    # The replay goes on, so the minute that the archive had only in part may be stored meanwhile.
+    assert re.match(DAY + r" AAPL: \d+ bars: [01] corrected, \d+ added, [1-9]\d* unchanged", done.stdout), done.stdout
 
 
 def test_a_command_in_a_process_of_its_own_serves_the_metrics_of_the_demo(demo: Demo) -> None:
