@@ -18,11 +18,14 @@ from smoke.report import Report
 from smoke.verdicts import Failed, LeftOut, Passed
 from workspace.places import STATE
 
+OPTIONS = ("--image", "uri", "--parameter", "HistoryImage=uri", "--architecture", "native")
+"""Without the names of both images, the deployment would build them."""
+
 
 @pytest.mark.usefixtures("package")  # its wheels are those that the deployment takes
 def test_ctrl_c_during_the_deployment_removes_the_stage_and_exits_with_130(emulator: Emulator) -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "smoke", "--stage", "interrupted", "--", "--image", "uri", "--architecture", "native"],
+        [sys.executable, "-m", "smoke", "--stage", "interrupted", "--", *OPTIONS],
         env=emulator.environment() | {"PYTHONUNBUFFERED": "1"},
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
