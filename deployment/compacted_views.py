@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
+from collections.abc import Callable
 from dataclasses import replace
 
 from botocore.client import BaseClient
@@ -22,12 +23,12 @@ TABLE = b"compacted_quotes"
 """The table that the view reads as soon as compaction has written it."""
 
 
-def without_compacted_views(deployment: Deployment, glue: BaseClient) -> Deployment:
-    """The deployment, without the stack of the views if compaction has written them."""
+def without_compacted_views(deployment: Deployment, glue: Callable[[], BaseClient]) -> Deployment:
+    """The deployment, without the stack of the views if compaction has written them. `glue` makes a client."""
     analytics = deployment.stack(ANALYTICS) if VIEWS in deployment.stacks else None
     if analytics is None or deployment.stack(VIEWS) is None:
         return deployment
-    if not _is_compacted(glue, outputs_of(analytics)["Database"]):
+    if not _is_compacted(glue(), outputs_of(analytics)["Database"]):
         return deployment
     deployment.report("left the views as compaction wrote them")
     return replace(deployment, stacks=tuple(name for name in deployment.stacks if name != VIEWS))

@@ -74,7 +74,8 @@ def smoke(  # noqa: PLR0917  (options, by name)
         echo(f"account {place.account}, region {place.region}, as {place.identity}")
         existing = tested.existing_stacks()
         named = {option.partition("=")[0] for option in options}
-        image = None if "--image" in named else ContainerImage("arm64")
+        has_images = "--image" in named and any(each in option for option in options for each in _NO_HISTORY_BUILD)
+        image = None if has_images else ContainerImage("arm64")
         denied = preflight.denied_calls(tested.client)
         found = preflight.obstacles(existing, stage=stage, keep=keep, image=image)
     if found:
@@ -100,6 +101,10 @@ def smoke(  # noqa: PLR0917  (options, by name)
         raise typer.Exit(INTERRUPTED)
     if not report.passed:
         raise typer.Exit(NOT_PASSED)
+
+
+_NO_HISTORY_BUILD = ("HistoryImage=", "History=off")
+"""Parts of options with which a deployment builds no image of the history."""
 
 
 def on_terminal() -> bool:

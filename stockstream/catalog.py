@@ -55,13 +55,12 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "rebuild": Entry("operations", "Compute the bars of a day again from the archive."),
         "compact": Entry("operations", "Make sorted Iceberg tables of the raw objects of closed days."),
         "export": Entry("operations", "Write bars or quotes of some symbols and days to a file."),
+        "every-day": Entry("operations", "Run `backfill` and then `compact` once a day until stopped."),
         "metrics": Entry("operations", "Serve metrics for Prometheus until stopped."),
     },
     "Deploy": {
         "deploy": Entry("deployment", "Create or update the stacks, and print their outputs."),
-        "image": Entry(
-            "deployment", "Build the producer's image, push it to the registry, and print its URI with its digest."
-        ),
+        "image": Entry("deployment", "Build an image, push it to the registry, and print its URI with its digest."),
         "destroy": Entry(
             "deployment",
             "Delete the stacks, except the tables and the archive.",

@@ -154,16 +154,16 @@ def test_views_that_compaction_has_written_are_left_alone(
     emulator: Emulator, shared: Deployment, outputs: Outputs
 ) -> None:
     glue, place = emulator.client("glue"), {"DatabaseName": outputs["Database"]}
-    assert "views" in without_compacted_views(shared, glue).stacks
+    assert "views" in without_compacted_views(shared, lambda: glue).stacks
     raw = glue.get_table(**place, Name="quotes")["Table"]
     fields = ("Name", "TableType", "Parameters", "StorageDescriptor")
     compacted = {name: raw[name] for name in fields}
     document = b64encode(b'{"originalSql": "SELECT symbol FROM compacted_quotes WHERE day < DATE ..."}').decode()
     glue.update_table(**place, TableInput={**compacted, "ViewOriginalText": f"/* Presto View: {document} */"})
     try:
-        assert "views" not in without_compacted_views(shared, glue).stacks
+        assert "views" not in without_compacted_views(shared, lambda: glue).stacks
         glue.delete_table(**place, Name="quotes")
-        assert "views" in without_compacted_views(shared, glue).stacks
+        assert "views" in without_compacted_views(shared, lambda: glue).stacks
     finally:
         with suppress(glue.exceptions.EntityNotFoundException):
             glue.delete_table(**place, Name="quotes")

@@ -184,6 +184,9 @@ def test_a_deployment(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
         def values(self, *_: Any) -> Mapping[str, str]:
             return {}
 
+        def report(self, _text: str) -> None:
+            """Nobody reads it."""
+
         def preview(self, *_: Any, **__: Any) -> dict[str, tuple[str, ...]]:
             return {text: (text,)}
 
