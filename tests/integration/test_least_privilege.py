@@ -377,7 +377,8 @@ def test_the_task_that_compacts_the_archive(strict: Emulator, outputs: Outputs, 
     assert line["quotes_added"] > 0
     found = strict.client("s3").get_object(Bucket=outputs["ArchiveBucket"], Key=KEY)["Body"].read()
     rows = {name: sum(file.rows for file in table.files) for name, table in decode(found).tables.items()}
-    assert rows["compacted_bars"] == rows["compacted_sessions"] == 1
+    assert rows["compacted_bars"] == 1
+    assert rows["compacted_sessions"] >= 1  # a producer may have written more
     place = {"compacted/*": f"{outputs['ArchiveBucketArn']}/compacted/*"}
     assert_least(principal, explained("compact", place))
 
@@ -420,7 +421,9 @@ def test_queries(strict: Emulator, outputs: Outputs) -> None:
     document = strict.client("iam").get_policy_version(PolicyArn=outputs["QueryPolicyArn"], VersionId="v1")
     principal = Principal(strict, "queries", [document["PolicyVersion"]["Document"]], EMULATOR_ACTIONS)
     archive, results, key = outputs["ArchiveBucket"], outputs["ResultsBucket"], "raw-data/dt=2026-11-23/hour=14/1.gz"
-    strict.client("s3").put_object(Bucket=archive, Key=key, Body=b"")
+    compacted = "compacted/compacted_quotes/data/1.parquet"
+    for each in (key, compacted):
+        strict.client("s3").put_object(Bucket=archive, Key=each, Body=b"")
     saved = strict.client("athena").create_named_query(
         Name="one", Database=outputs["Database"], QueryString="SELECT 1", WorkGroup=outputs["Workgroup"]
     )["NamedQueryId"]
@@ -430,6 +433,7 @@ def test_queries(strict: Emulator, outputs: Outputs) -> None:
         look_up_tables(principal.client(proxy, "glue"), outputs["Database"], outputs["LinesTable"])
         s3 = principal.client(proxy, "s3")
         s3.get_object(Bucket=archive, Key=key)
+        s3.get_object(Bucket=archive, Key=compacted)
         s3.list_objects_v2(Bucket=archive, Prefix="raw-data/dt=2026-11-23/")
         s3.get_bucket_location(Bucket=results)
         (result, *_) = s3.list_objects_v2(Bucket=results)["Contents"]
