@@ -341,16 +341,22 @@ def run_task(
 
 
 def declare_last_session(strict: Emulator, outputs: Outputs) -> tuple[datetime, datetime]:
-    """Write the calendar of AAPL with only its last session that is over. Returns the begin and the end of that."""
+    """Write the calendar of AAPL with only its last session that is over. Returns the begin and the end of that.
+
+    The symbols of other tests go, or a task would fill a month of them.
+    """
     instrument = find("AAPL")
     assert instrument is not None
     session = session_before(instrument.market, local_day(instrument.market, time.time()))
     opens, closes = (datetime.fromtimestamp(each, UTC) for each in (session.start, session.end))
     day = f"{opens:%Y-%m-%d}"
     year = {"sessions": json.dumps([[day, to_iso(opens), to_iso(closes)]]), "known_from": day, "known_to": day}
+    dynamodb, table = strict.client("dynamodb"), outputs["CalendarsTable"]
+    for item in dynamodb.scan(TableName=table)["Items"]:
+        dynamodb.delete_item(TableName=table, Key={name: item[name] for name in ("id", "name")})
     for row in ({"id": "symbols", "name": "AAPL", "calendar": "XNYS"}, {"id": "XNYS", "name": day[:4], **year}):
         item = {name: {"S": value} for name, value in (row | {"timezone": "America/New_York"}).items()}
-        strict.client("dynamodb").put_item(TableName=outputs["CalendarsTable"], Item=item)
+        dynamodb.put_item(TableName=table, Item=item)
     return opens, closes
 
 

@@ -86,7 +86,7 @@ def test_gaps_are_filled_once_and_the_certificate_agrees(market: Run, bars: Back
         symbol: bars.between(symbol, *bar_keys("1m", OPEN, OPEN + timedelta(minutes=MINUTES))) for symbol in SYMBOLS
     }
     assert [row["close"] for row in rows["NVDA"][:5]] == [Decimal("1.5")] * 5
-    assert [row.get("provenance") for row in rows["NVDA"]] == [None] * 5 + ["backfill"] * (MINUTES - 5)
+    assert [row.get("provenance") for row in rows["NVDA"]] == [None] * 5 + ["backfill"] * (MINUTES - 5), counts
     assert "sma_20" in rows["NVDA"][-1]
     quiet = MINUTES - len(rows["UGA"])
     assert 0 < quiet < MINUTES
