@@ -40,7 +40,7 @@ class Current(msgspec.Struct, frozen=True):
 
     v: int
     compacted_to: date
-    """The first day (UTC) of which the tables have no events. All events before it are in the tables."""
+    """The tables hold all events before this day (UTC), and none from it on."""
     tables: Mapping[str, CompactedFiles]
 
     def keys_of(self, table: str) -> tuple[str, ...]:

@@ -65,7 +65,7 @@ class Known(NamedTuple):
 
 
 class MissingDay(NamedTuple):
-    """A day of which bars are missing."""
+    """A day that lacks bars."""
 
     day: ExchangeDay
     spans: Sequence[Span]
@@ -77,13 +77,13 @@ class SymbolPlan(NamedTuple):
 
     chunks: Sequence[Chunk]
     forgotten: Sequence[date]
-    """Days of which bars are missing, and which the source does not keep any more."""
+    """Days that lack bars, and that the source does not keep any more."""
     is_unknown: bool
     """Whether some of the sessions are not known, so that bars may be missing that nobody knows of."""
 
 
 def missing_days(known: Known, resolution: str, wanted: DayRange, now: datetime) -> list[MissingDay]:
-    """The days of which bars are missing. Days that are not over are left out."""
+    """The days that lack bars. Days that are not over are left out."""
     found: list[MissingDay] = []
     covered, asked = covered_minutes(resolution, known.stored), Times(known.asked)
     for day in days_of(known.sessions, known.zone):
@@ -124,7 +124,7 @@ def chunks_of(known: Known, days: Iterable[ExchangeDay], resolution: str, limit:
 
 
 def chunk_of_splits(symbol: str, zone: ZoneInfo, first: Chunk, now: datetime) -> Chunk:
-    """The chunk of days that shows all splits that matter to a symbol's chunks, of which this is the first."""
+    """The chunk of days that shows all splits that matter to a symbol's chunks. `first` is the first of them."""
     return daily_chunk(symbol, zone, midnight(first.start.astimezone(zone).date() - LOOK_BACK, zone), now)
 
 

@@ -41,7 +41,7 @@ def bar_row(finished: FinishedChunk, bar: SourceBar, ttl_days: int) -> Row:
 
 
 def asked_row(finished: FinishedChunk, start: datetime, spans: Sequence[Span], ttl_days: int) -> Row:
-    """The row about a day's minutes of which the source has no bar. `start` is that of the day."""
+    """The row that lists the minutes of a day for which the source has no bar. `start` is that of the day."""
     chunk = finished.chunk
     row: Row = {
         "symbol": chunk.symbol,

@@ -24,14 +24,14 @@ class Summary(msgspec.Struct, kw_only=True):
     written: int = 0
     """Those of these bars that were written: they were missing, or differed from an earlier backfill."""
     without_trades: int = 0
-    """Minutes of sessions that were asked for, and of which the source has no bar."""
+    """Minutes of sessions that were asked for, and for which the source has no bar."""
     actions: int = 0
     refolded: int = 0
     """Bars whose indicators were computed again."""
     lanes: int = 0
     """Symbols whose live indicators were computed again."""
     forgotten_days: int = 0
-    """Days of which bars are missing, and which the source does not keep any more."""
+    """Days that lack bars, and that the source does not keep any more."""
     unknown_sessions: list[str] = []
     """Symbols of which some sessions are not known."""
     problems: list[str] = []

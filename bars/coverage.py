@@ -15,7 +15,7 @@ from bars.sessions import Session
 from quotes import to_iso
 
 WITHOUT_TRADES = "without_trades"
-"""The attribute of an item with a key of `bars.keys.asked_key`: minutes of which the source has no bar."""
+"""The attribute of an item with a key of `bars.keys.asked_key`: minutes for which the source has no bar."""
 LONGEST_DAY = timedelta(days=2)
 """An exchange's day begins and ends within so much time before and after each of its moments."""
 

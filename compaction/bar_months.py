@@ -56,7 +56,7 @@ class BarMonths:
     def commit(self) -> int:
         """Put the bars into the table. Returns how many months differ from before. Raises `Conflict`."""
         months = self._disk.connection.execute(
-            f"SELECT DISTINCT CAST(date_trunc('month', day) AS date) FROM {_FRESH} ORDER BY 1"  # noqa: S608
+            f"SELECT DISTINCT CAST(date_trunc('month', day) AS date) FROM {_FRESH} ORDER BY 1"  # noqa: S608  (our names)
         ).fetchall()
         return sum(self._commit(month) for (month,) in months)
 
@@ -119,7 +119,7 @@ class _Merged:
     def rows(self, month: date) -> Iterator[pa.RecordBatch]:
         listed = ", ".join(BARS.names)
         batches = self._disk.batches(
-            f"SELECT {listed} FROM (SELECT *, 0 AS age FROM {_FRESH} WHERE date_trunc('month', day) = DATE '{month}' "  # noqa: S608
+            f"SELECT {listed} FROM (SELECT *, 0 AS age FROM {_FRESH} WHERE date_trunc('month', day) = DATE '{month}' "  # noqa: S608  (our names)
             f"UNION ALL SELECT *, 1 AS age FROM {_STORED}) ORDER BY {', '.join(BARS.order)}, age"
         )
         for part in once(batches, BARS.order):

@@ -25,7 +25,7 @@ from compaction.line_columns import ORIGIN, SCHEMA
 VALUES = tuple(column.name for column in QUOTE_VALUES)
 IDENTITY = ("symbol", "event_time", "revision")
 _LISTED = ", ".join(VALUES)
-_ARRIVED = f"{ORIGIN} IN (SELECT {ORIGIN} FROM arrived)"  # noqa: S608
+_ARRIVED = f"{ORIGIN} IN (SELECT {ORIGIN} FROM arrived)"  # noqa: S608  (our names)
 _QUOTES_OF_A_PACKET = 83
 """The quotes of 25 KB, the unit in which Kinesis bills packets: see the saved query `cost`."""
 
@@ -75,7 +75,7 @@ class Staging:
         """Remove the quotes that arrived on a day, because one of its objects is damaged."""
         with self._numbers_of(dt):
             for day in self.days():
-                self._database.execute(f"DELETE FROM {_table(day)} WHERE {_ARRIVED}")  # noqa: S608
+                self._database.execute(f"DELETE FROM {_table(day)} WHERE {_ARRIVED}")  # noqa: S608  (our names)
                 self._sums[day] = self._disk.checksum_of(_table(day))
 
     def days(self) -> list[date]:
@@ -84,14 +84,14 @@ class Staging:
 
     def arrivals(self, day: date) -> set[str]:
         """The arrival days of the quotes of an event day."""
-        found = self._database.execute(f"SELECT DISTINCT {ORIGIN} FROM {_table(day)}").fetchall()  # noqa: S608
+        found = self._database.execute(f"SELECT DISTINCT {ORIGIN} FROM {_table(day)}").fetchall()  # noqa: S608  (our names)
         return {self._places[number].dt for (number,) in found}
 
     def packets(self, dt: str, lanes: int | None) -> int:
         """The most packets that the quotes of an arrival day can have been: see the saved query `cost`."""
         if not self._sums:
             return 0
-        rows = " UNION ALL ".join(f"SELECT ingest_time, {ORIGIN} FROM {_table(day)}" for day in self.days())  # noqa: S608
+        rows = " UNION ALL ".join(f"SELECT ingest_time, {ORIGIN} FROM {_table(day)}" for day in self.days())  # noqa: S608  (our names)
         query = (
             f"SELECT coalesce(sum(least(quotes, $lanes + quotes // {_QUOTES_OF_A_PACKET})), 0) FROM (SELECT count(*) AS quotes "  # noqa: S608, E501
             f"FROM ({rows}) WHERE {_ARRIVED} GROUP BY ingest_time)"
@@ -119,7 +119,7 @@ class Staging:
         order = sorted(range(len(self._places)), key=self._places.__getitem__)
         positions = pa.table({ORIGIN: pa.array(order, pa.int64()), "position": pa.array(range(len(order)), pa.int64())})
         yield from self._disk.batches(
-            f"SELECT {_LISTED}, {ORIGIN} FROM (SELECT * FROM {_table(day)} UNION ALL SELECT * FROM existing) "  # noqa: S608
+            f"SELECT {_LISTED}, {ORIGIN} FROM (SELECT * FROM {_table(day)} UNION ALL SELECT * FROM existing) "  # noqa: S608  (our names)
             f"JOIN positions USING ({ORIGIN}) "
             "ORDER BY symbol, event_time, revision, position DESC, ingest_time DESC",
             positions=positions,

@@ -29,7 +29,7 @@ class Summary(msgspec.Struct, kw_only=True):
     raw_objects_deleted: int = 0
     seconds: float = 0
     counts_differ: int = 0
-    """The failures of which the reason is that what was written is not what was read."""
+    """How many failures say that what was written differs from what was read."""
     failures: list[str] = msgspec.field(default_factory=list)
     """What could not be done. The status is `failed` if there is any."""
 

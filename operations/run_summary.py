@@ -42,7 +42,7 @@ def summary_at_end(summary: RunSummary, to: str | None) -> Iterator[None]:
     except KeyboardInterrupt:
         summary.status = "interrupted"
         raise
-    except BaseException as error:
+    except BaseException as error:  # a SystemExit too: it must not look like `done`
         summary.status = "failed"
         summary.failures.append(f"{error}" or type(error).__name__)
         raise

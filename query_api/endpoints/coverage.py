@@ -86,7 +86,7 @@ def _days(facts: SymbolFacts, stores: Stores, sessions: list[Session], before: d
 
 
 def _without_trades(facts: SymbolFacts, stores: Stores, span: Span) -> list[Span]:
-    """The times of which the source has no bar."""
+    """The times for which the source has no bar."""
     keys = asked_keys(ONE_MINUTE, span.start - LONGEST_DAY, span.end)
     if keys.first > keys.last:
         return []
@@ -131,7 +131,7 @@ ENDPOINT = Endpoint(
                         STREAM: described(COUNT, "Those of them that were made of quotes as they arrived."),
                         BACKFILL: described(COUNT, "Those of them that come from the source's history."),
                         REBUILD: described(COUNT, "Those of them that were made anew of the archived quotes."),
-                        "without_trades": described(COUNT, "Minutes of which the source has no bar either."),
+                        "without_trades": described(COUNT, "Minutes for which the source has no bar either."),
                         "missing": described(COUNT, "The others."),
                     }
                 ),
