@@ -108,7 +108,15 @@ def recordings() -> Path:
 
 
 @pytest.fixture(scope="session")
-def yahoo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalYahoo]:
-    """A local Yahoo for the whole session. Reset it before use."""
+def running_yahoo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalYahoo]:
+    """A local Yahoo for the whole session, as the last test left it."""
     with running(tmp_path_factory.mktemp("yahoo"), "--stream-interval", "0.05") as local:
         yield local
+
+
+@pytest.fixture
+def yahoo(running_yahoo: LocalYahoo) -> LocalYahoo:
+    """A local Yahoo that knows nothing of earlier tests, and whose clock shows the time of this machine."""
+    running_yahoo.reset()
+    running_yahoo.set_clock(None)
+    return running_yahoo

@@ -61,8 +61,6 @@ def closed_exchange(now: datetime) -> str:
 
 def test_each_reason_is_named(yahoo: LocalYahoo, tmp_path: Path) -> None:
     """One producer meets them one after the other, since its start takes seconds."""
-    yahoo.reset()
-    yahoo.set_clock(None)
     exchange = closed_exchange(datetime.now(UTC))
     watchlist = tmp_path / "watchlist.toml"
     watchlist.write_text(WATCHLIST.format(closed=exchange))
@@ -78,4 +76,3 @@ def test_each_reason_is_named(yahoo: LocalYahoo, tmp_path: Path) -> None:
         refused = silence(producer.url, "refused")
         assert refused.startswith("yahoo refuses requests (rate_limited: HTTP 429")
         assert "it is asked again at " in refused
-    yahoo.reset()

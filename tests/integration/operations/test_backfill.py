@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
@@ -47,9 +47,8 @@ def bars(operator: Operator) -> BackfillBars:
 
 
 @pytest.fixture
-def market(operator: Operator, bars: BackfillBars, yahoo: LocalYahoo) -> Iterator[Run]:
+def market(operator: Operator, bars: BackfillBars, yahoo: LocalYahoo) -> Run:
     """A stage whose table of calendars knows a session, and whose stream has stored five minutes of it."""
-    yahoo.reset()
     closes = OPEN + timedelta(minutes=MINUTES)
     items: list[dict[str, str]] = [
         {"id": "symbols", "name": symbol, "calendar": "SHORT", "timezone": NEW_YORK.key} for symbol in SYMBOLS
@@ -65,8 +64,7 @@ def market(operator: Operator, bars: BackfillBars, yahoo: LocalYahoo) -> Iterato
         )
     price = Decimal("1.5")
     bars.put([stream_row("NVDA", SourceBar(each, price, price, price, price, 7)) for each in STREAMED])
-    yield partial(operator.run, variables=yahoo.environment)
-    yahoo.reset()
+    return partial(operator.run, variables=yahoo.environment)
 
 
 def counts_of(stdout: str) -> dict[str, Any]:
@@ -86,7 +84,9 @@ def test_gaps_are_filled_once_and_the_certificate_agrees(market: Run, bars: Back
         symbol: bars.between(symbol, *bar_keys("1m", OPEN, OPEN + timedelta(minutes=MINUTES))) for symbol in SYMBOLS
     }
     assert [row["close"] for row in rows["NVDA"][:5]] == [Decimal("1.5")] * 5
-    assert [row.get("provenance") for row in rows["NVDA"]] == [None] * 5 + ["backfill"] * (MINUTES - 5), counts
+    assert [row.get("provenance") for row in rows["NVDA"]] == [None] * 5 + ["backfill"] * (MINUTES - 5), json.dumps(
+        counts
+    )
     assert "sma_20" in rows["NVDA"][-1]
     quiet = MINUTES - len(rows["UGA"])
     assert 0 < quiet < MINUTES

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -66,18 +66,15 @@ def recorded(symbol: str, minute: datetime) -> tuple[float, float, float, float,
 
 
 @pytest.fixture
-def market(operator: Operator, yahoo: LocalYahoo) -> Iterator[LocalYahoo]:
+def market(operator: Operator, yahoo: LocalYahoo) -> LocalYahoo:
     """The local Yahoo with the recorded minutes, and the sessions in the table of calendars."""
-    yahoo.reset()
-    yahoo.set_clock(None)
     for symbol in SYMBOLS:
         yahoo.declare_minutes(symbol, [(int(each.timestamp()), *recorded(symbol, each)) for each in MINUTES])
     date = int(SPLIT.time.timestamp())
     yahoo.declare_actions(LIVE, {"splits": {str(date): {"date": date, "numerator": 2, "denominator": 1}}})
     yahoo.disturb_charts(NEW, cut=[(GAP[0].timestamp(), GAP[-1].timestamp() + 1)])
     put_calendars(operator)
-    yield yahoo
-    yahoo.reset()
+    return yahoo
 
 
 def put_calendars(operator: Operator) -> None:

@@ -28,7 +28,6 @@ def make_source(
     They ask for no corporate actions, unless a test gives them a schedule, and their monotonic clock is `uptime`.
     """
     del recwarn  # it restores the warning filters, which yfinance changes
-    yahoo.reset()
     yahoo.set_clock(OPEN.timestamp())
     for name, value in yahoo.environment.items():
         monkeypatch.setenv(name, value)

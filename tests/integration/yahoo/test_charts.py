@@ -80,7 +80,6 @@ def bars(minutes: Iterable[Minute], seconds: int) -> list[ChartBar]:
 @pytest.fixture
 def make_client(yahoo: LocalYahoo, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeClient]:
     """Makes clients in a process whose environment leads to the local Yahoo."""
-    yahoo.reset()
     yahoo.set_clock(NOW.timestamp(), 0)
     for name, value in yahoo.environment.items():
         monkeypatch.setenv(name, value)
@@ -93,8 +92,6 @@ def make_client(yahoo: LocalYahoo, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     yield make
     for client in made:
         client.close()
-    yahoo.reset()
-    yahoo.set_clock(None)
 
 
 @pytest.fixture

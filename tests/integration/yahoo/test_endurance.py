@@ -36,7 +36,6 @@ WARM_UP = 0.2
 
 
 def test_memory_threads_and_files_do_not_grow(yahoo: LocalYahoo, tmp_path: Path) -> None:
-    yahoo.reset()
     command = [sys.executable, __file__, str(POLLS), str(tmp_path / "cache")]
     environment = {**os.environ, **yahoo.environment, "PYTHONPATH": str(ROOT)}
     samples: list[dict[str, Any]] = []

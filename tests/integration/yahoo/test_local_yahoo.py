@@ -49,7 +49,6 @@ def yfinance(
         data.SingletonMeta._instances.clear()
         data.YfData.cache_get.cache_clear()
 
-    yahoo.reset()
     yahoo.set_clock(OPEN.timestamp(), speed=0)
     for name, value in yahoo.environment.items():
         monkeypatch.setenv(name, value)

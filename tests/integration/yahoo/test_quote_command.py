@@ -7,23 +7,14 @@ import pty
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-import pytest
 
 from tests.fakes.yahoo.local_yahoo import LocalYahoo
 from tests.support.waiting import wait_until
 
 FAR_AWAY = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_EC2_METADATA_DISABLED": "true"}
-
-
-@pytest.fixture(autouse=True)
-def _reset(yahoo: LocalYahoo) -> Iterator[None]:
-    yahoo.reset()
-    yield
-    yahoo.reset()
 
 
 def environment(yahoo: LocalYahoo, **variables: str) -> dict[str, str]:

@@ -265,8 +265,6 @@ NO_STREAM = {
 
 
 def test_a_producer_streams_declares_a_gap_and_follows_the_watchlist(yahoo: LocalYahoo, tmp_path: Path) -> None:
-    yahoo.reset()
-    yahoo.set_clock(None)
     watchlist = tmp_path / "watchlist.toml"
     watchlist.write_text(WATCHLIST.format(symbols=COINS))
     settings = {"WATCHLIST": str(watchlist), "WATCHLIST_SECONDS": "1", "DRAIN_SECONDS": "1"}
