@@ -8,17 +8,19 @@ The chart of a symbol declares them beside its bars, for the range of the reques
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from quotes import MAX_CLOCK_SKEW, Action, Invalid, price
 from yahoo_requests import SOURCE
 from yahoo_requests.chart_body import chart_of
 from yahoo_requests.json_values import MalformedResponse, is_number, optional_label, time_of
+from yahoo_requests.split_ratios import SplitRatios, undivided
 
 PARAMETERS = {"range": "5d", "interval": "1d", "events": "div,split"}
 """Five trading days, so that a request or two may fail. Each symbol is asked on each of them."""
@@ -47,8 +49,13 @@ def parse_actions(body: bytes, symbol: str, received: datetime) -> ParsedActions
     return actions_of(chart_of(body, symbol), symbol, received, oldest=received - MAX_AGE)
 
 
-def actions_of(chart: Mapping[str, Any], symbol: str, received: datetime, *, oldest: datetime) -> ParsedActions:
+def actions_of(
+    chart: Mapping[str, Any], symbol: str, received: datetime, *, oldest: datetime, splits: Iterable[Action] = ()
+) -> ParsedActions:
     """The actions that a chart declares, from the time `oldest` on. `received` is aware UTC in whole milliseconds.
+
+    Yahoo divides a dividend by the ratio of each split after it. The splits that the chart declares, and the `splits`
+    that are known from elsewhere, are undone. So a dividend is what was paid for a share of its time.
 
     An action is rejected if a value of it is missing or unusable, if it takes effect in the future, or if it is the
     second of its kind at the same time. Raises `MalformedResponse` if the events are no object.
@@ -75,8 +82,21 @@ def actions_of(chart: Mapping[str, Any], symbol: str, received: datetime, *, old
             rejected.append(f"{kind}: {error}")
         else:
             found[kind, time] = action
-    actions = sorted(found.values(), key=lambda action: action.event_time)
+    ratios = SplitRatios((*found.values(), *splits), received)
+    actions: list[Action] = []
+    for action in sorted(found.values(), key=lambda each: each.event_time):
+        try:
+            actions.append(_as_paid(action, ratios))
+        except Invalid as error:
+            rejected.append(f"{action.action}: {error}")
     return ParsedActions(tuple(actions), tuple(rejected), min(future, default=None))
+
+
+def _as_paid(action: Action, ratios: SplitRatios) -> Action:
+    """An action without the splits after it. Raises `Invalid` if that makes a dividend that no price can have."""
+    if action.amount is None:
+        return action
+    return replace(action, amount=price(undivided(action.amount, ratios.after(action.event_time))))
 
 
 def _declared(events: Mapping[str, Any]) -> Iterator[tuple[str, object]]:

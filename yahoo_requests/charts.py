@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from fractions import Fraction
 from itertools import pairwise, takewhile
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -27,6 +26,7 @@ from yahoo_requests.chart_rows import Resolution, Row, rows_of
 from yahoo_requests.json_values import MalformedResponse, optional_label, time_of
 from yahoo_requests.open_time import OpenTime, Session
 from yahoo_requests.single_precision import unsplit
+from yahoo_requests.split_ratios import SplitRatios
 
 
 class ChartLimit(NamedTuple):
@@ -89,7 +89,7 @@ class ParsedChart(msgspec.Struct, frozen=True, kw_only=True):
     bars: tuple[ChartBar, ...] = ()
     """In the order of time, all of them finished. Prices and volumes are those of the time: they are not adjusted."""
     actions: tuple[Action, ...] = ()
-    """The splits and dividends that the chart declares, in the order of time."""
+    """The splits and dividends that the chart declares, in the order of time. Dividends are those of their time too."""
     complete_to: datetime
     """The chart says everything about the window up to this time: where it has no bar, nothing was traded. It is the
     start of the window if the chart says nothing, and its end if it was answered as a whole."""
@@ -113,9 +113,9 @@ def parse_chart(
 ) -> ParsedChart:
     """The bars and actions of a chart that was requested with `events=div,split`. Times are aware UTC in milliseconds.
 
-    - Yahoo's prices are adjusted for all splits up to the present. Those that the chart declares, and the `splits` that
-      are known from elsewhere, are undone in the bars before them. A daily chart that reaches from the window to the
-      present knows all of them. Actions of other kinds among `splits` are ignored.
+    - Yahoo's prices and dividends are adjusted for all splits up to the present. Those that the chart declares, and the
+      `splits` that are known from elsewhere, are undone in what is before them. A daily chart that reaches from the
+      window to the present knows all of them. Actions of other kinds among `splits` are ignored.
     - A bar that may still change is left out, and so is the row of the present moment that Yahoo appends.
     - The closing auction's row, which begins at the end of a session, is a bar like others (yfinance #2806).
     - Rows outside the window or the sessions are left out.
@@ -136,7 +136,8 @@ def parse_chart(
     zone = _zone(meta)
     _check(meta, resolution)
     problems: Counter[str] = Counter()
-    declared = actions_of(chart, symbol, fetched_at, oldest=datetime.min.replace(tzinfo=fetched_at.tzinfo))
+    oldest = datetime.min.replace(tzinfo=fetched_at.tzinfo)
+    declared = actions_of(chart, symbol, fetched_at, oldest=oldest, splits=splits)
     problems.update(declared.rejected)
     open_time = OpenTime(window.sessions)
     rows = [*_wanted(rows_of(chart, resolution, zone, problems), window, open_time, problems)]
@@ -145,7 +146,7 @@ def parse_chart(
     complete_to = _complete_to(settled, window, open_time, last_trade, fetched_at)
     if len(settled) < len(rows):
         complete_to = min(complete_to, rows[len(settled)].start)
-    ratios = _ratios((*declared.actions, *splits), fetched_at)
+    ratios = SplitRatios((*declared.actions, *splits), fetched_at)
     return ParsedChart(
         bars=tuple(_bars(settled, ratios, problems)),
         actions=declared.actions,
@@ -216,30 +217,11 @@ def _complete_to(
     return max(covered_to, settled_to)
 
 
-class _Split(NamedTuple):
-    time: datetime
-    ratio: Fraction
-
-
-def _ratios(actions: Iterable[Action], fetched_at: datetime) -> list[_Split]:
-    """The splits in force, newest first, each with the ratio of all of them from it on."""
-    found = {
-        action.event_time: Fraction(action.numerator, action.denominator)
-        for action in actions
-        if action.numerator and action.denominator and action.event_time <= fetched_at
-    }
-    ratio, splits = Fraction(1), []
-    for time in sorted(found, reverse=True):
-        ratio *= found[time]
-        splits.append(_Split(time, ratio))
-    return splits
-
-
-def _bars(rows: Iterable[Row], splits: Sequence[_Split], problems: Counter[str]) -> Iterable[ChartBar]:
+def _bars(rows: Iterable[Row], ratios: SplitRatios, problems: Counter[str]) -> Iterable[ChartBar]:
     for row in rows:
         if row.prices is None:
             continue
-        ratio = next((split.ratio for split in reversed(splits) if row.end <= split.time), Fraction(1))
+        ratio = ratios.since(row.end)
         try:
             first, high, low, close = (price(unsplit(number, ratio)) for number in row.prices)
         except Invalid as error:

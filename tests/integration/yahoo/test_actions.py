@@ -52,7 +52,7 @@ def fetch_when_charted(source: YahooSource, *symbols: str) -> FetchResult:
 
 def test_shares_and_funds_are_asked_and_other_symbols_are_not(asking: YahooSource, yahoo: LocalYahoo) -> None:
     symbols = ("AAPL", "BRK-B", "SPY", "^GSPC", "BTC-USD", "EURUSD=X", "GC=F", "VOD.L", "ZZZZ")
-    yahoo.declare_actions("AAPL", split(31, 1000) | {"dividends": {"1": {"date": DATE - 86_400, "amount": 0.26}}})
+    yahoo.declare_actions("AAPL", split(31, 1000) | {"dividends": {"1": {"date": DATE - 86_400, "amount": 8.387097}}})
 
     assert asking.fetch(symbols, OPEN).actions == ()
     result = fetch_when_charted(asking, *symbols)

@@ -41,7 +41,7 @@ def parsed(events: object, **meta: object) -> ParsedActions:
 
 
 def test_a_split_and_a_dividend() -> None:
-    found = parsed({**split(31, 1000), **dividend(0.1, DATE - 86_400)})
+    found = parsed({**split(31, 1000), **dividend(3.225806, DATE - 86_400)})
 
     assert found.actions == (
         Action(

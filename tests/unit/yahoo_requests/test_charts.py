@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from quotes import Action
@@ -152,6 +152,40 @@ def test_any_ratio_is_undone(cents: int, numerator: int, denominator: int) -> No
     (bar,) = parsed(body({OPEN: flat(adjusted)}), splits=[split(numerator, denominator, OPEN + DAY)]).bars
 
     assert bar.close == Decimal(cents) / 100
+
+
+def dividend(amount: float, at: datetime) -> dict[str, Any]:
+    return {"dividends": {"1": {"date": int(at.timestamp()), "amount": amount}}}
+
+
+@pytest.mark.parametrize(
+    ("amount", "splits", "paid"),
+    [
+        (0.205, [(4, 1)], "0.82"),  # AAPL on 2020-08-07
+        (0.47, [(7, 1)], "3.29"),  # AAPL on 2014-05-08, as Yahoo had it in 2019
+        (0.094643, [(7, 1), (4, 1)], "2.65"),  # AAPL on 2012-08-09
+        (2.5, [(1, 10)], "0.25"),
+    ],
+)
+def test_a_dividend_before_a_split_is_what_was_paid(amount: float, splits: list[tuple[int, int]], paid: str) -> None:
+    known = [split(new, old, OPEN + (number + 1) * DAY) for number, (new, old) in enumerate(splits)]
+    (action,) = parsed(body({}, dividend(amount, OPEN)), splits=known).actions
+    assert action.amount == Decimal(paid)
+
+
+def test_a_dividend_of_the_day_of_a_split_is_paid_for_new_shares() -> None:
+    (action,) = parsed(body({}, dividend(0.205, OPEN)), splits=[split(4, 1, OPEN)]).actions
+    assert action.amount == Decimal("0.205")
+
+
+@settings(max_examples=sized(25, 150))
+@given(st.integers(1, 10_000), st.integers(1, 50), st.integers(1, 50))
+@example(cents=1, numerator=32, denominator=1)  # half a millionth, which may be rounded up or down
+def test_any_ratio_is_undone_in_a_dividend(cents: int, numerator: int, denominator: int) -> None:
+    amount = round(cents / 100 * denominator / numerator, 6)
+    (action,) = parsed(body({}, dividend(amount, OPEN)), splits=[split(numerator, denominator, OPEN + DAY)]).actions
+
+    assert action.amount == Decimal(cents) / 100
 
 
 def test_several_splits_multiply_and_one_that_is_known_twice_counts_once() -> None:
