@@ -16,7 +16,7 @@ from bars.keys import KeyRange
 from bars.provenance import ATTRIBUTE, BACKFILL, REBUILD, STREAM
 from operations.aws import translated_errors
 from operations.dynamodb import DynamoBarTable, row_of
-from operations.errors import NotFound
+from operations.errors import NotFound, Unavailable
 from operations.s3 import S3ObjectStore
 from processor_lambda.rows import Row
 
@@ -120,9 +120,15 @@ class ArchivedChunks:
 
     def get(self, chunk: Chunk) -> bytes | None:
         """See `ports.Chunks`."""
+        address = self._address(key_of(chunk))
         try:
-            return self._store.get(self._address(key_of(chunk)))
+            return self._store.get(address)
         except NotFound:
+            return None
+        except Unavailable:
+            # S3 answers AccessDenied for a key that does not exist, unless the role may list the whole bucket.
+            if address in self._store.list(address):
+                raise
             return None
 
     def put(self, chunk: Chunk, content: bytes) -> None:
