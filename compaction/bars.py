@@ -1,4 +1,4 @@
-"""Which bars a run reads: those of days that it closes, and those that a backfill has filled since the last run."""
+"""Which bars a run reads: those of days that it closes, and those that may have changed since the last run. Pure."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 
+from bars.keys import ONE_MINUTE, STORED_RESOLUTIONS
 from compaction.arrivals import ONE_DAY
 from compaction.ports import Backfilled
 
-RESOLUTIONS = ("1m", "5m", "1h", "1d")
 OVERLAP = timedelta(days=1)
 """How much before the last run a chunk is read again: it may have been stored after the run had looked."""
+LATE = timedelta(days=2)
+"""The bars of so many days before the last run are read again. A stream function that is behind stores a bar late, by
+up to a day unless the stream keeps its packets for longer."""
 _FIRST = date(1970, 1, 1)
 
 
@@ -33,18 +36,24 @@ def ranges(
 ) -> Iterator[Range]:
     """The bars that may differ from the compacted ones. Those of days before `read_to` were read by earlier runs.
 
-    With `wanted` days, only these are read. A rebuild changes bars of closed days, and is followed by such a run.
+    With `wanted` days, only these and the chunks are read. A rebuild changes bars of closed days, and is followed by
+    such a run. A chunk of minutes changes the indicators of all minutes after it.
     """
     end = _midnight(closed_to)
-    days = [(read_to or _FIRST, closed_to)] if wanted is None else [(day, day + ONE_DAY) for day in wanted]
-    for symbol in symbols:
-        for resolution in RESOLUTIONS:
-            for first, last in days:
-                if _midnight(first) < min(_midnight(last), end):
-                    yield Range(symbol, resolution, _midnight(first), min(_midnight(last), end))
+    kinds = [(symbol, resolution) for symbol in symbols for resolution in STORED_RESOLUTIONS]
+    found = [Range(*kind, _midnight(day), _midnight(day + ONE_DAY)) for day in wanted or () for kind in kinds]
+    first = _FIRST if read_to is None else read_to - LATE
+    starts = dict.fromkeys(kinds if wanted is None else (), _midnight(first))
+    """From where on all bars up to `end` are read."""
     for chunk in chunks:
-        if chunk.start < min(chunk.end, end):
-            yield Range(chunk.symbol, chunk.resolution, chunk.start, min(chunk.end, end))
+        kind = chunk.symbol, chunk.resolution
+        if chunk.resolution == ONE_MINUTE:
+            starts[kind] = min(starts.get(kind, end), chunk.start)
+        else:
+            found.append(Range(*kind, chunk.start, chunk.end))
+    for each in (*found, *(Range(*kind, start, end) for kind, start in starts.items())):
+        if each.start < min(each.end, end):
+            yield each._replace(end=min(each.end, end))
 
 
 def _midnight(day: date) -> datetime:
