@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -22,6 +23,7 @@ from compaction.staging import IDENTITY, VALUES, Staging
 
 QUOTE_COLUMNS = VALUES
 BAR_COLUMNS = BARS.names
+_BARS_AT_ONCE = 10_000
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +74,9 @@ class Exporter:
         start, end = (datetime.combine(day, time(), UTC) for day in (rest.first, rest.last + ONE_DAY))
         if start < end:
             for symbol in sorted(self._history.symbols() if rest.symbols is None else rest.symbols):
-                yield from bars_table(self._history.bars(symbol, resolution, start, end)).to_batches()
+                rows = iter(self._history.bars(symbol, resolution, start, end))
+                while some := list(islice(rows, _BARS_AT_ONCE)):
+                    yield from bars_table(some).to_batches()
 
     def _stored(
         self, table: OpenTable, wanted: Wanted, time_column: str, columns: Sequence[str]

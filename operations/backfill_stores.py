@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -36,9 +36,14 @@ class BackfillBars:
 
     def between(self, symbol: str, first: str, last: str) -> list[Row]:
         """See `ports.Bars`."""
+        return list(self.each_between(symbol, first, last))
+
+    def each_between(self, symbol: str, first: str, last: str) -> Iterator[Row]:
+        """The same rows, of which no more than a page is in memory. A row takes almost 4 KB there."""
         with translated_errors(f"table {self._name}"):
             pages = self._client.get_paginator("query").paginate(**self._table.query(symbol, KeyRange(first, last)))
-            return [row_of(item) for page in pages for item in page["Items"]]
+            for page in pages:
+                yield from map(row_of, page["Items"])
 
     def provenances(self, symbol: str, first: str, last: str) -> dict[str, str]:
         """See `ports.Bars`. It does not decode prices and indicators, which takes most of the time of a row."""

@@ -39,7 +39,7 @@ class StoredHistory:
     def bars(self, symbol: str, resolution: str, start: datetime, end: datetime) -> Iterator[Mapping[str, Any]]:
         """See `compaction.ports.History`."""
         with _translated():
-            yield from self._bars.between(symbol, *bar_keys(resolution, start, end))
+            yield from self._bars.each_between(symbol, *bar_keys(resolution, start, end))
 
     def chunks(self, since: datetime | None) -> Iterator[Backfilled]:
         """See `compaction.ports.History`."""

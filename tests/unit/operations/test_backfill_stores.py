@@ -1,4 +1,4 @@
-"""The archive of finished chunks in S3."""
+"""The table of bars and the archive of finished chunks, as DynamoDB and S3 answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from backfill.chunk_file import key_of
 from backfill.chunks import Chunk
-from operations.backfill_stores import ArchivedChunks
+from operations.backfill_stores import ArchivedChunks, BackfillBars
 from operations.errors import Unavailable
 
 CHUNK = Chunk("BRK-B", "1m", datetime(2026, 11, 23, 5, tzinfo=UTC), datetime(2026, 11, 27, 21, tzinfo=UTC))
@@ -44,3 +44,26 @@ def test_a_chunk_that_s3_denies_because_it_does_not_exist_is_none() -> None:
 def test_a_chunk_that_exists_and_is_denied_is_an_error() -> None:
     with pytest.raises(Unavailable, match="AccessDenied"):
         ArchivedChunks(Bucket(key_of(CHUNK), refused=True), "archive").get(CHUNK)
+
+
+class Pages:
+    """A table whose queries have three pages of a bar each. It notes which have been read."""
+
+    def __init__(self) -> None:
+        self.read: list[int] = []
+
+    def get_paginator(self, _: str) -> Pages:
+        return self
+
+    def paginate(self, **_: Any) -> Iterator[dict[str, Any]]:
+        for number in range(3):
+            self.read.append(number)
+            yield {"Items": [{"symbol": {"S": "AAPL"}, "key": {"S": f"1m#{number}"}}]}
+
+
+def test_the_bars_of_a_long_time_are_read_page_by_page() -> None:
+    pages = Pages()
+    rows = BackfillBars(pages, "bars").each_between("AAPL", "1m#", "1m#:")
+    assert next(rows)["key"] == "1m#0"
+    assert pages.read == [0]
+    assert [row["key"] for row in rows] == ["1m#1", "1m#2"]
