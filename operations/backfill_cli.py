@@ -18,6 +18,7 @@ from backfill.planner import Plan, Planner, Wish
 from backfill.ports import Bars
 from backfill.runner import Runner
 from backfill.summary import Summary
+from bars.keys import ONE_MINUTE
 from lane_state import Split
 from operations import errors
 from operations.aws import client
@@ -126,12 +127,13 @@ def backfill_(  # noqa: PLR0917  (options, by name)
             if live_source not in LIVE_SOURCES:
                 say(f"the quotes of the source {live_source} are simulated or recorded: no history can fill their gaps")
                 return
+            ttl_days = deployed.bar_ttl_days() if bar_ttl_days is None else bar_ttl_days
             stores = _Stores(deployed)
             wish = Wish(
                 symbols=chosen(stores.calendars.symbols(), symbols),
                 resolution=resolution,
                 limit=limit_of(resolution),
-                days=day_range(first, last, now),
+                days=day_range(first, last, now, stored_days=ttl_days if resolution == ONE_MINUTE else 0),
                 again=again,
                 over_stream=overwrite is not None,
             )
@@ -143,7 +145,6 @@ def backfill_(  # noqa: PLR0917  (options, by name)
             if dry_run:
                 return
             live = stores.live(lanes or deployed.lanes())
-            ttl_days = deployed.bar_ttl_days() if bar_ttl_days is None else bar_ttl_days
             _run(plan, stores, live, rate, ttl_days, summary)
             for line in summary_lines(summary):
                 say(line)

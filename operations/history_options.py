@@ -15,6 +15,8 @@ from operations.errors import WrongUsage
 DEFAULT_DAYS = timedelta(days=30)
 """How far back the commands look by default, as long as Yahoo keeps minutes."""
 _DAY = timedelta(days=1)
+_CUT_DAYS = timedelta(days=2)
+"""So many days after the one that expires now, whose date depends on the time zone, all bars of a day are stored."""
 
 SymbolsOption = Annotated[
     list[str] | None,
@@ -55,13 +57,17 @@ def chosen(known: Mapping[str, SymbolCalendar], symbols: Sequence[str] | None) -
     return {name: known[name] for name in named}
 
 
-def day_range(first: datetime | None, last: datetime | None, now: datetime) -> DayRange:
+def day_range(first: datetime | None, last: datetime | None, now: datetime, *, stored_days: int = 0) -> DayRange:
     """The days that a person names. Raises `WrongUsage`.
 
-    It is tomorrow already in some time zones, so the last day is then the day after that of UTC.
+    It is tomorrow already in some time zones, so the last day is then the day after that of UTC. Bars expire after
+    `stored_days`, 0 for never. By default, days of which some may have expired are left out.
     """
     end: date = now.date() + _DAY if last is None else last.date()
     start: date = min(now.date(), end) - DEFAULT_DAYS if first is None else first.date()
+    if first is None and stored_days:
+        whole = now.date() - _DAY * stored_days + _CUT_DAYS
+        start = min(end, max(start, whole))
     if start > end:
         raise WrongUsage(f"--from {start} is after --to {end}")
     return DayRange(start, end)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from backfill.plan import DayRange
 from bars.sessions import SymbolCalendar
@@ -38,3 +41,25 @@ def test_days_may_be_named() -> None:
     assert day_range(None, last, NOW) == DayRange(date(2026, 9, 5), date(2026, 10, 5))
     with pytest.raises(WrongUsage, match="--from 2026-10-05 is after --to 2026-10-01"):
         day_range(last, first, NOW)
+
+
+@given(
+    st.integers(0, 400),
+    st.sampled_from(["Pacific/Kiritimati", "America/New_York", "Pacific/Pago_Pago"]),
+    st.none() | st.integers(0, 40),
+)
+def test_days_that_have_begun_to_expire_are_left_out(stored_days: int, zone: str, to: int | None) -> None:
+    last = None if to is None else datetime(2026, 11, 28) - timedelta(days=to)  # noqa: DTZ001  (as the command line gives it)
+    days = day_range(None, last, NOW, stored_days=stored_days)
+
+    assert days.first <= days.last == day_range(None, last, NOW).last
+    assert days.first >= day_range(None, last, NOW).first
+    if stored_days and days.first < days.last:
+        assert days.span(ZoneInfo(zone)).start >= NOW - timedelta(days=stored_days)
+    if stored_days == 0 or stored_days > 80:
+        assert days == day_range(None, last, NOW)
+
+
+def test_days_that_are_named_may_have_expired() -> None:
+    first = datetime(2026, 10, 1)  # noqa: DTZ001  (as the command line gives it)
+    assert day_range(first, None, NOW, stored_days=7).first == date(2026, 10, 1)
