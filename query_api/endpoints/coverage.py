@@ -31,13 +31,15 @@ from query_api.openapi import (
 from query_api.parameters import Parameters, Range
 from query_api.ports import Stores, texts
 from query_api.sessions import read_days
-from query_api.stored_bars import provenance_of, start_of
+from query_api.stored_bars import StoredBars, provenance_of, start_of
 from query_api.symbol_facts import SymbolFacts, facts_of
 from quotes import to_iso
 
 DEFAULT_DAYS, MAX_DAYS = 30, 60
 ON_THEIR_WAY = timedelta(hours=1)
 """Minutes this young are only expected as far as the lane is complete."""
+_MOST_ASKED = MAX_DAYS + 3 * LONGEST_DAY.days
+"""There is an item for each day."""
 _MOST_MINUTES = (MAX_DAYS + 2 * LONGEST_DAY.days) * 1_440
 
 
@@ -88,10 +90,8 @@ def _days(facts: SymbolFacts, stores: Stores, sessions: list[Session], before: d
 def _without_trades(facts: SymbolFacts, stores: Stores, span: Span) -> list[Span]:
     """The times for which the source has no bar."""
     keys = asked_keys(ONE_MINUTE, span.start - LONGEST_DAY, span.end)
-    if keys.first > keys.last:
-        return []
-    page = stores.bars.read(facts.symbol, *keys, newest_first=False, limit=_MOST_MINUTES)
-    return [each for item in page.items for each in spans_of(texts(item)[WITHOUT_TRADES])]
+    items = StoredBars(stores.bars, facts.symbol, _MOST_ASKED).read(keys, newest_first=False, expected=_MOST_ASKED)
+    return [each for item in items for each in spans_of(texts(item)[WITHOUT_TRADES])]
 
 
 def _json(day: DayCoverage) -> str:

@@ -77,6 +77,16 @@ def test_a_day_is_counted_by_provenance_and_adds_up() -> None:
     }
 
 
+def test_what_was_asked_for_is_read_to_its_last_page() -> None:
+    world = world_on(at("2026-12-01 12:00"))
+    world.bars.page_items = 2
+    for _, opens, closes in WEEK:
+        spans = spans_text([Span(at(opens), at(closes))])
+        world.bars.put({"symbol": "AAPL", "key": asked_key("1m", at(opens)), WITHOUT_TRADES: spans})
+    answer = world.get("/v1/coverage/AAPL").json()
+    assert [(each["without_trades"], each["missing"]) for each in answer["days"]] == [(390, 0), (210, 0), (390, 0)]
+
+
 def test_the_last_thirty_days_are_the_default() -> None:
     assert days(world_on(SATURDAY)) == [("2026-11-25", 390, 0, 390), ("2026-11-27", 210, 0, 210)]
 
