@@ -49,6 +49,8 @@ class Exporter:
     def __init__(self, archive: Archive, tables: Tables, history: History | None, scratch: Path | None = None) -> None:
         self._archive, self._tables, self._history, self._scratch = archive, tables, history, scratch
         found = published(archive)
+        if found is not None:
+            tables.recover(found.tables)
         self.compacted_to = None if found is None else found.compacted_to
         """Quotes of earlier days come from the tables."""
         self.bars_to = None if found is None or found.bars is None else found.bars.to

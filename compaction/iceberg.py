@@ -8,7 +8,7 @@ by the address of the metadata that the commit replaces.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from itertools import pairwise
@@ -200,11 +200,19 @@ class Tables:
         """`errors` are what the catalog raises if it does not answer."""
         self._catalog, self._namespace, self._root, self._errors = catalog, namespace, root, errors
         self._makes_namespace = makes_namespace
+        self._published: Mapping[str, TableFiles] = {}
 
     @property
     def is_glue(self) -> bool:
         """Whether the catalog is Glue, which has the views of Athena too."""
         return not self._makes_namespace
+
+    def recover(self, published: Mapping[str, TableFiles]) -> None:
+        """Let a table that the catalog does not know be one that was published, if it was.
+
+        A stage that is deleted and made again keeps its archive, and gets an empty database of Glue.
+        """
+        self._published = published
 
     def open(self, layout: Table) -> OpenTable:
         """The table as it is now. It is made if it does not exist. Raises `Unavailable` and `Damaged`."""
@@ -226,18 +234,24 @@ class Tables:
                 pass
             if self._makes_namespace:
                 self._catalog.create_namespace_if_not_exists(self._namespace)
-            schema, spec, order = _iceberg(layout)
-            location = f"{self._root}/{FOLDER}/{layout.name}"
             try:
-                return self._catalog.create_table(
-                    name, schema, location, partition_spec=spec, sort_order=order, properties=PROPERTIES
-                )
+                return self._made(layout)
             except TableAlreadyExistsError:  # another run has made it just now
                 return self._catalog.load_table(name)
             except NoSuchNamespaceError as error:
                 raise Unavailable(
                     f"Glue has no database {self._namespace}: name that of the stack analytics"
                 ) from error
+
+    def _made(self, layout: Table) -> IcebergTable:
+        name = (self._namespace, layout.name)
+        if layout.name in self._published:
+            return self._catalog.register_table(name, self._published[layout.name].metadata)
+        schema, spec, order = _iceberg(layout)
+        location = f"{self._root}/{FOLDER}/{layout.name}"
+        return self._catalog.create_table(
+            name, schema, location, partition_spec=spec, sort_order=order, properties=PROPERTIES
+        )
 
 
 def is_below(address: str, root: str) -> bool:

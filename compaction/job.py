@@ -78,7 +78,9 @@ class Compaction:
 
     def plan(self, wanted: Sequence[date] | None) -> Plan:
         """What a run reads: by default everything that the tables lack, or what `wanted` event days arrived in."""
-        published(self._archive)  # the tables may be those of another archive
+        last = published(self._archive)  # the tables may be those of another archive
+        if last is not None:
+            self._tables.recover(last.tables)
         known = self._known()
         days: list[tuple[date, tuple[ArchiveObject, ...]]] = []
         for day in arrivals.candidates(self._arrival_days(), known, self._limit, wanted):

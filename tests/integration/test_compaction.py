@@ -362,6 +362,21 @@ def test_an_archive_that_was_copied_is_compacted_again(archive: CompactedArchive
     assert copied.rows() == archive.rows()
 
 
+def test_a_catalog_that_was_lost_gets_the_published_tables_again(archive: CompactedArchive) -> None:
+    quotes = filled(archive)
+    archive.run()
+    ledger = archive.rows(LEDGER)
+    shutil.rmtree(archive.directory / "raw-data")  # all of it has expired
+    (archive.directory / "compacted/catalog.db").unlink()
+    assert archive.run().status == "done"
+    assert archive.identities() == identities(quotes)
+    assert archive.rows(LEDGER) == ledger
+    (archive.directory / "compacted/catalog.db").unlink()
+    wanted = Wanted(symbols=None, first=MONDAY.date(), last=MIDNIGHT.date())
+    exported = Exporter(DirectoryArchive(archive.directory), archive.tables(), None).quotes(wanted)
+    assert sum(batch.num_rows for batch in exported) == len(quotes)
+
+
 def test_a_snapshot_stays_for_the_queries_that_began_before_it_was_replaced(archive: CompactedArchive) -> None:
     archive.arrive([quote()], MONDAY)
     archive.run()

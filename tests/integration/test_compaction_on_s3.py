@@ -112,3 +112,10 @@ def test_compacts_a_bucket_into_tables_of_glue(emulator: Emulator) -> None:
     document = base64.b64decode(view["ViewOriginalText"].split()[3]).decode()
     assert "compacted_quotes" in document
     assert "2026-11-28" in document
+
+    # A stage that is deleted and made again has the archive and an empty database, and old raw records may have expired.
+    glue.delete_database(Name=DATABASE)
+    glue.create_database(DatabaseInput={"Name": DATABASE})
+    archive.delete([each.key for each in archive.objects("raw-data/")])
+    assert run() == date(2026, 11, 28)
+    assert len(rows()) == 5
