@@ -20,13 +20,13 @@ ROWS_OF_A_FILE = 16 * ROWS_OF_A_GROUP
 def write(table: OpenTable, batches: Iterable[pa.RecordBatch], partition: date | None, written: list[str]) -> None:
     """Write rows, which have the columns of the table in its order, to new files, and add their addresses to `written`.
 
-    Each file has a new name, and nobody reads it before a commit names it.
+    Each file has a new name, and nobody reads it before a commit names it. The names are in the order of the rows.
     """
     waiting_groups = groups(batches)
     folder = "" if partition is None else f"day={partition.isoformat()}/"
     first = next(waiting_groups, None)
     while first is not None:
-        path = f"{table.location}/data/{folder}{uuid4().hex}.parquet"
+        path = f"{table.location}/data/{folder}{len(written):05}-{uuid4().hex}.parquet"
         written.append(path)
         with (
             table.output(path) as stream,

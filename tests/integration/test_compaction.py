@@ -14,7 +14,7 @@ import pytest
 from pyiceberg.utils.concurrent import ExecutorFactory
 
 from bars.keys import bar_key
-from compaction import current
+from compaction import current, disk, parquet_files
 from compaction.current import KEY
 from compaction.directory import DirectoryArchive
 from compaction.errors import Damaged
@@ -329,6 +329,21 @@ def test_an_export_has_closed_days_of_the_table_and_open_ones_of_the_archive(arc
     tuesday = [each for each in quotes if each.event_time >= MIDNIGHT]
     assert exported(["AAPL"], MIDNIGHT.date(), MIDNIGHT.date()) == identities(tuesday)
     assert exported(["MSFT"], MIDNIGHT.date(), MIDNIGHT.date()) == []
+
+
+def test_an_export_is_in_order_also_if_a_day_has_many_files(
+    archive: CompactedArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ROWS_OF_A_GROUP", "ROWS_OF_A_FILE"):
+        monkeypatch.setattr(parquet_files, name, 2)
+    monkeypatch.setattr(disk, "BATCH_ROWS", 2)
+    archive.arrive([quote(f"S{number:02}") for number in range(40)], MONDAY)
+    archive.run()
+    assert len(archive.tables().open(QUOTES).files().paths) > 5
+    exporter = Exporter(DirectoryArchive(archive.directory), archive.tables(), None)
+    wanted = Wanted(symbols=None, first=MONDAY.date(), last=MONDAY.date())
+    symbols = [symbol for batch in exporter.quotes(wanted) for symbol in batch["symbol"].to_pylist()]
+    assert symbols == [f"S{number:02}" for number in range(40)]
 
 
 def test_a_csv_has_exact_prices_and_times_of_the_contract(archive: CompactedArchive) -> None:
