@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 
 import msgspec
@@ -58,8 +59,12 @@ def place_of(key: str) -> Place | None:
 
 def arrival_days(folders: Iterable[str]) -> list[date]:
     """The arrival days of the archive, by the names of its folders, in order."""
-    found = (_FOLDER.fullmatch(name) for name in folders)
-    return sorted(date.fromisoformat(each[1]) for each in found if each is not None)
+    days: list[date] = []
+    for name in folders:
+        found = _FOLDER.fullmatch(name)
+        with suppress(ValueError):  # the 30th of February is none
+            days += [] if found is None else [date.fromisoformat(found[1])]
+    return sorted(days)
 
 
 def objects_of(archive: Archive, day: date) -> list[ArchiveObject]:

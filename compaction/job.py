@@ -74,6 +74,8 @@ class Compaction:
         self._now, self._progress, self._scratch = now, progress, scratch
         self._limit = arrivals.closed_to(now)
         self._bars: BarsRead | None = None
+        self._empty: set[date] = set()
+        """The arrival days whose folders have no object, such as those that a console makes. They keep no day open."""
         self.summary = summary or Summary()
 
     def plan(self, wanted: Sequence[date] | None) -> Plan:
@@ -85,9 +87,9 @@ class Compaction:
         days: list[tuple[date, tuple[ArchiveObject, ...]]] = []
         for day in arrivals.candidates(self._arrival_days(), known, self._limit, wanted):
             objects = tuple(arrivals.objects_of(self._archive, day))
-            if objects and (
-                wanted is not None or arrivals.is_to_be_read(day, arrivals.fingerprint(objects), known, self._limit)
-            ):
+            if not objects:
+                self._empty.add(day)
+            elif wanted is not None or arrivals.is_to_be_read(day, arrivals.fingerprint(objects), known, self._limit):
                 days.append((day, objects))
         return Plan(tuple(days))
 
@@ -198,4 +200,4 @@ class Compaction:
         return ledger.arrivals(ledger.rows_of(table, table.files()))
 
     def _arrival_days(self) -> list[date]:
-        return arrivals.arrival_days(self._archive.folders(RAW))
+        return [day for day in arrivals.arrival_days(self._archive.folders(RAW)) if day not in self._empty]

@@ -178,6 +178,15 @@ def test_a_day_without_quotes_is_closed_too(archive: CompactedArchive) -> None:
     assert [row["heartbeats"] for row in archive.rows(LEDGER)] == [1]
 
 
+def test_a_folder_without_objects_keeps_no_day_open(archive: CompactedArchive) -> None:
+    filled(archive)
+    (archive.directory / "raw-data/dt=2026-11-20/hour=14").mkdir(parents=True)  # as a console makes it
+    (archive.directory / "raw-data/dt=2026-02-30").mkdir()
+    assert archive.run().compacted_to == date(2026, 11, 28)
+    archive.arrive([quote("NVDA", MONDAY - timedelta(days=3))], MONDAY - timedelta(days=3))
+    assert archive.run().quotes_added == 1
+
+
 def test_damaged_objects_are_named_and_their_days_stay_open(archive: CompactedArchive) -> None:
     quotes = filled(archive)
     bodies = {

@@ -113,7 +113,7 @@ def test_compacts_a_bucket_into_tables_of_glue(emulator: Emulator) -> None:
     assert "compacted_quotes" in document
     assert "2026-11-28" in document
 
-    # A stage that is deleted and made again has the archive and an empty database, and old raw records may have expired.
+    # A stage that is deleted and made again has the archive and an empty database. Its raw records may have expired.
     glue.delete_database(Name=DATABASE)
     glue.create_database(DatabaseInput={"Name": DATABASE})
     archive.delete([each.key for each in archive.objects("raw-data/")])
