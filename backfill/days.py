@@ -9,10 +9,9 @@ from itertools import groupby
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from bars.resolutions import ONE_DAY, ONE_MINUTE, RESOLUTIONS, Span, midnight
+from bars.resolutions import MINUTE, ONE_DAY, ONE_MINUTE, RESOLUTIONS, Span, midnight
 from bars.sessions import Session, Sessions
 
-MINUTE = timedelta(minutes=1)
 _SATURDAY = 5
 
 
@@ -47,13 +46,8 @@ def _end(closes: datetime, zone: ZoneInfo) -> datetime:
 
 def minutes_of(day: ExchangeDay) -> Iterator[datetime]:
     """The whole minutes of a day's sessions, in order."""
-    for opens, closes in day.sessions:
-        minute = opens.replace(second=0, microsecond=0)
-        if minute < opens:
-            minute += MINUTE
-        while minute < closes:
-            yield minute
-            minute += MINUTE
+    for session in day.sessions:
+        yield from session.minutes()
 
 
 def covered_minutes(resolution: str, starts: Collection[datetime]) -> Collection[datetime]:

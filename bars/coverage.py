@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import NamedTuple
@@ -65,7 +65,7 @@ def coverage_of(sessions: Iterable[tuple[datetime, datetime]], stored: Collectio
     gaps: list[Gap] = []
     for opens, closes in sessions:
         since: datetime | None = None
-        for minute in _minutes(opens, closes):
+        for minute in Span(opens, closes).minutes():
             expected += 1
             if minute in stored:
                 found += 1
@@ -91,12 +91,12 @@ def coverage_of_days(
     `sessions` are in order and have whole days. `stored` has the provenance of each minute that has a bar. Minutes from
     `before` on are not expected yet, and days that begin then are left out.
     """
-    asked = {minute for span in without_trades for minute in _minutes(span.start, span.end)}
+    asked = {minute for span in without_trades for minute in span.minutes()}
     days: list[DayCoverage] = []
     for day, members in groupby(sessions, key=lambda each: each.day):
         whole = [Span(each.opens, each.closes) for each in members]
         spans = whole if before is None else [Span(each.start, min(each.end, before)) for each in whole]
-        minutes = [minute for span in spans for minute in _minutes(*span)]
+        minutes = [minute for span in spans for minute in span.minutes()]
         if not minutes:
             continue
         counts = Counter(stored[minute] for minute in minutes if minute in stored)
@@ -119,16 +119,6 @@ def spans_text(spans: Iterable[Span]) -> str:
 def spans_of(text: str) -> list[Span]:
     """The spans of time in such a text."""
     return [Span(start, end) for start, end in _decode_spans(text)]
-
-
-def _minutes(opens: datetime, closes: datetime) -> Iterator[datetime]:
-    """The whole minutes that begin within a time."""
-    minute = opens.replace(second=0, microsecond=0)
-    if minute < opens:
-        minute += MINUTE
-    while minute < closes:
-        yield minute
-        minute += MINUTE
 
 
 def _gap(start: datetime, end: datetime) -> Gap:

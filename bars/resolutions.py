@@ -58,10 +58,19 @@ class Bar(msgspec.Struct, frozen=True, gc=False):
 
 
 class Span(NamedTuple):
-    """The time of a bar: from `start` to just before `end`. Aware UTC."""
+    """A time, such as that of a bar: from `start` to just before `end`. Aware UTC."""
 
     start: datetime
     end: datetime
+
+    def minutes(self) -> Iterator[datetime]:
+        """The whole minutes that begin in it, in order."""
+        minute = self.start.replace(second=0, microsecond=0)
+        if minute < self.start:
+            minute += MINUTE
+        while minute < self.end:
+            yield minute
+            minute += MINUTE
 
 
 def span_of(moment: datetime, resolution: Resolution, zone: ZoneInfo) -> Span:

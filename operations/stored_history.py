@@ -80,7 +80,8 @@ class StoredHistory:
             return set()
         start, end = sessions[0].opens, sessions[-1].closes
         asked = asked_spans(self._bars.between(symbol, *asked_keys(ONE_MINUTE, start - SESSION_DAYS, end + _DAY)))
-        minutes = {minute for span in asked for minute in _minutes(span, start, end)}
+        cut = (Span(max(span.start, start), min(span.end, end)) for span in asked)
+        minutes = {minute for span in cut for minute in span.minutes()}
         if not minutes:
             return set()
         keys = self._bars.provenances(symbol, *bar_keys(ONE_MINUTE, min(minutes), max(minutes) + MINUTE))
@@ -98,13 +99,6 @@ def _row(symbol: str, calendar: SymbolCalendar, session: Session, quiet: set[dat
         "expected": coverage_of([(session.opens, session.closes)], ()).expected,
         "without_trades": sum(session.opens <= minute < session.closes for minute in quiet),
     }
-
-
-def _minutes(span: Span, start: datetime, end: datetime) -> Iterator[datetime]:
-    minute = max(span.start, start)
-    while minute < min(span.end, end):
-        yield minute
-        minute += MINUTE
 
 
 @contextmanager
