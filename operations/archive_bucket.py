@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
 
 from compaction.errors import Conflict, Unavailable
 from compaction.ports import ArchiveObject
@@ -14,6 +20,9 @@ from compaction.ports import ArchiveObject
 _DELETED_AT_ONCE = 1_000
 """The most keys of a DeleteObjects request."""
 _MISSING = {"NoSuchKey", "404"}
+_BROKEN = (ResponseStreamingError, IncompleteReadError, ReadTimeoutError)
+"""The connection ended within an answer. A day has thousands of objects, and one of them must not fail it."""
+_READINGS = 3
 _CHANGED = {"PreconditionFailed", "ConditionalRequestConflict"}
 
 
@@ -50,15 +59,12 @@ class BucketArchive:
         return None if found is None else found[0]
 
     def get_tagged(self, key: str) -> tuple[bytes, str] | None:
-        """See `compaction.ports.Archive`."""
+        """See `compaction.ports.Archive`. The SDK repeats a request, but not the reading of its answer."""
         with self._errors(key):
-            try:
-                found = self._client.get_object(Bucket=self._bucket, Key=key)
-            except ClientError as error:
-                if error.response["Error"]["Code"] in _MISSING:
-                    return None
-                raise
-            return found["Body"].read(), found["ETag"]
+            for _ in range(_READINGS - 1):
+                with suppress(*_BROKEN):
+                    return self._read(key)
+            return self._read(key)
 
     def put(self, key: str, body: bytes, *, replaces: str | None) -> None:
         """See `compaction.ports.Archive`."""
@@ -82,6 +88,15 @@ class BucketArchive:
                 )
             for refused in answer.get("Errors", ()):
                 raise Unavailable(f"{self.root}/{refused['Key']} cannot be deleted: {refused['Message']}")
+
+    def _read(self, key: str) -> tuple[bytes, str] | None:
+        try:
+            found = self._client.get_object(Bucket=self._bucket, Key=key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _MISSING:
+                return None
+            raise
+        return found["Body"].read(), found["ETag"]
 
     @contextmanager
     def _errors(self, key: str) -> Iterator[None]:
