@@ -36,15 +36,19 @@ def ranges(
 ) -> Iterator[Range]:
     """The bars that may differ from the compacted ones. Those of days before `read_to` were read by earlier runs.
 
-    With `wanted` days, only these and the chunks are read. A rebuild changes bars of closed days, and is followed by
-    such a run. A chunk of minutes changes the indicators of all minutes after it.
+    With `wanted` days, only the bars of these and of the chunks are read. A rebuild changes bars of closed days, and is
+    followed by such a run. What changes a minute changes the indicators of those after it, so all of these are read.
     """
     end = _midnight(closed_to)
-    kinds = [(symbol, resolution) for symbol in symbols for resolution in STORED_RESOLUTIONS]
-    found = [Range(*kind, _midnight(day), _midnight(day + ONE_DAY)) for day in wanted or () for kind in kinds]
-    first = _FIRST if read_to is None else read_to - LATE
-    starts = dict.fromkeys(kinds if wanted is None else (), _midnight(first))
+    found: list[Range] = []
+    starts: dict[tuple[str, str], datetime] = {}
     """From where on all bars up to `end` are read."""
+    first = (_FIRST if read_to is None else read_to - LATE) if wanted is None else min(wanted)
+    for kind in ((symbol, resolution) for symbol in symbols for resolution in STORED_RESOLUTIONS):
+        if wanted is None or kind[1] == ONE_MINUTE:
+            starts[kind] = _midnight(first)
+        else:
+            found += [Range(*kind, _midnight(day), _midnight(day + ONE_DAY)) for day in wanted]
     for chunk in chunks:
         kind = chunk.symbol, chunk.resolution
         if chunk.resolution == ONE_MINUTE:

@@ -53,8 +53,9 @@ def test_what_may_have_changed_is_read_and_no_open_day(
             assert all(has(found, symbol, resolution, noon) for symbol in SYMBOLS for resolution in STORED_RESOLUTIONS)
     for asked in wanted or ():
         noon = datetime(asked.year, asked.month, asked.day, 12, tzinfo=UTC)
-        if noon < end:
+        if noon < end:  # the rebuild of a day changes the indicators of all later minutes
             assert all(has(found, symbol, resolution, noon) for symbol in SYMBOLS for resolution in STORED_RESOLUTIONS)
+            assert all(has(found, symbol, "1m", end - timedelta(minutes=1)) for symbol in SYMBOLS)
     for each in chunks:
         if each.start < end:
             assert has(found, each.symbol, each.resolution, each.start)
