@@ -22,6 +22,7 @@ GRACE = timedelta(hours=2)
 LOOK_BACK = timedelta(days=35)
 """How many arrival days are compared with what was read of them. Objects of earlier days do not change."""
 ONE_DAY = timedelta(days=1)
+_LAST_HOUR = 23
 _KEY = re.compile(r"raw-data/dt=(\d{4}-\d\d-\d\d)/hour=(\d\d)/([^/]+\.jsonl\.gz)", re.ASCII)
 _FOLDER = re.compile(r"dt=(\d{4}-\d\d-\d\d)", re.ASCII)
 
@@ -84,6 +85,23 @@ def fingerprint(objects: Iterable[ArchiveObject]) -> str:
 def closed_to(now: datetime) -> date:
     """The first event day that is not closed at a time in UTC."""
     return (now - GRACE).date()
+
+
+def is_ahead(place: Place, day: date) -> bool:
+    """Whether a quote of an event day in this place arrived so early that the views would not find it.
+
+    Of an open day, they read what arrived on it and in the hour before it. A batch begins before its last record, by
+    hours if the function was behind.
+    """
+    return (place.dt, place.hour) < ((day - ONE_DAY).isoformat(), _LAST_HOUR)
+
+
+def closed_by(dt: date, ahead: date | None, limit: date) -> date:
+    """The first event day that an arrival day leaves open at this limit. `ahead` is the last day of such quotes.
+
+    If it is open, the arrival day stays open too, since the views read all of what arrived on an open day.
+    """
+    return limit if ahead is None or ahead < limit else min(dt, limit)
 
 
 def candidates(

@@ -111,7 +111,8 @@ class Compaction:
                     continue
                 self._count(counts)
                 arrived += found
-                read[day.isoformat()] = ledger.row(day, arrivals.fingerprint(objects), counts, self._limit, self._now)
+                closed = arrivals.closed_by(day, counts.ahead, self._limit)
+                read[day.isoformat()] = ledger.row(day, arrivals.fingerprint(objects), counts, closed, self._now)
                 # The quotes of a day arrive on the next day too, so its commit waits for that.
                 following = plan.days[position + 1][0] if position + 1 < len(plan.days) else None
                 self._flush(staging, read, arrived, self._limit if following is None else min(day, self._limit))

@@ -8,11 +8,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
 
 import msgspec
+import pyarrow as pa
 import pyarrow.compute as pc
 
-from compaction.arrivals import Place, place_of
+from compaction.arrivals import Place, is_ahead, place_of
 from compaction.errors import Damaged, Unavailable
-from compaction.line_columns import Read, RefusedLine, read
+from compaction.line_columns import ORIGIN, Read, RefusedLine, read
 from compaction.object_lines import lines_of
 from compaction.ports import Archive, ArchiveObject
 from compaction.staging import Staging
@@ -46,6 +47,8 @@ class Counts(msgspec.Struct):
     packets: int = 0
     first_event_day: date | None = None
     last_event_day: date | None = None
+    ahead: date | None = None
+    """The last event day of quotes that arrived earlier than the views look for: see `arrivals.is_ahead`."""
 
 
 class ArrivalReader:
@@ -90,7 +93,14 @@ class ArrivalReader:
             first, last = range_["min"].as_py().date(), range_["max"].as_py().date()
             counts.first_event_day = min(counts.first_event_day or first, first)
             counts.last_event_day = max(counts.last_event_day or last, last)
+            counts.ahead = max(filter(None, (counts.ahead, self._ahead(found.quotes, last))), default=None)
             self._staging.add(found.quotes)
+
+    def _ahead(self, quotes: pa.Table, last: date) -> date | None:
+        """`last`, the last event day of some quotes, if one of it arrived so early. None otherwise."""
+        of_last = quotes.filter(pc.equal(pc.cast(quotes["event_time"], pa.date32()), last))
+        numbers = pc.unique(of_last[ORIGIN]).to_pylist()
+        return last if any(is_ahead(self._staging.place(number), last) for number in numbers) else None
 
     def _pieces(
         self, objects: Sequence[ArchiveObject], on_progress: Callable[[int], None]

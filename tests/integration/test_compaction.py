@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from pyiceberg.utils.concurrent import ExecutorFactory
 
+from analytics import catalog
+from analytics.duckdb_engine import Engine
 from bars.keys import bar_key
 from compaction import current, disk, parquet_files
 from compaction.current import KEY
@@ -156,6 +158,18 @@ def test_quotes_of_an_open_day_wait_until_it_is_closed(archive: CompactedArchive
     second = archive.run(now=early + timedelta(days=1))
     assert second.compacted_to == date(2026, 11, 25)
     assert archive.identities() == identities([quote(at=MIDNIGHT - SECOND), quote(at=MIDNIGHT)])
+
+
+@pytest.mark.parametrize(("hours", "closed"), [(0.5, 24), (2, 23), (30, 22)])
+def test_sql_finds_a_quote_of_an_open_day_however_long_before_it_its_batch_began(
+    archive: CompactedArchive, hours: float, closed: int
+) -> None:
+    began = MIDNIGHT - timedelta(hours=hours)
+    archive.arrive([quote(at=began), quote(at=MIDNIGHT + SECOND)], began)  # of a function that was behind
+    assert archive.run(now=MIDNIGHT + timedelta(hours=3)).compacted_to == date(2026, 11, closed)
+    assert Engine(catalog.read(), archive.directory).run("SELECT count(*) FROM quotes").rows == ((2,),)
+    assert archive.run(now=MIDNIGHT + timedelta(hours=27)).compacted_to == date(2026, 11, 25)
+    assert len(archive.identities()) == 2
 
 
 def test_the_ledger_counts_what_arrived(archive: CompactedArchive) -> None:
