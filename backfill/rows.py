@@ -13,11 +13,10 @@ from bars.keys import ONE_MINUTE, asked_key, bar_key
 from bars.provenance import ATTRIBUTE, BACKFILL
 from bars.resolutions import Span
 from processor_lambda.rows import Attribute, Row, expiry
-from quotes import from_iso, to_iso
+from quotes import to_iso
 
 PRICES = ("open", "high", "low", "close", "volume")
 """The attributes that the source decides."""
-_REFOLD = f"refold#{ONE_MINUTE}"
 
 
 def bar_row(finished: FinishedChunk, bar: SourceBar, ttl_days: int) -> Row:
@@ -56,22 +55,6 @@ def asked_row(finished: FinishedChunk, start: datetime, spans: Sequence[Span], t
 def asked_spans(rows: Iterable[Mapping[str, Any]]) -> list[Span]:
     """The times in such rows."""
     return [span for row in rows for span in spans_of(str(row[WITHOUT_TRADES]))]
-
-
-def refold_key() -> str:
-    """The key of the row that says from which minute on the indicators of a symbol must be computed again."""
-    return _REFOLD
-
-
-def refold_row(symbol: str, since: datetime | None) -> Row:
-    """The row that says so. None: everything is computed."""
-    row: Row = {"symbol": symbol, "key": _REFOLD}
-    return row if since is None else row | {"since": to_iso(since)}
-
-
-def refold_since(rows: Sequence[Mapping[str, Any]]) -> datetime | None:
-    """The minute in that row, if it is there and names one."""
-    return next((from_iso(str(row["since"])) for row in rows if "since" in row), None)
 
 
 def is_same_bar(row: Row, stored: Row) -> bool:

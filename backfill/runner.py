@@ -1,8 +1,8 @@
 """Runs a plan: asks for each chunk, archives the answer, stores its bars, and computes the indicators again.
 
-It may be killed at any point and run again. A chunk is archived before its bars are written, so the next run writes the
-rest of them without a request. Before the first minute of a symbol is written, a row of the table says from where on
-the indicators must be computed, and it is cleared once they are.
+It may be killed at any point and run again, also beside another run. A chunk is archived before its bars are written,
+so the next run writes the rest of them without a request. Before minutes are written, a note says from where on the
+indicators must be computed: see `refold`.
 """
 
 from __future__ import annotations
@@ -17,16 +17,15 @@ from backfill.chunk_file import decode_chunk, encode, key_of
 from backfill.chunks import Chunk, FinishedChunk
 from backfill.days import covered_minutes, uncovered
 from backfill.errors import OtherCurrency, UnknownSymbol, Unreadable
-from backfill.indicators import WARMUP_BARS, refolded
 from backfill.lane_refold import LaneIsBusy
 from backfill.planner import Plan
-from backfill.ports import Bars, Charts, Chunks, LiveIndicators
-from backfill.rows import asked_row, bar_row, is_same_bar, refold_key, refold_row, refold_since
+from backfill.ports import Bars, Charts, Chunks
+from backfill.refold import BarsAreBusy, Refolder
+from backfill.rows import asked_row, bar_row, is_same_bar
 from backfill.summary import Summary
 from bars.keys import ONE_MINUTE, bar_keys, start_of
 from bars.provenance import BACKFILL, STREAM, provenance_of
 from bars.resolutions import ONE_DAY
-from lane_state import Split
 from processor_lambda.rows import Row
 from quotes import Action
 from yahoo_requests.breaker import Breaker, PollOutcome
@@ -51,15 +50,13 @@ class Runner:
         bars: Bars,
         chunks: Chunks,
         charts: Charts,
-        live: LiveIndicators,
+        refolder: Refolder,
         *,
         now: Callable[[], datetime],
         ttl_days: int,
     ) -> None:
-        self._bars, self._chunks, self._charts, self._live = bars, chunks, charts, live
+        self._bars, self._chunks, self._charts, self._refolder = bars, chunks, charts, refolder
         self._now, self._ttl_days = now, ttl_days
-        self._changed_from: dict[str, datetime] = {}
-        """The first minute that this run has written, by symbol."""
 
     def fill(self, plan: Plan, summary: Summary, on_progress: Progress = _ignored) -> None:
         """Store what the archive has, then ask for the chunks. The first refusal of the source ends it.
@@ -107,10 +104,13 @@ class Runner:
         if plan.wish.resolution != ONE_MINUTE:
             return
         for symbol in plan.symbols:
-            # Another run beside this one may have cleared the note.
-            since = [each for each in (self._noted(symbol), self._changed_from.get(symbol)) if each is not None]
-            if since:
-                self._refold(symbol, min(since), summary)
+            try:
+                refolded = self._refolder.refold(symbol)
+            except (BarsAreBusy, LaneIsBusy) as error:  # what was noted stays, and the next run does it
+                summary.failures.append(str(error))
+            else:
+                summary.refolded += refolded.bars
+                summary.lanes += refolded.live
             on_progress(1)
 
     def _splits(self, symbol: str, plan: Plan, summary: Summary, on_progress: Progress) -> tuple[Action, ...]:
@@ -169,7 +169,7 @@ class Runner:
         rows = [bar_row(finished, bar, self._ttl_days) for bar in finished.bars]
         new = [row for row in rows if _is_wanted(row, stored.get(str(row["key"])), over_stream=over_stream)]
         if new and chunk.resolution == ONE_MINUTE:
-            self._mark(chunk.symbol, min(start_of(str(row["key"])) for row in new))
+            self._refolder.mark(chunk.symbol, min(start_of(str(row["key"])) for row in new))
         summary.written += self._bars.put_bars(new, over_stream=over_stream)
         covered = covered_minutes(chunk.resolution, [bar.start for bar in finished.bars])
         asked: list[Row] = []
@@ -185,46 +185,6 @@ class Runner:
         summary.bars += len(rows)
         summary.actions += len(finished.actions)
         summary.problems += [f"{chunk.symbol}: {problem}" for problem in finished.problems]
-
-    def _mark(self, symbol: str, minute: datetime) -> None:
-        """Note from which minute on the indicators of a symbol must be computed again."""
-        own = self._changed_from.get(symbol)
-        self._changed_from[symbol] = minute if own is None else min(own, minute)
-        noted = self._noted(symbol)
-        if noted is None or minute < noted:
-            self._bars.put([refold_row(symbol, minute)])
-
-    def _noted(self, symbol: str) -> datetime | None:
-        """From which minute on, as this run, an earlier one or one beside it has noted."""
-        return refold_since(self._bars.between(symbol, refold_key(), refold_key()))
-
-    def _refold(self, symbol: str, since: datetime, summary: Summary) -> None:
-        """The live state comes first: what the stream stores after it has the new indicators already."""
-        splits = self._known_splits(symbol, since)
-        try:
-            summary.lanes += self._live.refold(symbol, [each for each in map(_split_of, splits) if each is not None])
-        except LaneIsBusy as error:  # what was noted stays, and the next run does it
-            summary.failures.append(str(error))
-            return
-        rows = [
-            *self._bars.before(symbol, since, WARMUP_BARS),
-            *self._bars.between(symbol, *bar_keys(ONE_MINUTE, since)),
-        ]
-        changed = refolded(rows, since, splits)
-        written = self._bars.put_unless_changed(changed)
-        summary.refolded += written
-        if written == len(changed):  # otherwise prices have changed meanwhile, and the next run computes again
-            self._bars.put([refold_row(symbol, None)])
-
-    def _known_splits(self, symbol: str, since: datetime) -> list[Action]:
-        """The splits that the archive knows from a moment on."""
-        found: dict[datetime, Action] = {}
-        for chunk in self._chunks.stored(symbol, ONE_DAY.name):
-            if chunk.end > since:
-                with suppress(Unreadable):  # the other chunks of days have the same splits
-                    actions = self._archived(chunk).actions
-                    found |= {each.event_time: each for each in actions if each.action == "split"}
-        return [found[time] for time in sorted(found)]
 
 
 def _is_wanted(row: Row, stored: Row | None, *, over_stream: bool) -> bool:
@@ -253,9 +213,3 @@ def _refusal(error: SourceError) -> str:
     if error.reason == "rate_limited":
         return "Yahoo refuses further requests for now, and counts those of the producer together with these"
     return "Yahoo did not answer several requests in a row"
-
-
-def _split_of(action: Action) -> Split | None:
-    if not action.numerator or not action.denominator:
-        return None
-    return Split(action.event_time, action.numerator, action.denominator, is_declared=True, is_applied=True)

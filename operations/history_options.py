@@ -1,7 +1,8 @@
-"""What the commands about stored history share: which symbols, and which days."""
+"""What the commands about stored history share: which symbols, which days, and which lanes."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Annotated
@@ -11,6 +12,8 @@ import typer
 from backfill.plan import DayRange
 from bars.sessions import SymbolCalendar
 from operations.errors import WrongUsage
+from quotes import MAX_LANES
+from watchlist import DEFAULT_LANES
 
 DEFAULT_DAYS = timedelta(days=30)
 """How far back the commands look by default, as long as Yahoo keeps minutes."""
@@ -39,6 +42,17 @@ ToOption = Annotated[
         "--to", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="The last day of the exchange. By default, today."
     ),
 ]
+LanesOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=MAX_LANES, help=f"The stream's number of lanes. By default, the producer's, or {DEFAULT_LANES}."
+    ),
+]
+
+
+def run_name() -> str:
+    """A name that no other run has."""
+    return secrets.token_hex(8)
 
 
 def chosen(known: Mapping[str, SymbolCalendar], symbols: Sequence[str] | None) -> dict[str, SymbolCalendar]:
