@@ -356,7 +356,8 @@ def test_indicators_that_are_computed_while_a_bar_changes_are_computed_again(tim
     changed = iter(market.minutes[50 : 50 + times])
 
     def change_and_put(rows: Sequence[Row]) -> int:
-        market.stream("AAPL", [minute for minute, _ in zip(changed, range(1), strict=False)], price=500)
+        if (minute := next(changed, None)) is not None:
+            market.stream("AAPL", [minute], price=500)
         return put(rows)
 
     market.bars.put_unless_changed = change_and_put  # type: ignore[method-assign]
