@@ -29,9 +29,8 @@ def fourth_day() -> list[Quote]:
 
 def is_late(quote: Quote) -> bool:
     """Whether a quote of Monday arrives only after all three days."""
-    return quote.symbol == "AAPL" and DAYS[0] + timedelta(minutes=5) <= quote.event_time < DAYS[0] + timedelta(
-        minutes=8
-    )
+    minute = (quote.event_time - DAYS[0]) // timedelta(minutes=1)
+    return quote.symbol == "AAPL" and minute in range(5, 8)
 
 
 def disturbed() -> ArchivedMarket:
