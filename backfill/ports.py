@@ -68,7 +68,7 @@ class Charts(Protocol):
 
         `sessions` are those of the chunk's days. `splits` are all that took effect after the chunk begins, because the
         source's own prices are in the shares of today. Raises `yahoo_requests.errors.SourceError` if there is no usable
-        answer, `UnknownSymbol`, and `OtherCurrency`.
+        answer, `UnknownSymbol`, `OtherCurrency`, and `Forgotten`.
         """
 
 

@@ -13,10 +13,11 @@ from bars.keys import ONE_MINUTE, asked_key, bar_key
 from bars.provenance import ATTRIBUTE, BACKFILL
 from bars.resolutions import Span
 from processor_lambda.rows import Attribute, Row, expiry
-from quotes import to_iso
+from quotes import from_iso, to_iso
 
 PRICES = ("open", "high", "low", "close", "volume")
 """The attributes that the source decides."""
+_FAILED, _FAILED_AT = "failed", "failed_at"
 
 
 def bar_row(finished: FinishedChunk, bar: SourceBar, ttl_days: int) -> Row:
@@ -55,6 +56,22 @@ def asked_row(finished: FinishedChunk, start: datetime, spans: Sequence[Span], t
 def asked_spans(rows: Iterable[Mapping[str, Any]]) -> list[Span]:
     """The times in such rows."""
     return [span for row in rows for span in spans_of(str(row[WITHOUT_TRADES]))]
+
+
+def failed_key(resolution: str) -> str:
+    """The key of the row that says when the source last gave no usable answer about a symbol."""
+    return f"{_FAILED}#{resolution}"
+
+
+def failed_row(symbol: str, resolution: str, at: datetime | None) -> Row:
+    """The row that says so. None: it has answered since."""
+    row: Row = {"symbol": symbol, "key": failed_key(resolution)}
+    return row if at is None else row | {_FAILED_AT: to_iso(at)}
+
+
+def failed_at(rows: Iterable[Mapping[str, Any]]) -> datetime | None:
+    """The time in that row, if there is one."""
+    return next((from_iso(str(row[_FAILED_AT])) for row in rows if _FAILED_AT in row), None)
 
 
 def is_same_bar(row: Row, stored: Row) -> bool:

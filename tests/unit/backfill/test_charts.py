@@ -97,4 +97,4 @@ def test_an_unusable_answer_is_a_failure_of_the_source(body: bytes) -> None:
 
 def test_the_limits_are_those_of_yahoo() -> None:
     assert limit_of("1m") == Limit(timedelta(days=30), timedelta(days=7))
-    assert limit_of("1d") == Limit(None, None)
+    assert limit_of("1d") == Limit(timedelta(days=36_500), timedelta(days=36_500))

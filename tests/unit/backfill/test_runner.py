@@ -254,7 +254,7 @@ def test_several_failures_in_a_row_stop_the_run() -> None:
     market.charts.fault = lambda _: SourceError("timeout", "no answer")
     summary = market.run()
     assert len(market.charts.requests) == 3
-    assert "did not answer several requests in a row" in summary.failures[-1]
+    assert "Yahoo gave no usable answer for 3 symbols in a row" in summary.failures[-1]
 
 
 def test_splits_up_to_now_are_known_before_minutes_are_asked_for() -> None:
