@@ -13,7 +13,7 @@ from backfill.charts import YahooCharts, limit_of
 from backfill.plan_text import plan_lines, summary_lines
 from backfill.planner import Plan, Planner, Wish
 from backfill.refold import Refolder
-from backfill.runner import Runner
+from backfill.runner import GO_ON, Runner
 from backfill.summary import Summary
 from operations.aws import client
 from operations.backfill_stores import WRITERS, ArchivedChunks, BackfillBars, backfill_errors
@@ -33,6 +33,7 @@ from operations.command_line import (
     say,
 )
 from operations.deployed import Deployed
+from operations.errors import Unavailable
 from operations.history_options import FromOption, LanesOption, SymbolsOption, ToOption, chosen, day_range, run_name
 from operations.lane_states import DynamoLaneStates
 from operations.live_lanes import LiveLanes
@@ -43,6 +44,10 @@ from yahoo_requests.chart_client import CHARTS_PER_SECOND, ChartClient, chart_li
 
 LIVE_SOURCES = ("yahoo", "yahoo_stream")
 """The sources whose quotes are those of Yahoo. The quotes of others are simulated or recorded."""
+WRITE_ATTEMPTS = 12
+"""How often a row is written that the table throttles. The pauses grow to 20 seconds."""
+MAX_RATE = 1_000
+"""The most requests a second, for a source of one's own. Yahoo refuses far fewer."""
 SHOWN_SYMBOLS = 20
 """How many symbols of a plan are shown before it runs."""
 
@@ -68,6 +73,7 @@ def backfill_(  # noqa: PLR0917  (options, by name)
         float,
         typer.Option(
             min=0.001,
+            max=MAX_RATE,
             help="Requests a second. Yahoo counts those of the producer together with these, so the default is a "
             "quarter of the producer's rate.",
         ),
@@ -133,7 +139,10 @@ def backfill_(  # noqa: PLR0917  (options, by name)
                 return
             live = stores.live(lanes or deployed.lanes())
             ttl_days = deployed.bar_ttl_days() if bar_ttl_days is None else bar_ttl_days
-            _run(plan, stores, live, rate, ttl_days, summary)
+            try:
+                _run(plan, stores, live, rate, ttl_days, summary)
+            except Unavailable as error:
+                raise Unavailable(f"{error}; {GO_ON}") from error
             for line in summary_lines(summary):
                 say(line)
         if summary.failures:
@@ -144,7 +153,9 @@ class _Stores:
     """The table of bars, the archive and the table of calendars of a deployment."""
 
     def __init__(self, deployed: Deployed) -> None:
-        self._dynamodb = client("dynamodb", max_pool_connections=WRITERS)
+        # A table with little capacity throttles a backfill. It then writes more slowly, and does not give up.
+        retries = {"mode": "adaptive", "max_attempts": WRITE_ATTEMPTS}
+        self._dynamodb = client("dynamodb", max_pool_connections=WRITERS, retries=retries)
         self._state_table = partial(required, deployed.names, "StateTable")
         self.calendars = CalendarTable(self._dynamodb, required(deployed.names, "CalendarsTable"))
         self.bars = BackfillBars(self._dynamodb, required(deployed.names, "BarsTable"))

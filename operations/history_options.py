@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from itertools import islice
 from typing import Annotated
 
 import typer
@@ -17,6 +18,8 @@ from watchlist import DEFAULT_LANES
 
 DEFAULT_DAYS = timedelta(days=30)
 """How far back the commands look by default, as long as Yahoo keeps minutes."""
+MAX_NAMED = 10
+"""How many known symbols are named, if one is unknown."""
 _DAY = timedelta(days=1)
 
 SymbolsOption = Annotated[
@@ -57,16 +60,25 @@ def run_name() -> str:
 
 def chosen(known: Mapping[str, SymbolCalendar], symbols: Sequence[str] | None) -> dict[str, SymbolCalendar]:
     """The symbols that a person names, or all that are known, with their calendars. Raises `WrongUsage`."""
-    if not symbols:
+    if symbols is None:
         return dict(known)
     named = dict.fromkeys(name.strip() for text in symbols for name in text.split(",") if name.strip())
+    if not named:
+        raise WrongUsage("--symbols names no symbol: write for example --symbols AAPL,MSFT, or leave it out for all")
     unknown = [name for name in named if name not in known]
     if unknown:
         raise WrongUsage(
             f"{', '.join(unknown)}: no producer has written the calendar of these symbols. It does so within a minute "
-            "after it starts to watch them. See docs/exchanges.md"
+            f"after it starts to watch them. {_known_text(known)}. See docs/exchanges.md"
         )
     return {name: known[name] for name in named}
+
+
+def _known_text(known: Collection[str]) -> str:
+    if not known:
+        return "It has written none so far"
+    names = ", ".join(islice(known, MAX_NAMED))
+    return f"It has written {len(known)}: {names}{', …' if len(known) > MAX_NAMED else ''}"
 
 
 def day_range(first: datetime | None, last: datetime | None, now: datetime) -> DayRange:
@@ -74,6 +86,8 @@ def day_range(first: datetime | None, last: datetime | None, now: datetime) -> D
 
     It is tomorrow already in some time zones, so the last day is then the day after that of UTC.
     """
+    if first is not None and first.date() > now.date() + _DAY:
+        raise WrongUsage(f"--from {first:%Y-%m-%d} is in the future: it is {now:%Y-%m-%d %H:%M} (UTC) now")
     end: date = now.date() + _DAY if last is None else last.date()
     start: date = min(now.date(), end) - DEFAULT_DAYS if first is None else first.date()
     if start > end:
