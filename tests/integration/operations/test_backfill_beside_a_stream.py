@@ -27,6 +27,7 @@ from processor_lambda.checkpoints import restored
 from processor_lambda.rows import Row
 from processor_lambda.warmup import warmed_up
 from quotes import Heartbeat, Line, encode
+from tests.fakes.fault_proxy import Answer, FaultProxy, Request
 from tests.fakes.yahoo.local_yahoo import CHART_PATH, LocalYahoo
 from tests.support.operator import LANES, PATIENCE, Operator, lane_key, make_quote
 from tests.support.waiting import wait_until
@@ -265,6 +266,49 @@ def test_a_backfill_goes_on_after_errors_a_refusal_and_a_kill(operator: Operator
     assert_recorded(operator, NEW)
     output, _ = run()
     assert (summary_of(output)["requests"], summary_of(output)["written"]) == (0, 0)
+
+
+THROTTLED = Answer(
+    400,
+    b'{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException","message":"slow down"}',
+)
+
+
+def test_a_table_that_throttles_gets_every_bar_more_slowly(
+    operator: Operator, market: LocalYahoo, proxy: FaultProxy
+) -> None:
+    puts = 0
+
+    def throttle(request: Request) -> Answer | None:
+        nonlocal puts
+        puts += request.target.endswith(".PutItem")
+        return THROTTLED if request.target.endswith(".PutItem") and puts % 3 else None
+
+    proxy.fault = throttle
+    run = partial(operator.run, "backfill", *of(NEW), *OPTIONS, "--resolution", "5m", variables=market.environment)
+    output, _ = run(endpoint=proxy.url)
+    assert summary_of(output)["failures"] == []
+    assert summary_of(output)["written"] > 0
+    proxy.fault = lambda _: None
+    output, _ = run()
+    assert (summary_of(output)["requests"], summary_of(output)["written"]) == (0, 0)
+
+
+def test_a_run_that_may_not_write_says_where_and_what_to_do(
+    operator: Operator, market: LocalYahoo, proxy: FaultProxy
+) -> None:
+    refusal = Answer(400, b'{"__type":"com.amazon.coral.service#AccessDeniedException","Message":"not authorized"}')
+    proxy.fault = lambda request: refusal if request.target.endswith(".PutItem") else None
+    run = partial(operator.run, "backfill", *of(NEW), *OPTIONS, "--resolution", "1h", variables=market.environment)
+    _, messages = run(endpoint=proxy.url, code=1)
+    table = operator.outputs["BarsTable"]
+    assert f"error: table {table}: " in messages
+    assert "AccessDeniedException" in messages
+    assert "run the same command again later: it goes on where this run stopped" in messages
+    proxy.fault = lambda _: None
+    output, _ = run()
+    assert summary_of(output)["written"] > 0
+    assert set(answered(market).values()) == {1}, "an answer is archived before its bars are written"
 
 
 def test_a_history_in_another_currency_than_the_quotes_of_the_stream_is_not_stored(
