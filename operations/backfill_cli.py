@@ -153,8 +153,8 @@ class _Stores:
     """The table of bars, the archive and the table of calendars of a deployment."""
 
     def __init__(self, deployed: Deployed) -> None:
-        # A table with little capacity throttles a backfill. It then writes more slowly, and does not give up.
-        retries = {"mode": "adaptive", "max_attempts": WRITE_ATTEMPTS}
+        # A table with little capacity throttles a backfill, which then writes more slowly.
+        retries = {"mode": "standard", "max_attempts": WRITE_ATTEMPTS}
         self._dynamodb = client("dynamodb", max_pool_connections=WRITERS, retries=retries)
         self._state_table = partial(required, deployed.names, "StateTable")
         self.calendars = CalendarTable(self._dynamodb, required(deployed.names, "CalendarsTable"))

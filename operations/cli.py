@@ -296,8 +296,9 @@ def _refold(refolder: Refolder, symbols: set[str]) -> bool:
                 failures.append(str(error))
             else:
                 if after.bars or after.live:
+                    bars = "1 later bar" if after.bars == 1 else f"{after.bars:,} later bars"
                     live = " and of the live state" if after.live else ""
-                    echo(f"{symbol}: computed the indicators of {after.bars} later bars{live} again")
+                    echo(f"{symbol}: computed the indicators of {bars}{live} again")
             on_progress(1)
     for failure in failures:
         say(failure)

@@ -282,7 +282,7 @@ def test_a_table_that_throttles_gets_every_bar_more_slowly(
     def throttle(request: Request) -> Answer | None:
         nonlocal puts
         puts += request.target.endswith(".PutItem")
-        return THROTTLED if request.target.endswith(".PutItem") and puts % 3 else None
+        return THROTTLED if request.target.endswith(".PutItem") and puts <= 10 else None
 
     proxy.fault = throttle
     run = partial(operator.run, "backfill", *of(NEW), *OPTIONS, "--resolution", "5m", variables=market.environment)
