@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -17,6 +18,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from backfill.refold import BarsAreBusy, Refolder
+from backfill.refold_note import KEY, note_of
 from bars.keys import ONE_MINUTE, bar_keys, start_of
 from bars.provenance import BACKFILL, STREAM, provenance_of
 from indicators import NAMES, Indicators, significant, unpack
@@ -27,6 +30,7 @@ from processor_lambda.checkpoints import restored
 from processor_lambda.rows import Row
 from processor_lambda.warmup import warmed_up
 from quotes import Heartbeat, Line, encode
+from tests.fakes.backfill_ports import MemoryChunks, MemoryLive
 from tests.fakes.fault_proxy import Answer, FaultProxy, Request
 from tests.fakes.yahoo.local_yahoo import CHART_PATH, LocalYahoo
 from tests.support.operator import LANES, PATIENCE, Operator, lane_key, make_quote
@@ -266,6 +270,28 @@ def test_a_backfill_goes_on_after_errors_a_refusal_and_a_kill(operator: Operator
     assert_recorded(operator, NEW)
     output, _ = run()
     assert (summary_of(output)["requests"], summary_of(output)["written"]) == (0, 0)
+
+
+def test_of_two_notes_that_are_written_at_once_the_table_takes_one_after_the_other(operator: Operator) -> None:
+    bars = bar_table(operator)
+
+    def mark(number: int) -> bool:
+        """Whether the note is written. A run gives up after some attempts, and then writes nothing at all."""
+        run = Refolder(bars, MemoryChunks(), MemoryLive(), run=f"run {number}", now=lambda: TODAY)
+        try:
+            run.mark("NOTED", MINUTES[number])
+        except BarsAreBusy:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        marked = list(pool.map(mark, range(8)))
+    note = note_of("NOTED", bars.between("NOTED", KEY, KEY))
+    assert note.version == len(note.markings) == sum(marked) > 0
+    assert note.markings.keys() == {f"run {number}" for number, is_marked in enumerate(marked) if is_marked}
+    assert not bars.put_note(note.row(), note.version - 1)
+    assert not bars.put_note(note.row(), 0)
+    assert bars.put_note(note.finished("run 0", TODAY).row(), note.version)
 
 
 THROTTLED = Answer(
