@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Protocol, cast
 
 from backfill.chunks import Chunk, FinishedChunk, SourceBar
-from backfill.errors import OtherCurrency, UnknownSymbol
+from backfill.errors import Forgotten, OtherCurrency, UnknownSymbol
 from backfill.plan import Limit
 from bars.resolutions import Span
 from quotes import Action, whole_milliseconds
 from yahoo_requests import SOURCE
+from yahoo_requests.chart_body import ChartError
 from yahoo_requests.chart_rows import Resolution
 from yahoo_requests.charts import LIMITS, ChartWindow, parse_chart
 from yahoo_requests.errors import SourceError
@@ -44,6 +45,10 @@ class YahooCharts:
         window = ChartWindow(chunk.start, chunk.end, tuple(sessions))
         try:
             chart = parse_chart(response.body, chunk.symbol, resolution, window, fetched_at, splits=splits)
+        except ChartError as error:
+            if error.is_too_old:
+                raise Forgotten(str(error)) from error
+            raise SourceError("malformed", f"HTTP {response.status}: {error}") from error
         except MalformedResponse as error:
             raise SourceError("malformed", f"HTTP {response.status}: {error}") from error
         if not chart.is_known:
@@ -65,4 +70,4 @@ class YahooCharts:
 def limit_of(resolution: str) -> Limit:
     """What Yahoo says of a resolution."""
     limit = LIMITS[cast("Resolution", resolution)]
-    return Limit(None, None) if limit is None else Limit(limit.kept, limit.per_request)
+    return Limit(limit.kept, limit.per_request)

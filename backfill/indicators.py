@@ -8,25 +8,25 @@ from decimal import Decimal
 
 from bars.keys import start_of
 from indicators import MAX_DIVISOR, NAMES, Indicators, significant
+from lane_state import Split
 from processor_lambda.rows import Row
-from quotes import Action
 
 WARMUP_BARS = 1_000
 """How many bars the indicators start from. Older bars weigh less than 1e-14 in the slowest indicator."""
 
 
-def refolded(rows: Sequence[Row], since: datetime, splits: Iterable[Action]) -> list[Row]:
+def refolded(rows: Sequence[Row], since: datetime, splits: Iterable[Split]) -> list[Row]:
     """Those rows from `since` on whose indicators differ, with the indicators that follow from the rows before them.
 
     `rows` are the minutes of a symbol in order: `WARMUP_BARS` before `since`, and all later ones. Bars before a split
     count in new shares from its time on, as they do in the stream.
     """
-    due = sorted((each for each in splits if _ratio(each) is not None), key=lambda each: each.event_time)
+    due = sorted((each for each in splits if _ratio(each) is not None), key=lambda each: each.time)
     state = Indicators()
     changed: list[Row] = []
     for row in rows:
         minute = start_of(str(row["key"]))
-        while due and due[0].event_time <= minute:
+        while due and due[0].time <= minute:
             ratio = _ratio(due.pop(0))
             if state.minute is not None and ratio is not None:
                 state = state.rescaled(ratio)
@@ -41,9 +41,7 @@ def refolded(rows: Sequence[Row], since: datetime, splits: Iterable[Action]) -> 
     return changed
 
 
-def _ratio(action: Action) -> float | None:
-    """How many new shares a split gives for one."""
-    if action.action != "split" or not action.numerator or not action.denominator:
-        return None
-    ratio = action.numerator / action.denominator
+def _ratio(split: Split) -> float | None:
+    """How many new shares a split gives for one. None if that cannot be."""
+    ratio = split.new / split.old
     return ratio if 1 / MAX_DIVISOR <= ratio <= MAX_DIVISOR else None

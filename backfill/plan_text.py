@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from backfill.planner import Plan, Planned
 from backfill.summary import Summary
+from bars.resolutions import ONE_DAY
 
 MOMENT = timedelta(milliseconds=1)
 MINUTE_SECONDS = 60
@@ -23,9 +24,10 @@ def plan_lines(plan: Plan, rate: float, most: int | None) -> Iterator[str]:
     forgotten = {name: each.forgotten for name, each in plan.symbols.items() if each.forgotten}
     if forgotten:
         days = sum(map(len, forgotten.values()))
+        coarser = "" if plan.wish.resolution == ONE_DAY.name else ". It keeps coarser bars for longer: see --resolution"
         yield (
-            f"Yahoo no longer keeps the missing bars of {days} {_plural('day', days)}, counted for each symbol: "
-            f"{_listed(list(forgotten))}"
+            f"Yahoo no longer keeps the missing bars of {days:,} {_plural('day', days)}, counted for each symbol: "
+            f"{_listed(list(forgotten))}{coarser}"
         )
     unknown = [name for name, each in plan.symbols.items() if each.is_unknown]
     if unknown:

@@ -25,7 +25,7 @@ from backfill.plan import (
     plan_symbol,
 )
 from backfill.ports import Bars, Chunks
-from backfill.rows import asked_spans
+from backfill.rows import asked_spans, failed_at, failed_key
 from bars.keys import asked_keys, bar_keys, start_of
 from bars.provenance import STREAM
 from bars.resolutions import ONE_DAY, Span
@@ -64,6 +64,8 @@ class Planned(NamedTuple):
     is_daily_archived: bool
     forgotten: list[date]
     is_unknown: bool
+    failed_at: datetime | None
+    """When the source last gave no usable answer about the symbol. None if it has answered since."""
 
     @property
     def requests(self) -> int:
@@ -79,8 +81,14 @@ class Plan(NamedTuple):
 
     @property
     def chunks(self) -> list[Chunk]:
-        """The chunks to ask for, in this order."""
-        return forgotten_first(chunk for each in self.symbols.values() for chunk in each.chunks)
+        """The chunks to ask for, in this order.
+
+        Symbols that failed come last, those that have waited longest first. So a run that stops after some failures
+        leaves the same symbols behind only if nothing else is left.
+        """
+        failed = [(each.failed_at, each.chunks) for each in self.symbols.values() if each.failed_at is not None]
+        others = (chunk for each in self.symbols.values() if each.failed_at is None for chunk in each.chunks)
+        return [*forgotten_first(others), *(chunk for _, chunks in sorted(failed) for chunk in chunks)]
 
     @property
     def archived(self) -> list[Chunk]:
@@ -133,7 +141,12 @@ class Planner:
             is_daily_archived,
             list(planned.forgotten),
             planned.is_unknown,
+            self._failed_at(symbol, wish.resolution) if planned.chunks else None,
         )
+
+    def _failed_at(self, symbol: str, resolution: str) -> datetime | None:
+        key = failed_key(resolution)
+        return failed_at(self._bars.between(symbol, key, key))
 
     def _known(self, symbol: str, calendar: SymbolCalendar, wish: Wish, now: datetime) -> Known:
         start, end = wish.days.span(calendar.zone)

@@ -40,6 +40,12 @@ class Bars(Protocol):
         Returns how many it replaced.
         """
 
+    def put_note(self, row: Row, read: int) -> bool:
+        """Write a row of `refold_note` if the stored one still has the version `read`, 0 if there is none.
+
+        Returns whether it did.
+        """
+
 
 class Chunks(Protocol):
     """The archive of finished chunks."""
@@ -62,7 +68,7 @@ class Charts(Protocol):
 
         `sessions` are those of the chunk's days. `splits` are all that took effect after the chunk begins, because the
         source's own prices are in the shares of today. Raises `yahoo_requests.errors.SourceError` if there is no usable
-        answer, `UnknownSymbol`, and `OtherCurrency`.
+        answer, `UnknownSymbol`, `OtherCurrency`, and `Forgotten`.
         """
 
 
@@ -74,3 +80,6 @@ class LiveIndicators(Protocol):
 
         Raises `LaneIsBusy` if the stream function commits the lane each time.
         """
+
+    def split_of(self, symbol: str) -> Split | None:
+        """The last split that changed the live indicators of a symbol, as far as the lane remembers it."""

@@ -17,7 +17,7 @@ from quotes import from_iso, to_iso
 
 PRICES = ("open", "high", "low", "close", "volume")
 """The attributes that the source decides."""
-_REFOLD = f"refold#{ONE_MINUTE}"
+_FAILED, _FAILED_AT = "failed", "failed_at"
 
 
 def bar_row(finished: FinishedChunk, bar: SourceBar, ttl_days: int) -> Row:
@@ -58,20 +58,20 @@ def asked_spans(rows: Iterable[Mapping[str, Any]]) -> list[Span]:
     return [span for row in rows for span in spans_of(str(row[WITHOUT_TRADES]))]
 
 
-def refold_key() -> str:
-    """The key of the row that says from which minute on the indicators of a symbol must be computed again."""
-    return _REFOLD
+def failed_key(resolution: str) -> str:
+    """The key of the row that says when the source last gave no usable answer about a symbol."""
+    return f"{_FAILED}#{resolution}"
 
 
-def refold_row(symbol: str, since: datetime | None) -> Row:
-    """The row that says so. None: everything is computed."""
-    row: Row = {"symbol": symbol, "key": _REFOLD}
-    return row if since is None else row | {"since": to_iso(since)}
+def failed_row(symbol: str, resolution: str, at: datetime | None) -> Row:
+    """The row that says so. None: it has answered since."""
+    row: Row = {"symbol": symbol, "key": failed_key(resolution)}
+    return row if at is None else row | {_FAILED_AT: to_iso(at)}
 
 
-def refold_since(rows: Sequence[Mapping[str, Any]]) -> datetime | None:
-    """The minute in that row, if it is there and names one."""
-    return next((from_iso(str(row["since"])) for row in rows if "since" in row), None)
+def failed_at(rows: Iterable[Mapping[str, Any]]) -> datetime | None:
+    """The time in that row, if there is one."""
+    return next((from_iso(str(row[_FAILED_AT])) for row in rows if _FAILED_AT in row), None)
 
 
 def is_same_bar(row: Row, stored: Row) -> bool:

@@ -1,8 +1,8 @@
 """Runs a plan: asks for each chunk, archives the answer, stores its bars, and computes the indicators again.
 
-It may be killed at any point and run again. A chunk is archived before its bars are written, so the next run writes the
-rest of them without a request. Before the first minute of a symbol is written, a row of the table says from where on
-the indicators must be computed, and it is cleared once they are.
+It may be killed at any point and run again, also beside another run. A chunk is archived before its bars are written,
+so the next run writes the rest of them without a request. Before minutes are written, a note says from where on the
+indicators must be computed: see `refold`.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from msgspec.structs import replace
 from backfill.chunk_file import decode_chunk, encode, key_of
 from backfill.chunks import Chunk, FinishedChunk
 from backfill.days import covered_minutes, uncovered
-from backfill.errors import OtherCurrency, UnknownSymbol, Unreadable
-from backfill.indicators import WARMUP_BARS, refolded
+from backfill.errors import Forgotten, OtherCurrency, UnknownSymbol, Unreadable
+from backfill.failures import Failures, outcome_of
 from backfill.lane_refold import LaneIsBusy
 from backfill.planner import Plan
-from backfill.ports import Bars, Charts, Chunks, LiveIndicators
-from backfill.rows import asked_row, bar_row, is_same_bar, refold_key, refold_row, refold_since
+from backfill.ports import Bars, Charts, Chunks
+from backfill.refold import BarsAreBusy, Refolder
+from backfill.rows import asked_row, bar_row, failed_row, is_same_bar
 from backfill.summary import Summary
 from bars.keys import ONE_MINUTE, bar_keys, start_of
 from bars.provenance import BACKFILL, STREAM, provenance_of
 from bars.resolutions import ONE_DAY
-from lane_state import Split
 from processor_lambda.rows import Row
 from quotes import Action
-from yahoo_requests.breaker import Breaker, PollOutcome
+from yahoo_requests.breaker import PollOutcome
 from yahoo_requests.errors import SourceError
 
 MINUTE_SECONDS = 60
@@ -43,6 +43,18 @@ def _ignored(_: int) -> None:
     pass
 
 
+class _Asking:
+    """What a run has learned from the answers so far."""
+
+    def __init__(self) -> None:
+        self.failures = Failures()
+        self.splits: dict[str, tuple[Action, ...]] = {}
+        self.skipped: set[str] = set()
+        """The symbols that are asked for no further."""
+        self.failed: set[str] = set()
+        self.answered: set[str] = set()
+
+
 class Runner:
     """Runs plans on one table of bars and one archive."""
 
@@ -51,18 +63,19 @@ class Runner:
         bars: Bars,
         chunks: Chunks,
         charts: Charts,
-        live: LiveIndicators,
+        refolder: Refolder,
         *,
         now: Callable[[], datetime],
         ttl_days: int,
     ) -> None:
-        self._bars, self._chunks, self._charts, self._live = bars, chunks, charts, live
+        self._bars, self._chunks, self._charts, self._refolder = bars, chunks, charts, refolder
         self._now, self._ttl_days = now, ttl_days
-        self._changed_from: dict[str, datetime] = {}
-        """The first minute that this run has written, by symbol."""
 
     def fill(self, plan: Plan, summary: Summary, on_progress: Progress = _ignored) -> None:
-        """Store what the archive has, then ask for the chunks. The first refusal of the source ends it.
+        """Store what the archive has, then ask for the chunks, until `failures` say that the source is out of order.
+
+        The next run asks for the symbols that failed last of all. So none that can be filled waits for ever behind some
+        that cannot.
 
         The counts are added to the summary. `on_progress` gets the number of requests that a step took.
         """
@@ -72,45 +85,69 @@ class Runner:
         for chunk in plan.archived:
             self._store(self._archived(chunk), plan, summary)
             summary.from_archive += 1
-        breaker = Breaker()
-        splits: dict[str, tuple[Action, ...]] = {}
-        skipped: set[str] = set()
+        asking = _Asking()
         for chunk in plan.chunks:
-            if chunk.symbol in skipped:
-                continue
-            try:
-                if chunk.resolution != ONE_DAY.name and chunk.symbol not in splits:
-                    splits[chunk.symbol] = self._splits(chunk.symbol, plan, summary, on_progress)
-                self._ask(chunk, splits.get(chunk.symbol, ()), plan, summary)
-                summary.chunks += 1
-                on_progress(1)
-            except UnknownSymbol as error:
-                skipped.add(chunk.symbol)
-                summary.problems.append(f"{chunk.symbol}: Yahoo does not know it: {error}")
-            except OtherCurrency as error:
-                skipped.add(chunk.symbol)
-                summary.problems.append(f"{chunk.symbol}: nothing is stored: {error}")
-            except SourceError as error:
-                day = chunk.start.astimezone(plan.symbols[chunk.symbol].calendar.zone)
-                summary.failures.append(f"{chunk.symbol} from {day:%Y-%m-%d}: {error}")
-                if chunk.resolution != ONE_DAY.name and chunk.symbol not in splits:
-                    skipped.add(chunk.symbol)  # without its splits, none of its prices is known
-                breaker = breaker.after(_outcome(error), self._now(), 0.0)
-                if breaker.permits(self._now()) != "all":
-                    summary.failures.append(f"stopped: {_refusal(error)}; {GO_ON}")
-                    return
-                continue
-            breaker = breaker.after("answered", self._now(), 0.0)
+            if asking.failures.forbid(chunk.symbol):
+                break
+            if chunk.symbol not in asking.skipped:
+                try:
+                    self._ask_for(chunk, asking, plan, summary, on_progress)
+                except SourceError as error:
+                    summary.failures.append(f"{chunk.symbol} from {_day_of(chunk, plan)}: {error}")
+                    self._note_failure(chunk.symbol, outcome_of(error), asking, plan)
+                else:
+                    self._note_answer(chunk.symbol, asking, plan)
+            on_progress(1)
+        if asking.failures.reason is not None:
+            summary.failures.append(f"stopped: {asking.failures.reason}; {GO_ON}")
+
+    def _ask_for(self, chunk: Chunk, asking: _Asking, plan: Plan, summary: Summary, on_progress: Progress) -> None:
+        """Ask for a chunk, and before the first one of a symbol for its splits. Raises `SourceError`."""
+        symbol = chunk.symbol
+        needs_splits = chunk.resolution != ONE_DAY.name and symbol not in asking.splits
+        try:
+            if needs_splits:
+                asking.splits[symbol] = self._splits(symbol, plan, summary, on_progress)
+            self._ask(chunk, asking.splits.get(symbol, ()), plan, summary)
+            summary.chunks += 1
+        except UnknownSymbol as error:
+            asking.skipped.add(symbol)
+            summary.problems.append(f"{symbol}: Yahoo does not know it: {error}")
+        except OtherCurrency as error:
+            asking.skipped.add(symbol)
+            summary.problems.append(f"{symbol}: nothing is stored: {error}")
+        except Forgotten as error:
+            summary.problems.append(f"{symbol} from {_day_of(chunk, plan)}: Yahoo no longer keeps these bars: {error}")
+        except SourceError:
+            if needs_splits and symbol not in asking.splits:
+                asking.skipped.add(symbol)  # without its splits, none of its prices is known
+            raise
+
+    def _note_failure(self, symbol: str, outcome: PollOutcome, asking: _Asking, plan: Plan) -> None:
+        """The next run asks for other symbols first, unless Yahoo has refused them all."""
+        if outcome != "rate_limited" and symbol not in asking.failed:
+            self._bars.put([failed_row(symbol, plan.wish.resolution, self._now())])
+            asking.failed.add(symbol)
+        asking.failures = asking.failures.after(symbol, outcome)
+
+    def _note_answer(self, symbol: str, asking: _Asking, plan: Plan) -> None:
+        if plan.symbols[symbol].failed_at is not None and symbol not in asking.failed | asking.answered:
+            self._bars.put([failed_row(symbol, plan.wish.resolution, None)])
+        asking.answered.add(symbol)
+        asking.failures = Failures()
 
     def refold(self, plan: Plan, summary: Summary, on_progress: Progress = _ignored) -> None:
         """Compute the indicators of the symbols whose minutes have changed, in this run or in an earlier one."""
         if plan.wish.resolution != ONE_MINUTE:
             return
         for symbol in plan.symbols:
-            # Another run beside this one may have cleared the note.
-            since = [each for each in (self._noted(symbol), self._changed_from.get(symbol)) if each is not None]
-            if since:
-                self._refold(symbol, min(since), summary)
+            try:
+                refolded = self._refolder.refold(symbol)
+            except (BarsAreBusy, LaneIsBusy) as error:  # what was noted stays, and the next run does it
+                summary.failures.append(str(error))
+            else:
+                summary.refolded += refolded.bars
+                summary.lanes += refolded.live
             on_progress(1)
 
     def _splits(self, symbol: str, plan: Plan, summary: Summary, on_progress: Progress) -> tuple[Action, ...]:
@@ -122,8 +159,8 @@ class Runner:
             finished = self._archived(planned.daily)
             self._store(finished, plan, summary)
         else:
-            finished = self._ask(planned.daily, (), plan, summary)
             on_progress(1)
+            finished = self._ask(planned.daily, (), plan, summary)
         return tuple(each for each in finished.actions if each.action == "split")
 
     def _ask(self, chunk: Chunk, splits: Sequence[Action], plan: Plan, summary: Summary) -> FinishedChunk:
@@ -169,7 +206,7 @@ class Runner:
         rows = [bar_row(finished, bar, self._ttl_days) for bar in finished.bars]
         new = [row for row in rows if _is_wanted(row, stored.get(str(row["key"])), over_stream=over_stream)]
         if new and chunk.resolution == ONE_MINUTE:
-            self._mark(chunk.symbol, min(start_of(str(row["key"])) for row in new))
+            self._refolder.mark(chunk.symbol, min(start_of(str(row["key"])) for row in new))
         summary.written += self._bars.put_bars(new, over_stream=over_stream)
         covered = covered_minutes(chunk.resolution, [bar.start for bar in finished.bars])
         asked: list[Row] = []
@@ -186,46 +223,6 @@ class Runner:
         summary.actions += len(finished.actions)
         summary.problems += [f"{chunk.symbol}: {problem}" for problem in finished.problems]
 
-    def _mark(self, symbol: str, minute: datetime) -> None:
-        """Note from which minute on the indicators of a symbol must be computed again."""
-        own = self._changed_from.get(symbol)
-        self._changed_from[symbol] = minute if own is None else min(own, minute)
-        noted = self._noted(symbol)
-        if noted is None or minute < noted:
-            self._bars.put([refold_row(symbol, minute)])
-
-    def _noted(self, symbol: str) -> datetime | None:
-        """From which minute on, as this run, an earlier one or one beside it has noted."""
-        return refold_since(self._bars.between(symbol, refold_key(), refold_key()))
-
-    def _refold(self, symbol: str, since: datetime, summary: Summary) -> None:
-        """The live state comes first: what the stream stores after it has the new indicators already."""
-        splits = self._known_splits(symbol, since)
-        try:
-            summary.lanes += self._live.refold(symbol, [each for each in map(_split_of, splits) if each is not None])
-        except LaneIsBusy as error:  # what was noted stays, and the next run does it
-            summary.failures.append(str(error))
-            return
-        rows = [
-            *self._bars.before(symbol, since, WARMUP_BARS),
-            *self._bars.between(symbol, *bar_keys(ONE_MINUTE, since)),
-        ]
-        changed = refolded(rows, since, splits)
-        written = self._bars.put_unless_changed(changed)
-        summary.refolded += written
-        if written == len(changed):  # otherwise prices have changed meanwhile, and the next run computes again
-            self._bars.put([refold_row(symbol, None)])
-
-    def _known_splits(self, symbol: str, since: datetime) -> list[Action]:
-        """The splits that the archive knows from a moment on."""
-        found: dict[datetime, Action] = {}
-        for chunk in self._chunks.stored(symbol, ONE_DAY.name):
-            if chunk.end > since:
-                with suppress(Unreadable):  # the other chunks of days have the same splits
-                    actions = self._archived(chunk).actions
-                    found |= {each.event_time: each for each in actions if each.action == "split"}
-        return [found[time] for time in sorted(found)]
-
 
 def _is_wanted(row: Row, stored: Row | None, *, over_stream: bool) -> bool:
     """Whether to write a row. A stored bar of a backfill is replaced if the source has corrected it since."""
@@ -241,21 +238,5 @@ def _keys_of(chunk: Chunk) -> tuple[str, str]:
     return bar_keys(chunk.resolution, chunk.start, chunk.end)
 
 
-def _outcome(error: SourceError) -> PollOutcome:
-    match error.reason:
-        case "rate_limited" | "unauthorized" as refused:
-            return refused
-        case _:
-            return "failed"
-
-
-def _refusal(error: SourceError) -> str:
-    if error.reason == "rate_limited":
-        return "Yahoo refuses further requests for now, and counts those of the producer together with these"
-    return "Yahoo did not answer several requests in a row"
-
-
-def _split_of(action: Action) -> Split | None:
-    if not action.numerator or not action.denominator:
-        return None
-    return Split(action.event_time, action.numerator, action.denominator, is_declared=True, is_applied=True)
+def _day_of(chunk: Chunk, plan: Plan) -> str:
+    return f"{chunk.start.astimezone(plan.symbols[chunk.symbol].calendar.zone):%Y-%m-%d}"

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import Annotated, Literal
 
 import typer
 
-from backfill import lane_refold
 from backfill.charts import YahooCharts, limit_of
-from backfill.errors import Unreadable
 from backfill.plan_text import plan_lines, summary_lines
 from backfill.planner import Plan, Planner, Wish
-from backfill.ports import Bars
-from backfill.runner import Runner
+from backfill.refold import Refolder
+from backfill.runner import GO_ON, Runner
 from backfill.summary import Summary
 from bars.keys import ONE_MINUTE
-from lane_state import Split
-from operations import errors
 from operations.aws import client
-from operations.backfill_stores import WRITERS, ArchivedChunks, BackfillBars
+from operations.backfill_stores import WRITERS, ArchivedChunks, BackfillBars, backfill_errors
 from operations.calendar_table import CalendarTable
 from operations.command_line import (
     DEFAULT_PREFIX,
@@ -39,17 +34,21 @@ from operations.command_line import (
     say,
 )
 from operations.deployed import Deployed
-from operations.history_options import FromOption, SymbolsOption, ToOption, chosen, day_range
+from operations.errors import Unavailable
+from operations.history_options import FromOption, LanesOption, SymbolsOption, ToOption, chosen, day_range, run_name
 from operations.lane_states import DynamoLaneStates
+from operations.live_lanes import LiveLanes
 from operations.outputs import required
 from operations.run_summary import SummaryOption, summary_at_end
-from quotes import MAX_LANES, lane_of, partition_key
 from terminal.output import echo
-from watchlist import DEFAULT_LANES
 from yahoo_requests.chart_client import CHARTS_PER_SECOND, ChartClient, chart_limiter
 
 LIVE_SOURCES = ("yahoo", "yahoo_stream")
 """The sources whose quotes are those of Yahoo. The quotes of others are simulated or recorded."""
+WRITE_ATTEMPTS = 12
+"""How often a row is written that the table throttles. The pauses grow to 20 seconds."""
+MAX_RATE = 1_000
+"""The most requests a second, for a source of one's own. Yahoo refuses far fewer."""
 SHOWN_SYMBOLS = 20
 """How many symbols of a plan are shown before it runs."""
 
@@ -75,6 +74,7 @@ def backfill_(  # noqa: PLR0917  (options, by name)
         float,
         typer.Option(
             min=0.001,
+            max=MAX_RATE,
             help="Requests a second. Yahoo counts those of the producer together with these, so the default is a "
             "quarter of the producer's rate.",
         ),
@@ -93,12 +93,7 @@ def backfill_(  # noqa: PLR0917  (options, by name)
             "simulated or recorded. By default, it is that of the deployed producer, or of the demo."
         ),
     ] = None,
-    lanes: Annotated[
-        int | None,
-        typer.Option(
-            min=1, max=MAX_LANES, help=f"The stream's number of lanes. By default, the producer's, or {DEFAULT_LANES}."
-        ),
-    ] = None,
+    lanes: LanesOption = None,
     bar_ttl_days: Annotated[
         int | None,
         typer.Option(
@@ -120,7 +115,7 @@ def backfill_(  # noqa: PLR0917  (options, by name)
     """
     summary = Summary(resolution=resolution)
     with reported_errors():
-        with nullcontext() if dry_run else summary_at_end(summary, summary_to), _as_operations_errors():
+        with nullcontext() if dry_run else summary_at_end(summary, summary_to), backfill_errors():
             now = _now()
             deployed = Deployed(outputs_of(stack_prefix, stage, outputs_file), stack_prefix, stage, outputs_file)
             live_source = source or deployed.source()
@@ -145,7 +140,10 @@ def backfill_(  # noqa: PLR0917  (options, by name)
             if dry_run:
                 return
             live = stores.live(lanes or deployed.lanes())
-            _run(plan, stores, live, rate, ttl_days, summary)
+            try:
+                _run(plan, stores, live, rate, ttl_days, summary)
+            except Unavailable as error:
+                raise Unavailable(f"{error}; {GO_ON}") from error
             for line in summary_lines(summary):
                 say(line)
         if summary.failures:
@@ -156,40 +154,27 @@ class _Stores:
     """The table of bars, the archive and the table of calendars of a deployment."""
 
     def __init__(self, deployed: Deployed) -> None:
-        self._dynamodb = client("dynamodb", max_pool_connections=WRITERS)
+        # A table with little capacity throttles a backfill, which then writes more slowly.
+        retries = {"mode": "standard", "max_attempts": WRITE_ATTEMPTS}
+        self._dynamodb = client("dynamodb", max_pool_connections=WRITERS, retries=retries)
         self._state_table = partial(required, deployed.names, "StateTable")
         self.calendars = CalendarTable(self._dynamodb, required(deployed.names, "CalendarsTable"))
         self.bars = BackfillBars(self._dynamodb, required(deployed.names, "BarsTable"))
         self.chunks = ArchivedChunks(client("s3"), required(deployed.names, "ArchiveBucket"))
 
-    def live(self, lanes: int) -> _LiveLanes:
+    def live(self, lanes: int) -> LiveLanes:
         """The indicators in the states of the lanes."""
-        return _LiveLanes(DynamoLaneStates(self._dynamodb, self._state_table()), self.bars, lanes)
-
-
-class _LiveLanes:
-    """See `backfill.ports.LiveIndicators`."""
-
-    def __init__(self, states: lane_refold.LaneStates, bars: Bars, lanes: int) -> None:
-        self._states, self._bars, self._lanes = states, bars, lanes
-
-    def refold(self, symbol: str, splits: Sequence[Split]) -> bool:
-        """See `ports.LiveIndicators`."""
-        return lane_refold.refold(self._states, symbol, self._bars, splits, self._lanes)
-
-    def currency_of(self, symbol: str) -> str | None:
-        """The currency of a symbol's quotes. None if the stream does not know the symbol, or its currency."""
-        known = self._states.read(partition_key(lane_of(symbol, self._lanes), self._lanes)).state.symbols.get(symbol)
-        return None if known is None else known.currency
+        return LiveLanes(DynamoLaneStates(self._dynamodb, self._state_table()), self.bars, lanes)
 
 
 def _run(  # noqa: PLR0917  (one call)
-    plan: Plan, stores: _Stores, live: _LiveLanes, rate: float, ttl_days: int, summary: Summary
+    plan: Plan, stores: _Stores, live: LiveLanes, rate: float, ttl_days: int, summary: Summary
 ) -> None:
     requests = ChartClient(chart_limiter(rate))
     charts = YahooCharts(requests, _now, cache(live.currency_of))
     try:
-        runner = Runner(stores.bars, stores.chunks, charts, live, now=_now, ttl_days=ttl_days)
+        refolder = Refolder(stores.bars, stores.chunks, live, run=run_name(), now=_now)
+        runner = Runner(stores.bars, stores.chunks, charts, refolder, now=_now, ttl_days=ttl_days)
         with progress("asking Yahoo", plan.requests, shows_rate=True) as on_progress:
             runner.fill(plan, summary, on_progress)
         with progress("computing indicators", len(plan.symbols)) as on_progress:
@@ -200,11 +185,3 @@ def _run(  # noqa: PLR0917  (one call)
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-@contextmanager
-def _as_operations_errors() -> Iterator[None]:
-    try:
-        yield
-    except Unreadable as error:
-        raise errors.Unreadable(str(error)) from error

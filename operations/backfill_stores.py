@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 from boto3.dynamodb.types import TypeSerializer
@@ -11,9 +12,13 @@ from botocore.exceptions import ClientError
 
 from backfill.chunk_file import chunk_of, key_of, prefix_of
 from backfill.chunks import Chunk
+from backfill.errors import Unreadable
+from backfill.refold import BarsAreBusy
+from backfill.refold_note import VERSION
 from backfill.rows import PRICES
 from bars.keys import KeyRange
 from bars.provenance import ATTRIBUTE, BACKFILL, REBUILD, STREAM
+from operations import errors
 from operations.aws import translated_errors
 from operations.dynamodb import DynamoBarTable, row_of
 from operations.errors import NotFound, Unavailable
@@ -78,6 +83,13 @@ class BackfillBars:
         """See `ports.Bars`."""
         return self._each(lambda row: self._put(row, *_unchanged(row)), rows)
 
+    def put_note(self, row: Row, read: int) -> bool:
+        """See `ports.Bars`."""
+        names = {"#version": VERSION}
+        if not read:
+            return self._put(row, "attribute_not_exists(#version)", names)
+        return self._put(row, "#version = :version", names, {":version": _serialize(read)})
+
     def _each(self, put: Callable[[Row], bool], rows: Sequence[Row]) -> int:
         with ThreadPoolExecutor(WRITERS) as pool:
             return sum(pool.map(put, rows))
@@ -98,8 +110,9 @@ class BackfillBars:
             request |= {
                 "ConditionExpression": condition,
                 "ExpressionAttributeNames": names,
-                "ExpressionAttributeValues": values,
             }
+        if values:
+            request["ExpressionAttributeValues"] = values
         with translated_errors(f"table {self._name}"):
             try:
                 self._client.put_item(**request)
@@ -144,6 +157,17 @@ class ArchivedChunks:
 
     def _address(self, key: str) -> str:
         return f"s3://{self._bucket}/{key}"
+
+
+@contextmanager
+def backfill_errors() -> Iterator[None]:
+    """Raise the errors of `backfill` as those of the commands."""
+    try:
+        yield
+    except Unreadable as error:
+        raise errors.Unreadable(str(error)) from error
+    except BarsAreBusy as error:
+        raise errors.Unavailable(str(error)) from error
 
 
 def _unchanged(row: Row) -> tuple[str, dict[str, str], dict[str, Any]]:

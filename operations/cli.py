@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from aws_limits import KIB
+from backfill.lane_refold import LaneIsBusy
+from backfill.refold import BarsAreBusy, Refolder
 from operations import (
     backfill_cli,
     compact_cli,
@@ -23,6 +25,7 @@ from operations import (
 )
 from operations.archive_reader import READERS
 from operations.aws import client
+from operations.backfill_stores import WRITERS, ArchivedChunks, BackfillBars, backfill_errors
 from operations.command_line import (
     DEFAULT_PREFIX,
     DEFAULT_STAGE,
@@ -39,9 +42,13 @@ from operations.command_line import (
     say_rebuilds,
     target_options,
 )
+from operations.deployed import Deployed
 from operations.dynamodb import DynamoBarTable, DynamoTable
 from operations.errors import WrongUsage
+from operations.history_options import LanesOption, run_name
 from operations.kinesis import KinesisStream
+from operations.lane_states import DynamoLaneStates
+from operations.live_lanes import LiveLanes
 from operations.ordered_writer import OrderedWriter
 from operations.outputs import function_settings, required
 from operations.rebuild import Rebuilder, RebuildResult, Span, last_arrival, span_of
@@ -184,6 +191,7 @@ def rebuild_(  # noqa: PLR0917  (options, by name)
             "a later time if quotes were redriven or replayed later.",
         ),
     ] = None,
+    lanes: LanesOption = None,
     dry_run: DryRunOption = False,  # noqa: FBT002
     stack_prefix: StackPrefixOption = DEFAULT_PREFIX,
     stage: StageOption = DEFAULT_STAGE,
@@ -193,8 +201,9 @@ def rebuild_(  # noqa: PLR0917  (options, by name)
 
     It writes the bars that differ from the stored ones. Use it after a bug, a redrive, a replay, or quotes that came
     late. The bars and indicators become what they would be if every quote had arrived once and in order. Only minutes
-    that ended over an hour ago are changed. The indicators start from the bars that are stored before the day, so start
-    with the first damaged day. You may repeat this command. If nothing has changed, it writes nothing.
+    that ended over an hour ago are changed. The indicators start from the bars that are stored before the day. Those of
+    later days, and those from which the live stream goes on, are computed again from the corrected bars. You may
+    interrupt and repeat this command at any time. If nothing has changed, it writes nothing.
     """
     with reported_errors():
         if bool(symbol) == all_symbols:
@@ -205,18 +214,29 @@ def rebuild_(  # noqa: PLR0917  (options, by name)
         if until is not None and until < spans[-1].end:
             raise WrongUsage(f"--arrived-until {until:%Y-%m-%dT%H:%M} is before the end of {spans[-1].start:%Y-%m-%d}")
         names = outputs_of(stack_prefix, stage, outputs_file)
-        dynamodb = client("dynamodb")
+        dynamodb, s3 = client("dynamodb", max_pool_connections=WRITERS), client("s3", max_pool_connections=READERS)
+        bucket, table = required(names, "ArchiveBucket"), required(names, "BarsTable")
+        lanes = lanes or Deployed(names, stack_prefix, stage, outputs_file).lanes()
+        bars = BackfillBars(dynamodb, table)
+        live = LiveLanes(DynamoLaneStates(dynamodb, required(names, "StateTable")), bars, lanes)
+        refolder = Refolder(bars, ArchivedChunks(s3, bucket), live, run=run_name(), now=lambda: datetime.now(UTC))
         rebuilder = Rebuilder(
-            S3ObjectStore(client("s3", max_pool_connections=READERS)),
-            required(names, "ArchiveBucket"),
-            DynamoBarTable(dynamodb, required(names, "BarsTable")),
+            S3ObjectStore(s3),
+            bucket,
+            DynamoBarTable(dynamodb, table),
             DynamoTable(dynamodb, required(names, "QuotesTable")),
             function_settings(client("lambda"), names.get("LiveAliasArn") or required(names, "FunctionName")),
+            mark=refolder.mark,
             progress=progress,
         )
         wanted = frozenset(symbol) if symbol else None
-        found = [_rebuild_day(rebuilder, span, wanted, now=now, until=until, dry_run=dry_run) for span in spans]
-        if not all(found):
+        done: set[str] = set()
+        with backfill_errors():
+            found = [
+                _rebuild_day(rebuilder, span, wanted, done, now=now, until=until, dry_run=dry_run) for span in spans
+            ]
+        are_computed = dry_run or _refold(refolder, done)
+        if not (all(found) and are_computed):
             raise typer.Exit(NOT_DONE)
 
 
@@ -224,12 +244,16 @@ def _rebuild_day(
     rebuilder: Rebuilder,
     span: Span,
     wanted: frozenset[str] | None,
+    rebuilt: set[str],
     *,
     now: datetime,
     until: datetime | None,
     dry_run: bool,
 ) -> bool:
-    """Rebuild a day and say what was done. Returns whether the archive has a quote of everything that is wanted."""
+    """Rebuild a day and say what was done. Returns whether the archive has a quote of everything that is wanted.
+
+    The symbols that have been rebuilt are added to `rebuilt`.
+    """
     day = f"{span.start:%Y-%m-%d}"
     if not span.is_whole_day:
         say(f"minutes from {span.end:%Y-%m-%dT%H:%M} on are younger than an hour, and stay as they are")
@@ -242,6 +266,7 @@ def _rebuild_day(
     finally:
         for result in done:
             if not result.is_young:
+                rebuilt.add(result.symbol)
                 echo(f"{day} {_summary(result, dry_run=dry_run)}")
     if young := [result.symbol for result in done if result.is_young]:
         listed = ", ".join(young[:MAX_NAMED]) + (", …" if len(young) > MAX_NAMED else "")
@@ -255,6 +280,29 @@ def _rebuild_day(
     if wanted is None and not done:
         say(f"{day}: the archive has no quote of this day{read}, and nothing was changed")
     return bool(done) and not missing
+
+
+def _refold(refolder: Refolder, symbols: set[str]) -> bool:
+    """Compute the indicators after the corrected bars, and say what was done. Returns whether all are computed.
+
+    An earlier run that was killed may have left something to compute for a symbol that this run has not changed.
+    """
+    failures: list[str] = []
+    with progress("computing indicators", len(symbols)) as on_progress:
+        for symbol in sorted(symbols):
+            try:
+                after = refolder.refold(symbol)
+            except (BarsAreBusy, LaneIsBusy) as error:
+                failures.append(str(error))
+            else:
+                if after.bars or after.live:
+                    bars = "1 later bar" if after.bars == 1 else f"{after.bars:,} later bars"
+                    live = " and of the live state" if after.live else ""
+                    echo(f"{symbol}: computed the indicators of {bars}{live} again")
+            on_progress(1)
+    for failure in failures:
+        say(failure)
+    return not failures
 
 
 def _summary(result: RebuildResult, *, dry_run: bool) -> str:

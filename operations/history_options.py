@@ -1,9 +1,11 @@
-"""What the commands about stored history share: which symbols, and which days."""
+"""What the commands about stored history share: which symbols, which days, and which lanes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import secrets
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from itertools import islice
 from typing import Annotated
 
 import typer
@@ -11,9 +13,13 @@ import typer
 from backfill.plan import DayRange
 from bars.sessions import SymbolCalendar
 from operations.errors import WrongUsage
+from quotes import MAX_LANES
+from watchlist import DEFAULT_LANES
 
 DEFAULT_DAYS = timedelta(days=30)
 """How far back the commands look by default, as long as Yahoo keeps minutes."""
+MAX_NAMED = 10
+"""How many known symbols are named, if one is unknown."""
 _DAY = timedelta(days=1)
 _CUT_DAYS = timedelta(days=2)
 """So many days after the one that expires now, whose date depends on the time zone, all bars of a day are stored."""
@@ -41,20 +47,40 @@ ToOption = Annotated[
         "--to", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="The last day of the exchange. By default, today."
     ),
 ]
+LanesOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=MAX_LANES, help=f"The stream's number of lanes. By default, the producer's, or {DEFAULT_LANES}."
+    ),
+]
+
+
+def run_name() -> str:
+    """A name that no other run has."""
+    return secrets.token_hex(8)
 
 
 def chosen(known: Mapping[str, SymbolCalendar], symbols: Sequence[str] | None) -> dict[str, SymbolCalendar]:
     """The symbols that a person names, or all that are known, with their calendars. Raises `WrongUsage`."""
-    if not symbols:
+    if symbols is None:
         return dict(known)
     named = dict.fromkeys(name.strip() for text in symbols for name in text.split(",") if name.strip())
+    if not named:
+        raise WrongUsage("--symbols names no symbol: write for example --symbols AAPL,MSFT, or leave it out for all")
     unknown = [name for name in named if name not in known]
     if unknown:
         raise WrongUsage(
             f"{', '.join(unknown)}: no producer has written the calendar of these symbols. It does so within a minute "
-            "after it starts to watch them. See docs/exchanges.md"
+            f"after it starts to watch them. {_known_text(known)}. See docs/exchanges.md"
         )
     return {name: known[name] for name in named}
+
+
+def _known_text(known: Collection[str]) -> str:
+    if not known:
+        return "It has written none so far"
+    names = ", ".join(islice(known, MAX_NAMED))
+    return f"It has written {len(known)}: {names}{', …' if len(known) > MAX_NAMED else ''}"
 
 
 def day_range(first: datetime | None, last: datetime | None, now: datetime, *, stored_days: int = 0) -> DayRange:
@@ -63,6 +89,8 @@ def day_range(first: datetime | None, last: datetime | None, now: datetime, *, s
     It is tomorrow already in some time zones, so the last day is then the day after that of UTC. Bars expire after
     `stored_days`, 0 for never. By default, days of which some may have expired are left out.
     """
+    if first is not None and first.date() > now.date() + _DAY:
+        raise WrongUsage(f"--from {first:%Y-%m-%d} is in the future: it is {now:%Y-%m-%d %H:%M} (UTC) now")
     end: date = now.date() + _DAY if last is None else last.date()
     start: date = min(now.date(), end) - DEFAULT_DAYS if first is None else first.date()
     if first is None and stored_days:

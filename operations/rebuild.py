@@ -3,6 +3,9 @@
 It can be repeated and interrupted. The prices of a bar depend only on the archive. Its indicators also depend on the
 stored bars before its day, and on those of minutes without quotes, such as the bars of a backfill. Only bars that
 differ are written. Days are rebuilt in order, because each starts from the bars of the one before.
+
+Before bars change, the first later minute that keeps its prices is marked: a bar without quotes, or the first one after
+the day. `backfill.refold` computes the indicators from there on, in the stored bars and in the live state.
 """
 
 from __future__ import annotations
@@ -102,11 +105,14 @@ class Rebuilder:
         quotes: Table,
         settings: Settings,
         *,
+        mark: Callable[[str, datetime], None],
         progress: Progress = lambda *_: nullcontext(lambda _: None),
     ) -> None:
+        """`mark` gets a symbol before its bars change, and the first minute whose indicators must be computed then."""
         self._store, self._bucket = store, bucket
         self._bars, self._quotes = bars, quotes
         self._settings = settings
+        self._mark = mark
         self._progress = progress
 
     def rebuild(
@@ -143,6 +149,7 @@ class Rebuilder:
                     before = state_after(sorter.quotes(symbol, None, span.start))
                     quotes = sorter.quotes(symbol, span.start, span.end)
                     stored = self._bars.between(symbol, span.start, span.end)
+                    others = _without_quotes(stored, quotes)
                     bars = compute_bars(
                         symbol,
                         quotes,
@@ -150,9 +157,10 @@ class Rebuilder:
                         before=before,
                         warm=self._in_new_shares(warm[symbol], symbol, span.start, before),
                         keep_lines=self._settings.row_resolution == "minute",
-                        others=_without_quotes(stored, quotes),
+                        others=others,
                     )
-                    yield self._write(symbol, stored, bars, now, dry_run=dry_run)
+                    later = [*map(_start_of, others), span.end]
+                    yield self._write(symbol, stored, bars, later, now, dry_run=dry_run)
                     on_progress(1)
             for symbol in young:
                 yield RebuildResult(
@@ -199,9 +207,20 @@ class Rebuilder:
         self._read(addresses - known, quote_filter, sorter.add_earlier, "reading earlier days of the archive")
 
     def _write(
-        self, symbol: str, found: Sequence[Row], bars: list[Bar], now: datetime, *, dry_run: bool
+        self,
+        symbol: str,
+        found: Sequence[Row],
+        bars: list[Bar],
+        later: Sequence[datetime],
+        now: datetime,
+        *,
+        dry_run: bool,
     ) -> RebuildResult:
-        """Write the bars that differ from the stored ones. They replace bars of any provenance."""
+        """Write the bars that differ from the stored ones. They replace bars of any provenance.
+
+        `later` are the minutes that are not computed here, in order, and the end of the day. The first of them that
+        follows a change is marked.
+        """
         stored = {row["key"]: row for row in found}
         rows = {row["key"]: row for row in (bar_row(bar, self._settings.bar_ttl_days) for bar in bars)}
         unexpired = {key: row for key, row in rows.items() if not _is_expired(row, now)}
@@ -212,6 +231,9 @@ class Rebuilder:
         }
         if not dry_run:
             self._quotes.put([row for bar in bars if bar.line for row in self._minute_rows(bar)])
+            if different:
+                first = min(map(_start_of, different.values()))
+                self._mark(symbol, next(minute for minute in later if minute > first))
             self._bars.put(list(different.values()))
         return RebuildResult(
             symbol=symbol,
@@ -238,7 +260,11 @@ def _without_quotes(rows: Iterable[Row], quotes: Iterable[GoodLine]) -> list[Row
     """The stored bars of minutes that have no quote."""
     times = (quote.line.event_time for quote in quotes if isinstance(quote.line, Quote))
     minutes = {time.replace(second=0, microsecond=0) for time in times}
-    return [row for row in rows if start_of(str(row["key"])) not in minutes]
+    return [row for row in rows if _start_of(row) not in minutes]
+
+
+def _start_of(row: Row) -> datetime:
+    return start_of(str(row["key"]))
 
 
 def _content(row: Row) -> Row:

@@ -73,18 +73,24 @@ class CalendarStore(Protocol):
 
 
 def watched_symbols(states: Iterable[GroupState]) -> dict[str, Watched]:
-    """The calendar of each symbol: the one that its group is polled by.
+    """The calendar of each symbol: when it trades, which is not always when it is polled.
 
-    A recording is played at any time, so its symbols follow the exchanges that their names show. Symbols that trade
-    around the clock then have the days of the recording's clock.
+    - A calendar that the user names for its group counts, such as XLON.
+    - `always` says only that a group is polled at any time. Its symbols trade when their source says.
+    - A recording is played at any time, so its symbols follow the exchanges that their names show. Symbols that trade
+      around the clock then have the days of the recording's clock.
     """
     found: dict[str, Watched] = {}
     for state in states:
         recorded = state.traits.recorded
         zone = "UTC" if recorded is None else recorded.zone
         for symbol, trading in state.trading.items():
-            is_by_name = recorded is not None and state.group.calendar == AUTO
-            found[symbol] = Watched(trading_of(symbol).calendar if is_by_name else trading.calendar, zone)
+            calendar = trading.calendar
+            if recorded is not None and state.group.calendar == AUTO:
+                calendar = trading_of(symbol).calendar
+            elif state.group.calendar == ALWAYS:
+                calendar = state.traits.trading(symbol).calendar
+            found[symbol] = Watched(calendar, zone)
     return found
 
 

@@ -15,6 +15,11 @@ class ChartError(MalformedResponse):
         super().__init__(f"{code}: {description}")
         self.code = code
 
+    @property
+    def is_too_old(self) -> bool:
+        """Whether Yahoo no longer keeps bars of the window: it gives none of them, not even those that it still has."""
+        return "must be within the last" in str(self)
+
 
 def chart_of(body: bytes, symbol: str) -> Mapping[str, Any]:
     """The one result of a chart: `meta`, `timestamp`, `indicators` and `events`. `meta` names the symbol, in any case.

@@ -8,12 +8,16 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from bars.keys import ONE_MINUTE
+from backfill.refold import Refolder
+from bars.keys import ONE_MINUTE, is_bar
+from operations.live_lanes import LiveLanes
 from operations.rebuild import Rebuilder, RebuildResult, span_of
 from processor_lambda.records import Record
 from processor_lambda.rows import Row
 from processor_lambda.settings import Settings
 from quotes import Heartbeat, Line, Quote, encode, lane_of, partition_key
+from tests.fakes.backfill_ports import MemoryBars, MemoryChunks, Process
+from tests.fakes.lane_states import MemoryLaneStates
 from tests.fakes.operations_ports import MemoryBarTable, MemoryObjectStore, MemoryTable
 from tests.fakes.pipeline import SETTINGS, make_processor
 from tests.fakes.processor_ports import World
@@ -41,7 +45,9 @@ class ArchivedMarket:
         self.progress: dict[str, tuple[int, int]] = {}
         """The progress that the last rebuild reported: how many parts of each step were done, and of how many."""
         self._processor = make_processor(self.world, settings=settings)
-        self._number = 0
+        self._number = self._runs = 0
+        self.refold_process = Process()
+        """The process that computes indicators."""
 
     def arrive(self, lines: Sequence[Line], at: datetime, *, batches: int = 1) -> None:
         """Let lines arrive in one record for each lane, or in as many records and batches as given."""
@@ -93,17 +99,27 @@ class ArchivedMarket:
         store.objects = {f"s3://{BUCKET}/{key}": body for key, body in self.world.objects.items()}
         self.bars = MemoryBarTable(self.world.bar_rows)
         quotes = MemoryTable(self.world.rows, ("symbol", "timestamp"))
-        rebuilder = Rebuilder(store, BUCKET, self.bars, quotes, self.settings, progress=self._report)
+        bars = MemoryBars(self.refold_process, rows=self.world.bar_rows)
+        live = LiveLanes(MemoryLaneStates(self.world), bars, LANES)
+        self._runs += 1
+        refolder = Refolder(bars, MemoryChunks(), live, run=f"run {self._runs}", now=lambda: now)
+        rebuilder = Rebuilder(
+            store, BUCKET, self.bars, quotes, self.settings, mark=refolder.mark, progress=self._report
+        )
         span = span_of(day.date(), now)
-        return list(rebuilder.rebuild(span, symbols, now=now, arrived_until=arrived_until, dry_run=dry_run))
+        results = list(rebuilder.rebuild(span, symbols, now=now, arrived_until=arrived_until, dry_run=dry_run))
+        if not dry_run:
+            for result in results:
+                refolder.refold(result.symbol)
+        return results
 
     def contents(self) -> dict[tuple[str, ...], Row]:
         """The stored bars without their provenance."""
-        return {key: without_provenance(row) for key, row in self.world.bar_rows.items()}
+        return {key: without_provenance(row) for key, row in self.world.bar_rows.items() if is_bar(key[1])}
 
     def copied_bars(self) -> Bars:
         """A copy of the stored bars."""
-        return {key: dict(row) for key, row in self.world.bar_rows.items()}
+        return {key: dict(row) for key, row in self.world.bar_rows.items() if is_bar(key[1])}
 
     def delete_bars_since(self, day: str) -> None:
         """Delete the stored bars of a day and of all later ones."""

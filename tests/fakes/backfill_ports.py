@@ -9,6 +9,7 @@ from functools import partial
 from typing import TypeVar
 
 from backfill.chunks import Chunk, FinishedChunk, SourceBar
+from backfill.refold_note import VERSION
 from bars.keys import bar_keys
 from bars.provenance import BACKFILL, REBUILD, provenance_of
 from bars.resolutions import Span
@@ -47,9 +48,10 @@ class Process:
 class MemoryBars:
     """See `ports.Bars`."""
 
-    def __init__(self, process: Process | None = None) -> None:
-        self.rows: dict[tuple[str, str], Row] = {}
-        self.written: list[tuple[str, str]] = []
+    def __init__(self, process: Process | None = None, rows: dict[tuple[str, ...], Row] | None = None) -> None:
+        """`rows` may be shared with the fake of another program."""
+        self.rows: dict[tuple[str, ...], Row] = {} if rows is None else rows
+        self.written: list[tuple[str, ...]] = []
         """The keys of bars that were written, with those that were written again."""
         self.process = process or Process()
 
@@ -78,12 +80,23 @@ class MemoryBars:
         """See `ports.Bars`."""
         return sum(self.process.call(partial(self._put_unless_changed, row)) for row in rows)
 
+    def put_note(self, row: Row, read: int) -> bool:
+        """See `ports.Bars`."""
+        return self.process.call(lambda: self._put_note(row, read))
+
     def bars(self, symbol: str, resolution: str = "1m") -> dict[str, Row]:
         """The stored bars of a symbol by key."""
         return {str(row["key"]): row for row in self._between(symbol, *bar_keys(resolution))}
 
     def _between(self, symbol: str, first: str, last: str) -> list[Row]:
         return [self.rows[key] for key in sorted(self.rows) if key[0] == symbol and first <= key[1] <= last]
+
+    def _put_note(self, row: Row, read: int) -> bool:
+        stored = self.rows.get(_key(row))
+        if (0 if stored is None else stored[VERSION]) != read:
+            return False
+        self.rows[_key(row)] = row
+        return True
 
     def _put_bar(self, row: Row, *, over_stream: bool) -> int:
         stored = self.rows.get(_key(row))
@@ -171,11 +184,16 @@ class MemoryLive:
     def __init__(self, process: Process | None = None) -> None:
         self.refolds: list[tuple[str, tuple[Split, ...]]] = []
         self.error: Exception | None = None
+        self.split: dict[str, Split] = {}
         self.process = process or Process()
 
     def refold(self, symbol: str, splits: Sequence[Split]) -> bool:
         """See `ports.LiveIndicators`."""
         return self.process.call(lambda: self._refold(symbol, splits))
+
+    def split_of(self, symbol: str) -> Split | None:
+        """See `ports.LiveIndicators`."""
+        return self.process.call(lambda: self.split.get(symbol))
 
     def _refold(self, symbol: str, splits: Sequence[Split]) -> bool:
         if self.error is not None:
@@ -210,5 +228,5 @@ def minutes_between(start: datetime, end: datetime) -> list[datetime]:
     return [start + timedelta(minutes=each) for each in range(int((end - start).total_seconds()) // 60)]
 
 
-def _key(row: Row) -> tuple[str, str]:
+def _key(row: Row) -> tuple[str, ...]:
     return str(row["symbol"]), str(row["key"])

@@ -6,10 +6,12 @@ from collections.abc import Collection
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
+from backfill import refold_note
 from backfill.chunks import SourceBar
 from backfill.days import days_of, minutes_of
 from backfill.plan import DayRange, Limit
 from backfill.planner import Plan, Planner, Wish
+from backfill.refold import Refolder
 from backfill.runner import Runner
 from backfill.summary import Summary
 from bars.keys import bar_key
@@ -54,6 +56,7 @@ class BackfilledMarket:
         self.sessions = short_sessions(date(2026, 11, 16), 12, minutes)
         self.bars, self.chunks = MemoryBars(self.process), MemoryChunks(self.process)
         self.now = NOW
+        self.runs = 0
         self.charts = MemoryCharts(lambda: self.now, self.process)
         self.live = MemoryLive(self.process)
         self.symbols = dict.fromkeys(symbols, NEW_YORK)
@@ -85,10 +88,16 @@ class BackfilledMarket:
         """Plan and run, as the command does."""
         plan = self.plan(resolution=resolution, again=again, over_stream=over_stream)
         summary = Summary(resolution=resolution)
-        runner = Runner(self.bars, self.chunks, self.charts, self.live, now=lambda: self.now, ttl_days=365)
+        self.runs += 1
+        refolder = Refolder(self.bars, self.chunks, self.live, run=f"run {self.runs}", now=lambda: self.now)
+        runner = Runner(self.bars, self.chunks, self.charts, refolder, now=lambda: self.now, ttl_days=365)
         runner.fill(plan, summary)
         runner.refold(plan, summary)
         return summary
+
+    def history(self) -> dict[tuple[str, ...], Row]:
+        """All rows but the notes about indicators, which name runs."""
+        return {key: row for key, row in self.bars.rows.items() if key[1] != refold_note.KEY}
 
     def prices(self, symbol: str, resolution: str = "1m") -> list[SourceBar]:
         """The stored bars of a symbol, as the source has them."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -17,6 +18,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from backfill.refold import BarsAreBusy, Refolder
+from backfill.refold_note import KEY, note_of
 from bars.keys import ONE_MINUTE, bar_keys, start_of
 from bars.provenance import BACKFILL, STREAM, provenance_of
 from indicators import NAMES, Indicators, significant, unpack
@@ -27,6 +30,8 @@ from processor_lambda.checkpoints import restored
 from processor_lambda.rows import Row
 from processor_lambda.warmup import warmed_up
 from quotes import Heartbeat, Line, encode
+from tests.fakes.backfill_ports import MemoryChunks, MemoryLive
+from tests.fakes.fault_proxy import Answer, FaultProxy, Request
 from tests.fakes.yahoo.local_yahoo import CHART_PATH, LocalYahoo
 from tests.support.operator import LANES, PATIENCE, Operator, lane_key, make_quote
 from tests.support.waiting import wait_until
@@ -42,6 +47,8 @@ LIVE, NEW = SYMBOLS = ("BTC-USD", "ETH-USD")
 OUTAGE = range(2, 5)
 """The minutes of yesterday that the stream does not have."""
 MINUTES = [day + OPENS + timedelta(minutes=each) for day in DAYS for each in range(SESSION)]
+NOTES = 5
+"""How many runs of the command end with a note about indicators."""
 STREAMED = [minute for minute in MINUTES[-SESSION:] if minute.minute not in OUTAGE]
 SPLIT = Split(DAYS[4], 2, 1, is_declared=True, is_applied=True)
 """Two new shares for one of `LIVE`, in the middle of the days."""
@@ -182,13 +189,16 @@ def summary_of(output: str) -> dict[str, Any]:
 
 
 def kill_after_each_step(patch: pytest.MonkeyPatch) -> list[str]:
-    """End each run of the command after its first call that changes something. Returns the last call of each run."""
+    """End each run of the command after its first call that changes something. Returns the last call of each run.
+
+    Each run writes notes as long as there are those of others, so only the first runs end there.
+    """
     last: list[str] = []
 
     def killing(call: Any) -> Any:
         def killing(*arguments: Any, **options: Any) -> Any:
             result = call(*arguments, **options)
-            if result != 0:
+            if result != 0 and not (call.__name__ == "put_note" and last.count("put_note") == NOTES):
                 last.append(call.__name__)
                 raise Killed
             return result
@@ -197,7 +207,7 @@ def kill_after_each_step(patch: pytest.MonkeyPatch) -> list[str]:
 
     for kind, names in (
         (ArchivedChunks, ("put",)),
-        (BackfillBars, ("put_bars", "put_unless_changed")),
+        (BackfillBars, ("put_bars", "put_note", "put_unless_changed")),
         (DynamoLaneStates, ("commit",)),
     ):
         for name in names:
@@ -260,6 +270,71 @@ def test_a_backfill_goes_on_after_errors_a_refusal_and_a_kill(operator: Operator
     assert_recorded(operator, NEW)
     output, _ = run()
     assert (summary_of(output)["requests"], summary_of(output)["written"]) == (0, 0)
+
+
+def test_of_two_notes_that_are_written_at_once_the_table_takes_one_after_the_other(operator: Operator) -> None:
+    bars = bar_table(operator)
+
+    def mark(number: int) -> bool:
+        """Whether the note is written. A run gives up after some attempts, and then writes nothing at all."""
+        run = Refolder(bars, MemoryChunks(), MemoryLive(), run=f"run {number}", now=lambda: TODAY)
+        try:
+            run.mark("NOTED", MINUTES[number])
+        except BarsAreBusy:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        marked = list(pool.map(mark, range(8)))
+    note = note_of("NOTED", bars.between("NOTED", KEY, KEY))
+    assert note.version == len(note.markings) == sum(marked) > 0
+    assert note.markings.keys() == {f"run {number}" for number, is_marked in enumerate(marked) if is_marked}
+    assert not bars.put_note(note.row(), note.version - 1)
+    assert not bars.put_note(note.row(), 0)
+    assert bars.put_note(note.finished("run 0", TODAY).row(), note.version)
+
+
+THROTTLED = Answer(
+    400,
+    b'{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException","message":"slow down"}',
+)
+
+
+def test_a_table_that_throttles_gets_every_bar_more_slowly(
+    operator: Operator, market: LocalYahoo, proxy: FaultProxy
+) -> None:
+    puts = 0
+
+    def throttle(request: Request) -> Answer | None:
+        nonlocal puts
+        puts += request.target.endswith(".PutItem")
+        return THROTTLED if request.target.endswith(".PutItem") and puts <= 10 else None
+
+    proxy.fault = throttle
+    run = partial(operator.run, "backfill", *of(NEW), *OPTIONS, "--resolution", "5m", variables=market.environment)
+    output, _ = run(endpoint=proxy.url)
+    assert summary_of(output)["failures"] == []
+    assert summary_of(output)["written"] > 0
+    proxy.fault = lambda _: None
+    output, _ = run()
+    assert (summary_of(output)["requests"], summary_of(output)["written"]) == (0, 0)
+
+
+def test_a_run_that_may_not_write_says_where_and_what_to_do(
+    operator: Operator, market: LocalYahoo, proxy: FaultProxy
+) -> None:
+    refusal = Answer(400, b'{"__type":"com.amazon.coral.service#AccessDeniedException","Message":"not authorized"}')
+    proxy.fault = lambda request: refusal if request.target.endswith(".PutItem") else None
+    run = partial(operator.run, "backfill", *of(NEW), *OPTIONS, "--resolution", "1h", variables=market.environment)
+    _, messages = run(endpoint=proxy.url, code=1)
+    table = operator.outputs["BarsTable"]
+    assert f"error: table {table}: " in messages
+    assert "AccessDeniedException" in messages
+    assert "run the same command again later: it goes on where this run stopped" in messages
+    proxy.fault = lambda _: None
+    output, _ = run()
+    assert summary_of(output)["written"] > 0
+    assert set(answered(market).values()) == {1}, "an answer is archived before its bars are written"
 
 
 def test_a_history_in_another_currency_than_the_quotes_of_the_stream_is_not_stored(

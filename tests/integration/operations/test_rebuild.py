@@ -9,9 +9,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
+from backfill.indicators import refolded
+from bars.keys import ONE_MINUTE, bar_key
+from indicators import unpack
 from operations.dynamodb import DynamoBarTable
+from operations.lane_states import DynamoLaneStates
+from processor_lambda.checkpoints import restored
 from processor_lambda.records import Record
 from processor_lambda.rows import Row
+from processor_lambda.warmup import warmed_up
 from quotes import Heartbeat, Quote, encode
 from tests.fakes.fault_proxy import Answer, FaultProxy, Request
 from tests.fakes.pipeline import make_processor
@@ -123,6 +129,28 @@ def test_the_bars_become_those_of_an_undisturbed_market_and_a_second_rebuild_cha
     out, _ = operator.run("rebuild", "--all-symbols", "--day", DAY)
     assert f"{DAY} TWICE: 30 bars: 0 corrected, 0 added, 30 unchanged" in out
     assert bars(operator) == expected
+
+
+def test_later_minutes_and_the_live_state_follow_from_the_corrected_bars(disturbed: Operator, rebuilt: Bars) -> None:
+    operator = disturbed
+    table = DynamoBarTable(operator.client("dynamodb"), operator.outputs["BarsTable"])
+    symbol, key = next(name for name in sorted(rebuilt) if name[0] == "LATE")
+    later = [row for row in table.between(symbol, YESTERDAY, END) if str(row["key"]) > key]
+    # An earlier bar is damaged, and so is everything that was computed after it.
+    wrong = [{**row, "sma_5": 1} for row in later]
+    backfilled = {**wrong[-1], "key": bar_key(ONE_MINUTE, END), "provenance": "backfill", "quotes": 0}
+    table.put([{**table.between(symbol, YESTERDAY, END)[0], "close": 1}, *wrong, backfilled])
+    out, _ = operator.run("rebuild", "--symbol", symbol, "--day", DAY)
+    assert f"{symbol}: computed the indicators of 1 later bar" in out
+    rows = table.between(symbol, YESTERDAY, YESTERDAY + timedelta(days=2))
+    assert refolded(rows, YESTERDAY, []) == []
+    read = DynamoLaneStates(operator.client("dynamodb"), operator.outputs["StateTable"]).read(lane_key(symbol))
+    state = restored(read.state, read.checkpoint)
+    assert state is not None
+    assert unpack(state.indicators[symbol]) == warmed_up(rows[:-1])
+    out, _ = operator.run("rebuild", "--symbol", symbol, "--day", DAY)
+    assert "computed the indicators" not in out
+    delete_bars(operator, {(symbol, str(backfilled["key"])): backfilled})
 
 
 def test_damaged_bars_are_corrected(disturbed: Operator, rebuilt: Bars) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from backfill.charts import YahooCharts, limit_of
 from backfill.chunks import Chunk, SourceBar
-from backfill.errors import OtherCurrency, UnknownSymbol
+from backfill.errors import Forgotten, OtherCurrency, UnknownSymbol
 from backfill.plan import Limit
 from bars.resolutions import Span
 from yahoo_requests.chart_rows import Resolution
@@ -95,6 +95,39 @@ def test_an_unusable_answer_is_a_failure_of_the_source(body: bytes) -> None:
     assert error.value.reason == "malformed"
 
 
+def unprocessable(description: str) -> dict[str, object]:
+    return {"chart": {"result": None, "error": {"code": "Unprocessable Entity", "description": description}}}
+
+
+@pytest.mark.parametrize(
+    ("span", "limit", "error"),
+    [
+        # yfinance #636, #1389 and FinRL #831
+        ("1h 692634600 1616250522", "The requested range must be within the last 730 days.", Forgotten),
+        ("5m 1669852800 1675209600", "The requested range must be within the last 60 days.", Forgotten),
+        ("1m 1664596800 1664683200", "The requested range must be within the last 30 days.", Forgotten),
+        # yfinance #2903 and #1671: the request itself was wrong
+        (
+            "1m 1752606940 1784142940",
+            "Only 8 days worth of 1m granularity data are allowed to be fetched per request.",
+            SourceError,
+        ),
+        (
+            "1d -2208994789 1693575325",
+            "Only 100 years worth of day granularity data are allowed to be fetched per request.",
+            SourceError,
+        ),
+    ],
+)
+def test_a_window_that_is_too_old_is_told_from_one_that_is_too_long(
+    span: str, limit: str, error: type[Exception]
+) -> None:
+    resolution, start, end = span.split()
+    text = f"{resolution} data not available for startTime={start} and endTime={end}. {limit}"
+    with pytest.raises(error, match=f"Unprocessable Entity: {text}"):
+        charts(Requests(422, unprocessable(text))).fetch(CHUNK, SESSIONS, ())
+
+
 def test_the_limits_are_those_of_yahoo() -> None:
     assert limit_of("1m") == Limit(timedelta(days=30), timedelta(days=7))
-    assert limit_of("1d") == Limit(None, None)
+    assert limit_of("1d") == Limit(timedelta(days=36_500), timedelta(days=36_500))

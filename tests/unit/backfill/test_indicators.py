@@ -7,8 +7,8 @@ from decimal import Decimal
 
 from backfill.chunks import SourceBar
 from backfill.indicators import refolded
+from lane_state import Split
 from processor_lambda.rows import Row
-from quotes import Action
 from tests.fakes.backfilled_market import stream_row
 
 START = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
@@ -22,16 +22,8 @@ def rows(closes: list[str]) -> list[Row]:
     return found
 
 
-def split(minute: int, numerator: int, denominator: int = 1) -> Action:
-    return Action(
-        symbol="AAPL",
-        action="split",
-        event_time=START + timedelta(minutes=minute),
-        source="yahoo",
-        ingest_time=START + timedelta(days=1),
-        numerator=numerator,
-        denominator=denominator,
-    )
+def split(minute: int, new: int, old: int = 1) -> Split:
+    return Split(START + timedelta(minutes=minute), new, old, is_declared=True, is_applied=True)
 
 
 def test_only_the_rows_from_a_minute_on_are_changed() -> None:
@@ -70,14 +62,6 @@ def test_a_split_before_the_first_bar_changes_nothing() -> None:
     assert refolded(stored, START, [split(-5, 4)]) == refolded(stored, START, [])
 
 
-def test_a_dividend_and_an_impossible_split_change_nothing() -> None:
+def test_an_impossible_split_changes_nothing() -> None:
     stored = rows(["10"] * 25)
-    dividend = Action(
-        symbol="AAPL",
-        action="dividend",
-        event_time=START + timedelta(minutes=5),
-        source="yahoo",
-        ingest_time=START,
-        amount=Decimal(1),
-    )
-    assert refolded(stored, START, [dividend, split(5, 10**9)]) == refolded(stored, START, [])
+    assert refolded(stored, START, [split(5, 10**9)]) == refolded(stored, START, [])

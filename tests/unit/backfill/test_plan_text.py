@@ -40,7 +40,8 @@ def test_what_cannot_be_filled_is_said() -> None:
     plan.symbols["AAPL"] = planned._replace(is_unknown=True, chunks=[], daily=None)  # type: ignore[index]
     lines = list(plan_lines(plan, 0.5, None))
     assert lines[1] == (
-        f"Yahoo no longer keeps the missing bars of {len(planned.forgotten)} days, counted for each symbol: AAPL"
+        f"Yahoo no longer keeps the missing bars of {len(planned.forgotten)} days, counted for each symbol: AAPL."
+        " It keeps coarser bars for longer: see --resolution"
     )
     assert lines[2] == "some sessions of AAPL are not in the table of calendars, and their days are left out"
 

@@ -31,6 +31,29 @@ def test_a_symbol_without_a_calendar_is_refused_by_name() -> None:
         chosen(KNOWN, ["AAPL,NVDA,AMD"])
 
 
+def test_an_unknown_symbol_comes_with_the_known_ones() -> None:
+    with pytest.raises(WrongUsage, match=r"It has written 3: AAPL, MSFT, \^GSPC\. See"):
+        chosen(KNOWN, ["APPL"])
+    many = {f"S{number:02}": KNOWN["AAPL"] for number in range(40)}
+    with pytest.raises(WrongUsage, match=r"It has written 40: S00, S01, .*, S09, …\. See"):
+        chosen(many, ["APPL"])
+    with pytest.raises(WrongUsage, match="It has written none so far"):
+        chosen({}, ["AAPL"])
+
+
+@pytest.mark.parametrize("symbols", [[","], [" "], ["", ", ,"]])
+def test_an_option_without_a_symbol_is_refused(symbols: list[str]) -> None:
+    with pytest.raises(WrongUsage, match="--symbols names no symbol"):
+        chosen(KNOWN, symbols)
+
+
+@pytest.mark.parametrize("last", [None, datetime(2027, 2, 1)])  # noqa: DTZ001  (as the command line gives them)
+def test_days_in_the_future_are_refused(last: datetime | None) -> None:
+    with pytest.raises(WrongUsage, match=r"--from 2027-01-01 is in the future: it is 2026-11-28 19:00 \(UTC\) now"):
+        day_range(datetime(2027, 1, 1), last, NOW)  # noqa: DTZ001
+    assert day_range(datetime(2026, 11, 29), None, NOW).first == date(2026, 11, 29)  # noqa: DTZ001
+
+
 def test_by_default_the_days_are_the_last_thirty_up_to_the_one_that_has_begun_anywhere() -> None:
     assert day_range(None, None, NOW) == DayRange(date(2026, 10, 29), date(2026, 11, 29))
 

@@ -107,6 +107,21 @@ def test_a_calendar_that_the_user_names_counts() -> None:
     assert bench.table.items["symbols", "AAPL"]["calendar"] == "XLON"
 
 
+def test_symbols_that_are_polled_at_any_time_trade_when_their_names_say() -> None:
+    polled = state(traits_of(extended_hours=False), "AAPL", "BTC-USD", "VOD.L", "EMAAR.AE", calendar="always")
+    bench = Bench(polled, state(SourceTraits(is_live=True), "SIM", calendar="always"))
+    bench.writer.look()
+    calendars_of = {name: item["calendar"] for (kind, name), item in bench.table.items.items() if kind == "symbols"}
+    assert calendars_of == {
+        "AAPL": "XNYS",
+        "VOD.L": "XLON",
+        "BTC-USD": "always",
+        "EMAAR.AE": "always",
+        "SIM": "always",
+    }
+    assert ("XLON", "2026") in bench.table.items
+
+
 @pytest.mark.parametrize(
     ("now", "years"),
     [

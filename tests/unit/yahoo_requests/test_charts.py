@@ -445,6 +445,15 @@ def test_a_symbol_that_trades_rarely_has_no_trade_at_the_end() -> None:
     assert parsed(body(table)).complete_to == WINDOW.end  # 90 minutes at the end, and 150 before
 
 
+@pytest.mark.parametrize("count", [1_440, 1_200], ids=["whole", "cut"])
+def test_a_day_around_the_clock_is_whole_only_with_its_last_hours(count: int) -> None:
+    """Of a coin, every minute is traded. An answer that ends four hours before midnight was cut."""
+    midnight = datetime(2026, 11, 21, tzinfo=UTC)
+    window = ChartWindow(midnight, midnight + DAY, ((midnight, midnight + DAY),))
+    chart = parsed(body(rows(midnight, count)), window)
+    assert (len(chart.bars), chart.complete_to) == (count, midnight + count * MINUTE)
+
+
 def test_weekends_and_nights_are_no_gaps() -> None:
     window = WINDOW._replace(end=MIDNIGHT + 4 * DAY)
     table = {**rows(OPEN, 390), **rows(OPEN + DAY, 390), **rows(OPEN + 2 * DAY, 100)}
@@ -576,8 +585,7 @@ def test_any_other_body_is_malformed_at_worst(answer: bytes) -> None:
 
 
 def test_the_limits_are_those_of_the_resolutions() -> None:
-    assert [name for name, limit in LIMITS.items() if limit is None] == ["1d"]
-    assert all(limit.per_request <= limit.kept for limit in LIMITS.values() if limit is not None)
+    assert all(limit.per_request <= limit.kept for limit in LIMITS.values())
 
 
 @pytest.mark.parametrize(
