@@ -40,6 +40,11 @@ export class CoverageParts {
     void this.#load(symbol, this.#loading.signal);
   }
 
+  /** Says that there is no symbol to show. */
+  showNone(): void {
+    this.#detail.replaceChildren(h("p", { class: "muted" }, "No symbol is stored yet."));
+  }
+
   stop(): void {
     this.#loading.abort();
   }

@@ -74,14 +74,16 @@ export class GapParts {
     for (const name of names) this.#rows.set(name, row(this.#link(name), ...LIST_HEADINGS.slice(1).map(() => "")));
     fill(this.#list, [...this.#rows.values()], LIST_HEADINGS.length, "No symbol is stored yet.");
     for (const element of this.#rows.values()) this.#watcher.observe(element);
-    this.#select.replaceChildren(...names.map((name) => h("option", { value: name }, name)));
-    this.#select.disabled = names.length === 0;
+    const options = names.map((name) => h("option", { value: name }, name));
+    this.#select.replaceChildren(...(options.length > 0 ? options : [h("option", { value: "" }, "None yet")]));
+    this.#select.disabled = options.length === 0;
     const first = names[0];
     if (first !== undefined) this.#choose(this.#symbols.has(this.chosen) ? this.chosen : first);
   }
 
   /** Reads again what is shown. */
   refresh(): void {
+    if (this.#rows.size === 0) return;
     this.#found.clear();
     this.#watcher.disconnect();
     for (const element of this.#rows.values()) this.#watcher.observe(element);
