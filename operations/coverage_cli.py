@@ -65,7 +65,7 @@ def coverage(  # noqa: PLR0917  (options, by name)
 
     Expected are the minutes of the exchange's sessions that ended over an hour ago. Each of them has a bar of the
     stream, of a backfill or of a rebuild, or was asked for and had no trade, or is missing. The command backfill fills
-    what is missing.
+    what is missing. A table ends with the total.
     """
     with reported_errors():
         now = datetime.now(UTC)
@@ -114,7 +114,9 @@ def _print(found: Iterable[tuple[str, DayCoverage]], form: Format) -> None:
             echo(written)
     elif rows:
         names = ("symbol", "day", *_COUNTS)
-        texts = [[name.replace("_", " ") for name in names], *([_cell(row[name]) for name in names] for row in rows)]
+        total = {"symbol": "total", "day": "", **{name: sum(row[name] for row in rows) for name in _COUNTS}}
+        shown = rows if len(rows) == 1 else [*rows, total]
+        texts = [[name.replace("_", " ") for name in names], *([_cell(row[name]) for name in names] for row in shown)]
         widths = [max(len(line[column]) for line in texts) for column in range(len(names))]
         for line in texts:
             cells = [

@@ -14,6 +14,7 @@ import msgspec
 
 from aws_limits import MESSAGE_BATCH
 from bars.keys import is_bar
+from bars.provenance import ATTRIBUTE, BACKFILL
 from lane_state import Alert
 from quotes import GoodLine, Identity, Quote, content_of, decode, from_iso
 from replica.event_source import Position, StreamReader
@@ -30,6 +31,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """The quotes in the quotes table."""
     bars: int
     """The number of bars in the bars table."""
+    bars_backfilled: int
+    """How many of them a backfill has written."""
     archived: Mapping[Identity, frozenset[bytes]]
     """The contents in the archive under each identity, as `contents_of` returns them."""
     quarantined: Mapping[str, int]
@@ -60,6 +63,8 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     An alert that SNS refused is in the table and in the quarantine.
     """
     bars: int
+    bars_backfilled: int
+    """How many of the bars a backfill has written."""
 
 
 def audit(accepted: Collection[Identity], evidence: Evidence) -> Findings:
@@ -74,6 +79,7 @@ def audit(accepted: Collection[Identity], evidence: Evidence) -> Findings:
         alerts=len(evidence.alerts),
         alerts_unmatched=_alerts_unmatched(evidence),
         bars=evidence.bars,
+        bars_backfilled=evidence.bars_backfilled,
     )
 
 
@@ -139,10 +145,14 @@ class EvidenceReader:
         for body in self._drain(self._outputs["QuarantineQueueUrl"]):
             message = msgspec.json.decode(body)
             self._quarantined[message["id"]] = message.get("lines", 1)
+        bars = [
+            item for item in self._scan(self._outputs["BarsTable"], f"#key, #{ATTRIBUTE}") if is_bar(item["key"]["S"])
+        ]
         return Evidence(
             stream=tuple(self._streamed()),
             rows=frozenset(map(_row_identity, self._scan(self._outputs["QuotesTable"], "#symbol, #timestamp"))),
-            bars=sum(is_bar(item["key"]["S"]) for item in self._scan(self._outputs["BarsTable"], "#key")),
+            bars=len(bars),
+            bars_backfilled=sum(item.get(ATTRIBUTE) == {"S": BACKFILL} for item in bars),
             archived=contents_of(self._archived()),
             quarantined=dict(self._quarantined),
             alerts={id_: _decode_alert(body) for id_, body in self._alerts.items()},

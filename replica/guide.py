@@ -103,7 +103,7 @@ The stage leads them to the demo. They need no other setting.
 {command} quarantine list --stage {record.stage}
 {command} redrive --stage {record.stage} --dry-run
 {command} rebuild --stage {record.stage} --all-symbols --day {record.started_at:%Y-%m-%d} --dry-run
-{command} export --stage {record.stage}
+{command} coverage --stage {record.stage} --from {record.started_at:%Y-%m-%d}
 ```
 
 ## The AWS CLI

@@ -144,7 +144,7 @@ class View:
             ("duplicated", findings.duplicated, "stored twice, under two revisions", True),
             ("out of order", findings.out_of_order, "arrived after a later quote of the same symbol", True),
             ("unmatched", findings.alerts_unmatched, "alerts that differ in the table and at a subscriber", True),
-            ("bars", findings.bars, "one-minute bars in the DynamoDB table", False),
+            ("bars", findings.bars, _bars_in_words(findings.bars_backfilled), False),
             ("alerts", findings.alerts, "received by a subscriber", False),
             ("quarantined", findings.quarantined, "lines that the processor refused", False),
             ("batches", snapshot.batches, f"invocations of the function, {snapshot.failed_batches} failed", False),
@@ -165,7 +165,9 @@ class View:
             f"units, {usage.archive_puts:,.0f} S3 PUTs, {usage.invocations:,.0f} Lambda invocations of "
             f"{usage.gb_seconds:.2f} GB-seconds and {usage.log_bytes / 1000:,.0f} kB of logs."
         )
-        if usd_per_million is not None:
+        if findings.bars_backfilled:
+            self.report("These figures contain the backfill, so they do not show what a quote costs. `make bill` does.")
+        elif usd_per_million is not None:
             self.report(
                 f"At list prices these calls cost ${usd_per_million:.2f} per million quotes. "
                 "`make bill` shows what a month costs, also for high rates."
@@ -183,6 +185,10 @@ class View:
 
     def _print(self, text: str) -> None:
         self._console.print(Text(text), soft_wrap=True)
+
+
+def _bars_in_words(backfilled: int) -> str:
+    return "in the DynamoDB table" + (f", {backfilled:,} of them by a backfill" if backfilled else "")
 
 
 def _parts_in_words(breakdown: Breakdown) -> str:

@@ -109,6 +109,9 @@ def test_gaps_are_filled_once_and_the_certificate_agrees(market: Run, bars: Back
     assert (uga["stored"], uga["without_trades"], uga["missing"]) == (MINUTES - quiet, quiet, 0)
     table, _ = market("coverage", *ARGUMENTS)
     assert table.splitlines()[0].split()[:4] == ["symbol", "day", "expected", "stored"]
+    name, *total = table.splitlines()[-1].replace(",", "").split()
+    counted = ("expected", "stored", "stream", "backfill", "rebuild", "without_trades", "missing")
+    assert (name, list(map(int, total))) == ("total", [nvda[each] + uga[each] for each in counted])
     text, _ = market("coverage", *ARGUMENTS, "--format", "csv")
     assert text.splitlines()[0] == (
         "symbol,day,opens,closes,expected,stored,stream,backfill,rebuild,without_trades,missing"

@@ -27,6 +27,7 @@ WHOLE = Evidence(
     stream=tuple(ACCEPTED),
     rows=frozenset(ACCEPTED),
     bars=2,
+    bars_backfilled=1,
     archived={accepted: frozenset({repr(accepted).encode()}) for accepted in ACCEPTED},
     quarantined={"a": 1, "b": 4000},
     alerts={"x": ALERT},

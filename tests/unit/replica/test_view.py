@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from msgspec.structs import replace
 from rich.console import Console
 
@@ -54,6 +55,16 @@ def test_the_summary_says_what_the_prices_are_and_why_some_are_missing() -> None
     text = "\n".join(printed(to))
     assert "Yahoo's prices, read back and compared" in text
     assert f"No quote was stored.\nnote: {CLOSED}" in text
+
+
+@pytest.mark.parametrize("backfilled", [0, 7_651])
+def test_a_backfill_is_not_counted_as_the_cost_of_quotes(backfilled: int) -> None:
+    to = console()
+    counts = dict.fromkeys(Findings.__struct_fields__, 0) | {"bars": 7_652, "bars_backfilled": backfilled}
+    View(to).summarize(Findings(**counts), NOTHING, Usage(), 12_719.25, prices="Yahoo's prices", mode="fast")
+    text = "\n".join(printed(to))
+    assert ("cost $12719.25 per million quotes" in text) == (backfilled == 0)
+    assert ("7,651 of them by a backfill" in text) == ("contain the backfill" in text) == (backfilled > 0)
 
 
 def test_the_summary_says_where_the_time_goes() -> None:

@@ -57,7 +57,7 @@ export class BarTable {
   }
 }
 
-/** The alerts of a symbol, newest first. Their times lead to their bars. */
+/** The alerts of a symbol, newest first. Their times lead to their bars. It appears when the bars are loaded. */
 export class AlertTable {
   readonly element: HTMLElement;
   readonly #body = h("tbody");
@@ -77,7 +77,7 @@ export class AlertTable {
     this.#box = h("div", box, table);
     this.element = h(
       "section",
-      { class: "symbol-alerts" },
+      { class: "symbol-alerts", hidden: true },
       h("h2", {}, "Alerts of these bars"),
       this.#none,
       this.#box,
@@ -87,6 +87,7 @@ export class AlertTable {
 
   show(alerts: readonly ChartAlert[], timezone: string | undefined): void {
     const newest = [...alerts].sort((one, other) => other.time - one.time);
+    this.element.hidden = false;
     this.#none.hidden = newest.length > 0;
     this.#box.hidden = newest.length === 0;
     this.#more.hidden = newest.length <= ALERT_ROWS;

@@ -9,7 +9,7 @@ import { coverageText, partsOf, type State, STATES } from "./days.ts";
 import { fill, row, section, table } from "./section.ts";
 import { COVERAGE } from "./words.ts";
 
-const HEADINGS = ["Day", "Expected", "Missing", "As they arrived", "Rebuilt", "Backfilled", "No trade", "Minutes"];
+const HEADINGS = ["Day", "Missing", "Minutes", "Expected", "As they arrived", "Rebuilt", "Backfilled", "No trade"];
 const NAMES: Readonly<Record<State, string>> = {
   stream: "as they arrived",
   rebuild: "rebuilt",
@@ -23,7 +23,7 @@ const LEAST = 6;
 
 export class CoverageParts {
   readonly element: HTMLElement;
-  readonly #detail = h("div", { class: "coverage-detail", "aria-live": "polite" });
+  readonly #detail = h("div", { class: "coverage-detail", "aria-live": "polite" }, h("p", { class: "muted" }, "Loading …"));
   #symbol = "";
   #loading = new AbortController();
 
@@ -38,6 +38,11 @@ export class CoverageParts {
     this.#loading.abort();
     this.#loading = new AbortController();
     void this.#load(symbol, this.#loading.signal);
+  }
+
+  /** Says that there is no symbol to show. */
+  showNone(): void {
+    this.#detail.replaceChildren(h("p", { class: "muted" }, "No symbol is stored yet."));
   }
 
   stop(): void {
@@ -71,8 +76,8 @@ export class CoverageParts {
 }
 
 function dayRow(day: CoverageDay): HTMLTableRowElement {
-  const cells = [day.expected, day.missing, day.stream, day.rebuild, day.backfill, day.without_trades].map((each) => count(each));
-  const element = row(day.day, ...cells, h("div", {}, drawing(day)));
+  const counts = [day.expected, day.stream, day.rebuild, day.backfill, day.without_trades].map((each) => count(each));
+  const element = row(day.day, count(day.missing), h("div", {}, drawing(day)), ...counts);
   element.classList.toggle("is-bad", day.missing.value > 0);
   return element;
 }

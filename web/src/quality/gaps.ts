@@ -18,6 +18,7 @@ const phone = matchMedia("(max-width: 600px)");
 const AT_ONCE = 3;
 const DAY = 86_400;
 const LIST_HEADINGS = ["Symbol", "Expected", "Stored", "Missing", "Share", "Session"];
+const EARLIER = "Minutes before its first bar do not count.";
 const GAP_HEADINGS = ["From", "To", "Minutes"];
 
 interface Found {
@@ -28,7 +29,11 @@ interface Found {
 
 export class GapParts {
   readonly element: HTMLElement;
-  readonly #select = h("select", { class: "input", onchange: () => this.#choose(this.#select.value) });
+  readonly #select = h(
+    "select",
+    { class: "input", disabled: true, onchange: () => this.#choose(this.#select.value) },
+    h("option", { value: "" }, "Loading …"),
+  );
   readonly #detail = h("div", { class: "gap-detail", "aria-live": "polite" });
   readonly #list = h("tbody");
   readonly #rows = new Map<string, HTMLTableRowElement>();
@@ -69,13 +74,16 @@ export class GapParts {
     for (const name of names) this.#rows.set(name, row(this.#link(name), ...LIST_HEADINGS.slice(1).map(() => "")));
     fill(this.#list, [...this.#rows.values()], LIST_HEADINGS.length, "No symbol is stored yet.");
     for (const element of this.#rows.values()) this.#watcher.observe(element);
-    this.#select.replaceChildren(...names.map((name) => h("option", { value: name }, name)));
+    const options = names.map((name) => h("option", { value: name }, name));
+    this.#select.replaceChildren(...(options.length > 0 ? options : [h("option", { value: "" }, "None yet")]));
+    this.#select.disabled = options.length === 0;
     const first = names[0];
     if (first !== undefined) this.#choose(this.#symbols.has(this.chosen) ? this.chosen : first);
   }
 
   /** Reads again what is shown. */
   refresh(): void {
+    if (this.#rows.size === 0) return;
     this.#found.clear();
     this.#watcher.disconnect();
     for (const element of this.#rows.values()) this.#watcher.observe(element);
@@ -177,9 +185,11 @@ export class GapParts {
     const from = this.app.times.format(gaps.start, "minute", info?.timezone);
     const to = this.app.times.format(gaps.end, "minute", info?.timezone);
     const sentence =
-      `From ${from} to ${to} (${zone}), ${count(stored)} of ${count(expected)} minutes are stored. ` +
-      (missing > 0 ? `${count(missing)} are missing, in ${plural(gaps.gaps.length, "gap")}.` : "None is missing.") +
-      (begun ? " Minutes before its first bar do not count." : "");
+      expected.value === 0
+        ? `No minute of a session is over since its first bar. ${EARLIER}`
+        : `From ${from} to ${to} (${zone}), ${count(stored)} of ${count(expected)} minutes are stored. ` +
+          (missing > 0 ? `${count(missing)} are missing, in ${plural(gaps.gaps.length, "gap")}.` : "None is missing.") +
+          (begun ? ` ${EARLIER}` : "");
     const body = h("tbody");
     const time = (text: string): string => this.app.times.format(text, "minute", info?.timezone);
     const rows = gaps.gaps.map((gap) => row(time(gap.start), time(gap.end), count(gap.minutes)));

@@ -16,8 +16,9 @@ export function section(explanation: Explanation, id: string, ...content: readon
   );
 }
 
-/** A table in a box that scrolls sideways on a narrow screen. `numbers` counts the columns that are aligned right. */
+/** A table in a box that scrolls sideways on a narrow screen. Until its first rows are filled in, it says that it loads. */
 export function table(label: string, headings: readonly string[], body: HTMLElement): HTMLElement {
+  if (!body.hasChildNodes()) fill(body, [], headings.length, "Loading …");
   return h(
     "div",
     { class: "table-scroll", tabindex: 0, role: "region", "aria-label": `Table: ${label}` },

@@ -215,7 +215,7 @@ class Overview {
       { class: "toolbar" },
       h("h1", {}, "Overview"),
       h("div", { class: "segmented", role: "group", "aria-label": "Show symbols by state" }, ...this.#buttons.values()),
-      h("div", { class: "spring" }, this.#filter),
+      h("div", { class: "spring overview-filter" }, this.#filter),
     );
   }
 

@@ -48,6 +48,7 @@ export const mount: Mount = (root, route, app) => {
     }),
     app.api.poll<SymbolsAnswer>("/v1/symbols", SYMBOLS_MS, ({ symbols }) => {
       gaps.setSymbols(symbols);
+      if (symbols.length === 0) coverage.showNone();
       stale.show(symbols);
     }),
     app.times.onZoneChange(() => {

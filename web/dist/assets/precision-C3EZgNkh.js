@@ -1,1 +1,0 @@
-import{c as e}from"./index-C-BQA3dQ.js";var t=8;function n(n){let r=0;for(let t of n)r=Math.max(r,e(t));return r===1?2:Math.min(r,t)}function r({text:e},t){return e+i(e,t)}function i(t,n){let r=n-e(t);return r<=0||/[eE]/.test(t)?``:(t.includes(`.`)?``:`.`)+`0`.repeat(r)}export{r as n,n as r,i as t};
