@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from pyiceberg.utils.concurrent import ExecutorFactory
 
+from analytics.compacted_tables import ACTIONS, BARS, LEDGER, QUOTES, SESSIONS
 from bars.keys import bar_key
 from compaction import current
 from compaction.current import KEY
@@ -20,7 +21,6 @@ from compaction.directory import DirectoryArchive
 from compaction.errors import Damaged
 from compaction.export import Exporter, Wanted
 from compaction.job import Compaction
-from compaction.layout import ACTIONS, BARS, LEDGER, QUOTES, SESSIONS
 from compaction.row_files import write
 from compaction.summary import Summary
 from compaction.upkeep import Upkeep
