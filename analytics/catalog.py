@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from analytics.columns import Column
 from analytics.errors import AnalyticsError
 from workspace.places import ROOT
 
@@ -24,14 +25,6 @@ COMPACTED_TO = "DATE '1970-01-01'"
 
 class CatalogError(AnalyticsError):
     """A template or an SQL file is not valid."""
-
-
-class Column(msgspec.Struct, frozen=True):
-    """A column, with its type as Glue writes it: `string`, `bigint`, `decimal(38,26)`."""
-
-    name: str
-    type: str
-    comment: str = ""
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):

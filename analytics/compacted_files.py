@@ -13,11 +13,10 @@ from pathlib import Path
 
 import msgspec
 
+from analytics.compacted_tables import FOLDER
 from analytics.errors import AnalyticsError
 
-DIRECTORY = "compacted"
-"""Where the tables are, beside `raw-data/`."""
-CURRENT = f"{DIRECTORY}/current.json"
+CURRENT = f"{FOLDER}/current.json"
 _FILE = re.compile(r"(?:[A-Za-z0-9_=-][A-Za-z0-9._=-]*/)*[A-Za-z0-9_-][A-Za-z0-9._=-]*\.parquet", re.ASCII)
 VERSION = 1
 """The version of `current.json` that this program reads."""
@@ -85,7 +84,7 @@ def _key(path: str) -> str:
 
     The name of a file on this machine is its key, so a key that leads out of the directory is refused.
     """
-    _, found, rest = path.rpartition(f"/{DIRECTORY}/")
+    _, found, rest = path.rpartition(f"/{FOLDER}/")
     if not found or not _FILE.fullmatch(rest):
-        raise CompactedError(f"{CURRENT} names {path!r:.200}, which is no Parquet file in {DIRECTORY}/")
-    return f"{DIRECTORY}/{rest}"
+        raise CompactedError(f"{CURRENT} names {path!r:.200}, which is no Parquet file in {FOLDER}/")
+    return f"{FOLDER}/{rest}"

@@ -1,135 +1,135 @@
-"""The compacted tables: what the job of `compaction` writes, and what the views of `infra/athena` read. Pure.
+"""The compacted tables: what the job of `compaction` writes as Iceberg tables, and what SQL reads. Pure.
 
-This module is the contract between the two. Types are those of Glue, which Iceberg's columns have in Athena: `string`,
-`bigint`, `int`, `double`, `date`, `decimal(38,26)`, and `timestamp` without a zone, in UTC with microseconds. A table
-may have more columns at its end, which the views ignore.
+Both sides follow this declaration. `compacted_quotes` has the columns of the view `quotes`, then `day` and `object`.
+Each quote is there once: of copies with one identity, the last arrival counts, as in the view. The other tables follow
+the same rule.
+
+Iceberg numbers the columns of a table in their order when it is made, and files are read by these numbers. So the
+columns that are declared here keep their order, names and types.
+
+Types are those of Glue, which Iceberg's columns have in Athena: `string`, `bigint`, `int`, `double`, `date`,
+`decimal(38,26)`, and `timestamp` without a zone, in UTC with microseconds.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from analytics.catalog import Column
-from indicators import NAMES
+from analytics.columns import Column
+from indicators import NAMES as INDICATORS
 
+FOLDER = "compacted"
+"""The folder of the tables in the archive, beside `raw-data`."""
 PRICE = "decimal(38,26)"
 
 
 class CompactedTable(msgspec.Struct, frozen=True, kw_only=True):
-    """An Iceberg table. Rows are unique by the columns of its identity."""
+    """An Iceberg table."""
 
     name: str
-    description: str
     columns: tuple[Column, ...]
-    identity: tuple[str, ...]
-    partition: str | None = None
-    """The partition, as Iceberg writes the transform: `day`, `months(day)`. None if the table has one partition."""
-    sorted_by: tuple[str, ...]
+    partition: tuple[str, str] | None = None
+    """The column and the transform that a partition has one value of. None if the table has one partition."""
+    key: tuple[str, ...]
+    """The columns that rows are unique by. The rows of a file are sorted by them."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return tuple(column.name for column in self.columns)
 
 
-_QUOTE = (
+def _columns(type_: str, *names: str) -> tuple[Column, ...]:
+    return tuple(Column(name, type_) for name in names)
+
+
+_ARRIVAL = (
+    Column("dt", "string", "The day of arrival in UTC, such as 2026-11-23"),
+    Column("hour", "int", "The hour of arrival in UTC"),
+)
+_OBJECT = Column("object", "string", "The name of the object of the archive that holds the line")
+
+QUOTE_VALUES = (
     Column("symbol", "string"),
-    Column("event_time", "timestamp"),
-    Column("revision", "bigint"),
-    Column("price", PRICE),
-    Column("open", PRICE),
-    Column("high", PRICE),
-    Column("low", PRICE),
-    Column("previous_close", PRICE),
+    Column("event_time", "timestamp", "The time at the exchange in UTC"),
+    Column("revision", "bigint", "0 for the first content of a symbol and event_time"),
+    *_columns(PRICE, "price", "open", "high", "low", "previous_close"),
     Column("volume", "bigint"),
-    Column("currency", "string"),
-    Column("exchange", "string"),
-    Column("market_state", "string"),
+    *_columns("string", "currency", "exchange", "market_state"),
     Column("delay_minutes", "bigint"),
     Column("source_time", "timestamp"),
-    Column("volume_period", "string"),
-    Column("provenance", "string"),
-    Column("source", "string"),
-    Column("ingest_time", "timestamp"),
-    Column("dt", "string", "The day on which the last copy arrived"),
-    Column("hour", "int", "The hour in which the last copy arrived"),
+    *_columns("string", "volume_period", "provenance", "source"),
+    Column("ingest_time", "timestamp", "The time at which the producer received the quote"),
 )
+"""The columns that come from the line of a quote."""
+
 QUOTES = CompactedTable(
     name="compacted_quotes",
-    description="Every quote of a closed day once: the row of the view quotes over the raw archive, with its day.",
-    columns=(*_QUOTE, Column("day", "date", "The day of event_time in UTC")),
-    identity=("symbol", "event_time", "revision"),
-    partition="day",
-    sorted_by=("symbol", "event_time", "revision"),
+    columns=(*QUOTE_VALUES, *_ARRIVAL, Column("day", "date", "The UTC day of event_time"), _OBJECT),
+    partition=("day", "identity"),
+    key=("symbol", "event_time", "revision"),
 )
+"""Every quote of a closed day."""
 ACTIONS = CompactedTable(
     name="compacted_actions",
-    description="Every split and dividend of closed days of arrival or of a backfill once: its last arrival.",
     columns=(
-        Column("symbol", "string"),
-        Column("action", "string", "split or dividend"),
-        Column("event_time", "timestamp"),
-        Column("numerator", "bigint"),
-        Column("denominator", "bigint"),
+        *_columns("string", "symbol", "action"),
+        Column("event_time", "timestamp", "When it takes effect, in UTC"),
+        *_columns("bigint", "numerator", "denominator"),
         Column("amount", PRICE),
-        Column("currency", "string"),
-        Column("source", "string"),
+        *_columns("string", "currency", "source"),
         Column("ingest_time", "timestamp"),
-        Column("dt", "string", "The day of arrival, before compacted_to, or the day on which a backfill fetched it"),
-        Column("hour", "int"),
+        *_ARRIVAL,
+        Column("day", "date", "The UTC day of event_time"),
+        _OBJECT,
     ),
-    identity=("symbol", "action", "event_time"),
-    sorted_by=("symbol", "event_time", "action"),
+    key=("symbol", "event_time", "action"),
 )
+"""Every split and dividend of closed days of arrival, and those of backfills, whose `dt` is the day of the request."""
 BARS = CompactedTable(
     name="compacted_bars",
-    description="Every bar of a closed day once, of all resolutions, with the indicators of one-minute bars.",
     columns=(
         Column("symbol", "string"),
         Column("resolution", "string", "1m, 5m, 1h or 1d"),
-        Column("start", "timestamp", "The first moment of the bar"),
-        Column("day", "date", "The day of start in UTC"),
-        Column("open", PRICE),
-        Column("high", PRICE),
-        Column("low", PRICE),
-        Column("close", PRICE),
-        Column("volume", "bigint"),
-        Column("quotes", "bigint", "How many quotes the bar has: 0 for a bar of a backfill"),
+        Column("start", "timestamp", "The start of the bar in UTC"),
+        *_columns(PRICE, "open", "high", "low", "close"),
+        *_columns("bigint", "volume", "quotes"),
         Column("provenance", "string", "stream, backfill or rebuild"),
-        *(Column(name, "double") for name in NAMES),
+        *_columns("string", "source"),
+        *_columns("double", *INDICATORS),
+        Column("day", "date", "The UTC day of start"),
     ),
-    identity=("symbol", "resolution", "start"),
-    partition="months(day)",
-    sorted_by=("symbol", "resolution", "start"),
+    partition=("day", "month"),
+    key=("symbol", "resolution", "start"),
 )
+"""Every bar of a closed day, of all resolutions, with indicators of one-minute bars. Backfilled bars have 0 quotes."""
 SESSIONS = CompactedTable(
     name="compacted_sessions",
-    description="The sessions of each symbol that have ended on closed days. A day with a lunch break has two.",
     columns=(
-        Column("symbol", "string"),
-        Column("calendar", "string", "XNYS, or always for a symbol that trades around the clock"),
-        Column("timezone", "string", "The time zone of the exchange"),
+        *_columns("string", "symbol", "calendar", "timezone"),
         Column("day", "date", "The day of the exchange, which a session that begins in the evening before belongs to"),
-        Column("opens", "timestamp"),
-        Column("closes", "timestamp"),
+        *_columns("timestamp", "opens", "closes"),
         Column("expected", "bigint", "How many minutes start in the session"),
         Column("without_trades", "bigint", "How many of them have no bar, and the source has none either"),
     ),
-    identity=("symbol", "opens"),
-    sorted_by=("symbol", "opens"),
+    key=("symbol", "opens"),
 )
-DAYS = CompactedTable(
+"""The sessions of each symbol that have ended on closed days. A day with a lunch break has two."""
+LEDGER = CompactedTable(
     name="archive_days",
-    description="What arrived on each day. The job also keeps here what it has read, and compacts a day that differs.",
     columns=(
-        Column("dt", "string", "The day of arrival"),
-        Column("objects", "bigint"),
-        Column("bytes", "bigint"),
-        Column("fingerprint", "string", "Of the listing of the objects: their keys, sizes and tags"),
-        Column("quote_lines", "bigint"),
-        Column("heartbeats", "bigint"),
-        Column("actions", "bigint", "Lines of splits and dividends"),
-        Column("quarantined", "bigint", "Positions of refused lines, each once"),
-        Column("lanes", "int", "The most lanes that a heartbeat names. Null without a heartbeat"),
-        Column("packets", "bigint", "The view arrival_days has the formula"),
+        Column("dt", "string", "The day of arrival in UTC"),
+        *_columns("bigint", "objects", "bytes"),
+        Column("fingerprint", "string", "Changes if the day gets, loses or changes an object"),
+        *_columns("bigint", "quote_lines", "heartbeats", "actions", "quarantined"),
+        Column("lanes", "int", "The number of lanes, by the heartbeats; null without one"),
+        Column("packets", "bigint", "The most packets that the quotes of each poll can have been, see the query cost"),
+        *_columns("date", "first_event_day", "last_event_day"),
+        Column("closed_to", "date", "Quotes of earlier event days are in compacted_quotes"),
+        Column("compacted_at", "timestamp"),
     ),
-    identity=("dt",),
-    sorted_by=("dt",),
+    key=("dt",),
 )
-TABLES = (QUOTES, ACTIONS, BARS, SESSIONS, DAYS)
+"""What arrived on each day, by which a run knows what is new."""
+TABLES = (QUOTES, ACTIONS, BARS, SESSIONS, LEDGER)
 """All compacted tables."""

@@ -20,8 +20,10 @@ from typing import TypeVar
 
 import duckdb
 
-from analytics import compacted_files, local_tables
-from analytics.catalog import Catalog, Column
+from analytics import local_tables
+from analytics.catalog import Catalog
+from analytics.columns import Column
+from analytics.compacted_tables import FOLDER
 from analytics.errors import AnalyticsError
 from analytics.quoting import literal, quoted
 from analytics.relations import definitions
@@ -114,7 +116,7 @@ class Engine:
         self._names = frozenset(name.lower() for statement in defined for name in _DEFINED.findall(statement))
         self.lacking = frozenset(table.name for table in local_tables.TABLES if not table.file_in(archive).is_file())
         """The tables beside the archive that it does not have. They are empty."""
-        parts = ("raw-data", local_tables.DIRECTORY, compacted_files.DIRECTORY)
+        parts = ("raw-data", local_tables.DIRECTORY, FOLDER)
         places = [archive.anchor] if allow_files else [archive / part for part in parts]
         allowed = ", ".join(literal(str(place)) for place in places)
         for setting in (f"SET allowed_directories = [{allowed}]", *_LOCKS):

@@ -19,6 +19,7 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from analytics import compacted_files, local_tables
+from analytics.compacted_tables import FOLDER
 from analytics.errors import AnalyticsError
 from workspace.demo_record import DemoRecord
 from workspace.places import STATE
@@ -101,9 +102,9 @@ def _copied(s3: Any, bucket: str, directory: Path) -> Downloaded:
                 _copy(s3, bucket, key, Path(scratch))
                 count += 1
         count += _copy_compacted(s3, bucket, Path(scratch))
-        for old in (PREFIX, local_tables.DIRECTORY, compacted_files.DIRECTORY):
+        for old in (PREFIX, local_tables.DIRECTORY, FOLDER):
             shutil.rmtree(directory / old, ignore_errors=True)
-        for new in (PREFIX, compacted_files.DIRECTORY):
+        for new in (PREFIX, FOLDER):
             if Path(scratch, new).is_dir():
                 Path(scratch, new).rename(directory / new)
     if others > MAX_NAMED:
@@ -141,8 +142,8 @@ def _foreign(directory: Path) -> Iterator[Path]:
     for path in (directory / local_tables.DIRECTORY).glob("*"):
         if path not in tables:
             yield path
-    if (directory / compacted_files.DIRECTORY).is_dir() and not (directory / compacted_files.CURRENT).is_file():
-        yield directory / compacted_files.DIRECTORY
+    if (directory / FOLDER).is_dir() and not (directory / compacted_files.CURRENT).is_file():
+        yield directory / FOLDER
 
 
 def _problem_of(key: str, size: int, names: Collection[str]) -> str | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 import msgspec
 
-from analytics.catalog import Column
+from analytics.columns import Column
 from analytics.quoting import literal, quoted
 from bars.keys import is_bar, resolution_of, start_of
 from bars.provenance import provenance_of

@@ -12,7 +12,8 @@ from pathlib import Path
 import msgspec
 
 from analytics import compacted_files, compacted_tables, local_tables
-from analytics.catalog import Catalog, CatalogError, Column, Table
+from analytics.catalog import Catalog, CatalogError, Table
+from analytics.columns import Column
 from analytics.compacted_tables import CompactedTable
 from analytics.local_tables import LocalTable
 from analytics.quoting import literal, quoted

@@ -12,7 +12,8 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from analytics.catalog import Catalog, Column, Statement
+from analytics.catalog import Catalog, Statement
+from analytics.columns import Column
 
 DATABASE, WORKGROUP = "Database", "Workgroup"
 """Outputs of the stack analytics, which are parameters of these templates."""

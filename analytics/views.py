@@ -11,7 +11,8 @@ from typing import Any
 from msgspec.structs import asdict
 
 from analytics import catalog
-from analytics.catalog import Column, Statement
+from analytics.catalog import Statement
+from analytics.columns import Column
 from analytics.duckdb_engine import view_columns
 from analytics.templates import glue_table
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from analytics.compacted_tables import ACTIONS
 from compaction import small_tables
 from compaction.arrivals import Place
 from compaction.iceberg import Tables
-from compaction.layout import ACTIONS
 from compaction.ports import Backfilled
 from compaction.reading import ArrivedAction
 from compaction.small_tables import Row

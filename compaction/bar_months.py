@@ -11,12 +11,12 @@ from typing import Any, Self
 
 import pyarrow as pa
 
+from analytics.compacted_tables import BARS
 from bars.keys import resolution_of, start_of
 from bars.provenance import provenance_of
 from compaction.disk import ARROW, Checksum, Disk, once
 from compaction.errors import Conflict, CountsDiffer
 from compaction.iceberg import OpenTable, Tables
-from compaction.layout import BARS
 from compaction.parquet_files import write
 from compaction.small_tables import ATTEMPTS
 
@@ -120,9 +120,9 @@ class _Merged:
         listed = ", ".join(BARS.names)
         batches = self._disk.batches(
             f"SELECT {listed} FROM (SELECT *, 0 AS age FROM {_FRESH} WHERE date_trunc('month', day) = DATE '{month}' "  # noqa: S608  (our names)
-            f"UNION ALL SELECT *, 1 AS age FROM {_STORED}) ORDER BY {', '.join(BARS.order)}, age"
+            f"UNION ALL SELECT *, 1 AS age FROM {_STORED}) ORDER BY {', '.join(BARS.key)}, age"
         )
-        for part in once(batches, BARS.order):
+        for part in once(batches, BARS.key):
             self.kept = self.kept.plus(self._disk.checksum(part.kept))
             yield pa.Table.from_batches([part.kept]).cast(self._schema).combine_chunks().to_batches()[0]
 
@@ -136,7 +136,7 @@ def _columns(row: Mapping[str, Any]) -> dict[str, Any]:
         match column.type:
             case "double":
                 columns[column.name] = None if value is None else float(value)
-            case "long":
+            case "bigint":
                 columns[column.name] = None if value is None else int(value)
             case _:
                 columns[column.name] = value

@@ -12,11 +12,13 @@ from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import CommitFailedException
 from sqlalchemy.exc import SQLAlchemyError
 
+from analytics.compacted_tables import FOLDER
 from compaction.errors import Unavailable
 from compaction.iceberg import Tables
-from compaction.layout import FOLDER, NAMESPACE
 
 SQLITE = "sqlite:///"
+NAMESPACE = "stockstream"
+"""The namespace of a local catalog. On AWS, it is the Glue database of the stack `analytics`."""
 GLUE = "glue"
 _IO = {"py-io-impl": "pyiceberg.io.pyarrow.PyArrowFileIO"}
 

@@ -16,8 +16,8 @@ from datetime import date
 
 import msgspec
 
+from analytics.compacted_tables import FOLDER
 from compaction.errors import Damaged
-from compaction.layout import FOLDER
 
 KEY = f"{FOLDER}/current.json"
 VERSION = 1

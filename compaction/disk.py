@@ -10,21 +10,21 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from compaction.layout import PRICE
+from analytics.compacted_tables import PRICE
 
 MEMORY = "256MB"
 """How much memory DuckDB takes. The rest goes to the disk."""
 BATCH_ROWS = 50_000
 ARROW = {
     "string": pa.string(),
-    "long": pa.int64(),
+    "bigint": pa.int64(),
     "int": pa.int32(),
     "double": pa.float64(),
     "date": pa.date32(),
     "timestamp": pa.timestamp("us"),
     PRICE: pa.decimal128(38, 26),
 }
-"""The types of Arrow by those of `layout`."""
+"""The types of Arrow by those of `analytics.compacted_tables`."""
 
 
 class Checksum(NamedTuple):

@@ -11,11 +11,11 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from analytics.compacted_tables import BARS, QUOTES
 from compaction.arrivals import ONE_DAY, RAW, arrival_days, objects_of
 from compaction.bar_months import bars_table
 from compaction.disk import once
 from compaction.iceberg import OpenTable, Tables
-from compaction.layout import BARS, QUOTES
 from compaction.ports import Archive, History
 from compaction.publishing import published
 from compaction.reading import ArrivalReader
@@ -85,7 +85,7 @@ class Exporter:
     ) -> Iterator[pa.RecordBatch]:
         """The wanted rows of a table. Only the files of their days are read."""
         files = [(table.partition_of(entry), entry.file_path) for entry in table.files().entries]
-        month = timedelta(days=31) if table.layout is BARS else timedelta(0)
+        month = timedelta(days=31) if table.declared is BARS else timedelta(0)
         for day, path in sorted((day or date.min, path) for day, path in files):
             if day <= wanted.last and day + month >= wanted.first:
                 for batch in table.batches(path, columns):

@@ -44,13 +44,13 @@ from pyiceberg.types import (
     TimestampType,
 )
 
+from analytics.compacted_tables import FOLDER, PRICE, CompactedTable
 from compaction.current import File, TableFiles
 from compaction.errors import Conflict, Damaged, Unavailable
-from compaction.layout import FOLDER, PRICE, Table
 
 _TYPES: dict[str, PrimitiveType] = {
     "string": StringType(),
-    "long": LongType(),
+    "bigint": LongType(),
     "int": IntegerType(),
     "double": DoubleType(),
     "date": DateType(),
@@ -90,8 +90,8 @@ class DataFiles(msgspec.Struct, frozen=True):
 class OpenTable:
     """A table at the snapshot that it had when it was opened."""
 
-    def __init__(self, layout: Table, table: IcebergTable, errors: Errors) -> None:
-        self.layout, self._table, self._errors = layout, table, errors
+    def __init__(self, declared: CompactedTable, table: IcebergTable, errors: Errors) -> None:
+        self.declared, self._table, self._errors = declared, table, errors
 
     @property
     def location(self) -> str:
@@ -105,18 +105,18 @@ class OpenTable:
 
     def files(self, of: date | None = None) -> DataFiles:
         """The files of the table, or of one of its partitions: a day, or the first day of a month."""
-        with _translated(self.layout.name, self._errors):
+        with _translated(self.declared.name, self._errors):
             entries = (task.file for task in self._table.scan().plan_files())
             return DataFiles(tuple(each for each in entries if of is None or self.partition_of(each) == of))
 
     def partition_of(self, entry: DataFile) -> date | None:
         """The day, or the first day of the month, of a file. None if the table has no partitions."""
-        if self.layout.partition is None:
+        if self.declared.partition is None:
             return None
         value = entry.partition[0]
         if isinstance(value, date):
             return value
-        if self.layout.partition[1] == "month":
+        if self.declared.partition[1] == "month":
             return date(1970 + value // 12, value % 12 + 1, 1)
         return date.fromordinal(_EPOCH.toordinal() + value)
 
@@ -145,7 +145,7 @@ class OpenTable:
         """
         if not old.entries and not new:
             return
-        with _translated(self.layout.name, self._errors):
+        with _translated(self.declared.name, self._errors):
             described = [parquet_file_to_data_file(self._table.io, self._table.metadata, path) for path in new]
             transaction = self._table.transaction()
             with transaction.update_snapshot().overwrite() as overwrite:
@@ -160,7 +160,7 @@ class OpenTable:
 
         A query that has begun on the last snapshot but one can be going on, however old that snapshot is.
         """
-        with _translated(self.layout.name, self._errors):
+        with _translated(self.declared.name, self._errors):
             snapshots = sorted(self._table.snapshots(), key=lambda each: each.timestamp_ms)
             end = before.timestamp() * 1000
             ids = [old.snapshot_id for old, new in pairwise(snapshots) if new.timestamp_ms < end]
@@ -169,7 +169,7 @@ class OpenTable:
 
     def referenced(self) -> set[str]:
         """The addresses of all files of all snapshots."""
-        with _translated(self.layout.name, self._errors):
+        with _translated(self.declared.name, self._errors):
             metadata, io = self._table.metadata, self._table.io
             found = {self._table.metadata_location, *(entry.metadata_file for entry in metadata.metadata_log)}
             for snapshot in metadata.snapshots:
@@ -214,20 +214,20 @@ class Tables:
         """
         self._published = published
 
-    def open(self, layout: Table) -> OpenTable:
+    def open(self, declared: CompactedTable) -> OpenTable:
         """The table as it is now. It is made if it does not exist. Raises `Unavailable` and `Damaged`."""
-        table = self._loaded(layout)
+        table = self._loaded(declared)
         if not is_below(table.location(), self._root):
             raise Damaged(
-                f"the catalog has {layout.name} at {table.location()}, and not in the archive at {self._root}. If the "
-                f"archive was moved or copied, delete its folder {FOLDER}/, and run `compact` again. Otherwise name "
-                "another catalog"
+                f"the catalog has {declared.name} at {table.location()}, and not in the archive at {self._root}. If "
+                f"the archive was moved or copied, delete its folder {FOLDER}/, and run `compact` again. Otherwise "
+                "name another catalog"
             )
-        return OpenTable(layout, table, self._errors)
+        return OpenTable(declared, table, self._errors)
 
-    def _loaded(self, layout: Table) -> IcebergTable:
-        name = (self._namespace, layout.name)
-        with _translated(layout.name, self._errors):
+    def _loaded(self, declared: CompactedTable) -> IcebergTable:
+        name = (self._namespace, declared.name)
+        with _translated(declared.name, self._errors):
             try:
                 return self._catalog.load_table(name)
             except NoSuchTableError:
@@ -235,7 +235,7 @@ class Tables:
             if self._makes_namespace:
                 self._catalog.create_namespace_if_not_exists(self._namespace)
             try:
-                return self._made(layout)
+                return self._made(declared)
             except TableAlreadyExistsError:  # another run has made it just now
                 return self._catalog.load_table(name)
             except NoSuchNamespaceError as error:
@@ -243,12 +243,12 @@ class Tables:
                     f"Glue has no database {self._namespace}: name that of the stack analytics"
                 ) from error
 
-    def _made(self, layout: Table) -> IcebergTable:
-        name = (self._namespace, layout.name)
-        if layout.name in self._published:
-            return self._catalog.register_table(name, self._published[layout.name].metadata)
-        schema, spec, order = _iceberg(layout)
-        location = f"{self._root}/{FOLDER}/{layout.name}"
+    def _made(self, declared: CompactedTable) -> IcebergTable:
+        name = (self._namespace, declared.name)
+        if declared.name in self._published:
+            return self._catalog.register_table(name, self._published[declared.name].metadata)
+        schema, spec, order = _iceberg(declared)
+        location = f"{self._root}/{FOLDER}/{declared.name}"
         return self._catalog.create_table(
             name, schema, location, partition_spec=spec, sort_order=order, properties=PROPERTIES
         )
@@ -264,16 +264,16 @@ def key_of(address: str, root: str) -> str:
     return address.removeprefix("file://").removeprefix(f"{root}/")
 
 
-def _iceberg(layout: Table) -> tuple[Schema, PartitionSpec, SortOrder]:
+def _iceberg(declared: CompactedTable) -> tuple[Schema, PartitionSpec, SortOrder]:
     fields = [
         NestedField(number, column.name, _TYPES[column.type], required=False, doc=column.comment or None)
-        for number, column in enumerate(layout.columns, start=1)
+        for number, column in enumerate(declared.columns, start=1)
     ]
     numbers = {field.name: field.field_id for field in fields}
-    order = SortOrder(*(SortField(numbers[name], transform=IdentityTransform()) for name in layout.order))
-    if layout.partition is None:
+    order = SortOrder(*(SortField(numbers[name], transform=IdentityTransform()) for name in declared.key))
+    if declared.partition is None:
         return Schema(*fields), PartitionSpec(), order
-    column, transform = layout.partition
+    column, transform = declared.partition
     name = column if transform == "identity" else f"{column}_{transform}"
     field = PartitionField(numbers[column], _FIRST_PARTITION_FIELD, _TRANSFORMS[transform](), name)
     return Schema(*fields), PartitionSpec(field), order

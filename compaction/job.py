@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from analytics.compacted_tables import LEDGER, SESSIONS
 from compaction import actions, arrivals, bars, ledger, quote_days, small_tables
 from compaction.arrivals import RAW, Arrival
 from compaction.bar_months import BarMonths
@@ -26,7 +27,6 @@ from compaction.bars import OVERLAP
 from compaction.current import BarsRead
 from compaction.errors import CompactionError, CountsDiffer, Damaged, Unavailable
 from compaction.iceberg import Tables
-from compaction.layout import LEDGER, SESSIONS
 from compaction.ports import Archive, ArchiveObject, History, Views
 from compaction.publishing import publish, published
 from compaction.quote_days import DayResult

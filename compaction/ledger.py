@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime
 
+from analytics.compacted_tables import LEDGER
 from compaction import small_tables
 from compaction.arrivals import Arrival
 from compaction.iceberg import DataFiles, OpenTable, Tables
-from compaction.layout import LEDGER
 from compaction.reading import Counts
 from compaction.small_tables import Row
 

@@ -19,9 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
+from analytics.compacted_tables import QUOTE_VALUES
 from compaction.disk import ARROW
 from compaction.errors import Damaged
-from compaction.layout import QUOTE_VALUES
 from quotes import MAX_CLOCK_SKEW, Action, Heartbeat, Quote, decode, lanes_of_key
 
 ORIGIN = "origin"

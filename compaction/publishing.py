@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, datetime
 
+from analytics.compacted_tables import FOLDER, TABLES
 from compaction import current
 from compaction.current import KEY, BarsRead, Current
 from compaction.errors import Conflict, Damaged
 from compaction.iceberg import Tables, is_below
-from compaction.layout import FOLDER, TABLES
 from compaction.ports import Archive
 from compaction.small_tables import ATTEMPTS
 from quotes import to_iso, whole_milliseconds
@@ -50,7 +50,7 @@ def publish(
             compacted_to=closed_to,
             written_at=to_iso(whole_milliseconds(now)),
             bars=before.bars if before is not None and bars is None else bars,
-            tables={layout.name: tables.open(layout).summary() for layout in TABLES},
+            tables={declared.name: tables.open(declared).summary() for declared in TABLES},
         )
         try:
             archive.put(KEY, current.encode(written), replaces=None if found is None else found[1])

@@ -8,10 +8,10 @@ from datetime import date
 import msgspec
 import pyarrow as pa
 
+from analytics.compacted_tables import QUOTES
 from compaction.disk import Checksum, once
 from compaction.errors import Conflict, CountsDiffer
 from compaction.iceberg import OpenTable, Tables
-from compaction.layout import QUOTES
 from compaction.line_columns import ORIGIN
 from compaction.parquet_files import write
 from compaction.small_tables import ATTEMPTS

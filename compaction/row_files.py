@@ -12,8 +12,8 @@ from typing import Any, BinaryIO, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from analytics.compacted_tables import BARS, QUOTES
 from compaction.disk import ARROW
-from compaction.layout import BARS, QUOTES
 from compaction.parquet_files import groups
 from quotes import price_text, to_iso
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from analytics.compacted_tables import CompactedTable
 from compaction.errors import Conflict
 from compaction.iceberg import Tables
-from compaction.layout import Table
 from compaction.parquet_files import write
 
 Row = dict[str, Any]
@@ -21,28 +21,28 @@ ATTEMPTS = 5
 
 def commit(
     tables: Tables,
-    layout: Table,
+    declared: CompactedTable,
     changed: Iterable[Row],
     wins: Callable[[Row, Row], bool],
     partition: date | None = None,
 ) -> int:
     """Put rows into the table, or into a partition of it. Returns how many rows differ from before.
 
-    `layout.order` is the key. `wins(new, old)` says whether a row replaces the one with its key. Raises `Conflict`.
+    `declared.key` is the key. `wins(new, old)` says whether a row replaces the one with its key. Raises `Conflict`.
     """
     rows = list(changed)
     for attempt in range(ATTEMPTS):
-        table = tables.open(layout)
+        table = tables.open(declared)
         old = table.files(partition)
         merged = {
-            _key(layout, row): row for path in old.paths for batch in table.batches(path) for row in batch.to_pylist()
+            _key(declared, row): row for path in old.paths for batch in table.batches(path) for row in batch.to_pylist()
         }
         count = 0
         for row in rows:
-            stored = merged.get(_key(layout, row))
-            whole = {name: row.get(name) for name in layout.names}
+            stored = merged.get(_key(declared, row))
+            whole = {name: row.get(name) for name in declared.names}
             if stored is None or (stored != whole and wins(whole, stored)):
-                merged[_key(layout, row)] = whole
+                merged[_key(declared, row)] = whole
                 count += 1
         if not count:
             return 0
@@ -60,5 +60,5 @@ def commit(
     raise AssertionError("unreachable")
 
 
-def _key(layout: Table, row: Mapping[str, Any]) -> Key:
-    return tuple(row[name] for name in layout.order)
+def _key(declared: CompactedTable, row: Mapping[str, Any]) -> Key:
+    return tuple(row[name] for name in declared.key)

@@ -17,9 +17,9 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from analytics.compacted_tables import QUOTE_VALUES
 from compaction.arrivals import Place
 from compaction.disk import Checksum, Disk
-from compaction.layout import QUOTE_VALUES
 from compaction.line_columns import ORIGIN, SCHEMA
 
 VALUES = tuple(column.name for column in QUOTE_VALUES)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
+from analytics.compacted_tables import FOLDER, LEDGER, TABLES
 from compaction import current, ledger
 from compaction.arrivals import LOOK_BACK, ONE_DAY, RAW, arrival_days, fingerprint, objects_of, place_of
 from compaction.current import KEY
 from compaction.errors import Conflict
 from compaction.iceberg import Tables, key_of
-from compaction.layout import FOLDER, LEDGER, TABLES
 from compaction.ports import Archive
 from compaction.summary import Summary
 
@@ -27,9 +27,9 @@ class Upkeep:
 
     def run(self, snapshot_days: int, raw_days: int) -> None:
         """Remove what is older. With `raw_days` of 0, raw objects stay."""
-        for layout in TABLES:
+        for declared in TABLES:
             try:
-                self._tables.open(layout).expire_snapshots(self._now - timedelta(days=snapshot_days))
+                self._tables.open(declared).expire_snapshots(self._now - timedelta(days=snapshot_days))
             except Conflict:  # another run is at work, so the next one expires them
                 continue
         self._delete_orphans()
@@ -48,11 +48,11 @@ class Upkeep:
                 for path in table.paths
             }
         )
-        for layout in TABLES:
-            prefix = f"{FOLDER}/{layout.name}/"
+        for declared in TABLES:
+            prefix = f"{FOLDER}/{declared.name}/"
             old = [each.key for each in self._archive.objects(prefix) if each.written_at < self._now - ORPHAN_AGE]
             # Listed first: a file that a commit names after this was written later.
-            named |= {key_of(path, self._archive.root) for path in self._tables.open(layout).referenced()}
+            named |= {key_of(path, self._archive.root) for path in self._tables.open(declared).referenced()}
             orphans = [key for key in old if key not in named]
             self._archive.delete(orphans)
             self._summary.files_deleted += len(orphans)

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
+from analytics.compacted_tables import QUOTES, CompactedTable
 from bars.keys import resolution_of, start_of
 from compaction.catalogs import sqlite_tables
 from compaction.directory import DirectoryArchive
 from compaction.iceberg import Tables
 from compaction.job import Compaction, Progress
-from compaction.layout import QUOTES, Table
 from compaction.ports import Backfilled
 from compaction.summary import Summary
 from quotes import Line, encode
@@ -123,9 +123,9 @@ class CompactedArchive:
         job.publish()
         return job.summary
 
-    def rows(self, layout: Table = QUOTES) -> list[dict[str, Any]]:
+    def rows(self, declared: CompactedTable = QUOTES) -> list[dict[str, Any]]:
         """The rows of a table in the order of its files."""
-        table = self.tables().open(layout)
+        table = self.tables().open(declared)
         paths = sorted(table.files().paths)
         return [row for path in paths for batch in table.batches(path) for row in batch.to_pylist()]
 

@@ -16,13 +16,12 @@ import pytest
 import sqlglot
 from sqlglot.optimizer.annotate_types import annotate_types
 
-from analytics import catalog, compacted_tables, templates
+from analytics import catalog, templates
 from analytics.catalog import Catalog, Statement
 from analytics.duckdb_engine import Engine, QueryError, view_columns
 from analytics.formatting import as_csv
 from analytics.result import Result
 from analytics.views import views_for
-from compaction import layout
 from costs import prices
 from deployment.stacks import TEMPLATES
 from processor_lambda.rows import quote_row
@@ -148,15 +147,6 @@ def test_the_views_over_compacted_tables_name_their_day_and_keep_their_columns()
     assert changed == {view.name for view in CATALOG.compacted}
     assert all("1970" not in view.select for view in after.values())
     assert "WHERE day < DATE '2026-11-27'" in after["quotes"].select
-
-
-def test_the_job_writes_every_column_that_a_view_reads() -> None:
-    """The views are below the job, so each has a list of the columns."""
-    types = {"bigint": "long", "timestamp": "timestamp"}
-    written = {table.name: {column.name: column.type for column in table.columns} for table in layout.TABLES}
-    for table in compacted_tables.TABLES:
-        columns = {column.name: types.get(column.type, column.type) for column in table.columns}
-        assert columns.items() <= written[table.name].items(), table.name
 
 
 def test_every_view_says_that_it_has_no_serde() -> None:

@@ -14,6 +14,7 @@ import pytest
 from pyiceberg.utils.concurrent import ExecutorFactory
 
 from analytics import catalog
+from analytics.compacted_tables import ACTIONS, BARS, LEDGER, QUOTES, SESSIONS
 from analytics.duckdb_engine import Engine
 from bars.keys import bar_key
 from compaction import current, disk, parquet_files
@@ -22,7 +23,6 @@ from compaction.directory import DirectoryArchive
 from compaction.errors import Damaged
 from compaction.export import Exporter, Wanted
 from compaction.job import Compaction
-from compaction.layout import ACTIONS, BARS, LEDGER, QUOTES, SESSIONS
 from compaction.row_files import write
 from compaction.summary import Summary
 from compaction.upkeep import Upkeep

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from pyiceberg.utils.concurrent import ExecutorFactory
 
+from analytics.compacted_tables import LEDGER, QUOTES
 from compaction.catalogs import glue_tables
 from compaction.current import KEY
 from compaction.errors import Conflict
 from compaction.iceberg import Tables
 from compaction.job import Compaction
-from compaction.layout import LEDGER, QUOTES
 from operations.archive_bucket import BucketArchive
 from operations.glue_views import GlueViews
 from quotes import Quote, encode

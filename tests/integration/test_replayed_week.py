@@ -21,11 +21,12 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 
+from analytics.columns import Column
+from analytics.compacted_tables import BARS, PRICE, QUOTE_VALUES, QUOTES
 from bars.keys import resolution_of, start_of
 from bars.provenance import STREAM
 from compaction import current
 from compaction.current import Current, File
-from compaction.layout import BARS, PRICE, QUOTE_VALUES, QUOTES, Column
 from producer_service import accepted_log
 from quotes import Identity
 from replica.pipeline import Pipeline
@@ -261,20 +262,20 @@ def test_each_accepted_quote_and_each_bar_is_one_compacted_row_with_its_values_t
 ) -> None:
     assert week.compact(tmp_path)["quotes_added"] == len(week.accepted())
     days = [week.rows_of(file) for file in week.current().tables[QUOTES.name].files]
-    assert all(rows == sorted_items(rows, *QUOTES.order) for rows in days)
+    assert all(rows == sorted_items(rows, *QUOTES.key) for rows in days)
     rows = [row for rows in days for row in rows]
     identities = [(row["symbol"], row["event_time"], row["revision"]) for row in rows]
     accepted = [(each.symbol, each.event_time.replace(tzinfo=None), each.revision) for each in week.accepted()]
     assert sorted(identities) == sorted(accepted)
     stored = {column.name: column for column in QUOTE_VALUES}
-    assert sorted_items(({name: row[name] for name in stored} for row in rows), *QUOTES.order) == [
+    assert sorted_items(({name: row[name] for name in stored} for row in rows), *QUOTES.key) == [
         {name: of_type(column, item.get(name)) for name, column in stored.items()}
         for item in expected_quotes(week.items("QuotesTable"))
     ]
 
     of_bars = [column for column in BARS.columns if column.name not in {"resolution", "start", "day"}]
     bars = [row for file in week.current().tables[BARS.name].files for row in week.rows_of(file)]
-    assert sorted_items(bars, *BARS.order) == sorted_items(
+    assert sorted_items(bars, *BARS.key) == sorted_items(
         (
             {column.name: of_type(column, item.get(column.name)) for column in of_bars}
             | {"resolution": resolution_of(item["key"]), "start": start, "day": start.date()}
@@ -282,7 +283,7 @@ def test_each_accepted_quote_and_each_bar_is_one_compacted_row_with_its_values_t
             for item in week.items("BarsTable")
             for start in [start_of(item["key"]).replace(tzinfo=None)]
         ),
-        *BARS.order,
+        *BARS.key,
     )
 
     before = week.current().tables
@@ -295,7 +296,7 @@ def of_type(column: Column, text: str | None) -> Any:
     match column.type:
         case _ if text is None:
             return None
-        case "long":
+        case "bigint":
             return int(text)
         case "double":
             return float(text)

@@ -15,22 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analytics import catalog, compacted_tables
-from analytics.catalog import Column
 from analytics.compacted_files import CURRENT
-from analytics.compacted_tables import ACTIONS, DAYS, QUOTES, CompactedTable
+from analytics.compacted_tables import ACTIONS, LEDGER, QUOTES, CompactedTable
 from analytics.duckdb_engine import Engine
+from compaction.disk import ARROW
 from quotes import Line, encode_line
 
 BUCKET = "s3://archive"
-_ARROW = {
-    "string": pa.string(),
-    "bigint": pa.int64(),
-    "int": pa.int32(),
-    "double": pa.float64(),
-    "date": pa.date32(),
-    "timestamp": pa.timestamp("us"),
-    "decimal(38,26)": pa.decimal128(38, 26),
-}
 
 _KNOWN = catalog.read()
 _STATEMENTS = {
@@ -77,15 +68,15 @@ def _of_the_archive(archive: Path, compacted_to: date) -> dict[str, Rows]:
     # The job reads objects of the open day too, for late quotes, so its ledger has a row of that day.
     days = "SELECT *, 0 AS bytes, '' AS fingerprint FROM arrival_days"
     with closing(Engine(_KNOWN, archive)) as engine:
-        found = {QUOTES.name: quotes, ACTIONS.name: closed, DAYS.name: days}
+        found = {QUOTES.name: quotes, ACTIONS.name: closed, LEDGER.name: days}
         results = {name: engine.run(select) for name, select in found.items()}
     return {name: [dict(zip(of.columns, row, strict=True)) for row in of.rows] for name, of in results.items()}
 
 
 def _written(archive: Path, table: CompactedTable, rows: Rows) -> dict[str, Any]:
     """Write a table as two files, and return its part of `current.json`."""
-    rows = sorted(rows, key=lambda row: [row[name] for name in table.sorted_by])
-    schema = pa.schema([(column.name, _arrow(column)) for column in table.columns])
+    rows = sorted(rows, key=lambda row: [row[name] for name in table.key])
+    schema = pa.schema([(column.name, ARROW[column.type]) for column in table.columns])
     files = []
     for number, half in enumerate((rows[::2], rows[1::2])):
         key = f"compacted/{table.name}/data/{number}.parquet"
@@ -93,7 +84,3 @@ def _written(archive: Path, table: CompactedTable, rows: Rows) -> dict[str, Any]
         pq.write_table(pa.Table.from_pylist([dict(row) for row in half], schema), archive / key)
         files.append({"path": f"{BUCKET}/{key}", "rows": len(half)})
     return {"metadata": f"{BUCKET}/compacted/{table.name}/metadata/1.json", "files": files}
-
-
-def _arrow(column: Column) -> pa.DataType:
-    return _ARROW[column.type]

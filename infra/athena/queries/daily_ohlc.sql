@@ -23,7 +23,10 @@ followed AS (
     previous_close,
     lag(event_time) OVER (PARTITION BY symbol ORDER BY event_time, revision) AS last_time,
     lag(previous_close) OVER (PARTITION BY symbol ORDER BY event_time, revision) AS last_close,
-    lag(volume) OVER (PARTITION BY symbol ORDER BY event_time, revision) AS last_volume
+    lag(volume) OVER (PARTITION BY symbol ORDER BY event_time, revision) AS last_volume,
+    lead(event_time) OVER (PARTITION BY symbol ORDER BY event_time, revision) AS next_time,
+    lead(previous_close) OVER (PARTITION BY symbol ORDER BY event_time, revision) AS next_close,
+    lead(volume) OVER (PARTITION BY symbol ORDER BY event_time, revision) AS next_volume
   FROM recent_quotes
   -- Before the open, the source still gives the volume of the last session. Zero means that it does not know it.
   WHERE volume > 0 AND volume_period IS NULL AND coalesce(market_state, '') NOT IN ('PRE', 'PREPRE')
@@ -51,6 +54,16 @@ started AS (
       ELSE 0
     END AS starts
   FROM followed
+  -- Within a day, the volume only rises until it falls or the previous close changes. So only the quotes on both sides of
+  -- such a change count, and all windows below are small.
+  WHERE
+    last_time IS NULL
+    OR next_time IS NULL
+    OR volume < last_volume
+    OR next_volume < volume
+    OR previous_close IS DISTINCT FROM last_close
+    OR next_close IS DISTINCT FROM previous_close
+    OR CAST(next_time AS date) <> CAST(event_time AS date)
 ),
 numbered AS (
   SELECT

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from analytics.compacted_tables import QUOTE_VALUES
 from compaction.errors import Damaged
-from compaction.layout import QUOTE_VALUES
 from compaction.line_columns import read
 from quotes import Quote, decode, encode_line
 from tests.support.edge_lines import COUNTS, PLAIN, PRICES, TIMES, counts, edge_lines, numbers, texts, times
