@@ -149,7 +149,7 @@ unit: $(DEV) ## Run the tests that start no process and no server (1.5 minutes).
 integration: $(DEV) ## Run the tests that start processes and servers (10 minutes).
 	@$(INTEGRATION)
 
-timed: $(DEV) ## Run the tests that bound how long something takes, alone in one process (2 minutes).
+timed: $(DEV) ## Run the tests that bound how long something takes, alone in one process (1 minute).
 	@$(TIMED)
 
 # Arguments may select tests of one kind only. pytest ends with status 5 where it selects none, which is a failure only if
