@@ -75,7 +75,7 @@ E2E_TIMEOUT := 900
 UPGRADE ?=
 
 # No target builds a file of its own name.
-.PHONY: help demo sql history bill yahoo unit test e2e trials bench check web-check screenshots format lock clean
+.PHONY: help demo sql history bill yahoo unit integration timed test e2e trials bench check web-check screenshots format lock clean
 .PHONY: package images image sbom deploy destroy smoke
 .PHONY: web web-dev web-test
 .DEFAULT_GOAL := help
@@ -130,18 +130,34 @@ yahoo: $(DEV) ## Run a local Yahoo with generated prices until Ctrl-C, and show 
 
 ##@ Test it
 
+# The three kinds of tests that need no container engine, as commands. `make test` runs them one after the other.
+PYTEST := $(VENV)/bin/python -m pytest
+UNIT = $(PYTEST) -n $(WORKERS) -m 'not timed' tests/unit tests/model tests/contract tests/infra $(PYTEST_ARGS)
+INTEGRATION = $(PYTEST) -n $(WORKERS) -m 'not timed and not trials' \
+  tests/integration tests/browser tests/trials $(PYTEST_ARGS)
+# Only the files that have such tests are collected, because collecting all takes 20 s.
+TIMED = $(PYTEST) -n 0 -m timed $$(grep -rl --include='test_*.py' '^ *@pytest.mark.timed' tests) $(PYTEST_ARGS)
+
 # pytest rewrites the assertions of every test file. It keeps the result as byte code, if Python may write any.
-unit test: export PYTHONDONTWRITEBYTECODE =
+unit integration timed test: export PYTHONDONTWRITEBYTECODE =
 
 unit: $(DEV) ## Run the tests that start no process and no server (1.5 minutes).
 ##   PYTEST_ARGS="-k fold -n 0"  more arguments for pytest; `-n 0` runs all tests in one process
 ##   WORKERS=4                   the number of processes, which is the number of cores by default
-	@$(VENV)/bin/python -m pytest -n $(WORKERS) \
-	  tests/unit tests/model tests/contract tests/infra $(PYTEST_ARGS)
+	@$(UNIT)
 
-test: $(DEV) ## Run every test that needs no container engine (about 15 minutes on 2 cores).
+integration: $(DEV) ## Run the tests that start processes and servers (10 minutes).
+	@$(INTEGRATION)
+
+timed: $(DEV) ## Run the tests that bound how long something takes, alone in one process (1 minute).
+	@$(TIMED)
+
+# Arguments may select tests of one kind only. pytest ends with status 5 where it selects none, which is a failure only if
+# no kind has any.
+test: $(DEV) ## Run every test that needs no container engine: unit, integration and timed (14 minutes on 2 cores).
 ##   STOCKSTREAM_FULL=1 make test  run the longest tests at full size, as CI does
-	@$(VENV)/bin/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+	@run() { code=0; "$$@" || code=$$?; case $$code in 0) passed=0 ;; 5) ;; *) failed=$$code ;; esac; }; \
+	run $(UNIT); run $(INTEGRATION); run $(TIMED); exit $${failed:-$${passed:-5}}
 
 e2e: $(DEV) ## Test the compose stack in containers (7 minutes). Skips where no container engine answers.
 	@$(VENV)/bin/python -m pytest tests/e2e -m e2e --timeout $(E2E_TIMEOUT) $(PYTEST_ARGS)

@@ -58,7 +58,7 @@ def test_help_lists_every_target() -> None:
 
 def test_ci_and_the_workflow_run_the_same_commands() -> None:
     of_ci = targets_of([line for line in CI.splitlines() if line.startswith(("make ", "start "))])
-    assert of_ci == {"check", "web-check", "package", "unit", "test", "demo", "e2e"}
+    assert of_ci == {"check", "web-check", "package", "unit", "integration", "timed", "demo", "e2e"}
     assert targets_of(steps("ci.yml")) == of_ci | {"images"}  # which the end-to-end tests of CI build
 
 

@@ -235,7 +235,9 @@ def test_a_second_sigterm_forces_and_leaves_the_rest_in_the_journal(tmp_path: Pa
         assert next_one.logged("started")[0]["recovered"] == len(left)
 
 
+@pytest.mark.timed
 def test_an_outage_fails_readiness_but_not_liveness_and_loses_nothing(tmp_path: Path) -> None:
+    """The producer has to notice the outage while it lasts, which is 2 seconds."""
     with running() as standin, producer(tmp_path, standin, SYNTHETIC) as cut_off:
         wait_for(lambda: cut_off.logged("started") and cut_off.status("/readyz") == 200, "it is ready")
         standin.start_outage(2)

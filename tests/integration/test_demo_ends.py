@@ -38,6 +38,7 @@ def assert_nothing_is_left(demo: Demo) -> None:
     )
 
 
+@pytest.mark.timed
 def test_ctrl_c_during_the_setup_ends_it_promptly_with_one_line_and_its_own_status(demo: Demo) -> None:
     demo.wait_for(MOMENTS[0])
     demo.press_ctrl_c()

@@ -175,6 +175,7 @@ def test_a_queue_receives_metadata_only(resources: Resources) -> None:
     assert "payload" not in message
 
 
+@pytest.mark.timed
 def test_a_runner_stops_while_its_subscriptions_wait(resources: Resources) -> None:
     runner = connect(resources.client, resources.map(resources.queue_arn, pushes=True))
     runner.start()

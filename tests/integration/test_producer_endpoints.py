@@ -161,6 +161,7 @@ def exchange(url: str, request: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("opening", [b"", b"GET /healthz HTTP/1.1\r\nX-"], ids=["silent", "half a request"])
+@pytest.mark.timed
 def test_health_answers_during_a_flood_of_slow_connections(url: str, opening: bytes) -> None:
     threads_before, descriptors_before = threading.active_count(), descriptors()
     count = sized(150, 900)
@@ -178,6 +179,7 @@ def descriptors() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
+@pytest.mark.timed
 def test_a_request_has_a_deadline_however_often_it_sends_a_byte(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "REQUEST_SECONDS", 0.3)
     began = time.monotonic()

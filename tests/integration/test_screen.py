@@ -126,7 +126,7 @@ def test_it_fills_the_window_and_follows_its_size(start: Callable[..., Terminal]
 
 def test_ctrl_c_leaves_nothing_of_the_drawing_and_prints_the_reports(start: Callable[..., Terminal]) -> None:
     terminal = start()
-    terminal.wait_for(drawings, "a drawing")
+    await_full(terminal, 80, 24)
     terminal.process.send_signal(signal.SIGINT)
     terminal.process.wait(10)
     output = terminal.wait_for(lambda output: "KeyboardInterrupt" in output, "the end")
@@ -141,7 +141,7 @@ def test_ctrl_c_leaves_nothing_of_the_drawing_and_prints_the_reports(start: Call
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGALRM])
 def test_a_sudden_end_leaves_the_terminal_as_it_was(start: Callable[..., Terminal], number: int) -> None:
     terminal = start()
-    terminal.wait_for(drawings, "a drawing")
+    await_full(terminal, 80, 24)
     terminal.process.send_signal(number)
     output = terminal.wait_for(lambda output: LEAVE in output, "the terminal is left")
     assert output.endswith(f"\x1b[?7h\x1b[?25h{LEAVE}")
@@ -150,7 +150,7 @@ def test_a_sudden_end_leaves_the_terminal_as_it_was(start: Callable[..., Termina
 
 def test_ctrl_z_leaves_the_screen_until_it_goes_on(start: Callable[..., Terminal]) -> None:
     terminal = start()
-    terminal.wait_for(drawings, "a drawing")
+    await_full(terminal, 80, 24)
     terminal.process.send_signal(signal.SIGTSTP)
     wait_until(terminal.is_stopped, "it stops")
     assert terminal.read().endswith(LEAVE)

@@ -12,8 +12,15 @@ WHOLE_FILES = ("tests/integration/", "tests/trials/")
 """The tests of a file under these folders share emulators and deployments, so the file runs in one process."""
 WHOLE_FOLDER = "tests/browser/"
 """The tests of all files of this folder share one pipeline and one browser."""
-LONGEST = ("tests/integration/yahoo/test_endurance.py", "tests/integration/test_pipeline.py")
-"""Files that take longer than two minutes, so that they start before all others."""
+LONGEST = (
+    "tests/integration/test_daemon_faults.py",
+    "tests/integration/test_demo_ends.py",
+    "tests/integration/test_pipeline.py",
+    "tests/integration/test_replayed_week.py",
+    "tests/integration/test_whole_deployment.py",
+    "tests/integration/yahoo/test_endurance.py",
+)
+"""Files that take longer than two minutes at full size on a busy machine, so that they start before all others."""
 
 
 def unit_of_work(nodeid: str) -> str:

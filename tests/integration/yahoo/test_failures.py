@@ -160,6 +160,7 @@ def test_a_failed_batch_does_not_affect_the_others(source: YahooSource, yahoo: L
     assert result.complete_to is None
 
 
+@pytest.mark.timed
 def test_a_slow_response_is_a_timeout(make_source: MakeSource, yahoo: LocalYahoo) -> None:
     source = make_source(timeout_seconds=0.3)
     source.fetch(["AAPL"], OPEN)
@@ -169,6 +170,7 @@ def test_a_slow_response_is_a_timeout(make_source: MakeSource, yahoo: LocalYahoo
     assert source.fetch(["AAPL"], OPEN).failures == ()
 
 
+@pytest.mark.timed
 def test_the_timeout_applies_to_cookie_and_crumb_too(make_source: MakeSource, yahoo: LocalYahoo) -> None:
     """yfinance alone would wait 30 s for each of them."""
     yahoo.add_fault("", delay=1.5, times=-1)
@@ -181,6 +183,7 @@ def test_the_timeout_applies_to_cookie_and_crumb_too(make_source: MakeSource, ya
     assert datetime.now(UTC) - before < timedelta(seconds=1.5)  # the delay of a single response
 
 
+@pytest.mark.timed
 def test_closing_ends_a_fetch_that_waits_for_yahoo(source: YahooSource, yahoo: LocalYahoo) -> None:
     yahoo.add_fault(delay=3, times=-1)
     results: list[FetchResult] = []

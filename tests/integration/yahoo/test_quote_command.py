@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from tests.fakes.yahoo.local_yahoo import LocalYahoo
 from tests.support.waiting import wait_until
@@ -87,6 +88,7 @@ def test_a_terminal_shows_a_table_in_eighty_columns(yahoo: LocalYahoo) -> None:
     assert max(map(len, lines[:6])) <= 80
 
 
+@pytest.mark.timed
 def test_a_ctrl_c_ends_a_request_at_once_and_leaves_no_file(yahoo: LocalYahoo, tmp_path: Path) -> None:
     yahoo.add_fault(delay=60, times=-1)
     command = [sys.executable, "-m", "producer_service", "quote", "AAPL"]

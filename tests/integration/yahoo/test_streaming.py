@@ -120,6 +120,7 @@ class Listening:
 
 
 Listen = Callable[..., Listening]
+"""A test that listens is `timed`: a connection has to open, and a ping to be answered, within half a second."""
 
 
 @pytest.fixture
@@ -146,6 +147,7 @@ def listen(make_source: MakeSource, yahoo: LocalYahoo) -> Iterator[Listen]:
         listening.stop()
 
 
+@pytest.mark.timed
 def test_streamed_prices_come_at_once_and_the_source_ends_promptly(listen: Listen) -> None:
     listening = listen()
     for _ in range(3):
@@ -159,6 +161,7 @@ def test_streamed_prices_come_at_once_and_the_source_ends_promptly(listen: Liste
     listening.check()
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("code", [1000, 1011, None])
 def test_a_connection_that_ends_is_a_gap_that_a_poll_fills(listen: Listen, yahoo: LocalYahoo, code: int | None) -> None:
     listening = listen()
@@ -173,6 +176,7 @@ def test_a_connection_that_ends_is_a_gap_that_a_poll_fills(listen: Listen, yahoo
     listening.check()
 
 
+@pytest.mark.timed
 def test_a_connection_that_is_forgotten_by_the_network_is_noticed_by_pings(listen: Listen, yahoo: LocalYahoo) -> None:
     listening = listen(ping_seconds=0.1)
     listening.wait_for_pushes()
@@ -187,6 +191,7 @@ def test_a_connection_that_is_forgotten_by_the_network_is_noticed_by_pings(liste
     listening.check()
 
 
+@pytest.mark.timed
 def test_a_connection_that_stalls_is_noticed_by_the_polls(listen: Listen, yahoo: LocalYahoo) -> None:
     listening = listen()
     listening.wait_for_pushes()
@@ -202,6 +207,7 @@ def test_a_connection_that_stalls_is_noticed_by_the_polls(listen: Listen, yahoo:
     listening.check()
 
 
+@pytest.mark.timed
 def test_garbage_duplicates_and_wrong_orders_change_nothing(listen: Listen, yahoo: LocalYahoo) -> None:
     yahoo.disturb_streams(garbage=True, duplicate=True, reorder=True)
     listening = listen()
@@ -214,6 +220,7 @@ def test_garbage_duplicates_and_wrong_orders_change_nothing(listen: Listen, yaho
     listening.check()
 
 
+@pytest.mark.timed
 def test_a_refused_connection_leaves_the_polls(listen: Listen, yahoo: LocalYahoo) -> None:
     yahoo.add_fault(STREAMER, status=429, body="Too Many Requests", times=-1)
     listening = listen()
@@ -227,6 +234,7 @@ def test_a_refused_connection_leaves_the_polls(listen: Listen, yahoo: LocalYahoo
     listening.check()
 
 
+@pytest.mark.timed
 def test_an_endpoint_that_never_answers_is_tried_again(listen: Listen, yahoo: LocalYahoo) -> None:
     yahoo.add_fault(STREAMER, delay=60)
     listening = listen()
@@ -238,6 +246,7 @@ def test_an_endpoint_that_never_answers_is_tried_again(listen: Listen, yahoo: Lo
     listening.check()
 
 
+@pytest.mark.timed
 def test_a_source_ends_promptly_while_the_endpoint_does_not_answer(listen: Listen, yahoo: LocalYahoo) -> None:
     yahoo.add_fault(STREAMER, delay=60)
     listening = listen(open_seconds=60)

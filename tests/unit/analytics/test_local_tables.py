@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -70,11 +71,26 @@ def items(bars: Iterable[Bar]) -> list[dict[str, str]]:
     ]
 
 
-def keep(directory: Path) -> Engine:
+def keep(directory: Path) -> None:
     local_tables.keep(
         directory, items([FULL_BAR, LONELY_BAR]), (encode_alert(each).decode() for each in (OF_A_QUOTE, OF_A_LANE))
     )
-    return Engine(catalog.read(), directory)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """An engine over two bars and two alerts."""
+    directory = tmp_path_factory.mktemp("kept")
+    keep(directory)
+    with closing(Engine(catalog.read(), directory)) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """An engine over a directory without files."""
+    with closing(Engine(catalog.read(), tmp_path_factory.mktemp("empty"))) as engine:
+        yield engine
 
 
 def rows(engine: Engine, sql: str) -> list[dict[str, object]]:
@@ -82,8 +98,8 @@ def rows(engine: Engine, sql: str) -> list[dict[str, object]]:
     return [dict(zip(result.columns, row, strict=True)) for row in result.rows]
 
 
-def test_bars_keep_every_attribute_and_all_digits(tmp_path: Path) -> None:
-    full, lonely = rows(keep(tmp_path), "SELECT * FROM bars ORDER BY symbol")
+def test_bars_keep_every_attribute_and_all_digits(kept: Engine) -> None:
+    full, lonely = rows(kept, "SELECT * FROM bars ORDER BY symbol")
     row = bar_row(FULL_BAR, 0)
     of_the_key = ("key", "resolution", "start", "day", "provenance")
     assert {name: value for name, value in full.items() if name not in (*of_the_key, *NAMES)} == {
@@ -101,16 +117,15 @@ def test_the_table_of_bars_has_a_column_for_every_attribute_of_a_bar_but_its_exp
     ) | {"resolution", "start", "day", "provenance"}
 
 
-def test_alerts_keep_every_field_of_their_message(tmp_path: Path) -> None:
-    engine = keep(tmp_path)
-    by_lane, by_quote = rows(engine, "SELECT * FROM alerts ORDER BY severity")
+def test_alerts_keep_every_field_of_their_message(kept: Engine) -> None:
+    by_lane, by_quote = rows(kept, "SELECT * FROM alerts ORDER BY severity")
     assert by_quote["message"] == encode_alert(OF_A_QUOTE).decode()
     for name in ("id", "rule", "severity", "symbol", "subject"):
         assert by_quote[name] == getattr(OF_A_QUOTE, name)
     assert (by_quote["symbols"], by_lane["symbols"]) == (["A"], ["A", "B"])
     assert by_quote["event_time"] == datetime(2026, 11, 23, 14, 30, 0, 123_000)  # noqa: DTZ001  (SQL's have no zone)
     assert (by_quote["values"], by_lane["values"]) == ({"price": 1e12, "threshold": 3.0}, {"count": 2.0})
-    assert engine.run("SELECT rule FROM alerts WHERE values['threshold'] > 2.5").rows == (("price_move",),)
+    assert kept.run("SELECT rule FROM alerts WHERE values['threshold'] > 2.5").rows == (("price_move",),)
 
 
 def test_what_is_kept_replaces_what_was(tmp_path: Path) -> None:
@@ -123,13 +138,10 @@ def test_what_is_kept_replaces_what_was(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("table", local_tables.TABLES, ids=lambda table: table.name)
 def test_without_the_files_the_tables_are_empty_and_have_the_same_columns(
-    tmp_path: Path, table: local_tables.LocalTable
+    empty: Engine, kept: Engine, table: local_tables.LocalTable
 ) -> None:
-    empty = Engine(catalog.read(), tmp_path)
     assert empty.lacking == {"bars", "alerts"}
     assert empty.run(f"SELECT * FROM {table.name}").rows == ()
-    (tmp_path / "kept").mkdir()
-    kept = keep(tmp_path / "kept")
     assert kept.lacking == set()
     declared = tuple((column.name, column.type) for column in table.columns)
     assert empty.columns(table.name).rows == kept.columns(table.name).rows == declared

@@ -172,6 +172,7 @@ def test_a_stop_ends_a_wait_for_room_and_accepts_nothing_more(listen: Listen) ->
     assert bench.count("quotes_total", outcome="accepted") == 1
 
 
+@pytest.mark.timed
 def test_a_stop_is_prompt_and_no_failure(listen: Listen) -> None:
     bench, source, running = listen([result(1), OPEN_END])
     wait_for(source.is_quiet)
