@@ -21,7 +21,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from bars.resolutions import Bar, Resolution, Span, span_of
+from bars.resolutions import ONE_MINUTE, Bar, Resolution, Span, span_of
 
 
 class Piece(NamedTuple):
@@ -36,6 +36,10 @@ class Piece(NamedTuple):
         if self.resolution.is_day:
             return span_of(start, self.resolution, zone)
         return Span(start, start + timedelta(minutes=self.resolution.minutes))
+
+    def minutes(self, zone: ZoneInfo) -> Iterable[datetime]:
+        """The minutes of that time."""
+        return (self.bar.start,) if self.resolution is ONE_MINUTE else self.span(zone).minutes()
 
 
 IsComplete = Callable[[Span, Collection[datetime]], bool]
@@ -65,7 +69,7 @@ def layered(
                 break
             held.append(ahead)
             ahead = next(finer, None)
-        covered = {minute for each in held for minute in each.span(zone).minutes()}
+        covered = {minute for each in held for minute in each.minutes(zone)}
         if not covered or not is_complete(span, covered):
             hidden.update(each.bar.start for each in held)
             yield piece

@@ -8,7 +8,7 @@ from functools import cache
 
 from bars.coverage import LONGEST_DAY, WITHOUT_TRADES, coverage_of, spans_of
 from bars.keys import ONE_MINUTE, asked_keys
-from bars.resolutions import Span
+from bars.resolutions import MINUTE, Span
 from bars.sessions import Sessions
 from query_api.ports import Stores, texts
 from query_api.sessions import read_sessions
@@ -33,8 +33,8 @@ class ExpectedMinutes:
 
     def are_all_in(self, span: Span, covered: Collection[datetime]) -> bool:
         """Whether these minutes are all that are expected in a span of time. See `bars.layers`."""
-        if not coverage_of([span], covered).gaps:
-            return True
+        if len(covered) * MINUTE >= span.end - span.start and not coverage_of([span], covered).gaps:
+            return True  # whatever the sessions are
         month = datetime(span.start.year, span.start.month, 1, tzinfo=UTC)
         known = self._sessions(month)
         if known is None or known.known_from > span.start or known.known_to < span.end:
