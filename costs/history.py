@@ -8,7 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from costs.expected_usage import MONTH_HOURS, Setup
+from aws_limits import DYNAMODB_READ_UNIT_BYTES, DYNAMODB_WRITE_UNIT_BYTES
+from bars.keys import STORED_RESOLUTIONS
+from costs.expected_usage import MONTH_HOURS, Setup, sizes_of
 from costs.usage import GIGABYTE, Usage
 
 Part = tuple[str, float, str]
@@ -41,8 +43,8 @@ READS_OF_A_TABLE = 6
 """Requests for the metadata of an Iceberg table. Assumed."""
 LISTED_DAYS = 35
 """The arrival days that each run lists."""
-STORED_DAYS, BAR_ITEM_BYTES, MINUTES_A_DAY = 30, 300, 390
-"""The stored bars that a backfill compares with the sessions each day."""
+BACKFILL_DAYS, COMPACT_DAYS = 30, 3
+"""The days of which each task reads all stored bars every night. These reads are strongly consistent."""
 RAW_DAYS = 2.5
 """The arrival days that queries still read from the raw archive: the open day, and what came about its midnight."""
 LISTED_AT_ONCE = 1_000
@@ -60,13 +62,18 @@ def parts_of(setup: Setup, usage: Usage, architecture: str, archive_days: int) -
     yield "Tasks: alarms", ALARMS, "alarm"
     yield "Tasks: metrics", len(METRICS) / 24, "metric"
     yield "Tasks: images", IMAGES_GB, "ecr_gb"
-    minutes = usage.bar_writes
-    stored = setup.symbols * STORED_DAYS * MINUTES_A_DAY * BAR_ITEM_BYTES / 4096 / 2
+    bar = sizes_of(setup).bar
+    minutes = usage.bar_writes / math.ceil(bar / DYNAMODB_WRITE_UNIT_BYTES)
+    units = minutes * bar / DYNAMODB_READ_UNIT_BYTES
+    """What it takes to read the bars of a month's days once, and so those of one day in each night of a month."""
+    queries = setup.symbols * len(STORED_RESOLUTIONS) * MONTH_DAYS
+    """Those of compaction. Each takes a unit even if it finds nothing, as of resolutions that were never backfilled."""
     listings = MONTH_DAYS * LISTED_DAYS * 24 * math.ceil(usage.archive_puts / MONTH_HOURS / LISTED_AT_ONCE)
     table_gb = (usage.quotes * QUOTE_BYTES + minutes * BAR_BYTES) / GIGABYTE
     yield "Compaction: reads of S3", usage.archive_puts, "s3_get"
     yield "Compaction: listings of S3", listings, "s3_put"
-    yield "Backfill: reads of bars", stored * MONTH_DAYS, "dynamodb_read_on_demand"
+    yield "Backfill: reads of bars", units * BACKFILL_DAYS, "dynamodb_ia_read_on_demand"
+    yield "Compaction: reads of bars", units * COMPACT_DAYS + queries, "dynamodb_ia_read_on_demand"
     yield "Compaction: storage of tables", table_gb * archive_days / MONTH_DAYS, "s3_storage_gb"
 
 

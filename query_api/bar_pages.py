@@ -1,4 +1,4 @@
-"""Pages of bars of any resolution, made of the minutes of a symbol, and of stored coarser bars where there are none."""
+"""Pages of bars of any resolution, made of the minutes of a symbol, and of coarser bars where minutes are missing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from bars.keys import STORED_RESOLUTIONS, KeyRange, bar_keys
-from bars.layers import Piece, filled
+from bars.layers import IsComplete, Piece, layered
 from bars.resolutions import (
     MINUTE,
     ONE_HOUR,
@@ -60,8 +60,8 @@ class BarPage(NamedTuple):
 class BarReader:
     """Reads the bars of one symbol and one resolution."""
 
-    def __init__(self, minutes: Minutes, resolution: Resolution, zone: ZoneInfo) -> None:
-        self._minutes, self.resolution, self._zone = minutes, resolution, zone
+    def __init__(self, minutes: Minutes, resolution: Resolution, zone: ZoneInfo, is_complete: IsComplete) -> None:
+        self._minutes, self.resolution, self._zone, self._is_complete = minutes, resolution, zone, is_complete
         stored = [each for each in map(RESOLUTIONS.__getitem__, STORED_RESOLUTIONS) if each is not ONE_MINUTE]
         self._coarser = {each: minutes.coarser() for each in stored if each.minutes <= resolution.minutes}
 
@@ -130,28 +130,29 @@ class BarReader:
             yield _in_order(group, newest_first=newest_first)
 
     def _pieces(self, times: Range, limit: int, *, newest_first: bool) -> Iterator[Piece]:
-        """The minutes of a range, and the stored coarser bars of the times that have no finer ones."""
+        """The minutes of a range, and the stored coarser bars of the times whose finer ones are incomplete."""
         expected = (limit + 1) * self.resolution.minutes
         items = self._minutes.read(self._keys(times), newest_first=newest_first, expected=expected)
         pieces = _pieces_of(items, ONE_MINUTE)
         for resolution, reader in self._coarser.items():
             keys, most = bar_keys(resolution.name, *times), expected // resolution.minutes
             coarser = reader.read(keys, newest_first=newest_first, expected=most)
-            pieces = filled(pieces, _pieces_of(coarser, resolution), self._zone, newest_first=newest_first)
+            stored = _pieces_of(coarser, resolution)
+            pieces = layered(pieces, stored, self._is_complete, self._zone, newest_first=newest_first)
         return pieces
 
     def _wide(self, times: Range) -> Range:
         """The times of which bars have to be read for the bars that begin in a range.
 
-        Stored bars of an hour may begin within an hour of the clock. So the finer bars around the range count too.
+        Stored bars of an hour may begin within an hour of the clock, also in the hour before midnight. So an hour on
+        both sides is read too, to find which bars give way to them.
         """
         start, end = times
+        around = timedelta(minutes=ONE_HOUR.minutes if self.resolution.minutes >= ONE_HOUR.minutes else 0)
+        if start is not None:
+            start = first_start(start, self.resolution, self._zone) - around
         if end is not None:
-            end = first_start(end, self.resolution, self._zone)
-            if self.resolution is ONE_HOUR:
-                end = min(end + timedelta(minutes=ONE_HOUR.minutes), LATEST)
-        if start is not None and self.resolution is not ONE_HOUR:
-            start = first_start(start, self.resolution, self._zone)
+            end = min(first_start(end, self.resolution, self._zone) + around, LATEST)
         return Range(start, end)
 
     @staticmethod

@@ -11,6 +11,7 @@ from indicators import NAMES, significant
 from query_api import cursors, json_text
 from query_api.bar_pages import WARM_UP_BARS, BarReader, Group
 from query_api.errors import unknown_symbol, wrong_parameter
+from query_api.expected_minutes import ExpectedMinutes
 from query_api.http import Request, Response
 from query_api.minutes import MAX_MINUTES, Minutes
 from query_api.openapi import (
@@ -59,7 +60,7 @@ def answer(request: Request, stores: Stores) -> Response:
         times = _rest(times, position[0], newest_first=newest_first)
     facts = facts_of(request.symbol, stores)
     minutes = Minutes(stores.bars, request.symbol, facts.lane)
-    reader = BarReader(minutes, resolution, facts.zone)
+    reader = BarReader(minutes, resolution, facts.zone, ExpectedMinutes(facts, stores).are_all_in)
     page = reader.page(times, most, newest_first=newest_first)
     if not (page.groups or position or facts.is_known):
         raise unknown_symbol(request.symbol)
@@ -220,8 +221,9 @@ ENDPOINT = Endpoint(
     answer=answer,
     summary="Bars of a symbol.",
     description="Bars of 5 minutes to 1 hour begin at full multiples on the clock of the exchange, and bars of a day "
-    "at its midnight. They are made of the stored minutes. Where no minute is stored, backfilled bars of 5 minutes, an "
-    "hour or a day take their place; those of an hour keep the start that the source gave them. The range says which "
+    "at its midnight. They are made of the stored minutes. Where minutes are missing that the sessions expect and that "
+    "are not known to be without trades, a backfilled bar of 5 minutes, an hour or a day takes the place of all finer "
+    "bars of its time; one of an hour keeps the start that the source gave it. The range says which "
     "bars begin in it; each is made of all its minutes, also of those past the range. The newest bar may be open. "
     f"An answer reads at most {MAX_MINUTES:,} minutes, so a page of coarse bars may be short and have "
     "a next one. Closed bars of a minute have the indicators that the stream function stored. Those of coarser "

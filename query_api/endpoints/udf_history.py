@@ -15,6 +15,7 @@ from query_api import json_text
 from query_api.bar_pages import BarReader, Group
 from query_api.endpoints.udf import IGNORED, RESOLUTIONS, SYMBOL_OF_QUERY, symbol_parameter
 from query_api.errors import unknown_symbol, wrong_parameter
+from query_api.expected_minutes import ExpectedMinutes
 from query_api.http import Request, Response
 from query_api.minutes import Minutes
 from query_api.openapi import Endpoint, Parameter, Schema, array, described, record
@@ -46,7 +47,7 @@ def history(request: Request, stores: Stores) -> Response:
         raise wrong_parameter("from", "it is after `to`.")
     facts = facts_of(symbol, stores)
     minutes = Minutes(stores.bars, symbol, facts.lane, MOST_MINUTES)
-    reader = BarReader(minutes, resolution, facts.zone)
+    reader = BarReader(minutes, resolution, facts.zone, ExpectedMinutes(facts, stores).are_all_in)
     times = Range(_bar_time(start, resolution, facts.zone), _bar_time(end, resolution, facts.zone))
     # `countback` counts more than `from`: the library then wants that many bars, wherever they begin.
     asked = times if count is None else Range(None, times.end)

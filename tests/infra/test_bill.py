@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from backfill.charts import limit_of
+from bars.keys import ONE_MINUTE, bar_keys
+from compaction.bars import LATE
 from costs import bill, history, prices, viewers
 from costs.expected_usage import Setup
 from deployment.stacks import ON_REQUEST
+from operations.dynamodb import DynamoBarTable
 from processor_lambda import metrics
 from processor_lambda.alerts import Rules, RulesInUse
 from processor_lambda.records import Record
@@ -74,6 +78,9 @@ def test_the_defaults_of_the_bill_are_those_of_the_templates() -> None:
         int(task["Memory"]),
     )
     assert pytest.approx(CHARTS_PER_SECOND) == 1 / history.SECONDS_A_CHART
+    assert timedelta(days=history.BACKFILL_DAYS) == limit_of(ONE_MINUTE).kept
+    assert timedelta(days=history.COMPACT_DAYS) == LATE + timedelta(days=1)
+    assert DynamoBarTable(None, "bars").query("AAPL", bar_keys(ONE_MINUTE))["ConsistentRead"] is True
     assert plan.history is (default("history", "History") == "on")
     assert float(VARIABLES["PRODUCER_WATCHLIST_SECONDS"][0]) == bill.WATCHLIST_SECONDS
     assert default("processor", "AlertTtlDays") == bill.ALERT_DAYS

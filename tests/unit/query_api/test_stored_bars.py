@@ -16,13 +16,14 @@ from bars.keys import bar_key
 from bars.resolutions import RESOLUTIONS, span_of
 from quotes import to_iso
 from tests.fakes.query_ports import QueryWorld
-from tests.support.query_bars import MINUTE, at, bar_row, minutes_from, world_of
+from tests.support.query_bars import MINUTE, at, bar_row, minutes_from, sessions_of, world_of
 from tests.support.sizes import sized
 
 OPEN = at("2026-11-23 14:30")
 HOUR = timedelta(hours=1)
 LENGTHS = {"1m": MINUTE, "5m": 5 * MINUTE, "1h": HOUR, "1d": timedelta(days=1)}
 NEW_YORK = ZoneInfo("America/New_York")
+SESSION = ("2026-11-23", "2026-11-23 14:30", "2026-11-23 21:00")
 
 
 def stored(resolution: str, start: datetime, **values: Any) -> dict[str, Any]:
@@ -88,15 +89,79 @@ def test_stored_bars_stand_in_for_times_without_minutes(order: str) -> None:
     assert found == sorted(found, reverse=order == "desc")
 
 
-def test_a_time_with_some_minutes_is_left_to_them() -> None:
-    world = world_of(OPEN + 3 * MINUTE)
-    world.bars.put(stored("5m", OPEN, volume=100))
-    (bar,) = world.get("/v1/bars/AAPL", resolution="5m").json()["bars"]
-    assert (bar["volume"], bar["provenance"]) == (7, "stream")
+class TestADayWithOneStoredBar:
+    """Minutes of a day, and its stored bar. The session is that of New York, from 14:30 to 21:00."""
+
+    WATCHED = at("2026-11-23 20:57")
+
+    def day(self, *minutes: datetime, provenance: str = "stream", quiet: str | None = None) -> tuple[int, str]:
+        """The volume and the provenance of the bar of the day."""
+        world = world_of(*minutes)
+        if provenance != "stream":
+            world.bars.put(*(bar_row("AAPL", minute, provenance=provenance) for minute in minutes))
+        world.calendars.put(sessions_of("XNYS", 2026, "America/New_York", [SESSION]))
+        world.bars.put(stored("1d", at("2026-11-23 05:00"), volume=99_999_999))
+        if quiet is not None:
+            world.bars.put({"symbol": "AAPL", "key": "asked#1m#2026-11-23T05:00:00.000Z", "without_trades": quiet})
+        found = [world.get("/v1/bars/AAPL", resolution="1d", order=order).json()["bars"] for order in ("asc", "desc")]
+        assert found[0] == found[1]
+        (bar,) = found[0]
+        return bar["volume"], bar["provenance"]
+
+    def test_has_that_bar_if_watching_began_before_the_close(self) -> None:
+        assert self.day(*minutes_from(self.WATCHED, 3)) == (99_999_999, "backfill")
+
+    @pytest.mark.parametrize("provenance", ["rebuild", "stream", "backfill"])
+    def test_has_its_minutes_if_they_are_complete(self, provenance: str) -> None:
+        assert self.day(*minutes_from(OPEN, 390), provenance=provenance) == (390 * 7, provenance)
+
+    @pytest.mark.parametrize("provenance", ["rebuild", "stream", "backfill"])
+    def test_has_that_bar_if_a_single_minute_is_missing(self, provenance: str) -> None:
+        minutes = minutes_from(OPEN, 390)
+        del minutes[200]
+        assert self.day(*minutes, provenance=provenance) == (99_999_999, "backfill")
+
+    def test_has_that_bar_if_its_first_minutes_have_expired(self) -> None:
+        assert self.day(*minutes_from(OPEN + 2 * HOUR, 270)) == (99_999_999, "backfill")
+
+    def test_has_its_minutes_if_nothing_was_traded_in_the_others(self) -> None:
+        quiet = '[["2026-11-23T14:30:00.000Z","2026-11-23T20:57:00.000Z"]]'
+        assert self.day(*minutes_from(self.WATCHED, 3), quiet=quiet) == (21, "stream")
+        quiet = '[["2026-11-23T14:31:00.000Z","2026-11-23T20:57:00.000Z"]]'
+        assert self.day(*minutes_from(self.WATCHED, 3), quiet=quiet) == (99_999_999, "backfill")
+
+    def test_expects_every_minute_if_the_sessions_are_unknown(self) -> None:
+        world = world_of(*minutes_from(OPEN, 390))
+        world.bars.put(stored("1d", at("2026-11-23 05:00"), volume=5))
+        (bar,) = world.get("/v1/bars/AAPL", resolution="1d").json()["bars"]
+        assert bar["volume"] == 5
+
+
+def test_sessions_are_read_only_where_a_stored_bar_needs_them() -> None:
+    days = [at("2026-11-02 05:00") + timedelta(days=number) for number in range(22)]
+    world = world_of(*minutes_from(OPEN, 390))
+    sessions = [(f"{day:%Y-%m-%d}", f"{day:%Y-%m-%d} 14:30", f"{day:%Y-%m-%d} 21:00") for day in days]
+    world.calendars.put(sessions_of("XNYS", 2026, "America/New_York", sessions))
+
+    def reads() -> tuple[int, int]:
+        before = world.bars.reads, world.calendars.reads
+        world.get("/v1/bars/AAPL", resolution="1d")
+        return world.bars.reads - before[0], world.calendars.reads - before[1]
+
+    world.get("/v1/symbols")  # the calendars of all symbols are kept for a minute
+    assert reads() == (4, 0)
+    world.bars.put(*(stored("5m", OPEN + number * 5 * MINUTE) for number in range(78)))
+    assert reads() == (4, 0)
+    world.bars.put(*(stored("1d", day) for day in days))
+    assert reads() == (4, 1)  # the minutes of the only day that has some are complete
+    world.bars.put(*(bar_row("AAPL", day + 12 * HOUR) for day in days))
+    assert reads() == (5, 1)
 
 
 def test_the_hole_of_a_coarse_bar_is_filled_with_the_finest_bars_that_are_stored() -> None:
     world = world_of(*minutes_from(at("2026-11-23 15:00"), 15))
+    session = ("2026-11-23", "2026-11-23 15:00", "2026-11-23 15:20")
+    world.calendars.put(sessions_of("XNYS", 2026, "America/New_York", [session]))
     prices = {"open": Decimal(1), "high": Decimal(9), "low": Decimal(1), "close": Decimal(5)}
     world.bars.put(
         stored("5m", at("2026-11-23 15:15"), **prices, volume=20),
@@ -122,19 +187,20 @@ def test_a_day_is_made_of_hours_that_begin_at_the_open() -> None:
 class TestHoursThatBeginAtTheOpen:
     """A stored hour from 14:30 to 15:30, beside minutes, whose hours begin on the clock."""
 
+    @pytest.mark.parametrize("order", ["asc", "desc"])
+    @pytest.mark.parametrize("is_complete", [True, False])
     @pytest.mark.parametrize(
-        ("minute", "parameters"),
-        [
-            ("15:10", {"end": "2026-11-23T15:00:00Z"}),
-            ("14:40", {"start": "2026-11-23T14:30:00Z", "end": "2026-11-23T15:00:00Z"}),
-        ],
+        ("start", "end"), [("14:00", "15:00"), ("14:30", "15:00"), ("15:00", "16:00"), ("14:31", "15:01")]
     )
-    def test_yield_to_minutes_that_the_range_leaves_out(self, minute: str, parameters: dict[str, str]) -> None:
-        world = world_of(at(f"2026-11-23 {minute}"))
+    def test_are_judged_by_minutes_that_the_range_leaves_out(
+        self, start: str, end: str, order: str, *, is_complete: bool
+    ) -> None:
+        world = world_of(*minutes_from(OPEN, 60 if is_complete else 59))
         world.bars.put(stored("1h", OPEN))
-        for order in ("asc", "desc"):
-            found = world.get("/v1/bars/AAPL", resolution="1h", order=order, **parameters)
-            assert ("14:30", 0, "backfill") not in starts(found)
+        times = {"start": f"2026-11-23T{start}:00Z", "end": f"2026-11-23T{end}:00Z"}
+        found = starts(world.get("/v1/bars/AAPL", resolution="1h", order=order, **times))
+        bars = [("14:00", 60, "stream"), ("15:00", 60, "stream")] if is_complete else [("14:30", 0, "backfill")]
+        assert found == [bar for bar in bars if start <= bar[0] < end]
 
     def test_are_in_a_range_that_begins_with_them(self) -> None:
         world = world_of()
@@ -158,7 +224,7 @@ def test_no_stored_bar_takes_the_place_of_minutes_that_are_not_read_yet(
     world = world_of(*minutes_from(at("2026-11-23 14:00"), 700))
     world.bars.put(*(stored("1h", at("2026-11-23 13:00") + number * HOUR) for number in range(15)))
     bars = all_pages(world, resolution="1h", order=order)
-    assert [bar["quotes"] for bar in bars][:: 1 if order == "asc" else -1] == [0, *[120] * 11, 80, 0, 0]
+    assert [bar["quotes"] for bar in bars][:: 1 if order == "asc" else -1] == [0, *[120] * 11, 0, 0, 0]
 
 
 def test_years_of_days_come_from_stored_bars() -> None:
@@ -185,21 +251,22 @@ def test_charting_clients_get_stored_bars_too() -> None:
 
 
 class TestEveryMixture:
-    """Of bars of all lengths, in both orders, cut into pages and ranges."""
+    """Of bars of all lengths, sessions and minutes without trades, in both orders, cut into pages and ranges."""
 
-    @pytest.mark.parametrize("seed", range(sized(1, 3)))
+    @pytest.mark.parametrize("seed", range(sized(2, 8)))
     @pytest.mark.parametrize("resolution", ["15m", "1h", "1d"])
     def test_is_answered_as_it_is_defined(self, resolution: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
         chance = random.Random(seed)
         world, rows = world_of(), list(_mixture(chance))
         world.bars.put(*rows)
         world.bars.page_items = chance.randint(3, 200)
-        expected = list(_expected(rows, resolution))
+        expected_minutes = _put_sessions(world, chance)
+        expected = list(_expected(rows, resolution, expected_minutes))
         asked: dict[str, Any] = {"resolution": resolution, "limit": 5_000}
         found = {order: world.get("/v1/bars/AAPL", order=order, **asked).json() for order in ("asc", "desc")}
         assert _short(found["asc"]["bars"]) == expected
         assert found["desc"]["bars"] == found["asc"]["bars"][::-1]
-        monkeypatch.setattr(query_api.minutes, "MAX_MINUTES", chance.choice([1_500, 20_000]))
+        monkeypatch.setattr(query_api.minutes, "MAX_MINUTES", chance.choice([1_600, 20_000]))
         for order in ("asc", "desc"):
             limit = chance.randint(5, 40)
             assert all_pages(world, resolution=resolution, order=order, limit=limit) == found[order]["bars"]
@@ -212,11 +279,11 @@ class TestEveryMixture:
 
 def _mixture(chance: random.Random) -> Iterator[dict[str, Any]]:
     """Minutes in runs, and stored bars here and there. In the first days, hours begin at half past."""
-    day = at("2026-11-22 05:00")
+    day, ends = at("2026-11-22 05:00"), chance.choice([0.002, 0.02])
     for resolution, length in LENGTHS.items():
         moment, is_there = day, False
         while moment < day + timedelta(days=2):
-            if chance.random() < (0.02 if resolution == "1m" else 0.2):
+            if chance.random() < (ends if resolution == "1m" else 0.2):
                 is_there = not is_there
             if is_there:
                 shift = timedelta(minutes=30 if resolution == "1h" and moment < day + timedelta(days=1) else 0)
@@ -224,19 +291,48 @@ def _mixture(chance: random.Random) -> Iterator[dict[str, Any]]:
             moment += length
 
 
-def _expected(rows: Iterable[dict[str, Any]], resolution: str) -> Iterator[tuple[str, int]]:
-    """The bars by definition: each stored bar counts unless a finer one that counts begins within its time."""
+def _put_sessions(world: QueryWorld, chance: random.Random) -> set[datetime]:
+    """Store sessions and minutes without trades, or neither. Returns the expected minutes."""
+    first = at("2026-11-22 00:00")
+    minutes = minutes_from(first, 4 * 24 * 60)
+    if chance.random() < 0.2:
+        return set(minutes)
+    bounds = sorted(chance.sample(range(len(minutes)), 2 * chance.randint(1, 8)))
+    spans = [(minutes[opens], minutes[closes]) for opens, closes in zip(bounds[::2], bounds[1::2], strict=True)]
+    sessions = [(f"{opens:%Y-%m-%d}", f"{opens:%Y-%m-%d %H:%M}", f"{closes:%Y-%m-%d %H:%M}") for opens, closes in spans]
+    world.calendars.put(sessions_of("XNYS", 2026, "America/New_York", sessions))
+    expected = {minute for minute in minutes if any(opens <= minute < closes for opens, closes in spans)}
+    for number in range(chance.randint(0, 3)):
+        quiet = first + chance.randrange(len(minutes)) * MINUTE
+        end = quiet + chance.choice([1, 10, 600]) * MINUTE
+        key = f"asked#1m#{to_iso(first + timedelta(days=number))}"
+        world.bars.put({"symbol": "AAPL", "key": key, "without_trades": f'[["{to_iso(quiet)}","{to_iso(end)}"]]'})
+        expected -= {minute for minute in expected if quiet <= minute < end}
+    return expected
+
+
+def _expected(
+    rows: Iterable[dict[str, Any]], resolution: str, expected_minutes: set[datetime]
+) -> Iterator[tuple[str, int]]:
+    """The bars by definition: a stored bar counts, and finer ones in its time do not, where these are incomplete."""
     wanted = RESOLUTIONS[resolution]
     kept: list[tuple[datetime, str, int]] = []
     for name, length in LENGTHS.items():
         if RESOLUTIONS[name].minutes > wanted.minutes:
             break
-        taken = [start for start, *_ in kept]
+        coarser: list[tuple[datetime, str, int]] = []
         for row in rows:
             own, _, text = row["key"].partition("#")
             start = datetime.fromisoformat(text)
-            if own == name and not any(start <= other < start + length for other in taken):
-                kept.append((start, own, row["volume"]))
+            if own != name:
+                continue
+            finer = [(other, LENGTHS[of]) for other, of, _ in kept if start <= other < start + length]
+            inside = {minute for minute in expected_minutes if start <= minute < start + length}
+            for other, long in finer:
+                inside -= set(minutes_from(other, long // MINUTE))
+            if inside or not finer:
+                coarser.append((start, own, row["volume"]))
+        kept = [each for each in kept if not any(start <= each[0] < start + length for start, *_ in coarser)] + coarser
     volumes: dict[datetime, int] = {}
     for start, own, volume in kept:
         begin = start if own == resolution else span_of(start, wanted, NEW_YORK).start
