@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime, time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,10 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Compaction:
-    """One run at the time `now`, which it counts in `summary`. It keeps quotes in `scratch` while it sorts them."""
+    """One run at the time `now`, which it counts in `summary`. It keeps quotes in `scratch` while it sorts them.
+
+    `checkpoint` is called where nothing is half done, and may raise what ends the run.
+    """
 
     def __init__(
         self,
@@ -65,13 +69,14 @@ class Compaction:
         *,
         now: datetime,
         progress: Progress,
+        checkpoint: Callable[[], None] = lambda: None,
         views: Views | None = None,
         history: History | None = None,
         scratch: Path | None = None,
         summary: Summary | None = None,
     ) -> None:
         self._archive, self._tables, self._views, self._history = archive, tables, views, history
-        self._now, self._progress, self._scratch = now, progress, scratch
+        self._now, self._progress, self._checkpoint, self._scratch = now, progress, checkpoint, scratch
         self._limit = arrivals.closed_to(now)
         self._bars: BarsRead | None = None
         self.summary = summary or Summary()
@@ -98,9 +103,14 @@ class Compaction:
             self._progress("compacting the archive", plan.bytes) as on_progress,
         ):
             reader = ArrivalReader(self._archive, staging)
+
+            def on_read(size: int) -> None:
+                on_progress(size)
+                self._checkpoint()
+
             for position, (day, objects) in enumerate(plan.days):
                 try:
-                    counts, found = reader.read(objects, on_progress)
+                    counts, found = reader.read(objects, on_read)
                 except (Damaged, Unavailable) as error:
                     staging.forget_arrival(day.isoformat())
                     self.failed(f"arrival day {day}: {error}", error)
@@ -126,15 +136,19 @@ class Compaction:
         read_to = None if read is None else read.to
         ranges = list(bars.ranges(self._history.symbols(), chunks, read_to, to, wanted))
         with (
-            BarMonths(self._tables, self._scratch) as months,
+            BarMonths(self._tables, self._history, self._checkpoint, self._scratch) as months,
             self._progress("compacting bars", len(ranges)) as on_progress,
         ):
-            for each in ranges:
-                months.add(self._history.bars(each.symbol, each.resolution, each.start, each.end))
-                on_progress(1)
+            months.read(ranges, on_progress)
             self.summary.bar_months_changed = months.commit()
-        sessions = self._history.sessions(datetime.combine(to, time(), UTC))
-        small_tables.commit(self._tables, SESSIONS, map(dict, sessions), lambda new, old: True)  # noqa: ARG005
+        read_sessions = partial(self._history.sessions, datetime.combine(to, time(), UTC))
+        small_tables.commit(
+            self._tables,
+            SESSIONS,
+            lambda: map(dict, read_sessions()),
+            lambda new, old: True,  # noqa: ARG005
+        )
+        self._checkpoint()
         self._bars = BarsRead(to=to if wanted is None else read_to, at=to_iso(whole_milliseconds(self._now)))
 
     def publish(self) -> None:
@@ -163,6 +177,7 @@ class Compaction:
             else:
                 self._committed(done)
             staging.drop(day)
+            self._checkpoint()
         waiting = {dt for day in staging.days() if day < self._limit for dt in staging.arrivals(day)}
         complete = [dt for dt in read if dt not in waiting]
         if not complete:

@@ -4,10 +4,12 @@ import gzip
 import shutil
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -312,6 +314,99 @@ def test_bars_are_compacted_by_month_and_replaced_by_later_ones(archive: Compact
     assert run([MONDAY.date()]) == 1
     found = {row["start"].minute: row["close"] for row in archive.rows(BARS) if row["resolution"] == "1m"}
     assert found == {30: 4, 31: 3}
+
+
+class Meeting(Stopping):
+    """Lets something happen before the n-th call of a run, which may be killed at a later call."""
+
+    def __init__(self, at: int, meanwhile: Callable[[], None], killed_at: int | None = None) -> None:
+        super().__init__(killed_at)
+        self._meeting, self._meanwhile = at, meanwhile
+
+    def call(self, name: str, run: Callable[[], Any]) -> Any:
+        if len(self.calls) + 1 == self._meeting:
+            self._meanwhile()
+        return super().call(name, run)
+
+
+class TestTwoRunsThatReadBarsAtOnce:
+    """A row does not say when it was written. The later reading must win, whichever run commits last."""
+
+    LAST_MONTH = MONDAY - timedelta(days=30)
+
+    def run(self, archive: CompactedArchive, history: MemoryHistory, stopping: Stopping, wanted: list[date]) -> None:
+        job = Compaction(
+            stopping.wrapped(DirectoryArchive(archive.directory)),
+            stopping.wrapped(archive.tables(), opens="open"),
+            now=NOW,
+            progress=no_progress,
+            history=stopping.wrapped(history),
+        )
+        job.bars(wanted or None)
+        job.publish()
+
+    def bar(self, at: datetime, close: int) -> dict[str, Any]:
+        prices = dict.fromkeys(("open", "high", "low", "close"), Decimal(close))
+        return {"symbol": "AAPL", "key": bar_key("1m", at), **prices}
+
+    def closes(self, archive: CompactedArchive) -> list[int]:
+        return [int(row["close"]) for row in sorted(archive.rows(BARS), key=lambda row: row["start"])]
+
+    def test_the_newest_rows_stay_wherever_they_meet_and_are_killed(
+        self, tmp_path: Path, subtests: pytest.Subtests
+    ) -> None:
+        days = [self.LAST_MONTH.date(), MONDAY.date()]
+        counting = Stopping()
+        self.run(
+            CompactedArchive(tmp_path / "counted"),
+            MemoryHistory([self.bar(self.LAST_MONTH, 1), self.bar(MONDAY, 1)]),
+            counting,
+            [],
+        )
+        steps = len(counting.calls)
+        assert {"bars", "open", "files", "replace", "put"} <= set(counting.calls)
+        random = Random(1)
+        kills = [None, *range(1, steps + 1)]
+        cases: list[tuple[int, int | None, int | None]] = [(at, None, None) for at in range(1, steps + 1, sized(3, 2))]
+        cases += [(random.randint(1, steps), random.choice(kills), random.choice(kills)) for _ in range(sized(6, 30))]
+        for number, (at, first_killed, second_killed) in enumerate(cases):
+            with subtests.test(meeting=at, first_killed=first_killed, second_killed=second_killed):
+                archive = CompactedArchive(tmp_path / str(number))
+                history = MemoryHistory([self.bar(self.LAST_MONTH, 1), self.bar(MONDAY, 1)])
+
+                def rebuilt_and_compacted(
+                    archive: CompactedArchive = archive,
+                    history: MemoryHistory = history,
+                    at: int | None = second_killed,
+                ) -> None:
+                    history.rows = [self.bar(self.LAST_MONTH, 2), self.bar(MONDAY, 2)]
+                    history.without_trades = 2
+                    with suppress(Killed):
+                        self.run(archive, history, Stopping(at), days)
+
+                with suppress(Killed):
+                    self.run(archive, history, Meeting(at, rebuilt_and_compacted, first_killed), [])
+                if second_killed is not None or history.rows[0]["close"] == 1:
+                    rebuilt_and_compacted(at=None)  # whoever has rebuilt the bars repeats what was killed
+                assert self.closes(archive) == [2, 2]
+                assert [row["without_trades"] for row in archive.rows(SESSIONS)] == [2]
+
+    def test_a_bar_of_another_month_is_not_read_again(self, archive: CompactedArchive) -> None:
+        history = MemoryHistory([self.bar(self.LAST_MONTH, 1), self.bar(MONDAY, 1)])
+        self.run(archive, history, Stopping(), [])
+        history.rows = [self.bar(self.LAST_MONTH, 2), self.bar(MONDAY, 2)]
+
+        def of_this_month() -> None:
+            self.run(archive, history, Stopping(), [MONDAY.date()])
+
+        counting = Stopping()
+        self.run(archive, history, counting, [self.LAST_MONTH.date()])
+        expected = counting.calls.count("bars")
+        history.rows = [self.bar(self.LAST_MONTH, 3), self.bar(MONDAY, 3)]
+        meeting = Meeting(counting.calls.index("replace") + 1, of_this_month)
+        self.run(archive, history, meeting, [self.LAST_MONTH.date()])
+        assert self.closes(archive) == [3, 3]
+        assert meeting.calls.count("bars") == expected
 
 
 def test_an_export_has_closed_days_of_the_table_and_open_ones_of_the_archive(archive: CompactedArchive) -> None:
