@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from compaction import actions, arrivals, bars, ledger, quote_days, small_tables
+from compaction import actions, arrivals, bars, expiring, ledger, quote_days, small_tables
 from compaction.arrivals import RAW, Arrival
 from compaction.bar_months import BarMonths
 from compaction.bars import OVERLAP
@@ -86,7 +86,9 @@ class Compaction:
         published(self._archive)  # the tables may be those of another archive
         known = self._known()
         days: list[tuple[date, tuple[ArchiveObject, ...]]] = []
-        for day in arrivals.candidates(self._arrival_days(), known, self._limit, wanted):
+        # Of an expiring day, some objects are gone. All of them are compacted, and the ledger has counted them.
+        present = sorted(set(self._arrival_days()) - {day for day, _ in expiring.days(self._archive)})
+        for day in arrivals.candidates(present, known, self._limit, wanted):
             objects = tuple(arrivals.objects_of(self._archive, day))
             if objects and (
                 wanted is not None or arrivals.is_to_be_read(day, arrivals.fingerprint(objects), known, self._limit)

@@ -3,7 +3,7 @@
 import gzip
 import shutil
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -21,6 +21,7 @@ from compaction.current import KEY
 from compaction.directory import DirectoryArchive
 from compaction.errors import Damaged
 from compaction.export import Exporter, Wanted
+from compaction.iceberg import Tables
 from compaction.job import Compaction
 from compaction.layout import ACTIONS, BARS, LEDGER, QUOTES, SESSIONS
 from compaction.row_files import write
@@ -489,3 +490,88 @@ def test_old_snapshots_orphans_and_compacted_raw_objects_are_removed(archive: Co
     # A run over what is left of the archive changes nothing.
     assert archive.run().status == "done"
     assert archive.rows() == stored
+
+
+class Dying(DirectoryArchive):
+    """An archive whose program is killed before its n-th change: a deletion of an object, or a write of one."""
+
+    def __init__(self, directory: Path, changes: int) -> None:
+        super().__init__(directory)
+        self.left = changes
+
+    def put(self, key: str, body: bytes, *, replaces: str | None) -> None:
+        """See `ports.Archive`."""
+        self._change()
+        super().put(key, body, replaces=replaces)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """See `ports.Archive`."""
+        for key in keys:
+            self._change()
+            super().delete([key])
+
+    def _change(self) -> None:
+        if self.left == 0:
+            raise Killed
+        self.left -= 1
+
+
+class TestExpiryOfRawObjects:
+    LATER = NOW + timedelta(days=40)
+
+    def expire(self, archive: DirectoryArchive, tables: Tables, days: int = 36) -> int:
+        summary = Summary(compacted_to=date(2026, 11, 28))
+        Upkeep(archive, tables, self.LATER, summary).run(7, days)
+        return summary.raw_objects_deleted
+
+    def raw_objects(self, archive: CompactedArchive) -> list[str]:
+        return sorted(each.name for each in archive.directory.glob("raw-data/*/*/*.jsonl.gz"))
+
+    def test_goes_on_wherever_it_was_killed(self, tmp_path: Path) -> None:
+        before = CompactedArchive(tmp_path / "before")
+        quotes = filled(before)
+        before.run()
+        count = len(self.raw_objects(before))
+        whole = Dying(before.directory, 1_000)
+        ledger = before.rows(LEDGER)
+        self.expire(whole, before.tables())
+        changes = 1_000 - whole.left
+        assert changes >= count + 2 * 2  # both days have a list, which is written and deleted
+        for at in range(changes):
+            archive = CompactedArchive(tmp_path / str(at))
+            filled(archive)
+            archive.run()
+            with pytest.raises(Killed):
+                self.expire(Dying(archive.directory, at), archive.tables())
+            left = len(self.raw_objects(archive))
+            # Neither a run nor one that is asked to read the day again takes the rest of it for the whole day.
+            assert archive.run().status == archive.run(day=MONDAY.date()).status == "done"
+            assert self.expire(DirectoryArchive(archive.directory), archive.tables(), days=0) == 0
+            assert len(self.raw_objects(archive)) == left
+            assert self.expire(DirectoryArchive(archive.directory), archive.tables()) == left
+            assert self.raw_objects(archive) == []
+            assert not list(archive.directory.glob("compacted/expiring/*.json"))
+            assert archive.identities() == identities(quotes)
+            assert [row["quote_lines"] for row in archive.rows(LEDGER)] == [row["quote_lines"] for row in ledger]
+
+    def test_never_deletes_what_is_not_compacted(self, archive: CompactedArchive) -> None:
+        filled(archive)
+        archive.run()
+        count = len(self.raw_objects(archive))
+        while len(self.raw_objects(archive)) == count:
+            with pytest.raises(Killed):
+                self.expire(Dying(archive.directory, 1), archive.tables())
+        # An object of the day arrives late, and a listed one is written again with other lines.
+        late = archive.arrive([quote("NVDA")], MONDAY)
+        changed = next(each for each in archive.directory.glob("raw-data/dt=2026-11-23/*/*") if each != late)
+        changed.write_bytes(gzip.compress(encode([quote("TSLA")])))
+        self.expire(DirectoryArchive(archive.directory), archive.tables())
+        assert {late.name, changed.name} == set(self.raw_objects(archive))
+
+    def test_a_list_that_is_damaged_is_named(self, archive: CompactedArchive) -> None:
+        filled(archive)
+        archive.run()
+        (archive.directory / "compacted/expiring").mkdir()
+        (archive.directory / "compacted/expiring/2026-11-23.json").write_text("[")
+        with pytest.raises(Damaged, match=r"compacted/expiring/2026-11-23\.json is damaged: .*\. Delete it"):
+            self.expire(DirectoryArchive(archive.directory), archive.tables())
