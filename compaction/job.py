@@ -89,6 +89,7 @@ class Compaction:
         # Of an expiring day, some objects are gone. All of them are compacted, and the ledger has counted them.
         present = sorted(set(self._arrival_days()) - {day for day, _ in expiring.days(self._archive)})
         for day in arrivals.candidates(present, known, self._limit, wanted):
+            self._checkpoint()
             objects = tuple(arrivals.objects_of(self._archive, day))
             if objects and (
                 wanted is not None or arrivals.is_to_be_read(day, arrivals.fingerprint(objects), known, self._limit)

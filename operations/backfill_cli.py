@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -42,6 +42,7 @@ from operations.history_options import FromOption, SymbolsOption, ToOption, chos
 from operations.lane_states import DynamoLaneStates
 from operations.outputs import required
 from operations.run_summary import SummaryOption, summary_at_end
+from operations.safe_stop import stopping_safely
 from quotes import MAX_LANES, lane_of, partition_key
 from terminal.output import echo
 from watchlist import DEFAULT_LANES
@@ -114,12 +115,17 @@ def backfill_(  # noqa: PLR0917  (options, by name)
 
     It compares the stored bars with the sessions of the exchanges, prints what it asks Yahoo for and how long that
     takes, and stores what is missing. It never replaces a bar of the live stream, unless --overwrite says so. It asks
-    for nothing twice: you may interrupt and repeat it at any time. If Yahoo refuses a request, it stops, and the next
+    for nothing twice: you may interrupt and repeat it at any time. After Ctrl-C or SIGTERM, it finishes the answer that
+    it has, within 90 seconds. If Yahoo refuses a request, it stops, and the next
     run goes on. Yahoo keeps minutes for 30 days, bars of 5 minutes for 60, of hours for 730, and of days for ever.
     """
     summary = Summary(resolution=resolution)
     with reported_errors():
-        with nullcontext() if dry_run else summary_at_end(summary, summary_to), _as_operations_errors():
+        with (
+            nullcontext() if dry_run else summary_at_end(summary, summary_to),
+            _as_operations_errors(),
+            stopping_safely() as checkpoint,
+        ):
             now = _now()
             deployed = Deployed(outputs_of(stack_prefix, stage, outputs_file), stack_prefix, stage, outputs_file)
             live_source = source or deployed.source()
@@ -137,14 +143,14 @@ def backfill_(  # noqa: PLR0917  (options, by name)
             )
             with progress("planning", len(wish.symbols)) as on_progress:
                 planner = Planner(stores.bars, stores.chunks, stores.calendars.sessions_of)
-                plan = planner.plan(wish, now, on_progress)
+                plan = planner.plan(wish, now, _checked(on_progress, checkpoint))
             for line in plan_lines(plan, rate, None if dry_run else SHOWN_SYMBOLS):
                 echo(line, err=not dry_run)
             if dry_run:
                 return
             live = stores.live(lanes or deployed.lanes())
             ttl_days = deployed.bar_ttl_days() if bar_ttl_days is None else bar_ttl_days
-            _run(plan, stores, live, rate, ttl_days, summary)
+            _run(plan, stores, live, rate, ttl_days, summary, checkpoint)
             for line in summary_lines(summary):
                 say(line)
         if summary.failures:
@@ -183,18 +189,34 @@ class _LiveLanes:
 
 
 def _run(  # noqa: PLR0917  (one call)
-    plan: Plan, stores: _Stores, live: _LiveLanes, rate: float, ttl_days: int, summary: Summary
+    plan: Plan,
+    stores: _Stores,
+    live: _LiveLanes,
+    rate: float,
+    ttl_days: int,
+    summary: Summary,
+    checkpoint: Callable[[], None],
 ) -> None:
     requests = ChartClient(chart_limiter(rate))
     charts = YahooCharts(requests, _now, cache(live.currency_of))
     try:
         runner = Runner(stores.bars, stores.chunks, charts, live, now=_now, ttl_days=ttl_days)
         with progress("asking Yahoo", plan.requests, shows_rate=True) as on_progress:
-            runner.fill(plan, summary, on_progress)
+            runner.fill(plan, summary, _checked(on_progress, checkpoint))
         with progress("computing indicators", len(plan.symbols)) as on_progress:
-            runner.refold(plan, summary, on_progress)
+            runner.refold(plan, summary, _checked(on_progress, checkpoint))
     finally:
         requests.close()
+
+
+def _checked(on_progress: Callable[[int], None], checkpoint: Callable[[], None]) -> Callable[[int], None]:
+    """The same function. After it, the command may end: a step is done when it is reported."""
+
+    def report(parts: int) -> None:
+        on_progress(parts)
+        checkpoint()
+
+    return report
 
 
 def _now() -> datetime:

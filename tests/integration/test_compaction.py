@@ -23,7 +23,7 @@ from compaction.errors import Damaged
 from compaction.export import Exporter, Wanted
 from compaction.iceberg import Tables
 from compaction.job import Compaction
-from compaction.layout import ACTIONS, BARS, LEDGER, QUOTES, SESSIONS
+from compaction.layout import ACTIONS, BARS, LEDGER, QUOTES, SESSIONS, TABLES
 from compaction.row_files import write
 from compaction.summary import Summary
 from compaction.upkeep import Upkeep
@@ -233,6 +233,49 @@ def test_a_run_that_is_killed_anywhere_and_run_again_makes_the_same_tables(
             assert archive.run().status == "done"
             assert (archive.rows(), archive.rows(ACTIONS)) == expected
             assert archive.identities() == identities(quotes)
+
+
+class Interrupted:
+    """A checkpoint that ends the run when it is called for the n-th time. With None, it only counts."""
+
+    def __init__(self, at: int | None = None) -> None:
+        self.calls, self._at = 0, at
+
+    def __call__(self) -> None:
+        self.calls += 1
+        if self.calls == self._at:
+            raise KeyboardInterrupt
+
+
+def test_a_run_that_is_asked_to_stop_leaves_no_file_without_a_commit(tmp_path: Path, subtests: pytest.Subtests) -> None:
+    def run(archive: CompactedArchive, checkpoint: Interrupted) -> None:
+        store, tables = DirectoryArchive(archive.directory), archive.tables()
+        prices = dict.fromkeys(("open", "high", "low", "close"), Decimal(1))
+        history = MemoryHistory([{"symbol": "AAPL", "key": bar_key("1m", MONDAY), **prices}])
+        job = Compaction(
+            store, tables, now=NOW, progress=no_progress, checkpoint=checkpoint, history=history, scratch=tmp_path
+        )
+        job.quotes_and_actions(job.plan(None))
+        job.bars(None)
+        job.publish()
+        Upkeep(store, tables, NOW, job.summary, checkpoint).run(7, 0)
+
+    undisturbed, counting = CompactedArchive(tmp_path / "undisturbed"), Interrupted()
+    filled(undisturbed)
+    run(undisturbed, counting)
+    expected = undisturbed.rows(), undisturbed.rows(ACTIONS), undisturbed.rows(BARS)
+    for at in range(1, counting.calls + 1, sized(3, 1)):
+        with subtests.test(checkpoint=at):
+            archive = CompactedArchive(tmp_path / str(at))
+            filled(archive)
+            with pytest.raises(KeyboardInterrupt):
+                run(archive, Interrupted(at))
+            assert not list(tmp_path.glob("stockstream-compaction-*"))
+            referenced = set().union(*(archive.tables().open(each).referenced() for each in TABLES))
+            written = archive.directory.glob("compacted/*/data/**/*.parquet")
+            assert {str(each) for each in written} <= {each.removeprefix("file://") for each in referenced}
+            run(archive, Interrupted())
+            assert (archive.rows(), archive.rows(ACTIONS), archive.rows(BARS)) == expected
 
 
 def test_two_runs_at_once_make_the_same_tables(tmp_path: Path) -> None:

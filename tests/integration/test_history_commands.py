@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -20,6 +22,7 @@ from operations.cli import app
 from operations.every_day_cli import steps_of
 from quotes import Quote
 from tests.fakes.compacted_archive import CompactedArchive, Inline
+from tests.support.waiting import wait_until
 
 NOW = datetime.now(UTC)
 CLOSED = NOW - timedelta(days=3)
@@ -226,3 +229,49 @@ class TestEveryDay:
         assert (backfill.at.hour, compact.at.hour) == (1, 2)
         assert backfill.command == ("backfill", "--outputs-file", "a b", "--source", "yahoo")
         assert compact.command == ("compact", "--outputs-file", "a b", "--catalog", "sqlite:///c.db")
+
+
+class TestACommandThatIsAskedToStop:
+    """ECS and compose stop a task by SIGTERM, and a person by Ctrl-C."""
+
+    QUOTES = 2_000
+
+    @pytest.fixture
+    def many(self, tmp_path: Path) -> Path:
+        """An archive of two closed days, each quote in an object of its own."""
+        archive = CompactedArchive(tmp_path / "many")
+        for number in range(self.QUOTES):
+            at = CLOSED.replace(hour=14, minute=number % 60, second=number // 60, microsecond=0)
+            at -= timedelta(days=number % 2)
+            line = Quote(symbol="AAPL", event_time=at, price=Decimal(100), source="test", ingest_time=at)
+            archive.arrive([line], at)
+        return tmp_path / "many"
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_ends_with_its_summary_and_leaves_nothing_half_done(
+        self, number: signal.Signals, many: Path, tmp_path: Path
+    ) -> None:
+        scratch = tmp_path / "scratch"
+        scratch.mkdir()
+        command = [sys.executable, "-m", "operations", "compact", "--archive", str(many)]
+        environment = {**os.environ, "TMPDIR": str(scratch)}
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            wait_until(lambda: any(scratch.glob("*/rows.duckdb")), "the first quotes", seconds=60)
+            process.send_signal(number)
+            output, errors = process.communicate(timeout=60)
+        assert process.returncode == 130, errors
+        assert errors.splitlines()[-2:] == [
+            "stopping at the next point where nothing is half done; press Ctrl-C to stop at once",
+            "interrupted: what was not finished is where it was before; run the command again to finish it",
+        ]
+        summary = json.loads(output.splitlines()[-1])
+        assert (summary["status"], summary["failures"]) == ("interrupted", [])
+        assert summary["quotes_added"] < self.QUOTES
+        assert list(scratch.iterdir()) == []
+        assert not (many / "compacted" / "current.json").exists()
+        # The next run goes on.
+        result = run("compact", "--archive", many)
+        assert result.exit_code == 0, result.output
+        assert len(CompactedArchive(many).identities()) == self.QUOTES
