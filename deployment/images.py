@@ -52,8 +52,8 @@ class StageImages:
             return {}, None  # `check` says what can be done
         repository = REPOSITORY_OF[HISTORY_IMAGE]
         note = (
-            f"{image.contents.title} cannot be built here, so the tasks keep {kept}. It may be older than this version. "
-            f"Name another one: {image.contents.option}"
+            f"{image.contents.title} cannot be built here, so the tasks keep {kept}. It may be older than this "
+            f"version. Name another one: {image.contents.option}"
         )
         return {HISTORY_IMAGE: kept, repository: named.get(repository) or held.get(repository, "")}, note
 
