@@ -6,7 +6,6 @@ its files are still those from before its bars were read. If another run has rep
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -32,7 +31,7 @@ _FRESH, _STORED = "fresh", "stored"
 
 
 class BarMonths:
-    """Bars by month. Use it in a `with` block."""
+    """Bars by month. Use it in a `with` block, see `Disk`."""
 
     def __init__(
         self, tables: Tables, history: History, checkpoint: Callable[[], None], scratch: Path | None = None
@@ -41,8 +40,7 @@ class BarMonths:
         self._tables, self._history, self._checkpoint = tables, history, checkpoint
         self._ranges: list[Range] = []
         self._files: dict[date | None, set[str]] = {}
-        self._directory = tempfile.TemporaryDirectory(prefix="stockstream-compaction-", dir=scratch)
-        self._disk = Disk(self._directory.name, _SCHEMA, BARS.names)
+        self._disk = Disk(scratch, _SCHEMA, BARS.names)
         self._disk.make(_FRESH)
 
     def __enter__(self) -> Self:
@@ -51,8 +49,7 @@ class BarMonths:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._disk.connection.close()
-        self._directory.cleanup()
+        self._disk.__exit__(kind, error, trace)
 
     def read(self, ranges: Sequence[Range], on_progress: Callable[[int], None]) -> None:
         """Read bars of the table of bars. Rows of another kind are left out. Ranges may overlap."""

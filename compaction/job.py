@@ -125,6 +125,8 @@ class Compaction:
                 following = plan.days[position + 1][0] if position + 1 < len(plan.days) else None
                 self._flush(staging, read, arrived, self._limit if following is None else min(day, self._limit))
             self._flush(staging, read, arrived, self._limit)
+            waiting = (day for day in staging.days() if day >= self._limit)
+            self.summary.quotes_waiting = sum(staging.staged(day).rows for day in waiting)
 
     def bars(self, wanted: Sequence[date] | None) -> None:
         """Commit the bars, sessions and backfilled actions of closed days. Without a table of bars, do nothing."""

@@ -119,10 +119,11 @@ def compact(  # noqa: PLR0917  (options, by name)
                 summary=summary,
             )
             plan = run.plan(wanted)
-            say(f"{len(plan.days)} arrival days with {plan.objects:,} objects, {plan.bytes / KIB / KIB:,.1f} MiB")
+            size = f"{plan.bytes / KIB / KIB:,.1f} MiB" if plan.bytes >= KIB * KIB else f"{plan.bytes / KIB:,.1f} KiB"
+            say(f"days of arrival to read: {len(plan.days)}; objects: {plan.objects:,}; size: {size}")
             if dry_run:
                 for arrival_day, objects in plan.days:
-                    echo(f"{arrival_day}  {len(objects)} objects")
+                    echo(f"{arrival_day}  objects: {len(objects):,}")
                 return
             try:
                 run.quotes_and_actions(plan)
