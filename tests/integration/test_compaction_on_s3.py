@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,14 +13,18 @@ from pyiceberg.utils.concurrent import ExecutorFactory
 from compaction.catalogs import glue_tables
 from compaction.current import KEY
 from compaction.errors import Conflict
+from compaction.expiring import PREFIX
 from compaction.iceberg import Tables
 from compaction.job import Compaction
 from compaction.layout import LEDGER, QUOTES
+from compaction.summary import Summary
+from compaction.upkeep import Upkeep
 from operations.archive_bucket import BucketArchive
 from operations.glue_views import GlueViews
 from quotes import Quote, encode
 from replica.emulator import Emulator
 from tests.fakes.compacted_archive import NOW, Inline, no_progress
+from tests.fakes.stopped_calls import Killed
 
 BUCKET, DATABASE = "compacted-archive", "compacted_archive"
 MONDAY = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
@@ -51,6 +56,25 @@ class AnswerLost:
             self.lost += 1
             refused = {"Error": {"Code": "ConcurrentModificationException", "Message": "Update table failed"}}
             raise self.client.exceptions.ConcurrentModificationException(refused, "UpdateTable")
+
+
+class DyingBucket(BucketArchive):
+    """A bucket whose program is killed after it has deleted one raw object."""
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """See `compaction.ports.Archive`."""
+        named = list(keys)
+        raw = [key for key in named if key.startswith("raw-data/")]
+        super().delete(raw[:1] or named)
+        if raw:
+            raise Killed
+
+
+def expire(archive: BucketArchive, tables: Tables) -> int:
+    """Delete raw objects as a run 40 days later does. Returns how many."""
+    summary = Summary(compacted_to=date(2026, 11, 28))
+    Upkeep(archive, tables, NOW + timedelta(days=40), summary).run(7, 36)
+    return summary.raw_objects_deleted
 
 
 def test_compacts_a_bucket_into_tables_of_glue(emulator: Emulator) -> None:
@@ -112,3 +136,13 @@ def test_compacts_a_bucket_into_tables_of_glue(emulator: Emulator) -> None:
     document = base64.b64decode(view["ViewOriginalText"].split()[3]).decode()
     assert "compacted_quotes" in document
     assert "2026-11-28" in document
+
+    # An expiry that is killed after its first deletion is finished by the next one.
+    with pytest.raises(Killed):
+        expire(DyingBucket(s3, BUCKET), tables())
+    assert len(list(archive.objects("raw-data/"))) == 3
+    assert len(list(archive.objects(PREFIX))) == 1
+    assert run() == date(2026, 11, 28)
+    assert expire(archive, tables()) == 3
+    assert [*archive.objects("raw-data/"), *archive.objects(PREFIX)] == []
+    assert len(rows()) == 5
