@@ -264,7 +264,7 @@ def test_a_run_that_is_asked_to_stop_leaves_no_file_without_a_commit(tmp_path: P
     filled(undisturbed)
     run(undisturbed, counting)
     expected = undisturbed.rows(), undisturbed.rows(ACTIONS), undisturbed.rows(BARS)
-    for at in range(1, counting.calls + 1, sized(3, 1)):
+    for at in range(1, counting.calls + 1, sized(4, 2)):
         with subtests.test(checkpoint=at):
             archive = CompactedArchive(tmp_path / str(at))
             filled(archive)
@@ -412,7 +412,7 @@ class TestTwoRunsThatReadBarsAtOnce:
         random = Random(1)
         kills = [None, *range(1, steps + 1)]
         cases: list[tuple[int, int | None, int | None]] = [(at, None, None) for at in range(1, steps + 1, sized(3, 2))]
-        cases += [(random.randint(1, steps), random.choice(kills), random.choice(kills)) for _ in range(sized(6, 30))]
+        cases += [(random.randint(1, steps), random.choice(kills), random.choice(kills)) for _ in range(sized(6, 20))]
         for number, (at, first_killed, second_killed) in enumerate(cases):
             with subtests.test(meeting=at, first_killed=first_killed, second_killed=second_killed):
                 archive = CompactedArchive(tmp_path / str(number))
