@@ -168,7 +168,7 @@ def forget_symbols_but(stack: Stack, kept: str) -> None:
 
 def ended_commands(stack: Stack) -> dict[str, Any]:
     """The summaries that the service `history` has printed, by their events, in their order."""
-    lines = stack.compose("logs", "--no-log-prefix", "history").stdout.splitlines()
+    lines = docker("logs", stack.container("history")).stdout.splitlines()  # compose adds control characters
     found = [json.loads(line) for line in lines if line.startswith("{")]
     return {line["event"]: line for line in found}
 
