@@ -61,7 +61,7 @@ def decode(content: bytes) -> Current:
     try:
         current = msgspec.json.decode(content, type=Current)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise CompactedError(f"{CURRENT} cannot be read: {error}. Compact the archive again") from error
+        raise CompactedError(f"{CURRENT} cannot be read: {error}. Delete it, and run `compact`") from error
     if current.v != VERSION:
         raise CompactedError(f"{CURRENT} has version {current.v}, and this program reads version {VERSION}: update it")
     return current
@@ -75,7 +75,10 @@ def read(archive: Path) -> Current | None:
         return None
     for key in current.keys():  # noqa: SIM118  (no mapping)
         if not (archive / key).is_file():
-            raise CompactedError(f"{archive / key} is missing, which {CURRENT} names: compact the archive again")
+            raise CompactedError(
+                f"{archive / key} is missing, which {CURRENT} names: restore it, or make the tables again from the raw "
+                "archive (docs/history.md, When tables are damaged)"
+            )
     return current
 
 

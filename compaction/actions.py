@@ -15,7 +15,7 @@ from compaction.small_tables import Row
 
 def commit(tables: Tables, arrived: Sequence[ArrivedAction]) -> int:
     """Put actions into their table, whatever their event day. Returns how many rows differ from before."""
-    return small_tables.commit(tables, ACTIONS, map(_row, arrived), _is_later)
+    return small_tables.commit(tables, ACTIONS, lambda: map(_row, arrived), _is_later)
 
 
 def of_chunks(chunks: Iterable[Backfilled]) -> list[ArrivedAction]:

@@ -1,10 +1,13 @@
-"""Commits bars by month: those of the table of bars replace those that were compacted before."""
+"""Commits bars by month: those of the table of bars replace those that were compacted before.
+
+A row of the table of bars does not say when it was written, so the later reading counts. A month is committed only if
+its files are still those from before its bars were read. If another run has replaced them, its bars are read again.
+"""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import date
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,10 +17,12 @@ import pyarrow as pa
 from analytics.compacted_tables import BARS
 from bars.keys import resolution_of, start_of
 from bars.provenance import provenance_of
+from compaction.bars import Range
 from compaction.disk import ARROW, Checksum, Disk, once
 from compaction.errors import Conflict, CountsDiffer
-from compaction.iceberg import OpenTable, Tables
+from compaction.iceberg import DataFiles, OpenTable, Tables
 from compaction.parquet_files import write
+from compaction.ports import History
 from compaction.small_tables import ATTEMPTS
 
 _SCHEMA = pa.schema([(column.name, ARROW[column.type]) for column in BARS.columns])
@@ -26,12 +31,16 @@ _FRESH, _STORED = "fresh", "stored"
 
 
 class BarMonths:
-    """Bars by month. Use it in a `with` block."""
+    """Bars by month. Use it in a `with` block, see `Disk`."""
 
-    def __init__(self, tables: Tables, scratch: Path | None = None) -> None:
-        self._tables = tables
-        self._directory = tempfile.TemporaryDirectory(prefix="stockstream-compaction-", dir=scratch)
-        self._disk = Disk(self._directory.name, _SCHEMA, BARS.names)
+    def __init__(
+        self, tables: Tables, history: History, checkpoint: Callable[[], None], scratch: Path | None = None
+    ) -> None:
+        """`checkpoint` is called where nothing is half done. It may raise."""
+        self._tables, self._history, self._checkpoint = tables, history, checkpoint
+        self._ranges: list[Range] = []
+        self._files: dict[date | None, set[str]] = {}
+        self._disk = Disk(scratch, _SCHEMA, BARS.names)
         self._disk.make(_FRESH)
 
     def __enter__(self) -> Self:
@@ -40,37 +49,56 @@ class BarMonths:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._disk.connection.close()
-        self._directory.cleanup()
+        self._disk.__exit__(kind, error, trace)
 
-    def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Add rows of the table of bars. Rows of another kind are left out. A bar may come more than once."""
-        waiting: list[dict[str, Any]] = []
-        for row in rows:
-            waiting.append(_columns(row))
-            if len(waiting) == _BARS_AT_ONCE:
-                self._insert(waiting)
-                waiting = []
-        self._insert(waiting)
+    def read(self, ranges: Sequence[Range], on_progress: Callable[[int], None]) -> None:
+        """Read bars of the table of bars. Rows of another kind are left out. Ranges may overlap."""
+        table = self._tables.open(BARS)  # before the bars, see above
+        for entry in table.files().entries:
+            self._files.setdefault(table.partition_of(entry), set()).add(entry.file_path)
+        for each in ranges:
+            self._add(each)
+            self._ranges.append(each)
+            on_progress(1)
+            self._checkpoint()
 
     def commit(self) -> int:
         """Put the bars into the table. Returns how many months differ from before. Raises `Conflict`."""
         months = self._disk.connection.execute(
             f"SELECT DISTINCT CAST(date_trunc('month', day) AS date) FROM {_FRESH} ORDER BY 1"  # noqa: S608  (our names)
         ).fetchall()
-        return sum(self._commit(month) for (month,) in months)
+        changed = 0
+        for (month,) in months:
+            changed += self._commit(month)
+            self._checkpoint()
+        return changed
 
     def _commit(self, month: date) -> bool:
-        for _ in range(ATTEMPTS - 1):
+        for attempt in range(ATTEMPTS):
+            table = self._tables.open(BARS)
+            old = table.files(month)
+            if set(old.paths) != self._files.get(month, set()):
+                self._read_again(month)
+                self._files[month] = set(old.paths)
             try:
-                return self._attempt(month)
+                return self._attempt(table, old, month)
             except Conflict:
-                continue
-        return self._attempt(month)
+                if attempt == ATTEMPTS - 1:
+                    raise
+        raise AssertionError("unreachable")
 
-    def _attempt(self, month: date) -> bool:
-        table = self._tables.open(BARS)
-        old = table.files(month)
+    def _read_again(self, month: date) -> None:
+        start = datetime.combine(month, time(), UTC)
+        end = (start + timedelta(days=31)).replace(day=1)
+        self._disk.connection.execute(
+            f"DELETE FROM {_FRESH} WHERE date_trunc('month', day) = DATE '{month}'"  # noqa: S608  (our names)
+        )
+        for each in self._ranges:
+            part = each._replace(start=max(each.start, start), end=min(each.end, end))
+            if part.start < part.end:
+                self._add(part)
+
+    def _attempt(self, table: OpenTable, old: DataFiles, month: date) -> bool:
         self._disk.make(_STORED)
         for path in old.paths:
             for batch in table.batches(path):
@@ -98,6 +126,15 @@ class BarMonths:
                 found = found.plus(self._disk.checksum(batch))
         if found != kept:
             raise CountsDiffer(f"bars of {month:%Y-%m}: {kept.rows} were written, {found.rows} read back, or differ")
+
+    def _add(self, range_: Range) -> None:
+        waiting: list[dict[str, Any]] = []
+        for row in self._history.bars(range_.symbol, range_.resolution, range_.start, range_.end):
+            waiting.append(_columns(row))
+            if len(waiting) == _BARS_AT_ONCE:
+                self._insert(waiting)
+                waiting = []
+        self._insert(waiting)
 
     def _insert(self, rows: list[dict[str, Any]]) -> None:
         if rows:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import TracebackType
+from typing import Any, NamedTuple, Self
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from analytics.compacted_tables import PRICE
+from compaction.errors import NoRoom
 
 MEMORY = "256MB"
 """How much memory DuckDB takes. The rest goes to the disk."""
@@ -27,6 +31,12 @@ ARROW = {
 """The types of Arrow by those of `analytics.compacted_tables`."""
 
 
+PREFIX = "stockstream-compaction-"
+"""The first part of the name of the directory."""
+_ADVICE = "Set TMPDIR to a directory with room for the largest day, and run this again"
+_DISK_ERRORS = (duckdb.IOException, duckdb.TransactionException, duckdb.OutOfMemoryException, duckdb.FatalException)
+
+
 class Checksum(NamedTuple):
     """The number of some rows and the sum of their hashes, which does not depend on their order."""
 
@@ -39,13 +49,25 @@ class Checksum(NamedTuple):
 
 
 class Disk:
-    """A database in a directory, whose tables have the same columns."""
+    """A database in a directory of its own, whose tables have the same columns. Use it in a `with` block.
 
-    def __init__(self, directory: str, schema: pa.Schema, hashed: Sequence[str]) -> None:
-        """`hashed` are the columns that checksums are of."""
+    The directory goes below `scratch`, and is removed at the end. An error of the disk in the block becomes `NoRoom`.
+    """
+
+    def __init__(self, scratch: Path | None, schema: pa.Schema, hashed: Sequence[str]) -> None:
+        """`hashed` are the columns that checksums are of. Raises `NoRoom`."""
+        try:
+            self._directory = tempfile.TemporaryDirectory(prefix=PREFIX, dir=scratch)
+        except OSError as error:
+            raise NoRoom(f"there is no temporary directory: {error}. {_ADVICE}") from error
+        directory = self._directory.name
         self.schema = schema
         self._sum = f"SELECT count(*), coalesce(sum(hash({', '.join(hashed)})), 0) FROM "  # noqa: S608  (our names)
-        self.connection = duckdb.connect(str(Path(directory, "rows.duckdb")))
+        try:
+            self.connection = duckdb.connect(str(Path(directory, "rows.duckdb")))
+        except duckdb.IOException as error:
+            self._directory.cleanup()
+            raise self._no_room(error) from error
         for setting in (
             f"SET memory_limit = '{MEMORY}'",
             f"SET temp_directory = '{directory}/spilled'",
@@ -54,6 +76,21 @@ class Disk:
             "SET TimeZone = 'UTC'",
         ):
             self.connection.execute(setting)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with suppress(duckdb.Error):  # it may write once more
+            self.connection.close()
+        self._directory.cleanup()
+        if isinstance(error, _DISK_ERRORS):
+            raise self._no_room(error) from error
+
+    def _no_room(self, error: BaseException) -> NoRoom:
+        return NoRoom(f"rows cannot be sorted in {Path(self._directory.name).parent}: {error}. {_ADVICE}")
 
     def make(self, table: str) -> None:
         """Make an empty table, in place of one with this name."""

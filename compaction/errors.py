@@ -17,5 +17,9 @@ class Conflict(CompactionError):
     """Somebody else changed the table or the object in the meantime. Read it again, and repeat."""
 
 
+class NoRoom(CompactionError):
+    """The disk on which rows are sorted is full, or does not work. What is committed stays: make room, and go on."""
+
+
 class Unavailable(CompactionError):
     """A file, S3 or the catalog did not do what was asked. Nothing is lost: run the command again."""

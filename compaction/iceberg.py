@@ -220,8 +220,8 @@ class Tables:
         if not is_below(table.location(), self._root):
             raise Damaged(
                 f"the catalog has {declared.name} at {table.location()}, and not in the archive at {self._root}. If "
-                f"the archive was moved or copied, delete its folder {FOLDER}/, and run `compact` again. Otherwise "
-                "name another catalog"
+                f"the archive was moved or copied with all of its raw-data/, delete its folder {FOLDER}/, and run "
+                "`compact` again. Otherwise name another catalog"
             )
         return OpenTable(declared, table, self._errors)
 
@@ -287,5 +287,10 @@ def _translated(what: str, errors: Errors) -> Iterator[None]:
         yield
     except (CommitFailedException, ValidationException) as error:
         raise Conflict(f"{what}: another run has changed the table: {error}") from error
+    except FileNotFoundError as error:
+        raise Damaged(
+            f"{what}: a file of the table is gone: {error}. Restore it, or make the tables again from the raw archive "
+            "(docs/history.md, When tables are damaged)"
+        ) from error
     except unavailable as error:
         raise Unavailable(f"{what}: {error}") from error

@@ -14,13 +14,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime, time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from analytics.compacted_tables import LEDGER, SESSIONS
-from compaction import actions, arrivals, bars, ledger, quote_days, small_tables
+from compaction import actions, arrivals, bars, expiring, ledger, quote_days, small_tables
 from compaction.arrivals import RAW, Arrival
 from compaction.bar_months import BarMonths
 from compaction.bars import OVERLAP
@@ -56,7 +57,10 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Compaction:
-    """One run at the time `now`, which it counts in `summary`. It keeps quotes in `scratch` while it sorts them."""
+    """One run at the time `now`, which it counts in `summary`. It keeps quotes in `scratch` while it sorts them.
+
+    `checkpoint` is called where nothing is half done, and may raise what ends the run.
+    """
 
     def __init__(
         self,
@@ -65,13 +69,14 @@ class Compaction:
         *,
         now: datetime,
         progress: Progress,
+        checkpoint: Callable[[], None] = lambda: None,
         views: Views | None = None,
         history: History | None = None,
         scratch: Path | None = None,
         summary: Summary | None = None,
     ) -> None:
         self._archive, self._tables, self._views, self._history = archive, tables, views, history
-        self._now, self._progress, self._scratch = now, progress, scratch
+        self._now, self._progress, self._checkpoint, self._scratch = now, progress, checkpoint, scratch
         self._limit = arrivals.closed_to(now)
         self._bars: BarsRead | None = None
         self._empty: set[date] = set()
@@ -85,7 +90,10 @@ class Compaction:
             self._tables.recover(last.tables)
         known = self._known()
         days: list[tuple[date, tuple[ArchiveObject, ...]]] = []
-        for day in arrivals.candidates(self._arrival_days(), known, self._limit, wanted):
+        # Of an expiring day, some objects are gone. All of them are compacted, and the ledger has counted them.
+        present = sorted(set(self._arrival_days()) - {day for day, _ in expiring.days(self._archive)})
+        for day in arrivals.candidates(present, known, self._limit, wanted):
+            self._checkpoint()
             objects = tuple(arrivals.objects_of(self._archive, day))
             if not objects:
                 self._empty.add(day)
@@ -102,9 +110,14 @@ class Compaction:
             self._progress("compacting the archive", plan.bytes) as on_progress,
         ):
             reader = ArrivalReader(self._archive, staging)
+
+            def on_read(size: int) -> None:
+                on_progress(size)
+                self._checkpoint()
+
             for position, (day, objects) in enumerate(plan.days):
                 try:
-                    counts, found = reader.read(objects, on_progress)
+                    counts, found = reader.read(objects, on_read)
                 except (Damaged, Unavailable) as error:
                     staging.forget_arrival(day.isoformat())
                     self.failed(f"arrival day {day}: {error}", error)
@@ -117,6 +130,8 @@ class Compaction:
                 following = plan.days[position + 1][0] if position + 1 < len(plan.days) else None
                 self._flush(staging, read, arrived, self._limit if following is None else min(day, self._limit))
             self._flush(staging, read, arrived, self._limit)
+            waiting = (day for day in staging.days() if day >= self._limit)
+            self.summary.quotes_waiting = sum(staging.staged(day).rows for day in waiting)
 
     def bars(self, wanted: Sequence[date] | None) -> None:
         """Commit the bars, sessions and backfilled actions of closed days. Without a table of bars, do nothing."""
@@ -131,15 +146,19 @@ class Compaction:
         read_to = None if read is None else read.to
         ranges = list(bars.ranges(self._history.symbols(), chunks, read_to, to, wanted))
         with (
-            BarMonths(self._tables, self._scratch) as months,
+            BarMonths(self._tables, self._history, self._checkpoint, self._scratch) as months,
             self._progress("compacting bars", len(ranges)) as on_progress,
         ):
-            for each in ranges:
-                months.add(self._history.bars(each.symbol, each.resolution, each.start, each.end))
-                on_progress(1)
+            months.read(ranges, on_progress)
             self.summary.bar_months_changed = months.commit()
-        sessions = self._history.sessions(datetime.combine(to, time(), UTC))
-        small_tables.commit(self._tables, SESSIONS, map(dict, sessions), lambda new, old: True)  # noqa: ARG005
+        read_sessions = partial(self._history.sessions, datetime.combine(to, time(), UTC))
+        small_tables.commit(
+            self._tables,
+            SESSIONS,
+            lambda: map(dict, read_sessions()),
+            lambda new, old: True,  # noqa: ARG005
+        )
+        self._checkpoint()
         self._bars = BarsRead(to=to if wanted is None else read_to, at=to_iso(whole_milliseconds(self._now)))
 
     def publish(self) -> None:
@@ -168,6 +187,7 @@ class Compaction:
             else:
                 self._committed(done)
             staging.drop(day)
+            self._checkpoint()
         waiting = {dt for day in staging.days() if day < self._limit for dt in staging.arrivals(day)}
         complete = [dt for dt in read if dt not in waiting]
         if not complete:

@@ -24,8 +24,8 @@ def published(archive: Archive) -> Current | None:
     for table in last.tables.values():
         if not is_below(table.metadata, archive.root):
             raise Damaged(
-                f"{KEY} names tables at {table.metadata}, so the archive at {archive.root} was moved or copied. Delete "
-                f"its folder {FOLDER}/, and run `compact` again"
+                f"{KEY} names tables at {table.metadata}, so the archive at {archive.root} was moved or copied. If it "
+                f"has all of its raw-data/, delete its folder {FOLDER}/, and run `compact` again"
             )
     return last
 

@@ -22,18 +22,20 @@ ATTEMPTS = 5
 def commit(
     tables: Tables,
     declared: CompactedTable,
-    changed: Iterable[Row],
+    changed: Callable[[], Iterable[Row]],
     wins: Callable[[Row, Row], bool],
     partition: date | None = None,
 ) -> int:
     """Put rows into the table, or into a partition of it. Returns how many rows differ from before.
 
-    `declared.key` is the key. `wins(new, old)` says whether a row replaces the one with its key. Raises `Conflict`.
+    `declared.key` is the key. `changed` reads the rows. It is called when the table has been opened, and again after
+    another run has changed the table, so that what it reads is never older than what the table has. `wins(new, old)`
+    says whether a row replaces the one with its key. Raises `Conflict`.
     """
-    rows = list(changed)
     for attempt in range(ATTEMPTS):
         table = tables.open(declared)
         old = table.files(partition)
+        rows = list(changed())
         merged = {
             _key(declared, row): row for path in old.paths for batch in table.batches(path) for row in batch.to_pylist()
         }

@@ -6,7 +6,6 @@ number of its object. Checksums do not depend on the order of rows. They show th
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -31,11 +30,10 @@ _QUOTES_OF_A_PACKET = 83
 
 
 class Staging:
-    """Quotes by event day. Use it in a `with` block. `scratch` is where its files go while it is open."""
+    """Quotes by event day. Use it in a `with` block, see `Disk`. `scratch` is where its files go while it is open."""
 
     def __init__(self, scratch: Path | None = None) -> None:
-        self._directory = tempfile.TemporaryDirectory(prefix="stockstream-compaction-", dir=scratch)
-        self._disk = Disk(self._directory.name, SCHEMA, VALUES)
+        self._disk = Disk(scratch, SCHEMA, VALUES)
         self._database = self._disk.connection
         self._places: list[Place] = []
         self._numbers: dict[Place, int] = {}
@@ -47,8 +45,7 @@ class Staging:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._database.close()
-        self._directory.cleanup()
+        self._disk.__exit__(kind, error, trace)
 
     def number_of(self, place: Place) -> int:
         """The number of an object. A new object gets the next one."""

@@ -20,6 +20,8 @@ class Summary(msgspec.Struct, kw_only=True):
     bytes: int = 0
     quote_lines: int = 0
     quotes_added: int = 0
+    quotes_waiting: int = 0
+    """The quotes that were read, and whose days are not closed yet. A later run adds them."""
     copies: int = 0
     """The copies of quotes that the tables hold only once."""
     days_changed: list[date] = msgspec.field(default_factory=list)
@@ -38,6 +40,8 @@ def summary_lines(summary: Summary) -> list[str]:
     """The counts of a run that has ended, for a person."""
     quotes, days, months = f"{summary.quotes_added:,}", len(summary.days_changed), summary.bar_months_changed
     lines = [f"quotes added: {quotes}; days changed: {days}; months of bars changed: {months}"]
+    if summary.quotes_waiting:
+        lines.append(f"quotes that wait, because their days are not closed yet: {summary.quotes_waiting:,}")
     if summary.files_deleted or summary.raw_objects_deleted:
         lines.append(f"{summary.files_deleted:,} old files and {summary.raw_objects_deleted:,} raw objects deleted")
     if summary.compacted_to is not None:

@@ -1,16 +1,22 @@
-"""Removes what is no longer needed: old snapshots, files of no snapshot, and raw objects, if that is wanted."""
+"""Removes what is no longer needed: old snapshots, files of no snapshot, and raw objects, if that is wanted.
+
+The raw objects of a day can only be compared with the ledger while all of them are there. So before the first one is
+deleted, their list is written to `compacted/expiring/`. A run that finds such a list deletes what is left of it, and
+nothing else of the day.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from analytics.compacted_tables import FOLDER, LEDGER, TABLES
-from compaction import current, ledger
-from compaction.arrivals import LOOK_BACK, ONE_DAY, RAW, arrival_days, fingerprint, objects_of, place_of
+from compaction import current, expiring, ledger
+from compaction.arrivals import LOOK_BACK, ONE_DAY, RAW, Arrival, arrival_days, fingerprint, objects_of, place_of
 from compaction.current import KEY
 from compaction.errors import Conflict
 from compaction.iceberg import Tables, key_of
-from compaction.ports import Archive
+from compaction.ports import Archive, ArchiveObject
 from compaction.summary import Summary
 
 LEAST_RAW_DAYS = LOOK_BACK.days + 1
@@ -20,14 +26,26 @@ ORPHAN_AGE = timedelta(days=3)
 
 
 class Upkeep:
-    """Removes files at the time `now`, and counts them in the summary."""
+    """Removes files at the time `now`, and counts them in the summary.
 
-    def __init__(self, archive: Archive, tables: Tables, now: datetime, summary: Summary) -> None:
+    `checkpoint` is called where nothing is half done, and may raise what ends the run.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        tables: Tables,
+        now: datetime,
+        summary: Summary,
+        checkpoint: Callable[[], None] = lambda: None,
+    ) -> None:
         self._archive, self._tables, self._now, self._summary = archive, tables, now, summary
+        self._checkpoint = checkpoint
 
     def run(self, snapshot_days: int, raw_days: int) -> None:
         """Remove what is older. With `raw_days` of 0, raw objects stay."""
         for declared in TABLES:
+            self._checkpoint()
             try:
                 self._tables.open(declared).expire_snapshots(self._now - timedelta(days=snapshot_days))
             except Conflict:  # another run is at work, so the next one expires them
@@ -49,6 +67,7 @@ class Upkeep:
             }
         )
         for declared in TABLES:
+            self._checkpoint()
             prefix = f"{FOLDER}/{declared.name}/"
             old = [each.key for each in self._archive.objects(prefix) if each.written_at < self._now - ORPHAN_AGE]
             # Listed first: a file that a commit names after this was written later.
@@ -59,17 +78,32 @@ class Upkeep:
 
     def _expire_raw(self, days: int) -> None:
         """Delete the raw objects of arrival days that are old, and are as the ledger says that they were compacted."""
+        before = self._now.astimezone(UTC).date() - timedelta(days=days)
+        for day, key in expiring.days(self._archive):
+            self._checkpoint()
+            if day < before and (listed := expiring.read(self._archive, key)) is not None:
+                self._delete(
+                    day, [each for each in objects_of(self._archive, day) if expiring.entry_of(each) in listed]
+                )
         table = self._tables.open(LEDGER)
         known = ledger.arrivals(ledger.rows_of(table, table.files()))
-        before = self._now.astimezone(UTC).date() - timedelta(days=days)
         for day in arrival_days(self._archive.folders(RAW)):
+            self._checkpoint()
             if day >= before or day not in known or not self._is_closed(day, known[day].has_more()):
                 continue
             objects = objects_of(self._archive, day)
-            if fingerprint(objects) != known[day].fingerprint or any(place_of(each.key) is None for each in objects):
-                continue
-            self._archive.delete(each.key for each in objects)
-            self._summary.raw_objects_deleted += len(objects)
+            if self._is_compacted(objects, known[day]) and expiring.write(self._archive, day, objects):
+                self._delete(day, objects)
+
+    def _delete(self, day: date, objects: Sequence[ArchiveObject]) -> None:
+        """Delete the objects of a day, and then their list."""
+        self._archive.delete(each.key for each in objects)
+        self._summary.raw_objects_deleted += len(objects)
+        self._archive.delete([expiring.key_of(day)])
+
+    def _is_compacted(self, objects: Sequence[ArchiveObject], known: Arrival) -> bool:
+        """Whether all objects of a day are as they were when they were compacted and verified."""
+        return fingerprint(objects) == known.fingerprint and all(place_of(each.key) is not None for each in objects)
 
     def _is_closed(self, day: date, has_more: bool) -> bool:  # noqa: FBT001
         closed = self._summary.compacted_to

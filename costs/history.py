@@ -16,7 +16,7 @@ from costs.usage import GIGABYTE, Usage
 Part = tuple[str, float, str]
 """The name of a line, its quantity, and its price."""
 
-ALARMS = 5
+ALARMS = 7
 METRICS = ("BackfillsDone", "CompactionsDone")
 """The metrics that are sent in one hour of each day. AWS bills a metric by the hour."""
 RARE_METRICS = frozenset({"BackfillsFailed", "CompactionsFailed", "CountsDiffer"})

@@ -136,7 +136,10 @@ def deploy(  # noqa: PLR0917  (options, by name)
     ] = None,
     image: Annotated[
         str | None,
-        typer.Option(help="The URI of an image of the producer. By default, docker builds and pushes one."),
+        typer.Option(
+            help="The URI of an image of the producer. By default, docker builds and pushes one. That of the history's "
+            "tasks is the parameter HistoryImage."
+        ),
     ] = None,
     zip_file: Annotated[
         list[Path] | None,
@@ -229,6 +232,10 @@ def deploy(  # noqa: PLR0917  (options, by name)
         resets -= CHOSEN
         target = Target(architecture=architecture_of(cast(Cpu, parameters[ARCHITECTURE])))
         images = images_of(deployment, target.architecture, parameters, resets)
+        of_history, note = images.of_history(parameters, deployment.held(), resets)
+        parameters |= of_history
+        if note:
+            echo(note, err=True)
         images.check(parameters, docker=not dry_run)
         objects = choose_objects(deployment, wishes, parameters, adopted)
         built = zips_of(zip_file or ())

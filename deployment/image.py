@@ -41,6 +41,8 @@ class Contents:
     """The output of the stack registry that is the URI of the image's repository."""
     sources: tuple[str, ...]
     """The files and packages in the image, as paths from the root of the repository."""
+    otherwise: str = ""
+    """How a user does without the image."""
 
 
 PRODUCER = Contents(
@@ -64,6 +66,7 @@ OPERATIONS = Contents(
     target="operations",
     title="the image of the history's tasks",
     option="--parameter HistoryImage=URI, or make deploy PARAMETERS=HistoryImage=URI",
+    otherwise=". Without a history, there is none: --parameter History=off, or make deploy PARAMETERS=History=off",
     repository="OperationsRepositoryUri",
     sources=(
         DOCKERFILE,
@@ -168,6 +171,7 @@ class ContainerImage:
             raise ImageError(
                 f"{self.contents.title} is built from a checkout of stockstream, and this command is installed without "
                 f"one. Run it from a checkout, or name an image that is built already: {self.contents.option}"
+                f"{self.contents.otherwise}"
             )
 
     def check_docker(self) -> None:
@@ -175,8 +179,13 @@ class ContainerImage:
         if shutil.which(self.docker) is None:
             raise ImageError(
                 f"docker is not installed, and {self.contents.title} is built with it. Install docker, or name an "
-                f"image that is built already: {self.contents.option}"
+                f"image that is built already: {self.contents.option}{self.contents.otherwise}"
             )
+
+    @property
+    def can_be_built(self) -> bool:
+        """Whether docker and a checkout are here."""
+        return (self.root / DOCKERFILE).is_file() and shutil.which(self.docker) is not None
 
     def push(self, ecr: BaseClient, repository_uri: str, report: Callable[[str], None]) -> str:
         """Build and push the image, unless the repository has it already. Returns its URI with its digest."""

@@ -8,7 +8,7 @@ from functools import partial
 
 from botocore.client import BaseClient
 
-from deployment.deployer import HISTORY_IMAGE, IMAGE, Deployment, MakeImage
+from deployment.deployer import HISTORY_IMAGE, IMAGE, REPOSITORY_OF, Deployment, MakeImage
 from deployment.image import IMAGES, OPERATIONS, PRODUCER, ContainerImage, mark_in_use, mark_unused
 from deployment.package import Architecture
 from deployment.stacks import REGISTRY, Outputs
@@ -33,6 +33,29 @@ class StageImages:
                 image.check_sources()
                 if docker:
                     image.check_docker()
+
+    def of_history(
+        self, named: Mapping[str, str], held: Mapping[str, str], reset: Collection[str]
+    ) -> tuple[Mapping[str, str], str | None]:
+        """What becomes of the history's image if a user names that of the producer alone, who may have no docker.
+
+        `held` are the parameters that the stage has. Returns parameters to add to those in `named`, and a line that
+        says so. The image is built if it can be. Otherwise, the tasks keep the one that they have.
+        """
+        image = self.by_parameter.get(HISTORY_IMAGE)
+        if image is None or HISTORY_IMAGE in named or IMAGE not in named:
+            return {}, None
+        if image.can_be_built:
+            return {}, f"{image.contents.title} is built here, because none is named by {image.contents.option}"
+        kept = "" if HISTORY_IMAGE in reset else held.get(HISTORY_IMAGE, "")
+        if not kept:
+            return {}, None  # `check` says what can be done
+        repository = REPOSITORY_OF[HISTORY_IMAGE]
+        note = (
+            f"{image.contents.title} cannot be built here, so the tasks keep {kept}. It may be older than this "
+            f"version. Name another one: {image.contents.option}"
+        )
+        return {HISTORY_IMAGE: kept, repository: named.get(repository) or held.get(repository, "")}, note
 
     def names(self, ecr: BaseClient) -> Mapping[str, MakeImage]:
         """For a preview: what names each image without building it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -40,6 +41,7 @@ from operations.lane_states import DynamoLaneStates
 from operations.live_lanes import LiveLanes
 from operations.outputs import required
 from operations.run_summary import SummaryOption, summary_at_end
+from operations.safe_stop import stopping_safely
 from terminal.output import echo
 from yahoo_requests.chart_client import CHARTS_PER_SECOND, ChartClient, chart_limiter
 
@@ -110,12 +112,17 @@ def backfill_(  # noqa: PLR0917  (options, by name)
 
     It compares the stored bars with the sessions of the exchanges, prints what it asks Yahoo for and how long that
     takes, and stores what is missing. It never replaces a bar of the live stream, unless --overwrite says so. It asks
-    for nothing twice: you may interrupt and repeat it at any time. If Yahoo refuses a request, it stops, and the next
+    for nothing twice: you may interrupt and repeat it at any time. After Ctrl-C or SIGTERM, it finishes the answer that
+    it has, within 90 seconds. If Yahoo refuses a request, it stops, and the next
     run goes on. Yahoo keeps minutes for 30 days, bars of 5 minutes for 60, of hours for 730, and of days for ever.
     """
     summary = Summary(resolution=resolution)
     with reported_errors():
-        with nullcontext() if dry_run else summary_at_end(summary, summary_to), backfill_errors():
+        with (
+            nullcontext() if dry_run else summary_at_end(summary, summary_to),
+            backfill_errors(),
+            stopping_safely() as checkpoint,
+        ):
             now = _now()
             deployed = Deployed(outputs_of(stack_prefix, stage, outputs_file), stack_prefix, stage, outputs_file)
             live_source = source or deployed.source()
@@ -134,14 +141,14 @@ def backfill_(  # noqa: PLR0917  (options, by name)
             )
             with progress("planning", len(wish.symbols)) as on_progress:
                 planner = Planner(stores.bars, stores.chunks, stores.calendars.sessions_of)
-                plan = planner.plan(wish, now, on_progress)
+                plan = planner.plan(wish, now, _checked(on_progress, checkpoint))
             for line in plan_lines(plan, rate, None if dry_run else SHOWN_SYMBOLS):
                 echo(line, err=not dry_run)
             if dry_run:
                 return
             live = stores.live(lanes or deployed.lanes())
             try:
-                _run(plan, stores, live, rate, ttl_days, summary)
+                _run(plan, stores, live, rate, ttl_days, summary, checkpoint)
             except Unavailable as error:
                 raise Unavailable(f"{error}; {GO_ON}") from error
             for line in summary_lines(summary):
@@ -168,7 +175,13 @@ class _Stores:
 
 
 def _run(  # noqa: PLR0917  (one call)
-    plan: Plan, stores: _Stores, live: LiveLanes, rate: float, ttl_days: int, summary: Summary
+    plan: Plan,
+    stores: _Stores,
+    live: LiveLanes,
+    rate: float,
+    ttl_days: int,
+    summary: Summary,
+    checkpoint: Callable[[], None],
 ) -> None:
     requests = ChartClient(chart_limiter(rate))
     charts = YahooCharts(requests, _now, cache(live.currency_of))
@@ -176,11 +189,21 @@ def _run(  # noqa: PLR0917  (one call)
         refolder = Refolder(stores.bars, stores.chunks, live, run=run_name(), now=_now)
         runner = Runner(stores.bars, stores.chunks, charts, refolder, now=_now, ttl_days=ttl_days)
         with progress("asking Yahoo", plan.requests, shows_rate=True) as on_progress:
-            runner.fill(plan, summary, on_progress)
+            runner.fill(plan, summary, _checked(on_progress, checkpoint))
         with progress("computing indicators", len(plan.symbols)) as on_progress:
-            runner.refold(plan, summary, on_progress)
+            runner.refold(plan, summary, _checked(on_progress, checkpoint))
     finally:
         requests.close()
+
+
+def _checked(on_progress: Callable[[int], None], checkpoint: Callable[[], None]) -> Callable[[int], None]:
+    """The same function. After it, the command may end: a step is done when it is reported."""
+
+    def report(parts: int) -> None:
+        on_progress(parts)
+        checkpoint()
+
+    return report
 
 
 def _now() -> datetime:

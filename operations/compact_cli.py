@@ -37,6 +37,7 @@ from operations.history_place import (
     history_place,
 )
 from operations.run_summary import SummaryOption, summary_at_end
+from operations.safe_stop import stopping_safely
 from terminal.output import echo
 
 app = typer.Typer(rich_markup_mode=None)
@@ -82,11 +83,15 @@ def compact(  # noqa: PLR0917  (options, by name)
 
     A day is closed from 02:00 UTC of the next day on. Each quote is in the tables once, whatever arrived twice. What
     arrives late is added by a later run. You may repeat or interrupt this command, or run it twice at once: the tables
-    are the same.
+    are the same. After Ctrl-C or SIGTERM, it ends where nothing is half done, within 90 seconds.
     """
     summary = Summary()
     with reported_errors():
-        with nullcontext() if dry_run else summary_at_end(summary, summary_to), history_errors():
+        with (
+            nullcontext() if dry_run else summary_at_end(summary, summary_to),
+            history_errors(),
+            stopping_safely() as checkpoint,
+        ):
             from compaction.errors import CompactionError  # noqa: PLC0415
             from compaction.job import Compaction  # noqa: PLC0415  (it loads the large libraries)
             from compaction.upkeep import LEAST_RAW_DAYS, Upkeep  # noqa: PLC0415
@@ -108,21 +113,23 @@ def compact(  # noqa: PLR0917  (options, by name)
                 place.tables,
                 now=now,
                 progress=progress,
+                checkpoint=checkpoint,
                 views=views,
                 history=place.history,
                 summary=summary,
             )
             plan = run.plan(wanted)
-            say(f"{len(plan.days)} arrival days with {plan.objects:,} objects, {plan.bytes / KIB / KIB:,.1f} MiB")
+            size = f"{plan.bytes / KIB / KIB:,.1f} MiB" if plan.bytes >= KIB * KIB else f"{plan.bytes / KIB:,.1f} KiB"
+            say(f"days of arrival to read: {len(plan.days)}; objects: {plan.objects:,}; size: {size}")
             if dry_run:
                 for arrival_day, objects in plan.days:
-                    echo(f"{arrival_day}  {len(objects)} objects")
+                    echo(f"{arrival_day}  objects: {len(objects):,}")
                 return
             try:
                 run.quotes_and_actions(plan)
                 run.bars(wanted)
                 run.publish()
-                Upkeep(place.archive, place.tables, now, summary).run(snapshot_days, expire_raw_after_days)
+                Upkeep(place.archive, place.tables, now, summary, checkpoint).run(snapshot_days, expire_raw_after_days)
             except CompactionError as error:
                 run.failed(str(error), error)
             summary.seconds = round(time.monotonic() - started, 1)

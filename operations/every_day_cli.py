@@ -60,8 +60,8 @@ def every_day(  # noqa: PLR0917  (options, by name)
     """Run `backfill` and then `compact` once a day until stopped.
 
     This is for a machine that is always on, such as one that runs compose. On AWS, the stack `history` schedules the
-    same commands. If a command fails, this says so, and runs it again the next day. SIGTERM stops the command that
-    runs, and ends this. The command goes on the next time where it was.
+    same commands. If a command fails, this says so, and runs it again the next day. SIGTERM lets the command
+    that runs end where nothing is half done, and ends this. The command goes on the next time where it was.
     """
     with reported_errors():
         check_catalog(catalog)

@@ -95,9 +95,13 @@ def export(  # noqa: PLR0917  (options, by name)
         exporter = Exporter(place.archive, place.tables, place.history)
         if exporter.compacted_to is None:
             say("nothing is compacted yet, so every day comes from its source")
-        if table == "bars" and place.history is None and (exporter.bars_to is None or wanted.last >= exporter.bars_to):
-            which = "all bars" if exporter.bars_to is None else f"bars from {exporter.bars_to} on"
-            say(f"{which} are left out: name their table by --bars-table and --calendars-table")
+        if table == "bars" and place.history is None and exporter.bars_to is None:
+            raise WrongUsage(
+                f"--archive {archive} has no bars, because none were compacted there: name their table by --bars-table "
+                "and --calendars-table, or export quotes by --table quotes"
+            )
+        if table == "bars" and place.history is None and exporter.bars_to and wanted.last >= exporter.bars_to:
+            say(f"bars from {exporter.bars_to} on are left out: name their table by --bars-table and --calendars-table")
         if table == "quotes":
             batches, columns = exporter.quotes(wanted), QUOTE_COLUMNS
         else:

@@ -130,6 +130,49 @@ def test_the_history_service_fills_a_gap_from_yahoo_and_compacts_it(stack: Stack
     assert sum(file.rows for file in tables[BARS.name].files) >= MINUTES_OF_A_SESSION
 
 
+@pytest.mark.usefixtures("yahoo")
+def test_the_history_service_does_its_daily_round_at_the_times_that_are_set(stack: Stack) -> None:
+    day = _weekday_before(_last_session()).date()
+    assert stored_minutes(stack, "S5", day) == []
+    forget_symbols_but(stack, "S5")  # 29 days of a symbol are 8,000 rows, which LocalStack needs two minutes for
+    backfill_at = datetime.now(UTC) + timedelta(minutes=2)  # its service starts within a minute
+    compact_at = backfill_at + timedelta(minutes=1)
+    with (
+        stack.setting("BACKFILL_AT", f"{backfill_at:%H:%M}"),
+        stack.setting("COMPACT_AT", f"{compact_at:%H:%M}"),
+    ):
+        stack.up("history")
+        wait_until(lambda: "compaction" in ended_commands(stack), seconds=600, what="the end of the daily round")
+    ended = ended_commands(stack)
+    # The lines from which the metrics of a stage on AWS come.
+    assert list(ended) == ["backfill", "compaction"]
+    assert [(line["status"], line["failures"]) for line in ended.values()] == [("done", [])] * 2
+
+    assert {bar["provenance"] for bar in stored_minutes(stack, "S5", day)} == {"backfill"}
+    assert len(stored_minutes(stack, "S5", day)) == MINUTES_OF_A_SESSION
+    assert ended["backfill"]["symbols"] == 1
+    assert ended["compaction"]["bar_months_changed"] >= 1
+    bucket, s3 = stack.outputs["ArchiveBucket"], stack.session.client("s3")
+    written = current.decode(s3.get_object(Bucket=bucket, Key=current.KEY)["Body"].read())
+    assert datetime.fromisoformat(written.written_at) >= compact_at.replace(second=0, microsecond=0)
+    assert sum(file.rows for file in written.tables[BARS.name].files) >= MINUTES_OF_A_SESSION
+
+
+def forget_symbols_but(stack: Stack, kept: str) -> None:
+    """Remove the calendars of all other symbols. A producer writes those of its symbols when it starts."""
+    table = stack.session.resource("dynamodb").Table(stack.outputs["CalendarsTable"])
+    for item in table.query(KeyConditionExpression=Key("id").eq("symbols"))["Items"]:
+        if item["name"] != kept:
+            table.delete_item(Key={"id": item["id"], "name": item["name"]})
+
+
+def ended_commands(stack: Stack) -> dict[str, Any]:
+    """The summaries that the service `history` has printed, by their events, in their order."""
+    lines = docker("logs", stack.container("history")).stdout.splitlines()  # compose adds control characters
+    found = [json.loads(line) for line in lines if line.startswith("{")]
+    return {line["event"]: line for line in found}
+
+
 def minutes_asked_for(yahoo: LocalYahoo) -> int:
     """How often minutes were requested. The producer requests days."""
     return sum(count for chart, count in yahoo.requested_charts().items() if chart.interval == "1m")

@@ -55,6 +55,7 @@ class MemoryHistory:
     def __init__(self, rows: list[dict[str, Any]]) -> None:
         self.rows = rows
         self.fetched: list[Backfilled] = []
+        self.without_trades = 0
 
     def symbols(self) -> list[str]:
         """See `compaction.ports.History`."""
@@ -62,10 +63,8 @@ class MemoryHistory:
 
     def bars(self, symbol: str, resolution: str, start: datetime, end: datetime) -> Iterator[Mapping[str, Any]]:
         """See `compaction.ports.History`."""
-        for row in self.rows:
-            key = row["key"]
-            if row["symbol"] == symbol and resolution_of(key) == resolution and start <= start_of(key) < end:
-                yield row
+        found = [row for row in self.rows if row["symbol"] == symbol and resolution_of(row["key"]) == resolution]
+        return iter([row for row in found if start <= start_of(row["key"]) < end])  # as they are now
 
     def chunks(self, since: datetime | None) -> Iterator[Backfilled]:
         """See `compaction.ports.History`."""
@@ -74,13 +73,13 @@ class MemoryHistory:
     def sessions(self, before: datetime) -> Iterator[Mapping[str, Any]]:
         """See `compaction.ports.History`."""
         opens, closes = datetime(2026, 11, 23, 14, 30), datetime(2026, 11, 23, 21)  # noqa: DTZ001  (as in the table)
-        if closes < before.replace(tzinfo=None):
-            yield {"symbol": "AAPL", "calendar": "XNYS", "timezone": "America/New_York", "day": opens.date()} | {
-                "opens": opens,
-                "closes": closes,
-                "expected": 390,
-                "without_trades": 0,
-            }
+        row = {"symbol": "AAPL", "calendar": "XNYS", "timezone": "America/New_York", "day": opens.date()} | {
+            "opens": opens,
+            "closes": closes,
+            "expected": 390,
+            "without_trades": self.without_trades,
+        }
+        return iter([row] if closes < before.replace(tzinfo=None) else [])
 
     def chunk(self, symbol: str, resolution: str, start: datetime, end: datetime) -> Backfilled:
         """A chunk that was fetched just now."""

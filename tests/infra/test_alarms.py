@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
 ALARMS = {name: (template, alarm["Properties"]) for template, name, alarm in resources("AWS::CloudWatch::Alarm")}
 RULES = {name: (template, rule["Properties"]) for template, name, rule in resources("AWS::Events::Rule")}
+LATE = {"BackfillLate", "CompactionLate"}
 MUTED_BY_A_PAUSE = {"ProducerSilent", "ProcessorIdle", "NoQuotesAccepted", "ProducerRestarting"}
 
 
@@ -93,10 +94,14 @@ class TestAlarm:
 
     def test_says_what_missing_data_means(self, name: str) -> None:
         _, alarm = ALARMS[name]
-        silent = {"ProducerSilent", "ProcessorIdle", "BackfillLate", "CompactionLate"}
+        silent = {"ProducerSilent", "ProcessorIdle"}
         idle = {"QuarantineNotEmpty"}  # SQS publishes no metrics of an idle queue, whatever it holds
-        meaning = "breaching" if name in silent else "ignore" if name in idle else "notBreaching"
-        assert alarm["TreatMissingData"] == meaning
+        meanings = dict.fromkeys(silent, "breaching") | dict.fromkeys(idle, "ignore") | dict.fromkeys(LATE, "missing")
+        assert alarm["TreatMissingData"] == meanings.get(name, "notBreaching")
+
+    def test_says_that_data_have_stopped_if_that_is_its_news(self, name: str) -> None:
+        _, alarm = ALARMS[name]
+        assert alarm.get("InsufficientDataActions") == ([{"Ref": "OperatorsTopicArn"}] if name in LATE else None)
 
     def test_is_muted_while_the_producer_is_paused_if_the_pause_would_raise_it(self, name: str) -> None:
         _, alarm = ALARMS[name]
@@ -134,6 +139,7 @@ def test_every_known_problem_has_an_alarm_or_a_rule() -> None:
         *("TaskStoppedUndelivered", "DeploymentFailedUndelivered", "WatchlistUnusable"),
         *("StackDrifted", "StackDriftedUndelivered", "DriftUnchecked"),
         *("BackfillFailed", "BackfillLate", "CompactionFailed", "CompactionLate", "CountsDiffer"),
+        *("HistoryTaskStopped", "HistoryTaskStoppedUndelivered", "HistoryUnstarted"),
         *("ApiFailing", "ApiSlow", "ApiThrottled", "QueryFailing", "QueryThrottled"),
     }
 
@@ -318,6 +324,29 @@ def test_a_stop_is_announced_unless_a_deployment_stopped_the_task(code: str, rea
     assert not matches(pattern, detail | replaced)
     assert not matches(pattern, detail | {"clusterArn": "another"})
     assert not matches(pattern, detail | {"lastStatus": "DEPROVISIONING"})
+
+
+@pytest.mark.parametrize(
+    ("stop", "exit_code", "is_announced"),
+    [
+        ("TaskFailedToStart", None, True),
+        ("EssentialContainerExited", 0, False),
+        ("EssentialContainerExited", 1, True),
+        ("EssentialContainerExited", 2, True),
+        ("EssentialContainerExited", 137, True),  # no memory, or it did not end within the time to stop
+        ("EssentialContainerExited", 139, True),
+        ("TerminationNotice", 130, False),  # it was asked to stop, and the next one goes on
+    ],
+)
+def test_a_task_of_the_history_that_failed_is_announced(stop: str, exit_code: int | None, is_announced: bool) -> None:  # noqa: FBT001
+    pattern = json.loads(json.dumps(properties("history", "HistoryTaskStopped")["EventPattern"]))
+    assert pattern["detail"]["clusterArn"] == [{"Fn::GetAtt": ["Cluster", "Arn"]}]
+    pattern["detail"]["clusterArn"] = ["arn"]
+    containers = [{"name": "compact"} | ({} if exit_code is None else {"exitCode": exit_code})]
+    detail = {"clusterArn": "arn", "lastStatus": "STOPPED", "stopCode": stop, "containers": containers}
+    assert matches(pattern, detail) == is_announced
+    assert not matches(pattern, detail | {"clusterArn": "another"})
+    assert not matches(pattern, detail | {"lastStatus": "RUNNING"})
 
 
 class TestOperators:

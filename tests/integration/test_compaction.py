@@ -3,18 +3,20 @@
 import gzip
 import shutil
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 from pyiceberg.utils.concurrent import ExecutorFactory
 
 from analytics import catalog
-from analytics.compacted_tables import ACTIONS, BARS, LEDGER, QUOTES, SESSIONS
+from analytics.compacted_tables import ACTIONS, BARS, LEDGER, QUOTES, SESSIONS, TABLES
 from analytics.duckdb_engine import Engine
 from bars.keys import bar_key
 from compaction import current, disk, parquet_files
@@ -22,6 +24,7 @@ from compaction.current import KEY
 from compaction.directory import DirectoryArchive
 from compaction.errors import Damaged
 from compaction.export import Exporter, Wanted
+from compaction.iceberg import Tables
 from compaction.job import Compaction
 from compaction.row_files import write
 from compaction.summary import Summary
@@ -255,6 +258,49 @@ def test_a_run_that_is_killed_anywhere_and_run_again_makes_the_same_tables(
             assert archive.identities() == identities(quotes)
 
 
+class Interrupted:
+    """A checkpoint that ends the run when it is called for the n-th time. With None, it only counts."""
+
+    def __init__(self, at: int | None = None) -> None:
+        self.calls, self._at = 0, at
+
+    def __call__(self) -> None:
+        self.calls += 1
+        if self.calls == self._at:
+            raise KeyboardInterrupt
+
+
+def test_a_run_that_is_asked_to_stop_leaves_no_file_without_a_commit(tmp_path: Path, subtests: pytest.Subtests) -> None:
+    def run(archive: CompactedArchive, checkpoint: Interrupted) -> None:
+        store, tables = DirectoryArchive(archive.directory), archive.tables()
+        prices = dict.fromkeys(("open", "high", "low", "close"), Decimal(1))
+        history = MemoryHistory([{"symbol": "AAPL", "key": bar_key("1m", MONDAY), **prices}])
+        job = Compaction(
+            store, tables, now=NOW, progress=no_progress, checkpoint=checkpoint, history=history, scratch=tmp_path
+        )
+        job.quotes_and_actions(job.plan(None))
+        job.bars(None)
+        job.publish()
+        Upkeep(store, tables, NOW, job.summary, checkpoint).run(7, 0)
+
+    undisturbed, counting = CompactedArchive(tmp_path / "undisturbed"), Interrupted()
+    filled(undisturbed)
+    run(undisturbed, counting)
+    expected = undisturbed.rows(), undisturbed.rows(ACTIONS), undisturbed.rows(BARS)
+    for at in range(1, counting.calls + 1, sized(4, 2)):
+        with subtests.test(checkpoint=at):
+            archive = CompactedArchive(tmp_path / str(at))
+            filled(archive)
+            with pytest.raises(KeyboardInterrupt):
+                run(archive, Interrupted(at))
+            assert not list(tmp_path.glob("stockstream-compaction-*"))
+            referenced = set().union(*(archive.tables().open(each).referenced() for each in TABLES))
+            written = archive.directory.glob("compacted/*/data/**/*.parquet")
+            assert {str(each) for each in written} <= {each.removeprefix("file://") for each in referenced}
+            run(archive, Interrupted())
+            assert (archive.rows(), archive.rows(ACTIONS), archive.rows(BARS)) == expected
+
+
 def test_two_runs_at_once_make_the_same_tables(tmp_path: Path) -> None:
     alone = CompactedArchive(tmp_path / "alone")
     quotes = filled(alone)
@@ -335,6 +381,99 @@ def test_bars_are_compacted_by_month_and_replaced_by_later_ones(archive: Compact
     assert run([MONDAY.date()]) == 1
     found = {row["start"].minute: row["close"] for row in archive.rows(BARS) if row["resolution"] == "1m"}
     assert found == {30: 4, 31: 3}
+
+
+class Meeting(Stopping):
+    """Lets something happen before the n-th call of a run, which may be killed at a later call."""
+
+    def __init__(self, at: int, meanwhile: Callable[[], None], killed_at: int | None = None) -> None:
+        super().__init__(killed_at)
+        self._meeting, self._meanwhile = at, meanwhile
+
+    def call(self, name: str, run: Callable[[], Any]) -> Any:
+        if len(self.calls) + 1 == self._meeting:
+            self._meanwhile()
+        return super().call(name, run)
+
+
+class TestTwoRunsThatReadBarsAtOnce:
+    """A row does not say when it was written. The later reading must win, whichever run commits last."""
+
+    LAST_MONTH = MONDAY - timedelta(days=30)
+
+    def run(self, archive: CompactedArchive, history: MemoryHistory, stopping: Stopping, wanted: list[date]) -> None:
+        job = Compaction(
+            stopping.wrapped(DirectoryArchive(archive.directory)),
+            stopping.wrapped(archive.tables(), opens="open"),
+            now=NOW,
+            progress=no_progress,
+            history=stopping.wrapped(history),
+        )
+        job.bars(wanted or None)
+        job.publish()
+
+    def bar(self, at: datetime, close: int) -> dict[str, Any]:
+        prices = dict.fromkeys(("open", "high", "low", "close"), Decimal(close))
+        return {"symbol": "AAPL", "key": bar_key("1m", at), **prices}
+
+    def closes(self, archive: CompactedArchive) -> list[int]:
+        return [int(row["close"]) for row in sorted(archive.rows(BARS), key=lambda row: row["start"])]
+
+    def test_the_newest_rows_stay_wherever_they_meet_and_are_killed(
+        self, tmp_path: Path, subtests: pytest.Subtests
+    ) -> None:
+        days = [self.LAST_MONTH.date(), MONDAY.date()]
+        counting = Stopping()
+        self.run(
+            CompactedArchive(tmp_path / "counted"),
+            MemoryHistory([self.bar(self.LAST_MONTH, 1), self.bar(MONDAY, 1)]),
+            counting,
+            [],
+        )
+        steps = len(counting.calls)
+        assert {"bars", "open", "files", "replace", "put"} <= set(counting.calls)
+        random = Random(1)
+        kills = [None, *range(1, steps + 1)]
+        cases: list[tuple[int, int | None, int | None]] = [(at, None, None) for at in range(1, steps + 1, sized(3, 2))]
+        cases += [(random.randint(1, steps), random.choice(kills), random.choice(kills)) for _ in range(sized(6, 20))]
+        for number, (at, first_killed, second_killed) in enumerate(cases):
+            with subtests.test(meeting=at, first_killed=first_killed, second_killed=second_killed):
+                archive = CompactedArchive(tmp_path / str(number))
+                history = MemoryHistory([self.bar(self.LAST_MONTH, 1), self.bar(MONDAY, 1)])
+
+                def rebuilt_and_compacted(
+                    archive: CompactedArchive = archive,
+                    history: MemoryHistory = history,
+                    at: int | None = second_killed,
+                ) -> None:
+                    history.rows = [self.bar(self.LAST_MONTH, 2), self.bar(MONDAY, 2)]
+                    history.without_trades = 2
+                    with suppress(Killed):
+                        self.run(archive, history, Stopping(at), days)
+
+                with suppress(Killed):
+                    self.run(archive, history, Meeting(at, rebuilt_and_compacted, first_killed), [])
+                if second_killed is not None or history.rows[0]["close"] == 1:
+                    rebuilt_and_compacted(at=None)  # whoever has rebuilt the bars repeats what was killed
+                assert self.closes(archive) == [2, 2]
+                assert [row["without_trades"] for row in archive.rows(SESSIONS)] == [2]
+
+    def test_a_bar_of_another_month_is_not_read_again(self, archive: CompactedArchive) -> None:
+        history = MemoryHistory([self.bar(self.LAST_MONTH, 1), self.bar(MONDAY, 1)])
+        self.run(archive, history, Stopping(), [])
+        history.rows = [self.bar(self.LAST_MONTH, 2), self.bar(MONDAY, 2)]
+
+        def of_this_month() -> None:
+            self.run(archive, history, Stopping(), [MONDAY.date()])
+
+        counting = Stopping()
+        self.run(archive, history, counting, [self.LAST_MONTH.date()])
+        expected = counting.calls.count("bars")
+        history.rows = [self.bar(self.LAST_MONTH, 3), self.bar(MONDAY, 3)]
+        meeting = Meeting(counting.calls.index("replace") + 1, of_this_month)
+        self.run(archive, history, meeting, [self.LAST_MONTH.date()])
+        assert self.closes(archive) == [3, 3]
+        assert meeting.calls.count("bars") == expected
 
 
 def test_an_export_has_closed_days_of_the_table_and_open_ones_of_the_archive(archive: CompactedArchive) -> None:
@@ -447,3 +586,88 @@ def test_old_snapshots_orphans_and_compacted_raw_objects_are_removed(archive: Co
     # A run over what is left of the archive changes nothing.
     assert archive.run().status == "done"
     assert archive.rows() == stored
+
+
+class Dying(DirectoryArchive):
+    """An archive whose program is killed before its n-th change: a deletion of an object, or a write of one."""
+
+    def __init__(self, directory: Path, changes: int) -> None:
+        super().__init__(directory)
+        self.left = changes
+
+    def put(self, key: str, body: bytes, *, replaces: str | None) -> None:
+        """See `ports.Archive`."""
+        self._change()
+        super().put(key, body, replaces=replaces)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """See `ports.Archive`."""
+        for key in keys:
+            self._change()
+            super().delete([key])
+
+    def _change(self) -> None:
+        if self.left == 0:
+            raise Killed
+        self.left -= 1
+
+
+class TestExpiryOfRawObjects:
+    LATER = NOW + timedelta(days=40)
+
+    def expire(self, archive: DirectoryArchive, tables: Tables, days: int = 36) -> int:
+        summary = Summary(compacted_to=date(2026, 11, 28))
+        Upkeep(archive, tables, self.LATER, summary).run(7, days)
+        return summary.raw_objects_deleted
+
+    def raw_objects(self, archive: CompactedArchive) -> list[str]:
+        return sorted(each.name for each in archive.directory.glob("raw-data/*/*/*.jsonl.gz"))
+
+    def test_goes_on_wherever_it_was_killed(self, tmp_path: Path) -> None:
+        before = CompactedArchive(tmp_path / "before")
+        quotes = filled(before)
+        before.run()
+        count = len(self.raw_objects(before))
+        whole = Dying(before.directory, 1_000)
+        ledger = before.rows(LEDGER)
+        self.expire(whole, before.tables())
+        changes = 1_000 - whole.left
+        assert changes >= count + 2 * 2  # both days have a list, which is written and deleted
+        for at in range(changes):
+            archive = CompactedArchive(tmp_path / str(at))
+            filled(archive)
+            archive.run()
+            with pytest.raises(Killed):
+                self.expire(Dying(archive.directory, at), archive.tables())
+            left = len(self.raw_objects(archive))
+            # Neither a run nor one that is asked to read the day again takes the rest of it for the whole day.
+            assert archive.run().status == archive.run(day=MONDAY.date()).status == "done"
+            assert self.expire(DirectoryArchive(archive.directory), archive.tables(), days=0) == 0
+            assert len(self.raw_objects(archive)) == left
+            assert self.expire(DirectoryArchive(archive.directory), archive.tables()) == left
+            assert self.raw_objects(archive) == []
+            assert not list(archive.directory.glob("compacted/expiring/*.json"))
+            assert archive.identities() == identities(quotes)
+            assert [row["quote_lines"] for row in archive.rows(LEDGER)] == [row["quote_lines"] for row in ledger]
+
+    def test_never_deletes_what_is_not_compacted(self, archive: CompactedArchive) -> None:
+        filled(archive)
+        archive.run()
+        count = len(self.raw_objects(archive))
+        while len(self.raw_objects(archive)) == count:
+            with pytest.raises(Killed):
+                self.expire(Dying(archive.directory, 1), archive.tables())
+        # An object of the day arrives late, and a listed one is written again with other lines.
+        late = archive.arrive([quote("NVDA")], MONDAY)
+        changed = next(each for each in archive.directory.glob("raw-data/dt=2026-11-23/*/*") if each != late)
+        changed.write_bytes(gzip.compress(encode([quote("TSLA")])))
+        self.expire(DirectoryArchive(archive.directory), archive.tables())
+        assert {late.name, changed.name} == set(self.raw_objects(archive))
+
+    def test_a_list_that_is_damaged_is_named(self, archive: CompactedArchive) -> None:
+        filled(archive)
+        archive.run()
+        (archive.directory / "compacted/expiring").mkdir()
+        (archive.directory / "compacted/expiring/2026-11-23.json").write_text("[")
+        with pytest.raises(Damaged, match=r"compacted/expiring/2026-11-23\.json is damaged: .*\. Delete it"):
+            self.expire(DirectoryArchive(archive.directory), archive.tables())

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
+import signal
+import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,11 +20,14 @@ import pytest
 from pyiceberg.utils.concurrent import ExecutorFactory
 from typer.testing import CliRunner, Result
 
+from compaction.directory import DirectoryArchive
+from compaction.errors import Unavailable
 from compaction.job import Compaction
 from operations.cli import app
 from operations.every_day_cli import steps_of
 from quotes import Quote
 from tests.fakes.compacted_archive import CompactedArchive, Inline
+from tests.support.waiting import wait_until
 
 NOW = datetime.now(UTC)
 CLOSED = NOW - timedelta(days=3)
@@ -67,7 +75,7 @@ def test_compact_says_what_it_did_to_people_and_programs(archive: Path, tmp_path
     line = last_line(result)
     assert (line["event"], line["status"], line["quotes_added"], line["failures"]) == ("compaction", "done", 3, [])
     assert json.loads((tmp_path / "summary.json").read_text(encoding="utf-8")) == line
-    assert "1 arrival days with 1 objects" in result.stderr
+    assert "days of arrival to read: 1; objects: 1; size: 0.1 KiB" in result.stderr
     assert f"the days before {line['compacted_to']} are complete in the tables" in result.stderr
     again = run("compact", "--archive", archive, "--day", FIRST, "--summary", tmp_path / "no" / "summary.json")
     assert (last_line(again)["status"], last_line(again)["quotes_added"]) == ("done", 0)
@@ -77,7 +85,7 @@ def test_compact_says_what_it_did_to_people_and_programs(archive: Path, tmp_path
 
 def test_a_dry_run_of_compact_lists_the_arrival_days(archive: Path) -> None:
     result = run("compact", "--archive", archive, "--dry-run")
-    assert (result.exit_code, result.stdout) == (0, f"{FIRST}  1 objects\n")
+    assert (result.exit_code, result.stdout) == (0, f"{FIRST}  objects: 1\n")
     assert not (archive / "compacted" / "current.json").exists()
 
 
@@ -199,7 +207,7 @@ class TestExport:
     def test_refuses_an_output_that_cannot_be_written(
         self, output: str, message: str, archive: Path, tmp_path: Path
     ) -> None:
-        assert message in refusal("export", "--archive", archive, "--output", tmp_path / output)
+        assert message in refusal("export", "--table", "quotes", "--archive", archive, "--output", tmp_path / output)
 
     def test_writes_to_a_pipe_and_does_not_replace_it(self, archive: Path, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe")
@@ -226,3 +234,129 @@ class TestEveryDay:
         assert (backfill.at.hour, compact.at.hour) == (1, 2)
         assert backfill.command == ("backfill", "--outputs-file", "a b", "--source", "yahoo")
         assert compact.command == ("compact", "--outputs-file", "a b", "--catalog", "sqlite:///c.db")
+
+
+MANY = 2_000
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    """An archive of two closed days, each quote in an object of its own."""
+    archive = CompactedArchive(tmp_path / "many")
+    for number in range(MANY):
+        at = CLOSED.replace(hour=14, minute=number % 60, second=number // 60, microsecond=0)
+        at -= timedelta(days=number % 2)
+        line = Quote(symbol="AAPL", event_time=at, price=Decimal(100), source="test", ingest_time=at)
+        archive.arrive([line], at)
+    return tmp_path / "many"
+
+
+class TestACommandThatIsAskedToStop:
+    """ECS and compose stop a task by SIGTERM, and a person by Ctrl-C."""
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_ends_with_its_summary_and_leaves_nothing_half_done(
+        self, number: signal.Signals, many: Path, tmp_path: Path
+    ) -> None:
+        scratch = tmp_path / "scratch"
+        scratch.mkdir()
+        command = [sys.executable, "-m", "operations", "compact", "--archive", str(many)]
+        environment = {**os.environ, "TMPDIR": str(scratch)}
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            wait_until(lambda: any(scratch.glob("*/rows.duckdb")), "the first quotes", seconds=60)
+            process.send_signal(number)
+            output, errors = process.communicate(timeout=60)
+        assert process.returncode == 130, errors
+        assert errors.splitlines()[-2:] == [
+            "stopping at the next point where nothing is half done; press Ctrl-C to stop at once",
+            "interrupted: what was not finished is where it was before; run the command again to finish it",
+        ]
+        summary = json.loads(output.splitlines()[-1])
+        assert (summary["status"], summary["failures"]) == ("interrupted", [])
+        assert summary["quotes_added"] < MANY
+        assert list(scratch.iterdir()) == []
+        assert not (many / "compacted" / "current.json").exists()
+        # The next run goes on.
+        result = run("compact", "--archive", many)
+        assert result.exit_code == 0, result.output
+        assert len(CompactedArchive(many).identities()) == MANY
+
+
+class TestWhatCanBeWrong:
+    """Each message says what is wrong, where, and what to do. No command ends with a traceback."""
+
+    @pytest.mark.parametrize("command", ["compact", "export --table quotes --format csv --output -"])
+    def test_a_disk_that_is_full(self, command: str, many: Path, tmp_path: Path) -> None:
+        # No file may have more than 50 KiB, which the catalog has not.
+        limited = f"ulimit -f 100; exec {sys.executable} -m operations {command} --archive {many}"
+        environment = {**os.environ, "TMPDIR": str(tmp_path)}
+        done = subprocess.run(["sh", "-c", limited], env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 1, done.stderr
+        assert f"rows cannot be sorted in {tmp_path}: " in done.stderr
+        assert "Set TMPDIR to a directory with room for the largest day, and run this again" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert not list(tmp_path.glob("stockstream-*"))
+        if command == "compact":
+            assert json.loads(done.stdout)["status"] == "failed"
+
+    @pytest.mark.parametrize("kind", ["metadata", "data"])
+    def test_a_file_of_the_table_that_is_gone(self, kind: str, archive: Path) -> None:
+        assert run("compact", "--archive", archive).exit_code == 0
+        for file in (archive / "compacted" / "compacted_quotes" / kind).rglob("*"):
+            if file.is_file():
+                file.unlink()
+        CompactedArchive(archive).arrive([quote(9)], CLOSED, number=9)
+        for command in (("compact",), ("export", "--table", "quotes", "--format", "csv", "--output", "-")):
+            result = run(*command, "--archive", archive)
+            assert result.exit_code == 1, result.output
+            assert "a file of the table is gone: " in result.stderr
+            assert "(docs/history.md, When tables are damaged)" in result.stderr
+
+    def test_a_folder_that_cannot_be_read_is_not_taken_for_an_empty_one(
+        self, archive: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        scandir = os.scandir
+
+        def refused(path: Any) -> Any:
+            if "hour=" in str(path):
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return scandir(path)
+
+        monkeypatch.setattr(os, "scandir", refused)
+        result = run("compact", "--archive", archive)
+        assert result.exit_code == 1, result.output
+        assert re.search(r"/hour=\d\d: Permission denied", result.stderr)
+        assert not (archive / "compacted" / "current.json").exists()
+
+    @pytest.mark.parametrize("name", ["unlink", "read_bytes", "write_bytes"])
+    def test_a_file_that_may_not_be_changed_or_read(
+        self, name: str, archive: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refused(self: Path, *_: Any, **__: Any) -> Any:
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+        monkeypatch.setattr(Path, name, refused)
+        store = DirectoryArchive(archive)
+        calls: dict[str, Callable[[], object]] = {
+            "unlink": lambda: store.delete(["raw-data/x"]),
+            "read_bytes": lambda: store.get("raw-data/x"),
+            "write_bytes": lambda: store.put("compacted/new.json", b"", replaces=None),
+        }
+        with pytest.raises(Unavailable, match=r"Permission denied"):
+            calls[name]()
+
+    def test_bars_of_an_archive_that_has_none(self, archive: Path) -> None:
+        assert "has no bars, because none were compacted there" in refusal(
+            "export", "--archive", archive, "--output", "-", "--format", "csv"
+        )
+
+    def test_quotes_of_a_day_that_is_not_closed(self, archive: Path) -> None:
+        at = NOW.replace(microsecond=0)
+        CompactedArchive(archive).arrive(
+            [Quote(symbol="AAPL", event_time=at, price=Decimal(1), source="test", ingest_time=at)], at, number=5
+        )
+        result = run("compact", "--archive", archive)
+        assert last_line(result)["quotes_waiting"] == 1
+        assert "quotes that wait, because their days are not closed yet: 1" in result.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -12,9 +13,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from backfill.chunks import SourceBar
+from backfill.chunks import Chunk, SourceBar
 from bars.keys import bar_keys
-from operations.backfill_stores import BackfillBars
+from operations.backfill_stores import ArchivedChunks, BackfillBars
 from processor_lambda.rows import Row
 from quotes import to_iso
 from tests.fakes.backfilled_market import stream_row
@@ -126,6 +127,29 @@ def test_the_first_refusal_of_yahoo_stops_the_command(market: Run, yahoo: LocalY
     assert len(yahoo.requests(CHART)) == 1
     assert counts_of(stdout)["status"] == "failed"
     assert "run the same command again later: it goes on where this run stopped" in stderr
+
+
+def test_after_sigterm_it_stores_the_answer_that_it_has_and_the_next_run_goes_on(
+    market: Run, bars: BackfillBars, yahoo: LocalYahoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = ArchivedChunks.put
+
+    def put_and_be_stopped(self: ArchivedChunks, chunk: Chunk, content: bytes) -> None:
+        put(self, chunk, content)
+        signal.raise_signal(signal.SIGTERM)
+
+    arguments = ("backfill", *ARGUMENTS, "--source", "yahoo", "--rate", "100")
+    with monkeypatch.context() as patch:
+        patch.setattr(ArchivedChunks, "put", put_and_be_stopped)
+        stopped, stderr = market(*arguments, code=130)
+    assert (counts_of(stopped)["status"], counts_of(stopped)["requests"]) == ("interrupted", 1)
+    assert counts_of(stopped)["written"] > 0  # the bars of the answer that it had
+    assert "run the command again to finish it" in stderr
+    rest, _ = market(*arguments)
+    assert (counts_of(rest)["status"], counts_of(rest)["requests"]) == ("done", 3)
+    assert len(yahoo.requests(CHART)) == 4
+    for symbol in SYMBOLS:
+        assert bars.between(symbol, *bar_keys("1m", OPEN, OPEN + timedelta(minutes=MINUTES)))
 
 
 @pytest.mark.parametrize(
