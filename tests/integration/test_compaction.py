@@ -412,9 +412,9 @@ class TestTwoRunsThatReadBarsAtOnce:
         job.bars(wanted or None)
         job.publish()
 
-    def bar(self, at: datetime, close: int) -> dict[str, Any]:
+    def bar(self, at: datetime, close: int, resolution: str = "1m") -> dict[str, Any]:
         prices = dict.fromkeys(("open", "high", "low", "close"), Decimal(close))
-        return {"symbol": "AAPL", "key": bar_key("1m", at), **prices}
+        return {"symbol": "AAPL", "key": bar_key(resolution, at), **prices}
 
     def closes(self, archive: CompactedArchive) -> list[int]:
         return [int(row["close"]) for row in sorted(archive.rows(BARS), key=lambda row: row["start"])]
@@ -459,9 +459,14 @@ class TestTwoRunsThatReadBarsAtOnce:
                 assert [row["without_trades"] for row in archive.rows(SESSIONS)] == [2]
 
     def test_a_bar_of_another_month_is_not_read_again(self, archive: CompactedArchive) -> None:
-        history = MemoryHistory([self.bar(self.LAST_MONTH, 1), self.bar(MONDAY, 1)])
+        """Bars of an hour, since of minutes all later ones are read as well."""
+
+        def hours(close: int) -> list[dict[str, Any]]:
+            return [self.bar(at, close, "1h") for at in (self.LAST_MONTH, MONDAY)]
+
+        history = MemoryHistory(hours(1))
         self.run(archive, history, Stopping(), [])
-        history.rows = [self.bar(self.LAST_MONTH, 2), self.bar(MONDAY, 2)]
+        history.rows = hours(2)
 
         def of_this_month() -> None:
             self.run(archive, history, Stopping(), [MONDAY.date()])
@@ -469,7 +474,7 @@ class TestTwoRunsThatReadBarsAtOnce:
         counting = Stopping()
         self.run(archive, history, counting, [self.LAST_MONTH.date()])
         expected = counting.calls.count("bars")
-        history.rows = [self.bar(self.LAST_MONTH, 3), self.bar(MONDAY, 3)]
+        history.rows = hours(3)
         meeting = Meeting(counting.calls.index("replace") + 1, of_this_month)
         self.run(archive, history, meeting, [self.LAST_MONTH.date()])
         assert self.closes(archive) == [3, 3]
