@@ -17,7 +17,7 @@ from backfill.runner import GO_ON, Runner
 from backfill.summary import Summary
 from bars.keys import ONE_MINUTE
 from operations.aws import client
-from operations.backfill_stores import WRITERS, ArchivedChunks, BackfillBars, backfill_errors
+from operations.backfill_stores import ArchivedChunks, BackfillBars, backfill_errors
 from operations.calendar_table import CalendarTable
 from operations.command_line import (
     DEFAULT_PREFIX,
@@ -40,6 +40,7 @@ from operations.lane_states import DynamoLaneStates
 from operations.live_lanes import LiveLanes
 from operations.outputs import required
 from operations.run_summary import SummaryOption, summary_at_end
+from operations.write_pace import MOST_WRITERS
 from terminal.output import echo
 from yahoo_requests.chart_client import CHARTS_PER_SECOND, ChartClient, chart_limiter
 
@@ -156,7 +157,7 @@ class _Stores:
     def __init__(self, deployed: Deployed) -> None:
         # A table with little capacity throttles a backfill, which then writes more slowly.
         retries = {"mode": "standard", "max_attempts": WRITE_ATTEMPTS}
-        self._dynamodb = client("dynamodb", max_pool_connections=WRITERS, retries=retries)
+        self._dynamodb = client("dynamodb", max_pool_connections=MOST_WRITERS, retries=retries)
         self._state_table = partial(required, deployed.names, "StateTable")
         self.calendars = CalendarTable(self._dynamodb, required(deployed.names, "CalendarsTable"))
         self.bars = BackfillBars(self._dynamodb, required(deployed.names, "BarsTable"))
@@ -175,9 +176,8 @@ def _run(  # noqa: PLR0917  (one call)
     try:
         refolder = Refolder(stores.bars, stores.chunks, live, run=run_name(), now=_now)
         runner = Runner(stores.bars, stores.chunks, charts, refolder, now=_now, ttl_days=ttl_days)
-        with progress("asking Yahoo", plan.requests, shows_rate=True) as on_progress:
+        with progress("filling gaps", plan.rows + plan.recomputed, shows_rate=True) as on_progress:
             runner.fill(plan, summary, on_progress)
-        with progress("computing indicators", len(plan.symbols)) as on_progress:
             runner.refold(plan, summary, on_progress)
     finally:
         requests.close()
