@@ -155,9 +155,10 @@ class _Stores:
     """The table of bars, the archive and the table of calendars of a deployment."""
 
     def __init__(self, deployed: Deployed) -> None:
-        # A table with little capacity throttles a backfill, which then writes more slowly.
-        retries = {"mode": "standard", "max_attempts": WRITE_ATTEMPTS}
-        self._dynamodb = client("dynamodb", max_pool_connections=MOST_WRITERS, retries=retries)
+        # A table with little capacity throttles a backfill, which then writes more slowly. A demo that has ended does
+        # not come back, so waiting for it is of no use.
+        settings = {} if deployed.is_demo else {"retries": {"mode": "standard", "max_attempts": WRITE_ATTEMPTS}}
+        self._dynamodb = client("dynamodb", max_pool_connections=MOST_WRITERS, **settings)
         self._state_table = partial(required, deployed.names, "StateTable")
         self.calendars = CalendarTable(self._dynamodb, required(deployed.names, "CalendarsTable"))
         self.bars = BackfillBars(self._dynamodb, required(deployed.names, "BarsTable"))

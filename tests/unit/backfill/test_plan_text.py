@@ -80,13 +80,13 @@ def test_an_outcome_names_what_was_written_and_every_failure() -> None:
         from_archive=1,
         refolded=2_000,
         lanes=1,
-        problems=["AAPL: a row outside the window"],
+        problems=["AAPL, 1m from 2026-11-16: 1 row outside the window was left out"],
         failures=["MSFT from 2026-11-16: timeout: no answer"],
     )
     assert list(summary_lines(summary)) == [
         "wrote 1,950 bars of 1m and 10 of a day, which show splits, after 1 request; Yahoo has no bar of 3 minutes",
         "stored 1 answer of an earlier run",
         "computed the indicators of 2,000 bars and of 1 live symbol again",
-        "AAPL: a row outside the window",
+        "AAPL, 1m from 2026-11-16: 1 row outside the window was left out",
         "MSFT from 2026-11-16: timeout: no answer",
     ]
