@@ -17,6 +17,7 @@ from backfill.runner import GO_ON, Runner
 from backfill.summary import Summary
 from bars.keys import ONE_MINUTE
 from operations.aws import client
+from operations.backfill_lease import only_backfill
 from operations.backfill_stores import ArchivedChunks, BackfillBars, backfill_errors
 from operations.calendar_table import CalendarTable
 from operations.command_line import (
@@ -112,12 +113,12 @@ def backfill_(  # noqa: PLR0917  (options, by name)
     It compares the stored bars with the sessions of the exchanges, prints what it asks Yahoo for and how long that
     takes, and stores what is missing. It never replaces a bar of the live stream, unless --overwrite says so. It asks
     for nothing twice: you may interrupt and repeat it at any time. If Yahoo refuses a request, it stops, and the next
-    run goes on. Yahoo keeps minutes for 30 days, bars of 5 minutes for 60, of hours for 730, and of days for ever.
+    run goes on. If another backfill of the stage runs, it waits until that has ended. Yahoo keeps minutes for 30 days,
+    bars of 5 minutes for 60, of hours for 730, and of days for ever.
     """
     summary = Summary(resolution=resolution)
     with reported_errors():
         with nullcontext() if dry_run else summary_at_end(summary, summary_to), backfill_errors():
-            now = _now()
             deployed = Deployed(outputs_of(stack_prefix, stage, outputs_file), stack_prefix, stage, outputs_file)
             live_source = source or deployed.source()
             if live_source not in LIVE_SOURCES:
@@ -129,24 +130,26 @@ def backfill_(  # noqa: PLR0917  (options, by name)
                 symbols=chosen(stores.calendars.symbols(), symbols),
                 resolution=resolution,
                 limit=limit_of(resolution),
-                days=day_range(first, last, now, stored_days=ttl_days if resolution == ONE_MINUTE else 0),
+                days=day_range(first, last, _now(), stored_days=ttl_days if resolution == ONE_MINUTE else 0),
                 again=again,
                 over_stream=overwrite is not None,
             )
-            with progress("planning", len(wish.symbols)) as on_progress:
-                planner = Planner(stores.bars, stores.chunks, stores.calendars.sessions_of)
-                plan = planner.plan(wish, now, on_progress)
-            for line in plan_lines(plan, rate, None if dry_run else SHOWN_SYMBOLS):
-                echo(line, err=not dry_run)
-            if dry_run:
-                return
-            live = stores.live(lanes or deployed.lanes())
-            try:
-                _run(plan, stores, live, rate, ttl_days, summary)
-            except Unavailable as error:
-                raise Unavailable(f"{error}; {GO_ON}") from error
-            for line in summary_lines(summary):
-                say(line)
+            run = run_name()
+            with nullcontext() if dry_run else only_backfill(stores.bars, run, _now, say):
+                with progress("planning", len(wish.symbols)) as on_progress:
+                    planner = Planner(stores.bars, stores.chunks, stores.calendars.sessions_of)
+                    plan = planner.plan(wish, _now(), on_progress)
+                for line in plan_lines(plan, rate, None if dry_run else SHOWN_SYMBOLS):
+                    echo(line, err=not dry_run)
+                if dry_run:
+                    return
+                live = stores.live(lanes or deployed.lanes())
+                try:
+                    _run(plan, stores, live, run, rate, ttl_days, summary)
+                except Unavailable as error:
+                    raise Unavailable(f"{error}; {GO_ON}") from error
+                for line in summary_lines(summary):
+                    say(line)
         if summary.failures:
             raise typer.Exit(NOT_DONE)
 
@@ -170,12 +173,12 @@ class _Stores:
 
 
 def _run(  # noqa: PLR0917  (one call)
-    plan: Plan, stores: _Stores, live: LiveLanes, rate: float, ttl_days: int, summary: Summary
+    plan: Plan, stores: _Stores, live: LiveLanes, run: str, rate: float, ttl_days: int, summary: Summary
 ) -> None:
     requests = ChartClient(chart_limiter(rate))
     charts = YahooCharts(requests, _now, cache(live.currency_of))
     try:
-        refolder = Refolder(stores.bars, stores.chunks, live, run=run_name(), now=_now)
+        refolder = Refolder(stores.bars, stores.chunks, live, run=run, now=_now)
         runner = Runner(stores.bars, stores.chunks, charts, refolder, now=_now, ttl_days=ttl_days)
         with progress("filling gaps", plan.rows + plan.recomputed, shows_rate=True) as on_progress:
             runner.fill(plan, summary, on_progress)

@@ -87,6 +87,13 @@ class BackfillBars:
 
     def put_note(self, row: Row, read: int) -> bool:
         """See `ports.Bars`."""
+        return self._put_version(row, read)
+
+    def put_lease(self, row: Row, read: int) -> bool:
+        """See `backfill_lease.Leases`."""
+        return self._put_version(row, read)
+
+    def _put_version(self, row: Row, read: int) -> bool:
         names = {"#version": VERSION}
         if not read:
             return self._put(row, "attribute_not_exists(#version)", names)
