@@ -14,6 +14,9 @@ MOST_WRITERS = 8
 """The most rows that are written at once. Each needs a request of its own, because it has a condition."""
 SLOW = 3.0
 """Answers that take so many times as long as the fastest ones are slow."""
+FORGOTTEN = 1.02
+"""What is fast is taken to be so many times slower after each slow write that was alone: a table that has become
+ten times slower for good is asked for more again after some 60 of them."""
 
 
 class WritePace(msgspec.Struct, frozen=True):
@@ -34,4 +37,6 @@ class WritePace(msgspec.Struct, frozen=True):
         fastest = min(self.fastest, seconds)
         if seconds <= SLOW * fastest:
             return WritePace(min(MOST_WRITERS, self.writers + 1), 0.0, fastest)
-        return WritePace(max(1, self.writers // 2), seconds if self.writers == 1 else 0.0, fastest)
+        if self.writers > 1:
+            return WritePace(self.writers // 2, 0.0, fastest)
+        return WritePace(1, seconds, FORGOTTEN * fastest)

@@ -36,6 +36,12 @@ def test_a_table_that_takes_one_request_at_a_time_is_never_asked_for_many() -> N
         assert pace.writers <= SLOW + 1
 
 
+def test_a_table_that_has_become_slower_for_good_gets_all_writers_again() -> None:
+    slower = [0.01] * 10 + [0.1] * 60
+    assert paced(*slower).writers == 1
+    assert paced(*slower, *[0.1] * 100).writers == MOST_WRITERS
+
+
 @given(st.lists(st.floats(0.0001, 30), max_size=50))
 def test_there_is_always_a_writer_and_no_pause_is_longer_than_the_last_write(seconds: list[float]) -> None:
     pace = paced(*seconds)
