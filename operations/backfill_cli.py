@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import Annotated, Literal
@@ -135,7 +136,7 @@ def backfill_(  # noqa: PLR0917  (options, by name)
                 over_stream=overwrite is not None,
             )
             run = run_name()
-            with nullcontext() if dry_run else only_backfill(stores.bars, run, _now, say):
+            with nullcontext() if dry_run else _only_run(stores.bars, run):
                 with progress("planning", len(wish.symbols)) as on_progress:
                     planner = Planner(stores.bars, stores.chunks, stores.calendars.sessions_of)
                     plan = planner.plan(wish, _now(), on_progress)
@@ -144,14 +145,21 @@ def backfill_(  # noqa: PLR0917  (options, by name)
                 if dry_run:
                     return
                 live = stores.live(lanes or deployed.lanes())
-                try:
-                    _run(plan, stores, live, run, rate, ttl_days, summary)
-                except Unavailable as error:
-                    raise Unavailable(f"{error}; {GO_ON}") from error
+                _run(plan, stores, live, run, rate, ttl_days, summary)
                 for line in summary_lines(summary):
                     say(line)
         if summary.failures:
             raise typer.Exit(NOT_DONE)
+
+
+@contextmanager
+def _only_run(bars: BackfillBars, run: str) -> Iterator[None]:
+    """Run alone, and say after an error what to do."""
+    try:
+        with only_backfill(bars, run, _now, say):
+            yield
+    except Unavailable as error:
+        raise Unavailable(f"{error}; {GO_ON}") from error
 
 
 class _Stores:
