@@ -13,13 +13,12 @@ from zoneinfo import ZoneInfo
 
 from backfill.chunks import Chunk
 from backfill.days import ExchangeDay, Times, covered_minutes, days_of, uncovered
+from bars.recent_days import MARGIN
 from bars.resolutions import ONE_DAY, Span, midnight
 from bars.sessions import Session
 
 SETTLED_AFTER = timedelta(hours=1)
 """How long ago a day must have ended. Until then, its last quotes may still be on their way."""
-MARGIN = timedelta(hours=1)
-"""How much earlier than the source forgets a bar it is asked for, since a run takes a while."""
 LOOK_BACK = timedelta(days=14)
 """How far before its first chunk the splits of a symbol are looked for: its indicators start from earlier bars."""
 LONGEST_WINDOW = timedelta(weeks=520)
@@ -42,6 +41,12 @@ class DayRange(NamedTuple):
 
     first: date
     last: date
+    since: datetime | None = None
+    """Days that begin before it are not meant. None: all of them are."""
+
+    def has(self, day: ExchangeDay) -> bool:
+        """Whether a day is one of them."""
+        return self.first <= day.day <= self.last and (self.since is None or day.start >= self.since)
 
     def span(self, zone: ZoneInfo) -> Span:
         """The time from the midnight of the first day to the one that ends the last."""
@@ -88,7 +93,7 @@ def missing_days(known: Known, resolution: str, wanted: DayRange, now: datetime)
     covered, asked = covered_minutes(resolution, known.stored), Times(known.asked)
     for day in days_of(known.sessions, known.zone):
         is_over = _end_of(day, resolution, known.zone) + SETTLED_AFTER <= now
-        if not (is_over and wanted.first <= day.day <= wanted.last):
+        if not (is_over and wanted.has(day)):
             continue
         spans = uncovered(day, resolution, covered, before=day.end, asked=asked)
         if spans:

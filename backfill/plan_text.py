@@ -12,6 +12,8 @@ from bars.resolutions import ONE_DAY
 MOMENT = timedelta(milliseconds=1)
 MINUTE_SECONDS = 60
 HOUR_SECONDS = 3_600
+BARS_PER_SECOND = 100
+"""How many bars are written in a second. An emulator writes about so many, and a table on AWS several times as many."""
 
 
 def plan_lines(plan: Plan, rate: float, most: int | None) -> Iterator[str]:
@@ -21,19 +23,22 @@ def plan_lines(plan: Plan, rate: float, most: int | None) -> Iterator[str]:
         yield f"{name}: {_work(busy[name])}"
     if most is not None and len(busy) > most:
         yield f"… and {len(busy) - most} more symbols"
-    forgotten = {name: each.forgotten for name, each in plan.symbols.items() if each.forgotten}
+    forgotten = {name: len(each.forgotten) for name, each in plan.symbols.items() if each.forgotten}
     if forgotten:
-        days = sum(map(len, forgotten.values()))
         coarser = "" if plan.wish.resolution == ONE_DAY.name else ". It keeps coarser bars for longer: see --resolution"
-        yield (
-            f"Yahoo no longer keeps the missing bars of {days:,} {_plural('day', days)}, counted for each symbol: "
-            f"{_listed(list(forgotten))}{coarser}"
-        )
+        days = [f"{name} ({count} {_plural('day', count)})" for name, count in forgotten.items()]
+        yield f"Yahoo no longer keeps some missing bars of {_listed(days)}{coarser}"
     unknown = [name for name, each in plan.symbols.items() if each.is_unknown]
     if unknown:
         yield f"some sessions of {_listed(unknown)} are not in the table of calendars, and their days are left out"
     if plan.requests:
         yield f"{plan.requests} {_plural('request', plan.requests)} at {rate:g} a second: {_time(plan.requests / rate)}"
+    if plan.rows or plan.recomputed:
+        work = f"up to {plan.rows:,} {_plural('bar', plan.rows)} to write"
+        if plan.recomputed:
+            work += f", and the indicators of {plan.recomputed:,} later {_plural('bar', plan.recomputed)} to compute"
+        seconds = (plan.rows + plan.recomputed) / BARS_PER_SECOND
+        yield f"{work}: {_time(seconds)} at {BARS_PER_SECOND} a second"
     elif not busy and forgotten:
         yield "there is nothing to ask Yahoo for"
     elif not busy:
@@ -42,8 +47,10 @@ def plan_lines(plan: Plan, rate: float, most: int | None) -> Iterator[str]:
 
 def summary_lines(summary: Summary) -> Iterator[str]:
     """What was done."""
+    own = summary.written - summary.written_days
+    days = f" and {summary.written_days:,} of a day, which show splits," if summary.written_days else ""
     yield (
-        f"wrote {summary.written:,} {_plural('bar', summary.written)} after {summary.requests} "
+        f"wrote {own:,} {_plural('bar', own)} of {summary.resolution}{days} after {summary.requests} "
         f"{_plural('request', summary.requests)}; Yahoo has no bar of {summary.without_trades:,} "
         f"{_plural('minute', summary.without_trades)}"
     )

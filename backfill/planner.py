@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from backfill.plan import (
     DayRange,
     Known,
     Limit,
+    MissingDay,
     chunk_of_splits,
     forgotten_first,
     last_open,
@@ -26,9 +27,9 @@ from backfill.plan import (
 )
 from backfill.ports import Bars, Chunks
 from backfill.rows import asked_spans, failed_at, failed_key
-from bars.keys import asked_keys, bar_keys, start_of
+from bars.keys import ONE_MINUTE, asked_keys, bar_keys, start_of
 from bars.provenance import STREAM
-from bars.resolutions import ONE_DAY, Span
+from bars.resolutions import MINUTE, ONE_DAY, RESOLUTIONS, Span
 from bars.sessions import Sessions, SymbolCalendar
 
 _DAY = timedelta(days=1)
@@ -66,6 +67,28 @@ class Planned(NamedTuple):
     is_unknown: bool
     failed_at: datetime | None
     """When the source last gave no usable answer about the symbol. None if it has answered since."""
+    missing: Sequence[MissingDay]
+    """The days that lack bars, also those that the source does not keep any more."""
+    later: int
+    """How many minutes are stored after the first missing one, as far as the plan goes."""
+
+    def rows_in(self, chunk: Chunk) -> int:
+        """How many bars of a chunk are to be written, if the source has all of them."""
+        if chunk == self.daily:
+            return 0 if self.is_daily_archived else sum(chunk.start <= day.midnight < chunk.end for day in self.days)
+        days = (each for each in self.missing if chunk.start <= each.day.start and each.day.end <= chunk.end)
+        return sum(bars_in(each.spans, chunk.resolution) for each in days)
+
+    @property
+    def rows(self) -> int:
+        """How many bars are to be written, if the source has all of them."""
+        daily = [] if self.daily is None else [self.daily]
+        return sum(self.rows_in(chunk) for chunk in (*self.archived, *self.chunks, *daily))
+
+    @property
+    def recomputed(self) -> int:
+        """How many stored minutes get other indicators, because there are new bars before them."""
+        return self.later if self.archived or self.chunks else 0
 
     @property
     def requests(self) -> int:
@@ -94,6 +117,16 @@ class Plan(NamedTuple):
     def archived(self) -> list[Chunk]:
         """The chunks to store from the archive."""
         return forgotten_first(chunk for each in self.symbols.values() for chunk in each.archived)
+
+    @property
+    def rows(self) -> int:
+        """How many bars are to be written, if the source has all of them."""
+        return sum(each.rows for each in self.symbols.values())
+
+    @property
+    def recomputed(self) -> int:
+        """How many stored minutes get other indicators, because there are new bars before them."""
+        return sum(each.recomputed for each in self.symbols.values())
 
     @property
     def requests(self) -> int:
@@ -142,6 +175,8 @@ class Planner:
             list(planned.forgotten),
             planned.is_unknown,
             self._failed_at(symbol, wish.resolution) if planned.chunks else None,
+            missing,
+            _later(known.stored, missing) if wish.resolution == ONE_MINUTE else 0,
         )
 
     def _failed_at(self, symbol: str, resolution: str) -> datetime | None:
@@ -180,6 +215,19 @@ class Planner:
             if opened is None or each.fetched_at > opened:
                 return each.chunk
         return None
+
+
+def bars_in(spans: Iterable[Span], resolution: str) -> int:
+    """How many bars of a resolution spans without a break have. A day is one span."""
+    if resolution == ONE_DAY.name:
+        return sum(1 for _ in spans)
+    length = MINUTE * RESOLUTIONS[resolution].minutes
+    return sum(-((each.start - each.end) // length) for each in spans)
+
+
+def _later(stored: Iterable[datetime], missing: Sequence[MissingDay]) -> int:
+    first = missing[0].spans[0].start if missing else None
+    return 0 if first is None else sum(each > first for each in stored)
 
 
 def _overlaps(start: datetime, end: datetime, gaps: Iterable[Span]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -11,6 +11,13 @@ from bars.resolutions import Span
 from lane_state import Split
 from processor_lambda.rows import Row
 from quotes import Action
+
+OnRow = Callable[[bool], None]
+"""It is told of each row, as soon as it is handled, whether it was written."""
+
+
+def ignored(_: object) -> None:
+    """Do nothing with what is told."""
 
 
 class Bars(Protocol):
@@ -28,13 +35,13 @@ class Bars(Protocol):
     def put(self, rows: Sequence[Row]) -> None:
         """Write rows. A row replaces the stored row with the same key."""
 
-    def put_bars(self, rows: Sequence[Row], *, over_stream: bool) -> int:
+    def put_bars(self, rows: Sequence[Row], *, over_stream: bool, on_row: OnRow = ignored) -> int:
         """Write each row unless a bar of the stream or of a rebuild is stored under its key. Returns how many it wrote.
 
         With `over_stream`, a bar of the stream is replaced too.
         """
 
-    def put_unless_changed(self, rows: Sequence[Row]) -> int:
+    def put_unless_changed(self, rows: Sequence[Row], on_row: OnRow = ignored) -> int:
         """Replace each stored bar that still has the prices, the volume and the provenance of the row.
 
         Returns how many it replaced.

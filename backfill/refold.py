@@ -6,7 +6,7 @@ killed at any point: the mark then stays, and the next command that computes the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
@@ -14,11 +14,12 @@ from typing import NamedTuple
 from backfill.chunk_file import decode_chunk, key_of
 from backfill.errors import Unreadable
 from backfill.indicators import WARMUP_BARS, refolded
-from backfill.ports import Bars, Chunks, LiveIndicators
+from backfill.ports import Bars, Chunks, LiveIndicators, OnRow, ignored
 from backfill.refold_note import KEY, RefoldNote, note_of
-from bars.keys import ONE_MINUTE, bar_keys
+from bars.keys import ONE_MINUTE, bar_keys, start_of
 from bars.resolutions import ONE_DAY
 from lane_state import Split
+from processor_lambda.rows import Row
 from processor_lambda.splits import MAX_AGE
 from quotes import Action
 
@@ -64,7 +65,23 @@ class Refolder:
                 return
         raise BarsAreBusy(symbol)
 
-    def refold(self, symbol: str) -> Refolded:
+    def computed(self, symbol: str, new: Sequence[Row], stored: Mapping[str, Row]) -> list[Row]:
+        """New minutes of a symbol, which are in order, with the indicators that follow from what is stored by now.
+
+        `stored` are the stored minutes between them, by key. `refold` corrects what is changed meanwhile. But most rows
+        are written only once in this way.
+        """
+        if not new:
+            return []
+        since = start_of(str(new[0]["key"]))
+        rows = {**stored, **{str(row["key"]): row for row in new}}
+        in_order = [rows[key] for key in sorted(rows) if start_of(key) >= since]
+        earlier = self._bars.before(symbol, since, WARMUP_BARS)
+        changed = refolded([*earlier, *in_order], since, self._splits(symbol, since))
+        rows |= {str(row["key"]): row for row in changed}
+        return [rows[str(row["key"])] for row in new]
+
+    def refold(self, symbol: str, on_row: OnRow = ignored) -> Refolded:
         """Compute the indicators of a symbol from the first minute that any run has marked.
 
         Raises `BarsAreBusy`, and `LaneIsBusy`. What was noted stays then.
@@ -89,7 +106,7 @@ class Refolder:
                 *self._bars.between(symbol, *bar_keys(ONE_MINUTE, since)),
             ]
             changed = refolded(rows, since, splits)
-            replaced = self._bars.put_unless_changed(changed)
+            replaced = self._bars.put_unless_changed(changed, on_row)
             written += replaced
             finished = own.finished(self._run, started)
             if replaced == len(changed) and self._bars.put_note(finished.row(), own.version):

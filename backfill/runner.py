@@ -20,7 +20,7 @@ from backfill.errors import Forgotten, OtherCurrency, UnknownSymbol, Unreadable
 from backfill.failures import Failures, outcome_of
 from backfill.lane_refold import LaneIsBusy
 from backfill.planner import Plan
-from backfill.ports import Bars, Charts, Chunks
+from backfill.ports import Bars, Charts, Chunks, ignored
 from backfill.refold import BarsAreBusy, Refolder
 from backfill.rows import asked_row, bar_row, failed_row, is_same_bar
 from backfill.summary import Summary
@@ -39,8 +39,22 @@ CONFIRMED_AFTER = timedelta(hours=12)
 Progress = Callable[[int], None]
 
 
-def _ignored(_: int) -> None:
-    pass
+class _Share:
+    """The part of the progress that belongs to one step, which may write more or fewer rows than the plan says."""
+
+    def __init__(self, rows: int, on_progress: Progress) -> None:
+        self._left, self._on_progress = rows, on_progress
+
+    def row(self, _: object = None) -> None:
+        """A row is done."""
+        if self._left:
+            self._left -= 1
+            self._on_progress(1)
+
+    def end(self) -> None:
+        """The step is done."""
+        self._on_progress(self._left)
+        self._left = 0
 
 
 class _Asking:
@@ -67,23 +81,27 @@ class Runner:
         *,
         now: Callable[[], datetime],
         ttl_days: int,
+        checkpoint: Callable[[], None] = lambda: None,
     ) -> None:
+        """`checkpoint` is called where nothing is half done. It may raise."""
         self._bars, self._chunks, self._charts, self._refolder = bars, chunks, charts, refolder
-        self._now, self._ttl_days = now, ttl_days
+        self._now, self._ttl_days, self._checkpoint = now, ttl_days, checkpoint
 
-    def fill(self, plan: Plan, summary: Summary, on_progress: Progress = _ignored) -> None:
+    def fill(self, plan: Plan, summary: Summary, on_progress: Progress = ignored) -> None:
         """Store what the archive has, then ask for the chunks, until `failures` say that the source is out of order.
 
         The next run asks for the symbols that failed last of all. So none that can be filled waits for ever behind some
         that cannot.
 
-        The counts are added to the summary. `on_progress` gets the number of requests that a step took.
+        The counts are added to the summary, also of a run that ends with an error. `on_progress` gets how many of
+        `plan.rows` are done.
         """
         summary.symbols = len(plan.symbols)
         summary.forgotten_days = sum(len(each.forgotten) for each in plan.symbols.values())
         summary.unknown_sessions = [name for name, each in plan.symbols.items() if each.is_unknown]
         for chunk in plan.archived:
-            self._store(self._archived(chunk), plan, summary)
+            self._checkpoint()
+            self._store(self._archived(chunk), plan, summary, on_progress)
             summary.from_archive += 1
         asking = _Asking()
         for chunk in plan.chunks:
@@ -97,7 +115,6 @@ class Runner:
                     self._note_failure(chunk.symbol, outcome_of(error), asking, plan)
                 else:
                     self._note_answer(chunk.symbol, asking, plan)
-            on_progress(1)
         if asking.failures.reason is not None:
             summary.failures.append(f"stopped: {asking.failures.reason}; {GO_ON}")
 
@@ -108,7 +125,7 @@ class Runner:
         try:
             if needs_splits:
                 asking.splits[symbol] = self._splits(symbol, plan, summary, on_progress)
-            self._ask(chunk, asking.splits.get(symbol, ()), plan, summary)
+            self._ask(chunk, asking.splits.get(symbol, ()), plan, summary, on_progress)
             summary.chunks += 1
         except UnknownSymbol as error:
             asking.skipped.add(symbol)
@@ -136,19 +153,24 @@ class Runner:
         asking.answered.add(symbol)
         asking.failures = Failures()
 
-    def refold(self, plan: Plan, summary: Summary, on_progress: Progress = _ignored) -> None:
-        """Compute the indicators of the symbols whose minutes have changed, in this run or in an earlier one."""
+    def refold(self, plan: Plan, summary: Summary, on_progress: Progress = ignored) -> None:
+        """Compute the indicators of the symbols whose minutes have changed, in this run or in an earlier one.
+
+        `on_progress` gets how many of `plan.recomputed` are done.
+        """
         if plan.wish.resolution != ONE_MINUTE:
             return
-        for symbol in plan.symbols:
+        for symbol, planned in plan.symbols.items():
+            self._checkpoint()
+            share = _Share(planned.recomputed, on_progress)
             try:
-                refolded = self._refolder.refold(symbol)
+                refolded = self._refolder.refold(symbol, share.row)
             except (BarsAreBusy, LaneIsBusy) as error:  # what was noted stays, and the next run does it
                 summary.failures.append(str(error))
             else:
                 summary.refolded += refolded.bars
                 summary.lanes += refolded.live
-            on_progress(1)
+            share.end()
 
     def _splits(self, symbol: str, plan: Plan, summary: Summary, on_progress: Progress) -> tuple[Action, ...]:
         """The splits of a symbol up to now, from the chunk of its days."""
@@ -157,20 +179,22 @@ class Runner:
             return ()
         if planned.is_daily_archived:
             finished = self._archived(planned.daily)
-            self._store(finished, plan, summary)
+            self._store(finished, plan, summary, on_progress)
         else:
-            on_progress(1)
-            finished = self._ask(planned.daily, (), plan, summary)
+            finished = self._ask(planned.daily, (), plan, summary, on_progress)
         return tuple(each for each in finished.actions if each.action == "split")
 
-    def _ask(self, chunk: Chunk, splits: Sequence[Action], plan: Plan, summary: Summary) -> FinishedChunk:
+    def _ask(
+        self, chunk: Chunk, splits: Sequence[Action], plan: Plan, summary: Summary, on_progress: Progress
+    ) -> FinishedChunk:
         """Ask for a chunk, archive the answer, and store it."""
+        self._checkpoint()
         days = plan.symbols[chunk.symbol].days
         sessions = [span for day in days if day.start < chunk.end and day.end > chunk.start for span in day.sessions]
         summary.requests += 1
         finished = self._confirmed(self._charts.fetch(chunk, sessions, splits))
         self._chunks.put(chunk, encode(finished))
-        self._store(finished, plan, summary)
+        self._store(finished, plan, summary, on_progress)
         return finished
 
     def _confirmed(self, finished: FinishedChunk) -> FinishedChunk:
@@ -198,16 +222,26 @@ class Runner:
             raise Unreadable(f"{key_of(chunk)} was removed from the archive meanwhile: run the command again")
         return decode_chunk(content, key_of(chunk))
 
-    def _store(self, finished: FinishedChunk, plan: Plan, summary: Summary) -> None:
+    def _store(self, finished: FinishedChunk, plan: Plan, summary: Summary, on_progress: Progress) -> None:
         """Write the bars of a chunk that are missing, and then which minutes it has none of."""
         chunk = finished.chunk
+        share = _Share(plan.symbols[chunk.symbol].rows_in(chunk), on_progress)
         over_stream = plan.wish.over_stream
         stored = {str(row["key"]): row for row in self._bars.between(chunk.symbol, *_keys_of(chunk))}
         rows = [bar_row(finished, bar, self._ttl_days) for bar in finished.bars]
         new = [row for row in rows if _is_wanted(row, stored.get(str(row["key"])), over_stream=over_stream)]
         if new and chunk.resolution == ONE_MINUTE:
-            self._refolder.mark(chunk.symbol, min(start_of(str(row["key"])) for row in new))
-        summary.written += self._bars.put_bars(new, over_stream=over_stream)
+            self._refolder.mark(chunk.symbol, start_of(str(new[0]["key"])))
+            new = self._refolder.computed(chunk.symbol, new, stored)
+        is_for_splits = chunk.resolution != plan.wish.resolution
+
+        def count(is_written: bool) -> None:  # noqa: FBT001  (of `OnRow`)
+            summary.written += is_written
+            summary.written_days += is_written and is_for_splits
+            share.row()
+
+        self._bars.put_bars(new, over_stream=over_stream, on_row=count)
+        share.end()
         covered = covered_minutes(chunk.resolution, [bar.start for bar in finished.bars])
         asked: list[Row] = []
         for day in plan.symbols[chunk.symbol].days:
@@ -221,7 +255,8 @@ class Runner:
         self._bars.put(asked)
         summary.bars += len(rows)
         summary.actions += len(finished.actions)
-        summary.problems += [f"{chunk.symbol}: {problem}" for problem in finished.problems]
+        of = f"{chunk.symbol}, {chunk.resolution} from {_day_of(chunk, plan)}"
+        summary.problems += [f"{of}: {problem}" for problem in finished.problems]
 
 
 def _is_wanted(row: Row, stored: Row | None, *, over_stream: bool) -> bool:

@@ -23,6 +23,8 @@ class Summary(msgspec.Struct, kw_only=True):
     """Bars in all these chunks and in those of the days that show the splits."""
     written: int = 0
     """Those of these bars that were written: they were missing, or differed from an earlier backfill."""
+    written_days: int = 0
+    """Those of the written bars that are bars of days and show the splits, where minutes or hours were asked for."""
     without_trades: int = 0
     """Minutes of sessions that were asked for, and for which the source has no bar."""
     actions: int = 0

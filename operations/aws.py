@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
+from botocore import exceptions
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    HTTPClientError,
     NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
@@ -26,6 +29,7 @@ _INVALID_CREDENTIALS = {
     "InvalidAccessKeyId",
     "ExpiredToken",
 }
+_THIS_MACHINE = {"127.0.0.1", "localhost", "::1"}
 _MISSING_RESOURCE = {
     "ResourceNotFoundException",
     "NoSuchBucket",
@@ -55,5 +59,18 @@ def translated_errors(resource: str) -> Iterator[None]:
         raise WrongUsage(
             f"{error}: set AWS_PROFILE to a profile that exists, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         ) from error
+    except (exceptions.ConnectionError, HTTPClientError) as error:  # refused, cut off, or no answer in time
+        raise Unavailable(_no_answer(resource, error)) from error
     except (BotoCoreError, ValueError) as error:  # boto3 raises a ValueError for an invalid endpoint URL
         raise Unavailable(f"{resource}: {error}") from error
+
+
+def _no_answer(resource: str, error: BotoCoreError) -> str:
+    """What to say if an address does not answer. The SDK has tried it several times by then."""
+    url = urlsplit(str(error.kwargs.get("endpoint_url") or ""))
+    if url.hostname in _THIS_MACHINE:
+        advice = "if it was a demo, it has ended or is busy: see whether it runs, or start it again with `make demo`"
+    else:
+        advice = "see whether this machine reaches it, then run the command again"
+    place = f"{url.scheme}://{url.netloc} does not answer" if url.netloc else f"AWS does not answer ({error})"
+    return f"{resource}: {place}: {advice}"

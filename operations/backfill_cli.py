@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import nullcontext
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import Annotated, Literal
@@ -18,7 +19,8 @@ from backfill.runner import GO_ON, Runner
 from backfill.summary import Summary
 from bars.keys import ONE_MINUTE
 from operations.aws import client
-from operations.backfill_stores import WRITERS, ArchivedChunks, BackfillBars, backfill_errors
+from operations.backfill_lease import only_backfill
+from operations.backfill_stores import ArchivedChunks, BackfillBars, backfill_errors
 from operations.calendar_table import CalendarTable
 from operations.command_line import (
     DEFAULT_PREFIX,
@@ -42,6 +44,7 @@ from operations.live_lanes import LiveLanes
 from operations.outputs import required
 from operations.run_summary import SummaryOption, summary_at_end
 from operations.safe_stop import stopping_safely
+from operations.write_pace import MOST_WRITERS
 from terminal.output import echo
 from yahoo_requests.chart_client import CHARTS_PER_SECOND, ChartClient, chart_limiter
 
@@ -113,8 +116,9 @@ def backfill_(  # noqa: PLR0917  (options, by name)
     It compares the stored bars with the sessions of the exchanges, prints what it asks Yahoo for and how long that
     takes, and stores what is missing. It never replaces a bar of the live stream, unless --overwrite says so. It asks
     for nothing twice: you may interrupt and repeat it at any time. After Ctrl-C or SIGTERM, it finishes the answer that
-    it has, within 90 seconds. If Yahoo refuses a request, it stops, and the next
-    run goes on. Yahoo keeps minutes for 30 days, bars of 5 minutes for 60, of hours for 730, and of days for ever.
+    it has, within 90 seconds. If Yahoo refuses a request, it stops, and the next run goes on. If another backfill of
+    the stage runs, it waits until that has ended. Yahoo keeps minutes for 30 days, bars of 5 minutes for 60, of hours
+    for 730, and of days for ever.
     """
     summary = Summary(resolution=resolution)
     with reported_errors():
@@ -123,7 +127,6 @@ def backfill_(  # noqa: PLR0917  (options, by name)
             backfill_errors(),
             stopping_safely() as checkpoint,
         ):
-            now = _now()
             deployed = Deployed(outputs_of(stack_prefix, stage, outputs_file), stack_prefix, stage, outputs_file)
             live_source = source or deployed.source()
             if live_source not in LIVE_SOURCES:
@@ -135,35 +138,50 @@ def backfill_(  # noqa: PLR0917  (options, by name)
                 symbols=chosen(stores.calendars.symbols(), symbols),
                 resolution=resolution,
                 limit=limit_of(resolution),
-                days=day_range(first, last, now, stored_days=ttl_days if resolution == ONE_MINUTE else 0),
+                days=day_range(first, last, _now(), stored_days=ttl_days if resolution == ONE_MINUTE else 0),
                 again=again,
                 over_stream=overwrite is not None,
             )
-            with progress("planning", len(wish.symbols)) as on_progress:
-                planner = Planner(stores.bars, stores.chunks, stores.calendars.sessions_of)
-                plan = planner.plan(wish, now, _checked(on_progress, checkpoint))
-            for line in plan_lines(plan, rate, None if dry_run else SHOWN_SYMBOLS):
-                echo(line, err=not dry_run)
-            if dry_run:
-                return
-            live = stores.live(lanes or deployed.lanes())
-            try:
-                _run(plan, stores, live, rate, ttl_days, summary, checkpoint)
-            except Unavailable as error:
-                raise Unavailable(f"{error}; {GO_ON}") from error
-            for line in summary_lines(summary):
-                say(line)
+            run = run_name()
+            with nullcontext() if dry_run else _only_run(stores.bars, run, checkpoint):
+                with progress("planning", len(wish.symbols)) as on_progress:
+                    planner = Planner(stores.bars, stores.chunks, stores.calendars.sessions_of)
+                    plan = planner.plan(wish, _now(), _checked(on_progress, checkpoint))
+                for line in plan_lines(plan, rate, None if dry_run else SHOWN_SYMBOLS):
+                    echo(line, err=not dry_run)
+                if dry_run:
+                    return
+                live = stores.live(lanes or deployed.lanes())
+                _run(plan, stores, live, run, rate, ttl_days, summary, checkpoint)
+                for line in summary_lines(summary):
+                    say(line)
         if summary.failures:
             raise typer.Exit(NOT_DONE)
+
+
+@contextmanager
+def _only_run(bars: BackfillBars, run: str, checkpoint: Callable[[], None]) -> Iterator[None]:
+    """Run alone, and say after an error what to do."""
+
+    def pause(seconds: float) -> None:
+        time.sleep(seconds)
+        checkpoint()
+
+    try:
+        with only_backfill(bars, run, _now, say, pause):
+            yield
+    except Unavailable as error:
+        raise Unavailable(f"{error}; {GO_ON}") from error
 
 
 class _Stores:
     """The table of bars, the archive and the table of calendars of a deployment."""
 
     def __init__(self, deployed: Deployed) -> None:
-        # A table with little capacity throttles a backfill, which then writes more slowly.
-        retries = {"mode": "standard", "max_attempts": WRITE_ATTEMPTS}
-        self._dynamodb = client("dynamodb", max_pool_connections=WRITERS, retries=retries)
+        # A table with little capacity throttles a backfill, which then writes more slowly. A demo that has ended does
+        # not come back, so waiting for it is of no use.
+        settings = {} if deployed.is_demo else {"retries": {"mode": "standard", "max_attempts": WRITE_ATTEMPTS}}
+        self._dynamodb = client("dynamodb", max_pool_connections=MOST_WRITERS, **settings)
         self._state_table = partial(required, deployed.names, "StateTable")
         self.calendars = CalendarTable(self._dynamodb, required(deployed.names, "CalendarsTable"))
         self.bars = BackfillBars(self._dynamodb, required(deployed.names, "BarsTable"))
@@ -178,6 +196,7 @@ def _run(  # noqa: PLR0917  (one call)
     plan: Plan,
     stores: _Stores,
     live: LiveLanes,
+    run: str,
     rate: float,
     ttl_days: int,
     summary: Summary,
@@ -186,12 +205,13 @@ def _run(  # noqa: PLR0917  (one call)
     requests = ChartClient(chart_limiter(rate))
     charts = YahooCharts(requests, _now, cache(live.currency_of))
     try:
-        refolder = Refolder(stores.bars, stores.chunks, live, run=run_name(), now=_now)
-        runner = Runner(stores.bars, stores.chunks, charts, refolder, now=_now, ttl_days=ttl_days)
-        with progress("asking Yahoo", plan.requests, shows_rate=True) as on_progress:
-            runner.fill(plan, summary, _checked(on_progress, checkpoint))
-        with progress("computing indicators", len(plan.symbols)) as on_progress:
-            runner.refold(plan, summary, _checked(on_progress, checkpoint))
+        refolder = Refolder(stores.bars, stores.chunks, live, run=run, now=_now)
+        runner = Runner(
+            stores.bars, stores.chunks, charts, refolder, now=_now, ttl_days=ttl_days, checkpoint=checkpoint
+        )
+        with progress("filling gaps", plan.rows + plan.recomputed, shows_rate=True) as on_progress:
+            runner.fill(plan, summary, on_progress)
+            runner.refold(plan, summary, on_progress)
     finally:
         requests.close()
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from statistics import median
 from typing import Any
 
 from boto3.dynamodb.types import TypeSerializer
@@ -13,6 +15,7 @@ from botocore.exceptions import ClientError
 from backfill.chunk_file import chunk_of, key_of, prefix_of
 from backfill.chunks import Chunk
 from backfill.errors import Unreadable
+from backfill.ports import OnRow, ignored
 from backfill.refold import BarsAreBusy
 from backfill.refold_note import VERSION
 from backfill.rows import PRICES
@@ -23,10 +26,8 @@ from operations.aws import translated_errors
 from operations.dynamodb import DynamoBarTable, row_of
 from operations.errors import NotFound, Unavailable
 from operations.s3 import S3ObjectStore
+from operations.write_pace import MOST_WRITERS, WritePace
 from processor_lambda.rows import Row
-
-WRITERS = 8
-"""How many rows are written at once. Each needs a request of its own, because it has a condition."""
 
 _serialize = TypeSerializer().serialize
 
@@ -38,6 +39,7 @@ class BackfillBars:
         self._client, self._name = client, name
         self._table = DynamoBarTable(client, name)
         self.before = self._table.before
+        self._pace = WritePace()
 
     def between(self, symbol: str, first: str, last: str) -> list[Row]:
         """See `ports.Bars`."""
@@ -69,7 +71,7 @@ class BackfillBars:
         """See `ports.Bars`."""
         self._each(self._put, rows)
 
-    def put_bars(self, rows: Sequence[Row], *, over_stream: bool) -> int:
+    def put_bars(self, rows: Sequence[Row], *, over_stream: bool, on_row: OnRow = ignored) -> int:
         """See `ports.Bars`."""
         if over_stream:
             condition = "attribute_not_exists(#provenance) OR #provenance <> :provenance"
@@ -77,22 +79,44 @@ class BackfillBars:
             condition = "attribute_not_exists(symbol) OR #provenance = :provenance"
         names = {"#provenance": ATTRIBUTE}
         values = {":provenance": _serialize(REBUILD if over_stream else BACKFILL)}
-        return self._each(lambda row: self._put(row, condition, names, values), rows)
+        return self._each(lambda row: self._put(row, condition, names, values), rows, on_row)
 
-    def put_unless_changed(self, rows: Sequence[Row]) -> int:
+    def put_unless_changed(self, rows: Sequence[Row], on_row: OnRow = ignored) -> int:
         """See `ports.Bars`."""
-        return self._each(lambda row: self._put(row, *_unchanged(row)), rows)
+        return self._each(lambda row: self._put(row, *_unchanged(row)), rows, on_row)
 
     def put_note(self, row: Row, read: int) -> bool:
         """See `ports.Bars`."""
+        return self._put_version(row, read)
+
+    def put_lease(self, row: Row, read: int) -> bool:
+        """See `backfill_lease.Leases`."""
+        return self._put_version(row, read)
+
+    def _put_version(self, row: Row, read: int) -> bool:
         names = {"#version": VERSION}
         if not read:
             return self._put(row, "attribute_not_exists(#version)", names)
         return self._put(row, "#version = :version", names, {":version": _serialize(read)})
 
-    def _each(self, put: Callable[[Row], bool], rows: Sequence[Row]) -> int:
-        with ThreadPoolExecutor(WRITERS) as pool:
-            return sum(pool.map(put, rows))
+    def _each(self, put: Callable[[Row], bool], rows: Sequence[Row], on_row: OnRow = ignored) -> int:
+        """Put the rows, some of them at once. Returns how many times `put` returned true."""
+
+        def timed(row: Row) -> tuple[bool, float]:
+            started = time.monotonic()
+            return put(row), time.monotonic() - started
+
+        written, start = 0, 0
+        with ThreadPoolExecutor(MOST_WRITERS) as pool:
+            while start < len(rows):
+                time.sleep(self._pace.pause)
+                results = [*pool.map(timed, rows[start : start + self._pace.writers])]
+                self._pace = self._pace.after(median(seconds for _, seconds in results))
+                start += len(results)
+                for is_written, _ in results:
+                    written += is_written
+                    on_row(is_written)
+        return written
 
     def _put(
         self,

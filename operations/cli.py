@@ -25,7 +25,7 @@ from operations import (
 )
 from operations.archive_reader import READERS
 from operations.aws import client
-from operations.backfill_stores import WRITERS, ArchivedChunks, BackfillBars, backfill_errors
+from operations.backfill_stores import ArchivedChunks, BackfillBars, backfill_errors
 from operations.command_line import (
     DEFAULT_PREFIX,
     DEFAULT_STAGE,
@@ -54,6 +54,7 @@ from operations.outputs import function_settings, required
 from operations.rebuild import Rebuilder, RebuildResult, Span, last_arrival, span_of
 from operations.rebuild_hints import RebuildHints
 from operations.s3 import S3ObjectStore
+from operations.write_pace import MOST_WRITERS
 from processor_lambda.records import Record
 from quotes import is_symbol
 from terminal.output import echo
@@ -214,7 +215,7 @@ def rebuild_(  # noqa: PLR0917  (options, by name)
         if until is not None and until < spans[-1].end:
             raise WrongUsage(f"--arrived-until {until:%Y-%m-%dT%H:%M} is before the end of {spans[-1].start:%Y-%m-%d}")
         names = outputs_of(stack_prefix, stage, outputs_file)
-        dynamodb, s3 = client("dynamodb", max_pool_connections=WRITERS), client("s3", max_pool_connections=READERS)
+        dynamodb, s3 = client("dynamodb", max_pool_connections=MOST_WRITERS), client("s3", max_pool_connections=READERS)
         bucket, table = required(names, "ArchiveBucket"), required(names, "BarsTable")
         lanes = lanes or Deployed(names, stack_prefix, stage, outputs_file).lanes()
         bars = BackfillBars(dynamodb, table)

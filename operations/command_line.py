@@ -132,7 +132,7 @@ class _RateColumn(ProgressColumn):
     """How many parts are done in a second."""
 
     def render(self, task: Task) -> Text:
-        return Text("" if task.speed is None else f"{task.speed:.2g} a second")
+        return Text("" if task.speed is None else f"{task.speed:,.{0 if task.speed >= 10 else 1}f} a second")  # noqa: PLR2004
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from backfill.rows import asked_spans
 from bars.coverage import DayCoverage, coverage_of_days
 from bars.keys import ONE_MINUTE, asked_keys, bar_keys, start_of
 from bars.provenance import BACKFILL, REBUILD, STREAM
+from bars.recent_days import begun_since
 from bars.sessions import SymbolCalendar
 from operations.aws import client
 from operations.backfill_stores import BackfillBars
@@ -94,6 +95,8 @@ def _coverage_of(  # noqa: PLR0917  (one call)
         for each in calendars.sessions_of(calendar, start, end).sessions
         if days.first.isoformat() <= each.day <= days.last.isoformat()
     ]
+    if days.since is not None:
+        sessions = begun_since(sessions, days.since, calendar.zone)
     # A session of the first day may begin on the evening before it.
     found = bars.provenances(symbol, *bar_keys(ONE_MINUTE, start - _DAY, end + _DAY))
     stored = {start_of(key): provenance for key, provenance in found.items()}

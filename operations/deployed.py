@@ -23,12 +23,13 @@ class Deployed:
         self.names = names
         """The outputs of its stacks."""
         self._prefix, self._stage = prefix, stage
-        self._is_demo = file is None and is_of_a_demo(stage)
-        self._has_stacks = file is None and not self._is_demo
+        self.is_demo = file is None and is_of_a_demo(stage)
+        """Whether it is a demo on this machine."""
+        self._has_stacks = file is None and not self.is_demo
 
     def source(self) -> str:
         """The source of the quotes. Raises `WrongUsage` if nothing says so."""
-        if self._is_demo:
+        if self.is_demo:
             return running_demo(self._stage).source
         source = self._parameters().get("Source")
         if not source:

@@ -11,13 +11,12 @@ from typing import Annotated
 import typer
 
 from backfill.plan import DayRange
+from bars.recent_days import RECENT, recent_from
 from bars.sessions import SymbolCalendar
 from operations.errors import WrongUsage
 from quotes import MAX_LANES
 from watchlist import DEFAULT_LANES
 
-DEFAULT_DAYS = timedelta(days=30)
-"""How far back the commands look by default, as long as Yahoo keeps minutes."""
 MAX_NAMED = 10
 """How many known symbols are named, if one is unknown."""
 _DAY = timedelta(days=1)
@@ -87,15 +86,18 @@ def day_range(first: datetime | None, last: datetime | None, now: datetime, *, s
     """The days that a person names. Raises `WrongUsage`.
 
     It is tomorrow already in some time zones, so the last day is then the day after that of UTC. Bars expire after
-    `stored_days`, 0 for never. By default, days of which some may have expired are left out.
+    `stored_days`, 0 for never. By default, they are the last 30 days, without those of which bars may have expired.
     """
     if first is not None and first.date() > now.date() + _DAY:
         raise WrongUsage(f"--from {first:%Y-%m-%d} is in the future: it is {now:%Y-%m-%d %H:%M} (UTC) now")
     end: date = now.date() + _DAY if last is None else last.date()
-    start: date = min(now.date(), end) - DEFAULT_DAYS if first is None else first.date()
+    start: date = end - RECENT + _DAY if first is None else first.date()
+    since = None
+    if first is None and end >= now.date():
+        start, since = now.date() - RECENT, recent_from(now)
     if first is None and stored_days:
         whole = now.date() - _DAY * stored_days + _CUT_DAYS
         start = min(end, max(start, whole))
     if start > end:
         raise WrongUsage(f"--from {start} is after --to {end}")
-    return DayRange(start, end)
+    return DayRange(start, end, since)

@@ -72,7 +72,7 @@ def rows_of(chart: Mapping[str, Any], resolution: Resolution, zone: ZoneInfo, pr
         if row is not None:
             other = found.setdefault(row.start, row)
             if other != row:
-                problems["another row of the same time"] += 1
+                problems["row of the same time as another"] += 1
                 found[row.start] = max(other, row, key=_worth)
     return [*_without_overlap((found[start] for start in sorted(found)), problems)]
 
@@ -158,6 +158,6 @@ def _without_overlap(rows: Iterable[Row], problems: Counter[str]) -> Iterator[Ro
             prices = Prices(before.open, max(before.high, close), min(before.low, close), close)
             last = last._replace(prices=prices)
         elif row.prices is not None:
-            problems["a row that begins before another ends"] += 1
+            problems["row before the end of another"] += 1
     if last is not None:
         yield last

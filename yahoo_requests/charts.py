@@ -158,8 +158,16 @@ def parse_chart(
         complete_to=complete_to,
         currency=optional_label(meta.get("currency")),
         timezone=zone.key,
-        problems=tuple(f"{problem} ({count}x)" if count > 1 else problem for problem, count in problems.items()),
+        problems=tuple(_problem_text(problem, count) for problem, count in problems.items()),
     )
+
+
+def _problem_text(problem: str, count: int) -> str:
+    """What was left out, for people: rows of a kind that is named as a row, or what any other problem says."""
+    kind = problem.removeprefix("row ")
+    if kind == problem:
+        return f"{problem} ({count:,} times)" if count > 1 else problem
+    return f"{count:,} rows {kind} were left out" if count > 1 else f"1 row {kind} was left out"
 
 
 def _zone(meta: Mapping[str, Any]) -> ZoneInfo:
@@ -187,9 +195,9 @@ def _last_trade(meta: Mapping[str, Any]) -> datetime | None:
 def _wanted(rows: Iterable[Row], window: ChartWindow, open_time: OpenTime, problems: Counter[str]) -> Iterable[Row]:
     for row in rows:
         if not window.start <= row.start < window.end:
-            problems["a row outside the window"] += 1
+            problems["row outside the window"] += 1
         elif open_time and not open_time.touches(row.start, row.end):
-            problems["a row outside the sessions"] += 1
+            problems["row outside the sessions"] += 1
         else:
             yield row
 

@@ -80,4 +80,10 @@ def source_error(error: Exception) -> SourceError:
         case exceptions.IncompleteRead():
             return SourceError("malformed", f"the response was cut short: {error}")
         case _:  # connection refused or reset, unknown host, TLS or proxy error
-            return SourceError("connection", f"{type(error).__name__}: {error}")
+            return SourceError("connection", f"Yahoo cannot be reached: {_reason(error)}")
+
+
+def _reason(error: Exception) -> str:
+    """What an error of curl says, without the name of its function and its advice to programmers."""
+    text = str(error).removeprefix("Failed to perform, ").partition(" See https://curl.se/")[0]
+    return text.rstrip(".") or type(error).__name__

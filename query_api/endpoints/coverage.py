@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from bars.coverage import LONGEST_DAY, WITHOUT_TRADES, DayCoverage, coverage_of_days, spans_of
 from bars.keys import ONE_MINUTE, asked_keys, bar_keys
 from bars.provenance import ATTRIBUTE, BACKFILL, REBUILD, STREAM
+from bars.recent_days import RECENT, begun_since, recent_from
 from bars.resolutions import Span
 from bars.sessions import Session
 from query_api import json_text
@@ -35,7 +36,7 @@ from query_api.stored_bars import StoredBars, provenance_of, start_of
 from query_api.symbol_facts import SymbolFacts, facts_of
 from quotes import to_iso
 
-DEFAULT_DAYS, MAX_DAYS = 30, 60
+MAX_DAYS = 60
 ON_THEIR_WAY = timedelta(hours=1)
 """Minutes this young are only expected as far as the lane is complete."""
 _MOST_ASKED = MAX_DAYS + 3 * LONGEST_DAY.days
@@ -57,7 +58,8 @@ def answer(request: Request, stores: Stores) -> Response:
     if not found.is_known or found.known_from >= end or found.known_to <= start:
         raise sessions_unknown(facts)
     before = min(until, found.known_to)
-    days = ",".join([_json(day) for day in _days(facts, stores, found.sessions, before)])
+    sessions = found.sessions if asked.start else begun_since(found.sessions, start, facts.calendar.zone)
+    days = ",".join([_json(day) for day in _days(facts, stores, sessions, before)])
     head = f'{{"symbol":{json_text.text(request.symbol)},"calendar":{json_text.text(facts.calendar.calendar)}'
     known = f'"known_from":"{to_iso(found.known_from)}","known_to":"{to_iso(found.known_to)}"'
     return Response(body=f'{head},"timezone":"{facts.timezone}","days":[{days}],{known}}}'.encode())
@@ -71,7 +73,7 @@ def _until(newest: datetime, now: datetime) -> datetime:
 
 def _range(asked: Range, until: datetime) -> tuple[datetime, datetime]:
     end = asked.end or max(until, asked.start or until)
-    start = asked.start or end - timedelta(days=DEFAULT_DAYS)
+    start = asked.start or recent_from(end)
     check_days(start, end, MAX_DAYS)
     return start, end
 
@@ -113,7 +115,7 @@ ENDPOINT = Endpoint(
     description="One entry for each day of the exchange that has a session in the range, counted as a whole, with half "
     "days, lunch breaks and changes of the clock. Each expected minute is stored, without trades, or missing. The "
     "present day is counted as far as its minutes are over. Without a range, these are the last "
-    f"{DEFAULT_DAYS} days. A range has at most {MAX_DAYS} days.",
+    f"{RECENT.days} days, as far as Yahoo keeps their minutes. A range has at most {MAX_DAYS} days.",
     parameters=(SYMBOL, START, END),
     schema=record(
         {

@@ -16,13 +16,13 @@ from bars.keys import bar_key
 from compaction import current
 from tests.e2e.stack import HERE, Stack, docker, wait_until
 from tests.fakes.yahoo.local_yahoo import QUOTE_PATH, LocalYahoo
+from tests.fakes.yahoo.markets import NASDAQ
+from tests.fakes.yahoo.sessions import Session, session_before
 
 pytestmark = pytest.mark.e2e
 
 PORT = 8899
 """The port of the local Yahoo in its container."""
-MINUTES_OF_A_SESSION = 390
-"""Of New York. The local Yahoo knows no early closes."""
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def yahoo(stack: Stack) -> Iterator[LocalYahoo]:
     stack.files.append(HERE / "yahoo.yaml")
     stack.up("yahoo")
     local = LocalYahoo(stack.url("yahoo", PORT))
-    local.set_clock(_last_session().timestamp())
+    local.set_clock(_last_session().start + 1_800)
     stack.up("producer")
     wait_until(lambda: _polls(stack, "complete"), seconds=60, what="a poll of Yahoo")
     yield local
@@ -41,16 +41,9 @@ def yahoo(stack: Stack) -> Iterator[LocalYahoo]:
     docker("volume", "rm", f"{stack.project}_certificates")
 
 
-def _last_session() -> datetime:
-    """Half an hour after the start of New York's last session that is at least a day old."""
-    return _weekday_before(datetime.now(UTC).replace(hour=15, minute=0, second=0, microsecond=0))
-
-
-def _weekday_before(moment: datetime) -> datetime:
-    moment -= timedelta(days=1)
-    while moment.weekday() > 4:
-        moment -= timedelta(days=1)
-    return moment
+def _last_session() -> Session:
+    """New York's last session before today. The local Yahoo's clock is half an hour after its start."""
+    return session_before(NASDAQ, datetime.now(ZoneInfo(NASDAQ.timezone)).date())
 
 
 def _polls(stack: Stack, outcome: str) -> float:
@@ -109,11 +102,12 @@ def operations(stack: Stack, *arguments: str) -> dict[str, Any]:
 
 def test_the_history_service_fills_a_gap_from_yahoo_and_compacts_it(stack: Stack, yahoo: LocalYahoo) -> None:
     stack.up("history")
-    day = _weekday_before(_last_session()).date()
+    session = session_before(NASDAQ, _last_session().day)
+    day, minutes = session.day, (session.end - session.start) // 60
     gap = ("backfill", "--source", "yahoo", "--symbols", "S1", "--from", f"{day}", "--to", f"{day}")
     filled = operations(stack, *gap)
     bars = stored_minutes(stack, "S1", day)
-    assert len(bars) == MINUTES_OF_A_SESSION
+    assert len(bars) == minutes
     assert {bar["provenance"] for bar in bars} == {"backfill"}
     assert filled["written"] == len(bars) + len(stored_days(stack, "S1"))
     assert minutes_asked_for(yahoo) == 1
@@ -127,12 +121,13 @@ def test_the_history_service_fills_a_gap_from_yahoo_and_compacts_it(stack: Stack
     compacted = operations(stack, "compact", "--catalog", f"sqlite:////var/lib/stockstream/{bucket}.db")
     assert compacted["failures"] == []
     tables = current.decode(s3.get_object(Bucket=bucket, Key=current.KEY)["Body"].read()).tables
-    assert sum(file.rows for file in tables[BARS.name].files) >= MINUTES_OF_A_SESSION
+    assert sum(file.rows for file in tables[BARS.name].files) >= minutes
 
 
 @pytest.mark.usefixtures("yahoo")
 def test_the_history_service_does_its_daily_round_at_the_times_that_are_set(stack: Stack) -> None:
-    day = _weekday_before(_last_session()).date()
+    session = session_before(NASDAQ, _last_session().day)
+    day, minutes = session.day, (session.end - session.start) // 60
     assert stored_minutes(stack, "S5", day) == []
     forget_symbols_but(stack, "S5")  # 29 days of a symbol are 8,000 rows, which LocalStack needs two minutes for
     backfill_at = datetime.now(UTC) + timedelta(minutes=2)  # its service starts within a minute
@@ -149,13 +144,13 @@ def test_the_history_service_does_its_daily_round_at_the_times_that_are_set(stac
     assert [(line["status"], line["failures"]) for line in ended.values()] == [("done", [])] * 2
 
     assert {bar["provenance"] for bar in stored_minutes(stack, "S5", day)} == {"backfill"}
-    assert len(stored_minutes(stack, "S5", day)) == MINUTES_OF_A_SESSION
+    assert len(stored_minutes(stack, "S5", day)) == minutes
     assert ended["backfill"]["symbols"] == 1
     assert ended["compaction"]["bar_months_changed"] >= 1
     bucket, s3 = stack.outputs["ArchiveBucket"], stack.session.client("s3")
     written = current.decode(s3.get_object(Bucket=bucket, Key=current.KEY)["Body"].read())
     assert datetime.fromisoformat(written.written_at) >= compact_at.replace(second=0, microsecond=0)
-    assert sum(file.rows for file in written.tables[BARS.name].files) >= MINUTES_OF_A_SESSION
+    assert sum(file.rows for file in written.tables[BARS.name].files) >= minutes
 
 
 def forget_symbols_but(stack: Stack, kept: str) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TypeVar
 
 from backfill.chunks import Chunk, FinishedChunk, SourceBar
+from backfill.ports import OnRow, ignored
 from backfill.refold_note import VERSION
 from bars.keys import bar_keys
 from bars.provenance import BACKFILL, REBUILD, provenance_of
@@ -72,13 +73,13 @@ class MemoryBars:
         """See `ports.Bars`."""
         self.process.call(lambda: self.rows.update({_key(row): row for row in rows}))
 
-    def put_bars(self, rows: Sequence[Row], *, over_stream: bool) -> int:
+    def put_bars(self, rows: Sequence[Row], *, over_stream: bool, on_row: OnRow = ignored) -> int:
         """See `ports.Bars`. Each row is a call of its own."""
-        return sum(self.process.call(partial(self._put_bar, row, over_stream=over_stream)) for row in rows)
+        return self._each(partial(self._put_bar, over_stream=over_stream), rows, on_row)
 
-    def put_unless_changed(self, rows: Sequence[Row]) -> int:
+    def put_unless_changed(self, rows: Sequence[Row], on_row: OnRow = ignored) -> int:
         """See `ports.Bars`."""
-        return sum(self.process.call(partial(self._put_unless_changed, row)) for row in rows)
+        return self._each(self._put_unless_changed, rows, on_row)
 
     def put_note(self, row: Row, read: int) -> bool:
         """See `ports.Bars`."""
@@ -91,6 +92,14 @@ class MemoryBars:
     def _between(self, symbol: str, first: str, last: str) -> list[Row]:
         return [self.rows[key] for key in sorted(self.rows) if key[0] == symbol and first <= key[1] <= last]
 
+    def _each(self, put: Callable[[Row], bool], rows: Sequence[Row], on_row: OnRow) -> int:
+        written = 0
+        for row in rows:
+            is_written = self.process.call(partial(put, row))
+            written += is_written
+            on_row(is_written)
+        return written
+
     def _put_note(self, row: Row, read: int) -> bool:
         stored = self.rows.get(_key(row))
         if (0 if stored is None else stored[VERSION]) != read:
@@ -98,24 +107,24 @@ class MemoryBars:
         self.rows[_key(row)] = row
         return True
 
-    def _put_bar(self, row: Row, *, over_stream: bool) -> int:
+    def _put_bar(self, row: Row, *, over_stream: bool) -> bool:
         stored = self.rows.get(_key(row))
         if stored is not None:
             provenance = provenance_of(stored)
             if provenance == REBUILD or (provenance != BACKFILL and not over_stream):
-                return 0
+                return False
         self.rows[_key(row)] = row
         self.written.append(_key(row))
-        return 1
+        return True
 
-    def _put_unless_changed(self, row: Row) -> int:
+    def _put_unless_changed(self, row: Row) -> bool:
         stored = self.rows.get(_key(row))
         if stored is None or provenance_of(stored) != provenance_of(row):
-            return 0
+            return False
         if any(stored.get(name) != row.get(name) for name in PRICES):
-            return 0
+            return False
         self.rows[_key(row)] = row
-        return 1
+        return True
 
 
 class MemoryChunks:

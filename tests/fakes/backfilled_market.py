@@ -11,8 +11,9 @@ from backfill.chunks import SourceBar
 from backfill.days import days_of, minutes_of
 from backfill.plan import DayRange, Limit
 from backfill.planner import Plan, Planner, Wish
+from backfill.ports import ignored
 from backfill.refold import Refolder
-from backfill.runner import Runner
+from backfill.runner import Progress, Runner
 from backfill.summary import Summary
 from bars.keys import bar_key
 from bars.sessions import Session, SymbolCalendar
@@ -84,15 +85,23 @@ class BackfilledMarket:
         )
         return Planner(self.bars, self.chunks, MemorySessions({"XNYS": self.sessions})).plan(wish, self.now)
 
-    def run(self, *, resolution: str = "1m", again: bool = False, over_stream: bool = False) -> Summary:
+    def run(
+        self,
+        *,
+        resolution: str = "1m",
+        again: bool = False,
+        over_stream: bool = False,
+        on_progress: Progress = ignored,
+        summary: Summary | None = None,
+    ) -> Summary:
         """Plan and run, as the command does."""
         plan = self.plan(resolution=resolution, again=again, over_stream=over_stream)
-        summary = Summary(resolution=resolution)
+        summary = Summary(resolution=resolution) if summary is None else summary
         self.runs += 1
         refolder = Refolder(self.bars, self.chunks, self.live, run=f"run {self.runs}", now=lambda: self.now)
         runner = Runner(self.bars, self.chunks, self.charts, refolder, now=lambda: self.now, ttl_days=365)
-        runner.fill(plan, summary)
-        runner.refold(plan, summary)
+        runner.fill(plan, summary, on_progress)
+        runner.refold(plan, summary, on_progress)
         return summary
 
     def history(self) -> dict[tuple[str, ...], Row]:

@@ -41,7 +41,7 @@ def test_a_run_prints_every_figure_and_loses_nothing(replica_python: str) -> Non
     assert result.usd_per_million > 0.625  # a write unit for each row
     if PROC.exists():
         assert result.cpu_microseconds is not None
-        assert all(getattr(result.cpu_microseconds, part) > 0 for part in CPU_PARTS)
+        assert all(getattr(result.cpu_microseconds, part) > 0 for part in CPU_PARTS), result.cpu_microseconds
     # A machine that is too busy has a backlog in place of a latency.
     assert result.keeps_up == (result.backlog <= BEHIND_SECONDS * RATE)
     assert set(result.part_seconds) == (set(PARTS) if result.keeps_up else set())

@@ -11,7 +11,7 @@ WEEKDAYS = 5
 
 
 class Market(msgspec.Struct, frozen=True, kw_only=True):
-    """An exchange, as Yahoo describes it. Hours are local. The local Yahoo knows no holidays and no early closes."""
+    """An exchange, as Yahoo describes it. Hours are local. Only New York has holidays and half days."""
 
     code: str
     name: str
@@ -28,6 +28,8 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
     """The end of trading after the session. None if there is none."""
     days: int = WEEKDAYS
     delay_minutes: int = 0
+    keeps_holidays: bool = False
+    """Whether it has the holidays and half days of New York's stock exchanges."""
 
     @property
     def has_extended_hours(self) -> bool:
@@ -63,6 +65,7 @@ def _american(code: str, name: str) -> Market:
         closes=time(16),
         pre_opens=time(4),
         post_closes=time(20),
+        keeps_holidays=True,
     )
 
 
@@ -78,6 +81,7 @@ def _foreign(name: str, country: str, timezone: str, currency: str, hours: tuple
         opens=opens,
         closes=closes,
         delay_minutes=_DELAY_MINUTES.get(code, 0),
+        keeps_holidays=timezone == "America/New_York",
     )
 
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from tests.fakes.yahoo.holidays import HALF_DAY_CLOSES, HALF_DAY_POST_CLOSES, half_days, holidays
 from tests.fakes.yahoo.markets import Market
 
 
@@ -27,7 +28,7 @@ class Session(msgspec.Struct, frozen=True):
 @lru_cache(maxsize=65536)
 def session_on(market: Market, day: date) -> Session | None:
     """The session of a day. None if the market is closed all day."""
-    if day.weekday() >= market.days:
+    if day.weekday() >= market.days or (market.keeps_holidays and day in holidays(day.year)):
         return None
     zone = ZoneInfo(market.timezone)
 
@@ -35,13 +36,16 @@ def session_on(market: Market, day: date) -> Session | None:
         return int(datetime.combine(day, time, zone).timestamp())
 
     start = epoch(market.opens)
-    end = epoch(market.closes) if market.closes is not None else _midnight_after(day, zone)
+    closes, post_closes = market.closes, market.post_closes
+    if market.keeps_holidays and day in half_days(day.year):
+        closes, post_closes = HALF_DAY_CLOSES, None if post_closes is None else HALF_DAY_POST_CLOSES
+    end = epoch(closes) if closes is not None else _midnight_after(day, zone)
     return Session(
         day,
         epoch(market.pre_opens) if market.pre_opens is not None else start,
         start,
         end,
-        epoch(market.post_closes) if market.post_closes is not None else end,
+        epoch(post_closes) if post_closes is not None else end,
     )
 
 

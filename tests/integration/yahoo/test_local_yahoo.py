@@ -139,7 +139,7 @@ class TestQuotes:
 
         stopped = last_trade(OPEN.timestamp(), 0)
         assert stopped == OPEN.timestamp()
-        assert last_trade(OPEN.timestamp(), 1e6) > stopped + 1_000
+        assert last_trade(OPEN.timestamp(), 1e7) > stopped + 1_000
         assert abs(last_trade(None, 1) - datetime.now(UTC).timestamp()) < SECONDS
 
 

@@ -16,7 +16,9 @@ from backfill.chunks import Chunk, FinishedChunk
 from backfill.errors import OtherCurrency, UnknownSymbol
 from backfill.indicators import refolded
 from backfill.lane_refold import LaneIsBusy
+from backfill.ports import OnRow, ignored
 from backfill.refold import ATTEMPTS
+from backfill.summary import Summary
 from bars.coverage import coverage_of
 from bars.resolutions import Span
 from processor_lambda.rows import Row
@@ -339,6 +341,40 @@ def test_the_indicators_are_those_of_an_undisturbed_market() -> None:
     assert isinstance(found[later[-1]]["sma_50"], Decimal)
 
 
+def test_each_bar_is_written_once_and_only_later_ones_of_the_stream_get_other_indicators() -> None:
+    market = BackfilledMarket(["AAPL"], minutes=20)
+    gap = market.minutes[120:150]
+    market.stream("AAPL", [each for each in market.minutes if each not in gap])
+    plan = market.plan()
+    assert (plan.rows, plan.recomputed) == (len(gap) + 10, len(market.minutes) - 150)
+    summary = market.run()
+    assert (summary.written, summary.written_days, summary.refolded) == (plan.rows, 10, plan.recomputed)
+    empty = BackfilledMarket(["AAPL"], minutes=20)
+    summary = empty.run()
+    assert (summary.written, summary.refolded) == (len(empty.minutes) + 10, 0)
+    assert refolded([*empty.bars.bars("AAPL").values()], empty.minutes[0], []) == []
+
+
+def test_the_progress_of_a_run_ends_with_the_plan_whatever_the_source_has() -> None:
+    market = BackfilledMarket()
+    market.stream("AAPL", market.minutes[30:])
+    market.charts.history["MSFT", "1m"] = market.charts.history["MSFT", "1m"][::2]
+    market.charts.history["AAPL", "1m"].insert(30, bar_at(market.sessions[4].closes))
+    plan, done = market.plan(), list[int]()
+    market.run(on_progress=done.append)
+    assert sum(done) == plan.rows + plan.recomputed
+    assert done.count(1) > len(done) / 2
+
+
+def test_the_counts_of_a_run_that_ends_with_an_error_have_what_was_written() -> None:
+    market = BackfilledMarket(["AAPL"])
+    summary = Summary(resolution="1m")
+    market.process.kill_before = market.process.calls + 30
+    with pytest.raises(Killed):
+        market.run(summary=summary)
+    assert summary.written == len(market.bars.written) > 10
+
+
 def test_a_lane_that_is_busy_is_tried_again_by_the_next_run() -> None:
     market = BackfilledMarket(["AAPL"])
     market.live.error = LaneIsBusy("lane-01-of-04", "AAPL")
@@ -346,19 +382,20 @@ def test_a_lane_that_is_busy_is_tried_again_by_the_next_run() -> None:
     assert summary.failures == [str(market.live.error)]
     market.live.error = None
     summary = market.run()
-    assert (summary.requests, summary.lanes, summary.refolded > 0) == (0, 1, True)
+    assert (summary.requests, summary.lanes, summary.failures) == (0, 1, [])
 
 
 @pytest.mark.parametrize("times", [1, ATTEMPTS])
 def test_indicators_that_are_computed_while_a_bar_changes_are_computed_again(times: int) -> None:
     market = BackfilledMarket(["AAPL"], minutes=20)
+    market.stream("AAPL", market.minutes[40:])
     put = market.bars.put_unless_changed
     changed = iter(market.minutes[50 : 50 + times])
 
-    def change_and_put(rows: Sequence[Row]) -> int:
+    def change_and_put(rows: Sequence[Row], on_row: OnRow = ignored) -> int:
         if (minute := next(changed, None)) is not None:
             market.stream("AAPL", [minute], price=500)
-        return put(rows)
+        return put(rows, on_row)
 
     market.bars.put_unless_changed = change_and_put  # type: ignore[method-assign]
     summary = market.run()

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfill.plan import DayRange
-from bars.sessions import SymbolCalendar
+from backfill.plan import DayRange, Known, Limit, missing_days, plan_symbol
+from bars.recent_days import begun_since, recent_from
+from bars.sessions import Session, SymbolCalendar
 from operations.errors import WrongUsage
 from operations.history_options import chosen, day_range
 
 NOW = datetime(2026, 11, 28, 19, tzinfo=UTC)
+ZONES = st.sampled_from(["Pacific/Kiritimati", "America/New_York", "Pacific/Pago_Pago"])
 KNOWN = {name: SymbolCalendar("XNYS", "America/New_York") for name in ("AAPL", "MSFT", "^GSPC")}
 
 
@@ -55,20 +57,43 @@ def test_days_in_the_future_are_refused(last: datetime | None) -> None:
 
 
 def test_by_default_the_days_are_the_last_thirty_up_to_the_one_that_has_begun_anywhere() -> None:
-    assert day_range(None, None, NOW) == DayRange(date(2026, 10, 29), date(2026, 11, 29))
+    since = datetime(2026, 10, 29, 20, tzinfo=UTC)
+    assert day_range(None, None, NOW) == DayRange(date(2026, 10, 29), date(2026, 11, 29), since)
+
+
+@given(st.integers(0, 365 * 1_440), ZONES, st.sampled_from([0, 15]))
+def test_by_default_no_day_is_meant_that_yahoo_no_longer_keeps_and_each_that_it_keeps(
+    minutes: int, zone: str, earlier: int
+) -> None:
+    now = NOW - timedelta(minutes=minutes)
+    own, sessions = ZoneInfo(zone), list[Session]()
+    for day in (now.date() + timedelta(days=each) for each in range(-34, 1)):
+        opens = datetime.combine(day, time(9), own).astimezone(UTC) - timedelta(hours=earlier)
+        sessions.append(Session(day.isoformat(), opens, opens + timedelta(hours=6)))
+    known = Known("AAPL", own, sessions, sessions[0].opens, now + timedelta(days=2), frozenset())
+    limit = Limit(timedelta(days=30), timedelta(days=7))
+    wanted = day_range(None, None, now)
+
+    meant = [each.day for each in missing_days(known, "1m", wanted, now)]
+    assert plan_symbol(known, "1m", limit, wanted, now).forgotten == []
+    assert 28 <= len(meant) <= 30
+    shown = begun_since(sessions, recent_from(now), own)
+    assert [day.day.isoformat() for day in meant] == [
+        each.day for each in shown if each.closes + timedelta(hours=1, minutes=1) <= now
+    ]
 
 
 def test_days_may_be_named() -> None:
     first, last = datetime(2026, 10, 1), datetime(2026, 10, 5)  # noqa: DTZ001  (as the command line gives them)
     assert day_range(first, last, NOW) == DayRange(date(2026, 10, 1), date(2026, 10, 5))
-    assert day_range(None, last, NOW) == DayRange(date(2026, 9, 5), date(2026, 10, 5))
+    assert day_range(None, last, NOW) == DayRange(date(2026, 9, 6), date(2026, 10, 5))
     with pytest.raises(WrongUsage, match="--from 2026-10-05 is after --to 2026-10-01"):
         day_range(last, first, NOW)
 
 
 @given(
     st.integers(0, 400),
-    st.sampled_from(["Pacific/Kiritimati", "America/New_York", "Pacific/Pago_Pago"]),
+    ZONES,
     st.none() | st.integers(0, 40),
 )
 def test_days_that_have_begun_to_expire_are_left_out(stored_days: int, zone: str, to: int | None) -> None:

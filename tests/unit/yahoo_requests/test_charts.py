@@ -295,14 +295,14 @@ def test_rows_before_and_after_the_sessions_are_left_out() -> None:
     chart = parsed(body({early: flat(9), **rows(OPEN, 390), late: flat(9), late + MINUTE: flat(9)}))
 
     assert (starts(chart)[0], len(chart.bars)) == (OPEN, 390)
-    assert chart.problems == ("a row outside the sessions (3x)",)
+    assert chart.problems == ("3 rows outside the sessions were left out",)
 
 
 def test_rows_outside_the_window_are_left_out() -> None:
     chart = parsed(body({**rows(OPEN - DAY, 2), **rows(OPEN, 390), **rows(OPEN + DAY, 1)}))
 
     assert len(chart.bars) == 390
-    assert chart.problems == ("a row outside the window (3x)",)
+    assert chart.problems == ("3 rows outside the window were left out",)
 
 
 @pytest.mark.parametrize("volume", [0, None, -1, 1.5e300, "12"])
@@ -356,7 +356,7 @@ def test_of_two_rows_of_one_time_that_with_more_volume_is_right() -> None:
     for table in ([one, other], [other, one]):
         chart = parsed(body(table))
         assert [(bar.high, bar.volume) for bar in chart.bars] == [(Decimal(12), 7)]
-        assert chart.problems == ("another row of the same time",)
+        assert chart.problems == ("1 row of the same time as another was left out",)
 
 
 def test_a_null_row_does_not_replace_another() -> None:
@@ -372,7 +372,7 @@ def test_a_row_that_begins_before_another_ends_is_left_out(other: Values) -> Non
     chart = parsed(body(table, dataGranularity="1h"), resolution="1h")
 
     assert [(bar.start, bar.high) for bar in chart.bars] == [(OPEN, Decimal(11))]
-    assert chart.problems == ("a row that begins before another ends",)
+    assert chart.problems == ("1 row before the end of another was left out",)
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
+import exchange_calendars
 import pytest
 
 from tests.fakes.yahoo.instruments import DELISTED, find
 from tests.fakes.yahoo.markets import Market
-from tests.fakes.yahoo.sessions import last_session, market_state, trading_period
+from tests.fakes.yahoo.sessions import last_session, market_state, session_on, trading_period
 
 
 def market(symbol: str) -> Market:
@@ -41,6 +42,19 @@ def epoch(text: str) -> float:
 )
 def test_the_state_of_a_market(symbol: str, time: str, state: str) -> None:
     assert market_state(market(symbol), epoch(time)) == state
+
+
+@pytest.mark.parametrize("symbol", ["AAPL", "^GSPC"])
+def test_new_york_has_the_holidays_and_half_days_of_the_calendar_that_the_product_uses(symbol: str) -> None:
+    calendar = exchange_calendars.get_calendar("XNYS", start="2026-01-01", end="2027-06-30")
+    days = (date(2026, 1, 1) + timedelta(days=each) for each in range(546))
+    found = [session for session in (session_on(market(symbol), day) for day in days) if session is not None]
+    expected = [
+        (int(opens.timestamp()), int(closes.timestamp()))
+        for opens, closes in calendar.schedule.iloc[:, [0, 3]].itertuples(index=False)
+    ]
+    assert [(each.start, each.end) for each in found] == expected
+    assert all(each.pre_start <= each.start < each.end <= each.post_end for each in found)
 
 
 def test_before_the_open_the_last_session_is_that_of_the_last_trading_day() -> None:
