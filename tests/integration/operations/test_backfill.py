@@ -120,6 +120,46 @@ def test_gaps_are_filled_once_and_the_certificate_agrees(market: Run, bars: Back
     assert len(text.splitlines()) == 3
 
 
+def test_by_default_the_symbols_are_those_that_are_watched_now(market: Run, operator: Operator) -> None:
+    key = {"id": {"S": "watched"}, "name": {"S": "0000"}}
+    dynamodb, table = operator.client("dynamodb"), operator.outputs["CalendarsTable"]
+    days = ARGUMENTS[2:]
+
+    def watch(*symbols: str) -> None:
+        dynamodb.put_item(TableName=table, Item=key | {"symbols": {"S": json.dumps(symbols)}, "items": {"S": "1"}})
+
+    def covered(*arguments: str) -> set[str]:
+        stdout, _ = market("coverage", *arguments, *days, "--format", "json")
+        return {row["symbol"] for row in json.loads(stdout)}
+
+    assert set(SYMBOLS) <= covered()
+    try:
+        watch("UGA", "NOCALENDAR")
+        assert covered() == {"UGA"}
+        assert covered("--symbols", "NVDA") == {"NVDA"}
+        plan, _ = market("backfill", *days, "--source", "yahoo", "--again", "--overwrite", "stream", "--dry-run")
+        assert "UGA" in plan
+        assert "NVDA" not in plan
+        watch("NOCALENDAR")
+        for command in (("coverage",), ("backfill", "--source", "yahoo")):
+            _, stderr = market(*command, *days)
+            assert "no producer has written the calendar of a symbol that it watches so far" in stderr
+    finally:
+        dynamodb.delete_item(TableName=table, Key=key)
+
+
+@pytest.mark.parametrize(("ttl_days", "is_said"), [("0", False), ("400", False), ("2", True)])
+def test_coverage_says_that_named_days_have_begun_to_expire(market: Run, ttl_days: str, *, is_said: bool) -> None:
+    first = str(DAY - timedelta(days=5))
+    arguments = ("--symbols", "NVDA", "--bar-ttl-days", ttl_days)
+    _, stderr = market("coverage", *arguments, "--from", first)
+    assert ("have begun to expire, and count as missing" in stderr) is is_said
+    if is_said:
+        stdout, stderr = market("coverage", *arguments, "--format", "json")
+        assert json.loads(stdout) == []
+        assert "have begun to expire" not in stderr
+
+
 def test_the_first_refusal_of_yahoo_stops_the_command(market: Run, yahoo: LocalYahoo) -> None:
     yahoo.add_fault(CHART, status=429)
     arguments = ("backfill", *ARGUMENTS, "--source", "yahoo", "--resolution", "5m", "--rate", "100")

@@ -125,6 +125,35 @@ def test_sessions_that_are_over_with_their_quiet_minutes(stored: StoredHistory) 
     assert list(stored.sessions(CLOSES - MINUTE)) == []
 
 
+def test_sessions_whose_minutes_have_begun_to_expire_are_left_out(dynamodb: Any, archive: Path) -> None:
+    place, bars, calendars = DirectoryArchive(archive), BackfillBars(dynamodb, BARS), CalendarTable(dynamodb, CALENDARS)
+    after = DAY + timedelta(days=1)
+    assert len(list(StoredHistory(place, bars, calendars, DAY).sessions(LATER))) == 1
+    assert list(StoredHistory(place, bars, calendars, after).sessions(LATER)) == []
+
+
+def test_the_watched_symbols_are_those_of_the_list_that_have_a_calendar(dynamodb: Any, stored: StoredHistory) -> None:
+    def write(number: int, symbols: list[str], items: int) -> None:
+        item = {"id": "watched", "name": f"{number:04}", "symbols": json.dumps(symbols), "items": str(items)}
+        put(dynamodb, CALENDARS, {name: {"S": text} for name, text in item.items()})
+
+    def watched() -> list[str]:
+        return list(CalendarTable(dynamodb, CALENDARS).watched())
+
+    try:
+        assert watched() == ["AAPL"]  # a producer of an earlier version writes no list
+        write(0, ["MSFT"], 2)
+        write(1, ["AAPL"], 2)
+        assert watched() == ["AAPL"]  # no calendar of MSFT is known
+        write(0, ["MSFT"], 1)  # AAPL was removed, and the second item is left of a longer list
+        assert watched() == []
+        assert stored.symbols() == ["AAPL"]  # its bars are compacted all the same
+        assert list(stored.sessions(LATER)) == []
+    finally:
+        for number in range(2):
+            dynamodb.delete_item(TableName=CALENDARS, Key={"id": {"S": "watched"}, "name": {"S": f"{number:04}"}})
+
+
 def test_chunks_since_a_time(stored: StoredHistory, archive: Path) -> None:
     (chunk,) = stored.chunks(None)
     assert (chunk.symbol, chunk.resolution, chunk.start, chunk.end) == ("AAPL", "1m", OPENS, CLOSES)
