@@ -173,6 +173,39 @@ def test_a_table_that_does_not_exist_is_named(dynamodb: Any, archive: Path) -> N
         list(without.bars("AAPL", "1m", OPENS, CLOSES))
 
 
+def test_sessions_of_another_calendar_replace_those_of_the_earlier_one(
+    emulator: Emulator, dynamodb: Any, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = emulator.environment()
+    for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
+        monkeypatch.setenv(name, environment[name])
+    tables = ("--bars-table", BARS, "--calendars-table", CALENDARS)
+
+    def expected() -> list[tuple[str, int]]:
+        done = CliRunner().invoke(app, ["compact", "--archive", str(archive), *tables])
+        assert done.exit_code == 0, done.output
+        rows = query_rows(archive, "SELECT calendar, expected FROM coverage")
+        return sorted((row["calendar"], row["expected"]) for row in rows)
+
+    def follow(calendar: str) -> None:
+        symbol = {"id": "symbols", "name": "AAPL", "calendar": calendar, "timezone": "America/New_York"}
+        put(dynamodb, CALENDARS, {name: {"S": value} for name, value in symbol.items()})
+
+    opens = OPENS + timedelta(minutes=1)
+    sessions = [[str(DAY), to_iso(opens), to_iso(opens + timedelta(minutes=7))]]
+    year = {"id": "XLON", "name": str(DAY.year), "timezone": "Europe/London", "sessions": json.dumps(sessions)}
+    year |= {"known_from": str(DAY), "known_to": str(LATER.date())}
+    put(dynamodb, CALENDARS, {name: {"S": value} for name, value in year.items()})
+    both = [("XNYS", 1), ("XNYS", 5)]
+    assert expected() == both
+    try:
+        follow("XLON")
+        assert expected() == expected() == [("XLON", 7)]
+    finally:
+        follow("XNYS")
+    assert expected() == both
+
+
 @pytest.mark.usefixtures("dynamodb")
 def test_sql_says_which_minutes_are_missing_of_the_compacted_bars(
     emulator: Emulator, archive: Path, monkeypatch: pytest.MonkeyPatch
