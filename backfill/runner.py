@@ -159,8 +159,8 @@ class Runner:
             finished = self._archived(planned.daily)
             self._store(finished, plan, summary)
         else:
-            on_progress(1)
             finished = self._ask(planned.daily, (), plan, summary)
+            on_progress(1)
         return tuple(each for each in finished.actions if each.action == "split")
 
     def _ask(self, chunk: Chunk, splits: Sequence[Action], plan: Plan, summary: Summary) -> FinishedChunk:

@@ -50,6 +50,7 @@ def bars(operator: Operator) -> BackfillBars:
 @pytest.fixture
 def market(operator: Operator, bars: BackfillBars, yahoo: LocalYahoo) -> Run:
     """A stage whose table of calendars knows a session, and whose stream has stored five minutes of it."""
+    _forget(operator, bars)
     closes = OPEN + timedelta(minutes=MINUTES)
     items: list[dict[str, str]] = [
         {"id": "symbols", "name": symbol, "calendar": "SHORT", "timezone": NEW_YORK.key} for symbol in SYMBOLS
@@ -66,6 +67,17 @@ def market(operator: Operator, bars: BackfillBars, yahoo: LocalYahoo) -> Run:
     price = Decimal("1.5")
     bars.put([stream_row("NVDA", SourceBar(each, price, price, price, price, 7)) for each in STREAMED])
     return partial(operator.run, variables=yahoo.environment)
+
+
+def _forget(operator: Operator, bars: BackfillBars) -> None:
+    """Remove what another test has filled, since the stage is that of all of them."""
+    dynamodb, s3, bucket = operator.client("dynamodb"), operator.client("s3"), operator.outputs["ArchiveBucket"]
+    for symbol in SYMBOLS:
+        for row in bars.between(symbol, "0", "~"):
+            key = {"symbol": {"S": symbol}, "key": {"S": row["key"]}}
+            dynamodb.delete_item(TableName=operator.outputs["BarsTable"], Key=key)
+    for found in s3.list_objects_v2(Bucket=bucket, Prefix="backfill/").get("Contents", ()):
+        s3.delete_object(Bucket=bucket, Key=found["Key"])
 
 
 def counts_of(stdout: str) -> dict[str, Any]:
