@@ -10,7 +10,7 @@ from typing import Any
 from backfill.chunks import FinishedChunk, SourceBar
 from bars.coverage import WITHOUT_TRADES, spans_of, spans_text
 from bars.keys import ONE_MINUTE, asked_key, bar_key
-from bars.provenance import ATTRIBUTE, BACKFILL
+from bars.provenance import ATTRIBUTE, BACKFILL, REPLACES, STREAM
 from bars.resolutions import Span
 from processor_lambda.rows import Attribute, Row, expiry
 from quotes import from_iso, to_iso
@@ -20,8 +20,11 @@ PRICES = ("open", "high", "low", "close", "volume")
 _FAILED, _FAILED_AT = "failed", "failed_at"
 
 
-def bar_row(finished: FinishedChunk, bar: SourceBar, ttl_days: int) -> Row:
-    """The row of a bar, without indicators. Minutes expire as those of the stream do, and coarser bars never."""
+def bar_row(finished: FinishedChunk, bar: SourceBar, ttl_days: int, *, over_stream: bool = False) -> Row:
+    """The row of a bar, without indicators. Minutes expire as those of the stream do, and coarser bars never.
+
+    With `over_stream`, it says that it may replace a bar of the stream.
+    """
     chunk = finished.chunk
     attributes: dict[str, Attribute | None] = {
         "symbol": chunk.symbol,
@@ -33,6 +36,7 @@ def bar_row(finished: FinishedChunk, bar: SourceBar, ttl_days: int) -> Row:
         "volume": bar.volume,
         "quotes": 0,
         ATTRIBUTE: BACKFILL,
+        REPLACES: STREAM if over_stream else None,
         "source": finished.source,
         "ingest_time": to_iso(finished.fetched_at),
         "expires_at": _expiry(finished, ttl_days),

@@ -25,7 +25,7 @@ from backfill.refold import BarsAreBusy, Refolder
 from backfill.rows import asked_row, bar_row, failed_row, is_same_bar
 from backfill.summary import Summary
 from bars.keys import ONE_MINUTE, bar_keys, start_of
-from bars.provenance import BACKFILL, STREAM, provenance_of
+from bars.provenance import BACKFILL, REPLACES, STREAM, provenance_of
 from bars.resolutions import ONE_DAY
 from processor_lambda.rows import Row
 from quotes import Action
@@ -228,8 +228,9 @@ class Runner:
         share = _Share(plan.symbols[chunk.symbol].rows_in(chunk), on_progress)
         over_stream = plan.wish.over_stream
         stored = {str(row["key"]): row for row in self._bars.between(chunk.symbol, *_keys_of(chunk))}
-        rows = [bar_row(finished, bar, self._ttl_days) for bar in finished.bars]
-        new = [row for row in rows if _is_wanted(row, stored.get(str(row["key"])), over_stream=over_stream)]
+        rows = [bar_row(finished, bar, self._ttl_days, over_stream=over_stream) for bar in finished.bars]
+        pairs = [(row, stored.get(str(row["key"]))) for row in rows]
+        new = [_corrected(row, old) for row, old in pairs if _is_wanted(row, old, over_stream=over_stream)]
         if new and chunk.resolution == ONE_MINUTE:
             self._refolder.mark(chunk.symbol, start_of(str(new[0]["key"])))
             new = self._refolder.computed(chunk.symbol, new, stored)
@@ -267,6 +268,11 @@ def _is_wanted(row: Row, stored: Row | None, *, over_stream: bool) -> bool:
     if provenance == BACKFILL:
         return not is_same_bar(row, stored) and str(row["ingest_time"]) > str(stored.get("ingest_time", ""))
     return over_stream and provenance == STREAM
+
+
+def _corrected(row: Row, stored: Row | None) -> Row:
+    """The row. One in place of a bar that may replace one of the stream may do so too."""
+    return row if stored is None or REPLACES not in stored else {**row, REPLACES: stored[REPLACES]}
 
 
 def _keys_of(chunk: Chunk) -> tuple[str, str]:

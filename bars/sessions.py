@@ -14,7 +14,9 @@ from bars.resolutions import ONE_DAY, span_of
 ALWAYS = "always"
 """The calendar of symbols that trade around the clock. It has no sessions in the table: each day is one."""
 SYMBOLS = "symbols"
-"""The partition of the table of calendars that names the calendar of each symbol."""
+"""The partition of the table of calendars that names the calendar of each symbol that was ever watched."""
+WATCHED = "watched"
+"""The partition that lists the symbols that are watched now."""
 _DAY = timedelta(days=1)
 
 _decode = msgspec.json.Decoder(list[tuple[str, datetime, datetime]]).decode

@@ -1,7 +1,9 @@
 """Commits bars by month: those of the table of bars replace those that were compacted before.
 
-A row of the table of bars does not say when it was written, so the later reading counts. A month is committed only if
-its files are still those from before its bars were read. If another run has replaced them, its bars are read again.
+A row of the table of bars does not say when it was written, so the later reading counts. It never replaces a bar that
+counts more by its provenance: one of the stream that has expired stays, though a backfill has stored another one since.
+A month is committed only if its files are still those from before its bars were read. If another run has replaced them,
+its bars are read again.
 """
 
 from __future__ import annotations
@@ -13,10 +15,11 @@ from types import TracebackType
 from typing import Any, Self
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from analytics.compacted_tables import BARS
 from bars.keys import resolution_of, start_of
-from bars.provenance import provenance_of
+from bars.provenance import BEST_FIRST, provenance_of, rank_of
 from compaction.bars import Range
 from compaction.disk import ARROW, Checksum, Disk, once
 from compaction.errors import Conflict, CountsDiffer
@@ -26,6 +29,9 @@ from compaction.ports import History
 from compaction.small_tables import ATTEMPTS
 
 _SCHEMA = pa.schema([(column.name, ARROW[column.type]) for column in BARS.columns])
+_RANK = "rank"
+_RANKED = _SCHEMA.append(pa.field(_RANK, pa.int32()))
+"""With how little a bar counts beside others of its key."""
 _BARS_AT_ONCE = 10_000
 _FRESH, _STORED = "fresh", "stored"
 
@@ -40,7 +46,7 @@ class BarMonths:
         self._tables, self._history, self._checkpoint = tables, history, checkpoint
         self._ranges: list[Range] = []
         self._files: dict[date | None, set[str]] = {}
-        self._disk = Disk(scratch, _SCHEMA, BARS.names)
+        self._disk = Disk(scratch, _RANKED, BARS.names)
         self._disk.make(_FRESH)
 
     def __enter__(self) -> Self:
@@ -102,7 +108,8 @@ class BarMonths:
         self._disk.make(_STORED)
         for path in old.paths:
             for batch in table.batches(path):
-                self._disk.insert(_STORED, pa.Table.from_batches([batch]).select(BARS.names).cast(_SCHEMA))
+                rows = pa.Table.from_batches([batch]).select(BARS.names).cast(_SCHEMA)
+                self._disk.insert(_STORED, rows.append_column(_RANKED.field(_RANK), _ranks(rows["provenance"])))
         before = self._disk.checksum_of(_STORED)
         written: list[str] = []
         merged = _Merged(self._disk, table)
@@ -130,7 +137,7 @@ class BarMonths:
     def _add(self, range_: Range) -> None:
         waiting: list[dict[str, Any]] = []
         for row in self._history.bars(range_.symbol, range_.resolution, range_.start, range_.end):
-            waiting.append(_columns(row))
+            waiting.append({**_columns(row), _RANK: rank_of(row)})
             if len(waiting) == _BARS_AT_ONCE:
                 self._insert(waiting)
                 waiting = []
@@ -138,12 +145,17 @@ class BarMonths:
 
     def _insert(self, rows: list[dict[str, Any]]) -> None:
         if rows:
-            self._disk.insert(_FRESH, pa.Table.from_pylist(rows, schema=_SCHEMA))
+            self._disk.insert(_FRESH, pa.Table.from_pylist(rows, schema=_RANKED))
 
 
 def bars_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     """Rows of the table of bars with the columns of `compacted_bars`."""
     return pa.Table.from_pylist([_columns(row) for row in rows], schema=_SCHEMA)
+
+
+def _ranks(provenances: pa.ChunkedArray) -> pa.ChunkedArray:
+    """See `bars.provenance.rank_of`."""
+    return pc.index_in(provenances, value_set=pa.array(BEST_FIRST))
 
 
 class _Merged:
@@ -157,7 +169,7 @@ class _Merged:
         listed = ", ".join(BARS.names)
         batches = self._disk.batches(
             f"SELECT {listed} FROM (SELECT *, 0 AS age FROM {_FRESH} WHERE date_trunc('month', day) = DATE '{month}' "  # noqa: S608  (our names)
-            f"UNION ALL SELECT *, 1 AS age FROM {_STORED}) ORDER BY {', '.join(BARS.key)}, age"
+            f"UNION ALL SELECT *, 1 AS age FROM {_STORED}) ORDER BY {', '.join(BARS.key)}, {_RANK}, age"
         )
         for part in once(batches, BARS.key):
             self.kept = self.kept.plus(self._disk.checksum(part.kept))

@@ -32,6 +32,7 @@ from compaction.ports import Archive, ArchiveObject, History, Views
 from compaction.publishing import publish, published
 from compaction.quote_days import DayResult
 from compaction.reading import ArrivalReader, ArrivedAction, Counts
+from compaction.sessions import with_withdrawn
 from compaction.staging import Staging
 from compaction.summary import Summary
 from quotes import from_iso, to_iso, whole_milliseconds
@@ -151,11 +152,12 @@ class Compaction:
         ):
             months.read(ranges, on_progress)
             self.summary.bar_months_changed = months.commit()
-        read_sessions = partial(self._history.sessions, datetime.combine(to, time(), UTC))
+        ended = datetime.combine(to, time(), UTC)
+        read_sessions = partial(self._history.sessions, ended)
         small_tables.commit(
             self._tables,
             SESSIONS,
-            lambda: map(dict, read_sessions()),
+            lambda: with_withdrawn(self._tables, read_sessions(), ended),
             lambda new, old: True,  # noqa: ARG005
         )
         self._checkpoint()

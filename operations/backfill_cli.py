@@ -38,7 +38,17 @@ from operations.command_line import (
 )
 from operations.deployed import Deployed
 from operations.errors import Unavailable
-from operations.history_options import FromOption, LanesOption, SymbolsOption, ToOption, chosen, day_range, run_name
+from operations.history_options import (
+    NONE_WATCHED,
+    BarTtlOption,
+    FromOption,
+    LanesOption,
+    SymbolsOption,
+    ToOption,
+    chosen,
+    day_range,
+    run_name,
+)
 from operations.lane_states import DynamoLaneStates
 from operations.live_lanes import LiveLanes
 from operations.outputs import required
@@ -99,12 +109,7 @@ def backfill_(  # noqa: PLR0917  (options, by name)
         ),
     ] = None,
     lanes: LanesOption = None,
-    bar_ttl_days: Annotated[
-        int | None,
-        typer.Option(
-            min=0, help="Days after which a minute expires, 0 for never. By default, those of the deployed function."
-        ),
-    ] = None,
+    bar_ttl_days: BarTtlOption = None,
     dry_run: DryRunOption = False,  # noqa: FBT002
     summary_to: SummaryOption = None,
     stack_prefix: StackPrefixOption = DEFAULT_PREFIX,
@@ -135,13 +140,15 @@ def backfill_(  # noqa: PLR0917  (options, by name)
             ttl_days = deployed.bar_ttl_days() if bar_ttl_days is None else bar_ttl_days
             stores = _Stores(deployed)
             wish = Wish(
-                symbols=chosen(stores.calendars.symbols(), symbols),
+                symbols=chosen(stores.calendars, symbols),
                 resolution=resolution,
                 limit=limit_of(resolution),
                 days=day_range(first, last, _now(), stored_days=ttl_days if resolution == ONE_MINUTE else 0),
                 again=again,
                 over_stream=overwrite is not None,
             )
+            if not wish.symbols:
+                say(NONE_WATCHED)
             run = run_name()
             with nullcontext() if dry_run else _only_run(stores.bars, run, checkpoint):
                 with progress("planning", len(wish.symbols)) as on_progress:

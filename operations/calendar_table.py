@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from bars.sessions import SYMBOLS, Sessions, SymbolCalendar, YearItem, sessions_of_days
+import msgspec
+
+from bars.sessions import SYMBOLS, WATCHED, Sessions, SymbolCalendar, YearItem, sessions_of_days
 from operations.aws import translated_errors
 
 
@@ -23,6 +25,20 @@ class CalendarTable:
             item["name"]: SymbolCalendar(item["calendar"], item["timezone"])
             for item in self._items("#id = :id", {":id": SYMBOLS})
         }
+
+    def watched(self) -> dict[str, SymbolCalendar]:
+        """The calendar of each symbol that is watched now, in alphabetical order.
+
+        It is that of each symbol that was ever watched, if the producer has not written which ones it watches.
+        """
+        known = self.symbols()
+        parts = list(self._items("#id = :id", {":id": WATCHED}))
+        if not parts:
+            return known
+        # A longer list of earlier may have left items at the end.
+        lists = (msgspec.json.decode(part["symbols"], type=list[str]) for part in parts[: int(parts[0]["items"])])
+        names = {name for each in lists for name in each}
+        return {name: calendar for name, calendar in known.items() if name in names}
 
     def sessions_of(self, calendar: SymbolCalendar, start: datetime, end: datetime) -> Sessions:
         """All sessions of the days that have one in a range of time."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import nullcontext
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,11 +23,14 @@ from operations.command_line import (
     StackPrefixOption,
     StageOption,
     epilog,
+    outputs_of,
     progress,
     reported_errors,
     say,
 )
+from operations.deployed import Deployed
 from operations.errors import WrongUsage
+from operations.history_options import whole_from
 from operations.history_place import (
     ArchiveOption,
     BarsTableOption,
@@ -75,6 +79,14 @@ def compact(  # noqa: PLR0917  (options, by name)
     ] = 0,
     bars_table: BarsTableOption = None,
     calendars_table: CalendarsTableOption = None,
+    bar_ttl_days: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Days after which a minute expires, 0 for never. The sessions of days whose minutes have begun to "
+            "expire stay as they were compacted. By default, those of the deployed function, and 0 with --archive.",
+        ),
+    ] = None,
     stack_prefix: StackPrefixOption = DEFAULT_PREFIX,
     stage: StageOption = DEFAULT_STAGE,
     outputs_file: OutputsFileOption = None,
@@ -104,8 +116,18 @@ def compact(  # noqa: PLR0917  (options, by name)
                 )
             now, started = datetime.now(UTC), time.monotonic()
             wanted = _closed_days(day, now)
+            if bar_ttl_days is None:
+                bar_ttl_days = 0 if archive else _deployed_ttl(stack_prefix, stage, outputs_file)
             place = history_place(
-                archive, catalog, database, bars_table, calendars_table, stack_prefix, stage, outputs_file
+                archive,
+                catalog,
+                database,
+                bars_table,
+                calendars_table,
+                stack_prefix,
+                stage,
+                outputs_file,
+                whole_from=whole_from(now, bar_ttl_days),
             )
             views = GlueViews(client("glue"), place.database) if place.tables.is_glue else None
             run = Compaction(
@@ -137,6 +159,10 @@ def compact(  # noqa: PLR0917  (options, by name)
                 say(line)
         if summary.failures:
             raise typer.Exit(NOT_DONE)
+
+
+def _deployed_ttl(prefix: str, stage: str, outputs_file: Path | None) -> int:
+    return Deployed(outputs_of(prefix, stage, outputs_file), prefix, stage, outputs_file).bar_ttl_days()
 
 
 def _closed_days(given: list[datetime] | None, now: datetime) -> list[date] | None:

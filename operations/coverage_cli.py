@@ -33,7 +33,17 @@ from operations.command_line import (
     reported_errors,
     say,
 )
-from operations.history_options import FromOption, SymbolsOption, ToOption, chosen, day_range
+from operations.deployed import Deployed
+from operations.history_options import (
+    NONE_WATCHED,
+    BarTtlOption,
+    FromOption,
+    SymbolsOption,
+    ToOption,
+    chosen,
+    day_range,
+    whole_from,
+)
 from operations.outputs import required
 from quotes import to_iso
 from terminal.output import echo
@@ -58,6 +68,7 @@ def coverage(  # noqa: PLR0917  (options, by name)
     form: Annotated[
         Format, typer.Option("--format", help="A table for people, or JSON or CSV for programs.")
     ] = "table",
+    bar_ttl_days: BarTtlOption = None,
     stack_prefix: StackPrefixOption = DEFAULT_PREFIX,
     stage: StageOption = DEFAULT_STAGE,
     outputs_file: OutputsFileOption = None,
@@ -66,7 +77,7 @@ def coverage(  # noqa: PLR0917  (options, by name)
 
     Expected are the minutes of the exchange's sessions that ended over an hour ago. Each of them has a bar of the
     stream, of a backfill or of a rebuild, or was asked for and had no trade, or is missing. The command backfill fills
-    what is missing. A table ends with the total.
+    what is missing. A table ends with the total. By default, days whose minutes have begun to expire are left out.
     """
     with reported_errors():
         now = datetime.now(UTC)
@@ -74,14 +85,21 @@ def coverage(  # noqa: PLR0917  (options, by name)
         dynamodb = client("dynamodb")
         calendars = CalendarTable(dynamodb, required(names, "CalendarsTable"))
         bars = BackfillBars(dynamodb, required(names, "BarsTable"))
-        days = day_range(first, last, now)
+        deployed = Deployed(names, stack_prefix, stage, outputs_file)
+        ttl_days = deployed.bar_ttl_days() if bar_ttl_days is None else bar_ttl_days
+        days = day_range(first, last, now, stored_days=ttl_days)
+        whole = whole_from(now, ttl_days)
+        if days.first < whole:
+            say(f"minutes of days before {whole} have begun to expire, and count as missing")
         found: list[tuple[str, DayCoverage]] = []
-        wanted = chosen(calendars.symbols(), symbols)
+        wanted = chosen(calendars, symbols)
         with progress("reading bars", len(wanted)) as on_progress:
             for symbol, calendar in wanted.items():
                 found += [(symbol, day) for day in _coverage_of(symbol, calendar, days, bars, calendars, now)]
                 on_progress(1)
-        if not found:
+        if not wanted:
+            say(NONE_WATCHED)
+        elif not found:
             say("no session of these symbols is known in these days, or the first one has just begun")
         _print(found, form)
 

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from itertools import islice
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import typer
 
@@ -19,6 +19,11 @@ from watchlist import DEFAULT_LANES
 
 MAX_NAMED = 10
 """How many known symbols are named, if one is unknown."""
+NONE_WATCHED = (
+    "no producer has written the calendar of a symbol that it watches so far. It does so within a minute after its "
+    "start"
+)
+"""What is said if no symbol is watched."""
 _DAY = timedelta(days=1)
 _CUT_DAYS = timedelta(days=2)
 """So many days after the one that expires now, whose date depends on the time zone, all bars of a day are stored."""
@@ -28,7 +33,8 @@ SymbolsOption = Annotated[
     typer.Option(
         "--symbols",
         metavar="SYMBOL[,SYMBOL...]",
-        help="The symbols, separated by commas. By default, all that were ever watched.",
+        help="The symbols, separated by commas. By default, all that are watched now. Those that were removed from the "
+        "watchlist may be named.",
     ),
 ]
 FromOption = Annotated[
@@ -53,19 +59,40 @@ LanesOption = Annotated[
     ),
 ]
 
+BarTtlOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0, help="Days after which a minute expires, 0 for never. By default, those of the deployed function."
+    ),
+]
+
 
 def run_name() -> str:
     """A name that no other run has."""
     return secrets.token_hex(8)
 
 
-def chosen(known: Mapping[str, SymbolCalendar], symbols: Sequence[str] | None) -> dict[str, SymbolCalendar]:
-    """The symbols that a person names, or all that are known, with their calendars. Raises `WrongUsage`."""
+class Calendars(Protocol):
+    """The calendars of symbols, in alphabetical order."""
+
+    def symbols(self) -> Mapping[str, SymbolCalendar]:
+        """Those of all symbols that were ever watched."""
+
+    def watched(self) -> Mapping[str, SymbolCalendar]:
+        """Those of the symbols that are watched now."""
+
+
+def chosen(calendars: Calendars, symbols: Sequence[str] | None) -> dict[str, SymbolCalendar]:
+    """The symbols that a person names, or all that are watched now, with their calendars.
+
+    A person may name every symbol that was ever watched. Raises `WrongUsage`.
+    """
     if symbols is None:
-        return dict(known)
+        return dict(calendars.watched())
     named = dict.fromkeys(name.strip() for text in symbols for name in text.split(",") if name.strip())
     if not named:
         raise WrongUsage("--symbols names no symbol: write for example --symbols AAPL,MSFT, or leave it out for all")
+    known = calendars.symbols()
     unknown = [name for name in named if name not in known]
     if unknown:
         raise WrongUsage(
@@ -82,6 +109,11 @@ def _known_text(known: Collection[str]) -> str:
     return f"It has written {len(known)}: {names}{', …' if len(known) > MAX_NAMED else ''}"
 
 
+def whole_from(now: datetime, stored_days: int) -> date:
+    """The first day of which no minute has expired, if they expire after `stored_days`, 0 for never."""
+    return now.date() - _DAY * stored_days + _CUT_DAYS if stored_days else date.min
+
+
 def day_range(first: datetime | None, last: datetime | None, now: datetime, *, stored_days: int = 0) -> DayRange:
     """The days that a person names. Raises `WrongUsage`.
 
@@ -96,8 +128,7 @@ def day_range(first: datetime | None, last: datetime | None, now: datetime, *, s
     if first is None and end >= now.date():
         start, since = now.date() - RECENT, recent_from(now)
     if first is None and stored_days:
-        whole = now.date() - _DAY * stored_days + _CUT_DAYS
-        start = min(end, max(start, whole))
+        start = min(end, max(start, whole_from(now, stored_days)))
     if start > end:
         raise WrongUsage(f"--from {start} is after --to {end}")
     return DayRange(start, end, since)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -80,8 +81,13 @@ def history_place(  # noqa: PLR0917  (the options)
     prefix: str,
     stage: str,
     outputs_file: Path | None,
+    *,
+    whole_from: date = date.min,
 ) -> HistoryPlace:
-    """What the options name. Without `archive`, it is all of the stage. Raises `WrongUsage`."""
+    """What the options name. Without `archive`, it is all of the stage. Raises `WrongUsage`.
+
+    `whole_from` is the first day of which no minute has expired.
+    """
     if archive is None:
         names = outputs_of(prefix, stage, outputs_file)
         archive = f"{_S3}{required(names, 'ArchiveBucket')}"
@@ -94,8 +100,8 @@ def history_place(  # noqa: PLR0917  (the options)
     if bars_table is None or calendars_table is None:
         return HistoryPlace(place, tables, None, name)
     dynamodb = client("dynamodb")
-    stored = StoredHistory(place, BackfillBars(dynamodb, bars_table), CalendarTable(dynamodb, calendars_table))
-    return HistoryPlace(place, tables, stored, name)
+    bars, calendars = BackfillBars(dynamodb, bars_table), CalendarTable(dynamodb, calendars_table)
+    return HistoryPlace(place, tables, StoredHistory(place, bars, calendars, whole_from), name)
 
 
 def _archive_at(place: str) -> Archive:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from backfill import chunk_file
@@ -28,8 +28,12 @@ _DAY = timedelta(days=1)
 class StoredHistory:
     """It implements `compaction.ports.History`."""
 
-    def __init__(self, archive: Archive, bars: BackfillBars, calendars: CalendarTable) -> None:
+    def __init__(
+        self, archive: Archive, bars: BackfillBars, calendars: CalendarTable, whole_from: date = date.min
+    ) -> None:
+        """`whole_from` is the first day of which no minute has expired. What was said of earlier sessions stays."""
         self._archive, self._bars, self._calendars = archive, bars, calendars
+        self._whole_from = whole_from.isoformat()
 
     def symbols(self) -> list[str]:
         """See `compaction.ports.History`."""
@@ -67,9 +71,9 @@ class StoredHistory:
     def sessions(self, before: datetime) -> Iterator[Mapping[str, Any]]:
         """See `compaction.ports.History`."""
         with _translated():
-            for symbol, calendar in self._calendars.symbols().items():
+            for symbol, calendar in self._calendars.watched().items():
                 found = self._calendars.sessions_of(calendar, before - SESSION_DAYS, before).sessions
-                ended = [each for each in found if each.closes <= before]
+                ended = [each for each in found if each.closes <= before and each.day >= self._whole_from]
                 quiet = self._quiet(symbol, ended)
                 for each in ended:
                     yield _row(symbol, calendar, each, quiet)

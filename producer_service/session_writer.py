@@ -20,6 +20,7 @@ from producer_service.session_years import (
     calendars_of,
     symbol_items,
     wanted_years,
+    watched_items,
     watched_symbols,
 )
 
@@ -77,7 +78,8 @@ class SessionWriter:
                 for year in self._years(calendar, years, now):
                     zones[calendar] = year.zone
                     items.append(year.item())
-            self._write([*symbol_items(watched, zones), *items])
+            # The list comes after the symbols' calendars, so that each symbol of it has one.
+            self._write([*symbol_items(watched, zones), *watched_items(watched), *items])
         except CalendarsUnavailable as error:
             self._metrics.session_write_failures.inc()
             if self._monotonic() - self._logged_at >= LOG_SECONDS:

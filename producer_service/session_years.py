@@ -22,6 +22,11 @@ AHEAD = timedelta(days=120)
 SYMBOLS = "symbols"
 """The `id` of the items that name the calendar of a symbol."""
 
+WATCHED = "watched"
+"""The `id` of the items that list the symbols that are watched now."""
+WATCHED_PER_ITEM = 1_000
+"""How many symbols such an item lists, so that it stays far below the 400 KB that an item may have."""
+
 Item = Mapping[str, str]
 """An item of the table. Its key is `id` and `name`."""
 
@@ -106,6 +111,15 @@ def symbol_items(watched: Mapping[str, Watched], zones: Mapping[str, str]) -> It
     """The items of symbols. `zones` has the time zone of each calendar of which it is known."""
     for symbol, (calendar, zone) in sorted(watched.items()):
         yield {"id": SYMBOLS, "name": symbol, "calendar": calendar, "timezone": zones.get(calendar, zone)}
+
+
+def watched_items(watched: Iterable[str]) -> Iterator[Item]:
+    """The items that list the symbols that are watched now, and say how many such items there are."""
+    symbols = sorted(watched)
+    parts = [symbols[first : first + WATCHED_PER_ITEM] for first in range(0, len(symbols), WATCHED_PER_ITEM)]
+    for number, part in enumerate(parts):
+        listed = json.dumps(part, separators=(",", ":"))
+        yield {"id": WATCHED, "name": f"{number:04}", "symbols": listed, "items": str(len(parts))}
 
 
 def calendars_of(watched: Mapping[str, Watched]) -> list[str]:

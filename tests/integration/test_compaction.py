@@ -383,6 +383,39 @@ def test_bars_are_compacted_by_month_and_replaced_by_later_ones(archive: Compact
     assert found == {30: 4, 31: 3}
 
 
+@pytest.mark.parametrize(
+    ("compacted", "stored", "is_replaced"),
+    [
+        ({}, {"provenance": "backfill"}, False),  # the bar of the stream had expired
+        ({"provenance": "rebuild"}, {"provenance": "backfill"}, False),
+        ({}, {"provenance": "backfill", "replaces": "stream"}, True),  # --overwrite stream
+        ({"provenance": "rebuild"}, {"provenance": "backfill", "replaces": "stream"}, False),
+        ({}, {"provenance": "rebuild"}, True),
+        ({"provenance": "rebuild"}, {"provenance": "rebuild"}, True),
+        ({"provenance": "rebuild"}, {}, False),
+        ({}, {}, True),
+        ({"provenance": "backfill"}, {}, True),
+        ({"provenance": "backfill"}, {"provenance": "backfill"}, True),
+    ],
+)
+def test_no_bar_replaces_one_that_counts_more(
+    archive: CompactedArchive, compacted: dict[str, str], stored: dict[str, str], *, is_replaced: bool
+) -> None:
+    def run(close: str, attributes: dict[str, str]) -> None:
+        prices = dict.fromkeys(("open", "high", "low", "close"), Decimal(close))
+        history = MemoryHistory([{"symbol": "AAPL", "key": bar_key("1m", MONDAY), **prices, **attributes}])
+        job = Compaction(
+            DirectoryArchive(archive.directory), archive.tables(), now=NOW, progress=no_progress, history=history
+        )
+        job.bars([MONDAY.date()])
+
+    run("1", compacted)
+    run("2", stored)
+    (found,) = archive.rows(BARS)
+    kept = stored if is_replaced else compacted
+    assert (found["close"], found["provenance"]) == (2 if is_replaced else 1, kept.get("provenance", "stream"))
+
+
 class Meeting(Stopping):
     """Lets something happen before the n-th call of a run, which may be killed at a later call."""
 

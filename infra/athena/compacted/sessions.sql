@@ -9,4 +9,4 @@ SELECT
   expected,
   without_trades
 FROM compacted_sessions
-WHERE day < DATE '1970-01-01'
+WHERE day < DATE '1970-01-01' AND expected > 0

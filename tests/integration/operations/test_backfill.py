@@ -49,6 +49,7 @@ def bars(operator: Operator) -> BackfillBars:
 @pytest.fixture
 def market(operator: Operator, bars: BackfillBars, yahoo: LocalYahoo) -> Run:
     """A stage whose table of calendars knows a session, and whose stream has stored five minutes of it."""
+    _forget(operator, bars)
     closes = OPEN + timedelta(minutes=MINUTES)
     items: list[dict[str, str]] = [
         {"id": "symbols", "name": symbol, "calendar": "SHORT", "timezone": NEW_YORK.key}
@@ -66,6 +67,17 @@ def market(operator: Operator, bars: BackfillBars, yahoo: LocalYahoo) -> Run:
     price = Decimal("1.5")
     bars.put([stream_row("NVDA", SourceBar(each, price, price, price, price, 7)) for each in STREAMED])
     return partial(operator.run, variables=yahoo.environment)
+
+
+def _forget(operator: Operator, bars: BackfillBars) -> None:
+    """Remove what another test has filled, since the stage is that of all of them."""
+    dynamodb, s3, bucket = operator.client("dynamodb"), operator.client("s3"), operator.outputs["ArchiveBucket"]
+    for symbol in SYMBOLS:
+        for row in bars.between(symbol, "0", "~"):
+            key = {"symbol": {"S": symbol}, "key": {"S": row["key"]}}
+            dynamodb.delete_item(TableName=operator.outputs["BarsTable"], Key=key)
+    for found in s3.list_objects_v2(Bucket=bucket, Prefix="backfill/").get("Contents", ()):
+        s3.delete_object(Bucket=bucket, Key=found["Key"])
 
 
 def counts_of(stdout: str) -> dict[str, Any]:
@@ -120,6 +132,46 @@ def test_gaps_are_filled_once_and_the_certificate_agrees(market: Run, bars: Back
         "symbol,day,opens,closes,expected,stored,stream,backfill,rebuild,without_trades,missing"
     )
     assert len(text.splitlines()) == 3
+
+
+def test_by_default_the_symbols_are_those_that_are_watched_now(market: Run, operator: Operator) -> None:
+    key = {"id": {"S": "watched"}, "name": {"S": "0000"}}
+    dynamodb, table = operator.client("dynamodb"), operator.outputs["CalendarsTable"]
+    days = ARGUMENTS[2:]
+
+    def watch(*symbols: str) -> None:
+        dynamodb.put_item(TableName=table, Item=key | {"symbols": {"S": json.dumps(symbols)}, "items": {"S": "1"}})
+
+    def covered(*arguments: str) -> set[str]:
+        stdout, _ = market("coverage", *arguments, *days, "--format", "json")
+        return {row["symbol"] for row in json.loads(stdout)}
+
+    assert set(SYMBOLS) <= covered()
+    try:
+        watch("UGA", "NOCALENDAR")
+        assert covered() == {"UGA"}
+        assert covered("--symbols", "NVDA") == {"NVDA"}
+        plan, _ = market("backfill", *days, "--source", "yahoo", "--again", "--overwrite", "stream", "--dry-run")
+        assert "UGA" in plan
+        assert "NVDA" not in plan
+        watch("NOCALENDAR")
+        for command in (("coverage",), ("backfill", "--source", "yahoo")):
+            _, stderr = market(*command, *days)
+            assert "no producer has written the calendar of a symbol that it watches so far" in stderr
+    finally:
+        dynamodb.delete_item(TableName=table, Key=key)
+
+
+@pytest.mark.parametrize(("ttl_days", "is_said"), [("0", False), ("400", False), ("2", True)])
+def test_coverage_says_that_named_days_have_begun_to_expire(market: Run, ttl_days: str, *, is_said: bool) -> None:
+    first = str(DAY - timedelta(days=5))
+    arguments = ("--symbols", "NVDA", "--bar-ttl-days", ttl_days)
+    _, stderr = market("coverage", *arguments, "--from", first)
+    assert ("have begun to expire, and count as missing" in stderr) is is_said
+    if is_said:
+        stdout, stderr = market("coverage", *arguments, "--format", "json")
+        assert json.loads(stdout) == []
+        assert "have begun to expire" not in stderr
 
 
 def test_the_first_refusal_of_yahoo_stops_the_command(market: Run, yahoo: LocalYahoo) -> None:

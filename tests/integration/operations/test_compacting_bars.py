@@ -125,6 +125,35 @@ def test_sessions_that_are_over_with_their_quiet_minutes(stored: StoredHistory) 
     assert list(stored.sessions(CLOSES - MINUTE)) == []
 
 
+def test_sessions_whose_minutes_have_begun_to_expire_are_left_out(dynamodb: Any, archive: Path) -> None:
+    place, bars, calendars = DirectoryArchive(archive), BackfillBars(dynamodb, BARS), CalendarTable(dynamodb, CALENDARS)
+    after = DAY + timedelta(days=1)
+    assert len(list(StoredHistory(place, bars, calendars, DAY).sessions(LATER))) == 1
+    assert list(StoredHistory(place, bars, calendars, after).sessions(LATER)) == []
+
+
+def test_the_watched_symbols_are_those_of_the_list_that_have_a_calendar(dynamodb: Any, stored: StoredHistory) -> None:
+    def write(number: int, symbols: list[str], items: int) -> None:
+        item = {"id": "watched", "name": f"{number:04}", "symbols": json.dumps(symbols), "items": str(items)}
+        put(dynamodb, CALENDARS, {name: {"S": text} for name, text in item.items()})
+
+    def watched() -> list[str]:
+        return list(CalendarTable(dynamodb, CALENDARS).watched())
+
+    try:
+        assert watched() == ["AAPL"]  # a producer of an earlier version writes no list
+        write(0, ["MSFT"], 2)
+        write(1, ["AAPL"], 2)
+        assert watched() == ["AAPL"]  # no calendar of MSFT is known
+        write(0, ["MSFT"], 1)  # AAPL was removed, and the second item is left of a longer list
+        assert watched() == []
+        assert stored.symbols() == ["AAPL"]  # its bars are compacted all the same
+        assert list(stored.sessions(LATER)) == []
+    finally:
+        for number in range(2):
+            dynamodb.delete_item(TableName=CALENDARS, Key={"id": {"S": "watched"}, "name": {"S": f"{number:04}"}})
+
+
 def test_chunks_since_a_time(stored: StoredHistory, archive: Path) -> None:
     (chunk,) = stored.chunks(None)
     assert (chunk.symbol, chunk.resolution, chunk.start, chunk.end) == ("AAPL", "1m", OPENS, CLOSES)
@@ -142,6 +171,39 @@ def test_a_table_that_does_not_exist_is_named(dynamodb: Any, archive: Path) -> N
         without.symbols()
     with pytest.raises(Unavailable, match="no-bars"):
         list(without.bars("AAPL", "1m", OPENS, CLOSES))
+
+
+def test_sessions_of_another_calendar_replace_those_of_the_earlier_one(
+    emulator: Emulator, dynamodb: Any, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = emulator.environment()
+    for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
+        monkeypatch.setenv(name, environment[name])
+    tables = ("--bars-table", BARS, "--calendars-table", CALENDARS)
+
+    def expected() -> list[tuple[str, int]]:
+        done = CliRunner().invoke(app, ["compact", "--archive", str(archive), *tables])
+        assert done.exit_code == 0, done.output
+        rows = query_rows(archive, "SELECT calendar, expected FROM coverage")
+        return sorted((row["calendar"], row["expected"]) for row in rows)
+
+    def follow(calendar: str) -> None:
+        symbol = {"id": "symbols", "name": "AAPL", "calendar": calendar, "timezone": "America/New_York"}
+        put(dynamodb, CALENDARS, {name: {"S": value} for name, value in symbol.items()})
+
+    opens = OPENS + timedelta(minutes=1)
+    sessions = [[str(DAY), to_iso(opens), to_iso(opens + timedelta(minutes=7))]]
+    year = {"id": "XLON", "name": str(DAY.year), "timezone": "Europe/London", "sessions": json.dumps(sessions)}
+    year |= {"known_from": str(DAY), "known_to": str(LATER.date())}
+    put(dynamodb, CALENDARS, {name: {"S": value} for name, value in year.items()})
+    both = [("XNYS", 1), ("XNYS", 5)]
+    assert expected() == both
+    try:
+        follow("XLON")
+        assert expected() == expected() == [("XLON", 7)]
+    finally:
+        follow("XNYS")
+    assert expected() == both
 
 
 @pytest.mark.usefixtures("dynamodb")

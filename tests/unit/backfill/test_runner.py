@@ -85,6 +85,25 @@ def test_bars_of_a_rebuild_are_never_overwritten_and_those_of_the_stream_only_if
     assert prices.pop(1) == bar_at(market.minutes[1], 500)
     assert all(bar == bar_at(bar.start, 100) for bar in prices)
     assert market.run(over_stream=True).requests == 0
+    rows = market.bars.bars("AAPL").values()
+    assert [row.get("replaces") for row in rows] == [
+        "stream" if row.get("provenance") == "backfill" else None for row in rows
+    ]
+
+
+def test_a_correction_of_a_bar_that_replaced_one_of_the_stream_says_so_too() -> None:
+    market = BackfilledMarket(["AAPL"])
+    market.stream("AAPL", market.minutes, price=500)
+    market.run(over_stream=True)
+    corrected = bar_at(market.minutes[0], price=200)
+    market.charts.history["AAPL", "1m"][0] = corrected
+    market.bars.rows.pop(("AAPL", "1m#2026-11-16T14:31:00.000Z"))
+    market.now += timedelta(hours=1)
+    market.run(again=True)
+    assert market.prices("AAPL")[0] == corrected
+    first, second, *_ = market.bars.bars("AAPL").values()
+    assert first["replaces"] == "stream"
+    assert "replaces" not in second
 
 
 def test_a_bar_that_the_stream_stores_meanwhile_stays() -> None:

@@ -20,33 +20,52 @@ ZONES = st.sampled_from(["Pacific/Kiritimati", "America/New_York", "Pacific/Pago
 KNOWN = {name: SymbolCalendar("XNYS", "America/New_York") for name in ("AAPL", "MSFT", "^GSPC")}
 
 
-def test_by_default_all_symbols_are_meant() -> None:
-    assert chosen(KNOWN, None) == KNOWN
+class Calendars:
+    """Of symbols that were watched once. All of them are watched now, unless it is said."""
+
+    def __init__(self, known: dict[str, SymbolCalendar], watched: tuple[str, ...] | None = None) -> None:
+        self._known, self._watched = known, tuple(known) if watched is None else watched
+
+    def symbols(self) -> dict[str, SymbolCalendar]:
+        return self._known
+
+    def watched(self) -> dict[str, SymbolCalendar]:
+        return {name: self._known[name] for name in self._watched}
+
+
+def test_by_default_the_symbols_are_meant_that_are_watched_now() -> None:
+    assert chosen(Calendars(KNOWN), None) == KNOWN
+    assert list(chosen(Calendars(KNOWN, ("MSFT",)), None)) == ["MSFT"]
+    assert chosen(Calendars({}), None) == {}
+
+
+def test_a_removed_symbol_may_be_named() -> None:
+    assert list(chosen(Calendars(KNOWN, ("MSFT",)), ["AAPL"])) == ["AAPL"]
 
 
 def test_symbols_are_separated_by_commas_and_named_once() -> None:
-    assert list(chosen(KNOWN, ["MSFT, AAPL", "MSFT"])) == ["MSFT", "AAPL"]
+    assert list(chosen(Calendars(KNOWN), ["MSFT, AAPL", "MSFT"])) == ["MSFT", "AAPL"]
 
 
 def test_a_symbol_without_a_calendar_is_refused_by_name() -> None:
     with pytest.raises(WrongUsage, match=r"^NVDA, AMD: no producer has written the calendar of these symbols"):
-        chosen(KNOWN, ["AAPL,NVDA,AMD"])
+        chosen(Calendars(KNOWN), ["AAPL,NVDA,AMD"])
 
 
 def test_an_unknown_symbol_comes_with_the_known_ones() -> None:
     with pytest.raises(WrongUsage, match=r"It has written 3: AAPL, MSFT, \^GSPC\. See"):
-        chosen(KNOWN, ["APPL"])
+        chosen(Calendars(KNOWN), ["APPL"])
     many = {f"S{number:02}": KNOWN["AAPL"] for number in range(40)}
     with pytest.raises(WrongUsage, match=r"It has written 40: S00, S01, .*, S09, …\. See"):
-        chosen(many, ["APPL"])
+        chosen(Calendars(many), ["APPL"])
     with pytest.raises(WrongUsage, match="It has written none so far"):
-        chosen({}, ["AAPL"])
+        chosen(Calendars({}), ["AAPL"])
 
 
 @pytest.mark.parametrize("symbols", [[","], [" "], ["", ", ,"]])
 def test_an_option_without_a_symbol_is_refused(symbols: list[str]) -> None:
     with pytest.raises(WrongUsage, match="--symbols names no symbol"):
-        chosen(KNOWN, symbols)
+        chosen(Calendars(KNOWN), symbols)
 
 
 @pytest.mark.parametrize("last", [None, datetime(2027, 2, 1)])  # noqa: DTZ001  (as the command line gives them)

@@ -85,7 +85,8 @@ def test_each_symbol_has_its_calendar_and_each_calendar_its_years() -> None:
     bench = Bench(state(traits_of(extended_hours=False), "AAPL", "BTC-USD"))
     bench.writer.look()
     assert bench.table.items.keys() == {
-        ("symbols", "AAPL"), ("symbols", "BTC-USD"), ("XNYS", "2025"), ("XNYS", "2026"), ("XNYS", "2027"),
+        ("symbols", "AAPL"), ("symbols", "BTC-USD"), ("watched", "0000"),
+        ("XNYS", "2025"), ("XNYS", "2026"), ("XNYS", "2027"),
     }  # fmt: skip
     assert bench.table.items["symbols", "AAPL"] == {
         "id": "symbols",
@@ -150,16 +151,16 @@ def test_only_what_changed_is_written_again() -> None:
     bench = Bench(state(LIVE, "AAPL", calendar="XNYS"))
     bench.writer.look()
     bench.writer.look()
-    assert bench.table.batches == [4]
+    assert bench.table.batches == [5]
     bench.now += timedelta(days=1)
     bench.writer.look()
-    assert bench.table.batches == [4]
+    assert bench.table.batches == [5]
     bench.states = (state(LIVE, "AAPL", "MSFT", calendar="XNYS"),)
     bench.writer.look()
-    assert bench.table.batches == [4, 1]
+    assert bench.table.batches == [5, 2]  # the symbol and the list of all
     bench.now = datetime(2027, 9, 20, tzinfo=UTC)  # 120 days later it is 2028
     bench.writer.look()
-    assert bench.table.batches == [4, 1, 1]
+    assert bench.table.batches == [5, 2, 1]
     assert ("XNYS", "2028") in bench.table.items
 
 
@@ -171,6 +172,39 @@ def test_a_removed_symbol_stays() -> None:
     assert ("symbols", "MSFT") in bench.table.items
 
 
+def watched(table: Table) -> list[str]:
+    """The symbols that the table says are watched now."""
+    parts = [item for (kind, _), item in sorted(table.items.items()) if kind == "watched"]
+    return [symbol for part in parts[: int(parts[0]["items"])] for symbol in json.loads(part["symbols"])]
+
+
+def test_the_symbols_that_are_watched_now_are_listed_after_their_calendars() -> None:
+    bench = Bench(state(LIVE, "MSFT"), state(LIVE, "AAPL"))
+    bench.writer.look()
+    assert watched(bench.table) == ["AAPL", "MSFT"]
+    assert [kind for kind, _ in bench.table.items][:3] == ["symbols", "symbols", "watched"]
+    bench.states = (state(LIVE, "AAPL"),)
+    bench.writer.look()
+    assert watched(bench.table) == ["AAPL"]
+
+
+def test_a_list_that_became_shorter_has_none_of_the_earlier_symbols() -> None:
+    bench = Bench(state(LIVE, *(f"S{number:04}" for number in range(2_100))))
+    bench.writer.look()
+    assert watched(bench.table) == [f"S{number:04}" for number in range(2_100)]
+    bench.states = (state(LIVE, "S0000", "S2000"),)
+    bench.writer.look()
+    assert watched(bench.table) == ["S0000", "S2000"]
+
+
+def test_a_producer_that_knows_no_watchlist_yet_keeps_the_list() -> None:
+    bench = Bench(state(LIVE, "AAPL"))
+    bench.writer.look()
+    bench.states = ()
+    bench.writer.look()
+    assert watched(bench.table) == ["AAPL"]
+
+
 def test_a_failure_is_counted_and_tried_again() -> None:
     bench = Bench(state(LIVE, "AAPL"))
     bench.table.failures = 2
@@ -179,7 +213,7 @@ def test_a_failure_is_counted_and_tried_again() -> None:
     assert (bench.failures(), bench.table.items) == (2, {})
     assert not bench.writer.has_written.is_set()
     bench.writer.look()
-    assert (bench.failures(), len(bench.table.items)) == (2, 1)
+    assert (bench.failures(), len(bench.table.items)) == (2, 2)
 
 
 def test_a_calendar_that_cannot_be_computed_holds_back_no_other() -> None:
@@ -193,7 +227,7 @@ def test_a_calendar_that_cannot_be_computed_holds_back_no_other() -> None:
 def test_many_items_are_written_in_batches() -> None:
     bench = Bench(state(LIVE, *(f"S{number}" for number in range(60))))
     bench.writer.look()
-    assert bench.table.batches == [25, 25, 10]
+    assert bench.table.batches == [25, 25, 11]
 
 
 class TestTable:
