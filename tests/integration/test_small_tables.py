@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +66,8 @@ def test_a_table_is_the_last_row_of_each_key_and_only_changed_months_get_files(c
             last = {(symbol, number): quiet for symbol, number, quiet in rows}
             changed = {key for key, quiet in last.items() if expected.get(key) != quiet}
             expected |= last
-            count = small_tables.commit(
-                archive.tables(), SESSIONS, lambda rows=rows: [session(*row) for row in rows], latest_wins
-            )
+            sessions = [session(*row) for row in rows]
+            count = small_tables.commit(archive.tables(), SESSIONS, partial(list, sessions), latest_wins)
             assert count == len(changed)
             months = {(FIRST + timedelta(days=number)).replace(day=1) for _, number in changed}
             after = files_by_month(archive)
@@ -177,6 +177,6 @@ class TestManifests:
         archive = CompactedArchive(tmp_path)
         for number in range(2 * MANIFESTS):
             row = {"dt": f"2026-11-{number % 9 + 1:02}", "objects": number}
-            small_tables.commit(archive.tables(), LEDGER, lambda row=row: [row], latest_wins)
+            small_tables.commit(archive.tables(), LEDGER, partial(list, [row]), latest_wins)
         assert self.manifests(archive, LEDGER) <= MANIFESTS
         assert [row["objects"] for row in archive.rows(LEDGER)] == [36, 37, 38, 39, 31, 32, 33, 34, 35]
