@@ -21,10 +21,10 @@ from typing import Any
 import msgspec
 
 from analytics.compacted_tables import LEDGER, SESSIONS
-from compaction import actions, arrivals, bars, expiring, ledger, quote_days, small_tables
+from compaction import actions, arrivals, bar_ranges, expiring, ledger, quote_days, small_tables
 from compaction.arrivals import RAW, Arrival
 from compaction.bar_months import BarMonths
-from compaction.bars import OVERLAP
+from compaction.bar_ranges import OVERLAP
 from compaction.current import BarsRead
 from compaction.errors import CompactionError, CountsDiffer, Damaged, Unavailable
 from compaction.iceberg import Tables
@@ -148,7 +148,7 @@ class Compaction:
         chunks = list(self._history.chunks(None if read is None else from_iso(read.at) - OVERLAP))
         self.summary.actions_added += actions.commit_fetched(self._tables, chunks)
         read_to = None if read is None else read.to
-        ranges = list(bars.ranges(self._history.symbols(), chunks, read_to, to, wanted))
+        ranges = list(bar_ranges.ranges(self._history.symbols(), chunks, read_to, to, wanted))
         with (
             BarMonths(self._tables, self._history, self._checkpoint, self._scratch) as months,
             self._progress("compacting bars", len(ranges)) as on_progress,
