@@ -13,6 +13,10 @@ Types are those of Glue, which Iceberg's columns have in Athena: `string`, `bigi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
 import msgspec
 
 from analytics.columns import Column
@@ -37,6 +41,14 @@ class CompactedTable(msgspec.Struct, frozen=True, kw_only=True):
     def names(self) -> tuple[str, ...]:
         """The names of the columns."""
         return tuple(column.name for column in self.columns)
+
+    def partition_of(self, row: Mapping[str, Any]) -> date | None:
+        """The partition of a row: a day, or the first day of a month. None if the table has one partition."""
+        if self.partition is None:
+            return None
+        column, transform = self.partition
+        day: date = row[column]
+        return day.replace(day=1) if transform == "month" else day
 
 
 def _columns(type_: str, *names: str) -> tuple[Column, ...]:
@@ -112,6 +124,7 @@ SESSIONS = CompactedTable(
         Column("expected", "bigint", "How many minutes start in the session"),
         Column("without_trades", "bigint", "How many of them have no bar, and the source has none either"),
     ),
+    partition=("day", "month"),
     key=("symbol", "opens"),
 )
 """The sessions of each symbol that have ended on closed days. A day with a lunch break has two."""

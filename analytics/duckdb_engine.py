@@ -11,12 +11,15 @@ the next one asks.
 from __future__ import annotations
 
 import re
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
+from uuid import uuid4
 
 import duckdb
 
@@ -105,6 +108,10 @@ class Engine:
         self._connection = duckdb.connect(":memory:")
         self._execute(f"SET memory_limit = '{MEMORY}'")
         self._execute("SET TimeZone = 'UTC'")
+        # By default, it is `.tmp` in the current directory. DuckDB makes it for the first query that needs it.
+        spilled = str(Path(tempfile.gettempdir(), f"stockstream-sql-{uuid4().hex}"))
+        self._remove_spilled = weakref.finalize(self, shutil.rmtree, spilled, ignore_errors=True)
+        self._execute(f"SET temp_directory = {literal(spilled)}")
         # DuckDB keeps the file open, so nothing is left on the disk however this process ends.
         with tempfile.TemporaryDirectory(prefix="stockstream-sql-") as scratch:
             file = literal(str(Path(scratch, f"{DATABASE}.duckdb")))
@@ -155,10 +162,11 @@ class Engine:
         return [name for (name,) in self._execute(names).fetchall()]
 
     def close(self) -> None:
-        """Cancel what runs, and free the memory."""
+        """Cancel what runs, and free the memory and the disk."""
         self._cancel()
         self._thread.shutdown()
         self._connection.close()
+        self._remove_spilled()
 
     def _checked(self, sql: str) -> list[duckdb.Statement]:
         """The statements. Raises `QueryError` if one may not run here."""

@@ -95,6 +95,7 @@ def keep(directory: Path, bars: Iterable[Mapping[str, str]], alerts: Iterable[st
     """
     with tempfile.TemporaryDirectory(dir=directory, prefix=".") as scratch, duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(f"SET temp_directory = {literal(scratch)}")
         made = Path(scratch, DIRECTORY)
         made.mkdir()
         for table, rows in ((BARS, map(_bar, filter(_is_bar, bars))), (ALERTS, map(_alert, alerts))):

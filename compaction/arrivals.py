@@ -21,6 +21,8 @@ GRACE = timedelta(hours=2)
 """How long after midnight a day is closed. What arrives later is late, and a later run takes it."""
 LOOK_BACK = timedelta(days=35)
 """How many arrival days are compared with what was read of them. Objects of earlier days do not change."""
+LEAST_RAW_DAYS = LOOK_BACK.days + 1
+"""Raw objects are kept at least so long, because a run compares these days with what it read of them."""
 ONE_DAY = timedelta(days=1)
 _LAST_HOUR = 23
 _KEY = re.compile(r"raw-data/dt=(\d{4}-\d\d-\d\d)/hour=(\d\d)/([^/]+\.jsonl\.gz)", re.ASCII)

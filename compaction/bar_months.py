@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from analytics.compacted_tables import BARS
 from bars.keys import resolution_of, start_of
 from bars.provenance import BEST_FIRST, provenance_of, rank_of
-from compaction.bars import Range
+from compaction.bar_ranges import Range
 from compaction.disk import ARROW, Checksum, Disk, once
 from compaction.errors import Conflict, CountsDiffer
 from compaction.iceberg import DataFiles, OpenTable, Tables

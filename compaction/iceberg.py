@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -30,6 +30,7 @@ from pyiceberg.manifest import DataFile
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table as IcebergTable
+from pyiceberg.table import Transaction
 from pyiceberg.table.sorting import SortField, SortOrder
 from pyiceberg.transforms import IdentityTransform, MonthTransform
 from pyiceberg.types import (
@@ -58,14 +59,19 @@ _TYPES: dict[str, PrimitiveType] = {
     PRICE: DecimalType(38, 26),
 }
 _TRANSFORMS: dict[str, Callable[[], Any]] = {"identity": IdentityTransform, "month": MonthTransform}
+MANIFESTS = 20
+"""How many manifests a table has when they are merged."""
 PROPERTIES = {
     "commit.retry.num-retries": "0",  # see above
     "write.parquet.compression-codec": "zstd",
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "100",
+    "commit.manifest-merge.enabled": "true",
+    "commit.manifest.min-count-to-merge": str(MANIFESTS),
 }
 _FIRST_PARTITION_FIELD = 1_000
 _EPOCH = date(1970, 1, 1)
+_ONE_DAY = timedelta(days=1)
 BATCH_ROWS = 50_000
 """How many rows are read at once."""
 Errors = tuple[type[Exception], ...]
@@ -104,10 +110,21 @@ class OpenTable:
         return schema_to_pyarrow(self._table.schema())
 
     def files(self, of: date | None = None) -> DataFiles:
-        """The files of the table, or of one of its partitions: a day, or the first day of a month."""
+        """The files of the table, or of one of its partitions: a day, or the first day of a month.
+
+        Of a partition, only the manifests that may have its files are read.
+        """
         with _translated(self.declared.name, self._errors):
-            entries = (task.file for task in self._table.scan().plan_files())
+            entries = (task.file for task in self._table.scan(row_filter=self._rows_of(of)).plan_files())
             return DataFiles(tuple(each for each in entries if of is None or self.partition_of(each) == of))
+
+    def _rows_of(self, of: date | None) -> str:
+        """The condition that the rows of a partition meet, as PyIceberg reads it."""
+        if self.declared.partition is None or of is None:
+            return "true"
+        column, transform = self.declared.partition
+        following = of + _ONE_DAY if transform == "identity" else (of + timedelta(days=31)).replace(day=1)
+        return f"{column} >= '{of}' and {column} < '{following}'"
 
     def partition_of(self, entry: DataFile) -> date | None:
         """The day, or the first day of the month, of a file. None if the table has no partitions."""
@@ -148,12 +165,25 @@ class OpenTable:
         with _translated(self.declared.name, self._errors):
             described = [parquet_file_to_data_file(self._table.io, self._table.metadata, path) for path in new]
             transaction = self._table.transaction()
-            with transaction.update_snapshot().overwrite() as overwrite:
+            update = transaction.update_snapshot()
+            with update.overwrite() if old.entries else update.merge_append() as change:
                 for entry in old.entries:
-                    overwrite.delete_data_file(entry)
+                    change.delete_data_file(entry)
                 for entry in described:
-                    overwrite.append_data_file(entry)
+                    change.append_data_file(entry)
+            self._merge_manifests(transaction)
             transaction.commit_transaction()
+
+    def _merge_manifests(self, transaction: Transaction) -> None:
+        """Let a commit have few manifests.
+
+        PyIceberg merges them when it appends. When it overwrites, it merges none and keeps those of deleted files. So
+        an append of no file follows the overwrite that makes them many, in the same commit.
+        """
+        snapshot = transaction.table_metadata.current_snapshot()
+        if snapshot is not None and len(snapshot.manifests(self._table.io)) >= MANIFESTS:
+            with transaction.update_snapshot().merge_append():
+                pass
 
     def expire_snapshots(self, before: datetime) -> None:
         """Forget the snapshots that were replaced before a time.
@@ -240,7 +270,8 @@ class Tables:
                 return self._catalog.load_table(name)
             except NoSuchNamespaceError as error:
                 raise Unavailable(
-                    f"Glue has no database {self._namespace}: name that of the stack analytics"
+                    f"Glue has no database {self._namespace}: deploy the stack analytics, which makes it "
+                    "(docs/deploy.md), or name another one by --database"
                 ) from error
 
     def _made(self, declared: CompactedTable) -> IcebergTable:

@@ -21,10 +21,10 @@ from typing import Any
 import msgspec
 
 from analytics.compacted_tables import LEDGER, SESSIONS
-from compaction import actions, arrivals, bars, expiring, ledger, quote_days, small_tables
+from compaction import actions, arrivals, bar_ranges, expiring, ledger, quote_days, small_tables
 from compaction.arrivals import RAW, Arrival
 from compaction.bar_months import BarMonths
-from compaction.bars import OVERLAP
+from compaction.bar_ranges import OVERLAP
 from compaction.current import BarsRead
 from compaction.errors import CompactionError, CountsDiffer, Damaged, Unavailable
 from compaction.iceberg import Tables
@@ -33,6 +33,7 @@ from compaction.publishing import publish, published
 from compaction.quote_days import DayResult
 from compaction.reading import ArrivalReader, ArrivedAction, Counts
 from compaction.sessions import with_withdrawn
+from compaction.small_tables import Row
 from compaction.staging import Staging
 from compaction.summary import Summary
 from quotes import from_iso, to_iso, whole_milliseconds
@@ -106,6 +107,7 @@ class Compaction:
         """Read the planned days, and commit what they have."""
         arrived: list[ArrivedAction] = []
         read: dict[str, dict[str, Any]] = {}
+        before = self._ledger()
         with (
             Staging(self._scratch) as staging,
             self._progress("compacting the archive", plan.bytes) as on_progress,
@@ -126,7 +128,9 @@ class Compaction:
                 self._count(counts)
                 arrived += found
                 closed = arrivals.closed_by(day, counts.ahead, self._limit)
-                read[day.isoformat()] = ledger.row(day, arrivals.fingerprint(objects), counts, closed, self._now)
+                row = ledger.row(day, arrivals.fingerprint(objects), counts, closed, self._now)
+                read[day.isoformat()], is_kept = ledger.with_counts_of(row, before.get(day.isoformat()))
+                self.summary.counts_kept += [day] if is_kept else []
                 # The quotes of a day arrive on the next day too, so its commit waits for that.
                 following = plan.days[position + 1][0] if position + 1 < len(plan.days) else None
                 self._flush(staging, read, arrived, self._limit if following is None else min(day, self._limit))
@@ -143,9 +147,9 @@ class Compaction:
         to = arrivals.compacted_to(self._arrival_days(), self._known(), self._limit, closed_before)
         read = None if before is None else before.bars
         chunks = list(self._history.chunks(None if read is None else from_iso(read.at) - OVERLAP))
-        self.summary.actions_added += actions.commit(self._tables, actions.of_chunks(chunks))
+        self.summary.actions_added += actions.commit_fetched(self._tables, chunks)
         read_to = None if read is None else read.to
-        ranges = list(bars.ranges(self._history.symbols(), chunks, read_to, to, wanted))
+        ranges = list(bar_ranges.ranges(self._history.symbols(), chunks, read_to, to, wanted))
         with (
             BarMonths(self._tables, self._history, self._checkpoint, self._scratch) as months,
             self._progress("compacting bars", len(ranges)) as on_progress,
@@ -219,8 +223,11 @@ class Compaction:
         self.summary.failures.append(reason)
 
     def _known(self) -> dict[date, Arrival]:
+        return ledger.arrivals(self._ledger())
+
+    def _ledger(self) -> dict[str, Row]:
         table = self._tables.open(LEDGER)
-        return ledger.arrivals(ledger.rows_of(table, table.files()))
+        return ledger.rows_of(table, table.files())
 
     def _arrival_days(self) -> list[date]:
         return [day for day in arrivals.arrival_days(self._archive.folders(RAW)) if day not in self._empty]

@@ -24,6 +24,21 @@ def row(dt: date, fingerprint: str, counts: Counts, closed_to: date, now: dateti
     }
 
 
+def with_counts_of(new: Row, known: Row | None) -> tuple[Row, bool]:
+    """The row of a day that was read again, and whether it keeps the counts of before.
+
+    It does if the day has fewer objects than then: some have expired. Those that are left do not say which of the
+    counted ones they are, so the counts of before are the best ones. Late objects among them are not counted.
+    """
+    if known is None or new["objects"] >= known["objects"]:
+        return new, False
+    firsts = [day for day in (new["first_event_day"], known["first_event_day"]) if day is not None]
+    lasts = [day for day in (new["last_event_day"], known["last_event_day"]) if day is not None]
+    event_days = {"first_event_day": min(firsts, default=None), "last_event_day": max(lasts, default=None)}
+    taken = {name: new[name] for name in ("fingerprint", "closed_to", "compacted_at")}
+    return known | taken | event_days, True
+
+
 def rows_of(table: OpenTable, files: DataFiles) -> dict[str, Row]:
     """The rows by their arrival days."""
     return {each["dt"]: each for path in files.paths for batch in table.batches(path) for each in batch.to_pylist()}

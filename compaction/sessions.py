@@ -30,8 +30,10 @@ def with_withdrawn(tables: Tables, read: Iterable[Mapping[str, Any]], before: da
     keys = {(row["symbol"], row["opens"]) for row in rows}
     earliest, end = pa.scalar(min(first.values())), pa.scalar(before.replace(tzinfo=None), pa.timestamp("us"))
     table = tables.open(SESSIONS)
-    for path in table.files().paths:
-        for batch in table.batches(path):
+    for entry in table.files().entries:
+        if (table.partition_of(entry) or date.min) < min(first.values()).replace(day=1):
+            continue
+        for batch in table.batches(entry.file_path):
             was_read = pc.and_(pc.greater_equal(batch["day"], earliest), pc.less_equal(batch["closes"], end))
             for row in batch.filter(was_read).to_pylist():
                 if row["day"] >= first.get(row["symbol"], date.max) and (row["symbol"], row["opens"]) not in keys:

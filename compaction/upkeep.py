@@ -12,15 +12,13 @@ from datetime import UTC, date, datetime, timedelta
 
 from analytics.compacted_tables import FOLDER, LEDGER, TABLES
 from compaction import current, expiring, ledger
-from compaction.arrivals import LOOK_BACK, ONE_DAY, RAW, Arrival, arrival_days, fingerprint, objects_of, place_of
+from compaction.arrivals import ONE_DAY, RAW, Arrival, arrival_days, fingerprint, objects_of, place_of
 from compaction.current import KEY
 from compaction.errors import Conflict
 from compaction.iceberg import Tables, key_of
 from compaction.ports import Archive, ArchiveObject
 from compaction.summary import Summary
 
-LEAST_RAW_DAYS = LOOK_BACK.days + 1
-"""Raw objects are kept at least so long, because a run compares these days with what it read of them."""
 ORPHAN_AGE = timedelta(days=3)
 """How old a file of no snapshot is when it is deleted. A run that writes files now has not committed them yet."""
 

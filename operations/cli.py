@@ -34,6 +34,7 @@ from operations.command_line import (
     OutputsFileOption,
     StackPrefixOption,
     StageOption,
+    day_of,
     epilog,
     outputs_of,
     progress,
@@ -175,7 +176,7 @@ def _symbol(text: str) -> str:
 )
 def rebuild_(  # noqa: PLR0917  (options, by name)
     day: Annotated[
-        list[datetime], typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="A day in UTC. Repeat for more.")
+        list[datetime], typer.Option(parser=day_of, metavar="YYYY-MM-DD", help="A day in UTC. Repeat for more.")
     ],
     symbol: Annotated[
         list[str] | None, typer.Option(parser=_symbol, metavar="SYMBOL", help="A symbol. Repeat for more.")

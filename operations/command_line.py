@@ -91,6 +91,14 @@ def outputs_of(prefix: str, stage: str, file: Path | None) -> Outputs:
     return outputs.read_stacks(client("cloudformation"), f"{prefix}-{stage}")
 
 
+def day_of(text: str) -> datetime:
+    """The midnight of a day like 2026-11-27, for the parser of an option. Raises `BadParameter`."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%d")  # noqa: DTZ007  (a day, without a zone)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a day like 2026-11-27") from None
+
+
 @contextmanager
 def reported_errors() -> Iterator[None]:
     """End with an exit code and a message for what a person can fix. A bug keeps its traceback."""

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from aws_limits import KIB
-from compaction.arrivals import closed_to
+from compaction.arrivals import LEAST_RAW_DAYS, closed_to
 from compaction.summary import Summary, summary_lines
 from operations.aws import client
 from operations.command_line import (
@@ -22,6 +22,7 @@ from operations.command_line import (
     OutputsFileOption,
     StackPrefixOption,
     StageOption,
+    day_of,
     epilog,
     outputs_of,
     progress,
@@ -58,7 +59,7 @@ def compact(  # noqa: PLR0917  (options, by name)
     day: Annotated[
         list[datetime] | None,
         typer.Option(
-            formats=["%Y-%m-%d"],
+            parser=day_of,
             metavar="YYYY-MM-DD",
             help="Read again what arrived around this day of the quotes (UTC). Repeat for more. By default, read what "
             "the tables lack.",
@@ -104,11 +105,6 @@ def compact(  # noqa: PLR0917  (options, by name)
             history_errors(),
             stopping_safely() as checkpoint,
         ):
-            from compaction.errors import CompactionError  # noqa: PLC0415
-            from compaction.job import Compaction  # noqa: PLC0415  (it loads the large libraries)
-            from compaction.upkeep import LEAST_RAW_DAYS, Upkeep  # noqa: PLC0415
-            from operations.glue_views import GlueViews  # noqa: PLC0415
-
             if 0 < expire_raw_after_days < LEAST_RAW_DAYS:
                 raise WrongUsage(
                     f"--expire-raw-after-days {expire_raw_after_days} is too early: a run looks 35 days back for what "
@@ -129,6 +125,11 @@ def compact(  # noqa: PLR0917  (options, by name)
                 outputs_file,
                 whole_from=whole_from(now, bar_ttl_days),
             )
+            from compaction.errors import CompactionError  # noqa: PLC0415
+            from compaction.job import Compaction  # noqa: PLC0415  (it loads the large libraries)
+            from compaction.upkeep import Upkeep  # noqa: PLC0415
+            from operations.glue_views import GlueViews  # noqa: PLC0415
+
             views = GlueViews(client("glue"), place.database) if place.tables.is_glue else None
             run = Compaction(
                 place.archive,
@@ -145,7 +146,10 @@ def compact(  # noqa: PLR0917  (options, by name)
             say(f"days of arrival to read: {len(plan.days)}; objects: {plan.objects:,}; size: {size}")
             if dry_run:
                 for arrival_day, objects in plan.days:
-                    echo(f"{arrival_day}  objects: {len(objects):,}")
+                    note = (
+                        "" if arrival_day < closed_to(now) else " (not closed: only quotes of earlier days are added)"
+                    )
+                    echo(f"{arrival_day}  objects: {len(objects):,}{note}")
                 return
             try:
                 run.quotes_and_actions(plan)

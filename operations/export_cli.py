@@ -17,6 +17,7 @@ from operations.command_line import (
     OutputsFileOption,
     StackPrefixOption,
     StageOption,
+    day_of,
     epilog,
     reported_errors,
     say,
@@ -58,12 +59,12 @@ def export(  # noqa: PLR0917  (options, by name)
     first: Annotated[
         datetime | None,
         typer.Option(
-            "--from", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="The first day (UTC). By default, 30 days ago."
+            "--from", parser=day_of, metavar="YYYY-MM-DD", help="The first day (UTC). By default, 30 days ago."
         ),
     ] = None,
     last: Annotated[
         datetime | None,
-        typer.Option("--to", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="The last day. By default, today."),
+        typer.Option("--to", parser=day_of, metavar="YYYY-MM-DD", help="The last day. By default, today."),
     ] = None,
     table: Annotated[Literal["bars", "quotes"], typer.Option(help="What to export.")] = "bars",
     resolution: Annotated[Literal["1m", "5m", "1h", "1d"], typer.Option(help="The length of bars.")] = "1m",
@@ -84,14 +85,14 @@ def export(  # noqa: PLR0917  (options, by name)
     Prices are exact, and not adjusted for splits and dividends.
     """
     with reported_errors(), history_errors():
-        from compaction.export import BAR_COLUMNS, QUOTE_COLUMNS, Exporter, Wanted  # noqa: PLC0415  (large libraries)
-        from compaction.row_files import write  # noqa: PLC0415
-
-        days = _days(first, last)
-        wanted = Wanted(symbols=_symbols(symbols), first=days[0], last=days[1])
+        days, named = _days(first, last), _symbols(symbols)
         place = history_place(
             archive, catalog, database, bars_table, calendars_table, stack_prefix, stage, outputs_file
         )
+        from compaction.export import BAR_COLUMNS, QUOTE_COLUMNS, Exporter, Wanted  # noqa: PLC0415  (large libraries)
+        from compaction.row_files import write  # noqa: PLC0415
+
+        wanted = Wanted(symbols=named, first=days[0], last=days[1])
         exporter = Exporter(place.archive, place.tables, place.history)
         if exporter.compacted_to is None:
             say("nothing is compacted yet, so every day comes from its source")

@@ -13,6 +13,7 @@ import typer
 from backfill.plan import DayRange
 from bars.recent_days import RECENT, recent_from
 from bars.sessions import SymbolCalendar
+from operations.command_line import day_of
 from operations.errors import WrongUsage
 from quotes import MAX_LANES
 from watchlist import DEFAULT_LANES
@@ -41,16 +42,14 @@ FromOption = Annotated[
     datetime | None,
     typer.Option(
         "--from",
-        formats=["%Y-%m-%d"],
+        parser=day_of,
         metavar="YYYY-MM-DD",
         help="The first day of the exchange. By default, 30 days ago.",
     ),
 ]
 ToOption = Annotated[
     datetime | None,
-    typer.Option(
-        "--to", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="The last day of the exchange. By default, today."
-    ),
+    typer.Option("--to", parser=day_of, metavar="YYYY-MM-DD", help="The last day of the exchange. By default, today."),
 ]
 LanesOption = Annotated[
     int | None,

@@ -9,15 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
+from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.archive_bucket import BucketArchive
 from operations.aws import client
 from operations.backfill_stores import BackfillBars
 from operations.calendar_table import CalendarTable
-from operations.command_line import outputs_of
+from operations.command_line import outputs_of, say
+from operations.demo_stage import is_of_a_demo
 from operations.errors import OperationsError, Unavailable, WrongUsage
 from operations.outputs import required
 from operations.stored_history import StoredHistory
+from workspace import demo_record
+from workspace.places import STATE
 
 if TYPE_CHECKING:
     from compaction.iceberg import Tables
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
 _S3 = "s3://"
 _SQLITE = "sqlite:///"
 _GLUE = "glue"
+_ENDPOINT = "s3.endpoint"
+"""The setting of PyIceberg that an emulator needs."""
 _LIBRARIES = {"pyarrow", "pyiceberg", "duckdb", "sqlalchemy"}
 
 ArchiveOption = Annotated[
@@ -41,8 +47,8 @@ CatalogOption = Annotated[
     typer.Option(
         "--catalog",
         metavar="glue|sqlite:///FILE",
-        help="What lists the compacted tables: Glue, or a SQLite file. By default, Glue for a bucket, and "
-        "compacted/catalog.db for a directory.",
+        help="What lists the compacted tables: Glue, or a SQLite file. By default, Glue for a bucket, "
+        "compacted/catalog.db for a directory, and a file of this machine for a bucket of a demo or another emulator.",
     ),
 ]
 DatabaseOption = Annotated[
@@ -96,7 +102,7 @@ def history_place(  # noqa: PLR0917  (the options)
         raise WrongUsage("--bars-table and --calendars-table belong together: set both or neither")
     place = _archive_at(archive)
     name = database or f"{prefix}_{stage}_analytics".replace("-", "_")
-    tables = _tables_at(place, catalog, name)
+    tables = _tables_at(place, catalog, name, stage)
     if bars_table is None or calendars_table is None:
         return HistoryPlace(place, tables, None, name)
     dynamodb = client("dynamodb")
@@ -125,19 +131,44 @@ def check_catalog(catalog: str) -> None:
         raise WrongUsage(f"--catalog {catalog} is neither glue nor like sqlite:///path/of/catalog.db")
 
 
-def _tables_at(archive: Archive, catalog: str | None, database: str) -> Tables:
+def _tables_at(archive: Archive, catalog: str | None, database: str, stage: str) -> Tables:
     from compaction.catalogs import glue_tables, sqlite_tables  # noqa: PLC0415
 
     is_bucket = archive.root.startswith(_S3)
-    if catalog is None:
-        catalog = _GLUE if is_bucket else f"{_SQLITE}{archive.root}/compacted/catalog.db"
-    check_catalog(catalog)
     files = _s3_settings() if is_bucket else {}
+    if catalog is None:
+        catalog = _default_catalog(archive, database, stage, is_emulated=_ENDPOINT in files)
+        say(f"the catalog of the tables: {f'Glue, database {database}' if catalog == _GLUE else catalog}")
+    check_catalog(catalog)
     if catalog == _GLUE:
         if not is_bucket:
             raise WrongUsage("--catalog glue needs an archive in S3: leave the option out for a directory")
         return glue_tables(client("glue"), database, archive.root, files)
     return sqlite_tables(catalog, archive.root, files)
+
+
+def _default_catalog(archive: Archive, database: str, stage: str, *, is_emulated: bool) -> str:
+    """Glue for a bucket of AWS, and of an emulator that has the database. Otherwise a SQLite file."""
+    if not archive.root.startswith(_S3):
+        return f"{_SQLITE}{archive.root}/compacted/catalog.db"
+    if not is_emulated or _has_database(database):
+        return _GLUE
+    # What is beside the record of a demo is removed when the demo ends, and its bucket ends with it.
+    file = (
+        demo_record.DIRECTORY / f"{stage}.catalog.db"
+        if is_of_a_demo(stage)
+        else STATE / "catalogs" / f"{archive.root.removeprefix(_S3)}.db"
+    )
+    return f"{_SQLITE}{file}"
+
+
+def _has_database(name: str) -> bool:
+    """Whether an emulator has Glue, and this database in it."""
+    try:
+        client("glue").get_database(Name=name)
+    except (BotoCoreError, ClientError):
+        return False
+    return True
 
 
 @contextmanager
@@ -163,4 +194,4 @@ def _s3_settings() -> dict[str, str]:
     s3: Any = client("s3")
     settings = {"s3.region": s3.meta.region_name}
     endpoint = s3.meta.endpoint_url
-    return settings if ".amazonaws.com" in endpoint else {**settings, "s3.endpoint": endpoint}
+    return settings if ".amazonaws.com" in endpoint else {**settings, _ENDPOINT: endpoint}

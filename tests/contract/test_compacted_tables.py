@@ -41,7 +41,7 @@ WRITTEN = {
     "compacted_sessions": """
         1 symbol string, 2 calendar string, 3 timezone string, 4 day date, 5 opens timestamp, 6 closes timestamp,
         7 expected long, 8 without_trades long
-        partition:
+        partition: 4 month
         order: 1 5
     """,
     "archive_days": """

@@ -9,7 +9,7 @@ import pytest
 
 from backfill.charts import limit_of
 from bars.keys import ONE_MINUTE, bar_keys
-from compaction.bars import LATE
+from compaction.bar_ranges import LATE
 from costs import bill, history, prices, viewers
 from costs.expected_usage import Setup
 from deployment.stacks import ON_REQUEST

@@ -187,6 +187,24 @@ def test_the_ledger_counts_what_arrived(archive: CompactedArchive) -> None:
     assert archive.run().objects == 0
 
 
+def test_a_day_whose_objects_have_expired_keeps_its_counts(archive: CompactedArchive) -> None:
+    quotes = filled(archive)
+    archive.run()
+    before = archive.rows(LEDGER)
+    for file in archive.directory.glob("raw-data/dt=2026-11-23/*/*"):
+        file.unlink()
+    late = quote("NVDA", MONDAY)
+    archive.arrive([late], MONDAY)
+    summary = archive.run(day=MONDAY.date())
+    assert (summary.counts_kept, summary.quotes_added) == ([MONDAY.date()], 1)
+    assert archive.identities() == identities([*quotes, late])
+    counted = ("dt", "objects", "bytes", "quote_lines", "heartbeats", "actions", "packets", "last_event_day")
+    assert [[row[name] for name in counted] for row in archive.rows(LEDGER)] == [
+        [row[name] for name in counted] for row in before
+    ]
+    assert archive.run().arrival_days == 0  # what is left has been read
+
+
 def test_a_day_without_quotes_is_closed_too(archive: CompactedArchive) -> None:
     assert archive.run().compacted_to == date(2026, 11, 28)
     archive.arrive([Heartbeat(lane="lane-00-of-01", clock=MONDAY)], MONDAY)

@@ -1,4 +1,4 @@
--- Every bar of a closed day once, of all resolutions (1m, 5m, 1h, 1d), with where it came from and the indicators of one-minute bars. Empty until the first compaction.
+-- Every bar of a closed day once, of all resolutions (1m, 5m, 1h, 1d), with where it came from and the indicators of one-minute bars. Until the first compaction, it has only the bars that a demo keeps beside its archive.
 SELECT
   CAST(NULL AS varchar) AS symbol,
   CAST(NULL AS varchar) AS resolution,

@@ -116,6 +116,22 @@ def test_extensions_settings_and_the_environment_are_always_out_of_reach(
     assert secrets
 
 
+def test_what_does_not_fit_into_memory_goes_to_a_directory_that_is_removed(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    engine = Engine(KNOWN, place / "archive")
+    spilled = Path(engine.run("SELECT current_setting('temp_directory')").rows[0][0])
+    before = sorted(tmp_path.iterdir())
+    engine.run("SET memory_limit = '40MB'; SET threads = 1")
+    sql = "SELECT count(*) FROM (SELECT i, hash(i) AS h FROM range(4000000) t(i) ORDER BY h LIMIT 3900000)"
+    assert engine.run(sql).rows == ((3_900_000,),)
+    assert sorted(tmp_path.iterdir()) == before
+    engine.close()
+    assert not spilled.is_relative_to(tmp_path)
+    assert not spilled.exists()
+
+
 def test_time_zone_memory_and_threads_can_be_set(locked: Engine) -> None:
     locked.run("SET TimeZone = 'America/New_York'; SET memory_limit = '1GB'; SET threads = 1")
     assert locked.run("SELECT current_setting('TimeZone')").rows == (("America/New_York",),)

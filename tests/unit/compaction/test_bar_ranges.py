@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bars.keys import STORED_RESOLUTIONS
-from compaction.bars import LATE, Range, ranges
+from compaction.bar_ranges import LATE, Range, ranges
 from compaction.ports import Backfilled
 
 START = datetime(2026, 11, 2, tzinfo=UTC)
