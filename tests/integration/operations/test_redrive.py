@@ -192,5 +192,5 @@ class TestOutputs:
         monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=waits.append))
         _, err = operator.run("redrive", endpoint="http://127.0.0.1:9", code=1)
         assert waits  # the SDK has tried again
-        assert "Could not connect to the endpoint URL" in err
+        assert "http://127.0.0.1:9 does not answer" in err
         assert "Traceback" not in err
