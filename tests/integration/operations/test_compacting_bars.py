@@ -27,11 +27,11 @@ from tests.fakes.compacted_archive import Inline
 from tests.support.sql_command import query_rows
 
 BARS, CALENDARS = "compacted-history-bars", "compacted-history-calendars"
-DAY = (datetime.now(UTC) - timedelta(days=3)).date()
+DAY = (datetime.now(UTC) - timedelta(days=4)).date()
 OPENS = datetime.combine(DAY, time(14, 30), UTC)
 CLOSES = OPENS + timedelta(minutes=5)
 LATER = OPENS + timedelta(days=2)
-"""The begin of a session two days after that."""
+"""The begin of a session two days after that. Its day is closed at any time of this one, also before 02:00 UTC."""
 MINUTE = timedelta(minutes=1)
 
 
