@@ -13,11 +13,11 @@ from processor_lambda.rows import Row
 from quotes import Action
 
 OnRow = Callable[[bool], None]
-"""It is told of each row, as soon as it is handled, whether it was written."""
+"""Is called after each row, with whether it was written."""
 
 
 def ignored(_: object) -> None:
-    """Do nothing with what is told."""
+    """Do nothing, for callers that do not need to know."""
 
 
 class Bars(Protocol):

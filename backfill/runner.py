@@ -236,7 +236,7 @@ class Runner:
             new = self._refolder.computed(chunk.symbol, new, stored)
         is_for_splits = chunk.resolution != plan.wish.resolution
 
-        def count(is_written: bool) -> None:  # noqa: FBT001  (of `OnRow`)
+        def count(is_written: bool) -> None:  # noqa: FBT001  (`OnRow` has this form)
             summary.written += is_written
             summary.written_days += is_written and is_for_splits
             share.row()
@@ -271,7 +271,7 @@ def _is_wanted(row: Row, stored: Row | None, *, over_stream: bool) -> bool:
 
 
 def _corrected(row: Row, stored: Row | None) -> Row:
-    """The row. One in place of a bar that may replace one of the stream may do so too."""
+    """The row, with the mark of the stored one that it may replace a bar of the stream, if that has it."""
     return row if stored is None or REPLACES not in stored else {**row, REPLACES: stored[REPLACES]}
 
 

@@ -162,7 +162,6 @@ class Compaction:
             self._tables,
             SESSIONS,
             lambda: with_withdrawn(self._tables, read_sessions(), ended),
-            lambda new, old: True,  # noqa: ARG005
         )
         self._checkpoint()
         self._bars = BarsRead(to=to if wanted is None else read_to, at=to_iso(whole_milliseconds(self._now)))

@@ -62,4 +62,4 @@ def put(tables: Tables, changed: list[Row]) -> None:
 
     If two runs read a day at once, either row may stay. It then says what that run read, and has the fingerprint of it.
     """
-    small_tables.commit(tables, LEDGER, lambda: changed, lambda new, old: True)  # noqa: ARG005
+    small_tables.commit(tables, LEDGER, lambda: changed)

@@ -25,19 +25,23 @@ ATTEMPTS = 5
 _ROWS_AT_ONCE = 5_000
 
 
+def _always(_new: Row, _old: Row) -> bool:
+    return True
+
+
 def commit(
     tables: Tables,
     declared: CompactedTable,
     changed: Callable[[], Iterable[Row]],
-    wins: Callable[[Row, Row], bool],
+    wins: Callable[[Row, Row], bool] = _always,
     counted: Sequence[str] | None = None,
 ) -> int:
     """Put rows into the table, in one commit. Returns how many rows differ from before in the columns `counted`.
 
     By default, all columns count. `declared.key` is the key. `changed` reads the rows. It is called when the table has
     been opened, and again after another run has changed the table, so that what it reads is never older than what the
-    table has. `wins(new, old)` says whether a row replaces the one with its key. It is asked for the stored row first,
-    and then for each changed one in their order. Raises `Conflict`.
+    table has. `wins(new, old)` says whether a row replaces the one with its key, and by default each does. It is asked
+    for the stored row first, and then for each changed one in their order. Raises `Conflict`.
     """
     for attempt in range(ATTEMPTS):
         table = tables.open(declared)

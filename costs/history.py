@@ -44,7 +44,7 @@ READS_OF_A_TABLE = 6
 LISTED_DAYS = 35
 """The arrival days that each run lists."""
 BACKFILL_DAYS, COMPACT_DAYS = 30, 3
-"""The days of which each task reads all stored bars every night. These reads are strongly consistent."""
+"""Each night, a task reads all stored bars of so many days, by strongly consistent reads."""
 RAW_DAYS = 2.5
 """The arrival days that queries still read from the raw archive: the open day, and what came about its midnight."""
 LISTED_AT_ONCE = 1_000

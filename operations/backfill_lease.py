@@ -53,16 +53,18 @@ def only_backfill(
 
     renewal = threading.Thread(target=renew, name="lease", daemon=True)
     renewal.start()
+    answers = True
     try:
         yield
     except Unavailable:
-        has_ended.set()  # the table may not answer: the lease ends by itself
+        answers = False  # perhaps the table does not: then the lease ends by itself
         raise
-    except BaseException:
-        _release(leases, has_ended, renewal, held, now)
-        raise
-    else:
-        _release(leases, has_ended, renewal, held, now)
+    finally:
+        has_ended.set()
+        if answers:
+            renewal.join()
+            with suppress(Unavailable):
+                leases.put_lease(held[0].released(now()).row(), held[0].version)
 
 
 def _taken(
@@ -82,16 +84,3 @@ def _taken(
                 "waits until it has ended, because Yahoo counts the requests of both. Ctrl-C ends this one"
             )
         sleep(PAUSE_SECONDS)
-
-
-def _release(
-    leases: Leases,
-    has_ended: threading.Event,
-    renewal: threading.Thread,
-    held: list[Lease],
-    now: Callable[[], datetime],
-) -> None:
-    has_ended.set()
-    renewal.join()
-    with suppress(Unavailable):
-        leases.put_lease(held[0].released(now()).row(), held[0].version)
