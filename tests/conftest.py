@@ -17,6 +17,7 @@ import pytest
 from hypothesis import settings
 
 from tests.fakes.yahoo.local_yahoo import LocalYahoo, running
+from tests.support.cpu_guard import limited_cpu_time
 from tests.support.process_guard import GUARD
 from tests.support.scheduling import Scheduling, arrange
 from tests.support.sizes import sized
@@ -75,7 +76,7 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, 
 def _guarded(item: pytest.Item) -> Generator[None, Any, Any]:
     if not any(item.path.is_relative_to(folder) for folder in UNIT):
         return (yield)
-    with GUARD.watching():
+    with GUARD.watching(), limited_cpu_time():
         return (yield)
 
 

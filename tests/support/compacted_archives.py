@@ -38,11 +38,12 @@ def write(archive: Path, lines: Iterable[Arrived], random: Random) -> None:
     """Write lines to objects of the hours in which they arrive, whose names do not follow the order of arrival."""
     objects: dict[str, list[bytes]] = {}
     for at, line in lines:
-        name = f"shardId-000000000000-{random.choice([7, 7, 9, 10])}-{random.choice([9, 10])}"
+        name = f"shardId-000000000000-{random.choice(['9-10', '10-9'])}"
         key = f"raw-data/dt={at:%Y-%m-%d}/hour={at:%H}/{name}.jsonl.gz"
         objects.setdefault(key, []).append(line if isinstance(line, bytes) else encode_line(line))
+    for folder in {(archive / key).parent for key in objects}:
+        folder.mkdir(parents=True)
     for key, of in objects.items():
-        (archive / key).parent.mkdir(parents=True, exist_ok=True)
         (archive / key).write_bytes(gzip.compress(b"".join(of), 1))
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -70,10 +71,11 @@ def lines_of(symbols: Iterable[list[tuple[Any, ...]]], first: datetime) -> list[
     return found
 
 
-@settings(max_examples=sized(10, 60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(QUOTES, min_size=8, max_size=20), st.integers(0, 5), st.randoms(use_true_random=False))
+@pytest.mark.parametrize("open_days", range(6))
+@settings(max_examples=sized(2, 10), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(symbols=st.lists(QUOTES, min_size=8, max_size=20), random=st.randoms(use_true_random=False))
 def test_the_queries_say_what_the_quotes_say_one_by_one(
-    symbols: list[list[tuple[Any, ...]]], open_days: int, random: Random
+    symbols: list[list[tuple[Any, ...]]], random: Random, open_days: int
 ) -> None:
     today = datetime.now(UTC).date()
     first = datetime.combine(today - timedelta(days=5), datetime.min.time(), UTC)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from datetime import timedelta
 
 import pytest
@@ -44,6 +45,11 @@ def rebuild(market: ArchivedMarket) -> None:
     market.rebuild(arrived_until=END + timedelta(hours=2))
 
 
+def trade_another_day(market: ArchivedMarket) -> None:
+    market.arrive_in_order(fourth_day())
+    market.close(END + timedelta(days=1))
+
+
 def test_the_indicators_of_later_days_are_those_of_an_undisturbed_market() -> None:
     market, expected = disturbed(), undisturbed(quotes(), END)
     before = market.copied_bars()
@@ -59,28 +65,26 @@ def test_the_indicators_of_later_days_are_those_of_an_undisturbed_market() -> No
 def test_the_stream_goes_on_from_the_corrected_bars() -> None:
     market, expected = disturbed(), undisturbed(quotes(), END)
     rebuild(market)
-    for each in (market, expected):
-        each.arrive_in_order(fourth_day())
-        each.close(END + timedelta(days=1))
+    trade_another_day(market)
+    trade_another_day(expected)
     assert market.contents() == expected.copied_bars()
 
 
 def test_a_rebuild_that_is_killed_at_any_call_and_run_again_ends_with_the_same_bars() -> None:
-    whole, expected = disturbed(), undisturbed(quotes(), END)
+    start, expected = disturbed(), undisturbed(quotes(), END)
+    trade_another_day(expected)
+    whole = deepcopy(start)
     rebuild(whole)
     calls = whole.refold_process.calls
     for number in range(1, calls + 1, max(1, calls // sized(6, 30))):
-        market = disturbed()
+        market = deepcopy(start)
         market.refold_process.kill_after = number
         with pytest.raises(Killed):
             rebuild(market)
         market.refold_process.kill_after = None
         rebuild(market)
-        for each in (market, expected):
-            each.arrive_in_order(fourth_day())
-            each.close(END + timedelta(days=1))
+        trade_another_day(market)
         assert market.contents() == expected.copied_bars()
-        expected = undisturbed(quotes(), END)
 
 
 def test_a_dry_run_marks_and_computes_nothing() -> None:
