@@ -158,6 +158,8 @@ def parse_chart(
     settled = [*takewhile(lambda row: _is_settled(row, last_trade, fetched_at), rows)]
     expected = open_time or OpenTime(_declared_sessions(meta))
     complete_to = _complete_to(settled, window, expected, last_trade, fetched_at)
+    if not open_time and settled and last_trade is not None and last_trade < settled[-1].end:
+        complete_to = _settled_to(window, fetched_at)  # the symbol trades rarely: Yahoo knows of no later trade
     if len(settled) < len(rows):
         complete_to = min(complete_to, rows[len(settled)].start)
     ratios = SplitRatios((*declared.actions, *splits), fetched_at)

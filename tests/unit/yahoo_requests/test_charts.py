@@ -510,6 +510,18 @@ def test_without_sessions_those_that_the_chart_declares_say_whether_it_is_whole(
     assert chart.complete_to == (window.end if is_whole else OPEN + DAY + count * MINUTE)
 
 
+@pytest.mark.parametrize(("seconds", "is_whole"), [(30, True), (60, False), (3_600, False)])
+def test_without_sessions_an_answer_up_to_the_last_trade_that_yahoo_knows_is_whole(
+    seconds: int,
+    is_whole: bool,  # noqa: FBT001
+) -> None:
+    last_trade = int(OPEN.timestamp()) + 2 * 60 + seconds
+    chart = body(rows(OPEN, 3), tradingPeriods=declared(DAYS[0]), regularMarketTime=last_trade)
+    window = WINDOW._replace(sessions=())
+    assert parsed(chart, window).complete_to == (WINDOW.end if is_whole else OPEN + 3 * MINUTE)
+    assert parsed(chart).complete_to == OPEN + 3 * MINUTE
+
+
 def test_an_answer_without_rows_is_whole_if_it_declares_no_session() -> None:
     window = WINDOW._replace(sessions=())
     assert parsed(body({}, tradingPeriods=[]), window).complete_to == window.end
