@@ -39,7 +39,8 @@ DAY = session_before(NASDAQ, datetime.now(NEW_YORK).date()).day
 OPEN = datetime.combine(DAY, time(9, 30), NEW_YORK).astimezone(UTC)
 STREAMED = [OPEN + timedelta(minutes=each) for each in range(5)]
 EMAAR = "EMAAR.AE"
-FRIDAY = datetime.now(UTC).date() - timedelta(days=(datetime.now(UTC).weekday() - 4) % 7 + 7)
+TODAY = datetime.now(UTC).date()
+FRIDAY = TODAY - timedelta(days=(TODAY.weekday() - 4) % 7 + 7)
 """The Friday of the last week or the one before, so the Monday after it is over."""
 MONDAY = FRIDAY + timedelta(days=3)
 TRADED = [
