@@ -185,7 +185,7 @@ class Planner:
 
     def _known(self, symbol: str, calendar: SymbolCalendar, wish: Wish, now: datetime) -> Known:
         start, end = wish.days.span(calendar.zone)
-        sessions = self._sessions_of(calendar, start - LOOK_BACK, max(end, now))
+        sessions = self._sessions_of(calendar.of_possible_trades, start - LOOK_BACK, max(end, now))
         # A session of the first day may begin on the evening before it.
         stored = self._bars.provenances(symbol, *bar_keys(wish.resolution, start - _DAY, end + _DAY))
         starts = [

@@ -73,9 +73,9 @@ class Charts(Protocol):
     def fetch(self, chunk: Chunk, sessions: Sequence[Span], splits: Sequence[Action]) -> FinishedChunk:
         """Ask for a chunk by one request.
 
-        `sessions` are those of the chunk's days. `splits` are all that took effect after the chunk begins, because the
-        source's own prices are in the shares of today. Raises `yahoo_requests.errors.SourceError` if there is no usable
-        answer, `UnknownSymbol`, `OtherCurrency`, and `Forgotten`.
+        `sessions` are those of the chunk's days, or none if nobody knows them. `splits` are all that took effect after
+        the chunk begins, because the source's own prices are in the shares of today. Raises `SourceError` of
+        `yahoo_requests.errors` if there is no usable answer, `UnknownSymbol`, `OtherCurrency`, and `Forgotten`.
         """
 
 

@@ -189,8 +189,9 @@ class Runner:
     ) -> FinishedChunk:
         """Ask for a chunk, archive the answer, and store it."""
         self._checkpoint()
-        days = plan.symbols[chunk.symbol].days
-        sessions = [span for day in days if day.start < chunk.end and day.end > chunk.start for span in day.sessions]
+        calendar, days = plan.symbols[chunk.symbol].calendar, plan.symbols[chunk.symbol].days
+        known = () if calendar.is_unknown else days
+        sessions = [span for day in known if day.start < chunk.end and day.end > chunk.start for span in day.sessions]
         summary.requests += 1
         finished = self._confirmed(self._charts.fetch(chunk, sessions, splits))
         self._chunks.put(chunk, encode(finished))

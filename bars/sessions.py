@@ -13,6 +13,8 @@ from bars.resolutions import ONE_DAY, span_of
 
 ALWAYS = "always"
 """The calendar of symbols that trade around the clock. It has no sessions in the table: each day is one."""
+UNKNOWN = "unknown"
+"""The calendar of symbols of which nobody knows when they trade. It has no sessions in the table."""
 SYMBOLS = "symbols"
 """The partition of the table of calendars that names the calendar of each symbol that was ever watched."""
 WATCHED = "watched"
@@ -37,6 +39,16 @@ class SymbolCalendar(NamedTuple):
     def zone(self) -> ZoneInfo:
         """The time zone of its exchange."""
         return ZoneInfo(self.timezone)
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether nobody knows when the symbol trades."""
+        return self.calendar == UNKNOWN
+
+    @property
+    def of_possible_trades(self) -> SymbolCalendar:
+        """The calendar of the times at which there may be trades: at any time, if nobody knows better."""
+        return self._replace(calendar=ALWAYS) if self.is_unknown else self
 
 
 class Session(NamedTuple):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -77,7 +76,8 @@ def coverage(  # noqa: PLR0917  (options, by name)
 
     Expected are the minutes of the exchange's sessions that ended over an hour ago. Each of them has a bar of the
     stream, of a backfill or of a rebuild, or was asked for and had no trade, or is missing. The command backfill fills
-    what is missing. A table ends with the total. By default, days whose minutes have begun to expire are left out.
+    what is missing. If no calendar knows when a symbol trades, the expected minutes of its days are unknown. A table
+    ends with the total of the other days. By default, days whose minutes have begun to expire are left out.
     """
     with reported_errors():
         now = datetime.now(UTC)
@@ -91,17 +91,18 @@ def coverage(  # noqa: PLR0917  (options, by name)
         whole = whole_from(now, ttl_days)
         if days.first < whole:
             say(f"minutes of days before {whole} have begun to expire, and count as missing")
-        found: list[tuple[str, DayCoverage]] = []
+        rows: list[dict[str, Any]] = []
         wanted = chosen(calendars, symbols)
         with progress("reading bars", len(wanted)) as on_progress:
             for symbol, calendar in wanted.items():
-                found += [(symbol, day) for day in _coverage_of(symbol, calendar, days, bars, calendars, now)]
+                found = _coverage_of(symbol, calendar, days, bars, calendars, now)
+                rows += [_row(symbol, day, is_unknown=calendar.is_unknown) for day in found]
                 on_progress(1)
         if not wanted:
             say(NONE_WATCHED)
-        elif not found:
+        elif not rows:
             say("no session of these symbols is known in these days, or the first one has just begun")
-        _print(found, form)
+        _print(rows, form)
 
 
 def _coverage_of(  # noqa: PLR0917  (one call)
@@ -110,7 +111,7 @@ def _coverage_of(  # noqa: PLR0917  (one call)
     start, end = days.span(calendar.zone)
     sessions = [
         each
-        for each in calendars.sessions_of(calendar, start, end).sessions
+        for each in calendars.sessions_of(calendar.of_possible_trades, start, end).sessions
         if days.first.isoformat() <= each.day <= days.last.isoformat()
     ]
     if days.since is not None:
@@ -122,8 +123,7 @@ def _coverage_of(  # noqa: PLR0917  (one call)
     return coverage_of_days(sessions, stored, asked, before=now - SETTLED_AFTER)
 
 
-def _print(found: Iterable[tuple[str, DayCoverage]], form: Format) -> None:
-    rows = [_row(symbol, day) for symbol, day in found]
+def _print(rows: list[dict[str, Any]], form: Format) -> None:
     if form == "json":
         echo(msgspec.json.encode(rows).decode())
     elif form == "csv":
@@ -135,8 +135,9 @@ def _print(found: Iterable[tuple[str, DayCoverage]], form: Format) -> None:
             echo(written)
     elif rows:
         names = ("symbol", "day", *_COUNTS)
-        total = {"symbol": "total", "day": "", **{name: sum(row[name] for row in rows) for name in _COUNTS}}
-        shown = rows if len(rows) == 1 else [*rows, total]
+        known = [row for row in rows if row["expected"] is not None]
+        total = {"symbol": "total", "day": "", **{name: sum(row[name] for row in known) for name in _COUNTS}}
+        shown = [*rows, total] if known and len(rows) > 1 else rows
         texts = [[name.replace("_", " ") for name in names], *([_cell(row[name]) for name in names] for row in shown)]
         widths = [max(len(line[column]) for line in texts) for column in range(len(names))]
         for line in texts:
@@ -147,20 +148,26 @@ def _print(found: Iterable[tuple[str, DayCoverage]], form: Format) -> None:
             echo("  ".join(cells).rstrip())
 
 
-def _row(symbol: str, day: DayCoverage) -> dict[str, Any]:
+def _row(symbol: str, day: DayCoverage, *, is_unknown: bool) -> dict[str, Any]:
+    """The row of a day. If nobody knows when the symbol trades, its 24 hours count, and what is expected is None.
+
+    What is missing is None then too, unless each minute is stored or the source has no bar of it.
+    """
     counts = {name: day.stored.get(name, 0) for name in (STREAM, BACKFILL, REBUILD)}
     return {
         "symbol": symbol,
         "day": day.day,
-        "opens": to_iso(day.opens),
-        "closes": to_iso(day.closes),
-        "expected": day.expected,
+        "opens": None if is_unknown else to_iso(day.opens),
+        "closes": None if is_unknown else to_iso(day.closes),
+        "expected": None if is_unknown else day.expected,
         "stored": sum(counts.values()),
         **counts,
         "without_trades": day.without_trades,
-        "missing": day.missing,
+        "missing": None if is_unknown and day.missing else day.missing,
     }
 
 
 def _cell(value: object) -> str:
+    if value is None:
+        return "unknown"
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,7 +1,7 @@
 """Runs commands once a day: what the scheduled tasks do on AWS, in one process that stays.
 
-Each command is a process of its own, so its memory is free again when it ends. A command that fails is tried again the
-next day, and does then what it has not done.
+Each command is a process of its own, so its memory is free again when it ends, and it can be ended when it hangs. A
+command that fails is tried again the next day, and does then what it has not done.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from apscheduler.triggers.cron import CronTrigger
 
 STOP_SECONDS = 100.0
 """How long a command may take to end. The orchestrator waits a little longer before it kills the container."""
+TIME_LIMIT_HOURS = 20
+"""How long a command may run, by default. It must have ended before it is due again."""
+_HOUR_SECONDS = 3_600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +52,15 @@ Start = Callable[[Sequence[str]], Process]
 class EveryDay:
     """Runs its steps one at a time. It may be stopped from another thread, such as that of a signal handler."""
 
-    def __init__(self, steps: Sequence[Step], start: Start, report: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        steps: Sequence[Step],
+        start: Start,
+        report: Callable[[str], None],
+        time_limit_hours: int = TIME_LIMIT_HOURS,
+    ) -> None:
         self._steps, self._start, self._report = steps, start, report
+        self._time_limit_hours = time_limit_hours
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._running: Process | None = None
@@ -79,12 +89,19 @@ class EveryDay:
         return {name: code for name, code in found.items() if code is not None}
 
     def run_step(self, step: Step) -> int | None:
-        """Run a step to its end. Returns its exit code, or None if the program was stopped before it."""
+        """Run a step to its end, or stop it at its time limit: a command that hangs would keep all others from running.
+
+        Returns its exit code, or None if the program was stopped before it.
+        """
         with self._lock:
             if self._stopped.is_set():
                 return None
-            self._running = self._start(step.command)
-        code = self._running.wait()
+            running = self._running = self._start(step.command)
+        try:
+            code = running.wait(self._time_limit_hours * _HOUR_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._report(f"{step.name} has not ended within {self._time_limit_hours} hours, so it is stopped")
+            code = _end(running)
         with self._lock:
             self._running = None
         if code and not self._stopped.is_set():
@@ -96,10 +113,15 @@ class EveryDay:
         self._stopped.set()
         with self._lock:
             running = self._running
-        if running is None:
-            return
-        running.terminate()
-        try:
-            running.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            running.kill()
+        if running is not None:
+            _end(running)
+
+
+def _end(running: Process) -> int:
+    """Ask a command to end, and kill it if it does not. Returns its exit code."""
+    running.terminate()
+    try:
+        return running.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        running.kill()
+        return running.wait()

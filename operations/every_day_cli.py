@@ -25,7 +25,7 @@ from operations.command_line import (
     say,
     target_options,
 )
-from operations.every_day import EveryDay, Step
+from operations.every_day import TIME_LIMIT_HOURS, EveryDay, Step
 from operations.history_place import check_catalog
 from operations.outputs import required
 
@@ -46,6 +46,12 @@ def every_day(  # noqa: PLR0917  (options, by name)
     compact_at: Annotated[
         datetime, typer.Option(formats=[_TIME], metavar="HH:MM", help="When `compact` runs, in UTC.")
     ] = "02:10",  # type: ignore[assignment]  # typer parses it
+    time_limit_hours: Annotated[
+        int,
+        typer.Option(
+            min=1, max=23, help="Hours after which a command that has not ended is stopped. It goes on the next day."
+        ),
+    ] = TIME_LIMIT_HOURS,
     source: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="The producer's source, for `backfill`. By default, that of the stage."),
@@ -60,14 +66,15 @@ def every_day(  # noqa: PLR0917  (options, by name)
     """Run `backfill` and then `compact` once a day until stopped.
 
     This is for a machine that is always on, such as one that runs compose. On AWS, the stack `history` schedules the
-    same commands. If a command fails, this says so, and runs it again the next day. SIGTERM lets the command
-    that runs end where nothing is half done, and ends this. The command goes on the next time where it was.
+    same commands. If a command fails, this says so, and runs it again the next day. A command that hangs is stopped
+    after --time-limit-hours. SIGTERM lets the command that runs end where nothing is half done, and ends this. The
+    command goes on the next time where it was.
     """
     with reported_errors():
         check_catalog(catalog)
         required(outputs_of(stack_prefix, stage, outputs_file), "ArchiveBucket")  # says at once what is wrong
         steps = steps_of(backfill_at, compact_at, target_options(stack_prefix, stage, outputs_file), source, catalog)
-        program = EveryDay(steps, _start, say)
+        program = EveryDay(steps, _start, say, time_limit_hours)
         for number in (signal.SIGINT, signal.SIGTERM):
             # A handler must not wait for a lock that the interrupted code may hold.
             signal.signal(number, lambda *_: threading.Thread(target=program.stop).start())

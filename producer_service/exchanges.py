@@ -25,6 +25,8 @@ class Trading(msgspec.Struct, frozen=True, kw_only=True):
     """When a symbol trades, and how late its prices come."""
 
     calendar: str
+    is_known: bool = True
+    """Whether the symbol trades when its calendar says. If not, nobody knows when, so it is polled at any time."""
     opens_earlier: timedelta = timedelta()
     """How long before the calendar's opens the market may open."""
     closes_later: timedelta = timedelta()
@@ -48,6 +50,8 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     opens_earlier: int = 0
     closes_later: int = 0
     doubtful_days_off: bool = False
+    is_known: bool = True
+    """Whether it trades when its calendar says."""
     settling: int = 60
     delay: int = 15
     """As Yahoo documents it. Exchanges that it calls real-time have 15 too: recorded bodies of Toronto declare 15."""
@@ -56,6 +60,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
         """The trading of a symbol of this exchange."""
         return Trading(
             calendar=self.calendar,
+            is_known=self.is_known,
             opens_earlier=timedelta(minutes=self.opens_earlier),
             closes_later=timedelta(minutes=self.closes_later),
             doubtful_days_off=self.doubtful_days_off,
@@ -87,7 +92,8 @@ WORLD_WEEK = Exchange(
     opens_earlier=240,  # Monday begins in Auckland, on Sunday evening in UTC
     delay=30,
 )
-UNKNOWN = Exchange(name="unknown", suffixes=(), calendar=ALWAYS, delay=30)
+COINS = Exchange(name="coins", suffixes=(), calendar=ALWAYS, delay=30)
+UNKNOWN = Exchange(name="unknown", suffixes=(), calendar=ALWAYS, is_known=False, delay=30)
 
 EXCHANGES = (
     # Europe. Closing auctions and trading at the closing price end at most 15 minutes after the close.
@@ -192,6 +198,9 @@ _US_FUND = re.compile(r"[A-Z]{4}X")
 _US_SHARE = re.compile(r"[A-Z0-9]{1,6}(?:-[A-Z]{1,2})?")
 """A share or a class of shares, such as `BRK-B` or `BAC-PL`. A longer end names a currency, as in `BTC-PLN`."""
 
+_COIN = re.compile(r"[A-Z0-9]+-[A-Z]{3,5}")
+"""A coin in a currency or in another coin, such as `BTC-USD` or `ETH-BTC`."""
+
 BY_SUFFIX = {suffix: exchange for exchange in (WORLD_WEEK, *EXCHANGES) for suffix in exchange.suffixes}
 _BY_CALENDAR = {exchange.calendar: exchange for exchange in reversed((UNITED_STATES, *EXCHANGES))}
 
@@ -213,4 +222,5 @@ def trading_of(symbol: str) -> Trading:
         return (UNKNOWN if name[:-2] in _COIN_FUTURES else WORLD_WEEK).trading(SHARE)
     if name.startswith("0P") or _US_FUND.fullmatch(name):
         return UNITED_STATES.trading(FUND)
-    return (UNITED_STATES if _US_SHARE.fullmatch(name) else UNKNOWN).trading(SHARE)
+    exchange = UNITED_STATES if _US_SHARE.fullmatch(name) else COINS if _COIN.fullmatch(name) else UNKNOWN
+    return exchange.trading(SHARE)

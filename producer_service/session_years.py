@@ -22,6 +22,8 @@ AHEAD = timedelta(days=120)
 SYMBOLS = "symbols"
 """The `id` of the items that name the calendar of a symbol."""
 
+UNKNOWN = "unknown"
+"""The calendar that is written of a symbol if nobody knows when it trades. It has no sessions."""
 WATCHED = "watched"
 """The `id` of the items that list the symbols that are watched now."""
 WATCHED_PER_ITEM = 1_000
@@ -82,6 +84,7 @@ def watched_symbols(states: Iterable[GroupState]) -> dict[str, Watched]:
 
     - A calendar that the user names for its group counts, such as XLON.
     - `always` says only that a group is polled at any time. Its symbols trade when their source says.
+    - Of a symbol that is polled at any time because its name tells nothing, the calendar is `unknown`.
     - A recording is played at any time, so its symbols follow the exchanges that their names show. Symbols that trade
       around the clock then have the days of the recording's clock.
     """
@@ -90,12 +93,13 @@ def watched_symbols(states: Iterable[GroupState]) -> dict[str, Watched]:
         recorded = state.traits.recorded
         zone = "UTC" if recorded is None else recorded.zone
         for symbol, trading in state.trading.items():
-            calendar = trading.calendar
+            own = trading
             if recorded is not None and state.group.calendar == AUTO:
-                calendar = trading_of(symbol).calendar
+                own = trading_of(symbol)
             elif state.group.calendar == ALWAYS:
-                calendar = state.traits.trading(symbol).calendar
-            found[symbol] = Watched(calendar, zone)
+                own = state.traits.trading(symbol)
+            is_unknown = own.calendar == ALWAYS and not own.is_known
+            found[symbol] = Watched(UNKNOWN if is_unknown else own.calendar, zone)
     return found
 
 
@@ -124,7 +128,7 @@ def watched_items(watched: Iterable[str]) -> Iterator[Item]:
 
 def calendars_of(watched: Mapping[str, Watched]) -> list[str]:
     """The calendars that have sessions, by their names."""
-    return sorted({each.calendar for each in watched.values()} - {ALWAYS})
+    return sorted({each.calendar for each in watched.values()} - {ALWAYS, UNKNOWN})
 
 
 def _second(moment: datetime) -> str:

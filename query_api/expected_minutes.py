@@ -46,7 +46,9 @@ class ExpectedMinutes:
 
     def _read_sessions(self, month: datetime) -> Sessions | None:
         calendar = self._facts.calendar
-        return None if calendar is None else read_sessions(self._stores.sessions, calendar, month, month + _MONTH)
+        if calendar is None:
+            return None
+        return read_sessions(self._stores.sessions, calendar.of_possible_trades, month, month + _MONTH)
 
     def _read_quiet(self, month: datetime) -> set[datetime]:
         keys = asked_keys(ONE_MINUTE, month - LONGEST_DAY, month + _MONTH)

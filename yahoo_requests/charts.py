@@ -10,7 +10,7 @@ Yahoo documents neither the endpoint nor its faults. A chart holds columns of eq
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise, takewhile
@@ -71,7 +71,8 @@ class ChartWindow(NamedTuple):
     """Aware UTC. A bar that begins at this time is not part of it."""
     sessions: tuple[Session, ...] = ()
     """The sessions of the exchange, in any order and with breaks left out. Empty if they are not known: then no row is
-    outside of them, and an answer without an error is taken to be whole."""
+    outside of them, and the sessions that the chart declares show how far it says everything. If it declares none, an
+    answer without an error is taken to be whole."""
 
 
 class ChartBar(NamedTuple):
@@ -86,6 +87,13 @@ class ChartBar(NamedTuple):
     close: Decimal
     volume: int | None
     """None if Yahoo does not know it."""
+
+
+class _Period(msgspec.Struct):
+    """A session as a chart declares it, in seconds since 1970."""
+
+    start: int
+    end: int
 
 
 class ParsedChart(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,7 +156,10 @@ def parse_chart(
     rows = [*_wanted(rows_of(chart, resolution, zone, problems), window, open_time, problems)]
     last_trade = _last_trade(meta)
     settled = [*takewhile(lambda row: _is_settled(row, last_trade, fetched_at), rows)]
-    complete_to = _complete_to(settled, window, open_time, last_trade, fetched_at)
+    expected = open_time or OpenTime(_declared_sessions(meta))
+    complete_to = _complete_to(settled, window, expected, last_trade, fetched_at)
+    if not open_time and settled and last_trade is not None and last_trade < settled[-1].end:
+        complete_to = _settled_to(window, fetched_at)  # the symbol trades rarely: Yahoo knows of no later trade
     if len(settled) < len(rows):
         complete_to = min(complete_to, rows[len(settled)].start)
     ratios = SplitRatios((*declared.actions, *splits), fetched_at)
@@ -182,6 +193,20 @@ def _check(meta: Mapping[str, Any], resolution: Resolution) -> None:
     granularity = str(meta.get("dataGranularity"))
     if _SYNONYMS.get(granularity, granularity) != resolution:
         raise MalformedResponse(f"the chart has bars of {granularity:.20}, not of {resolution}")
+
+
+def _declared_sessions(meta: Mapping[str, Any]) -> Iterator[Session]:
+    """The regular sessions that a chart of less than a day per row declares: a list for each day, of one or more."""
+    declared = meta.get("tradingPeriods")
+    if isinstance(declared, dict):  # there are those before and after them too
+        declared = declared.get("regular")
+    try:
+        for period in (each for day in msgspec.convert(declared, list[list[_Period]]) for each in day):
+            start, end = time_of("start", period.start), time_of("end", period.end)
+            if start < end:
+                yield start, end
+    except (Invalid, msgspec.ValidationError):
+        return
 
 
 def _last_trade(meta: Mapping[str, Any]) -> datetime | None:

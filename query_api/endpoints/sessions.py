@@ -63,6 +63,9 @@ def check_days(start: datetime, end: datetime, most: int) -> None:
 
 def sessions_unknown(facts: SymbolFacts) -> Problem:
     """The sessions that a request needs are not stored."""
+    if facts.calendar is not None and facts.calendar.is_unknown:
+        detail = f"No calendar knows when {facts.symbol} trades, so nobody can say which minutes are missing."
+        return Problem(404, "sessions-unknown", "The sessions are unknown", detail)
     calendar = "it has no calendar" if facts.calendar is None else f"its calendar is {facts.calendar.calendar}"
     detail = (
         f"The sessions of {facts.symbol} are not stored for this time; {calendar}. The producer writes them if "

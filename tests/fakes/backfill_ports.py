@@ -14,7 +14,7 @@ from backfill.refold_note import VERSION
 from bars.keys import bar_keys
 from bars.provenance import BACKFILL, REBUILD, provenance_of
 from bars.resolutions import Span
-from bars.sessions import Session, Sessions, SymbolCalendar
+from bars.sessions import ALWAYS, Session, Sessions, SymbolCalendar, sessions_of_days
 from lane_state import Split
 from processor_lambda.rows import Row
 from quotes import Action
@@ -221,6 +221,8 @@ class MemorySessions:
 
     def __call__(self, calendar: SymbolCalendar, start: datetime, end: datetime) -> Sessions:
         """The sessions of the days that have one in a range of time."""
+        if calendar.calendar == ALWAYS:
+            return sessions_of_days(calendar, start, end, lambda *_: ())
         own = self.sessions[calendar.calendar]
         days = {each.day for each in own if each.opens < end and each.closes > start}
         return Sessions([each for each in own if each.day in days], self.known_from, self.known_to)

@@ -29,6 +29,7 @@ from tests.fakes.backfill_ports import (
 )
 
 NEW_YORK = SymbolCalendar("XNYS", "America/New_York")
+NOBODY_KNOWS = SymbolCalendar("unknown", "UTC")
 LIMITS = {
     "1m": Limit(timedelta(days=30), timedelta(days=7)),
     "5m": Limit(timedelta(days=60), timedelta(days=60)),

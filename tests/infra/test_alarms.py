@@ -333,6 +333,7 @@ def test_a_stop_is_announced_unless_a_deployment_stopped_the_task(code: str, rea
         ("EssentialContainerExited", 0, False),
         ("EssentialContainerExited", 1, True),
         ("EssentialContainerExited", 2, True),
+        ("EssentialContainerExited", 124, True),  # it reached its time limit
         ("EssentialContainerExited", 137, True),  # no memory, or it did not end within the time to stop
         ("EssentialContainerExited", 139, True),
         ("TerminationNotice", 130, False),  # it was asked to stop, and the next one goes on

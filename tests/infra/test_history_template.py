@@ -13,6 +13,7 @@ from backfill.summary import Summary as Backfill
 from compaction.summary import Summary as Compaction
 from deployment.functions import ROOT
 from operations.every_day_cli import every_day
+from operations.safe_stop import STOP_SECONDS
 from tests.support.templates import ALL, branches, default, properties, resources
 
 DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text(encoding="utf-8")
@@ -58,8 +59,17 @@ class TestTask:
         declared = properties("history", task)
         assert declared["TaskRoleArn"] == {"Fn::GetAtt": [task.replace("Task", "Role"), "Arn"]}
         (command,) = container(task)["Command"]
-        assert f" exec python -m operations {TASKS[task]} --outputs-file /tmp/outputs " in command
-        assert command.startswith("printenv OUTPUTS > /tmp/outputs &&")
+        assert f" python -m operations {TASKS[task]} --outputs-file /tmp/outputs " in command
+        assert command.startswith("printenv OUTPUTS > /tmp/outputs && exec timeout ")
+
+    def test_is_stopped_before_the_next_one_starts(self, task: str) -> None:
+        declared = container(task)
+        assert {"Name": "TIME_LIMIT_HOURS", "Value": {"Ref": "HistoryTimeLimitHours"}} in declared["Environment"]
+        limit = ALL["history"]["Parameters"]["HistoryTimeLimitHours"]
+        assert limit["MinValue"] <= limit["Default"] <= limit["MaxValue"] < 24
+        assert limit["Default"] == inspect.signature(every_day).parameters["time_limit_hours"].default
+        (killed_after,) = re.findall(r"--kill-after=(\d+) ", declared["Command"][0])
+        assert STOP_SECONDS < int(killed_after) == declared["StopTimeout"]
 
     def test_has_the_image_of_the_history(self, task: str) -> None:
         assert container(task)["Image"] == {"Ref": "HistoryImage"}

@@ -90,6 +90,7 @@ NYSE = _american("NYQ", "NYSE")
 ARCA = _american("PCX", "NYSEArca")
 
 BY_SUFFIX = {
+    "AE": _foreign("DFM Dubai", "ae", "Asia/Dubai", "AED", (time(10), time(15))),
     "AS": _foreign("AMS Amsterdam", "nl", "Europe/Amsterdam", "EUR", (time(9), time(17, 30))),
     "AX": _foreign("ASX", "au", "Australia/Sydney", "AUD", (time(10), time(16))),
     "CO": _foreign("CPH Copenhagen", "dk", "Europe/Copenhagen", "DKK", (time(9), time(17))),

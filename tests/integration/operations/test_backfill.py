@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
@@ -38,6 +38,17 @@ OTHERS = ("AMD", "MSFT")
 DAY = session_before(NASDAQ, datetime.now(NEW_YORK).date()).day
 OPEN = datetime.combine(DAY, time(9, 30), NEW_YORK).astimezone(UTC)
 STREAMED = [OPEN + timedelta(minutes=each) for each in range(5)]
+EMAAR = "EMAAR.AE"
+TODAY = datetime.now(UTC).date()
+FRIDAY = TODAY - timedelta(days=(TODAY.weekday() - 4) % 7 + 7)
+"""The Friday of the last week or the one before, so the Monday after it is over."""
+MONDAY = FRIDAY + timedelta(days=3)
+TRADED = [
+    datetime.combine(day, time(6), UTC) + timedelta(minutes=10 * number)
+    for day in (FRIDAY, MONDAY)
+    for number in range(30)
+]
+"""Dubai trades from 10:00 to 15:00, which is 6:00 in UTC."""
 ARGUMENTS = ("--symbols", ",".join(SYMBOLS), "--from", str(DAY), "--to", str(DAY))
 
 
@@ -69,10 +80,10 @@ def market(operator: Operator, bars: BackfillBars, yahoo: LocalYahoo) -> Run:
     return partial(operator.run, variables=yahoo.environment)
 
 
-def _forget(operator: Operator, bars: BackfillBars) -> None:
+def _forget(operator: Operator, bars: BackfillBars, symbols: Sequence[str] = SYMBOLS) -> None:
     """Remove what another test has filled, since the stage is that of all of them."""
     dynamodb, s3, bucket = operator.client("dynamodb"), operator.client("s3"), operator.outputs["ArchiveBucket"]
-    for symbol in SYMBOLS:
+    for symbol in symbols:
         for row in bars.between(symbol, "0", "~"):
             key = {"symbol": {"S": symbol}, "key": {"S": row["key"]}}
             dynamodb.delete_item(TableName=operator.outputs["BarsTable"], Key=key)
@@ -205,6 +216,89 @@ def test_after_sigterm_it_stores_the_answer_that_it_has_and_the_next_run_goes_on
     assert len(yahoo.requests(CHART)) == 4
     for symbol in OTHERS:
         assert bars.between(symbol, *bar_keys("1m", OPEN, OPEN + timedelta(minutes=MINUTES)))
+
+
+@pytest.fixture
+def dubai(market: Run, operator: Operator, bars: BackfillBars, yahoo: LocalYahoo) -> Run:
+    """A stage with a symbol of Dubai, of which nobody knows when it trades. It does every ten minutes of a session."""
+    item = {"id": "symbols", "name": EMAAR, "calendar": "unknown", "timezone": "UTC"}
+    operator.client("dynamodb").put_item(
+        TableName=operator.outputs["CalendarsTable"], Item={name: {"S": value} for name, value in item.items()}
+    )
+    _forget(operator, bars, (EMAAR,))
+    yahoo.declare_minutes(EMAAR, [(int(each.timestamp()), 10.0, 10.5, 9.5, 10.25, 100) for each in TRADED])
+    return market
+
+
+def requested_days(yahoo: LocalYahoo) -> list[str]:
+    """The days of the requests for minutes, each once for each request."""
+    found: list[str] = []
+    for chart, times in sorted(yahoo.requested_charts().items()):
+        if (chart.symbol, chart.interval) == (EMAAR, "1m"):
+            assert chart.start is not None
+            assert chart.end is not None
+            days = (chart.end - chart.start) // timedelta(days=1)
+            found += [f"{chart.start + timedelta(days=number):%a}" for number in range(days)] * times
+    return found
+
+
+def coverage_of(run: Run, *days: str) -> list[tuple[object, ...]]:
+    stdout, _ = run("coverage", "--symbols", EMAAR, *days, "--format", "json")
+    names = ("expected", "stored", "without_trades", "missing")
+    return [tuple(row[name] for name in names) for row in json.loads(stdout)]
+
+
+def test_each_day_of_an_exchange_that_no_calendar_knows_is_asked_for_once(dubai: Run, yahoo: LocalYahoo) -> None:
+    first = ("--symbols", EMAAR, "--from", str(FRIDAY))
+    backfill = ("backfill", *first, "--source", "yahoo", "--rate", "100")
+    days = ("--from", str(FRIDAY), "--to", str(MONDAY))
+    assert coverage_of(dubai, *days) == [(None, 0, 0, None)] * 4
+    # A night after another, as the daily task runs.
+    for number in range(4):
+        dubai(*backfill, "--to", str(FRIDAY + timedelta(days=number)))
+    assert requested_days(yahoo) == ["Fri", "Sat", "Sun", "Mon"]
+    again, _ = dubai(*backfill, "--to", str(MONDAY))
+    assert counts_of(again)["requests"] == 0
+    traded, quiet = (None, 30, 1_410, 0), (None, 0, 1_440, 0)
+    assert coverage_of(dubai, *days) == [traded, quiet, quiet, traded]
+    table, _ = dubai("coverage", "--symbols", f"{EMAAR},NVDA", *days)
+    unknown = next(line.split() for line in table.splitlines() if line.startswith(EMAAR))
+    assert unknown == [EMAAR, str(FRIDAY), "unknown", "30", "0", "30", "0", "1,410", "0"]
+    assert all(line.split()[2] != "1,440" for line in table.splitlines())
+
+
+def test_an_answer_about_such_an_exchange_that_comes_late_is_asked_for_until_it_is_whole(
+    dubai: Run, yahoo: LocalYahoo
+) -> None:
+    days = ("--from", str(FRIDAY), "--to", str(FRIDAY))
+    backfill = ("backfill", "--symbols", EMAAR, *days, "--source", "yahoo", "--rate", "100")
+    yahoo.disturb_charts(EMAAR, interval="1m", ends_at=TRADED[10].timestamp(), times=1)
+    dubai(*backfill)
+    assert coverage_of(dubai, *days) == [(None, 10, 6 * 60 + 91 - 10, None)]
+    dubai(*backfill)
+    assert coverage_of(dubai, *days) == [(None, 30, 1_410, 0)]
+    again, _ = dubai(*backfill)
+    assert counts_of(again)["requests"] == 0
+    assert requested_days(yahoo) == ["Fri", "Fri"]
+
+
+def test_a_killed_run_asks_for_no_day_of_such_an_exchange_again(
+    dubai: Run, yahoo: LocalYahoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = ("--from", str(FRIDAY), "--to", str(MONDAY))
+    backfill = ("backfill", "--symbols", EMAAR, *days, "--source", "yahoo", "--rate", "100")
+
+    def be_killed(*_: object, **__: object) -> int:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BackfillBars, "put_bars", be_killed)
+        dubai(*backfill, code=130)  # its first answer, that about splits, is archived, and no bar of it is stored
+        dubai(*backfill, code=130)  # the same with the first answer about minutes
+    dubai(*backfill)
+    assert requested_days(yahoo) == ["Fri", "Sat", "Sun", "Mon"]
+    assert max(yahoo.requested_charts().values()) == 1
+    assert [each[1] for each in coverage_of(dubai, *days)] == [30, 0, 0, 30]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -24,7 +24,7 @@ from bars.resolutions import Span
 from processor_lambda.rows import Row
 from quotes import Action
 from tests.fakes.backfill_ports import Killed, bar_at
-from tests.fakes.backfilled_market import NOW, BackfilledMarket
+from tests.fakes.backfilled_market import NOBODY_KNOWS, NOW, BackfilledMarket
 from tests.support.sizes import sized
 from yahoo_requests.errors import SourceError
 
@@ -455,6 +455,45 @@ def test_a_run_that_is_killed_at_any_call_and_run_again_asks_for_no_chunk_twice_
         assert len(lost) <= 1
         repeated = [chunk for chunk in market.charts.requests if market.charts.requests.count(chunk) > 1]
         assert set(repeated) == set(lost)
+        assert market.plan().requests == 0
+
+
+def unknown_market() -> BackfilledMarket:
+    """A symbol of an exchange that no calendar knows."""
+    market = BackfilledMarket(["AAPL"])
+    market.symbols = {"AAPL": NOBODY_KNOWS}
+    market.charts.history["AAPL", "1d"] = []
+    return market
+
+
+def test_each_day_of_an_exchange_that_no_calendar_knows_is_asked_for_once_whatever_its_hours_are() -> None:
+    market = unknown_market()
+    first = datetime(2026, 11, 16, tzinfo=UTC)
+    for number in range(1, 13):
+        market.now = first + timedelta(days=number, hours=1, minutes=10)
+        market.run()
+    minutes = [chunk for chunk in market.charts.requests if chunk.resolution == "1m"]
+    days = [first + timedelta(days=number) for number in range(12)]
+    assert [(chunk.start, chunk.end) for chunk in minutes] == [(day, day + timedelta(days=1)) for day in days]
+    assert all(market.charts.sessions[chunk] == [] for chunk in minutes)
+    assert market.prices("AAPL") == market.charts.history["AAPL", "1m"]
+    assert market.plan().requests == 0
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_run_that_is_killed_asks_for_no_day_of_such_an_exchange_twice(when: str) -> None:
+    undisturbed = unknown_market()
+    undisturbed.run()
+    step = max(1, undisturbed.process.calls // KILLS)
+    for number in range(1, undisturbed.process.calls + 1, step):
+        market = unknown_market()
+        setattr(market.process, f"kill_{when}", number)
+        with pytest.raises(Killed):
+            market.run()
+        lost = {chunk for chunk in market.charts.requests if chunk not in market.chunks.objects}
+        market.run()
+        assert market.history() == undisturbed.history()
+        assert {each for each in market.charts.requests if market.charts.requests.count(each) > 1} == lost
         assert market.plan().requests == 0
 
 

@@ -9,25 +9,27 @@ from datetime import time
 
 import pytest
 
-from operations.every_day import EveryDay, Step
+from operations.every_day import STOP_SECONDS, EveryDay, Step
 
 FIRST = Step(name="backfill", at=time(1, 10), command=("backfill", "--source", "yahoo"))
 SECOND = Step(name="compact", at=time(2, 10), command=("compact",))
 WAIT_SECONDS = 10.0
+LIMIT_HOURS = 5
 
 
 class Command:
-    """A command that runs until it is told to end."""
+    """A command that runs until it is told to end. One that hangs does so at once for longer than its time limit."""
 
-    def __init__(self, code: int | None, *, deaf: bool = False) -> None:
-        self._code, self._deaf = code, deaf
+    def __init__(self, code: int | None, *, deaf: bool = False, hangs: bool = False) -> None:
+        self._code, self._deaf, self._hangs = code, deaf, hangs
         self._ended = threading.Event()
         self.killed = False
         if code is not None:
             self._ended.set()
 
     def wait(self, timeout: float | None = None) -> int:
-        if timeout is not None and self._deaf and not self._ended.is_set():
+        is_too_late = self._deaf if timeout == STOP_SECONDS else self._hangs and timeout == LIMIT_HOURS * 3_600
+        if timeout is not None and is_too_late and not self._ended.is_set():
             raise subprocess.TimeoutExpired("command", timeout)
         assert self._ended.wait(WAIT_SECONDS)
         return 130 if self._code is None else self._code
@@ -71,6 +73,19 @@ def test_a_step_that_fails_is_reported_and_the_next_one_runs(said: list[str]) ->
     commands = Commands(Command(1), Command(0))
     assert EveryDay((FIRST, SECOND), commands, said.append).run_all() == {"backfill": 1, "compact": 0}
     assert said == ["backfill ended with exit code 1; it is tried again at 01:10 UTC"]
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+def test_a_step_that_hangs_is_stopped_at_its_time_limit_and_the_next_one_runs(said: list[str], *, deaf: bool) -> None:
+    hung = Command(None, deaf=deaf, hangs=True)
+    commands = Commands(hung, Command(0))
+    program = EveryDay((FIRST, SECOND), commands, said.append, LIMIT_HOURS)
+    assert program.run_all() == {"backfill": 130, "compact": 0}
+    assert hung.killed == deaf
+    assert said == [
+        "backfill has not ended within 5 hours, so it is stopped",
+        "backfill ended with exit code 130; it is tried again at 01:10 UTC",
+    ]
 
 
 def test_a_stop_without_a_running_step_ends_the_program_at_once(said: list[str]) -> None:

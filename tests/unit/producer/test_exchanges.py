@@ -70,6 +70,18 @@ def test_r5_what_a_name_does_not_tell_is_polled_at_any_time(symbol: str, calenda
     assert trading_of(symbol).calendar == calendar
 
 
+@pytest.mark.parametrize(
+    ("symbol", "is_known"),
+    [("AAPL", True), ("BTC-USD", True), ("SHIB-IDR", True), ("EURUSD=X", True)]
+    + [(name, False) for name in ("EMAAR.AE", "^VIX", "BTC=F", "USDSAR=X", "AAPL260116C00150000", "SOMETHING.NEW")],
+)
+def test_of_symbols_that_are_polled_at_any_time_only_coins_are_known_to_trade_so(
+    symbol: str,
+    is_known: bool,  # noqa: FBT001
+) -> None:
+    assert trading_of(symbol).is_known == is_known
+
+
 @pytest.mark.parametrize("symbol", ["^GSPC", "^DJI", "^IXIC", "^RUT", "^NDX", "^TNX"])
 def test_r5_known_american_indices_keep_new_yorks_hours_and_settle_longer_than_shares(symbol: str) -> None:
     index = trading_of(symbol)

@@ -12,7 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 from prometheus_client import CollectorRegistry
 
-from producer_service import calendars
+from bars import sessions
+from producer_service import calendars, session_years
 from producer_service.dynamodb_calendars import DynamoDbCalendars
 from producer_service.errors import CalendarsUnavailable, CalendarUnavailable
 from producer_service.group_state import GroupState
@@ -23,6 +24,7 @@ from producer_service.session_years import DaySession, Item, SessionYear, wanted
 from producer_service.sources import RecordedSpan, SourceTraits
 from producer_service.sources.yahoo import traits_of
 from tests.fakes.producer_bench import LIVE, group
+from watchlist import groups
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 NONE = timedelta()
@@ -108,6 +110,27 @@ def test_a_calendar_that_the_user_names_counts() -> None:
     assert bench.table.items["symbols", "AAPL"]["calendar"] == "XLON"
 
 
+def test_a_symbol_of_which_nobody_knows_when_it_trades_is_said_to_be_so() -> None:
+    traits = traits_of(extended_hours=False)
+    bench = Bench(state(traits, "EMAAR.AE", "^VIX", "BTC-USD"), state(traits, "FAB.AE", calendar="XSAU"))
+    bench.writer.look()
+    symbols = {name: item for (kind, name), item in bench.table.items.items() if kind == "symbols"}
+    assert {name: item["calendar"] for name, item in symbols.items()} == {
+        "EMAAR.AE": "unknown",
+        "^VIX": "unknown",
+        "BTC-USD": "always",
+        "FAB.AE": "XSAU",  # the user knows
+    }
+    assert symbols["EMAAR.AE"]["timezone"] == "UTC"
+    assert {kind for kind, _ in bench.table.items} == {"symbols", "watched", "XSAU"}
+
+
+def test_the_names_of_the_table_are_those_that_its_readers_know() -> None:
+    assert (session_years.UNKNOWN, session_years.SYMBOLS) == (sessions.UNKNOWN, sessions.SYMBOLS)
+    assert session_years.WATCHED == sessions.WATCHED
+    assert groups.ALWAYS == sessions.ALWAYS
+
+
 def test_symbols_that_are_polled_at_any_time_trade_when_their_names_say() -> None:
     polled = state(traits_of(extended_hours=False), "AAPL", "BTC-USD", "VOD.L", "EMAAR.AE", calendar="always")
     bench = Bench(polled, state(SourceTraits(is_live=True), "SIM", calendar="always"))
@@ -117,7 +140,7 @@ def test_symbols_that_are_polled_at_any_time_trade_when_their_names_say() -> Non
         "AAPL": "XNYS",
         "VOD.L": "XLON",
         "BTC-USD": "always",
-        "EMAAR.AE": "always",
+        "EMAAR.AE": "unknown",
         "SIM": "always",
     }
     assert ("XLON", "2026") in bench.table.items

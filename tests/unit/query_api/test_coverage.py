@@ -171,6 +171,13 @@ def test_a_symbol_without_a_calendar_has_no_days_that_are_known() -> None:
     assert world.get("/v1/coverage/TYPO").json()["type"] == "urn:stockstream:symbol-unknown"
 
 
+def test_nobody_knows_what_to_expect_of_an_exchange_that_no_calendar_knows() -> None:
+    world = world_of(*minutes_from(at("2026-11-27 06:00"), 300), symbol="EMAAR.AE", calendar="unknown")
+    answer = world.get("/v1/coverage/EMAAR.AE").json()
+    assert answer["type"] == "urn:stockstream:sessions-unknown"
+    assert answer["detail"] == ("No calendar knows when EMAAR.AE trades, so nobody can say which minutes are missing.")
+
+
 def test_a_range_in_the_future_has_no_day() -> None:
     world = world_on(SATURDAY)
     assert days(world, start="2026-11-30", end="2026-12-01") == []

@@ -68,7 +68,7 @@ def test_minutes_are_complete_if_none_of_a_session_is_missing_but_quiet_ones(
     assert expected_by(world).are_all_in(span, covered) is complete
 
 
-@pytest.mark.parametrize("calendar", ["XNYS", "always"])
+@pytest.mark.parametrize("calendar", ["XNYS", "always", "unknown"])
 def test_a_night_without_trades_is_noted_in_the_month_before(calendar: str) -> None:
     """In New York, it is still November at 03:00 UTC."""
     world, night = world_of(calendar=calendar), Span(at("2026-12-01 03:00"), at("2026-12-01 04:00"))

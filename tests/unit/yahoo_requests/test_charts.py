@@ -488,6 +488,52 @@ def test_without_sessions_an_answer_is_whole() -> None:
     assert parsed(body(rows(OPEN, 3)), WINDOW._replace(sessions=())).complete_to == WINDOW.end
 
 
+def declared(*sessions: tuple[datetime, datetime]) -> list[list[dict[str, object]]]:
+    """Sessions as a chart declares them, one for each day."""
+    seconds = [(int(start.timestamp()), int(end.timestamp())) for start, end in sessions]
+    return [[{"timezone": "EST", "start": start, "end": end, "gmtoffset": -18_000}] for start, end in seconds]
+
+
+@pytest.mark.parametrize("form", ["list", "object"])
+@pytest.mark.parametrize(("count", "is_whole"), [(390, True), (380, True), (100, False)])
+def test_without_sessions_those_that_the_chart_declares_say_whether_it_is_whole(
+    form: str,
+    count: int,
+    is_whole: bool,  # noqa: FBT001
+) -> None:
+    periods = declared(*DAYS[:2])
+    table = {**rows(OPEN, 390), **rows(OPEN + DAY, count), **rows(OPEN - HOUR, 5)}
+    window = ChartWindow(MIDNIGHT, MIDNIGHT + 2 * DAY)
+    whole = periods if form == "list" else {"pre": [], "regular": periods, "post": []}
+    chart = parsed(body(table, tradingPeriods=whole), window)
+    assert len(chart.bars) == 390 + count + 5  # the exchange may trade at other times than Yahoo says
+    assert chart.complete_to == (window.end if is_whole else OPEN + DAY + count * MINUTE)
+
+
+@pytest.mark.parametrize(("seconds", "is_whole"), [(30, True), (60, False), (3_600, False)])
+def test_without_sessions_an_answer_up_to_the_last_trade_that_yahoo_knows_is_whole(
+    seconds: int,
+    is_whole: bool,  # noqa: FBT001
+) -> None:
+    last_trade = int(OPEN.timestamp()) + 2 * 60 + seconds
+    chart = body(rows(OPEN, 3), tradingPeriods=declared(DAYS[0]), regularMarketTime=last_trade)
+    window = WINDOW._replace(sessions=())
+    assert parsed(chart, window).complete_to == (WINDOW.end if is_whole else OPEN + 3 * MINUTE)
+    assert parsed(chart).complete_to == OPEN + 3 * MINUTE
+
+
+def test_an_answer_without_rows_is_whole_if_it_declares_no_session() -> None:
+    window = WINDOW._replace(sessions=())
+    assert parsed(body({}, tradingPeriods=[]), window).complete_to == window.end
+    assert parsed(body({}, tradingPeriods=declared(DAYS[0])), window).complete_to == window.start
+
+
+@pytest.mark.parametrize("periods", [None, 1, [1], [[1]], [[{}]], [[{"start": "a"}]], [[{"start": 2**60, "end": 1}]]])
+def test_sessions_that_cannot_be_read_are_none(periods: object) -> None:
+    chart = parsed(body(rows(OPEN, 3), tradingPeriods=periods), WINDOW._replace(sessions=()))
+    assert (len(chart.bars), chart.complete_to) == (3, WINDOW.end)
+
+
 # Answers that are no charts
 
 
