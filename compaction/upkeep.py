@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 
-from analytics.compacted_tables import FOLDER, LEDGER, TABLES
+from analytics.compacted_tables import FOLDER, TABLES
 from compaction import current, expiring, ledger
 from compaction.arrivals import ONE_DAY, RAW, Arrival, arrival_days, fingerprint, objects_of, place_of
 from compaction.current import KEY
@@ -83,11 +83,10 @@ class Upkeep:
                 self._delete(
                     day, [each for each in objects_of(self._archive, day) if expiring.entry_of(each) in listed]
                 )
-        table = self._tables.open(LEDGER)
-        known = ledger.arrivals(ledger.rows_of(table, table.files()))
+        known = ledger.arrivals(self._tables)
         for day in arrival_days(self._archive.folders(RAW)):
             self._checkpoint()
-            if day >= before or day not in known or not self._is_closed(day, known[day].has_more()):
+            if day >= before or day not in known or not self._is_closed(known[day]):
                 continue
             objects = objects_of(self._archive, day)
             if self._is_compacted(objects, known[day]) and expiring.write(self._archive, day, objects):
@@ -103,6 +102,7 @@ class Upkeep:
         """Whether all objects of a day are as they were when they were compacted and verified."""
         return fingerprint(objects) == known.fingerprint and all(place_of(each.key) is not None for each in objects)
 
-    def _is_closed(self, day: date, has_more: bool) -> bool:  # noqa: FBT001
+    def _is_closed(self, known: Arrival) -> bool:
+        """Whether the event days that the quotes of a day may belong to are closed."""
         closed = self._summary.compacted_to
-        return closed is not None and day + ONE_DAY < closed and not has_more
+        return closed is not None and known.dt + ONE_DAY < closed and not known.has_more()
