@@ -21,12 +21,12 @@ from pathlib import Path
 import msgspec
 
 from analytics.compacted_tables import SESSIONS
+from analytics.current import BarsRead
 from compaction import actions, arrivals, bar_ranges, counted, expiring, ledger, quote_days, small_tables
 from compaction.arrivals import RAW, Arrival
 from compaction.bar_months import BarMonths
 from compaction.bar_ranges import OVERLAP
 from compaction.counted import Counts
-from compaction.current import BarsRead
 from compaction.errors import CompactionError, Conflict, CountsDiffer, Damaged, Unavailable
 from compaction.iceberg import Tables
 from compaction.ports import Archive, ArchiveObject, History, Views

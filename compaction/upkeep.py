@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from analytics.compacted_tables import FOLDER, TABLES
-from compaction import current, expiring, ledger
+from compaction import expiring, ledger
 from compaction.arrivals import ONE_DAY, RAW, Arrival, arrival_days, fingerprint, objects_of, place_of
-from compaction.current import KEY
 from compaction.errors import Conflict
 from compaction.iceberg import Tables, key_of
 from compaction.ports import Archive, ArchiveObject
+from compaction.publishing import published
 from compaction.summary import Summary
 
 ORPHAN_AGE = timedelta(days=3)
@@ -54,16 +54,9 @@ class Upkeep:
 
     def _delete_orphans(self) -> None:
         """Delete old files that no snapshot and no `current.json` names, such as those of a run that was killed."""
-        found = self._archive.get(KEY)
-        named = (
-            set()
-            if found is None
-            else {
-                key_of(path, self._archive.root)
-                for table in current.decode(found).tables.values()
-                for path in table.paths
-            }
-        )
+        last = published(self._archive)
+        tables = () if last is None else last.tables.values()
+        named = {key_of(path, self._archive.root) for table in tables for path in table.paths}
         for declared in TABLES:
             self._checkpoint()
             prefix = f"{FOLDER}/{declared.name}/"

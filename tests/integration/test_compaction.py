@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 from pyiceberg.utils.concurrent import ExecutorFactory
 
-from analytics import catalog
+from analytics import catalog, current
 from analytics.compacted_tables import ACTIONS, BARS, LEDGER, QUOTES, SESSIONS, TABLES
+from analytics.current import KEY
 from analytics.duckdb_engine import Engine
 from bars.keys import bar_key
-from compaction import current, disk, parquet_files
-from compaction.current import KEY
+from compaction import disk, parquet_files
 from compaction.directory import DirectoryArchive
 from compaction.errors import Damaged
 from compaction.export import Exporter, Wanted
