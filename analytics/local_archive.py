@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
-from analytics import compacted_files, local_tables
+from analytics import compacted_files, current, local_tables
 from analytics.compacted_tables import FOLDER
 from analytics.errors import AnalyticsError
 from workspace.demo_record import DemoRecord
@@ -114,12 +114,11 @@ def _copied(s3: Any, bucket: str, directory: Path) -> Downloaded:
 
 def _copy_compacted(s3: Any, bucket: str, directory: Path) -> int:
     """Copy the files that are the compacted tables now, if there are any. Returns how many objects were copied."""
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=compacted_files.CURRENT)
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=current.KEY)
     if not any(page.get("Contents") for page in pages):
         return 0
-    _copy(s3, bucket, compacted_files.CURRENT, directory)
-    current = compacted_files.decode((directory / compacted_files.CURRENT).read_bytes())
-    keys = list(current.keys())
+    _copy(s3, bucket, current.KEY, directory)
+    keys = list(compacted_files.keys(current.decode((directory / current.KEY).read_bytes())))
     for key in keys:
         _copy(s3, bucket, key, directory)
     return len(keys) + 1
@@ -142,7 +141,7 @@ def _foreign(directory: Path) -> Iterator[Path]:
     for path in (directory / local_tables.DIRECTORY).glob("*"):
         if path not in tables:
             yield path
-    if (directory / FOLDER).is_dir() and not (directory / compacted_files.CURRENT).is_file():
+    if (directory / FOLDER).is_dir() and not (directory / current.KEY).is_file():
         yield directory / FOLDER
 
 

@@ -54,7 +54,7 @@ def definitions(catalog: Catalog, archive: Path) -> Iterator[str]:
     yield f"CREATE VIEW {local_tables.ALERTS.name} AS {_local_relation(local_tables.ALERTS, archive)}"
     current = compacted_files.read(archive)
     for compacted in compacted_tables.TABLES:
-        files = [archive / key for key in current.keys_of(compacted.name)] if current else []
+        files = [archive / key for key in compacted_files.keys_of(current, compacted.name)] if current else []
         yield f"CREATE VIEW {compacted.name} AS {_stored(_duckdb_columns(compacted), files)}"
     for view in catalog.views_at(current.compacted_to if current else None):
         select = _PRICE_CAST.sub(r"price_of(\1)", view.select)

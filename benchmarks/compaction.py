@@ -24,13 +24,12 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from analytics import catalog
+from analytics import catalog, current
 from analytics.catalog import Statement
 from analytics.compacted_tables import QUOTES
 from analytics.duckdb_engine import Engine
 from aws_limits import KIB
 from benchmarks import compaction_archive
-from compaction import current
 from terminal.output import echo
 from workspace.places import ROOT
 

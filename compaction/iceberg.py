@@ -46,7 +46,7 @@ from pyiceberg.types import (
 )
 
 from analytics.compacted_tables import FOLDER, PRICE, CompactedTable
-from compaction.current import File, TableFiles
+from analytics.current import File, TableFiles
 from compaction.errors import Conflict, Damaged, Unavailable
 
 _TYPES: dict[str, PrimitiveType] = {

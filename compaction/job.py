@@ -4,7 +4,8 @@ The steps of an arrival day, in this order, each of which may be the last before
 
 1. Its objects are read into files of this machine.
 2. Each closed event day that it has quotes of gets one commit, with those quotes and the rows that it had.
-3. The ledger says what was read. A day without this row is read again, which changes nothing twice.
+3. Its counts are noted (`counted`), and the ledger gets its row. A day without this row is read again, which changes
+   nothing twice.
 
 At the end, `compacted/current.json` and then the views name the tables and the first day that is not closed.
 """
@@ -16,24 +17,23 @@ from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime, time
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from analytics.compacted_tables import LEDGER, SESSIONS
-from compaction import actions, arrivals, bar_ranges, expiring, ledger, quote_days, small_tables
+from analytics.compacted_tables import SESSIONS
+from analytics.current import BarsRead
+from compaction import actions, arrivals, bar_ranges, counted, expiring, ledger, quote_days, small_tables
 from compaction.arrivals import RAW, Arrival
 from compaction.bar_months import BarMonths
 from compaction.bar_ranges import OVERLAP
-from compaction.current import BarsRead
-from compaction.errors import CompactionError, CountsDiffer, Damaged, Unavailable
+from compaction.counted import Counts
+from compaction.errors import CompactionError, Conflict, CountsDiffer, Damaged, Unavailable
 from compaction.iceberg import Tables
 from compaction.ports import Archive, ArchiveObject, History, Views
 from compaction.publishing import publish, published
 from compaction.quote_days import DayResult
-from compaction.reading import ArrivalReader, ArrivedAction, Counts
+from compaction.reading import ArrivalReader, ArrivedAction
 from compaction.sessions import with_withdrawn
-from compaction.small_tables import Row
 from compaction.staging import Staging
 from compaction.summary import Summary
 from quotes import from_iso, to_iso, whole_milliseconds
@@ -56,6 +56,19 @@ class Plan(msgspec.Struct, frozen=True):
     def bytes(self) -> int:
         """The size of the objects."""
         return sum(each.bytes for _, objects in self.days for each in objects)
+
+
+class DayRead(msgspec.Struct, frozen=True, kw_only=True):
+    """An arrival day that was read completely, until the ledger says so."""
+
+    day: date
+    objects: tuple[ArchiveObject, ...]
+    present: frozenset[str]
+    """Their keys."""
+    uncounted: frozenset[str]
+    """The keys of those that `counts` is of."""
+    counts: Counts
+    closed_to: date
 
 
 class Compaction:
@@ -106,8 +119,7 @@ class Compaction:
     def quotes_and_actions(self, plan: Plan) -> None:
         """Read the planned days, and commit what they have."""
         arrived: list[ArrivedAction] = []
-        read: dict[str, dict[str, Any]] = {}
-        before = self._ledger()
+        read: dict[str, DayRead] = {}
         with (
             Staging(self._scratch) as staging,
             self._progress("compacting the archive", plan.bytes) as on_progress,
@@ -120,17 +132,12 @@ class Compaction:
 
             for position, (day, objects) in enumerate(plan.days):
                 try:
-                    counts, found = reader.read(objects, on_read)
+                    read[day.isoformat()], found = self._read(reader, day, objects, on_read)
                 except (Damaged, Unavailable) as error:
                     staging.forget_arrival(day.isoformat())
                     self.failed(f"arrival day {day}: {error}", error)
                     continue
-                self._count(counts)
                 arrived += found
-                closed = arrivals.closed_by(day, counts.ahead, self._limit)
-                row = ledger.row(day, arrivals.fingerprint(objects), counts, closed, self._now)
-                read[day.isoformat()], is_kept = ledger.with_counts_of(row, before.get(day.isoformat()))
-                self.summary.counts_kept += [day] if is_kept else []
                 # The quotes of a day arrive on the next day too, so its commit waits for that.
                 following = plan.days[position + 1][0] if position + 1 < len(plan.days) else None
                 self._flush(staging, read, arrived, self._limit if following is None else min(day, self._limit))
@@ -178,9 +185,31 @@ class Compaction:
         if self._views is not None:
             self._views.replace(self.summary.compacted_to)
 
-    def _flush(
-        self, staging: Staging, read: dict[str, dict[str, Any]], arrived: list[ArrivedAction], before: date
-    ) -> None:
+    def _read(
+        self,
+        reader: ArrivalReader,
+        day: date,
+        objects: tuple[ArchiveObject, ...],
+        on_read: Callable[[int], None],
+    ) -> tuple[DayRead, list[ArrivedAction]]:
+        """Stage a day, and count the objects whose counts are needed: see `counted`."""
+        present = frozenset(each.key for each in objects)
+        uncounted = counted.read(self._archive, day).uncounted(present)
+        counts, found = reader.read([each for each in objects if each.key in uncounted], on_read)
+        others, found_again = reader.read([each for each in objects if each.key not in uncounted], on_read)
+        all_counts = counts.plus(others)
+        self._count(all_counts)
+        read = DayRead(
+            day=day,
+            objects=objects,
+            present=present,
+            uncounted=uncounted,
+            counts=counts,
+            closed_to=arrivals.closed_by(day, all_counts.ahead, self._limit),
+        )
+        return read, [*found, *found_again]
+
+    def _flush(self, staging: Staging, read: dict[str, DayRead], arrived: list[ArrivedAction], before: date) -> None:
         """Commit the closed event days before a day, and then what was read completely."""
         for day in [each for each in staging.days() if each < before]:
             try:
@@ -201,7 +230,18 @@ class Compaction:
             self._tables, [each for each in arrived if each.place.dt in complete]
         )
         arrived[:] = [each for each in arrived if each.place.dt not in complete]
-        ledger.put(self._tables, [read.pop(dt) for dt in complete])
+        rows = []
+        for each in (read.pop(dt) for dt in complete):
+            try:
+                noted = counted.add(self._archive, each.day, each.present, each.uncounted, each.counts)
+            except (Conflict, Damaged) as error:
+                self.failed(str(error), error)
+                continue
+            self.summary.counts_kept += [] if noted.keys <= each.present else [each.day]
+            rows.append(
+                ledger.row(each.day, arrivals.fingerprint(each.objects), noted.counts, each.closed_to, self._now)
+            )
+        ledger.put(self._tables, rows)
 
     def _committed(self, done: DayResult) -> None:
         self.summary.copies += done.copies
@@ -222,11 +262,7 @@ class Compaction:
         self.summary.failures.append(reason)
 
     def _known(self) -> dict[date, Arrival]:
-        return ledger.arrivals(self._ledger())
-
-    def _ledger(self) -> dict[str, Row]:
-        table = self._tables.open(LEDGER)
-        return ledger.rows_of(table, table.files())
+        return ledger.arrivals(self._tables)
 
     def _arrival_days(self) -> list[date]:
         return [day for day in arrivals.arrival_days(self._archive.folders(RAW)) if day not in self._empty]

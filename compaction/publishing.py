@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, datetime
 
+from analytics import current
 from analytics.compacted_tables import FOLDER, TABLES
-from compaction import current
-from compaction.current import KEY, BarsRead, Current
+from analytics.current import KEY, BarsRead, CompactedError, Current
 from compaction.errors import Conflict, Damaged
 from compaction.iceberg import Tables, is_below
 from compaction.ports import Archive
@@ -16,11 +16,11 @@ from quotes import to_iso, whole_milliseconds
 
 
 def published(archive: Archive) -> Current | None:
-    """What was published last. None before the first run. Raises `Damaged` if it is of another archive."""
+    """What was published last. None before the first run. Raises `Damaged`, also if it is of another archive."""
     found = archive.get(KEY)
     if found is None:
         return None
-    last = current.decode(found)
+    last = _decoded(found)
     for table in last.tables.values():
         if not is_below(table.metadata, archive.root):
             raise Damaged(
@@ -44,7 +44,7 @@ def publish(
     """
     for attempt in range(ATTEMPTS):
         found = archive.get_tagged(KEY)
-        before = None if found is None else current.decode(found[0])
+        before = None if found is None else _decoded(found[0])
         closed_to = compacted_to(None if before is None else before.compacted_to)
         written = Current(
             compacted_to=closed_to,
@@ -60,3 +60,10 @@ def publish(
         else:
             return closed_to
     raise AssertionError("unreachable")
+
+
+def _decoded(body: bytes) -> Current:
+    try:
+        return current.decode(body)
+    except CompactedError as error:
+        raise Damaged(str(error)) from error

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from compaction.arrivals import Place, is_ahead, place_of
+from compaction.counted import Counts
 from compaction.errors import Damaged, Unavailable
 from compaction.line_columns import ORIGIN, Read, RefusedLine, read
 from compaction.object_lines import lines_of
@@ -34,23 +35,6 @@ class ArrivedAction(msgspec.Struct, frozen=True):
     action: Action
 
 
-class Counts(msgspec.Struct):
-    """What an arrival day has."""
-
-    objects: int = 0
-    bytes: int = 0
-    quote_lines: int = 0
-    heartbeats: int = 0
-    actions: int = 0
-    quarantined: int = 0
-    lanes: int | None = None
-    packets: int = 0
-    first_event_day: date | None = None
-    last_event_day: date | None = None
-    ahead: date | None = None
-    """The last event day of quotes that arrived earlier than the views look for: see `arrivals.is_ahead`."""
-
-
 class ArrivalReader:
     """Reads arrival days into a staging."""
 
@@ -60,7 +44,9 @@ class ArrivalReader:
     def read(
         self, objects: Sequence[ArchiveObject], on_progress: Callable[[int], None]
     ) -> tuple[Counts, list[ArrivedAction]]:
-        """Stage the quotes of an arrival day's objects. Raises `Damaged` or `Unavailable`: then forget the day.
+        """Stage the quotes of an arrival day's objects, and count these. Raises `Damaged` or `Unavailable`.
+
+        After an error, let the staging forget the day.
 
         `on_progress` gets the bytes of each object.
         """
@@ -69,7 +55,9 @@ class ArrivalReader:
         actions: list[ArrivedAction] = []
         lines: list[bytes] = []
         origins: list[int] = []
+        numbers: set[int] = set()
         for number, piece in self._pieces(objects, on_progress):
+            numbers.add(number)
             lines += piece
             origins += [number] * len(piece)
             if len(lines) >= _LINES:
@@ -77,8 +65,7 @@ class ArrivalReader:
                 lines, origins = [], []
         self._take(read(lines, origins, self._address), counts, refused, actions)
         counts.quarantined = len(refused)
-        if objects and (place := place_of(objects[0].key)) is not None:
-            counts.packets = self._staging.packets(place.dt, counts.lanes)
+        counts.packets = self._staging.packets(numbers, counts.lanes)
         return counts, actions
 
     def _take(self, found: Read, counts: Counts, refused: set[RefusedLine], actions: list[ArrivedAction]) -> None:

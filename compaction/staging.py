@@ -6,7 +6,7 @@ number of its object. Checksums do not depend on the order of rows. They show th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -70,7 +70,8 @@ class Staging:
 
     def forget_arrival(self, dt: str) -> None:
         """Remove the quotes that arrived on a day, because one of its objects is damaged."""
-        with self._numbers_of(dt):
+        numbers = (number for number, place in enumerate(self._places) if place.dt == dt)
+        with self._arrived(numbers):
             for day in self.days():
                 self._database.execute(f"DELETE FROM {_table(day)} WHERE {_ARRIVED}")  # noqa: S608  (our names)
                 self._sums[day] = self._disk.checksum_of(_table(day))
@@ -84,16 +85,16 @@ class Staging:
         found = self._database.execute(f"SELECT DISTINCT {ORIGIN} FROM {_table(day)}").fetchall()  # noqa: S608  (our names)
         return {self._places[number].dt for (number,) in found}
 
-    def packets(self, dt: str, lanes: int | None) -> int:
-        """The most packets that the quotes of an arrival day can have been: see the saved query `cost`."""
-        if not self._sums:
+    def packets(self, numbers: Collection[int], lanes: int | None) -> int:
+        """The most packets that the quotes of some objects can have been: see the saved query `cost`."""
+        if not self._sums or not numbers:
             return 0
         rows = " UNION ALL ".join(f"SELECT ingest_time, {ORIGIN} FROM {_table(day)}" for day in self.days())  # noqa: S608  (our names)
         query = (
             f"SELECT coalesce(sum(least(quotes, $lanes + quotes // {_QUOTES_OF_A_PACKET})), 0) FROM (SELECT count(*) AS quotes "  # noqa: S608, E501
             f"FROM ({rows}) WHERE {_ARRIVED} GROUP BY ingest_time)"
         )
-        with self._numbers_of(dt):
+        with self._arrived(numbers):
             return int(self._one(query, {"lanes": lanes or 1}))
 
     def drop(self, day: date) -> None:
@@ -137,10 +138,9 @@ class Staging:
         return pa.table([*(stored[name] for name in VALUES), pa.array(numbers, pa.int64())], schema=SCHEMA)
 
     @contextmanager
-    def _numbers_of(self, dt: str) -> Iterator[None]:
-        """Let `_ARRIVED` mean the objects of an arrival day."""
-        numbers = [number for number, place in enumerate(self._places) if place.dt == dt]
-        self._database.register("arrived", pa.table({ORIGIN: pa.array(numbers, pa.int64())}))
+    def _arrived(self, numbers: Iterable[int]) -> Iterator[None]:
+        """Let `_ARRIVED` mean some objects."""
+        self._database.register("arrived", pa.table({ORIGIN: pa.array(list(numbers), pa.int64())}))
         yield
         self._database.unregister("arrived")
 

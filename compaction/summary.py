@@ -28,7 +28,7 @@ class Summary(msgspec.Struct, kw_only=True):
     actions_added: int = 0
     """The splits and dividends that are new, or have other values than before."""
     counts_kept: list[date] = msgspec.field(default_factory=list)
-    """The arrival days that were read again after objects of them had expired. `archive_days` keeps their counts."""
+    """The arrival days that were read again after objects of them had expired. `archive_days` still counts these."""
     bar_months_changed: int = 0
     files_deleted: int = 0
     raw_objects_deleted: int = 0
@@ -47,7 +47,7 @@ def summary_lines(summary: Summary) -> list[str]:
         lines.append(f"quotes that wait, because their days are not closed yet: {summary.quotes_waiting:,}")
     if summary.counts_kept:
         kept = ", ".join(map(str, summary.counts_kept))
-        lines.append(f"raw objects of {kept} are gone, so archive_days keeps what it counted when all were there")
+        lines.append(f"raw objects of {kept} are gone, and archive_days still counts them")
     if summary.files_deleted or summary.raw_objects_deleted:
         lines.append(f"{summary.files_deleted:,} old files and {summary.raw_objects_deleted:,} raw objects deleted")
     if summary.compacted_to is not None:

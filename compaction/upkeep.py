@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 
-from analytics.compacted_tables import FOLDER, LEDGER, TABLES
-from compaction import current, expiring, ledger
+from analytics.compacted_tables import FOLDER, TABLES
+from compaction import expiring, ledger
 from compaction.arrivals import ONE_DAY, RAW, Arrival, arrival_days, fingerprint, objects_of, place_of
-from compaction.current import KEY
 from compaction.errors import Conflict
 from compaction.iceberg import Tables, key_of
 from compaction.ports import Archive, ArchiveObject
+from compaction.publishing import published
 from compaction.summary import Summary
 
 ORPHAN_AGE = timedelta(days=3)
@@ -54,16 +54,9 @@ class Upkeep:
 
     def _delete_orphans(self) -> None:
         """Delete old files that no snapshot and no `current.json` names, such as those of a run that was killed."""
-        found = self._archive.get(KEY)
-        named = (
-            set()
-            if found is None
-            else {
-                key_of(path, self._archive.root)
-                for table in current.decode(found).tables.values()
-                for path in table.paths
-            }
-        )
+        last = published(self._archive)
+        tables = () if last is None else last.tables.values()
+        named = {key_of(path, self._archive.root) for table in tables for path in table.paths}
         for declared in TABLES:
             self._checkpoint()
             prefix = f"{FOLDER}/{declared.name}/"
@@ -83,11 +76,10 @@ class Upkeep:
                 self._delete(
                     day, [each for each in objects_of(self._archive, day) if expiring.entry_of(each) in listed]
                 )
-        table = self._tables.open(LEDGER)
-        known = ledger.arrivals(ledger.rows_of(table, table.files()))
+        known = ledger.arrivals(self._tables)
         for day in arrival_days(self._archive.folders(RAW)):
             self._checkpoint()
-            if day >= before or day not in known or not self._is_closed(day, known[day].has_more()):
+            if day >= before or day not in known or not self._is_closed(known[day]):
                 continue
             objects = objects_of(self._archive, day)
             if self._is_compacted(objects, known[day]) and expiring.write(self._archive, day, objects):
@@ -103,6 +95,7 @@ class Upkeep:
         """Whether all objects of a day are as they were when they were compacted and verified."""
         return fingerprint(objects) == known.fingerprint and all(place_of(each.key) is not None for each in objects)
 
-    def _is_closed(self, day: date, has_more: bool) -> bool:  # noqa: FBT001
+    def _is_closed(self, known: Arrival) -> bool:
+        """Whether the event days that the quotes of a day may belong to are closed."""
         closed = self._summary.compacted_to
-        return closed is not None and day + ONE_DAY < closed and not has_more
+        return closed is not None and known.dt + ONE_DAY < closed and not known.has_more()

@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from boto3.dynamodb.conditions import ConditionBase, Key
 
+from analytics import current
 from analytics.compacted_tables import BARS
 from bars.keys import bar_key
-from compaction import current
 from tests.e2e.stack import HERE, Stack, docker, wait_until
 from tests.fakes.yahoo.local_yahoo import QUOTE_PATH, LocalYahoo
 from tests.fakes.yahoo.markets import NASDAQ

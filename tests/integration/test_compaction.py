@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 from pyiceberg.utils.concurrent import ExecutorFactory
 
-from analytics import catalog
+from analytics import catalog, current
 from analytics.compacted_tables import ACTIONS, BARS, LEDGER, QUOTES, SESSIONS, TABLES
+from analytics.current import KEY
 from analytics.duckdb_engine import Engine
 from bars.keys import bar_key
-from compaction import current, disk, parquet_files
-from compaction.current import KEY
+from compaction import disk, parquet_files
 from compaction.directory import DirectoryArchive
 from compaction.errors import Damaged
 from compaction.export import Exporter, Wanted
@@ -187,21 +187,33 @@ def test_the_ledger_counts_what_arrived(archive: CompactedArchive) -> None:
     assert archive.run().objects == 0
 
 
-def test_a_day_whose_objects_have_expired_keeps_its_counts(archive: CompactedArchive) -> None:
+@pytest.mark.parametrize("late", [1, 3, 4])
+def test_a_day_whose_objects_have_expired_counts_them_and_those_that_came_late(
+    archive: CompactedArchive, late: int
+) -> None:
     quotes = filled(archive)
     archive.run()
     before = archive.rows(LEDGER)
-    for file in archive.directory.glob("raw-data/dt=2026-11-23/*/*"):
+    files = list(archive.directory.glob("raw-data/dt=2026-11-23/*/*"))
+    for file in files:
         file.unlink()
-    late = quote("NVDA", MONDAY)
-    archive.arrive([late], MONDAY)
+    others = [quote("NVDA", MONDAY + second * SECOND) for second in range(late)]
+    written = [archive.arrive([each], MONDAY) for each in others]
     summary = archive.run(day=MONDAY.date())
-    assert (summary.counts_kept, summary.quotes_added) == ([MONDAY.date()], 1)
-    assert archive.identities() == identities([*quotes, late])
-    counted = ("dt", "objects", "bytes", "quote_lines", "heartbeats", "actions", "packets", "last_event_day")
-    assert [[row[name] for name in counted] for row in archive.rows(LEDGER)] == [
-        [row[name] for name in counted] for row in before
+    assert (summary.counts_kept, summary.quotes_added) == ([MONDAY.date()], late)
+    assert archive.identities() == identities([*quotes, *others])
+    added = {
+        "objects": late,
+        "bytes": sum(each.stat().st_size for each in written),
+        "quote_lines": late,
+        "packets": late,
+    }
+    counted = (*added, "heartbeats", "actions", "quarantined", "lanes", "first_event_day", "last_event_day")
+    monday, tuesday = archive.rows(LEDGER)
+    assert [monday[name] for name in counted] == [
+        before[0][name] + added[name] if name in added else before[0][name] for name in counted
     ]
+    assert [tuesday[name] for name in counted] == [before[1][name] for name in counted]
     assert archive.run().arrival_days == 0  # what is left has been read
 
 
@@ -668,14 +680,14 @@ class Dying(DirectoryArchive):
         self.left -= 1
 
 
+def expire(archive: DirectoryArchive, tables: Tables, days: int = 36) -> int:
+    """Expire raw objects long after they were compacted. Returns how many were deleted."""
+    summary = Summary(compacted_to=date(2026, 11, 28))
+    Upkeep(archive, tables, NOW + timedelta(days=40), summary).run(7, days)
+    return summary.raw_objects_deleted
+
+
 class TestExpiryOfRawObjects:
-    LATER = NOW + timedelta(days=40)
-
-    def expire(self, archive: DirectoryArchive, tables: Tables, days: int = 36) -> int:
-        summary = Summary(compacted_to=date(2026, 11, 28))
-        Upkeep(archive, tables, self.LATER, summary).run(7, days)
-        return summary.raw_objects_deleted
-
     def raw_objects(self, archive: CompactedArchive) -> list[str]:
         return sorted(each.name for each in archive.directory.glob("raw-data/*/*/*.jsonl.gz"))
 
@@ -686,7 +698,7 @@ class TestExpiryOfRawObjects:
         count = len(self.raw_objects(before))
         whole = Dying(before.directory, 1_000)
         ledger = before.rows(LEDGER)
-        self.expire(whole, before.tables())
+        expire(whole, before.tables())
         changes = 1_000 - whole.left
         assert changes >= count + 2 * 2  # both days have a list, which is written and deleted
         for at in range(changes):
@@ -694,13 +706,13 @@ class TestExpiryOfRawObjects:
             filled(archive)
             archive.run()
             with pytest.raises(Killed):
-                self.expire(Dying(archive.directory, at), archive.tables())
+                expire(Dying(archive.directory, at), archive.tables())
             left = len(self.raw_objects(archive))
             # Neither a run nor one that is asked to read the day again takes the rest of it for the whole day.
             assert archive.run().status == archive.run(day=MONDAY.date()).status == "done"
-            assert self.expire(DirectoryArchive(archive.directory), archive.tables(), days=0) == 0
+            assert expire(DirectoryArchive(archive.directory), archive.tables(), days=0) == 0
             assert len(self.raw_objects(archive)) == left
-            assert self.expire(DirectoryArchive(archive.directory), archive.tables()) == left
+            assert expire(DirectoryArchive(archive.directory), archive.tables()) == left
             assert self.raw_objects(archive) == []
             assert not list(archive.directory.glob("compacted/expiring/*.json"))
             assert archive.identities() == identities(quotes)
@@ -712,12 +724,12 @@ class TestExpiryOfRawObjects:
         count = len(self.raw_objects(archive))
         while len(self.raw_objects(archive)) == count:
             with pytest.raises(Killed):
-                self.expire(Dying(archive.directory, 1), archive.tables())
+                expire(Dying(archive.directory, 1), archive.tables())
         # An object of the day arrives late, and a listed one is written again with other lines.
         late = archive.arrive([quote("NVDA")], MONDAY)
         changed = next(each for each in archive.directory.glob("raw-data/dt=2026-11-23/*/*") if each != late)
         changed.write_bytes(gzip.compress(encode([quote("TSLA")])))
-        self.expire(DirectoryArchive(archive.directory), archive.tables())
+        expire(DirectoryArchive(archive.directory), archive.tables())
         assert {late.name, changed.name} == set(self.raw_objects(archive))
 
     def test_a_list_that_is_damaged_is_named(self, archive: CompactedArchive) -> None:
@@ -726,4 +738,68 @@ class TestExpiryOfRawObjects:
         (archive.directory / "compacted/expiring").mkdir()
         (archive.directory / "compacted/expiring/2026-11-23.json").write_text("[")
         with pytest.raises(Damaged, match=r"compacted/expiring/2026-11-23\.json is damaged: .*\. Delete it"):
-            self.expire(DirectoryArchive(archive.directory), archive.tables())
+            expire(DirectoryArchive(archive.directory), archive.tables())
+
+
+class OneDay:
+    """An arrival day to which things happen. Object `n` has 2**n quotes, so a sum tells which objects it counts."""
+
+    def __init__(self, archive: CompactedArchive, random: Random) -> None:
+        self.archive, self.random = archive, random
+        self.read: set[int] = set()
+
+    def there(self) -> set[int]:
+        return {int(each.name.split("-")[2]) for each in self.archive.directory.glob("raw-data/*/*/*.jsonl.gz")}
+
+    def is_expiring(self) -> bool:
+        return any(self.archive.directory.glob("compacted/expiring/*.json"))
+
+    def counted(self) -> int:
+        return sum(row["quote_lines"] for row in self.archive.rows(LEDGER))
+
+    def arrive(self) -> None:
+        """For the first time, or again."""
+        number = self.random.randrange(6)
+        self.archive.arrive(
+            [quote(f"N{number}", MONDAY + each * SECOND) for each in range(2**number)], MONDAY, number=number
+        )
+
+    def run(self) -> None:
+        assert self.archive.run(day=self.random.choice((None, MONDAY.date()))).status == "done"
+        if not self.is_expiring():
+            self.read |= self.there()
+
+    def run_killed(self) -> None:
+        with suppress(Killed):
+            stopping = Stopping(self.random.randrange(1, 40), is_after=self.random.random() < 0.5)
+            self.archive.run(stopping, day=MONDAY.date())
+        assert self.counted() in {self.lines_of(self.read), self.lines_of(self.read | self.there())}
+        self.run()
+
+    def expire(self) -> None:
+        expire(DirectoryArchive(self.archive.directory), self.archive.tables())
+
+    def expire_killed(self) -> None:
+        with suppress(Killed):
+            expire(Dying(self.archive.directory, self.random.randrange(6)), self.archive.tables())
+
+    def lose(self) -> None:
+        """By the lifecycle of the bucket, or by hand."""
+        for file in self.archive.directory.glob("raw-data/*/*/*.jsonl.gz"):
+            if self.random.random() < 0.5:
+                file.unlink()
+
+    @staticmethod
+    def lines_of(numbers: set[int]) -> int:
+        return sum(2**number for number in numbers)
+
+
+@pytest.mark.parametrize("seed", range(sized(2, 6)))
+def test_every_object_that_was_ever_read_counts_once(archive: CompactedArchive, seed: int) -> None:
+    random = Random(seed)
+    day = OneDay(archive, random)
+    day.arrive()
+    for _ in range(10):
+        step = random.choice((day.arrive, day.run, day.run_killed, day.expire, day.expire_killed, day.lose))
+        step()
+        assert day.counted() == len(archive.identities()) == day.lines_of(day.read), step.__name__

@@ -12,8 +12,8 @@ import pytest
 from pyiceberg.utils.concurrent import ExecutorFactory
 
 from analytics.compacted_tables import LEDGER, QUOTES
+from analytics.current import KEY
 from compaction.catalogs import glue_tables
-from compaction.current import KEY
 from compaction.errors import Conflict
 from compaction.expiring import PREFIX
 from compaction.iceberg import Tables

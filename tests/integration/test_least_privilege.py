@@ -24,10 +24,10 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from analytics.current import KEY, decode
 from backfill.chunk_file import encode, key_of
 from backfill.chunks import Chunk, FinishedChunk
 from bars.keys import bar_key
-from compaction.current import KEY, decode
 from configuration import RULES_KEY, WATCHLIST_KEY
 from deployment.deployer import Deployment
 from deployment.stacks import Outputs

@@ -21,12 +21,12 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 
+from analytics import current
 from analytics.columns import Column
 from analytics.compacted_tables import BARS, PRICE, QUOTE_VALUES, QUOTES
+from analytics.current import Current, File
 from bars.keys import resolution_of, start_of
 from bars.provenance import STREAM
-from compaction import current
-from compaction.current import Current, File
 from producer_service import accepted_log
 from quotes import Identity
 from replica.pipeline import Pipeline

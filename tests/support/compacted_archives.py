@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from datetime import UTC, date, datetime
@@ -14,12 +13,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analytics import catalog, compacted_tables
-from analytics.compacted_files import CURRENT
+from analytics import catalog, compacted_tables, current
 from analytics.compacted_tables import ACTIONS, LEDGER, QUOTES, CompactedTable
+from analytics.current import KEY, Current, File, TableFiles
 from analytics.duckdb_engine import Engine
 from compaction.disk import ARROW
-from quotes import Line, encode_line
+from quotes import Line, encode_line, to_iso, whole_milliseconds
 
 BUCKET = "s3://archive"
 
@@ -58,8 +57,10 @@ def compact(archive: Path, compacted_to: date, **rows: Rows) -> None:
     if (archive / "raw-data").is_dir():
         rows = {**_of_the_archive(archive, compacted_to), **rows}
     tables = {table.name: _written(archive, table, rows.get(table.name, ())) for table in compacted_tables.TABLES}
-    current = {"v": 1, "compacted_to": str(compacted_to), "written_at": f"{datetime.now(UTC)}", "tables": tables}
-    (archive / CURRENT).write_text(json.dumps(current))
+    written = Current(
+        compacted_to=compacted_to, written_at=to_iso(whole_milliseconds(datetime.now(UTC))), tables=tables
+    )
+    (archive / KEY).write_bytes(current.encode(written))
 
 
 def _of_the_archive(archive: Path, compacted_to: date) -> dict[str, Rows]:
@@ -74,8 +75,8 @@ def _of_the_archive(archive: Path, compacted_to: date) -> dict[str, Rows]:
     return {name: [dict(zip(of.columns, row, strict=True)) for row in of.rows] for name, of in results.items()}
 
 
-def _written(archive: Path, table: CompactedTable, rows: Rows) -> dict[str, Any]:
-    """Write a table as two files, and return its part of `current.json`."""
+def _written(archive: Path, table: CompactedTable, rows: Rows) -> TableFiles:
+    """Write a table as two files, and return what `current.json` says of it."""
     rows = sorted(rows, key=lambda row: [row[name] for name in table.key])
     schema = pa.schema([(column.name, ARROW[column.type]) for column in table.columns])
     files = []
@@ -83,5 +84,5 @@ def _written(archive: Path, table: CompactedTable, rows: Rows) -> dict[str, Any]
         key = f"compacted/{table.name}/data/{number}.parquet"
         (archive / key).parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.Table.from_pylist([dict(row) for row in half], schema), archive / key)
-        files.append({"path": f"{BUCKET}/{key}", "rows": len(half)})
-    return {"metadata": f"{BUCKET}/compacted/{table.name}/metadata/1.json", "files": files}
+        files.append(File(f"{BUCKET}/{key}", len(half), (archive / key).stat().st_size))
+    return TableFiles(f"{BUCKET}/compacted/{table.name}/metadata/1.json", tuple(files))

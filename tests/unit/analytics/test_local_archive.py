@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import tempfile
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
@@ -15,8 +14,8 @@ from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics import compacted_files, local_archive
-from analytics.compacted_files import CompactedError
+from analytics import compacted_files, current, local_archive
+from analytics.current import CompactedError, Current, File, TableFiles
 from tests.support.sizes import sized
 from workspace.demo_record import DemoRecord
 
@@ -62,8 +61,8 @@ def test_a_download_replaces_the_last_archive_and_nothing_else(tmp_path: Path) -
 
 
 def current_json(*paths: str) -> bytes:
-    tables = {"compacted_quotes": {"metadata": "", "files": [{"path": path, "rows": 1} for path in paths]}}
-    return json.dumps({"v": 1, "compacted_to": "2026-11-24", "written_at": "", "tables": tables}).encode()
+    tables = {"compacted_quotes": TableFiles("", tuple(File(path, 1, 4) for path in paths))}
+    return current.encode(Current(compacted_to=date(2026, 11, 24), written_at="", tables=tables))
 
 
 COMPACTED = "compacted/compacted_quotes/data/day=2026-11-23/00ff-0.parquet"
@@ -105,7 +104,7 @@ def test_a_name_that_leads_out_of_the_tables_is_refused(tmp_path: Path, path: st
     [
         (b"{", "cannot be read"),
         (b"[]", "cannot be read"),
-        (b'{"v":2,"compacted_to":"2026-11-24","tables":{}}', "has version 2, and this program reads version 1"),
+        (b'{"v":2,"tables":[]}', "has version 2, and this program reads version 1"),
         (current_json(f"s3://bucket/{COMPACTED}"), "is missing, which compacted/current.json names"),
     ],
 )

@@ -1,4 +1,6 @@
-"""`compacted/current.json`: which files are the tables at the moment, for readers without a catalog. Pure.
+"""`compacted/current.json`: which files are the compacted tables at the moment, for readers without a catalog. Pure.
+
+The compaction writes it by `encode`, and every program reads it by `decode`:
 
     {"v":1,"compacted_to":"2026-11-27","written_at":"2026-11-27T02:11:09.000Z",
      "bars":{"to":"2026-11-27","at":"2026-11-27T02:11:09.000Z"},"tables":{"compacted_quotes":{
@@ -6,8 +8,8 @@
      "files":[{"path":"s3://archive/compacted/compacted_quotes/data/….parquet","rows":9,"bytes":419,"day":"2026-11-26"}]}}}
 
 Addresses are those in Iceberg's metadata. In a copy of an archive, the part from `compacted/` on is the place of a
-file. The job replaces the object after it has committed the tables. So the files that it names are complete, and they
-stay for some days after they were replaced.
+file. The compaction replaces the object after it has committed the tables. So the files that it names are complete, and
+they stay for some days after they were replaced.
 """
 
 from __future__ import annotations
@@ -17,10 +19,18 @@ from datetime import date
 import msgspec
 
 from analytics.compacted_tables import FOLDER
-from compaction.errors import Damaged
+from analytics.errors import AnalyticsError
 
 KEY = f"{FOLDER}/current.json"
 VERSION = 1
+
+
+class CompactedError(AnalyticsError):
+    """The compacted tables beside an archive cannot be read. The message says what to do."""
+
+
+class _Versioned(msgspec.Struct, frozen=True):
+    v: int
 
 
 class File(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -72,11 +82,11 @@ def encode(current: Current) -> bytes:
 
 
 def decode(body: bytes) -> Current:
-    """What the object says. Raises `Damaged`."""
+    """What the object says. Raises `CompactedError`."""
     try:
-        current = msgspec.json.decode(body, type=Current)
-    except msgspec.MsgspecError as error:
-        raise Damaged(f"{KEY} is damaged: {error}. Delete it, and run the compaction again") from error
-    if current.v != VERSION:
-        raise Damaged(f"{KEY} has version {current.v}, and this program reads version {VERSION}: update the program")
-    return current
+        version = msgspec.json.decode(body, type=_Versioned).v
+        if version != VERSION:
+            raise CompactedError(f"{KEY} has version {version}, and this program reads version {VERSION}: update it")
+        return msgspec.json.decode(body, type=Current)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise CompactedError(f"{KEY} cannot be read: {error}. Delete it, and run `compact`") from error
