@@ -130,4 +130,4 @@ def test_a_window_that_is_too_old_is_told_from_one_that_is_too_long(
 
 def test_the_limits_are_those_of_yahoo() -> None:
     assert limit_of("1m") == Limit(timedelta(days=30), timedelta(days=7))
-    assert limit_of("1d") == Limit(timedelta(days=36_500), timedelta(days=36_500))
+    assert limit_of("1d") == Limit(timedelta(days=36_135), timedelta(days=36_500))
