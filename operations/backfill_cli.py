@@ -210,7 +210,7 @@ def _run(  # noqa: PLR0917  (one call)
     checkpoint: Callable[[], None],
 ) -> None:
     requests = ChartClient(chart_limiter(rate))
-    charts = YahooCharts(requests, _now, cache(live.currency_of))
+    charts = YahooCharts(requests, _now, lambda symbol: plan.symbols[symbol].calendar.zone, cache(live.currency_of))
     try:
         refolder = Refolder(stores.bars, stores.chunks, live, run=run, now=_now)
         runner = Runner(
