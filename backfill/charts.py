@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol, cast
+from zoneinfo import ZoneInfo
 
 from backfill.chunks import Chunk, FinishedChunk, SourceBar
 from backfill.errors import Forgotten, OtherCurrency, UnknownSymbol
 from backfill.plan import Limit
-from bars.resolutions import Span
+from bars.resolutions import ONE_DAY, Span, midnight
 from quotes import Action, whole_milliseconds
 from yahoo_requests import SOURCE
 from yahoo_requests.chart_body import ChartError
 from yahoo_requests.chart_rows import Resolution
-from yahoo_requests.charts import LIMITS, ChartWindow, parse_chart
+from yahoo_requests.charts import LIMITS, ChartWindow, ParsedChart, parse_chart
 from yahoo_requests.errors import SourceError
 from yahoo_requests.json_values import MalformedResponse
 from yahoo_requests.session import HttpResponse
@@ -31,9 +32,15 @@ class YahooCharts:
     """See `ports.Charts`."""
 
     def __init__(
-        self, client: ChartRequests, now: Callable[[], datetime], currency_of: Callable[[str], str | None]
+        self,
+        client: ChartRequests,
+        now: Callable[[], datetime],
+        zone_of: Callable[[str], ZoneInfo],
+        currency_of: Callable[[str], str | None],
     ) -> None:
         self._client, self._now = client, now
+        self._zone_of = zone_of
+        """The time zone of a symbol's calendar, in which its days begin."""
         self._currency_of = currency_of
         """The currency of a symbol's quotes, or None if it is not known."""
 
@@ -61,10 +68,22 @@ class YahooCharts:
             fetched_at=fetched_at,
             complete_to=chart.complete_to,
             source=SOURCE,
-            bars=tuple(SourceBar(*bar) for bar in chart.bars),
+            bars=tuple(self._bars(chart, chunk)),
             actions=chart.actions,
             problems=chart.problems,
         )
+
+    def _bars(self, chart: ParsedChart, chunk: Chunk) -> Iterator[SourceBar]:
+        """The bars of a chart. A day begins at its midnight in the calendar's time zone, which may be another one.
+
+        The calendar of currencies and futures has days of UTC, and Yahoo's charts of them those of London and New York.
+        """
+        for bar in chart.bars:
+            start = bar.start
+            if chunk.resolution == ONE_DAY.name and chart.timezone is not None:
+                day = start.astimezone(ZoneInfo(chart.timezone)).date()
+                start = midnight(day, self._zone_of(chunk.symbol))
+            yield SourceBar(start, bar.open, bar.high, bar.low, bar.close, bar.volume)
 
 
 def limit_of(resolution: str) -> Limit:

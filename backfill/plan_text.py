@@ -22,7 +22,7 @@ def plan_lines(plan: Plan, rate: float, most: int | None) -> Iterator[str]:
     for name in list(busy)[:most]:
         yield f"{name}: {_work(busy[name])}"
     if most is not None and len(busy) > most:
-        yield f"… and {len(busy) - most} more symbols"
+        yield f"… and {len(busy) - most} more {_plural('symbol', len(busy) - most)}"
     forgotten = {name: len(each.forgotten) for name, each in plan.symbols.items() if each.forgotten}
     if forgotten:
         coarser = "" if plan.wish.resolution == ONE_DAY.name else ". It keeps coarser bars for longer: see --resolution"

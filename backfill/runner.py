@@ -19,7 +19,7 @@ from backfill.days import covered_minutes, uncovered
 from backfill.errors import Forgotten, OtherCurrency, UnknownSymbol, Unreadable
 from backfill.failures import Failures, outcome_of
 from backfill.lane_refold import LaneIsBusy
-from backfill.planner import Plan
+from backfill.planner import Plan, Wish
 from backfill.ports import Bars, Charts, Chunks, ignored
 from backfill.refold import BarsAreBusy, Refolder
 from backfill.rows import asked_row, bar_row, failed_row, is_same_bar
@@ -34,6 +34,7 @@ from yahoo_requests.errors import SourceError
 
 MINUTE_SECONDS = 60
 GO_ON = "run the same command again later: it goes on where this run stopped"
+BEGIN_ANEW = "run the same command again later: with --again, it asks for everything once more"
 CONFIRMED_AFTER = timedelta(hours=12)
 """So much later another answer that ends at the same time says that nothing was traded after it."""
 Progress = Callable[[int], None]
@@ -116,7 +117,7 @@ class Runner:
                 else:
                     self._note_answer(chunk.symbol, asking, plan)
         if asking.failures.reason is not None:
-            summary.failures.append(f"stopped: {asking.failures.reason}; {GO_ON}")
+            summary.failures.append(f"stopped: {asking.failures.reason}; {go_on(plan.wish)}")
 
     def _ask_for(self, chunk: Chunk, asking: _Asking, plan: Plan, summary: Summary, on_progress: Progress) -> None:
         """Ask for a chunk, and before the first one of a symbol for its splits. Raises `SourceError`."""
@@ -259,6 +260,11 @@ class Runner:
         summary.actions += len(finished.actions)
         of = f"{chunk.symbol}, {chunk.resolution} from {_day_of(chunk, plan)}"
         summary.problems += [f"{of}: {problem}" for problem in finished.problems]
+
+
+def go_on(wish: Wish) -> str:
+    """What to do after a run that was stopped, for people."""
+    return BEGIN_ANEW if wish.again else GO_ON
 
 
 def _is_wanted(row: Row, stored: Row | None, *, over_stream: bool) -> bool:

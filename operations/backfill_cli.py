@@ -15,7 +15,7 @@ from backfill.charts import YahooCharts, limit_of
 from backfill.plan_text import plan_lines, summary_lines
 from backfill.planner import Plan, Planner, Wish
 from backfill.refold import Refolder
-from backfill.runner import GO_ON, Runner
+from backfill.runner import Runner, go_on
 from backfill.summary import Summary
 from bars.keys import ONE_MINUTE
 from operations.aws import client
@@ -95,7 +95,11 @@ def backfill_(  # noqa: PLR0917  (options, by name)
         ),
     ] = CHARTS_PER_SECOND,
     again: Annotated[  # noqa: FBT002
-        bool, typer.Option("--again", help="Ask again for minutes of which Yahoo had no bar before.")
+        bool,
+        typer.Option(
+            "--again",
+            help="Ask again for minutes of which Yahoo had no bar before. A run that was stopped begins anew then.",
+        ),
     ] = False,
     overwrite: Annotated[
         Literal["stream"] | None,
@@ -150,7 +154,7 @@ def backfill_(  # noqa: PLR0917  (options, by name)
             if not wish.symbols:
                 say(NONE_WATCHED)
             run = run_name()
-            with nullcontext() if dry_run else _only_run(stores.bars, run, checkpoint):
+            with nullcontext() if dry_run else _only_run(stores.bars, run, checkpoint, go_on(wish)):
                 with progress("planning", len(wish.symbols)) as on_progress:
                     planner = Planner(stores.bars, stores.chunks, stores.calendars.sessions_of)
                     plan = planner.plan(wish, _now(), _checked(on_progress, checkpoint))
@@ -167,8 +171,8 @@ def backfill_(  # noqa: PLR0917  (options, by name)
 
 
 @contextmanager
-def _only_run(bars: BackfillBars, run: str, checkpoint: Callable[[], None]) -> Iterator[None]:
-    """Run alone, and say after an error what to do."""
+def _only_run(bars: BackfillBars, run: str, checkpoint: Callable[[], None], advice: str) -> Iterator[None]:
+    """Run alone, and say after an error what to do, which is the `advice`."""
 
     def pause(seconds: float) -> None:
         time.sleep(seconds)
@@ -178,7 +182,7 @@ def _only_run(bars: BackfillBars, run: str, checkpoint: Callable[[], None]) -> I
         with only_backfill(bars, run, _now, say, pause):
             yield
     except Unavailable as error:
-        raise Unavailable(f"{error}; {GO_ON}") from error
+        raise Unavailable(f"{error}; {advice}") from error
 
 
 class _Stores:
@@ -210,7 +214,7 @@ def _run(  # noqa: PLR0917  (one call)
     checkpoint: Callable[[], None],
 ) -> None:
     requests = ChartClient(chart_limiter(rate))
-    charts = YahooCharts(requests, _now, cache(live.currency_of))
+    charts = YahooCharts(requests, _now, lambda symbol: plan.symbols[symbol].calendar.zone, cache(live.currency_of))
     try:
         refolder = Refolder(stores.bars, stores.chunks, live, run=run, now=_now)
         runner = Runner(

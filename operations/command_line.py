@@ -44,6 +44,8 @@ EXIT_CODES = (
 
 DEFAULT_PREFIX = "stockstream"
 DEFAULT_STAGE = "dev"
+FIRST_YEAR, LAST_YEAR = 1900, 2999
+"""The years of the days that options take. Python cannot compute with days at the ends of its own calendar."""
 STAGE_FILES = ROOT / "infra" / "stages"
 """The folder of the stages' files. One that names its account or region is checked before its stage is used."""
 StackPrefixOption = Annotated[str, typer.Option("--stack-prefix", help="The first part of the stacks' names.")]
@@ -94,9 +96,12 @@ def outputs_of(prefix: str, stage: str, file: Path | None) -> Outputs:
 def day_of(text: str) -> datetime:
     """The midnight of a day like 2026-11-27, for the parser of an option. Raises `BadParameter`."""
     try:
-        return datetime.strptime(text, "%Y-%m-%d")  # noqa: DTZ007  (a day, without a zone)
+        day = datetime.strptime(text, "%Y-%m-%d")  # noqa: DTZ007  (a day, without a zone)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a day like 2026-11-27") from None
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise typer.BadParameter(f"{text!r} is not a day of the years {FIRST_YEAR} to {LAST_YEAR}")
+    return day
 
 
 @contextmanager

@@ -116,12 +116,15 @@ def whole_from(now: datetime, stored_days: int) -> date:
 def day_range(first: datetime | None, last: datetime | None, now: datetime, *, stored_days: int = 0) -> DayRange:
     """The days that a person names. Raises `WrongUsage`.
 
-    It is tomorrow already in some time zones, so the last day is then the day after that of UTC. Bars expire after
-    `stored_days`, 0 for never. By default, they are the last 30 days, without those of which bars may have expired.
+    It is tomorrow already in some time zones, so the last day is then the day after that of UTC, and never a later one.
+    Bars expire after `stored_days`, 0 for never. By default, they are the last 30 days, without those of which bars may
+    have expired.
     """
     if first is not None and first.date() > now.date() + _DAY:
         raise WrongUsage(f"--from {first:%Y-%m-%d} is in the future: it is {now:%Y-%m-%d %H:%M} (UTC) now")
-    end: date = now.date() + _DAY if last is None else last.date()
+    end: date = now.date() + _DAY
+    if last is not None:
+        end = min(end, last.date())
     start: date = end - RECENT + _DAY if first is None else first.date()
     since = None
     if first is None and end >= now.date():

@@ -42,14 +42,15 @@ LIMITS: Mapping[Resolution, ChartLimit] = {
     "1m": ChartLimit(timedelta(days=30), timedelta(days=7)),
     "5m": ChartLimit(timedelta(days=60), timedelta(days=60)),
     "1h": ChartLimit(timedelta(days=730), timedelta(days=730)),
-    "1d": ChartLimit(timedelta(days=36_500), timedelta(days=36_500)),
+    "1d": ChartLimit(timedelta(days=36_135), timedelta(days=36_500)),
 }
 """The limit of each resolution. Yahoo names them in errors with status 422 and the code "Unprocessable Entity":
 
 - "1m data not available for startTime=1664596800 and endTime=1664683200. The requested range must be within the last 30
   days." (yfinance #636 and #1389 have the same of 1h with 730 days and of 5m with 60);
 - "Only 8 days worth of 1m granularity data are allowed to be fetched per request." (also seen with 7: yfinance #2903);
-- "Only 100 years worth of day granularity data are allowed to be fetched per request." (yfinance #1671).
+- "Only 100 years worth of day granularity data are allowed to be fetched per request." (yfinance #1671). Days have one
+  request, which goes on to the end of the present day. So they are taken to be kept for 99 years, as in yfinance.
 """
 
 SETTLED = timedelta(minutes=30)

@@ -1,12 +1,13 @@
 -- Bars in double, adjusted for the splits and dividends after them: multiplied by denominator/numerator of each split, and by 1 - amount/close of each dividend, with the last close before it.
 WITH actions AS (
   -- A price of the day of an action knows of it, also before the open, at which it takes effect. So an action changes
-  -- the bars that end at least 6 hours before it. A bar of a day ends 24 hours after its start.
+  -- the bars that begin at least 6 hours before it. A bar of a day begins at midnight: that of its own day less than 22
+  -- hours before it, and that of the day before at least 23 hours before it.
   SELECT
     symbol,
     resolution,
     action,
-    event_time - CASE WHEN resolution = '1d' THEN INTERVAL '30' HOUR ELSE INTERVAL '6' HOUR END AS changes_to,
+    event_time - CASE WHEN resolution = '1d' THEN INTERVAL '22' HOUR ELSE INTERVAL '6' HOUR END AS changes_to,
     CAST(numerator AS double) AS numerator,
     CAST(denominator AS double) AS denominator,
     CAST(amount AS double) AS amount

@@ -126,6 +126,18 @@ def test_a_split_changes_the_prices_and_volumes_before_its_day(tmp_path: Path) -
     assert [row[4] for row in found] == pytest.approx([1 / 3, 1, 1 / 3, 1, 1], rel=1e-14)
 
 
+@pytest.mark.parametrize(("hours", "length"), [(0, 24), (0, 23), (9, 24), (14.5, 25)])
+def test_a_split_changes_the_bar_of_the_day_before_however_early_the_exchange_opens(
+    hours: float, length: int, tmp_path: Path
+) -> None:
+    """In Asia, an exchange that no calendar knows opens with the day of UTC."""
+    midnight = EX_DATE - timedelta(hours=hours)
+    bars = [bar(start, resolution="1d") for start in (midnight - timedelta(hours=length), midnight)]
+    split = action("split", EX_DATE, numerator=2, denominator=1)
+    with engine_over(tmp_path, compacted_actions=[split], compacted_bars=bars) as engine:
+        assert engine.run("SELECT close FROM adjusted_bars ORDER BY start").rows == ((5.0,), (10.0,))
+
+
 def test_the_example_of_yahoo_for_a_dividend_has_its_result(tmp_path: Path) -> None:
     """https://help.yahoo.com/kb/SLN28256.html: a dividend of 0.08 after a close of 24.96 is the factor 0.9968."""
     bars = [

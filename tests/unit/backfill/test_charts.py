@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from backfill.charts import YahooCharts, limit_of
 from backfill.chunks import Chunk, SourceBar
 from backfill.errors import Forgotten, OtherCurrency, UnknownSymbol
 from backfill.plan import Limit
-from bars.resolutions import Span
+from bars.resolutions import Span, midnight
 from yahoo_requests.chart_rows import Resolution
 from yahoo_requests.errors import SourceError
 from yahoo_requests.session import HttpResponse
 
+NEW_YORK = ZoneInfo("America/New_York")
+ZONES = st.sampled_from(["UTC", "Europe/London", "America/New_York", "Asia/Tokyo"]).map(ZoneInfo)
 OPEN = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
 CHUNK = Chunk("AAPL", "1m", OPEN - timedelta(hours=9, minutes=30), OPEN + timedelta(minutes=3))
 SESSIONS = [Span(OPEN, OPEN + timedelta(minutes=2))]
@@ -64,7 +70,9 @@ class Requests:
 
 
 def charts(requests: Requests, currency: str | None = "USD") -> YahooCharts:
-    return YahooCharts(requests, lambda: OPEN + timedelta(days=1, microseconds=1_700), {"AAPL": currency}.get)
+    return YahooCharts(
+        requests, lambda: OPEN + timedelta(days=1, microseconds=1_700), lambda _: NEW_YORK, {"AAPL": currency}.get
+    )
 
 
 def test_a_chunk_is_one_request_and_has_the_exact_bars() -> None:
@@ -130,4 +138,16 @@ def test_a_window_that_is_too_old_is_told_from_one_that_is_too_long(
 
 def test_the_limits_are_those_of_yahoo() -> None:
     assert limit_of("1m") == Limit(timedelta(days=30), timedelta(days=7))
-    assert limit_of("1d") == Limit(timedelta(days=36_500), timedelta(days=36_500))
+    assert limit_of("1d") == Limit(timedelta(days=36_135), timedelta(days=36_500))
+
+
+@given(ZONES, ZONES, st.dates(date(2026, 1, 1), date(2026, 11, 20)))
+def test_the_bar_of_a_day_begins_where_the_calendar_begins_the_day(own: ZoneInfo, charts: ZoneInfo, day: date) -> None:
+    result: Any = WHOLE["chart"]["result"]
+    result = result[0]
+    meta = result["meta"] | {"dataGranularity": "1d", "exchangeTimezoneName": charts.key}
+    times = [int(midnight(day + timedelta(days=each), charts).timestamp()) for each in range(2)]
+    body = {"chart": {"result": [result | {"meta": meta, "timestamp": times}], "error": None}}
+    chunk = Chunk("AAPL", "1d", midnight(day - timedelta(days=1), own), midnight(day + timedelta(days=3), own))
+    fetched = YahooCharts(Requests(200, body), lambda: OPEN, lambda _: own, lambda _: None).fetch(chunk, [], ())
+    assert [bar.start for bar in fetched.bars] == [midnight(day + timedelta(days=each), own) for each in range(2)]

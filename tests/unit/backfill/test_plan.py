@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backfill.charts import limit_of
 from backfill.chunks import Chunk
 from backfill.days import Times, covered_minutes, days_of, minutes_of, uncovered, with_weekdays
 from backfill.plan import DayRange, Known, Limit, daily_chunk, forgotten_first, missing_days, plan_symbol
@@ -160,6 +161,32 @@ def test_days_take_one_request_that_reaches_to_the_present_day() -> None:
     plan = plan_symbol(known(US_WEEK), "1d", Limit(None, None), WEEK, NOW)
     assert plan.chunks == [daily_chunk("AAPL", NEW_YORK, datetime(2026, 11, 23, 5, tzinfo=UTC), NOW)]
     assert plan.chunks[0].end == datetime(2026, 11, 29, 5, tzinfo=UTC)
+
+
+@settings(max_examples=sized(20, 200), deadline=None)
+@given(
+    st.sampled_from([("1m", 33), ("5m", 63), ("1h", 60), ("1d", 60)]),
+    st.sampled_from([NEW_YORK, TOKYO, CHICAGO]),
+    st.sampled_from(["around the clock", "by day", "from the evening before"]),
+    st.integers(-3, 3),
+    st.integers(0, 1_439),
+)
+def test_no_request_asks_for_more_than_yahoo_gives_at_once(
+    resolution_and_days: tuple[str, int], zone: ZoneInfo, hours: str, later: int, minutes: int
+) -> None:
+    resolution, days = resolution_and_days
+    limit, now = limit_of(resolution), NOW + timedelta(minutes=minutes)
+    assert limit.kept is not None
+    assert limit.per_request is not None
+    first = (now - limit.kept).date() + timedelta(days=later)
+    if hours == "around the clock":
+        sessions = around_the_clock(first, days, zone)
+    else:
+        own, eve = (str(first + timedelta(days=each)) for each in range(days)), int(hours != "by day")
+        sessions = [session(day, "17:00" if eve else "09:30", "16:00", zone, eve=eve) for day in own]
+    chunks = plan_symbol(known(sessions, zone), resolution, limit, DayRange(first, now.date()), now).chunks
+    assert chunks
+    assert max(each.end - each.start for each in chunks) <= limit.per_request
 
 
 def test_before_the_known_sessions_weekdays_stand_for_the_days_of_the_exchange() -> None:

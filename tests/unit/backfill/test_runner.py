@@ -173,6 +173,18 @@ def test_the_first_refusal_stops_the_run_and_the_next_run_goes_on() -> None:
     assert market.prices("MSFT") == market.charts.history["MSFT", "1m"]
 
 
+def test_a_refused_run_that_asks_again_says_that_the_next_one_begins_anew() -> None:
+    market = BackfilledMarket(["AAPL"])
+    market.charts.history["AAPL", "1m"] = []
+    assert market.run().failures == []
+    asked = list(market.charts.requests)
+    market.charts.fault = lambda _: RATE_LIMITED if len(market.charts.requests) == len(asked) + 2 else None
+    assert market.run(again=True).failures[-1].endswith("with --again, it asks for everything once more")
+    market.charts.requests.clear()
+    assert market.run().requests == 0
+    assert market.run(again=True).requests == len(asked) - 1  # without the days, which are in the archive
+
+
 @pytest.mark.parametrize(("hours", "planned"), [(1, 1), (13, 0)])
 def test_an_answer_that_ends_at_the_same_time_on_another_day_is_whole(hours: int, planned: int) -> None:
     market = BackfilledMarket(["AAPL"])

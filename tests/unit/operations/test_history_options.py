@@ -75,6 +75,11 @@ def test_days_in_the_future_are_refused(last: datetime | None) -> None:
     assert day_range(datetime(2026, 11, 29), None, NOW).first == date(2026, 11, 29)  # noqa: DTZ001
 
 
+@given(st.dates(date(2026, 11, 30), date(2999, 12, 31)))
+def test_the_last_day_is_never_one_that_has_not_begun_anywhere(last: date) -> None:
+    assert day_range(None, datetime.combine(last, time()), NOW) == day_range(None, None, NOW)
+
+
 def test_by_default_the_days_are_the_last_thirty_up_to_the_one_that_has_begun_anywhere() -> None:
     since = datetime(2026, 10, 29, 20, tzinfo=UTC)
     assert day_range(None, None, NOW) == DayRange(date(2026, 10, 29), date(2026, 11, 29), since)
@@ -88,7 +93,8 @@ def test_by_default_no_day_is_meant_that_yahoo_no_longer_keeps_and_each_that_it_
     own, sessions = ZoneInfo(zone), list[Session]()
     for day in (now.date() + timedelta(days=each) for each in range(-34, 1)):
         opens = datetime.combine(day, time(9), own).astimezone(UTC) - timedelta(hours=earlier)
-        sessions.append(Session(day.isoformat(), opens, opens + timedelta(hours=6)))
+        # It ends at half past, because one that ends at midnight has no minute of a closing auction.
+        sessions.append(Session(day.isoformat(), opens, opens + timedelta(hours=5, minutes=30)))
     known = Known("AAPL", own, sessions, sessions[0].opens, now + timedelta(days=2), frozenset())
     limit = Limit(timedelta(days=30), timedelta(days=7))
     wanted = day_range(None, None, now)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from quotes import Action
 from tests.support.sizes import sized
-from yahoo_requests.charts import LIMITS, ChartBar, ChartWindow, ParsedChart, parse_chart
+from yahoo_requests.charts import ChartBar, ChartWindow, ParsedChart, parse_chart
 from yahoo_requests.json_values import MalformedResponse
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -628,10 +628,6 @@ def test_whatever_the_rows_are_the_bars_are_in_order_and_within_the_window(table
 def test_any_other_body_is_malformed_at_worst(answer: bytes) -> None:
     with suppress(MalformedResponse):
         parsed(answer)
-
-
-def test_the_limits_are_those_of_the_resolutions() -> None:
-    assert all(limit.per_request <= limit.kept for limit in LIMITS.values())
 
 
 @pytest.mark.parametrize(
