@@ -211,6 +211,7 @@ def test_after_sigterm_it_stores_the_answer_that_it_has_and_the_next_run_goes_on
     ("arguments", "code", "message"),
     [
         (("--source", "synthetic"), 0, "the quotes of the source synthetic are simulated or recorded"),
+        (("--source", "yahooo"), 2, "The sources are yahoo, yahoo_stream, replay, synthetic"),
         ((), 2, "nothing says where the quotes come from: set --source"),
         (("--source", "yahoo", "--symbols", "UNKNOWN"), 2, "UNKNOWN: no producer has written the calendar"),
         (("--source", "yahoo", "--from", "2026-11-27", "--to", "2026-11-26"), 2, "--from 2026-11-27 is after --to"),
