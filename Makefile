@@ -118,7 +118,7 @@ sql: $(RUN) ## Query the archive of the last demo by SQL, as Athena would. Witho
 ##   SQL_ARGS=--csv     more options: --csv or --json, and --allow-files for COPY … TO 'file.parquet'
 	@$(VENV)/bin/stockstream sql $(if $(ARCHIVE),--archive '$(ARCHIVE)') $(SQL_ARGS) $${SQL_QUERY:+"$$SQL_QUERY"}
 
-history: $(HISTORY) ## Install what the commands compact and export need beside that (200 MB).
+history: $(HISTORY) ## Install pyarrow and PyIceberg, which the commands compact and export need (200 MB).
 
 bill: $(RUN) ## Price a month on AWS, line by line.
 ##   BILL_ARGS="--symbols 100 --interval 1 --hours market"

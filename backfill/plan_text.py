@@ -48,18 +48,21 @@ def plan_lines(plan: Plan, rate: float, most: int | None) -> Iterator[str]:
 def summary_lines(summary: Summary) -> Iterator[str]:
     """What was done."""
     own = summary.written - summary.written_days
-    days = f" and {summary.written_days:,} of a day, which show splits," if summary.written_days else ""
-    yield (
-        f"wrote {own:,} {_plural('bar', own)} of {summary.resolution}{days} after {summary.requests} "
-        f"{_plural('request', summary.requests)}; Yahoo has no bar of {summary.without_trades:,} "
-        f"{_plural('minute', summary.without_trades)}"
-    )
+    if summary.bars or summary.requests:
+        days = f" and {summary.written_days:,} of a day, which show splits," if summary.written_days else ""
+        yield (
+            f"wrote {own:,} {_plural('bar', own)} of {summary.resolution}{days} after {summary.requests} "
+            f"{_plural('request', summary.requests)}"
+        )
+    if summary.without_trades:
+        yield f"Yahoo has no bar of {summary.without_trades:,} {_plural('minute', summary.without_trades)}"
     if summary.from_archive:
         yield f"stored {summary.from_archive} {_plural('answer', summary.from_archive)} of an earlier run"
     if summary.refolded or summary.lanes:
+        live = f", and those of the live stream for {summary.lanes} {_plural('symbol', summary.lanes)}"
         yield (
-            f"computed the indicators of {summary.refolded:,} {_plural('bar', summary.refolded)} and of "
-            f"{summary.lanes} live {_plural('symbol', summary.lanes)} again"
+            f"computed the indicators of {summary.refolded:,} {_plural('bar', summary.refolded)} again"
+            f"{live if summary.lanes else ''}"
         )
     yield from summary.problems
     yield from summary.failures

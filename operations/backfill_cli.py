@@ -37,7 +37,7 @@ from operations.command_line import (
     say,
 )
 from operations.deployed import Deployed
-from operations.errors import Unavailable
+from operations.errors import Unavailable, WrongUsage
 from operations.history_options import (
     NONE_WATCHED,
     BarTtlOption,
@@ -56,6 +56,7 @@ from operations.run_summary import SummaryOption, summary_at_end
 from operations.safe_stop import stopping_safely
 from operations.write_pace import MOST_WRITERS
 from terminal.output import echo
+from watchlist import SOURCES
 from yahoo_requests.chart_client import CHARTS_PER_SECOND, ChartClient, chart_limiter
 
 LIVE_SOURCES = ("yahoo", "yahoo_stream")
@@ -136,6 +137,8 @@ def backfill_(  # noqa: PLR0917  (options, by name)
             backfill_errors(),
             stopping_safely() as checkpoint,
         ):
+            if source is not None and source not in SOURCES:
+                raise WrongUsage(f"--source {source}: there is no such source. The sources are {', '.join(SOURCES)}")
             deployed = Deployed(outputs_of(stack_prefix, stage, outputs_file), stack_prefix, stage, outputs_file)
             live_source = source or deployed.source()
             if live_source not in LIVE_SOURCES:

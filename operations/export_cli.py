@@ -68,7 +68,13 @@ def export(  # noqa: PLR0917  (options, by name)
     ] = None,
     table: Annotated[Literal["bars", "quotes"], typer.Option(help="What to export.")] = "bars",
     resolution: Annotated[Literal["1m", "5m", "1h", "1d"], typer.Option(help="The length of bars.")] = "1m",
-    form: Annotated[Literal["parquet", "csv"], typer.Option("--format", help="The format of the file.")] = "parquet",
+    form: Annotated[
+        Literal["parquet", "csv"] | None,
+        typer.Option(
+            "--format",
+            help="The format of the file. By default, csv if its name ends with .csv, and otherwise parquet.",
+        ),
+    ] = None,
     archive: ArchiveOption = None,
     catalog: CatalogOption = None,
     database: DatabaseOption = None,
@@ -86,6 +92,7 @@ def export(  # noqa: PLR0917  (options, by name)
     """
     with reported_errors(), history_errors():
         days, named = _days(first, last), _symbols(symbols)
+        form = form or ("csv" if output.lower().endswith(".csv") else "parquet")
         place = history_place(
             archive, catalog, database, bars_table, calendars_table, stack_prefix, stage, outputs_file
         )
@@ -97,9 +104,13 @@ def export(  # noqa: PLR0917  (options, by name)
         if exporter.compacted_to is None:
             say("nothing is compacted yet, so every day comes from its source")
         if table == "bars" and place.history is None and exporter.bars_to is None:
+            from analytics import local_tables  # noqa: PLC0415  (it loads DuckDB)
+
+            kept = local_tables.BARS.file_in(Path(archive or ""))
+            hint = f". Those of a demo are in {kept}, a Parquet file" if kept.is_file() else ""
             raise WrongUsage(
                 f"--archive {archive} has no bars, because none were compacted there: name their table by --bars-table "
-                "and --calendars-table, or export quotes by --table quotes"
+                f"and --calendars-table, or export quotes by --table quotes{hint}"
             )
         if table == "bars" and place.history is None and exporter.bars_to and wanted.last >= exporter.bars_to:
             say(f"bars from {exporter.bars_to} on are left out: name their table by --bars-table and --calendars-table")
@@ -113,7 +124,7 @@ def export(  # noqa: PLR0917  (options, by name)
         for symbol in wanted.symbols or ():
             if symbol not in found:
                 say(f"there are no {table} of {symbol} in these days")
-        say(f"{rows:,} rows")
+        say(f"{rows:,} {'row' if rows == 1 else 'rows'}")
 
 
 def _noting_symbols(batches: Iterable[Any], found: set[str]) -> Iterator[Any]:

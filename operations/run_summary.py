@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated, Protocol, TypeGuard
 
 import msgspec
 import typer
@@ -36,8 +36,12 @@ class RunSummary(Protocol):
 
 @contextmanager
 def summary_at_end(summary: RunSummary, to: str | None) -> Iterator[None]:
-    """Print the summary however the run ends, and write it to the file `to`. An error becomes one of its failures."""
+    """Print the summary however the run ends, and write it to the file `to`. An error becomes one of its failures.
+
+    Raises `WrongUsage` before the run if the file cannot be written.
+    """
     try:
+        _check(to)
         yield
     except KeyboardInterrupt:
         summary.status = "interrupted"
@@ -55,8 +59,28 @@ def summary_at_end(summary: RunSummary, to: str | None) -> Iterator[None]:
 def _write(line: str, to: str | None) -> None:
     if to == "-" or not sys.stdout.isatty():
         echo(line)
-    if to is not None and to != "-":
-        try:
+    if _is_file(to):
+        with _reported(to):
             Path(to).write_text(f"{line}\n", encoding="utf-8")
-        except OSError as error:
-            raise WrongUsage(f"--summary {to} cannot be written: {error.strerror}") from error
+
+
+def _check(to: str | None) -> None:
+    """Raise `WrongUsage` if the file cannot be written. What it contains stays.
+
+    A pipe is not opened: its reader would take the end of this for the end of the summary.
+    """
+    if _is_file(to) and not Path(to).is_fifo():
+        with _reported(to), Path(to).open("ab"):
+            pass
+
+
+def _is_file(to: str | None) -> TypeGuard[str]:
+    return to is not None and to != "-"
+
+
+@contextmanager
+def _reported(to: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise WrongUsage(f"--summary {to} cannot be written: {error.strerror}") from error

@@ -8,6 +8,9 @@ import sys
 from stockstream.catalog import COMMANDS
 from terminal.program import ONE_COMMAND, use_one_command
 
+INTERRUPTED = 130
+"""The exit status after Ctrl-C."""
+
 
 def main() -> None:
     """Run the program of the command that the arguments begin with, as `python -m` does, or show what there is.
@@ -23,7 +26,10 @@ def main() -> None:
         return
     if entry.is_whole_program:
         del sys.argv[1]
-    runpy.run_module(entry.package, run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(entry.package, run_name="__main__", alter_sys=True)
+    except KeyboardInterrupt:  # while it was loaded: a program that runs handles Ctrl-C itself
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,21 @@ main()
 """
 
 
+INTERRUPTED_WHILE_LOADING = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "operations.cli":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+sys.argv[1:] = ["coverage", "--help"]
+from stockstream.__main__ import main
+main()
+"""
+
+
 def run(*arguments: str, program: str = "stockstream", **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", program, *arguments],
@@ -47,6 +62,13 @@ def test_a_command_loads_its_program_and_no_other() -> None:
     loaded = loaded_by("bill", "--brief")
     assert "costs" in loaded
     assert not loaded & ({"boto3", "botocore", "duckdb", "pandas"} | set(PROGRAMS) - {"costs"})
+
+
+def test_ctrl_c_while_a_program_is_loaded_ends_without_a_traceback() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_WHILE_LOADING], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 def test_completion_of_a_name_names_the_commands() -> None:

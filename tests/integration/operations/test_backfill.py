@@ -305,6 +305,7 @@ def test_a_killed_run_asks_for_no_day_of_such_an_exchange_again(
     ("arguments", "code", "message"),
     [
         (("--source", "synthetic"), 0, "the quotes of the source synthetic are simulated or recorded"),
+        (("--source", "yahooo"), 2, "The sources are yahoo, yahoo_stream, replay, synthetic"),
         ((), 2, "nothing says where the quotes come from: set --source"),
         (("--source", "yahoo", "--symbols", "UNKNOWN"), 2, "UNKNOWN: no producer has written the calendar"),
         (("--source", "yahoo", "--from", "2026-11-27", "--to", "2026-11-26"), 2, "--from 2026-11-27 is after --to"),

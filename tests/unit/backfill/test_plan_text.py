@@ -84,9 +84,17 @@ def test_an_outcome_names_what_was_written_and_every_failure() -> None:
         failures=["MSFT from 2026-11-16: timeout: no answer"],
     )
     assert list(summary_lines(summary)) == [
-        "wrote 1,950 bars of 1m and 10 of a day, which show splits, after 1 request; Yahoo has no bar of 3 minutes",
+        "wrote 1,950 bars of 1m and 10 of a day, which show splits, after 1 request",
+        "Yahoo has no bar of 3 minutes",
         "stored 1 answer of an earlier run",
-        "computed the indicators of 2,000 bars and of 1 live symbol again",
+        "computed the indicators of 2,000 bars again, and those of the live stream for 1 symbol",
         "AAPL, 1m from 2026-11-16: 1 row outside the window was left out",
         "MSFT from 2026-11-16: timeout: no answer",
     ]
+
+
+def test_an_outcome_does_not_list_what_did_not_happen() -> None:
+    assert list(summary_lines(Summary(resolution="1m", symbols=1))) == []
+    refused = Summary(resolution="1m", requests=1, failures=["AAPL from 2026-11-16: timeout: no answer"])
+    assert list(summary_lines(refused)) == ["wrote 0 bars of 1m after 1 request", *refused.failures]
+    assert list(summary_lines(Summary(resolution="1h", refolded=1))) == ["computed the indicators of 1 bar again"]
