@@ -25,12 +25,13 @@ from pyiceberg.exceptions import (
     TableAlreadyExistsError,
     ValidationException,
 )
+from pyiceberg.expressions import BooleanExpression
 from pyiceberg.io.pyarrow import parquet_file_to_data_file, schema_to_pyarrow
 from pyiceberg.manifest import DataFile
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
+from pyiceberg.table import ALWAYS_TRUE, Transaction
 from pyiceberg.table import Table as IcebergTable
-from pyiceberg.table import Transaction
 from pyiceberg.table.sorting import SortField, SortOrder
 from pyiceberg.transforms import IdentityTransform, MonthTransform
 from pyiceberg.types import (
@@ -118,10 +119,10 @@ class OpenTable:
             entries = (task.file for task in self._table.scan(row_filter=self._rows_of(of)).plan_files())
             return DataFiles(tuple(each for each in entries if of is None or self.partition_of(each) == of))
 
-    def _rows_of(self, of: date | None) -> str:
-        """The condition that the rows of a partition meet, as PyIceberg reads it."""
+    def _rows_of(self, of: date | None) -> str | BooleanExpression:
+        """The condition that the rows of a partition meet. PyIceberg parses a text, which takes a while."""
         if self.declared.partition is None or of is None:
-            return "true"
+            return ALWAYS_TRUE
         column, transform = self.declared.partition
         following = of + _ONE_DAY if transform == "identity" else (of + timedelta(days=31)).replace(day=1)
         return f"{column} >= '{of}' and {column} < '{following}'"
