@@ -25,13 +25,16 @@ from pyiceberg.exceptions import (
     TableAlreadyExistsError,
     ValidationException,
 )
+from pyiceberg.expressions import BooleanExpression
 from pyiceberg.io.pyarrow import parquet_file_to_data_file, schema_to_pyarrow
 from pyiceberg.manifest import DataFile
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
+from pyiceberg.table import ALWAYS_TRUE, Transaction
 from pyiceberg.table import Table as IcebergTable
-from pyiceberg.table import Transaction
+from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.sorting import SortField, SortOrder
+from pyiceberg.table.update import TableUpdate
 from pyiceberg.transforms import IdentityTransform, MonthTransform
 from pyiceberg.types import (
     DateType,
@@ -93,6 +96,24 @@ class DataFiles(msgspec.Struct, frozen=True):
         return sum(entry.record_count for entry in self.entries)
 
 
+class _Commit(Transaction):
+    """A transaction that computes the metadata of the table once after each change.
+
+    PyIceberg asks for it many times in a commit, and otherwise copies every snapshot and column each time. What it
+    returns can be shared, since PyIceberg's models are frozen.
+    """
+
+    _computed: tuple[TableMetadata, tuple[TableUpdate, ...], TableMetadata] | None = None
+
+    @property
+    def table_metadata(self) -> TableMetadata:
+        """The metadata with the changes so far."""
+        stored, changes = self._table.metadata, self._updates
+        if self._computed is None or self._computed[0] is not stored or self._computed[1] is not changes:
+            self._computed = stored, changes, super().table_metadata
+        return self._computed[2]
+
+
 class OpenTable:
     """A table at the snapshot that it had when it was opened."""
 
@@ -118,10 +139,10 @@ class OpenTable:
             entries = (task.file for task in self._table.scan(row_filter=self._rows_of(of)).plan_files())
             return DataFiles(tuple(each for each in entries if of is None or self.partition_of(each) == of))
 
-    def _rows_of(self, of: date | None) -> str:
-        """The condition that the rows of a partition meet, as PyIceberg reads it."""
+    def _rows_of(self, of: date | None) -> str | BooleanExpression:
+        """The condition that the rows of a partition meet. PyIceberg parses a text, which takes a while."""
         if self.declared.partition is None or of is None:
-            return "true"
+            return ALWAYS_TRUE
         column, transform = self.declared.partition
         following = of + _ONE_DAY if transform == "identity" else (of + timedelta(days=31)).replace(day=1)
         return f"{column} >= '{of}' and {column} < '{following}'"
@@ -164,7 +185,7 @@ class OpenTable:
             return
         with _translated(self.declared.name, self._errors):
             described = [parquet_file_to_data_file(self._table.io, self._table.metadata, path) for path in new]
-            transaction = self._table.transaction()
+            transaction = _Commit(self._table)
             update = transaction.update_snapshot()
             with update.overwrite() if old.entries else update.merge_append() as change:
                 for entry in old.entries:

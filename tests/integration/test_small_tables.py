@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyiceberg.table
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.table.update import TableUpdate, update_table_metadata
 from pyiceberg.utils.concurrent import ExecutorFactory
 
 from analytics.compacted_tables import ACTIONS, LEDGER, QUOTES, SESSIONS, CompactedTable
@@ -180,3 +183,19 @@ class TestManifests:
             small_tables.commit(archive.tables(), LEDGER, partial(list, [row]), latest_wins)
         assert self.manifests(archive, LEDGER) <= MANIFESTS
         assert [row["objects"] for row in archive.rows(LEDGER)] == [36, 37, 38, 39, 31, 32, 33, 34, 35]
+
+
+def test_a_commit_copies_the_metadata_only_when_it_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = CompactedArchive(tmp_path)
+    computed: list[tuple[object, ...]] = []
+
+    def counted(metadata: TableMetadata, updates: tuple[TableUpdate, ...]) -> TableMetadata:
+        computed.append(updates)
+        return update_table_metadata(metadata, updates)
+
+    monkeypatch.setattr(pyiceberg.table, "update_table_metadata", counted)
+    for number in range(2):  # an append, and an overwrite
+        small_tables.commit(archive.tables(), LEDGER, partial(list, [{"dt": "2026-11-23", "objects": number}]))
+        assert [len(updates) for updates in computed] == sorted({len(updates) for updates in computed})
+        computed.clear()
+    assert [row["objects"] for row in archive.rows(LEDGER)] == [1]
