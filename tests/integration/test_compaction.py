@@ -413,6 +413,28 @@ def test_bars_are_compacted_by_month_and_replaced_by_later_ones(archive: Compact
     assert found == {30: 4, 31: 3}
 
 
+@pytest.mark.parametrize("new", [1, 2])
+def test_a_month_is_merged_wherever_a_batch_of_its_rows_ends(
+    archive: CompactedArchive, monkeypatch: pytest.MonkeyPatch, new: int
+) -> None:
+    batch = 2048  # DuckDB returns no smaller ones
+    monkeypatch.setattr(disk, "BATCH_ROWS", batch)
+    prices = dict.fromkeys(("open", "high", "low", "close"), Decimal(1))
+    keys = [bar_key("1m", MONDAY + timedelta(minutes=minute)) for minute in range(batch // 2 + new)]
+    rows = [{"symbol": "AAPL", "key": key, **prices} for key in keys]
+    # With one new bar, the second batch is a copy of the last bar in the first one, and nothing else.
+    for stored in (rows[new:], rows):
+        job = Compaction(
+            DirectoryArchive(archive.directory),
+            archive.tables(),
+            now=NOW,
+            progress=no_progress,
+            history=MemoryHistory(stored),
+        )
+        job.bars([MONDAY.date()])
+    assert len(archive.rows(BARS)) == len(rows)
+
+
 @pytest.mark.parametrize(
     ("compacted", "stored", "is_replaced"),
     [
