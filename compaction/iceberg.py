@@ -212,7 +212,8 @@ class OpenTable:
         A query that has begun on the last snapshot but one can be going on, however old that snapshot is.
         """
         with _translated(self.declared.name, self._errors):
-            snapshots = sorted(self._table.snapshots(), key=lambda each: each.timestamp_ms)
+            # Not by their times, since the clocks of machines differ: the last one is the table, which never expires.
+            snapshots = sorted(self._table.snapshots(), key=lambda each: each.sequence_number or 0)
             end = before.timestamp() * 1000
             ids = [old.snapshot_id for old, new in pairwise(snapshots) if new.timestamp_ms < end]
             if ids:

@@ -3,6 +3,7 @@
 import gzip
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
@@ -658,6 +659,23 @@ def test_a_snapshot_stays_for_the_queries_that_began_before_it_was_replaced(arch
     for before, is_kept in ((began, True), (datetime.now(UTC), False)):
         archive.tables().open(QUOTES).expire_snapshots(before)
         assert (set(replaced) <= archive.tables().open(QUOTES).referenced()) == is_kept
+
+
+def test_the_last_snapshot_stays_though_the_clock_of_an_earlier_run_was_ahead(
+    archive: CompactedArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive.arrive([quote()], MONDAY)
+    with monkeypatch.context() as ahead:
+        later = time.time() + timedelta(hours=1).total_seconds()
+        ahead.setattr("pyiceberg.table.snapshots.time.time", lambda: later)
+        archive.run()
+    replaced = archive.tables().open(QUOTES).files().paths
+    archive.arrive([quote("NVDA")], MONDAY)
+    archive.run()
+    stored = archive.rows()
+    archive.tables().open(QUOTES).expire_snapshots(datetime.now(UTC) + timedelta(days=8))
+    assert archive.rows() == stored
+    assert not set(replaced) & archive.tables().open(QUOTES).referenced()
 
 
 def test_old_snapshots_orphans_and_compacted_raw_objects_are_removed(archive: CompactedArchive) -> None:
