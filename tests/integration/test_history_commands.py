@@ -349,6 +349,23 @@ class TestWhatCanBeWrong:
             assert "a file of the table is gone: " in result.stderr
             assert "(docs/history.md, When tables are damaged)" in result.stderr
 
+    @pytest.mark.parametrize("file", ["*.metadata.json", "snap-*.avro", "*-m0.avro", "*.parquet"])
+    @pytest.mark.parametrize(
+        "damaged", [lambda _: b"", lambda body: body[:700], lambda body: bytes(255 - c for c in body)]
+    )
+    def test_a_file_of_the_table_that_is_damaged(
+        self, file: str, damaged: Callable[[bytes], bytes], archive: Path
+    ) -> None:
+        assert run("compact", "--archive", archive).exit_code == 0
+        for path in (archive / "compacted" / "compacted_quotes").rglob(file):
+            path.write_bytes(damaged(path.read_bytes()))
+        CompactedArchive(archive).arrive([quote(9)], CLOSED, number=9)
+        for command in (("compact",), ("export", "--table", "quotes", "--format", "csv", "--output", "-")):
+            result = run(*command, "--archive", archive)
+            assert result.exit_code == 1, result.output
+            assert "a file of the table is damaged: " in result.stderr
+            assert "(docs/history.md, When tables are damaged)" in result.stderr
+
     def test_a_folder_that_cannot_be_read_is_not_taken_for_an_empty_one(
         self, archive: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
