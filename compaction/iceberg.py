@@ -32,7 +32,7 @@ from pyiceberg.io.pyarrow import parquet_file_to_data_file, schema_to_pyarrow
 from pyiceberg.manifest import DataFile
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
-from pyiceberg.table import ALWAYS_TRUE, Transaction
+from pyiceberg.table import ALWAYS_TRUE, StaticTable, Transaction
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.sorting import SortField, SortOrder
@@ -96,7 +96,8 @@ _UNREADABLE: Errors = (
 )
 """What PyIceberg and pyarrow raise for bytes that are no Avro, JSON or Parquet. They do not check what they decode."""
 _MAX_REASON = 200
-_ADVICE = "Restore it, or make the tables again from the raw archive (docs/history.md, When tables are damaged)"
+ADVICE = "Restore it, or make the tables again from the raw archive (docs/history.md, When tables are damaged)"
+"""What to do if a file of a table is gone or damaged."""
 
 
 class DataFiles(msgspec.Struct, frozen=True):
@@ -285,9 +286,22 @@ class Tables:
         """
         self._published = published
 
+    def existing(self, declared: CompactedTable) -> OpenTable | None:
+        """The table as it is now. None if it does not exist. Changes nothing. Raises `Unavailable` and `Damaged`."""
+        with _translated(declared.name, self._errors), _read(declared.name):
+            try:
+                table = self._catalog.load_table((self._namespace, declared.name))
+            except NoSuchTableError:
+                if declared.name not in self._published:
+                    return None
+                table = StaticTable.from_metadata(self._published[declared.name].metadata, self._catalog.properties)
+        return self._opened(declared, table)
+
     def open(self, declared: CompactedTable) -> OpenTable:
         """The table as it is now. It is made if it does not exist. Raises `Unavailable` and `Damaged`."""
-        table = self._loaded(declared)
+        return self._opened(declared, self._loaded(declared))
+
+    def _opened(self, declared: CompactedTable, table: IcebergTable) -> OpenTable:
         if not is_below(table.location(), self._root):
             raise Damaged(
                 f"the catalog has {declared.name} at {table.location()}, and not in the archive at {self._root}. If "
@@ -360,7 +374,7 @@ def _translated(what: str, errors: Errors) -> Iterator[None]:
     except (CommitFailedException, ValidationException) as error:
         raise Conflict(f"{what}: another run has changed the table: {error}") from error
     except FileNotFoundError as error:
-        raise Damaged(f"{what}: a file of the table is gone: {error}. {_ADVICE}") from error
+        raise Damaged(f"{what}: a file of the table is gone: {error}. {ADVICE}") from error
     except unavailable as error:
         raise Unavailable(f"{what}: {error}") from error
 
@@ -372,4 +386,4 @@ def _read(what: str) -> Iterator[None]:
         yield
     except _UNREADABLE as error:
         reason = f"{error}".partition("\n")[0][:_MAX_REASON] or type(error).__name__
-        raise Damaged(f"{what}: a file of the table is damaged: {reason}. {_ADVICE}") from error
+        raise Damaged(f"{what}: a file of the table is damaged: {reason}. {ADVICE}") from error

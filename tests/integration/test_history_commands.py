@@ -85,7 +85,19 @@ def test_compact_says_what_it_did_to_people_and_programs(archive: Path, tmp_path
 def test_a_dry_run_of_compact_lists_the_arrival_days(archive: Path) -> None:
     result = run("compact", "--archive", archive, "--dry-run")
     assert (result.exit_code, result.stdout) == (0, f"{FIRST}  objects: 1\n")
-    assert not (archive / "compacted" / "current.json").exists()
+
+
+@pytest.mark.parametrize("catalog", [None, "compacted/catalog.db", "no/folder/catalog.db"])
+@pytest.mark.parametrize("compacted", [False, True])
+def test_a_dry_run_of_compact_changes_nothing(archive: Path, catalog: str | None, *, compacted: bool) -> None:
+    if compacted:
+        assert run("compact", "--archive", archive).exit_code == 0
+    before = {file: file.read_bytes() if file.is_file() else None for file in archive.rglob("*")}
+    options = () if catalog is None else ("--catalog", f"sqlite:///{archive / catalog}")
+    result = run("compact", "--archive", archive, "--dry-run", *options)
+    # Without its catalog, the tables are those that were published.
+    assert (result.exit_code, result.stdout) == (0, "" if compacted else f"{FIRST}  objects: 1\n")
+    assert {file: file.read_bytes() if file.is_file() else None for file in archive.rglob("*")} == before
 
 
 def test_a_damaged_object_fails_the_run_and_is_named(archive: Path) -> None:
