@@ -361,6 +361,15 @@ class TestWhatCanBeWrong:
             assert "a file of the table is gone: " in result.stderr
             assert "(docs/history.md, When tables are damaged)" in result.stderr
 
+    def test_a_file_of_the_table_that_is_gone_though_nothing_is_new(self, archive: Path) -> None:
+        assert run("compact", "--archive", archive).exit_code == 0
+        (file,) = (archive / "compacted" / "compacted_quotes" / "data").rglob("*.parquet")
+        file.unlink()
+        result = run("compact", "--archive", archive)
+        assert result.exit_code == 1, result.output
+        assert last_line(result)["status"] == "failed"
+        assert f"a file of the table is gone: {file}" in result.stderr
+
     @pytest.mark.parametrize("file", ["*.metadata.json", "snap-*.avro", "*-m0.avro", "*.parquet"])
     @pytest.mark.parametrize(
         "damaged", [lambda _: b"", lambda body: body[:700], lambda body: bytes(255 - c for c in body)]
