@@ -243,6 +243,7 @@ class TestExport:
             ("--symbols A,B!", "--symbols: 'B!' is not a symbol"),
             (f"--from {TOMORROW}", "is in the future"),
             (f"--from {TODAY} --to {FIRST}", f"--from {TODAY} is after --to {FIRST}"),
+            ("--table quotes --resolution 5m", "--resolution 5m is of bars, and quotes have none"),
         ],
     )
     def test_refuses_symbols_and_days_that_cannot_be(self, options: str, message: str, archive: Path) -> None:
