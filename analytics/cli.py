@@ -32,6 +32,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
 app.callback()(options)
 
 HISTORY = STATE / "sql-history"
+WRONG_USAGE = 2
 INTERRUPTED = 130
 """The exit status of shells for a program that Ctrl-C ended."""
 
@@ -65,7 +66,8 @@ def sql(
     tables `bars` and `alerts` are beside the archive of a demo. An archive in S3 is first downloaded completely, with
     the credentials and the endpoint that the AWS SDK finds.
 
-    If a statement fails, the statements after it do not run, and the command exits with 1.
+    If a statement fails, the statements after it do not run, and the command exits with 1. It exits with 2 if it is
+    called in a wrong way.
 
     SQL reaches only the archive and changes nothing, so you can also run SQL that you have not written. Tables and CSV
     show texts with escapes for what could draw on your terminal. JSON has the exact values. A terminal shows a table
@@ -146,12 +148,12 @@ def _archive_at(place: str | None) -> Iterator[Path]:
 
 @contextmanager
 def _reported_errors() -> Iterator[None]:
-    """End with status 1 and a message for what a person can fix. A bug keeps its traceback."""
+    """End with status 1, or 2 for wrong usage, and a message for what a person can fix. A bug keeps its traceback."""
     try:
         yield
     except (AnalyticsError, BotoCoreError) as error:
         echo_error(error)
-        raise typer.Exit(1) from error
+        raise typer.Exit(WRONG_USAGE if isinstance(error, local_archive.WrongArchive) else 1) from error
     except KeyboardInterrupt as error:
         echo("interrupted", err=True)
         raise typer.Exit(INTERRUPTED) from error

@@ -52,6 +52,10 @@ class NoArchive(AnalyticsError):
     """There is no archive at the given place. The message says how to get one."""
 
 
+class WrongArchive(NoArchive):
+    """The directory that was named is no archive."""
+
+
 def prepare(directory: Path) -> None:
     """Make the directory and check that an archive can be written there, before there is one to keep.
 
@@ -166,10 +170,10 @@ def _is_hour(text: str) -> bool:
 
 
 def require(directory: Path) -> Path:
-    """The directory, if it holds an archive. Raises `NoArchive` if not."""
+    """The directory, if it holds an archive. Raises `WrongArchive` if not."""
     if (directory / PREFIX).is_dir():
         return directory
-    raise NoArchive(
+    raise WrongArchive(
         f"{directory} holds no {PREFIX}: set --archive (make: ARCHIVE) to a directory that holds one, or to s3://BUCKET"
     )
 

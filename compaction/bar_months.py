@@ -173,7 +173,8 @@ class _Merged:
         )
         for part in once(batches, BARS.key):
             self.kept = self.kept.plus(self._disk.checksum(part.kept))
-            yield pa.Table.from_batches([part.kept]).cast(self._schema).combine_chunks().to_batches()[0]
+            # None, if a batch has only copies of the last bar of the one before it.
+            yield from pa.Table.from_batches([part.kept]).cast(self._schema).combine_chunks().to_batches()
 
 
 def _columns(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,13 +23,18 @@ GLUE = "glue"
 _IO = {"py-io-impl": "pyiceberg.io.pyarrow.PyArrowFileIO"}
 
 
-def sqlite_tables(uri: str, root: str, files: dict[str, str] | None = None) -> Tables:
+def sqlite_tables(uri: str, root: str, files: dict[str, str] | None = None, *, is_made: bool = True) -> Tables:
     """The tables that a SQLite file, `sqlite:///path`, lists. `files` are PyIceberg's settings for S3.
 
-    The file is made if it does not exist. Raises `Unavailable` if it cannot be opened.
+    If the file does not exist, it is made, or without `is_made`, taken for one that lists no table. Raises
+    `Unavailable` if it cannot be opened.
     """
+    file = Path(uri.removeprefix(SQLITE)).absolute()
     try:
-        Path(uri.removeprefix(SQLITE)).absolute().parent.mkdir(parents=True, exist_ok=True)
+        if is_made:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        elif not file.exists():
+            uri = f"{SQLITE}:memory:"
         catalog = SqlCatalog(NAMESPACE, uri=uri, warehouse=f"{root}/{FOLDER}", **_IO, **(files or {}))
     except (OSError, SQLAlchemyError) as error:
         reason = getattr(error, "orig", None) or error  # without the statement

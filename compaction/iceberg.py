@@ -8,6 +8,7 @@ by the address of the metadata that the commit replaces.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
@@ -23,6 +24,7 @@ from pyiceberg.exceptions import (
     NoSuchNamespaceError,
     NoSuchTableError,
     TableAlreadyExistsError,
+    ValidationError,
     ValidationException,
 )
 from pyiceberg.expressions import BooleanExpression
@@ -30,7 +32,7 @@ from pyiceberg.io.pyarrow import parquet_file_to_data_file, schema_to_pyarrow
 from pyiceberg.manifest import DataFile
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
-from pyiceberg.table import ALWAYS_TRUE, Transaction
+from pyiceberg.table import ALWAYS_TRUE, StaticTable, Transaction
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.sorting import SortField, SortOrder
@@ -78,6 +80,24 @@ _ONE_DAY = timedelta(days=1)
 BATCH_ROWS = 50_000
 """How many rows are read at once."""
 Errors = tuple[type[Exception], ...]
+_UNREADABLE: Errors = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    SystemError,
+    TypeError,
+    ValidationError,
+    ValueError,
+    pa.ArrowException,
+    zlib.error,
+)
+"""What PyIceberg and pyarrow raise for bytes that are no Avro, JSON or Parquet. They do not check what they decode."""
+_MAX_REASON = 200
+ADVICE = "Restore it, or make the tables again from the raw archive (docs/history.md, When tables are damaged)"
+"""What to do if a file of a table is gone or damaged."""
 
 
 class DataFiles(msgspec.Struct, frozen=True):
@@ -135,7 +155,7 @@ class OpenTable:
 
         Of a partition, only the manifests that may have its files are read.
         """
-        with _translated(self.declared.name, self._errors):
+        with _translated(self.declared.name, self._errors), _read(self.declared.name):
             entries = (task.file for task in self._table.scan(row_filter=self._rows_of(of)).plan_files())
             return DataFiles(tuple(each for each in entries if of is None or self.partition_of(each) == of))
 
@@ -160,7 +180,7 @@ class OpenTable:
 
     def batches(self, path: str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows of a file, some at once."""
-        with _translated(path, self._errors), self._table.io.new_input(path).open() as stream:
+        with _translated(path, self._errors), _read(path), self._table.io.new_input(path).open() as stream:
             file = pq.ParquetFile(stream, pre_buffer=False)
             yield from file.iter_batches(batch_size=BATCH_ROWS, columns=columns)
 
@@ -212,7 +232,8 @@ class OpenTable:
         A query that has begun on the last snapshot but one can be going on, however old that snapshot is.
         """
         with _translated(self.declared.name, self._errors):
-            snapshots = sorted(self._table.snapshots(), key=lambda each: each.timestamp_ms)
+            # Not by their times, since the clocks of machines differ: the last one is the table, which never expires.
+            snapshots = sorted(self._table.snapshots(), key=lambda each: each.sequence_number or 0)
             end = before.timestamp() * 1000
             ids = [old.snapshot_id for old, new in pairwise(snapshots) if new.timestamp_ms < end]
             if ids:
@@ -220,7 +241,7 @@ class OpenTable:
 
     def referenced(self) -> set[str]:
         """The addresses of all files of all snapshots."""
-        with _translated(self.declared.name, self._errors):
+        with _translated(self.declared.name, self._errors), _read(self.declared.name):
             metadata, io = self._table.metadata, self._table.io
             found = {self._table.metadata_location, *(entry.metadata_file for entry in metadata.metadata_log)}
             for snapshot in metadata.snapshots:
@@ -265,9 +286,22 @@ class Tables:
         """
         self._published = published
 
+    def existing(self, declared: CompactedTable) -> OpenTable | None:
+        """The table as it is now. None if it does not exist. Changes nothing. Raises `Unavailable` and `Damaged`."""
+        with _translated(declared.name, self._errors), _read(declared.name):
+            try:
+                table = self._catalog.load_table((self._namespace, declared.name))
+            except NoSuchTableError:
+                if declared.name not in self._published:
+                    return None
+                table = StaticTable.from_metadata(self._published[declared.name].metadata, self._catalog.properties)
+        return self._opened(declared, table)
+
     def open(self, declared: CompactedTable) -> OpenTable:
         """The table as it is now. It is made if it does not exist. Raises `Unavailable` and `Damaged`."""
-        table = self._loaded(declared)
+        return self._opened(declared, self._loaded(declared))
+
+    def _opened(self, declared: CompactedTable, table: IcebergTable) -> OpenTable:
         if not is_below(table.location(), self._root):
             raise Damaged(
                 f"the catalog has {declared.name} at {table.location()}, and not in the archive at {self._root}. If "
@@ -278,7 +312,7 @@ class Tables:
 
     def _loaded(self, declared: CompactedTable) -> IcebergTable:
         name = (self._namespace, declared.name)
-        with _translated(declared.name, self._errors):
+        with _translated(declared.name, self._errors), _read(declared.name):
             try:
                 return self._catalog.load_table(name)
             except NoSuchTableError:
@@ -340,9 +374,16 @@ def _translated(what: str, errors: Errors) -> Iterator[None]:
     except (CommitFailedException, ValidationException) as error:
         raise Conflict(f"{what}: another run has changed the table: {error}") from error
     except FileNotFoundError as error:
-        raise Damaged(
-            f"{what}: a file of the table is gone: {error}. Restore it, or make the tables again from the raw archive "
-            "(docs/history.md, When tables are damaged)"
-        ) from error
+        raise Damaged(f"{what}: a file of the table is gone: {error}. {ADVICE}") from error
     except unavailable as error:
         raise Unavailable(f"{what}: {error}") from error
+
+
+@contextmanager
+def _read(what: str) -> Iterator[None]:
+    """Raise the errors of the library for a file that is not what was written, as `Damaged`."""
+    try:
+        yield
+    except _UNREADABLE as error:
+        reason = f"{error}".partition("\n")[0][:_MAX_REASON] or type(error).__name__
+        raise Damaged(f"{what}: a file of the table is damaged: {reason}. {ADVICE}") from error

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import msgspec
 
-from analytics.compacted_tables import SESSIONS
+from analytics.compacted_tables import LEDGER, SESSIONS
 from analytics.current import BarsRead
 from compaction import actions, arrivals, bar_ranges, counted, expiring, ledger, quote_days, small_tables
 from compaction.arrivals import RAW, Arrival
@@ -99,7 +99,10 @@ class Compaction:
         self.summary = summary or Summary()
 
     def plan(self, wanted: Sequence[date] | None) -> Plan:
-        """What a run reads: by default everything that the tables lack, or what `wanted` event days arrived in."""
+        """What a run reads: by default everything that the tables lack, or what `wanted` event days arrived in.
+
+        It changes nothing.
+        """
         last = published(self._archive)  # the tables may be those of another archive
         if last is not None:
             self._tables.recover(last.tables)
@@ -120,6 +123,7 @@ class Compaction:
         """Read the planned days, and commit what they have."""
         arrived: list[ArrivedAction] = []
         read: dict[str, DayRead] = {}
+        self._tables.open(LEDGER)  # before hours of reading, if no table can be made
         with (
             Staging(self._scratch) as staging,
             self._progress("compacting the archive", plan.bytes) as on_progress,

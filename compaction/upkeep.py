@@ -7,14 +7,14 @@ nothing else of the day.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from analytics.compacted_tables import FOLDER, TABLES
 from compaction import expiring, ledger
 from compaction.arrivals import ONE_DAY, RAW, Arrival, arrival_days, fingerprint, objects_of, place_of
-from compaction.errors import Conflict
-from compaction.iceberg import Tables, key_of
+from compaction.errors import Conflict, Damaged
+from compaction.iceberg import ADVICE, Tables, key_of
 from compaction.ports import Archive, ArchiveObject
 from compaction.publishing import published
 from compaction.summary import Summary
@@ -53,19 +53,30 @@ class Upkeep:
             self._expire_raw(raw_days)
 
     def _delete_orphans(self) -> None:
-        """Delete old files that no snapshot and no `current.json` names, such as those of a run that was killed."""
+        """Delete old files that no snapshot and no `current.json` names, such as those of a run that was killed.
+
+        Raises `Damaged` if one that `current.json` names is gone. No raw object is then deleted after it.
+        """
         last = published(self._archive)
         tables = () if last is None else last.tables.values()
         named = {key_of(path, self._archive.root) for table in tables for path in table.paths}
+        published_keys = frozenset(named)
         for declared in TABLES:
             self._checkpoint()
             prefix = f"{FOLDER}/{declared.name}/"
-            old = [each.key for each in self._archive.objects(prefix) if each.written_at < self._now - ORPHAN_AGE]
+            present = list(self._archive.objects(prefix))
+            self._require(published_keys.difference(each.key for each in present), prefix)
+            old = [each.key for each in present if each.written_at < self._now - ORPHAN_AGE]
             # Listed first: a file that a commit names after this was written later.
             named |= {key_of(path, self._archive.root) for path in self._tables.open(declared).referenced()}
             orphans = [key for key in old if key not in named]
             self._archive.delete(orphans)
             self._summary.files_deleted += len(orphans)
+
+    def _require(self, gone: Iterable[str], prefix: str) -> None:
+        """Raise `Damaged` for the first file of a table that is gone."""
+        for key in sorted(key for key in gone if key.startswith(prefix)):
+            raise Damaged(f"a file of the table is gone: {self._archive.root}/{key}. {ADVICE}")
 
     def _expire_raw(self, days: int) -> None:
         """Delete the raw objects of arrival days that are old, and are as the ledger says that they were compacted."""

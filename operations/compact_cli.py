@@ -124,6 +124,7 @@ def compact(  # noqa: PLR0917  (options, by name)
                 stage,
                 outputs_file,
                 whole_from=whole_from(now, bar_ttl_days),
+                changes=not dry_run,
             )
             from compaction.errors import CompactionError  # noqa: PLC0415
             from compaction.job import Compaction  # noqa: PLC0415  (it loads the large libraries)

@@ -67,7 +67,9 @@ def export(  # noqa: PLR0917  (options, by name)
         typer.Option("--to", parser=day_of, metavar="YYYY-MM-DD", help="The last day. By default, today."),
     ] = None,
     table: Annotated[Literal["bars", "quotes"], typer.Option(help="What to export.")] = "bars",
-    resolution: Annotated[Literal["1m", "5m", "1h", "1d"], typer.Option(help="The length of bars.")] = "1m",
+    resolution: Annotated[
+        Literal["1m", "5m", "1h", "1d"] | None, typer.Option(help="The length of bars.", show_default="1m")
+    ] = None,
     form: Annotated[
         Literal["parquet", "csv"] | None,
         typer.Option(
@@ -92,9 +94,13 @@ def export(  # noqa: PLR0917  (options, by name)
     """
     with reported_errors(), history_errors():
         days, named = _days(first, last), _symbols(symbols)
+        if table == "quotes" and resolution is not None:
+            raise WrongUsage(
+                f"--resolution {resolution} is of bars, and quotes have none: leave it out, or use --table bars"
+            )
         form = form or ("csv" if output.lower().endswith(".csv") else "parquet")
         place = history_place(
-            archive, catalog, database, bars_table, calendars_table, stack_prefix, stage, outputs_file
+            archive, catalog, database, bars_table, calendars_table, stack_prefix, stage, outputs_file, changes=False
         )
         from compaction.export import BAR_COLUMNS, QUOTE_COLUMNS, Exporter, Wanted  # noqa: PLC0415  (large libraries)
         from compaction.row_files import write  # noqa: PLC0415
@@ -117,7 +123,7 @@ def export(  # noqa: PLR0917  (options, by name)
         if table == "quotes":
             batches, columns = exporter.quotes(wanted), QUOTE_COLUMNS
         else:
-            batches, columns = exporter.bars(wanted, resolution), BAR_COLUMNS
+            batches, columns = exporter.bars(wanted, resolution or "1m"), BAR_COLUMNS
         found: set[str] = set()
         with _opened(output, form) as file:
             rows = write(_noting_symbols(batches, found), columns, form, file)

@@ -89,10 +89,11 @@ def history_place(  # noqa: PLR0917  (the options)
     outputs_file: Path | None,
     *,
     whole_from: date = date.min,
+    changes: bool = True,
 ) -> HistoryPlace:
     """What the options name. Without `archive`, it is all of the stage. Raises `WrongUsage`.
 
-    `whole_from` is the first day of which no minute has expired.
+    `whole_from` is the first day of which no minute has expired. Without `changes`, no catalog is made.
     """
     if archive is None:
         names = outputs_of(prefix, stage, outputs_file)
@@ -102,7 +103,7 @@ def history_place(  # noqa: PLR0917  (the options)
         raise WrongUsage("--bars-table and --calendars-table belong together: set both or neither")
     place = _archive_at(archive)
     name = database or f"{prefix}_{stage}_analytics".replace("-", "_")
-    tables = _tables_at(place, catalog, name, stage)
+    tables = _tables_at(place, catalog, name, stage, changes=changes)
     if bars_table is None or calendars_table is None:
         return HistoryPlace(place, tables, None, name)
     dynamodb = client("dynamodb")
@@ -131,7 +132,7 @@ def check_catalog(catalog: str) -> None:
         raise WrongUsage(f"--catalog {catalog} is neither glue nor like sqlite:///path/of/catalog.db")
 
 
-def _tables_at(archive: Archive, catalog: str | None, database: str, stage: str) -> Tables:
+def _tables_at(archive: Archive, catalog: str | None, database: str, stage: str, *, changes: bool) -> Tables:
     from compaction.catalogs import glue_tables, sqlite_tables  # noqa: PLC0415
 
     is_bucket = archive.root.startswith(_S3)
@@ -144,7 +145,7 @@ def _tables_at(archive: Archive, catalog: str | None, database: str, stage: str)
         if not is_bucket:
             raise WrongUsage("--catalog glue needs an archive in S3: leave the option out for a directory")
         return glue_tables(client("glue"), database, archive.root, files)
-    return sqlite_tables(catalog, archive.root, files)
+    return sqlite_tables(catalog, archive.root, files, is_made=changes)
 
 
 def _default_catalog(archive: Archive, database: str, stage: str, *, is_emulated: bool) -> str:

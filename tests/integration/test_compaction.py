@@ -3,6 +3,7 @@
 import gzip
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
@@ -413,6 +414,28 @@ def test_bars_are_compacted_by_month_and_replaced_by_later_ones(archive: Compact
     assert found == {30: 4, 31: 3}
 
 
+@pytest.mark.parametrize("new", [1, 2])
+def test_a_month_is_merged_wherever_a_batch_of_its_rows_ends(
+    archive: CompactedArchive, monkeypatch: pytest.MonkeyPatch, new: int
+) -> None:
+    batch = 2048  # DuckDB returns no smaller ones
+    monkeypatch.setattr(disk, "BATCH_ROWS", batch)
+    prices = dict.fromkeys(("open", "high", "low", "close"), Decimal(1))
+    keys = [bar_key("1m", MONDAY + timedelta(minutes=minute)) for minute in range(batch // 2 + new)]
+    rows = [{"symbol": "AAPL", "key": key, **prices} for key in keys]
+    # With one new bar, the second batch is a copy of the last bar in the first one, and nothing else.
+    for stored in (rows[new:], rows):
+        job = Compaction(
+            DirectoryArchive(archive.directory),
+            archive.tables(),
+            now=NOW,
+            progress=no_progress,
+            history=MemoryHistory(stored),
+        )
+        job.bars([MONDAY.date()])
+    assert len(archive.rows(BARS)) == len(rows)
+
+
 @pytest.mark.parametrize(
     ("compacted", "stored", "is_replaced"),
     [
@@ -636,6 +659,23 @@ def test_a_snapshot_stays_for_the_queries_that_began_before_it_was_replaced(arch
     for before, is_kept in ((began, True), (datetime.now(UTC), False)):
         archive.tables().open(QUOTES).expire_snapshots(before)
         assert (set(replaced) <= archive.tables().open(QUOTES).referenced()) == is_kept
+
+
+def test_the_last_snapshot_stays_though_the_clock_of_an_earlier_run_was_ahead(
+    archive: CompactedArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive.arrive([quote()], MONDAY)
+    with monkeypatch.context() as ahead:
+        later = time.time() + timedelta(hours=1).total_seconds()
+        ahead.setattr("pyiceberg.table.snapshots.time.time", lambda: later)
+        archive.run()
+    replaced = archive.tables().open(QUOTES).files().paths
+    archive.arrive([quote("NVDA")], MONDAY)
+    archive.run()
+    stored = archive.rows()
+    archive.tables().open(QUOTES).expire_snapshots(datetime.now(UTC) + timedelta(days=8))
+    assert archive.rows() == stored
+    assert not set(replaced) & archive.tables().open(QUOTES).referenced()
 
 
 def test_old_snapshots_orphans_and_compacted_raw_objects_are_removed(archive: CompactedArchive) -> None:

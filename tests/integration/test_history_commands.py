@@ -85,7 +85,19 @@ def test_compact_says_what_it_did_to_people_and_programs(archive: Path, tmp_path
 def test_a_dry_run_of_compact_lists_the_arrival_days(archive: Path) -> None:
     result = run("compact", "--archive", archive, "--dry-run")
     assert (result.exit_code, result.stdout) == (0, f"{FIRST}  objects: 1\n")
-    assert not (archive / "compacted" / "current.json").exists()
+
+
+@pytest.mark.parametrize("catalog", [None, "compacted/catalog.db", "no/folder/catalog.db"])
+@pytest.mark.parametrize("compacted", [False, True])
+def test_a_dry_run_of_compact_changes_nothing(archive: Path, catalog: str | None, *, compacted: bool) -> None:
+    if compacted:
+        assert run("compact", "--archive", archive).exit_code == 0
+    before = {file: file.read_bytes() if file.is_file() else None for file in archive.rglob("*")}
+    options = () if catalog is None else ("--catalog", f"sqlite:///{archive / catalog}")
+    result = run("compact", "--archive", archive, "--dry-run", *options)
+    # Without its catalog, the tables are those that were published.
+    assert (result.exit_code, result.stdout) == (0, "" if compacted else f"{FIRST}  objects: 1\n")
+    assert {file: file.read_bytes() if file.is_file() else None for file in archive.rglob("*")} == before
 
 
 def test_a_damaged_object_fails_the_run_and_is_named(archive: Path) -> None:
@@ -231,6 +243,7 @@ class TestExport:
             ("--symbols A,B!", "--symbols: 'B!' is not a symbol"),
             (f"--from {TOMORROW}", "is in the future"),
             (f"--from {TODAY} --to {FIRST}", f"--from {TODAY} is after --to {FIRST}"),
+            ("--table quotes --resolution 5m", "--resolution 5m is of bars, and quotes have none"),
         ],
     )
     def test_refuses_symbols_and_days_that_cannot_be(self, options: str, message: str, archive: Path) -> None:
@@ -347,6 +360,32 @@ class TestWhatCanBeWrong:
             result = run(*command, "--archive", archive)
             assert result.exit_code == 1, result.output
             assert "a file of the table is gone: " in result.stderr
+            assert "(docs/history.md, When tables are damaged)" in result.stderr
+
+    def test_a_file_of_the_table_that_is_gone_though_nothing_is_new(self, archive: Path) -> None:
+        assert run("compact", "--archive", archive).exit_code == 0
+        (file,) = (archive / "compacted" / "compacted_quotes" / "data").rglob("*.parquet")
+        file.unlink()
+        result = run("compact", "--archive", archive)
+        assert result.exit_code == 1, result.output
+        assert last_line(result)["status"] == "failed"
+        assert f"a file of the table is gone: {file}" in result.stderr
+
+    @pytest.mark.parametrize("file", ["*.metadata.json", "snap-*.avro", "*-m0.avro", "*.parquet"])
+    @pytest.mark.parametrize(
+        "damaged", [lambda _: b"", lambda body: body[:700], lambda body: bytes(255 - c for c in body)]
+    )
+    def test_a_file_of_the_table_that_is_damaged(
+        self, file: str, damaged: Callable[[bytes], bytes], archive: Path
+    ) -> None:
+        assert run("compact", "--archive", archive).exit_code == 0
+        for path in (archive / "compacted" / "compacted_quotes").rglob(file):
+            path.write_bytes(damaged(path.read_bytes()))
+        CompactedArchive(archive).arrive([quote(9)], CLOSED, number=9)
+        for command in (("compact",), ("export", "--table", "quotes", "--format", "csv", "--output", "-")):
+            result = run(*command, "--archive", archive)
+            assert result.exit_code == 1, result.output
+            assert "a file of the table is damaged: " in result.stderr
             assert "(docs/history.md, When tables are damaged)" in result.stderr
 
     def test_a_folder_that_cannot_be_read_is_not_taken_for_an_empty_one(

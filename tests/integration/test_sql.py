@@ -269,7 +269,7 @@ def test_results_can_be_printed_as_a_table_and_as_csv(replica_python: str, archi
 def test_a_mistake_is_explained(archive: Path, tmp_path: Path) -> None:
     assert 'Referenced column "prize"' in run_sql(archive, "select prize from quotes", status=1)
     assert "The saved queries are biggest_movers, cost" in run_sql(archive, "daily_ohcl", status=1)
-    assert f"{tmp_path} holds no raw-data/" in run_sql(tmp_path, "gaps", status=1)
+    assert f"{tmp_path} holds no raw-data/" in run_sql(tmp_path, "gaps", status=2)
     failed = run_sql(archive, "gaps; select prize from quotes; gaps", status=1)
     assert "error: statement 2 of 3: Binder Error" in failed
     assert "1 more statement did not run" in failed
