@@ -324,15 +324,16 @@ def test_the_query_function(strict: Emulator, outputs: Outputs) -> None:
 def run_task(
     strict: Emulator, task: str, environment: dict[str, str], folder: Path
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command of a task here, with the variables of its container and another `/tmp`."""
+    """Run the command of a task here, with the variables of its container, and another `/tmp` and `python`."""
     definition = strict.client("ecs").describe_task_definition(taskDefinition=task)["taskDefinition"]
     (container,) = definition["containerDefinitions"]
     (script,) = container["command"]
     variables = {entry["name"]: entry["value"] for entry in container["environment"]}
-    script = script.replace("/tmp", str(folder)).replace("exec python", f"exec {sys.executable}")
+    script = script.replace("/tmp", str(folder))
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}"
     return subprocess.run(
         [*container["entryPoint"], script],
-        env={**variables, "TMPDIR": str(folder), **environment},
+        env={**variables, "TMPDIR": str(folder), **environment, "PATH": path},
         capture_output=True,
         text=True,
         check=False,
