@@ -41,7 +41,7 @@ def plan_lines(plan: Plan, rate: float, most: int | None) -> Iterator[str]:
         yield f"{work}: {_time(seconds)} at {BARS_PER_SECOND} a second"
     elif not busy and forgotten:
         yield "there is nothing to ask Yahoo for"
-    elif not busy:
+    elif not busy and plan.symbols:
         yield f"no bar is missing of {len(plan.symbols)} {_plural('symbol', len(plan.symbols))}"
 
 
