@@ -147,11 +147,6 @@ def daily_chunk(symbol: str, zone: ZoneInfo, start: datetime, now: datetime) -> 
     return Chunk(symbol, ONE_DAY.name, start, midnight(now.astimezone(zone).date() + _DAY, zone))
 
 
-def last_open(sessions: Sequence[Session], now: datetime) -> datetime | None:
-    """When the last session before a moment began. Splits take effect at an open."""
-    return max((each.opens for each in sessions if each.opens <= now), default=None)
-
-
 def forgotten_first(chunks: Iterable[Chunk]) -> list[Chunk]:
     """Chunks in the order in which the source forgets their bars."""
     return sorted(chunks, key=lambda each: (each.start, each.symbol))

@@ -75,7 +75,7 @@ def _work(planned: Planned) -> str:
         parts.append(
             f"{len(planned.chunks)} {_plural('request', len(planned.chunks))} for {first:%Y-%m-%d} to {last:%Y-%m-%d}"
         )
-    if planned.daily is not None and not planned.is_daily_archived:
+    if planned.daily is not None:
         parts.append("1 for its splits")
     return ", ".join(parts)
 
