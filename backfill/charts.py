@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Protocol, cast
 from zoneinfo import ZoneInfo
 
 from backfill.chunks import Chunk, FinishedChunk, SourceBar
 from backfill.errors import Forgotten, OtherCurrency, UnknownSymbol
 from backfill.plan import Limit
-from bars.resolutions import ONE_DAY, Span, midnight
+from bars.resolutions import ONE_DAY, Span
 from quotes import Action, whole_milliseconds
 from yahoo_requests import SOURCE
 from yahoo_requests.chart_body import ChartError
 from yahoo_requests.chart_rows import Resolution
-from yahoo_requests.charts import LIMITS, ChartWindow, ParsedChart, parse_chart
+from yahoo_requests.charts import LIMITS, ChartWindow, parse_chart
 from yahoo_requests.errors import SourceError
 from yahoo_requests.json_values import MalformedResponse
 from yahoo_requests.session import HttpResponse
+
+ZONES_APART = timedelta(hours=26)
+"""How much earlier than in the calendar's zone a day may begin in that of Yahoo's chart: zones are from 12 hours behind
+UTC to 14 ahead of it. An answer has no row of a day that begins before the request."""
 
 
 class ChartRequests(Protocol):
@@ -47,9 +51,10 @@ class YahooCharts:
     def fetch(self, chunk: Chunk, sessions: Sequence[Span], splits: Sequence[Action]) -> FinishedChunk:
         """See `ports.Charts.fetch`."""
         resolution = cast("Resolution", chunk.resolution)
-        response = self._client.chart(chunk.symbol, resolution, chunk.start, chunk.end)
+        start = chunk.start - ZONES_APART if resolution == ONE_DAY.name else chunk.start
+        response = self._client.chart(chunk.symbol, resolution, start, chunk.end)
         fetched_at = whole_milliseconds(self._now())
-        window = ChartWindow(chunk.start, chunk.end, tuple(sessions))
+        window = ChartWindow(chunk.start, chunk.end, tuple(sessions), self._zone_of(chunk.symbol))
         try:
             chart = parse_chart(response.body, chunk.symbol, resolution, window, fetched_at, splits=splits)
         except ChartError as error:
@@ -68,22 +73,10 @@ class YahooCharts:
             fetched_at=fetched_at,
             complete_to=chart.complete_to,
             source=SOURCE,
-            bars=tuple(self._bars(chart, chunk)),
+            bars=tuple(SourceBar(*bar) for bar in chart.bars),
             actions=chart.actions,
             problems=chart.problems,
         )
-
-    def _bars(self, chart: ParsedChart, chunk: Chunk) -> Iterator[SourceBar]:
-        """The bars of a chart. A day begins at its midnight in the calendar's time zone, which may be another one.
-
-        The calendar of currencies and futures has days of UTC, and Yahoo's charts of them those of London and New York.
-        """
-        for bar in chart.bars:
-            start = bar.start
-            if chunk.resolution == ONE_DAY.name and chart.timezone is not None:
-                day = start.astimezone(ZoneInfo(chart.timezone)).date()
-                start = midnight(day, self._zone_of(chunk.symbol))
-            yield SourceBar(start, bar.open, bar.high, bar.low, bar.close, bar.volume)
 
 
 def limit_of(resolution: str) -> Limit:

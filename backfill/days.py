@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Container, Iterable, Iterator
 from datetime import date, datetime, timedelta
 from itertools import groupby
@@ -78,6 +78,26 @@ def uncovered(
     )
 
 
+def spans_of_sessions(day: ExchangeDay) -> list[Span]:
+    """All minutes of a day's sessions, as spans without a break: those of `uncovered` if no minute is covered or asked.
+
+    It takes no time for each minute, so a range of many years without bars is fast.
+    """
+    found: list[Span] = []
+    for start, end in ((_whole_minute(opens), _whole_minute(closes)) for opens, closes in day.sessions):
+        if found and found[-1].end == start:
+            found[-1] = Span(found[-1].start, end)
+        elif start < end:
+            found.append(Span(start, end))
+    return found
+
+
+def _whole_minute(moment: datetime) -> datetime:
+    """The first whole minute that does not begin before a moment."""
+    minute = moment.replace(second=0, microsecond=0)
+    return minute if minute == moment else minute + MINUTE
+
+
 def spans_of(minutes: Iterable[datetime]) -> list[Span]:
     """Minutes in order as spans without a break."""
     found: list[Span] = []
@@ -101,6 +121,11 @@ class Times(Container[datetime]):
             else:
                 self._starts.append(start)
                 self._ends.append(end)
+
+    def touch(self, start: datetime, end: datetime) -> bool:
+        """Whether they have a moment from `start` to just before `end`."""
+        after = bisect_left(self._starts, end)
+        return after > 0 and start < self._ends[after - 1]
 
     def __contains__(self, moment: object) -> bool:
         if not isinstance(moment, datetime):

@@ -6,13 +6,14 @@ as many weeks apart as one request may ask for. So the same gap always gives the
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from backfill.chunks import Chunk
-from backfill.days import ExchangeDay, Times, covered_minutes, days_of, uncovered
+from backfill.days import ExchangeDay, Times, covered_minutes, days_of, spans_of_sessions, uncovered
 from bars.recent_days import MARGIN
 from bars.resolutions import ONE_DAY, Span, midnight
 from bars.sessions import Session
@@ -88,14 +89,22 @@ class SymbolPlan(NamedTuple):
 
 
 def missing_days(known: Known, resolution: str, wanted: DayRange, now: datetime) -> list[MissingDay]:
-    """The days that lack bars. Days that are not over are left out."""
+    """The days that lack bars. Days that are not over are left out.
+
+    Only the minutes of days with a bar, or with a time that was asked for, are looked at one by one.
+    """
     found: list[MissingDay] = []
     covered, asked = covered_minutes(resolution, known.stored), Times(known.asked)
+    in_order = sorted(covered)
     for day in days_of(known.sessions, known.zone):
         is_over = _end_of(day, resolution, known.zone) + SETTLED_AFTER <= now
         if not (is_over and wanted.has(day)):
             continue
-        spans = uncovered(day, resolution, covered, before=day.end, asked=asked)
+        first, last = bisect_left(in_order, day.start), bisect_left(in_order, day.end)
+        if resolution != ONE_DAY.name and first == last and not asked.touch(day.start, day.end):
+            spans = spans_of_sessions(day)
+        else:
+            spans = uncovered(day, resolution, covered, before=day.end, asked=asked)
         if spans:
             found.append(MissingDay(day, spans))
     return found
@@ -136,11 +145,6 @@ def chunk_of_splits(symbol: str, zone: ZoneInfo, first: Chunk, now: datetime) ->
 def daily_chunk(symbol: str, zone: ZoneInfo, start: datetime, now: datetime) -> Chunk:
     """The chunk of a symbol's days up to the present one. It shows every split that took effect by now."""
     return Chunk(symbol, ONE_DAY.name, start, midnight(now.astimezone(zone).date() + _DAY, zone))
-
-
-def last_open(sessions: Sequence[Session], now: datetime) -> datetime | None:
-    """When the last session before a moment began. Splits take effect at an open."""
-    return max((each.opens for each in sessions if each.opens <= now), default=None)
 
 
 def forgotten_first(chunks: Iterable[Chunk]) -> list[Chunk]:

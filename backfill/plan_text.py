@@ -41,7 +41,7 @@ def plan_lines(plan: Plan, rate: float, most: int | None) -> Iterator[str]:
         yield f"{work}: {_time(seconds)} at {BARS_PER_SECOND} a second"
     elif not busy and forgotten:
         yield "there is nothing to ask Yahoo for"
-    elif not busy:
+    elif not busy and plan.symbols:
         yield f"no bar is missing of {len(plan.symbols)} {_plural('symbol', len(plan.symbols))}"
 
 
@@ -78,7 +78,7 @@ def _work(planned: Planned) -> str:
         parts.append(
             f"{len(planned.chunks)} {_plural('request', len(planned.chunks))} for {first:%Y-%m-%d} to {last:%Y-%m-%d}"
         )
-    if planned.daily is not None and not planned.is_daily_archived:
+    if planned.daily is not None:
         parts.append("1 for its splits")
     return ", ".join(parts)
 

@@ -21,7 +21,6 @@ from backfill.plan import (
     MissingDay,
     chunk_of_splits,
     forgotten_first,
-    last_open,
     missing_days,
     plan_symbol,
 )
@@ -61,8 +60,10 @@ class Planned(NamedTuple):
     """Chunks that an earlier run has finished, but not stored completely."""
     chunks: list[Chunk]
     daily: Chunk | None
-    """The chunk of days that shows the symbol's splits up to now. None if no chunk needs it."""
-    is_daily_archived: bool
+    """The chunk of days that shows the symbol's splits up to now. None if no chunk needs it.
+
+    Each run asks for it anew, because the source divides prices by a split from the moment at which it declares it.
+    """
     forgotten: list[date]
     is_unknown: bool
     failed_at: datetime | None
@@ -75,7 +76,7 @@ class Planned(NamedTuple):
     def rows_in(self, chunk: Chunk) -> int:
         """How many bars of a chunk are to be written, if the source has all of them."""
         if chunk == self.daily:
-            return 0 if self.is_daily_archived else sum(chunk.start <= day.midnight < chunk.end for day in self.days)
+            return sum(chunk.start <= day.midnight < chunk.end for day in self.days)
         days = (each for each in self.missing if chunk.start <= each.day.start and each.day.end <= chunk.end)
         return sum(bars_in(each.spans, chunk.resolution) for each in days)
 
@@ -93,7 +94,7 @@ class Planned(NamedTuple):
     @property
     def requests(self) -> int:
         """How many requests the symbol takes."""
-        return len(self.chunks) + (self.daily is not None and not self.is_daily_archived)
+        return len(self.chunks) + (self.daily is not None)
 
 
 class Plan(NamedTuple):
@@ -160,18 +161,14 @@ class Planner:
             archived = [each.chunk for each in found]
             known = known._replace(asked=[*known.asked, *(Span(each.chunk.start, each.complete_to) for each in found)])
         planned = plan_symbol(known, wish.resolution, wish.limit, wish.days, now)
-        daily, is_daily_archived = None, False
-        if planned.chunks and wish.resolution != ONE_DAY.name:
-            daily = chunk_of_splits(symbol, calendar.zone, planned.chunks[0], now)
-            fresh = self._fresh_daily(daily, last_open(known.sessions, now), now)
-            daily, is_daily_archived = (daily, False) if fresh is None else (fresh, True)
+        needs_splits = planned.chunks and wish.resolution != ONE_DAY.name
+        daily = chunk_of_splits(symbol, calendar.zone, planned.chunks[0], now) if needs_splits else None
         return Planned(
             calendar,
             days_of(known.sessions, known.zone),
             archived,
             list(planned.chunks),
             daily,
-            is_daily_archived,
             list(planned.forgotten),
             planned.is_unknown,
             self._failed_at(symbol, wish.resolution) if planned.chunks else None,
@@ -207,14 +204,6 @@ class Planner:
             with suppress(Unreadable):
                 if content is not None:
                     yield decode_chunk(content, key_of(chunk))
-
-    def _fresh_daily(self, wanted: Chunk, opened: datetime | None, now: datetime) -> Chunk | None:
-        """An archived chunk of days that has all splits from the start of the wanted one up to now."""
-        stored = self._chunks.stored(wanted.symbol, wanted.resolution)
-        for each in self._read(each for each in stored if each.start <= wanted.start and each.end > now):
-            if opened is None or each.fetched_at > opened:
-                return each.chunk
-        return None
 
 
 def bars_in(spans: Iterable[Span], resolution: str) -> int:

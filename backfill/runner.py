@@ -7,9 +7,9 @@ indicators must be computed: see `refold`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from msgspec.structs import replace
 
@@ -64,6 +64,8 @@ class _Asking:
     def __init__(self) -> None:
         self.failures = Failures()
         self.splits: dict[str, tuple[Action, ...]] = {}
+        self.chunks: dict[str, list[Chunk]] = {}
+        """The chunks that were asked for with these splits, by symbol."""
         self.skipped: set[str] = set()
         """The symbols that are asked for no further."""
         self.failed: set[str] = set()
@@ -120,14 +122,26 @@ class Runner:
             summary.failures.append(f"stopped: {asking.failures.reason}; {go_on(plan.wish)}")
 
     def _ask_for(self, chunk: Chunk, asking: _Asking, plan: Plan, summary: Summary, on_progress: Progress) -> None:
-        """Ask for a chunk, and before the first one of a symbol for its splits. Raises `SourceError`."""
+        """Ask for a chunk, and before the first one of a symbol for its splits. Raises `SourceError`.
+
+        The source divides all prices before a split from the moment at which it declares it, which may be days after
+        the split. So prices and splits must be of one state of the source. The splits of an earlier run say nothing.
+        """
         symbol = chunk.symbol
         needs_splits = chunk.resolution != ONE_DAY.name and symbol not in asking.splits
         try:
             if needs_splits:
                 asking.splits[symbol] = self._splits(symbol, plan, summary, on_progress)
-            self._ask(chunk, asking.splits.get(symbol, ()), plan, summary, on_progress)
+            known = asking.splits.get(symbol, ())
+            finished = self._ask(chunk, known, plan, summary, on_progress)
             summary.chunks += 1
+            earlier = asking.chunks.setdefault(symbol, [])
+            if earlier and not _days_of(_splits_of(finished)) <= _days_of(known):
+                # The source has declared a split since it was asked for them, so earlier prices may be divided by it.
+                asking.splits[symbol] = self._splits(symbol, plan, summary, ignored)
+                for each in earlier:
+                    self._ask(each, asking.splits[symbol], plan, summary, ignored)
+            earlier.append(chunk)
         except UnknownSymbol as error:
             asking.skipped.add(symbol)
             summary.problems.append(f"{symbol}: Yahoo does not know it: {error}")
@@ -175,15 +189,8 @@ class Runner:
 
     def _splits(self, symbol: str, plan: Plan, summary: Summary, on_progress: Progress) -> tuple[Action, ...]:
         """The splits of a symbol up to now, from the chunk of its days."""
-        planned = plan.symbols[symbol]
-        if planned.daily is None:
-            return ()
-        if planned.is_daily_archived:
-            finished = self._archived(planned.daily)
-            self._store(finished, plan, summary, on_progress)
-        else:
-            finished = self._ask(planned.daily, (), plan, summary, on_progress)
-        return tuple(each for each in finished.actions if each.action == "split")
+        daily = plan.symbols[symbol].daily
+        return () if daily is None else _splits_of(self._ask(daily, (), plan, summary, on_progress))
 
     def _ask(
         self, chunk: Chunk, splits: Sequence[Action], plan: Plan, summary: Summary, on_progress: Progress
@@ -280,6 +287,15 @@ def _is_wanted(row: Row, stored: Row | None, *, over_stream: bool) -> bool:
 def _corrected(row: Row, stored: Row | None) -> Row:
     """The row, with the mark of the stored one that it may replace a bar of the stream, if that has it."""
     return row if stored is None or REPLACES not in stored else {**row, REPLACES: stored[REPLACES]}
+
+
+def _splits_of(finished: FinishedChunk) -> tuple[Action, ...]:
+    return tuple(each for each in finished.actions if each.action == "split")
+
+
+def _days_of(splits: Iterable[Action]) -> set[date]:
+    """The days of splits. Charts of minutes and of days may name different times of a day."""
+    return {each.event_time.date() for each in splits}
 
 
 def _keys_of(chunk: Chunk) -> tuple[str, str]:

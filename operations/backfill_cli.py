@@ -52,7 +52,7 @@ from operations.history_options import (
 from operations.lane_states import DynamoLaneStates
 from operations.live_lanes import LiveLanes
 from operations.outputs import required
-from operations.run_summary import SummaryOption, summary_at_end
+from operations.run_summary import SummaryOption, summary_of
 from operations.safe_stop import stopping_safely
 from operations.write_pace import MOST_WRITERS
 from terminal.output import echo
@@ -133,7 +133,7 @@ def backfill_(  # noqa: PLR0917  (options, by name)
     summary = Summary(resolution=resolution)
     with reported_errors():
         with (
-            nullcontext() if dry_run else summary_at_end(summary, summary_to),
+            summary_of(summary, summary_to, dry_run=dry_run),
             backfill_errors(),
             stopping_safely() as checkpoint,
         ):
@@ -156,6 +156,7 @@ def backfill_(  # noqa: PLR0917  (options, by name)
             )
             if not wish.symbols:
                 say(NONE_WATCHED)
+                return
             run = run_name()
             with nullcontext() if dry_run else _only_run(stores.bars, run, checkpoint, go_on(wish)):
                 with progress("planning", len(wish.symbols)) as on_progress:

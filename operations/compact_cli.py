@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -41,7 +40,7 @@ from operations.history_place import (
     history_errors,
     history_place,
 )
-from operations.run_summary import SummaryOption, summary_at_end
+from operations.run_summary import SummaryOption, summary_of
 from operations.safe_stop import stopping_safely
 from terminal.output import echo
 
@@ -101,7 +100,7 @@ def compact(  # noqa: PLR0917  (options, by name)
     summary = Summary()
     with reported_errors():
         with (
-            nullcontext() if dry_run else summary_at_end(summary, summary_to),
+            summary_of(summary, summary_to, dry_run=dry_run),
             history_errors(),
             stopping_safely() as checkpoint,
         ):

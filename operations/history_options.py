@@ -21,8 +21,8 @@ from watchlist import DEFAULT_LANES
 MAX_NAMED = 10
 """How many known symbols are named, if one is unknown."""
 NONE_WATCHED = (
-    "no producer has written the calendar of a symbol that it watches so far. It does so within a minute after its "
-    "start"
+    "no symbol is watched: no producer has written the calendar of a symbol that it watches so far. Start the producer "
+    "of this stage, which does so within a minute after its start, and run the command again"
 )
 """What is said if no symbol is watched."""
 _DAY = timedelta(days=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Protocol, TypeGuard
 
@@ -20,7 +20,7 @@ SummaryOption = Annotated[
         "--summary",
         metavar="FILE",
         help="Write the counts as a line of JSON to this file, or to stdout for -. They always go to stdout if that is "
-        "no terminal.",
+        "no terminal. Not with --dry-run, which counts nothing.",
     ),
 ]
 
@@ -54,6 +54,15 @@ def summary_at_end(summary: RunSummary, to: str | None) -> Iterator[None]:
         summary.status = "failed" if summary.failures else "done"
     finally:
         _write(msgspec.json.encode(summary).decode(), to)
+
+
+def summary_of(summary: RunSummary, to: str | None, *, dry_run: bool) -> AbstractContextManager[None]:
+    """`summary_at_end`, or nothing for a dry run, which counts nothing. Raises `WrongUsage` for `to` of a dry run."""
+    if not dry_run:
+        return summary_at_end(summary, to)
+    if to is not None:
+        raise WrongUsage("--summary has the counts of a run, and --dry-run counts nothing: leave out one of them")
+    return nullcontext()
 
 
 def _write(line: str, to: str | None) -> None:

@@ -10,9 +10,10 @@ Yahoo documents neither the endpoint nor its faults. A chart holds columns of eq
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from itertools import pairwise, takewhile
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -74,14 +75,17 @@ class ChartWindow(NamedTuple):
     """The sessions of the exchange, in any order and with breaks left out. Empty if they are not known: then no row is
     outside of them, and the sessions that the chart declares show how far it says everything. If it declares none, an
     answer without an error is taken to be whole."""
+    zone: ZoneInfo | None = None
+    """The time zone in which days begin. None: that of the chart. The calendar of currencies and futures has days of
+    UTC, and Yahoo's charts of them those of London and New York."""
 
 
 class ChartBar(NamedTuple):
     """A bar of a chart."""
 
     start: datetime
-    """Aware UTC. A day begins at midnight of the exchange. An hour begins at the open of its session or at a full hour
-    after it, such as 9:30 in New York: Yahoo has no others."""
+    """Aware UTC. A day begins at its midnight in the zone of the window. An hour begins at the open of its session or
+    at a full hour after it, such as 9:30 in New York: Yahoo has no others."""
     open: Decimal
     high: Decimal
     low: Decimal
@@ -132,7 +136,7 @@ def parse_chart(
       window to the present knows all of them. Actions of other kinds among `splits` are ignored.
     - A bar that may still change is left out, and so is the row of the present moment that Yahoo appends.
     - The closing auction's row, which begins at the end of a session, is a bar like others (yfinance #2806).
-    - Rows outside the window or the sessions are left out.
+    - Rows outside the window or the sessions are left out. A request for days may reach beyond its window.
     - An answer that ends early is complete up to its last row: see `complete_to`.
 
     Raises `MalformedResponse` for a body that is no such chart, and nothing else: an HTML page, half a document, an
@@ -154,7 +158,12 @@ def parse_chart(
     declared = actions_of(chart, symbol, fetched_at, oldest=oldest, splits=splits)
     problems.update(declared.rejected)
     open_time = OpenTime(window.sessions)
-    rows = [*_wanted(rows_of(chart, resolution, zone, problems), window, open_time, problems)]
+    begin = partial(_begin_of_day, zone=zone, own=window.zone or zone) if resolution == "1d" else _begin
+    read = rows_of(chart, resolution, zone, problems)
+    if resolution == "1d":
+        # The days around the window are in the answer if the zone of the chart is another one.
+        read = [row for row in read if window.start <= begin(row) < window.end]
+    rows = [*_wanted(read, window, begin, open_time, problems)]
     last_trade = _last_trade(meta)
     settled = [*takewhile(lambda row: _is_settled(row, last_trade, fetched_at), rows)]
     expected = open_time or OpenTime(_declared_sessions(meta))
@@ -165,7 +174,7 @@ def parse_chart(
         complete_to = min(complete_to, rows[len(settled)].start)
     ratios = SplitRatios((*declared.actions, *splits), fetched_at)
     return ParsedChart(
-        bars=tuple(_bars(settled, ratios, problems)),
+        bars=tuple(_bars(settled, begin, ratios, problems)),
         actions=declared.actions,
         complete_to=complete_to,
         currency=optional_label(meta.get("currency")),
@@ -218,11 +227,29 @@ def _last_trade(meta: Mapping[str, Any]) -> datetime | None:
         return None
 
 
-def _wanted(rows: Iterable[Row], window: ChartWindow, open_time: OpenTime, problems: Counter[str]) -> Iterable[Row]:
+def _begin(row: Row) -> datetime:
+    """Where the bar of a row begins."""
+    return row.start
+
+
+def _begin_of_day(row: Row, zone: ZoneInfo, own: ZoneInfo) -> datetime:
+    """The midnight in the zone `own` of the day that a row has in the `zone` of its chart."""
+    day = row.start.astimezone(zone).date()
+    return datetime(day.year, day.month, day.day, tzinfo=own).astimezone(UTC)
+
+
+def _wanted(
+    rows: Iterable[Row],
+    window: ChartWindow,
+    begin: Callable[[Row], datetime],
+    open_time: OpenTime,
+    problems: Counter[str],
+) -> Iterable[Row]:
     for row in rows:
-        if not window.start <= row.start < window.end:
+        start = begin(row)
+        if not window.start <= start < window.end:
             problems["row outside the window"] += 1
-        elif open_time and not open_time.touches(row.start, row.end):
+        elif open_time and not open_time.touches(start, start + (row.end - row.start)):
             problems["row outside the sessions"] += 1
         else:
             yield row
@@ -256,7 +283,9 @@ def _complete_to(
     return max(covered_to, settled_to)
 
 
-def _bars(rows: Iterable[Row], ratios: SplitRatios, problems: Counter[str]) -> Iterable[ChartBar]:
+def _bars(
+    rows: Iterable[Row], begin: Callable[[Row], datetime], ratios: SplitRatios, problems: Counter[str]
+) -> Iterable[ChartBar]:
     for row in rows:
         if row.prices is None:
             continue
@@ -266,4 +295,4 @@ def _bars(rows: Iterable[Row], ratios: SplitRatios, problems: Counter[str]) -> I
         except Invalid as error:
             problems[str(error)] += 1
             continue
-        yield ChartBar(row.start, first, high, low, close, None if row.volume is None else round(row.volume / ratio))
+        yield ChartBar(begin(row), first, high, low, close, None if row.volume is None else round(row.volume / ratio))

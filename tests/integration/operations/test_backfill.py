@@ -39,6 +39,7 @@ DAY = session_before(NASDAQ, datetime.now(NEW_YORK).date()).day
 OPEN = datetime.combine(DAY, time(9, 30), NEW_YORK).astimezone(UTC)
 STREAMED = [OPEN + timedelta(minutes=each) for each in range(5)]
 EMAAR = "EMAAR.AE"
+CURRENCY = "EURUSD=X"
 TODAY = datetime.now(UTC).date()
 FRIDAY = TODAY - timedelta(days=(TODAY.weekday() - 4) % 7 + 7)
 """The Friday of the last week or the one before, so the Monday after it is over."""
@@ -168,7 +169,8 @@ def test_by_default_the_symbols_are_those_that_are_watched_now(market: Run, oper
         watch("NOCALENDAR")
         for command in (("coverage",), ("backfill", "--source", "yahoo")):
             _, stderr = market(*command, *days)
-            assert "no producer has written the calendar of a symbol that it watches so far" in stderr
+            assert "no symbol is watched: no producer has written the calendar" in stderr
+            assert "0 symbols" not in stderr
     finally:
         dynamodb.delete_item(TableName=table, Key=key)
 
@@ -194,6 +196,44 @@ def test_the_first_refusal_of_yahoo_stops_the_command(market: Run, yahoo: LocalY
     assert "run the same command again later: it goes on where this run stopped" in stderr
 
 
+def test_a_split_that_yahoo_declares_late_divides_no_price(market: Run, bars: BackfillBars, yahoo: LocalYahoo) -> None:
+    starts = [OPEN + timedelta(minutes=each) for each in range(MINUTES)]
+    yahoo.declare_minutes("NVDA", [(int(each.timestamp()), 288.0, 289.5, 286.25, 288.75, 100) for each in starts])
+    arguments = ("backfill", *ARGUMENTS, "--source", "yahoo", "--rate", "100")
+    market(*arguments)
+    time_of_split = int((OPEN + timedelta(hours=12)).timestamp())
+    split = {"date": time_of_split, "numerator": 4, "denominator": 1}
+    yahoo.declare_actions("NVDA", {"splits": {str(time_of_split): split}})
+    market(*arguments, "--resolution", "5m")
+    for resolution, count in (("1m", MINUTES - len(STREAMED)), ("5m", MINUTES // 5)):
+        rows = bars.between("NVDA", *bar_keys(resolution, OPEN, OPEN + timedelta(minutes=MINUTES)))
+        filled = [row for row in rows if row.get("provenance") == "backfill"]
+        assert len(filled) == count
+        assert {tuple(str(row[name]) for name in ("open", "high", "low", "close")) for row in filled} == {
+            ("288", "289.5", "286.25", "288.75")
+        }
+
+
+@pytest.fixture
+def london(operator: Operator, market: Run) -> Run:
+    """A stage with a currency. Its calendar has days of UTC, and Yahoo's charts of it those of London."""
+    item = {"id": "symbols", "name": CURRENCY, "calendar": "always", "timezone": "UTC"}
+    operator.client("dynamodb").put_item(
+        TableName=operator.outputs["CalendarsTable"], Item={name: {"S": value} for name, value in item.items()}
+    )
+    return market
+
+
+def test_the_first_day_has_a_bar_in_the_summer_of_london(london: Run, bars: BackfillBars) -> None:
+    year = datetime.now(UTC).year - 1
+    first = datetime(year, 7, 4, tzinfo=UTC)
+    first += timedelta(days=-first.weekday() % 7)  # a Monday
+    days = ("--from", f"{first:%Y-%m-%d}", "--to", f"{first + timedelta(days=1):%Y-%m-%d}")
+    london("backfill", "--symbols", CURRENCY, *days, "--source", "yahoo", "--resolution", "1d", "--rate", "100")
+    stored = bars.between(CURRENCY, *bar_keys("1d", first, first + timedelta(days=2)))
+    assert [row["key"] for row in stored] == [f"1d#{to_iso(first)}", f"1d#{to_iso(first + timedelta(days=1))}"]
+
+
 def test_after_sigterm_it_stores_the_answer_that_it_has_and_the_next_run_goes_on(
     market: Run, bars: BackfillBars, yahoo: LocalYahoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,8 +252,10 @@ def test_after_sigterm_it_stores_the_answer_that_it_has_and_the_next_run_goes_on
     assert counts_of(stopped)["written"] > 0  # the bars of the answer that it had
     assert "run the command again to finish it" in stderr
     rest, _ = market(*arguments)
-    assert (counts_of(rest)["status"], counts_of(rest)["requests"]) == ("done", 3)
-    assert len(yahoo.requests(CHART)) == 4
+    assert (counts_of(rest)["status"], counts_of(rest)["requests"]) == ("done", 4)
+    asked = yahoo.requested_charts()
+    assert {chart: times for chart, times in asked.items() if chart.interval == "1m" and times > 1} == {}
+    assert len(yahoo.requests(CHART)) == 5  # the second run asks for the splits again
     for symbol in OTHERS:
         assert bars.between(symbol, *bar_keys("1m", OPEN, OPEN + timedelta(minutes=MINUTES)))
 
@@ -288,16 +330,21 @@ def test_a_killed_run_asks_for_no_day_of_such_an_exchange_again(
     days = ("--from", str(FRIDAY), "--to", str(MONDAY))
     backfill = ("backfill", "--symbols", EMAAR, *days, "--source", "yahoo", "--rate", "100")
 
-    def be_killed(*_: object, **__: object) -> int:
-        raise KeyboardInterrupt
+    put_bars = BackfillBars.put_bars
+
+    def put_bars_of_days(self: BackfillBars, rows: Sequence[Row], **options: Any) -> int:
+        if any(str(row["key"]).startswith("1m#") for row in rows):
+            raise KeyboardInterrupt
+        return put_bars(self, rows, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(BackfillBars, "put_bars", be_killed)
-        dubai(*backfill, code=130)  # its first answer, that about splits, is archived, and no bar of it is stored
-        dubai(*backfill, code=130)  # the same with the first answer about minutes
+        patch.setattr(BackfillBars, "put_bars", put_bars_of_days)
+        dubai(*backfill, code=130)  # its first answer about minutes is archived, and no bar of it is stored
+        dubai(*backfill, code=130)  # the same, from the archive
     dubai(*backfill)
     assert requested_days(yahoo) == ["Fri", "Sat", "Sun", "Mon"]
-    assert max(yahoo.requested_charts().values()) == 1
+    asked = yahoo.requested_charts()
+    assert {chart.interval: times for chart, times in asked.items() if times > 1} in ({}, {"1d": 2})
     assert [each[1] for each in coverage_of(dubai, *days)] == [30, 0, 0, 30]
 
 
@@ -307,6 +354,7 @@ def test_a_killed_run_asks_for_no_day_of_such_an_exchange_again(
         (("--source", "synthetic"), 0, "the quotes of the source synthetic are simulated or recorded"),
         (("--source", "yahooo"), 2, "The sources are yahoo, yahoo_stream, replay, synthetic"),
         ((), 2, "nothing says where the quotes come from: set --source"),
+        (("--source", "yahoo", "--dry-run", "--summary", "-"), 2, "--dry-run counts nothing: leave out one of them"),
         (("--source", "yahoo", "--symbols", "UNKNOWN"), 2, "UNKNOWN: no producer has written the calendar"),
         (("--source", "yahoo", "--from", "2026-11-27", "--to", "2026-11-26"), 2, "--from 2026-11-27 is after --to"),
     ],

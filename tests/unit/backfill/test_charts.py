@@ -22,6 +22,9 @@ from yahoo_requests.errors import SourceError
 from yahoo_requests.session import HttpResponse
 
 NEW_YORK = ZoneInfo("America/New_York")
+ALL_ZONES = st.sampled_from(
+    ["UTC", "Europe/London", "America/New_York", "Asia/Tokyo", "Pacific/Kiritimati", "Pacific/Pago_Pago", "Etc/GMT+12"]
+).map(ZoneInfo)
 ZONES = st.sampled_from(["UTC", "Europe/London", "America/New_York", "Asia/Tokyo"]).map(ZoneInfo)
 OPEN = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
 CHUNK = Chunk("AAPL", "1m", OPEN - timedelta(hours=9, minutes=30), OPEN + timedelta(minutes=3))
@@ -151,3 +154,36 @@ def test_the_bar_of_a_day_begins_where_the_calendar_begins_the_day(own: ZoneInfo
     chunk = Chunk("AAPL", "1d", midnight(day - timedelta(days=1), own), midnight(day + timedelta(days=3), own))
     fetched = YahooCharts(Requests(200, body), lambda: OPEN, lambda _: own, lambda _: None).fetch(chunk, [], ())
     assert [bar.start for bar in fetched.bars] == [midnight(day + timedelta(days=each), own) for each in range(2)]
+
+
+class Days:
+    """Answers as Yahoo does: with the rows of all days that begin within the request, at midnight in its own zone."""
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        self._zone = zone
+
+    def chart(self, symbol: str, resolution: Resolution, start: datetime, end: datetime) -> HttpResponse:
+        days = [start.date() + timedelta(days=each) for each in range(-2, (end - start).days + 3)]
+        times = [int(each.timestamp()) for day in days if start <= (each := midnight(day, self._zone)) < end]
+        meta = {
+            "symbol": symbol,
+            "currency": "USD",
+            "dataGranularity": resolution,
+            "exchangeTimezoneName": self._zone.key,
+            "regularMarketTime": int(end.timestamp()) + 86_400,
+        }
+        prices = {name: [100] * len(times) for name in ("open", "high", "low", "close", "volume")}
+        result = {"meta": meta, "timestamp": times, "indicators": {"quote": [prices]}}
+        return HttpResponse(200, json.dumps({"chart": {"result": [result], "error": None}}).encode())
+
+
+@given(ALL_ZONES, ALL_ZONES, st.dates(date(2026, 1, 1), date(2026, 10, 1)), st.integers(1, 9))
+def test_every_day_of_a_chunk_has_its_bar_whatever_the_zone_of_the_chart_is(
+    own: ZoneInfo, chart_zone: ZoneInfo, day: date, count: int
+) -> None:
+    days = [midnight(day + timedelta(days=each), own) for each in range(count + 1)]
+    chunk = Chunk("EURUSD=X", "1d", days[0], days[-1] + timedelta(days=1))
+    sessions = [Span(each, each + timedelta(days=1)) for each in days]
+    finished = YahooCharts(Days(chart_zone), lambda: OPEN, lambda _: own, lambda _: None).fetch(chunk, sessions, ())
+    assert [bar.start for bar in finished.bars][:count] == days[:count]
+    assert finished.problems == ()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -216,6 +217,51 @@ def test_a_gap_gives_the_same_chunks_however_much_else_is_missing_in_other_weeks
     assert all(any(each.start <= gap < each.end for each in chunks) for gap in gaps)
 
 
+@pytest.mark.parametrize("resolution", ["1m", "5m", "1h"])
+def test_a_century_before_what_yahoo_keeps_is_planned_without_its_minutes(
+    resolution: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[datetime] = []
+
+    def noted(span: Span) -> Iterator[datetime]:
+        for minute in minutes(span):
+            looked_at.append(minute)
+            yield minute
+
+    minutes = Span.minutes
+    monkeypatch.setattr(Span, "minutes", noted)
+    first, count = date(1925, 1, 1), 37_221
+    sessions = around_the_clock(first, count, NEW_YORK)
+    partly = sessions[-4].opens
+    each = known(sessions, NEW_YORK, stored=[partly], asked=[Span(sessions[-3].opens, sessions[-3].closes)])
+    limit = limit_of(resolution)
+    assert limit.kept is not None
+    plan = plan_symbol(each, resolution, limit, DayRange(first, date(2026, 11, 27)), NOW)
+    assert len(looked_at) == 2 * 1_440  # those of a day with a bar, and of one that was asked for
+    assert count - limit.kept.days - 2 <= len(plan.forgotten) <= count - limit.kept.days + 2
+    assert plan.chunks[-1].end == sessions[-1].closes
+
+
+@settings(max_examples=sized(30, 300))
+@given(st.sampled_from(sorted(WEEKS)), st.data())
+def test_the_gaps_of_days_are_those_of_their_minutes(week: str, data: st.DataObject) -> None:
+    zone, sessions = WEEKS[week]
+    seconds = st.sampled_from([0, 0, 30])
+    shifted = [
+        each._replace(opens=each.opens + timedelta(seconds=data.draw(seconds)), closes=each.closes) for each in sessions
+    ]
+    minutes = all_minutes(shifted, zone)
+    stored = data.draw(st.sets(st.sampled_from(minutes), max_size=3))
+    asked = [
+        Span(each, each + timedelta(minutes=5)) for each in data.draw(st.sets(st.sampled_from(minutes), max_size=2))
+    ]
+    expected = [each for each in minutes if each not in stored and each not in Times(asked)]
+    missing = missing_days(known(shifted, zone, [*stored], asked), "1m", DayRange(date.min, date.max), EVER[1])
+    spans = [span for each in missing for span in each.spans]
+    assert [minute for span in spans for minute in span.minutes()] == expected
+    assert all(one.end < other.start for each in missing for one, other in pairwise(each.spans))
+
+
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 9)), max_size=6))
 def test_times_have_the_moments_of_each_of_their_spans(pairs: list[tuple[int, int]]) -> None:
     base = datetime(2026, 11, 23, tzinfo=UTC)
@@ -226,3 +272,5 @@ def test_times_have_the_moments_of_each_of_their_spans(pairs: list[tuple[int, in
     times = Times(Span(at(start), at(start + length)) for start, length in pairs)
     for minute in range(-1, 70):
         assert (at(minute) in times) == any(start <= minute < start + length for start, length in pairs)
+        for end in range(minute + 1, minute + 9):
+            assert times.touch(at(minute), at(end)) == any(at(each) in times for each in range(minute, end))

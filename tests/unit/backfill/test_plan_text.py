@@ -37,6 +37,10 @@ def test_nothing_to_do_is_said() -> None:
     assert list(plan_lines(market.plan(), 0.5, None)) == ["no bar is missing of 2 symbols"]
 
 
+def test_a_plan_without_symbols_does_not_say_that_nothing_is_missing() -> None:
+    assert list(plan_lines(BackfilledMarket([]).plan(), 0.5, None)) == []
+
+
 def test_what_cannot_be_filled_is_said() -> None:
     market = BackfilledMarket()
     plan = market.plan()

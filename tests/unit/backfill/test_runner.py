@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from backfill.chunk_file import decode_chunk
 from backfill.chunks import Chunk, FinishedChunk
@@ -23,7 +25,7 @@ from bars.coverage import coverage_of
 from bars.resolutions import Span
 from processor_lambda.rows import Row
 from quotes import Action
-from tests.fakes.backfill_ports import Killed, bar_at
+from tests.fakes.backfill_ports import Killed, MemoryCharts, bar_at
 from tests.fakes.backfilled_market import NOBODY_KNOWS, NOW, BackfilledMarket
 from tests.support.sizes import sized
 from yahoo_requests.errors import SourceError
@@ -182,11 +184,11 @@ def test_a_refused_run_that_asks_again_says_that_the_next_one_begins_anew() -> N
     assert market.run(again=True).failures[-1].endswith("with --again, it asks for everything once more")
     market.charts.requests.clear()
     assert market.run().requests == 0
-    assert market.run(again=True).requests == len(asked) - 1  # without the days, which are in the archive
+    assert market.run(again=True).requests == len(asked)
 
 
-@pytest.mark.parametrize(("hours", "planned"), [(1, 1), (13, 0)])
-def test_an_answer_that_ends_at_the_same_time_on_another_day_is_whole(hours: int, planned: int) -> None:
+@pytest.mark.parametrize(("hours", "chunks"), [(1, 1), (13, 0)])
+def test_an_answer_that_ends_at_the_same_time_on_another_day_is_whole(hours: int, chunks: int) -> None:
     market = BackfilledMarket(["AAPL"])
     history = market.charts.history["AAPL", "1m"]
     market.charts.history["AAPL", "1m"] = history[:57]  # nothing is traded in the last minutes of the two weeks
@@ -196,7 +198,7 @@ def test_an_answer_that_ends_at_the_same_time_on_another_day_is_whole(hours: int
     for _ in range(3):
         market.run()
         market.now += timedelta(hours=hours)
-    assert market.plan().requests == planned
+    assert len(market.plan().chunks) == chunks
     assert len([chunk for chunk in market.charts.requests if chunk.resolution == "1m"]) == 4
 
 
@@ -311,14 +313,77 @@ def test_splits_up_to_now_are_known_before_minutes_are_asked_for() -> None:
     assert list(daily.actions) == [split]
 
 
-def test_the_days_with_the_splits_are_asked_for_again_once_a_session_has_opened() -> None:
-    market = BackfilledMarket(["AAPL"])
-    market.charts.fault = lambda chunk: RATE_LIMITED if chunk.resolution == "1m" else None
+class DividingCharts(MemoryCharts):
+    """Divides the prices before a split as soon as it is declared. A chart declares only the splits of its days."""
+
+    def __init__(self, market: BackfilledMarket, split: Action, declared_at: int) -> None:
+        """The request with the number `declared_at`, from 1 on, is the first one whose answer knows of the split."""
+        super().__init__(lambda: market.now + timedelta(seconds=len(self.requests)), market.process)
+        self.history = market.charts.history
+        self._split, self._declared_at = split, declared_at
+
+    def fetch(self, chunk: Chunk, sessions: Sequence[Span], splits: Sequence[Action]) -> FinishedChunk:
+        finished = super().fetch(chunk, sessions, splits)
+        is_declared = len(self.requests) >= self._declared_at
+        declared = [self._split] if is_declared and chunk.start <= self._split.event_time < chunk.end else []
+        is_divided, is_undone = is_declared, self._split in [*splits, *declared]
+        ratio = Decimal(4) ** (is_undone - is_divided)
+        bars = tuple(
+            replace(bar, **{name: getattr(bar, name) * ratio for name in ("open", "high", "low", "close")})
+            if bar.start < self._split.event_time
+            else bar
+            for bar in finished.bars
+        )
+        return replace(finished, bars=bars, actions=declared)
+
+
+@settings(max_examples=sized(20, 200), deadline=None)
+@given(
+    st.sampled_from(["1m", "5m", "1h"]),
+    st.integers(5, 9),
+    st.none() | st.integers(1, 6),
+    st.integers(1, 8),
+)
+@example("1m", 7, 2, 1)  # between two runs
+@example("1m", 7, None, 2)  # between the request for splits and the one for the first week
+def test_prices_are_those_of_their_day_whenever_a_split_is_declared(
+    resolution: str, session: int, refused: int | None, later: int
+) -> None:
+    """Before the first run, between two runs, or at any request of the last one that a later answer still shows."""
+    market = BackfilledMarket()
+    for symbol in market.symbols:
+        market.charts.history[symbol, resolution] = market.charts.history[symbol, "1m"]
+    split = Action(
+        symbol="AAPL",
+        action="split",
+        event_time=market.sessions[session].opens,
+        source="yahoo",
+        ingest_time=NOW,
+        numerator=4,
+        denominator=1,
+    )
+    charts = DividingCharts(market, split, later + (refused or 0))
+    market.charts = charts
+    if refused is not None:
+        charts.fault = lambda _: RATE_LIMITED if len(charts.requests) == refused else None
+        market.run(resolution=resolution)
+        charts.fault = lambda _: None
+    summary = market.run(resolution=resolution)
+    assert summary.failures == []
+    for symbol in market.symbols:
+        assert market.prices(symbol, resolution) == charts.history[symbol, resolution]
+
+
+def test_splits_are_asked_for_once_for_each_symbol_in_each_run() -> None:
+    market = BackfilledMarket()
     market.run()
-    market.charts.fault = lambda _: None
-    assert [each.is_daily_archived for each in market.plan().symbols.values()] == [True]
-    market.sessions.append(market.sessions[-1]._replace(day="2026-11-28", opens=NOW, closes=NOW + timedelta(hours=1)))
-    assert [each.is_daily_archived for each in market.plan().symbols.values()] == [False]
+    market.bars.rows.clear()
+    market.chunks.objects = {chunk: each for chunk, each in market.chunks.objects.items() if chunk.resolution == "1d"}
+    plan = market.plan()
+    market.charts.requests.clear()
+    summary = market.run()
+    assert sorted(chunk.symbol for chunk in market.charts.requests if chunk.resolution == "1d") == ["AAPL", "MSFT"]
+    assert plan.requests == summary.requests == len(market.charts.requests) == 6
 
 
 def test_a_damaged_object_of_the_archive_is_asked_for_again() -> None:
@@ -327,7 +392,8 @@ def test_a_damaged_object_of_the_archive_is_asked_for_again() -> None:
     chunk = next(each for each in market.chunks.objects if each.resolution == "1m")
     market.chunks.objects[chunk] = b"damaged"
     market.bars.rows.pop(("AAPL", "1m#2026-11-16T14:31:00.000Z"))
-    assert market.run().requests == 1
+    summary = market.run()
+    assert (summary.chunks, summary.requests) == (1, 2)
     assert market.prices("AAPL") == market.charts.history["AAPL", "1m"]
 
 
@@ -465,9 +531,15 @@ def test_a_run_that_is_killed_at_any_call_and_run_again_asks_for_no_chunk_twice_
         # An answer that the process took with it is the only one to be asked for again.
         lost = [chunk for chunk in asked if chunk not in archived]
         assert len(lost) <= 1
-        repeated = [chunk for chunk in market.charts.requests if market.charts.requests.count(chunk) > 1]
-        assert set(repeated) == set(lost)
+        assert repeated_chunks(market) == {chunk for chunk in lost if chunk.resolution == "1m"}
         assert market.plan().requests == 0
+
+
+def repeated_chunks(market: BackfilledMarket) -> set[Chunk]:
+    """The chunks of minutes that two runs asked for twice. Each run asks once for the days with a symbol's splits."""
+    counts = Counter(market.charts.requests)
+    assert all(count <= 2 for chunk, count in counts.items() if chunk.resolution == "1d")
+    return {chunk for chunk, count in counts.items() if count > 1 and chunk.resolution != "1d"}
 
 
 def unknown_market() -> BackfilledMarket:
@@ -505,7 +577,7 @@ def test_a_run_that_is_killed_asks_for_no_day_of_such_an_exchange_twice(when: st
         lost = {chunk for chunk in market.charts.requests if chunk not in market.chunks.objects}
         market.run()
         assert market.history() == undisturbed.history()
-        assert {each for each in market.charts.requests if market.charts.requests.count(each) > 1} == lost
+        assert repeated_chunks(market) == {chunk for chunk in lost if chunk.resolution == "1m"}
         assert market.plan().requests == 0
 
 
