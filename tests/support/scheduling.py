@@ -13,9 +13,12 @@ WHOLE_FILES = ("tests/integration/", "tests/trials/")
 WHOLE_FOLDER = "tests/browser/"
 """The tests of all files of this folder share one pipeline and one browser."""
 LONGEST = (
+    "tests/integration/compaction/test_two_runs_of_bars.py",
+    "tests/integration/operations/test_backfill_beside_a_stream.py",
     "tests/integration/test_daemon_faults.py",
     "tests/integration/test_demo_ends.py",
     "tests/integration/test_pipeline.py",
+    "tests/integration/test_processing_benchmark.py",
     "tests/integration/test_replayed_week.py",
     "tests/integration/test_whole_deployment.py",
     "tests/integration/yahoo/test_endurance.py",

@@ -68,7 +68,7 @@ class History:
     """An arrival day to which things happen. `ever` are the objects that were read."""
 
     def __init__(self) -> None:
-        self.archive = MemoryArchive()
+        self.archive: Any = MemoryArchive()
         self.present: frozenset[str] = frozenset()
         self.ever: frozenset[str] = frozenset()
 
@@ -100,7 +100,7 @@ class History:
             self.happen(meanwhile)
         try:
             noted = counted.add(archive, DAY, present, uncounted, counts_of(uncounted))
-            assert noted == counted.read(self.archive, DAY)  # type: ignore[arg-type]
+            assert noted == counted.read(self.archive, DAY)
         except Conflict:  # another run has read some of them: the next run reads the day again
             assert any(what not in {"arrive", "expire"} for what, _ in meanwhile)
             return
@@ -113,7 +113,7 @@ class History:
         self.ever |= present
 
     def check(self) -> None:
-        assert counted.read(self.archive, DAY) == counted.Counted(self.ever, counts_of(self.ever))  # type: ignore[arg-type]
+        assert counted.read(self.archive, DAY) == counted.Counted(self.ever, counts_of(self.ever))
 
 
 SOME = st.frozensets(st.sampled_from("01234"), min_size=1)

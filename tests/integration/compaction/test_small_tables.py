@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.update import TableUpdate, update_table_metadata
-from pyiceberg.utils.concurrent import ExecutorFactory
 
 from analytics.compacted_tables import ACTIONS, LEDGER, QUOTES, SESSIONS, CompactedTable
 from compaction import actions, small_tables
@@ -29,18 +28,13 @@ from compaction.parquet_files import write
 from compaction.ports import Backfilled
 from compaction.reading import ArrivedAction
 from quotes import Action
-from tests.fakes.compacted_archive import CompactedArchive, Inline
+from tests.fakes.compacted_archive import CompactedArchive
 
 FIRST = date(2026, 9, 20)
 EXDATE = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)
 
 Rows = list[tuple[str, int, int]]
 """The symbol, the day and the quiet minutes of sessions."""
-
-
-@pytest.fixture(autouse=True)
-def without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    Inline.use(monkeypatch, ExecutorFactory)
 
 
 def session(symbol: str, number: int, quiet: int) -> dict[str, Any]:

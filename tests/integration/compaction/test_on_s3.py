@@ -9,7 +9,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from pyiceberg.utils.concurrent import ExecutorFactory
 
 from analytics.compacted_tables import LEDGER, QUOTES
 from analytics.current import KEY
@@ -24,16 +23,11 @@ from operations.archive_bucket import BucketArchive
 from operations.glue_views import GlueViews
 from quotes import Quote, encode
 from replica.emulator import Emulator
-from tests.fakes.compacted_archive import NOW, Inline, no_progress
+from tests.fakes.compacted_archive import NOW, no_progress
 from tests.fakes.stopped_calls import Killed
 
 BUCKET, DATABASE = "compacted-archive", "compacted_archive"
 MONDAY = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    Inline.use(monkeypatch, ExecutorFactory)
 
 
 def quote(second: int, price: str = "1.5") -> Quote:
