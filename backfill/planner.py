@@ -62,7 +62,7 @@ class Planned(NamedTuple):
     daily: Chunk | None
     """The chunk of days that shows the symbol's splits up to now. None if no chunk needs it.
 
-    Each run asks for it anew, because the source divides prices by a split from the moment at which it declares it.
+    Each run asks for it again: as soon as the source declares a split, which may be late, it divides earlier prices.
     """
     forgotten: list[date]
     is_unknown: bool

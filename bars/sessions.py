@@ -14,7 +14,7 @@ from bars.resolutions import ONE_DAY, span_of
 ALWAYS = "always"
 """The calendar of symbols that trade around the clock. It has no sessions in the table: each day is one."""
 UNKNOWN = "unknown"
-"""The calendar of symbols of which nobody knows when they trade. It has no sessions in the table."""
+"""The calendar of a symbol if nobody knows when it trades. It has no sessions in the table."""
 SYMBOLS = "symbols"
 """The partition of the table of calendars that names the calendar of each symbol that was ever watched."""
 WATCHED = "watched"

@@ -3,10 +3,10 @@
 It is the object `compacted/counted/<day of arrival>.json.gz`. It is written before the day's row of `archive_days`,
 which repeats its counts.
 
-Raw objects expire, come late, and may come back under their keys. One rule is right for all of this: every object that
-was ever read counts once. While all counted objects are there, the whole day is counted anew. Otherwise, the objects
-that were not counted before are counted by themselves and added. A key belongs to one batch, so it tells which these
-are.
+Raw objects expire, arrive late, and may come back under their keys. One rule covers all of this: every object that was
+ever read counts once. While all counted objects are there, the whole day is counted again. Otherwise, only the objects
+that were not counted yet are counted, and their counts are added. They are told by their keys, because a key belongs
+to one batch.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ def backfill_(  # noqa: PLR0917  (options, by name)
         bool,
         typer.Option(
             "--again",
-            help="Ask again for minutes of which Yahoo had no bar before. A run that was stopped begins anew then.",
+            help="Ask again for minutes of which Yahoo had no bar before. If such a run is stopped, it starts over.",
         ),
     ] = False,
     overwrite: Annotated[
